@@ -1,0 +1,6 @@
+"""The hardware: one Amaranth component a file, and the frozen configuration they are all built from.
+
+Read in this order: `config` (every size), `accelerator` (how the blocks are joined), `scheduler` (what runs
+when), then the blocks along the data: `stream_loader`, `operand_row`, `systolic_array`, `array_column`,
+`divider_lane`, `stream_sender`.
+"""

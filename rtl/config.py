@@ -1,0 +1,323 @@
+"""The one configuration from which the whole accelerator is built.
+
+`AcceleratorConfig` is frozen: the few numbers that a user chooses are its fields, everything else (widths, tile
+counts, buffer depths, cycles) is a property derived from them, so that no size is ever written twice. Every rule
+about these numbers is in `__post_init__`; a value that breaks one raises `ConfigError` naming field, value and rule.
+
+The symbols of the documentation are W = `data_width`, f = `mean_fraction`, F = `constant_fraction`,
+N = `max_tokens`, D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a job's own tokens and head dimension.
+"""
+
+from dataclasses import MISSING, asdict, dataclass, fields
+from math import ceil, gcd
+
+__all__ = ["AcceleratorConfig", "ConfigError"]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be built; the text names the field, its value and the rule."""
+
+
+def _ceil_log2(value):
+    return (value - 1).bit_length()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorConfig:
+    """Sizes of one accelerator.
+
+    Parameters
+    ----------
+    name: preset or file name, a Python identifier with dashes; only a label.
+    rows, columns: SA-General is `rows` x `columns` PEs, SA-Diag `rows` x 1.
+    data_width: bits of Q, K, V, G and Z elements (W).
+    mean_fraction: fractional bits kept of the token mean of K (f).
+    constant_fraction: fractional bits of the run-time constants c_v and c_d (F).
+    max_tokens, max_head_dim, max_heads: limits of a job's run-time sizes (N, D, and heads in one job).
+    pe_pipeline: registers after the multiplier of a PE.
+    divider_interval: cycles between two rows entering the divider array; 0 sizes it so that division keeps up
+        with the array at `max_head_dim` (see `divider_row_interval`).
+    stream_width: bits of each AXI4-Stream's TDATA, a whole number of element containers (`element_width`).
+    input_timeout: reset value of the TIMEOUT register, cycles.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    data_width: int = 8
+    mean_fraction: int = 3
+    constant_fraction: int = 8
+    max_tokens: int = 256
+    max_head_dim: int = 64
+    max_heads: int = 4095
+    pe_pipeline: int = 1
+    divider_interval: int = 0
+    stream_width: int = 32
+    input_timeout: int = 1 << 24
+
+    def __post_init__(self):
+        if not isinstance(self.name, str):
+            raise ConfigError(f"name must be a string, not {self.name!r}")
+        if not self.name or not all(c.isalnum() or c in "-_" for c in self.name):
+            raise ConfigError(f"name must consist of letters, digits, '-' and '_', not {self.name!r}")
+        self._require_range("rows", 2, 256)
+        self._require_range("columns", 1, 256)
+        self._require_range("data_width", 2, 16)
+        self._require_range("mean_fraction", 0, 8)
+        self._require_range("constant_fraction", 0, 16)
+        self._require_range("max_tokens", 1, 65535)
+        self._require_range("max_head_dim", 1, 4096)
+        self._require_range("max_heads", 1, 65535)
+        self._require_range("pe_pipeline", 0, 4)
+        self._require_range("divider_interval", 0, self.divider_iterations)
+        self._require_range("stream_width", self.element_width, 4096)
+        self._require_range("input_timeout", 1, (1 << 32) - 1)
+        if self.stream_width % self.element_width:
+            raise ConfigError(
+                f"stream_width must be a multiple of the {self.element_width}-bit element container, "
+                f"not {self.stream_width!r}"
+            )
+        if gcd(self.rows, self.columns) % self.stream_lanes:
+            raise ConfigError(
+                f"stream_width must carry a number of {self.element_width}-bit elements that divides both "
+                f"rows ({self.rows}) and columns ({self.columns}), not {self.stream_width!r} "
+                f"({self.stream_lanes} elements)"
+            )
+
+    def _require_range(self, field, low, high):
+        value = getattr(self, field)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ConfigError(f"{field} must be an integer, not {value!r}")
+        if not low <= value <= high:
+            raise ConfigError(f"{field} must be in {low}..{high}, not {value!r}")
+
+    @classmethod
+    def from_mapping(cls, mapping):
+        """Builds a configuration from a plain mapping (a parsed TOML file); unknown and missing keys are errors."""
+        known = {field.name: field for field in fields(cls)}
+        for key in mapping:
+            if key not in known:
+                raise ConfigError(f"configuration key must be one of {', '.join(known)}, not {key!r}")
+        for key, field in known.items():
+            if field.default is MISSING and key not in mapping:
+                raise ConfigError(f"configuration must have the key {key!r}")
+        return cls(**mapping)
+
+    def to_mapping(self):
+        """The fields as a plain dictionary, the inverse of `from_mapping`."""
+        return asdict(self)
+
+    # Streams
+
+    @property
+    def element_width(self):
+        """Bits of one element's container on a stream: data_width rounded up to whole bytes."""
+        return 8 * ceil(self.data_width / 8)
+
+    @property
+    def stream_lanes(self):
+        """Elements a stream beat (L)."""
+        return self.stream_width // self.element_width
+
+    @property
+    def max_beats_per_row(self):
+        """Stream beats of one token's `max_head_dim` features."""
+        return ceil(self.max_head_dim / self.stream_lanes)
+
+    # Tiles
+
+    @property
+    def token_tiles(self):
+        """Tiles of `rows` tokens that cover `max_tokens`."""
+        return ceil(self.max_tokens / self.rows)
+
+    @property
+    def row_tiles(self):
+        """Tiles of `rows` features that cover `max_head_dim` (the reduction of Q G)."""
+        return ceil(self.max_head_dim / self.rows)
+
+    @property
+    def column_tiles(self):
+        """Tiles of `columns` features that cover `max_head_dim` (the columns of G and Z)."""
+        return ceil(self.max_head_dim / self.columns)
+
+    # Widths, all of signed values unless said otherwise
+
+    @property
+    def mean_width(self):
+        """k_mean with its f fractional bits: the mean of W-bit numbers stays in their range."""
+        return self.data_width + self.mean_fraction
+
+    @property
+    def streamed_width(self):
+        """Operand that moves right through the array: K^ = (K << f) - k_mean, or Q; W + 1 + f, nothing saturates."""
+        return self.data_width + 1 + self.mean_fraction
+
+    @property
+    def column_sum_width(self):
+        """k_sum and v_sum: N terms of W bits."""
+        return self.data_width + _ceil_log2(self.max_tokens)
+
+    @property
+    def k_hat_sum_width(self):
+        """k^_sum: N rounding errors of at most half a unit each, so |k^_sum| <= N / 2."""
+        return max(2, _ceil_log2(self.max_tokens) + 1)
+
+    @property
+    def g_sum_width(self):
+        """Exact K^^T V: N products of less than 2^(W+f) and at most 2^(W-1)."""
+        return 2 * self.data_width + self.mean_fraction + _ceil_log2(self.max_tokens)
+
+    @property
+    def qg_width(self):
+        """Exact Q G: D products of at most 2^(2W-2)."""
+        return 2 * self.data_width + _ceil_log2(self.max_head_dim)
+
+    @property
+    def partial_sum_width(self):
+        """Partial sums of SA-General, for both of its products."""
+        return max(self.g_sum_width, self.qg_width)
+
+    @property
+    def q_k_hat_sum_width(self):
+        """Exact Q k^_sum^T: D products of at most 2^(W-1) and N / 2."""
+        return self.data_width + _ceil_log2(self.max_tokens) + _ceil_log2(self.max_head_dim)
+
+    @property
+    def diagonal_sum_width(self):
+        """Partial sums of SA-Diag: they may wrap on the way (arithmetic modulo 2^width), their totals fit."""
+        return max(self.q_k_hat_sum_width, self.k_hat_sum_width)
+
+    @property
+    def c_v_width(self):
+        """Run-time constant c_v, unsigned; beyond 2^(2W) in units of v_sum the term Q G is below one unit."""
+        return self.constant_fraction + 2 * self.data_width
+
+    @property
+    def c_d_width(self):
+        """Run-time constant c_d, unsigned: n sqrt(d) 2^(F + f - e_q - e_k) for -e_q - e_k up to 2W + 4."""
+        return (
+            2 * self.data_width + 4 + self.constant_fraction + self.mean_fraction
+            + _ceil_log2(self.max_tokens) + ceil(_ceil_log2(self.max_head_dim) / 2) + 1
+        )  # fmt: skip
+
+    @property
+    def shift_g_max(self):
+        """Largest SHIFT_G: beyond it every G is 0."""
+        return self.g_sum_width
+
+    @property
+    def shift_z_min(self):
+        """Smallest SHIFT_Z (negative: a Z much larger than V)."""
+        return -8
+
+    @property
+    def shift_z_max(self):
+        """Largest SHIFT_Z."""
+        return 31
+
+    @property
+    def numerator_shift_max(self):
+        """T_N enters the divider shifted left by SHIFT_Z + 1 - W, where that is positive."""
+        return max(0, self.shift_z_max + 1 - self.data_width)
+
+    @property
+    def divisor_shift_max(self):
+        """t_D enters the divider shifted left by W - 1 - SHIFT_Z, where that is positive."""
+        return max(0, self.data_width - 1 - self.shift_z_min)
+
+    @property
+    def denominator_width(self):
+        """t_D = c_d + (Q k^_sum << F)."""
+        return max(self.c_d_width + 1, self.q_k_hat_sum_width + self.constant_fraction) + 1
+
+    @property
+    def divisor_width(self):
+        """Unsigned divisor: t_D > 0 in the alignment of SHIFT_Z, or n << (W - 1)."""
+        aligned_denominator = self.denominator_width - 1 + self.divisor_shift_max
+        aligned_tokens = self.max_tokens.bit_length() + self.data_width - 1
+        return max(aligned_denominator, aligned_tokens)
+
+    @property
+    def aligned_qg_width(self):
+        """(Q G << F) in the alignment of SHIFT_Z."""
+        return self.qg_width + self.constant_fraction + self.numerator_shift_max
+
+    @property
+    def aligned_bias_width(self):
+        """c_v v_sum in the alignment of SHIFT_Z, clipped.
+
+        A clipped value still outweighs the largest (Q G << F) by more than the largest divisor: the quotient
+        saturates, as it would have unclipped.
+        """
+        return max(self.divisor_width, self.aligned_qg_width - 1) + 2
+
+    @property
+    def numerator_width(self):
+        """T_N in the alignment of SHIFT_Z."""
+        return self.aligned_bias_width + 1
+
+    # Divider array
+
+    @property
+    def divider_iterations(self):
+        """Quotient bits of one division, one a cycle: W + f of k_mean and a half (Z needs W and a half)."""
+        return self.data_width + self.mean_fraction + 1
+
+    @property
+    def divider_row_interval(self):
+        """Cycles between rows entering the divider array.
+
+        Each pass over n tokens that completes Q G gives n rows, and it is one of ceil(d / R) such passes: a row
+        every ceil(D / R) cycles is as fast as the array delivers them at `max_head_dim`. A head dimension below
+        that is delivered faster; `divider_interval` = 1 keeps up with any.
+        """
+        return self.divider_interval or min(self.row_tiles, self.divider_iterations)
+
+    @property
+    def divider_stages(self):
+        """Stages of a divider lane, each busy for `divider_row_interval` cycles with one quotient."""
+        return ceil(self.divider_iterations / self.divider_row_interval)
+
+    # Buffers
+
+    @property
+    def row_queue_depth(self):
+        """Rows of Q G that may wait below the array for division: one whole pass."""
+        return 1 << _ceil_log2(max(self.max_tokens, 2))
+
+    @property
+    def buffer_bytes(self):
+        """Bytes of on-chip buffers by name, as built (banks of whole powers of two where addresses are fields)."""
+        def power(value):
+            return 1 << _ceil_log2(value)
+
+        tile_rows = power(self.token_tiles * self.rows)
+        bits = {
+            "q": self.rows * 2 * power(self.row_tiles) * power(self.max_tokens) * self.data_width,
+            "k": self.rows * 2 * power(self.token_tiles) * power(self.max_beats_per_row)
+                 * self.stream_lanes * self.data_width,
+            "v": self.columns * 2 * power(self.column_tiles) * tile_rows * self.data_width,
+            "g": self.columns * 2 * power(self.column_tiles) * power(self.row_tiles * self.rows) * self.data_width,
+            "z": self.columns * 2 * power(self.column_tiles) * power(self.max_tokens) * self.data_width,
+            "partial_sums": power(max(self.max_tokens, self.max_head_dim))
+                 * (self.columns * self.partial_sum_width + self.diagonal_sum_width),
+            "row_queue": self.row_queue_depth * (self.columns * self.qg_width + self.q_k_hat_sum_width),
+        }  # fmt: skip
+        return {name: ceil(count / 8) for name, count in bits.items()}
+
+    # Cycles
+
+    @property
+    def processing_elements(self):
+        """PEs of SA-General and SA-Diag."""
+        return self.rows * (self.columns + 1)
+
+    def array_cycles(self, tokens, head_dim):
+        """T_SA: cycles of array work a head, ceil(n/R) d ceil(d/C) + n ceil(d/R) ceil(d/C)."""
+        columns = ceil(head_dim / self.columns)
+        return columns * (ceil(tokens / self.rows) * head_dim + tokens * ceil(head_dim / self.rows))
+
+    def ideal_cycles(self, tokens, head_dim):
+        """Cycles a head if every PE of SA-General did a useful product every cycle: 2 n d^2 / (R C)."""
+        return 2 * tokens * head_dim**2 / (self.rows * self.columns)
