@@ -1,0 +1,162 @@
+"""Widths, register ranges and the three integer operations that the accelerator is made of.
+
+A tensor is signed two's complement integers with one power-of-two exponent, real = integer * 2^exponent.
+Everything the hardware does to such a tensor besides adding and multiplying is one of three operations:
+a rounding shift, a saturation, and an exactly rounded division. They are defined here once, on integers
+only; a rounding in floating point would differ from the hardware near halves.
+
+``NumberFormat`` says how wide the operands are and what the run-time registers can hold. The golden model does
+not know the hardware: whoever compares the two passes the numbers of the built hardware in.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+__all__ = ["NumberFormat", "check_integer", "divide_round_half_up", "saturate", "shift_right_round_half_up"]
+
+
+def check_integer(name: str, value: int, low: int | None = None, high: int | None = None) -> int:
+    """``value`` as a Python int within low..high, or an error that names it.
+
+    Raises:
+        TypeError: ``value`` is not an integer (a bool is not one either).
+        ValueError: it lies outside of the limits.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
+    if low is not None and high is not None and not low <= value <= high:
+        raise ValueError(f"{name} must be {low} to {high}, not {int(value)!r}")
+    if low is not None and value < low:
+        raise ValueError(f"{name} must be at least {low}, not {int(value)!r}")
+    return int(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberFormat:
+    """Widths of the operands and ranges of the run-time registers.
+
+    Attributes:
+        data_width: bits of Q, K, V, G and Z, signed.
+        mean_fraction: fractional bits f that centring keeps of the mean of K.
+        constant_fraction: fractional bits F of the constants c_v and c_d.
+        c_v_width: bits of the constant register c_v, unsigned.
+        c_d_width: bits of the constant register c_d, unsigned.
+        shift_g_max: the largest right shift that requantizes G; the smallest is 0.
+        shift_z_min: the smallest left shift of the numerator; negative means a right shift.
+        shift_z_max: the largest left shift of the numerator.
+
+    Raises:
+        TypeError: a field is not an integer.
+        ValueError: a field is outside of its limits, or the range of shift_z is empty.
+    """
+
+    data_width: int = 8
+    mean_fraction: int = 3
+    constant_fraction: int = 8
+    c_v_width: int = 24
+    c_d_width: int = 42
+    shift_g_max: int = 27
+    shift_z_min: int = -8
+    shift_z_max: int = 31
+
+    def __post_init__(self) -> None:
+        lowest = {"data_width": 2, "c_v_width": 1, "c_d_width": 1, "shift_z_min": -63}
+        for field in fields(self):
+            check_integer(field.name, getattr(self, field.name), lowest.get(field.name, 0), 63)
+        if self.data_width > 24:
+            raise ValueError(f"data_width must be 2 to 24, not {self.data_width!r}")
+        if self.shift_z_min > self.shift_z_max:
+            raise ValueError(
+                f"shift_z_min must be at most shift_z_max ({self.shift_z_max}), not {self.shift_z_min!r}"
+            )
+
+    @property
+    def data_min(self) -> int:
+        """The most negative value of an operand."""
+        return -(1 << (self.data_width - 1))
+
+    @property
+    def data_max(self) -> int:
+        """The most positive value of an operand."""
+        return (1 << (self.data_width - 1)) - 1
+
+    @property
+    def c_v_max(self) -> int:
+        """The largest value of the register c_v."""
+        return (1 << self.c_v_width) - 1
+
+    @property
+    def c_d_max(self) -> int:
+        """The largest value of the register c_d."""
+        return (1 << self.c_d_width) - 1
+
+
+def shift_right_round_half_up(x, shift: int):
+    """x / 2^shift, rounded to the nearest integer, halves towards plus infinity.
+
+    Args:
+        x: a Python int or an int64 array of any shape.
+        shift: bits; 0 returns x, a negative shift multiplies by 2^-shift.
+
+    Raises:
+        TypeError: ``shift`` or ``x`` is not of integers.
+        OverflowError: an int64 result would not fit; nothing ever wraps.
+    """
+    shift = check_integer("shift", shift)
+    if isinstance(x, int):
+        return x << -shift if shift <= 0 else (x + (1 << (shift - 1))) >> shift
+    x = _integer_array("x", x)
+    largest = max((-int(x.min()), int(x.max())), default=0) if x.size else 0
+    grown = largest << -shift if shift <= 0 else largest + (1 << (shift - 1))
+    if grown >= 1 << 63:
+        raise OverflowError(f"x must stay within 64 bits when shifted by {shift}, not reach {grown!r}")
+    return x << -shift if shift <= 0 else (x + (1 << (shift - 1))) >> shift
+
+
+def saturate(x, width: int):
+    """``x`` limited to the range of a signed integer of ``width`` bits.
+
+    Args:
+        x: a Python int or an integer array of any shape.
+        width: bits, at least 1.
+    """
+    width = check_integer("width", width, low=1)
+    low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
+    if isinstance(x, int):
+        return min(max(x, low), high)
+    return np.clip(_integer_array("x", x), low, high)
+
+
+def divide_round_half_up(numerator, denominator):
+    """numerator / denominator, rounded to the nearest integer, halves towards plus infinity.
+
+    Exact for integers of any size: arrays are divided as arrays of Python ints (dtype object), because the
+    numerator of the last division, T_N 2^(shift_z + 1), does not fit 64 bits.
+
+    Args:
+        numerator: a Python int or an integer array.
+        denominator: a positive Python int, or an array of them that broadcasts against the numerator.
+
+    Returns:
+        A Python int for two Python ints, otherwise an array of Python ints (dtype object).
+
+    Raises:
+        ValueError: a denominator is not positive.
+    """
+    if not isinstance(numerator, int):
+        numerator = _integer_array("numerator", numerator).astype(object)
+    if not isinstance(denominator, int):
+        denominator = _integer_array("denominator", denominator).astype(object)
+    if np.size(denominator) and np.min(denominator) <= 0:
+        raise ValueError(f"denominator must be positive, not {int(np.min(denominator))!r}")
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def _integer_array(name: str, x) -> np.ndarray:
+    x = np.asarray(x)
+    if x.dtype == object and all(isinstance(value, int) for value in x.flat):
+        return x
+    if not np.issubdtype(x.dtype, np.integer):
+        raise TypeError(f"{name} must be integers, not {x.dtype}")
+    return x.astype(np.int64)
