@@ -1,12 +1,13 @@
 """Blocks: components that are emitted as one Verilog module and instantiated wherever they are used.
 
 Amaranth emits a submodule anew for every place that uses it: an array of 4,096 PEs becomes 4,096 modules. A *block*
-is written once. `instantiate(m, name, component)` puts an `Instance` of the component's module into the parent and
-connects it to the signals of the component object, so that the parent reads as if it held a plain submodule.
+is written once. One component object stands for all of its instances: `instantiate(m, name, component)` adds an
+`Instance` of its module to the parent and returns a fresh interface, connected to that instance's ports.
 `gen.verilog` walks from the top over all blocks and emits each distinct one.
 
-    m.submodules.pe = ...               # Amaranth: one more copy of the Verilog
-    instantiate(m, "pe", self.pe)       # here: one more instance of module `pe`
+    pe = ProcessingElement(...)
+    left, right = instantiate(m, "left", pe), instantiate(m, "right", pe)
+    m.d.comb += right.streamed_in.eq(left.streamed_out)
 """
 
 from amaranth.hdl import ClockSignal, Instance, ResetSignal
@@ -26,11 +27,18 @@ class Block(wiring.Component):
 
     module_name = None
     reset_less = False
+    _MustUse__silence = True  # a second component of a module that is emitted already is never elaborated
 
     @property
     def parameters(self):
-        """What distinguishes two components of one class: all of their attributes that are plain numbers."""
-        return {key: value for key, value in vars(self).items() if isinstance(value, (int, str, tuple))}
+        """What distinguishes two components of one class: the shapes of their ports and their plain attributes."""
+        ports = {"__".join(map(str, path)): repr(member.shape) for path, member, _ in self.signature.flatten(self)}
+        plain = {
+            key: value
+            for key, value in vars(self).items()
+            if not key.startswith("_") and isinstance(value, (int, str, tuple))
+        }
+        return ports | plain
 
 
 class BlockInstance(Instance):
@@ -42,15 +50,16 @@ class BlockInstance(Instance):
 
 
 def instantiate(m, name, component, *, reset=None):
-    """Adds `component` to module `m` as the instance `name`; returns the component.
+    """Adds an instance of `component` to module `m` under `name`; returns the interface to its ports.
 
     `reset` is the signal for its `rst` port, the parent's own reset if left out.
     """
+    interface = component.signature.create(path=(name,))
     ports = {"i_clk": ClockSignal()}
     if not component.reset_less:
         ports["i_rst"] = ResetSignal() if reset is None else reset
-    for path, member, value in component.signature.flatten(component):
+    for path, member, value in component.signature.flatten(interface):
         direction = "i" if member.flow == wiring.In else "o"
         ports[f"{direction}_{'__'.join(map(str, path))}"] = value
     m.submodules[name] = BlockInstance(component, **ports)
-    return component
+    return interface

@@ -68,32 +68,24 @@ class ProcessingElement(Block):
 
     def elaborate(self, platform):
         m = Module()
-        streamed = Signal.like(self.streamed_in, reset_less=True)
-        shadow = Signal.like(self.stationary_in, reset_less=True)
-        active = Signal.like(self.stationary_in, reset_less=True)
-        swap = Signal(reset_less=True)
-        load = Signal(reset_less=True)
-        partial_sum = Signal.like(self.partial_sum_in, reset_less=True)
+        shadow = self.stationary_out
+        active = Signal.like(self.stationary_in)
 
-        m.d.sync += [streamed.eq(self.streamed_in), swap.eq(self.swap_in), load.eq(self.load_in)]
+        m.d.sync += [
+            self.streamed_out.eq(self.streamed_in),
+            self.swap_out.eq(self.swap_in),
+            self.load_out.eq(self.load_in),
+        ]
         with m.If(self.load_in):
             m.d.sync += shadow.eq(self.stationary_in)
         with m.If(self.swap_in):
             m.d.sync += active.eq(shadow)
 
-        product = Signal(signed(len(streamed) + len(active)))
-        m.d.comb += product.eq(streamed * active)
+        product = Signal(signed(len(self.streamed_in) + len(active)))
+        m.d.comb += product.eq(self.streamed_out * active)
         for stage in range(self.pipeline):
-            registered = Signal.like(product, name=f"product_{stage}", reset_less=True)
+            registered = Signal.like(product, name=f"product_{stage}")
             m.d.sync += registered.eq(product)
             product = registered
-        m.d.sync += partial_sum.eq(self.partial_sum_in + product)
-
-        m.d.comb += [
-            self.streamed_out.eq(streamed),
-            self.swap_out.eq(swap),
-            self.load_out.eq(load),
-            self.stationary_out.eq(shadow),
-            self.partial_sum_out.eq(partial_sum),
-        ]
+        m.d.sync += self.partial_sum_out.eq(self.partial_sum_in + product)
         return m
