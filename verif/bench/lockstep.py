@@ -1,0 +1,253 @@
+"""Driving and sampling a block's ports, one clock cycle after another.
+
+Every block has a clock `clk` and a synchronous reset `rst`, high when active. After `await RisingEdge(dut.clk)`
+a bench reads the values from just before the edge, as the block's own registers do, and what it then writes
+appears after the edge. So "wait for the edge, look at valid and ready" sees exactly the transfers that the
+block sees.
+
+Each access to a port costs some microseconds of Python, more than simulating a small block for one cycle:
+the helpers write a port only when its value changes, and vectors travel as one wide port (`pack`, `unpack`).
+
+Streams have flat ports `<prefix>_valid`, `<prefix>_ready`, `<prefix>_payload`. A word is transferred in each
+cycle in which valid and ready are both high. `Source` and `Sink` take a pattern that says in which cycles they
+take part, and `Sink` checks the rule that a word once offered stays until it is taken.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
+
+__all__ = ["PATTERNS", "Sink", "Source", "WaitError", "pack", "pattern", "start", "unpack", "wait_until"]
+
+CLOCK_PERIOD_NS = 10
+PATTERNS = ("always", "random", "rare", "bursts")
+
+
+class WaitError(AssertionError):
+    """Something that a bench waited for did not come within its bound."""
+
+
+async def start(dut, *, reset_cycles: int = 2, **inputs: int) -> None:
+    """Start the clock, set the named inputs, and hold reset for `reset_cycles` cycles.
+
+    Every input of the block should be named, so that none is undefined in a four-state simulator:
+    `await start(dut, i_valid=0, i_payload=0, o_ready=0)`.
+    """
+    for name, value in inputs.items():
+        getattr(dut, name).value = value
+    dut.rst.value = 1
+    Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start()
+    await ClockCycles(dut.clk, reset_cycles)
+    dut.rst.value = 0
+
+
+async def wait_until(dut, condition: Callable[[], bool], *, what: str, limit: int) -> int:
+    """Wait for a clock edge before which `condition()` was true; returns how many edges passed without it.
+
+    Raises `WaitError` naming `what` after `limit` edges.
+    """
+    edge = RisingEdge(dut.clk)
+    for cycle in range(limit):
+        await edge
+        if condition():
+            return cycle
+    raise WaitError(f"{what} did not come within {limit} cycles")
+
+
+def pack(values: Iterable[int], width: int) -> int:
+    """The bits of a wide port whose element 0 is lowest, from integers of `width` bits (signed or unsigned).
+
+    Raises `ValueError` for an integer that has no representation in `width` bits.
+    """
+    word = 0
+    mask = (1 << width) - 1
+    for position, value in enumerate(values):
+        if not -(1 << (width - 1)) <= value <= mask:
+            raise ValueError(f"element {position} must be an integer of {width} bits, not {value!r}")
+        word |= (value & mask) << (position * width)
+    return word
+
+
+def unpack(word, width: int, count: int, *, signed: bool = True) -> list[int]:
+    """The `count` integers of `width` bits in `word`, an integer or the value of a port; inverse of `pack`.
+
+    Raises `ValueError` if a bit is X or Z, or if there are bits beyond the last element.
+    """
+    word = int(word)
+    if word < 0 or word >> (width * count):
+        raise ValueError(f"word must be an unsigned integer of {width * count} bits, not {word!r}")
+    mask = (1 << width) - 1
+    # v ^ sign - sign extends the sign bit: it maps 0..2^w-1 to -2^(w-1)..2^(w-1)-1.
+    sign = 1 << (width - 1) if signed else 0
+    return [((word >> (position * width) & mask) ^ sign) - sign for position in range(count)]
+
+
+def pattern(kind: str, seed: int) -> Iterator[bool]:
+    """Endless booleans that say in which cycles a stream's side takes part.
+
+    | kind     | active                                                         |
+    |----------|----------------------------------------------------------------|
+    | `always` | in every cycle                                                 |
+    | `random` | in half of the cycles, at random                               |
+    | `rare`   | in an eighth of the cycles, at random                          |
+    | `bursts` | in bursts of 1 to 16 cycles, with gaps of 1 to 16 between them |
+
+    The same `seed` gives the same pattern. Raises `ValueError` for another kind.
+    """
+    if kind not in PATTERNS:
+        raise ValueError(f"kind must be one of {', '.join(PATTERNS)}, not {kind!r}")
+    return _PATTERNS[kind](random.Random(seed))
+
+
+def _always(generator: random.Random) -> Iterator[bool]:
+    while True:
+        yield True
+
+
+def _bernoulli(probability: float) -> Callable[[random.Random], Iterator[bool]]:
+    def draw(generator: random.Random) -> Iterator[bool]:
+        while True:
+            yield generator.random() < probability
+    return draw
+
+
+def _bursts(generator: random.Random) -> Iterator[bool]:
+    active = generator.random() < 0.5
+    while True:
+        yield from [active] * generator.randint(1, 16)
+        active = not active
+
+
+_PATTERNS = {"always": _always, "random": _bernoulli(1 / 2), "rare": _bernoulli(1 / 8), "bursts": _bursts}
+
+
+class _StreamEnd:
+    """The ports of one stream; `signals` are what is transferred besides valid and ready."""
+
+    def __init__(self, dut, prefix: str, activity: Iterator[bool] | None, signals: Sequence[str], limit: int):
+        self.prefix = prefix
+        self.edge = RisingEdge(dut.clk)
+        self.valid = getattr(dut, f"{prefix}_valid")
+        self.ready = getattr(dut, f"{prefix}_ready", None)
+        self.payload = [getattr(dut, f"{prefix}_{name}") for name in signals]
+        self.activity = pattern("always", 0) if activity is None else activity
+        self.limit = limit
+
+
+class Source(_StreamEnd):
+    """Sends words into the stream `prefix` of a block.
+
+    `signals` names the ports that make up a word (`("payload", "last")`: words are tuples); with the usual single
+    one, words are integers. A stream without a ready port never waits. While valid is low the
+    payload carries random bits, which a correct block does not look at. `activity`: see `pattern`; by
+    default a word in every cycle. `limit`: cycles to wait for ready before `WaitError`.
+    """
+
+    def __init__(self, dut, prefix: str = "i", activity: Iterator[bool] | None = None, *,
+                 signals: Sequence[str] = ("payload",), limit: int = 10_000):
+        super().__init__(dut, prefix, activity, signals, limit)
+        self.generator = random.Random(cocotb.RANDOM_SEED)
+        self.valid.value = 0
+        self.scramble()
+
+    def scramble(self) -> None:
+        """Put random bits on the payload."""
+        for port in self.payload:
+            port.value = self.generator.getrandbits(len(port))
+
+    async def send(self, words: Iterable[int] | Iterable[tuple[int, ...]]) -> None:
+        """Send each word, and return just after the edge that transfers the last one, with valid low."""
+        offering = False
+        for position, word in enumerate(words):
+            while not next(self.activity):
+                if offering:
+                    offering = False
+                    self.valid.value = 0
+                    self.scramble()
+                await self.edge
+            if not offering:
+                offering = True
+                self.valid.value = 1
+            for port, value in zip(self.payload, word if isinstance(word, tuple) else (word,), strict=True):
+                port.value = value
+            await self.edge
+            waited = 0
+            while self.ready is not None and not self.ready.value:
+                waited += 1
+                if waited > self.limit:
+                    raise WaitError(f"{self.prefix}_ready did not come within {self.limit} cycles for word {position}")
+                await self.edge
+        self.valid.value = 0
+        self.scramble()
+
+
+class Sink(_StreamEnd):
+    """Receives words from the stream `prefix` of a block; parameters as for `Source`.
+
+    Raises `WaitError` if no word comes for `limit` cycles in which the sink was ready, and `AssertionError`
+    if a block takes back or changes a word that it offered before it was taken.
+    """
+
+    def __init__(self, dut, prefix: str = "o", activity: Iterator[bool] | None = None, *,
+                 signals: Sequence[str] = ("payload",), limit: int = 10_000):
+        super().__init__(dut, prefix, activity, signals, limit)
+        self.offered = None
+        if self.ready is not None:
+            self.ready.value = 0
+
+    async def receive(self, count: int) -> list:
+        """Receive `count` words: integers, or tuples if the stream has several signals. Leaves ready low."""
+        words = []
+        waited = 0
+        ready = False
+        while len(words) < count:
+            active = self.ready is None or next(self.activity)
+            if active != ready:
+                ready = active
+                if self.ready is not None:
+                    self.ready.value = ready
+            await self.edge
+            word = self._sample()
+            if ready and word is not None:
+                words.append(word)
+                self.offered = None
+                waited = 0
+            elif ready:
+                waited += 1
+                if waited > self.limit:
+                    raise WaitError(f"{self.prefix}_valid did not come within {self.limit} cycles "
+                                    f"for word {len(words)} of {count}")
+        if self.ready is not None:
+            self.ready.value = 0
+        return words
+
+    async def expect_nothing(self, cycles: int) -> None:
+        """Be ready for `cycles` cycles; `AssertionError` if a word comes."""
+        if self.ready is not None:
+            self.ready.value = 1
+        for _ in range(cycles):
+            await self.edge
+            word = self._sample()
+            if word is not None:
+                raise AssertionError(f"{self.prefix}_valid came with {word!r} where no word was expected")
+        if self.ready is not None:
+            self.ready.value = 0
+
+    def _sample(self):
+        """The word offered before this edge, or None."""
+        if not self.valid.value:
+            if self.offered is not None:
+                raise AssertionError(f"{self.prefix}_valid fell before the word {self.offered!r} was taken")
+            return None
+        values = tuple(int(port.value) for port in self.payload)
+        word = values if len(values) > 1 else values[0]
+        if self.offered not in (None, word):
+            raise AssertionError(f"{self.prefix} changed from {self.offered!r} to {word!r} before it was taken")
+        if self.ready is not None:
+            self.offered = word
+        return word
