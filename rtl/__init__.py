@@ -4,3 +4,5 @@ Read in this order: `config` (every size), `accelerator` (how the blocks are joi
 when), then the blocks along the data: `stream_loader`, `operand_row`, `systolic_array`, `array_column`,
 `divider_lane`, `stream_sender`.
 """
+
+__version__ = "0.1.0"
