@@ -1,7 +1,7 @@
 """Control and status registers behind AXI4-Lite.
 
-The hardware side of `rtl.registers`: what each register is, where it is and which values it takes is read from
-that description; here is how a host's access is carried out and how the registers meet the core.
+The hardware side of `rtl.registers`: what each register is, where it is and which values it takes is read
+from that description; here is how a host's access is carried out and how the registers meet the core.
 
     AW --> [address] --+--> merge bytes --> [merged] --> check, commit --> B
     W  --> [data] -----+                                    |
@@ -10,14 +10,14 @@ that description; here is how a host's access is carried out and how the registe
     core's pulses --> events, error counts --> interrupt
     core's levels --> performance counters
 
-Responses. A read of an offset that is no register gives 0 with SLVERR; a write to it, or to a register that cannot
-be written, gives SLVERR without effect (DECERR is an interconnect's answer). A parameter written out of its range
-keeps its old value, START while a job runs leaves the job alone: both answer SLVERR, set an event and are counted.
-Bytes that WSTRB leaves out keep their value: merging comes first, then the check of the whole word. The two lowest
-address bits are ignored.
+Responses. A read of an offset that is no register gives 0 with SLVERR; a write to it, or to a register that
+cannot be written, gives SLVERR without effect (DECERR is an interconnect's answer). A parameter written out of
+its range keeps its old value, START while a job runs leaves the job alone: both answer SLVERR, set an event and
+are counted. Bytes that WSTRB leaves out keep their value: merging comes first, then the check of the whole word.
+The two lowest address bits are ignored.
 
-Resets. `soft_reset` stops the core only. Job registers, events, interrupt enables and all counts keep their values,
-so that a host can still read what went wrong.
+Resets. `soft_reset` stops the core only. Job registers, events, interrupt enables and all counts keep their
+values, so that a host can still read what went wrong.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
@@ -43,13 +43,13 @@ class ControlStatus(Block):
 
     Ports
     -----
-    s_axil_*: AXI4-Lite slave, 12 address bits, 32 data bits. One write and one read may be outstanding; address and
-        data of a write may come in any order.
+    s_axil_*: AXI4-Lite slave, 12 address bits, 32 data bits. One write and one read may be outstanding; address
+        and data of a write may come in any order.
     interrupt: level, high while an enabled event is set.
     start: one cycle; the job's parameters below are stable from this cycle to the next `start`.
     soft_reset: one cycle.
-    tokens, head_dim, heads, shift_g, shift_z, c_v, c_d: parameters of the job, taken over at `start`, so that a host
-        may write the next job's while one runs.
+    tokens, head_dim, heads, shift_g, shift_z, c_v, c_d: parameters of the job, taken over at `start`, so that a
+        host may write the next job's while one runs.
     timeout: register TIMEOUT as it stands.
     busy: the core runs a job; it rises in the cycle after `start`.
     done, head_done: pulses, a job or a head is finished.
@@ -57,8 +57,8 @@ class ControlStatus(Block):
     input_timeout, denominator_error: pulses.
     array_busy, stall_input, stall_output: counted in every cycle in which `busy` is high.
 
-    A read is answered `read_latency` cycles after its address, a write `write_latency` cycles after the later of
-    address and data. Counters and counts stop at their maximum.
+    A read is answered `read_latency` cycles after its address, a write `write_latency` cycles after the later
+    of address and data. Counters and counts stop at their maximum.
     """
 
     module_name = "control_status"
@@ -144,8 +144,8 @@ class ControlStatus(Block):
     def _count(self, m, values, events):
         """Performance counters of the job, and error counts."""
         with m.If(self.start):
-            m.d.sync += [values[name].eq(0) for name in
-                         ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE")]  # fmt: skip
+            for name in ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE"):
+                m.d.sync += values[name].eq(0)
         with m.Else():
             _count_up(m, values["CYCLES"], self.busy)
             _count_up(m, values["ARRAY_BUSY"], self.busy & self.array_busy)
@@ -166,7 +166,11 @@ class ControlStatus(Block):
         with m.If(self.s_axil_awvalid & self.s_axil_awready):
             m.d.sync += [address_held.eq(1), write_word.eq(self.s_axil_awaddr[2:])]
         with m.If(self.s_axil_wvalid & self.s_axil_wready):
-            m.d.sync += [data_held.eq(1), write_data.eq(self.s_axil_wdata), write_strobe.eq(self.s_axil_wstrb)]
+            m.d.sync += [
+                data_held.eq(1),
+                write_data.eq(self.s_axil_wdata),
+                write_strobe.eq(self.s_axil_wstrb),
+            ]
 
         # Bytes left out keep the old value of a parameter, and are 0 (no effect) for every other register.
         kept = Signal(DATA_WIDTH)

@@ -1,9 +1,9 @@
 """The register map, described once.
 
-`register_map(config)` lists every register of an accelerator: offset, access, fields, reset value, range of legal
-values. `ControlStatus` builds its hardware from that list, `gen.registers_export` writes SystemRDL, C, Python, HTML
-and Markdown from it, and a driver takes its addresses from it. Offsets and names are the same in every
-configuration; widths of values, limits and reset values are not.
+`register_map(config)` lists every register of an accelerator: offset, access, fields, reset value, range of
+legal values. `ControlStatus` builds its hardware from that list, `gen.registers_export` writes SystemRDL, C,
+Python, HTML and Markdown from it, and a driver takes its addresses from it. Offsets and names are the same in
+every configuration; widths of values, limits and reset values are not.
 
     0x000  what was built: identification, version, sizes (constants)
     0x040  control, status, events, interrupts
@@ -17,8 +17,8 @@ from enum import Enum
 
 from . import __version__
 
-__all__ = ["ADDRESS_WIDTH", "DATA_WIDTH", "EVENTS", "IDENTIFICATION", "Access", "Field", "Register", "RegisterMap",
-           "register_map"]  # fmt: skip
+__all__ = ["ADDRESS_WIDTH", "DATA_WIDTH", "EVENTS", "IDENTIFICATION", "Access", "Field", "Register",
+           "RegisterMap", "register_map"]  # fmt: skip
 
 ADDRESS_WIDTH = 12
 """Bits of a byte address: the 4 KiB that an interconnect assigns at least."""
@@ -100,8 +100,8 @@ class Register:
         for field in self.fields:
             if field.name == name:
                 return field
-        raise KeyError(f"field of register {self.name} must be one of {', '.join(f.name for f in self.fields)}, "
-                       f"not {name!r}")  # fmt: skip
+        names = ", ".join(field.name for field in self.fields)
+        raise KeyError(f"field of register {self.name} must be one of {names}, not {name!r}")
 
     @property
     def reset(self):
@@ -128,11 +128,12 @@ class RegisterMap:
         for register in self.registers:
             if register.name == name:
                 return register
-        raise KeyError(f"register must be one of {', '.join(r.name for r in self.registers)}, not {name!r}")
+        names = ", ".join(register.name for register in self.registers)
+        raise KeyError(f"register must be one of {names}, not {name!r}")
 
     def words(self, name):
         """The registers that hold the value `name`, lowest word first: NAME itself, or NAME_0, NAME_1, ..."""
-        words = [register for register in self.registers if register.name.removeprefix(f"{name}_").isdecimal()]
+        words = [word for word in self.registers if word.name.removeprefix(f"{name}_").isdecimal()]
         return words or [self[name]]
 
     def writes(self, **values):
@@ -149,7 +150,8 @@ class RegisterMap:
                 (field,) = register.fields
                 word = value if len(words) == 1 else (value >> (DATA_WIDTH * index)) & _WORD
                 if field.minimum is not None and not field.minimum <= word <= field.maximum:
-                    raise ValueError(f"{name} must be in {field.values} in register {register.name}, not {word!r}")
+                    rule = f"in {field.values} in register {register.name}"
+                    raise ValueError(f"{name} must be {rule}, not {word!r}")
                 result.append((register.offset, word & _WORD))
         return result
 
@@ -233,7 +235,8 @@ def register_map(config):
             ("LANES", 0, 16, config.stream_lanes, "elements a beat")),
         _constant("PIPELINE", 0x01C, "timing",
             ("PE_PIPELINE", 0, 8, config.pe_pipeline, "registers after the multiplier of a PE"),
-            ("DIVIDER_INTERVAL", 8, 8, config.divider_row_interval, "cycles between rows entering the divider")),
+            ("DIVIDER_INTERVAL", 8, 8, config.divider_row_interval,
+             "cycles between rows entering the divider array")),
         _constant("CONSTANT_WIDTHS", 0x020, "widths of the run-time constants",
             ("C_V_WIDTH", 0, 8, config.c_v_width, "bits of c_v"),
             ("C_D_WIDTH", 8, 8, config.c_d_width, "bits of c_d")),
@@ -257,13 +260,15 @@ def register_map(config):
         _parameter("HEAD_DIM", 0x084, 1, config.max_head_dim, config.max_head_dim, "features d of a head"),
         _parameter("HEADS", 0x088, 1, config.max_heads, 1, "heads of the job"),
         _parameter("SHIFT_G", 0x08C, 0, config.shift_g_max, 0, "right shift that requantizes G"),
-        _parameter("SHIFT_Z", 0x090, config.shift_z_min, config.shift_z_max, 0, "left shift of T_N before division"),
+        _parameter("SHIFT_Z", 0x090, config.shift_z_min, config.shift_z_max, 0,
+                   "left shift of T_N before the division"),
         *_constant_words("C_V", 0x094, config.c_v_width, 2, "constant c_v"),
         *_constant_words("C_D", 0x09C, config.c_d_width, 3, "constant c_d"),
         _parameter("TIMEOUT", 0x0A8, 1, _WORD, config.input_timeout,
                    "cycles without an input beat that the running job waits for, until INPUT_TIMEOUT"),
         _counter("CYCLES", 0x0C0, Access.READ_ONLY, 32, "cycles in which the job ran (STATUS.BUSY)"),
-        _counter("ARRAY_BUSY", 0x0C4, Access.READ_ONLY, 32, "of these, cycles in which the array got an operand"),
+        _counter("ARRAY_BUSY", 0x0C4, Access.READ_ONLY, 32,
+                 "of these, cycles in which the array got an operand"),
         _counter("STALL_INPUT", 0x0C8, Access.READ_ONLY, 32,
                  "of these, cycles in which the array waited for an input stream"),
         _counter("STALL_OUTPUT", 0x0CC, Access.READ_ONLY, 32,
@@ -281,5 +286,6 @@ def register_map(config):
 
 def _event_fields():
     return tuple(
-        Field(name=name, low=bit, width=1, description=description) for name, (bit, description) in EVENTS.items()
+        Field(name=name, low=bit, width=1, description=description)
+        for name, (bit, description) in EVENTS.items()
     )

@@ -1,0 +1,1 @@
+"""Each block alone, against the golden model or its stated equation."""
