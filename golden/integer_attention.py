@@ -37,7 +37,14 @@ from golden.number_format import (
     shift_right_round_half_up,
 )
 
-__all__ = ["IntegerSteps", "JobConstants", "check_operands", "exact_g_sum", "folded_g_sum", "integer_taylor_attention"]
+__all__ = [
+    "IntegerSteps",
+    "JobConstants",
+    "check_operands",
+    "exact_g_sum",
+    "folded_g_sum",
+    "integer_taylor_attention",
+]
 
 
 @dataclass(frozen=True)
@@ -227,7 +234,9 @@ def _check_sums_fit(tokens: int, head_dim: int, constants: JobConstants, number_
     """Bound every int64 sum by its largest magnitude; the format can be set wider than 64 bits allow."""
     largest = 1 << (number_format.data_width - 1)
     k_hat = largest << (number_format.mean_fraction + 1)
-    numerator = (head_dim * largest * largest << number_format.constant_fraction) + constants.c_v * tokens * largest
+    numerator = (
+        head_dim * largest * largest << number_format.constant_fraction
+    ) + constants.c_v * tokens * largest
     denominator = constants.c_d + (head_dim * largest * tokens << number_format.constant_fraction)
     rounding = 1 << max(constants.shift_g - 1, 0)
     for name, bound in (

@@ -120,7 +120,8 @@ def constants_for(
 
     # Z is linear in V, so its exponent can be found with V as integers; float64 then neither overflows nor underflows.
     q_real, k_real, v_real = (
-        torch.from_numpy(np.ldexp(x.astype(np.float64), exponent)) for x, exponent in ((q, logit_exp), (k, 0), (v, 0))
+        torch.from_numpy(np.ldexp(x.astype(np.float64), exponent))
+        for x, exponent in ((q, logit_exp), (k, 0), (v, 0))
     )
     z_over_v_exp = choose_exponent(taylor_attention(q_real, k_real, v_real).z.numpy(), width, if_zero=0)
 
@@ -141,7 +142,9 @@ def constants_for(
     try:
         constants.check(number_format)
     except ValueError as error:
-        raise ValueError(f"q_exp + k_exp must be such that the constants fit, not {logit_exp!r}: {error}") from None
+        raise ValueError(
+            f"q_exp + k_exp must be such that the constants fit, not {logit_exp!r}: {error}"
+        ) from None
     return JobScales(constants, v_exp + z_over_v_exp)
 
 
@@ -187,7 +190,9 @@ def choose_exponent(x, width: int, if_zero: int | None = None) -> int:
     errors = {}
     for exponent in candidates:
         step = exponent - highest
-        errors[exponent] = float(np.sum((scaled - dequantize(quantize_tensor(scaled, step, width), step)) ** 2))
+        errors[exponent] = float(
+            np.sum((scaled - dequantize(quantize_tensor(scaled, step, width), step)) ** 2)
+        )
     return min(candidates, key=errors.__getitem__)  # the finer one of equals
 
 
@@ -227,6 +232,11 @@ def _fit_query_key_exponents(
             and _shift_that_fits(head_dim, logit_exp, number_format) <= number_format.shift_g_max
         )
 
+    if _denominator_constant(tokens, head_dim, q_exp + k_exp, number_format) == 0:
+        raise ValueError(
+            "q and k must be small enough for the constant n sqrt(d) to be at least 1 in the scale of their products, "
+            f"not of the exponents {q_exp!r} and {k_exp!r}"
+        )
     coarser = 0
     while not constants_fit(q_exp + k_exp + coarser):
         coarser += 1

@@ -1,0 +1,64 @@
+"""The captured operands are what their provenance says, and are computed with the fidelity of real tensors."""
+
+import numpy as np
+import pytest
+
+from golden import workloads
+from golden.fidelity import fidelity_of_job
+
+
+@pytest.mark.parametrize("name, shape", [("mnist_vit", (64, 50, 32)), ("photos_deit_tiny", (6, 197, 64))])
+def test_captured_operands(name, shape):
+    workload = workloads.load(name)
+    for operand in workload[:3]:
+        assert operand.shape == shape and operand.dtype == np.float32
+        assert np.isfinite(operand).all() and operand.std() > 0.1
+        assert np.array_equal(operand, operand.astype(np.float16))
+    provenance = workload.provenance
+    heads = len(provenance["captured_images"]) * provenance["layers"] * provenance["heads_per_layer"]
+    assert heads == shape[0]
+    assert provenance["attention"] == "taylor"
+    assert provenance["held_out_accuracy"] == provenance["held_out_correct"] / provenance["held_out_tested"]
+    assert (workloads.FOLDER / f"{name}.npz").stat().st_size < 1_000_000
+
+
+def test_layers_partition_the_heads():
+    workload = workloads.load("mnist_vit")
+    layers = workload.heads_of_layers()
+    assert len(layers) == 4
+    assert layers[1].tolist()[:4] == [2, 3, 10, 11]  # two heads a layer, eight an image
+    assert sorted(np.concatenate(layers).tolist()) == list(range(64))
+
+
+@pytest.mark.parametrize("name", ["mnist_vit", "photos_deit_tiny"])
+def test_captured_operands_keep_their_fidelity(name):
+    workload = workloads.load(name)
+    job = fidelity_of_job(workload.q, workload.k, workload.v)
+    assert job.integers > 25 and job.denominator_errors == 0
+
+
+def test_names_and_paths():
+    assert {"mnist_vit", "photos_deit_tiny"} <= set(workloads.names())
+    by_path = workloads.load(workloads.FOLDER / "mnist_vit.npz")
+    assert np.array_equal(by_path.q, workloads.load("mnist_vit").q)
+
+
+def test_saving_and_loading(tmp_path):
+    q, k, v = np.random.default_rng(0).normal(size=(3, 2, 4, 3)).astype(np.float32)
+    provenance = {"layers": 1, "heads_per_layer": 2}
+    workloads.save(tmp_path / "small.npz", workloads.Workload(q, k, v, provenance))
+    loaded = workloads.load(tmp_path / "small.npz")
+    np.testing.assert_allclose(loaded.q, q, rtol=1e-3)
+    assert loaded.provenance == provenance
+
+
+def test_what_is_not_a_workload_is_named(tmp_path):
+    with pytest.raises(ValueError, match="workload must be a file or one of .*mnist_vit.*, not 'imagenet'"):
+        workloads.load("imagenet")
+    text = tmp_path / "text.npz"
+    text.write_text("no archive")
+    with pytest.raises(ValueError, match="workload must be an .npz file, not 'text.npz'"):
+        workloads.load(text)
+    np.savez(tmp_path / "other.npz", q=np.zeros(1))
+    with pytest.raises(ValueError, match="workload other.npz must have the array 'k', not only"):
+        workloads.load(tmp_path / "other.npz")
