@@ -1,0 +1,245 @@
+"""Array column: everything above and below one column of SA-General, in step with that column.
+
+                   [V bank] [G bank]<---------------.
+                        \\    /                      |
+          load -->       mux --> stationary      requantizer
+                                    |                ^
+                               (SA-General)          | G
+                                    |                |
+          accumulate -->       partial sum accumulator
+                                    | Q G
+                                    v
+          divide -->           [row queue]   [bias = c_v v_sum]
+                                    |          |
+                               numerator adder (T_N, or k_sum)
+                                    |
+          divisor -->          divider lane --> k_mean
+                                    | z
+          write_back -->        [Z bank] --> stream out
+
+The four control bundles and the divisor enter from the left and are passed on to the right one cycle later. What is in
+the column is its share of the paper's chunks: one lane of the adder array and of the divider array, and one bank of
+the buffers of V, G and Z.
+"""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from .adder_array import NumeratorAdder
+from .block import Block, instantiate
+from .bundles import (
+    PHASE_G,
+    PHASE_QG,
+    AccumulateControl,
+    DivideControl,
+    LoadControl,
+    WriteBackControl,
+    index_width,
+    pass_on,
+)
+from .divider_lane import DividerLane
+from .memory_bank import MemoryBank
+from .partial_sum_accumulator import PartialSumAccumulator
+from .requantizer import Requantizer
+
+__all__ = ["ArrayColumn"]
+
+
+class ArrayColumn(Block):
+    """One column's buffers and its share of the pre- and post-processors.
+
+    Parameters
+    ----------
+    config: the accelerator's configuration.
+
+    Ports
+    -----
+    v_write, v_address, v_data: one element into the V bank {half, column tile, token}.
+    bias_write, bias_address, bias_data: one c_v v_sum, aligned, into the bias bank {half, column tile}.
+    z_address, z_data: one element of the Z bank {half, column tile, token}, one cycle later.
+    load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
+        right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles before.
+    k_sum: numerator of a row of means, `k_sum_delay` cycles after its `divide_in`.
+    mean: quotient of such a row, in the cycle of `write_back_in`; 0 where that is not `mean`.
+    stationary: to the array, two cycles after `load_in`.
+    partial_sum: from the array, one cycle after `accumulate_in`.
+    shift_g, numerator_shift: constant during a job.
+    """
+
+    module_name = "array_column"
+
+    def __init__(self, config):
+        self.data_width = config.data_width
+        v_address_width = 1 + index_width(config.column_tiles) + index_width(config.token_tiles * config.rows)
+        g_address_width = 1 + index_width(config.column_tiles) + index_width(config.row_tiles * config.rows)
+        z_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
+        bias_address_width = 1 + index_width(config.column_tiles)
+        self.v_bank = MemoryBank(depth=1 << v_address_width, width=config.data_width)
+        self.g_bank = MemoryBank(depth=1 << g_address_width, width=config.data_width)
+        self.z_bank = MemoryBank(depth=1 << z_address_width, width=config.data_width)
+        self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.qg_width)
+        self.bias_bank = MemoryBank(depth=1 << bias_address_width, width=config.aligned_bias_width)
+        self.accumulator = PartialSumAccumulator(
+            sum_width=config.partial_sum_width, depth=max(config.max_tokens, config.max_head_dim)
+        )
+        self.requantizer = Requantizer(
+            i_width=config.g_sum_width, o_width=config.data_width, shift_max=config.shift_g_max
+        )
+        self.adder = NumeratorAdder(
+            product_width=config.qg_width,
+            fraction=config.constant_fraction,
+            shift_max=config.numerator_shift_max,
+            bias_width=config.aligned_bias_width,
+            k_sum_width=config.column_sum_width,
+        )
+        self.divider = DividerLane(
+            numerator_width=config.numerator_width,
+            divisor_width=config.divisor_width,
+            data_width=config.data_width,
+            mean_width=config.mean_width,
+            interval=config.divider_row_interval,
+        )
+        bundles = {
+            "load": LoadControl(config),
+            "accumulate": AccumulateControl(config),
+            "divide": DivideControl(config),
+            "write_back": WriteBackControl(config),
+        }
+        super().__init__(
+            {f"{name}_in": In(bundle) for name, bundle in bundles.items()}
+            | {f"{name}_out": Out(bundle) for name, bundle in bundles.items()}
+            | {
+                "v_write": In(1),
+                "v_address": In(v_address_width),
+                "v_data": In(config.data_width),
+                "bias_write": In(1),
+                "bias_address": In(bias_address_width),
+                "bias_data": In(signed(config.aligned_bias_width)),
+                "z_address": In(z_address_width),
+                "z_data": Out(signed(config.data_width)),
+                "divisor_in": In(config.divisor_width),
+                "divisor_out": Out(config.divisor_width),
+                "invalid_in": In(1),
+                "invalid_out": Out(1),
+                "k_sum": In(signed(config.column_sum_width)),
+                "mean": Out(signed(config.mean_width)),
+                "stationary": Out(signed(config.data_width)),
+                "partial_sum": In(signed(config.partial_sum_width)),
+                "shift_g": In(range(config.shift_g_max + 1)),
+                "numerator_shift": In(range(config.numerator_shift_max + 1)),
+            }
+        )
+
+    @property
+    def g_latency(self):
+        """Cycles from `accumulate_in` to the cycle that writes its total into the G bank."""
+        return self.accumulator.latency + self.requantizer.latency
+
+    @property
+    def k_sum_delay(self):
+        """Cycles from `divide_in` to `k_sum`: the row queue, then all but the last step of the numerator adder."""
+        return 1 + self.adder.latency - 1
+
+    @property
+    def divisor_delay(self):
+        """Cycles from `divide_in` to `divisor_in`: the row queue, then the numerator adder."""
+        return 1 + self.adder.latency
+
+    @property
+    def write_back_delay(self):
+        """Cycles from `divide_in` to `write_back_in`."""
+        return self.divisor_delay + self.divider.latency
+
+    def elaborate(self, platform):
+        m = Module()
+        for name in ("load", "accumulate", "divide", "write_back"):
+            pass_on(m, getattr(self, f"{name}_in"), getattr(self, f"{name}_out"))
+        m.d.sync += [self.divisor_out.eq(self.divisor_in), self.invalid_out.eq(self.invalid_in)]
+
+        # Stationary operand. `load_out` is this column's control one cycle later, when the banks' words are there.
+        v_bank = instantiate(m, "v_bank", self.v_bank)
+        g_bank = instantiate(m, "g_bank", self.g_bank)
+        m.d.comb += [
+            v_bank.write_enable.eq(self.v_write),
+            v_bank.write_address.eq(self.v_address),
+            v_bank.write_data.eq(self.v_data),
+            v_bank.read_address.eq(self.load_in.address),
+            g_bank.read_address.eq(self.load_in.address),
+        ]
+        tile_row = Mux(self.load_out.phase == PHASE_G, v_bank.read_data, g_bank.read_data)
+        m.d.sync += self.stationary.eq(Mux(self.load_out.blank, 0, tile_row))
+
+        # Totals: G goes back through the requantizer, Q G waits for its division.
+        accumulator = instantiate(m, "accumulator", self.accumulator)
+        requantizer = instantiate(m, "requantizer", self.requantizer)
+        row_queue = instantiate(m, "row_queue", self.row_queue)
+        m.d.comb += [
+            accumulator.valid.eq(self.accumulate_in.valid),
+            accumulator.first.eq(self.accumulate_in.first),
+            accumulator.last.eq(self.accumulate_in.last),
+            accumulator.index.eq(self.accumulate_in.index),
+            accumulator.partial_sum.eq(self.partial_sum),
+            requantizer.i.eq(accumulator.total),
+            requantizer.shift.eq(self.shift_g),
+        ]
+        phase, address = self.accumulate_in.phase, self.accumulate_in.address
+        phases, addresses = [phase], [address]
+        for cycle in range(1, self.g_latency + 1):
+            phases.append(Signal.like(phase, name=f"accumulate_phase_{cycle}"))
+            addresses.append(Signal.like(address, name=f"accumulate_address_{cycle}"))
+            m.d.sync += [phases[cycle].eq(phases[cycle - 1]), addresses[cycle].eq(addresses[cycle - 1])]
+        total_at = self.accumulator.latency
+        m.d.comb += [
+            row_queue.write_enable.eq(accumulator.total_valid & (phases[total_at] == PHASE_QG)),
+            row_queue.write_address.eq(addresses[total_at]),
+            row_queue.write_data.eq(accumulator.total),
+        ]
+        requantized = accumulator.total_valid & (phases[total_at] == PHASE_G)
+        for cycle in range(self.requantizer.latency):
+            later = Signal(name=f"requantized_{cycle + 1}")
+            m.d.sync += later.eq(requantized)
+            requantized = later
+        m.d.comb += [
+            g_bank.write_enable.eq(requantized),
+            g_bank.write_address.eq(addresses[self.g_latency]),
+            g_bank.write_data.eq(requantizer.o),
+        ]
+
+        # Division.
+        bias_bank = instantiate(m, "bias_bank", self.bias_bank)
+        adder = instantiate(m, "adder", self.adder)
+        divider = instantiate(m, "divider", self.divider)
+        m.d.comb += [
+            row_queue.read_address.eq(self.divide_in.queue_address),
+            bias_bank.write_enable.eq(self.bias_write),
+            bias_bank.write_address.eq(self.bias_address),
+            bias_bank.write_data.eq(self.bias_data),
+            bias_bank.read_address.eq(self.divide_in.bias_address),
+            adder.product.eq(row_queue.read_data),
+            adder.bias.eq(bias_bank.read_data),
+            adder.shift.eq(self.numerator_shift),
+            adder.k_sum.eq(self.k_sum),
+            divider.numerator.eq(adder.numerator),
+            divider.divisor.eq(self.divisor_in),
+            divider.invalid.eq(self.invalid_in),
+        ]
+        start, mean = self.divide_in.start, self.divide_in.mean
+        for cycle in range(1, self.divisor_delay + 1):
+            if cycle == self.divisor_delay:
+                m.d.comb += adder.single.eq(mean)  # one cycle before the numerator is there
+            later_start, later_mean = Signal(name=f"start_{cycle}"), Signal(name=f"mean_{cycle}")
+            m.d.sync += [later_start.eq(start), later_mean.eq(mean)]
+            start, mean = later_start, later_mean
+        m.d.comb += divider.start.eq(start)
+
+        # Results.
+        z_bank = instantiate(m, "z_bank", self.z_bank)
+        m.d.comb += [
+            z_bank.write_enable.eq(self.write_back_in.write),
+            z_bank.write_address.eq(self.write_back_in.address),
+            z_bank.write_data.eq(divider.z),
+            z_bank.read_address.eq(self.z_address),
+            self.z_data.eq(z_bank.read_data),
+            self.mean.eq(Mux(self.write_back_in.mean, divider.mean, 0)),
+        ]
+        return m

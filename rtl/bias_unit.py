@@ -1,0 +1,105 @@
+"""Bias unit: c_v v_sum for every feature of a head, the second term of T_N (Algorithm 1, step 5).
+
+It is needed once a head, so one multiplier does all features, one a cycle, and leaves the products in the columns'
+bias banks in the alignment of the divider. What does not fit is clipped, where the quotient saturates anyway
+(`AcceleratorConfig.aligned_bias_width`).
+
+    v_sum --> (x c_v) --> << numerator_shift --> clip --> bias bank of column j % C, entry {half, j / C}
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+from .bundles import index_width
+
+__all__ = ["BiasUnit"]
+
+
+class BiasUnit(Block):
+    """bias[j] = clip((c_v v_sum[j]) << shift) for the features of a head, heads in their order.
+
+    Parameters
+    ----------
+    config: the accelerator's configuration.
+
+    Ports
+    -----
+    v_loaded: the sums of one more head are complete; released: the biases of one head are no longer needed.
+    start: a job begins; head_dim, c_v, shift: constant while it runs.
+    read_half, read_beat, read_lane, v_sum: the sum is there one cycle after its address.
+    write: one bit a column; address: {half, column tile}; data: the bias.
+    done: all biases of a head are written.
+    """
+
+    module_name = "bias_unit"
+
+    def __init__(self, config):
+        self.lanes = config.stream_lanes
+        self.columns = config.columns
+        super().__init__({
+            "start": In(1),
+            "head_dim": In(config.max_head_dim.bit_length()),
+            "c_v": In(config.c_v_width),
+            "shift": In(range(config.numerator_shift_max + 1)),
+            "v_loaded": In(1),
+            "released": In(1),
+            "read_half": Out(1),
+            "read_beat": Out(index_width(config.max_beats_per_row)),
+            "read_lane": Out(index_width(config.stream_lanes)),
+            "v_sum": In(signed(config.column_sum_width)),
+            "write": Out(config.columns),
+            "address": Out(1 + index_width(config.column_tiles)),
+            "data": Out(signed(config.aligned_bias_width)),
+            "done": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        waiting, held = Signal(2), Signal(2)  # heads to do; heads whose biases are in the banks
+        active = Signal()
+        base = Signal(len(self.head_dim) + 1)  # first feature of the column tile
+        tile = Signal(len(self.address) - 1)
+        column = Signal(index_width(self.columns))
+        finish = Signal()
+        m.d.comb += finish.eq(active & (column == self.columns - 1) & (base + self.columns >= self.head_dim))
+
+        with m.If(~active):
+            m.d.sync += active.eq((waiting != 0) & (held != 2))
+        with m.Else():
+            m.d.sync += [column.eq(column + 1), self.read_lane.eq(self.read_lane + 1)]
+            with m.If(self.read_lane == self.lanes - 1):
+                m.d.sync += [self.read_lane.eq(0), self.read_beat.eq(self.read_beat + 1)]
+            with m.If(column == self.columns - 1):
+                m.d.sync += [column.eq(0), tile.eq(tile + 1), base.eq(base + self.columns)]
+            with m.If(finish):
+                m.d.sync += [
+                    active.eq(0), tile.eq(0), base.eq(0),
+                    self.read_lane.eq(0), self.read_beat.eq(0), self.read_half.eq(~self.read_half),
+                ]  # fmt: skip
+        m.d.sync += [
+            waiting.eq(waiting + self.v_loaded - finish),
+            held.eq(held + finish - self.released),
+        ]
+        with m.If(self.start):
+            m.d.sync += self.read_half.eq(0)
+
+        # The sum, two registers for the multiplier, one for shifting and clipping; the address goes along.
+        product = Signal(signed(len(self.c_v) + 1 + len(self.v_sum)))
+        registered = Signal.like(product)
+        m.d.sync += [product.eq(self.v_sum * Cat(self.c_v, 0).as_signed()), registered.eq(product)]
+        shifted = Signal(signed(len(product) + (1 << len(self.shift)) - 1))
+        m.d.comb += shifted.eq(registered << self.shift)
+        low, high = -(1 << (len(self.data) - 1)), (1 << (len(self.data) - 1)) - 1
+        m.d.sync += self.data.eq(Mux(shifted < low, low, Mux(shifted > high, high, shifted)))
+
+        strobe = Cat((active & (column == index)) for index in range(self.columns))
+        address, done = Cat(tile, self.read_half), finish
+        for cycle in range(4):
+            last = cycle == 3
+            later_strobe = self.write if last else Signal.like(self.write, name=f"write_{cycle + 1}")
+            later_address = self.address if last else Signal.like(self.address, name=f"address_{cycle + 1}")
+            later_done = self.done if last else Signal(name=f"done_{cycle + 1}")
+            m.d.sync += [later_strobe.eq(strobe), later_address.eq(address), later_done.eq(done)]
+            strobe, address, done = later_strobe, later_address, later_done
+        return m

@@ -1,0 +1,138 @@
+"""Control bundles: the small records that travel with the data from block to block.
+
+The array and everything around it is skewed: row r works r cycles after row 0, column c works c cycles after column
+0. Instead of aligning data with triangles of registers, each block passes its control on with one register, and so
+stays in step with the data of its row or column.
+"""
+
+from amaranth.lib.wiring import Out, Signature
+
+__all__ = [
+    "AccumulateControl",
+    "DivideControl",
+    "LoadControl",
+    "PHASE_G",
+    "PHASE_QG",
+    "StreamControl",
+    "WriteBackControl",
+    "delay",
+    "index_width",
+    "pass_on",
+]
+
+#: Values of `phase`: which of the two products the array works on.
+PHASE_G = 0
+PHASE_QG = 1
+
+
+def index_width(count):
+    """Width of an index below `count`, at least one bit."""
+    return max(1, (count - 1).bit_length())
+
+
+class AccumulateControl(Signature):
+    """One partial sum of every column, below the array.
+
+    valid: a sum of the array arrives in the next cycle; first, last: of the tiles that are accumulated;
+    phase: which product; index: place among the partial sums of the pass; address: where a total goes, in the G
+    buffer {half, column tile, feature} or in the row queue; head_end: the last total of this product of the head.
+    """
+
+    def __init__(self, config):
+        address_width = max(
+            1 + index_width(config.column_tiles) + index_width(config.row_tiles * config.rows), index_width(config.row_queue_depth)
+        )
+        super().__init__({
+            "valid": Out(1),
+            "first": Out(1),
+            "last": Out(1),
+            "phase": Out(1),
+            "index": Out(index_width(max(config.max_tokens, config.max_head_dim))),
+            "address": Out(address_width),
+            "head_end": Out(1),
+        })
+
+
+class StreamControl(Signature):
+    """One element of a pass, for the operand rows.
+
+    phase: K^ or Q; swap: first element of a pass; address: word of the K bank {half, token tile, beat} or of the Q
+    bank {half, row tile, token}; lane: element within the K word; release: the last element that this product of the
+    head takes from its half; accumulate: what becomes of the sum.
+    """
+
+    def __init__(self, config):
+        k_width = 1 + index_width(config.token_tiles) + index_width(config.max_beats_per_row)
+        q_width = 1 + index_width(config.row_tiles) + index_width(config.max_tokens)
+        super().__init__({
+            "phase": Out(1),
+            "swap": Out(1),
+            "address": Out(max(k_width, q_width)),
+            "lane": Out(index_width(config.stream_lanes)),
+            "release": Out(1),
+            "accumulate": Out(AccumulateControl(config)),
+        })
+
+
+class LoadControl(Signature):
+    """One row of a stationary tile, bottom row first.
+
+    phase: V or G; address: {half, column tile, token or feature}; blank: beyond the job's tokens or features, the
+    row is loaded as zeros; release: the last row that this product of the head takes from its half.
+    """
+
+    def __init__(self, config):
+        v_width = 1 + index_width(config.column_tiles) + index_width(config.token_tiles * config.rows)
+        g_width = 1 + index_width(config.column_tiles) + index_width(config.row_tiles * config.rows)
+        super().__init__({"phase": Out(1), "address": Out(max(v_width, g_width)), "blank": Out(1), "release": Out(1)})
+
+
+class DivideControl(Signature):
+    """One row entering the divider array.
+
+    start: a row enters; mean: its numerators are k_sum, not T_N; queue_address: the row in the row queue;
+    bias_address: {half, column tile} of its c_v v_sum.
+    """
+
+    def __init__(self, config):
+        super().__init__({
+            "start": Out(1),
+            "mean": Out(1),
+            "queue_address": Out(index_width(config.row_queue_depth)),
+            "bias_address": Out(1 + index_width(config.column_tiles)),
+        })
+
+
+class WriteBackControl(Signature):
+    """One row leaving the divider array.
+
+    write: into the Z buffer at address {half, column tile, token}; head_end: its last row of the head;
+    mean: k_mean instead; mean_end: its last row of the head.
+    """
+
+    def __init__(self, config):
+        super().__init__({
+            "write": Out(1),
+            "address": Out(1 + index_width(config.column_tiles) + index_width(config.max_tokens)),
+            "head_end": Out(1),
+            "mean": Out(1),
+            "mean_end": Out(1),
+        })
+
+
+def pass_on(m, source, target):
+    """target <= source, one cycle later, member by member."""
+    for path, _member, value in source.signature.flatten(source):
+        destination = target
+        for name in path:
+            destination = getattr(destination, name)
+        m.d.sync += destination.eq(value)
+
+
+def delay(m, source, cycles, name):
+    """The bundle `source`, `cycles` cycles later."""
+    for cycle in range(cycles):
+        later = source.signature.create(path=(f"{name}_{cycle + 1}",))
+        pass_on(m, source, later)
+        source = later
+    return source

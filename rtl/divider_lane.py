@@ -1,0 +1,137 @@
+"""One lane of the divider array: a restoring divider, exactly rounded.
+
+The divider array has one lane a column. It works in two modes, as in ViTALiTy's accelerator figure: with one divisor
+for all (n, for k_mean) or with one divisor a row (t_D, for Z). The lanes are skewed like the columns, so the divisor
+moves from lane to lane through the lanes' divisor registers.
+
+Why it is exact. Let x be the aligned numerator and D > 0 the aligned divisor, with quotient x / D in [-1, 1), and
+I = `iterations`. The lane computes the I bits of floor(2^(I-1) (x + D) / D) = floor(2^(I-1) x / D) + 2^(I-1), a number
+without sign, most significant bit first: subtract D where it goes, double the rest. Of a quotient with b bits the
+bit below the unit is the (b+1)-th, and floor(y + 1/2) = floor((floor(2 y) + 1) / 2) rounds half up, so the upper b + 1
+bits of the I are all that rounding needs; no correction step, no error bound. x < -D and x >= D saturate.
+
+    k_mean: x = k_sum,                D = n << (W-1),   b = W + f:  x / D 2^(b-1) = k_sum 2^f / n
+    Z:      x = T_N << (s + 1 - W),   D = t_D,          b = W:      x / D 2^(b-1) = T_N 2^s / t_D
+
+Sizing. One bit a cycle; a lane is a chain of stages, and each stage keeps a quotient for `interval` cycles. With an
+interval of 1 the lane is fully pipelined, with an interval of `iterations` it is a single serial divider.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+
+__all__ = ["DividerLane"]
+
+
+class DividerLane(Block):
+    """mean, z = round_half_up(numerator / divisor 2^(b-1)), saturated, for b = mean_width and for b = data_width.
+
+    Parameters
+    ----------
+    numerator_width: bits of the signed numerator; divisor_width: bits of the unsigned divisor, not 0 unless
+        `invalid`; data_width, mean_width: bits of the two roundings of the quotient, data_width <= mean_width;
+    interval: cycles between two `start`s at least, 1 to mean_width + 1.
+
+    Ports
+    -----
+    start: a division begins with this cycle's `numerator`, `divisor` and `invalid`.
+    invalid: there is no divisor (t_D <= 0): the quotient saturates by the sign of the numerator.
+    mean, z: the quotient rounded to either width, `latency` cycles after `start`, for one cycle at least.
+    """
+
+    module_name = "divider_lane"
+
+    def __init__(self, *, numerator_width, divisor_width, data_width, mean_width, interval):
+        self.data_width = data_width
+        self.mean_width = mean_width
+        self.interval = interval
+        super().__init__({
+            "start": In(1),
+            "numerator": In(signed(numerator_width)),
+            "divisor": In(divisor_width),
+            "invalid": In(1),
+            "mean": Out(signed(mean_width)),
+            "z": Out(signed(data_width)),
+        })
+
+    @property
+    def iterations(self):
+        """Quotient bits found, one a cycle."""
+        return self.mean_width + 1
+
+    @property
+    def latency(self):
+        """Cycles from `start` to the quotient: taking it in, the iterations, rounding."""
+        return 1 + self.iterations + 1
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # age[k]: a division began k + 1 cycles ago.
+        age = Signal(self.iterations)
+        m.d.sync += age.eq(Cat(self.start, age[:-1]))
+
+        # Into the first stage: x + D, and whether the quotient saturates.
+        above_low = Signal(signed(max(len(self.numerator), len(self.divisor) + 1) + 1))
+        above_high = Signal.like(above_low)
+        negative = self.numerator[-1]
+        m.d.comb += [above_low.eq(self.numerator + self.divisor), above_high.eq(self.numerator - self.divisor)]
+        stage = {
+            "load": self.start,
+            "remainder": above_low[: len(self.divisor) + 1],
+            "divisor": self.divisor,
+            "low": Mux(self.invalid, negative, above_low < 0),
+            "high": Mux(self.invalid, ~negative, above_high >= 0),
+            "quotient": None,
+        }
+
+        for first in range(0, self.iterations, self.interval):
+            last = min(first + self.interval, self.iterations)
+            stage = self._stage(m, stage, first, last, age)
+
+        quotient = Signal(self.iterations)
+        with m.If(stage["load"]):
+            m.d.sync += quotient.eq(stage["quotient"])
+        m.d.sync += [self.mean.eq(self._round(quotient, self.mean_width)),
+                     self.z.eq(self._round(quotient, self.data_width))]  # fmt: skip
+        return m
+
+    def _stage(self, m, before, first, last, age):
+        """Quotient bits first..last-1, one a cycle, in one set of registers."""
+        remainder = Signal(len(self.divisor) + 1, name=f"remainder_{first}", reset_less=True)
+        divisor = Signal.like(self.divisor, name=f"divisor_{first}", reset_less=True)
+        low = Signal(name=f"low_{first}", reset_less=True)
+        high = Signal(name=f"high_{first}", reset_less=True)
+        bits = Signal(max(1, last - 1), name=f"bits_{first}", reset_less=True)
+
+        difference = Signal(signed(len(self.divisor) + 2), name=f"difference_{first}")
+        bit = Signal(name=f"bit_{first}")
+        rest = Signal.like(remainder, name=f"rest_{first}")
+        m.d.comb += [
+            difference.eq(remainder - divisor),
+            bit.eq(high | (~low & (difference >= 0))),
+            rest.eq(Mux(difference >= 0, difference, remainder) << 1),
+        ]
+        quotient = Cat(bit, bits)[: last]
+
+        with m.If(before["load"]):
+            m.d.sync += [
+                remainder.eq(before["remainder"]),
+                divisor.eq(before["divisor"]),
+                low.eq(before["low"]),
+                high.eq(before["high"]),
+            ]
+            if first:
+                m.d.sync += bits.eq(before["quotient"])
+        with m.Else():
+            m.d.sync += [remainder.eq(rest), bits.eq(Cat(bit, bits))]
+        return {"load": age[last - 1], "remainder": rest, "divisor": divisor, "low": low, "high": high,
+                "quotient": quotient}  # fmt: skip
+
+    def _round(self, quotient, width):
+        """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""
+        rounded = (quotient[self.iterations - width - 1 :] + 1)[1:]
+        offset = 1 << (width - 1)
+        return Mux(rounded[width], offset - 1, rounded - offset)

@@ -1,0 +1,99 @@
+"""Operand row: the banks of Q and K that feed one row of the array, with K centred on the way.
+
+Row r holds the features r, r + R, ... of Q, and the tokens r, r + R, ... of K: for Q G the array reduces over
+features, for G = K^^T V over tokens. Words of Q are single elements; words of K are whole stream beats, from which
+`lane` picks the feature.
+
+    control ---+-----------------------------------------------> control of the row below, one cycle later
+               |--> [Q bank] ---------------------.
+               '--> [K bank] --> lane --> K << f --(-)--> streamed, swap
+    mean ---------------------------------^     (centring adder)
+"""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from .adder_array import CentringAdder
+from .block import Block, instantiate
+from .bundles import PHASE_QG, StreamControl, index_width, pass_on
+from .memory_bank import MemoryBank
+
+__all__ = ["OperandRow"]
+
+
+class OperandRow(Block):
+    """One row's operand buffers.
+
+    Parameters
+    ----------
+    config: the accelerator's configuration (the banks' depths and all widths follow from it).
+
+    Ports
+    -----
+    q_write, q_address, q_data: one element into the Q bank {half, row tile, token}.
+    k_write, k_address, k_data: one beat into the K bank {half, token tile, beat}.
+    control_in, control_out: what to stream; passed on one cycle later.
+    mean_in, mean_out: k_mean of the feature, one cycle after its control; passed on one cycle later.
+    streamed, swap: to the array, `latency` cycles after `control_in`.
+    """
+
+    module_name = "operand_row"
+
+    def __init__(self, config):
+        self.data_width = config.data_width
+        self.stream_lanes = config.stream_lanes
+        control = StreamControl(config)
+        q_address_width = 1 + index_width(config.row_tiles) + index_width(config.max_tokens)
+        k_address_width = 1 + index_width(config.token_tiles) + index_width(config.max_beats_per_row)
+        self.q_bank = MemoryBank(depth=1 << q_address_width, width=config.data_width)
+        self.k_bank = MemoryBank(depth=1 << k_address_width, width=config.stream_lanes * config.data_width)
+        self.adder = CentringAdder(data_width=config.data_width, fraction=config.mean_fraction)
+        super().__init__({
+            "q_write": In(1),
+            "q_address": In(q_address_width),
+            "q_data": In(config.data_width),
+            "k_write": In(1),
+            "k_address": In(k_address_width),
+            "k_data": In(config.stream_lanes * config.data_width),
+            "control_in": In(control),
+            "control_out": Out(control),
+            "mean_in": In(signed(config.mean_width)),
+            "mean_out": Out(signed(config.mean_width)),
+            "streamed": Out(signed(config.streamed_width)),
+            "swap": Out(1),
+        })
+
+    @property
+    def latency(self):
+        """Cycles from `control_in` to `streamed`: the banks, then the centring adder."""
+        return 1 + self.adder.latency
+
+    def elaborate(self, platform):
+        m = Module()
+        q_bank = instantiate(m, "q_bank", self.q_bank)
+        k_bank = instantiate(m, "k_bank", self.k_bank)
+        adder = instantiate(m, "adder", self.adder)
+        m.d.comb += [
+            q_bank.write_enable.eq(self.q_write),
+            q_bank.write_address.eq(self.q_address),
+            q_bank.write_data.eq(self.q_data),
+            k_bank.write_enable.eq(self.k_write),
+            k_bank.write_address.eq(self.k_address),
+            k_bank.write_data.eq(self.k_data),
+            q_bank.read_address.eq(self.control_in.address),
+            k_bank.read_address.eq(self.control_in.address),
+        ]
+        pass_on(m, self.control_in, self.control_out)
+        m.d.sync += self.mean_out.eq(self.mean_in)
+
+        # `control_out` is this row's control one cycle later, when the banks' words are there.
+        m.d.comb += [
+            adder.bypass.eq(self.control_out.phase == PHASE_QG),
+            adder.q.eq(q_bank.read_data),
+            adder.k.eq(k_bank.read_data.word_select(self.control_out.lane, self.data_width)),
+            adder.mean.eq(self.mean_in),
+            self.streamed.eq(adder.streamed),
+        ]
+        m.d.sync += self.swap.eq(self.control_out.swap)
+        return m
+

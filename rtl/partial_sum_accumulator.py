@@ -1,0 +1,68 @@
+"""Accumulation of tiles below one column of the array.
+
+A reduction longer than the array has rows is done tile by tile: each pass over a tile gives one partial sum for every
+element of the pass. They are kept here and added to those of the next pass; the last pass gives the totals.
+
+    partial_sum --(+)--> total (last pass)
+                   ^ \\
+                   |  `--> [partial sums, one word an element]
+                   '------------------'
+"""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from .block import Block, instantiate
+from .memory_bank import MemoryBank
+
+__all__ = ["PartialSumAccumulator"]
+
+
+class PartialSumAccumulator(Block):
+    """total = sum over the passes from `first` to `last` of partial_sum, for each `index`.
+
+    Parameters
+    ----------
+    sum_width: bits of a partial sum and of the total; depth: elements of a pass at most.
+
+    Ports
+    -----
+    valid, first, last, index: an element whose `partial_sum` comes one cycle later.
+    total_valid, total: `latency` cycles after `valid` of a `last` pass.
+
+    One element a cycle; an index may return two cycles after it was last used.
+    """
+
+    latency = 2
+
+    def __init__(self, *, sum_width, depth, module_name="partial_sum_accumulator"):
+        self.module_name = module_name
+        self.sums = MemoryBank(depth=depth, width=sum_width)
+        super().__init__({
+            "valid": In(1),
+            "first": In(1),
+            "last": In(1),
+            "index": In(max(1, (depth - 1).bit_length())),
+            "partial_sum": In(signed(sum_width)),
+            "total_valid": Out(1),
+            "total": Out(signed(sum_width)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        sums = instantiate(m, "sums", self.sums)
+
+        valid, first, last = Signal(), Signal(), Signal()
+        index = Signal.like(self.index)
+        m.d.sync += [valid.eq(self.valid), first.eq(self.first), last.eq(self.last), index.eq(self.index)]
+        m.d.comb += sums.read_address.eq(self.index)
+
+        total = Signal.like(self.total)
+        m.d.comb += [
+            total.eq(self.partial_sum + Mux(first, 0, sums.read_data.as_signed())),
+            sums.write_enable.eq(valid & ~last),
+            sums.write_address.eq(index),
+            sums.write_data.eq(total),
+        ]
+        m.d.sync += [self.total_valid.eq(valid & last), self.total.eq(total)]
+        return m

@@ -1,0 +1,172 @@
+"""Stream loader: one AXI4-Stream of a head's Q, K or V into the banks of its operand buffer.
+
+A packet (up to TLAST) is one head's matrix: token by token, the features of a token from the first beat of a row on,
+`lanes` elements a beat; what a row's last beat holds beyond the head dimension is ignored. The buffer has two halves;
+a head is taken as soon as a half is free, while the array works on the other.
+
+    s_axis --> [check TLAST, count token and beat] --> write strobes, address, data of the banks
+
+A packet that is too short is filled up with zeros. One that is too long is cut: the rest up to TLAST is dropped. Both
+are reported, and since the next packet begins behind TLAST, the next head is not affected. A packet that never comes
+is filled up, or the wait for TLAST given up, when `input_timeout` says that nobody will send it.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+from .bundles import index_width
+
+__all__ = ["StreamLoader"]
+
+
+class StreamLoader(Block):
+    """Writes the heads of a job into a double-buffered, banked operand buffer.
+
+    Parameters
+    ----------
+    name: of the stream, for the module's name.
+    lanes, data_width, element_width: elements a beat, their bits, and the bits of their containers in TDATA.
+    max_tokens, max_head_dim, max_heads: limits of the job's sizes.
+    banks: banks of the buffer, a multiple of `lanes`.
+    banked_by: "feature": bank b holds the features b, b + banks, ..., one element a word {half, feature tile, token};
+        "token": bank b holds the tokens b, b + banks, ..., one beat a word {half, token tile, beat}.
+
+    Ports
+    -----
+    s_tdata, s_tvalid, s_tready, s_tlast: the stream.
+    start: a job begins; tokens, head_dim, heads: its sizes, constant while it runs.
+    released: a half is free again; input_timeout: do not wait for the source any longer.
+    write: one bit a bank; address: of all banks; data: lane i in bits i * data_width and up; bank b takes lane
+        b % lanes ("feature") or the whole beat ("token").
+    row_write, row_first, row_half, row_beat: the same beat for the accumulator array.
+    loaded: a head is complete (its last write is in this cycle). tlast_early, tlast_late: a packet was too short,
+        too long. starving: ready, but nothing comes. idle: all heads of the job are in, at a packet boundary.
+
+    One beat a cycle. Banks are written one cycle after the beat.
+    """
+
+    def __init__(self, *, name, lanes, data_width, element_width, max_tokens, max_head_dim, max_heads, banks,
+                 banked_by):  # fmt: skip
+        if banks % lanes:
+            raise ValueError(f"banks must be a multiple of the {lanes} lanes, not {banks!r}")
+        if banked_by not in ("feature", "token"):
+            raise ValueError(f"banked_by must be 'feature' or 'token', not {banked_by!r}")
+        self.module_name = f"stream_loader_{name}"
+        self.lanes = lanes
+        self.data_width = data_width
+        self.element_width = element_width
+        self.banks = banks
+        self.banked_by = banked_by
+        self.beats = -(-max_head_dim // lanes)
+        if banked_by == "feature":
+            self.inner_bits = index_width(max_tokens)
+            self.tiles = -(-max_head_dim // banks)
+        else:
+            self.inner_bits = index_width(self.beats)
+            self.tiles = -(-max_tokens // banks)
+        super().__init__({
+            "s_tdata": In(lanes * element_width),
+            "s_tvalid": In(1),
+            "s_tready": Out(1),
+            "s_tlast": In(1),
+            "start": In(1),
+            "tokens": In(max_tokens.bit_length()),
+            "head_dim": In(max_head_dim.bit_length()),
+            "heads": In(max_heads.bit_length()),
+            "released": In(1),
+            "input_timeout": In(1),
+            "write": Out(banks),
+            "address": Out(1 + index_width(self.tiles) + self.inner_bits),
+            "data": Out(lanes * data_width),
+            "row_write": Out(1),
+            "row_first": Out(1),
+            "row_half": Out(1),
+            "row_beat": Out(index_width(self.beats)),
+            "loaded": Out(1),
+            "tlast_early": Out(1),
+            "tlast_late": Out(1),
+            "starving": Out(1),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        heads_left = Signal.like(self.heads)
+        held = Signal(2)  # halves that hold a head
+        half = Signal()
+        token = Signal.like(self.tokens)
+        feature = Signal(len(self.head_dim) + 1)  # first feature of the beat
+        beat = Signal(index_width(self.beats))
+        row_last, head_last, step, finish = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            row_last.eq(feature + self.lanes >= self.head_dim),
+            head_last.eq(row_last & (token + 1 == self.tokens)),
+            finish.eq(step & head_last),
+        ]
+
+        filling = Signal()
+        with m.FSM():
+            with m.State("TAKE"):
+                m.d.comb += [
+                    self.s_tready.eq((heads_left != 0) & (held != 2)),
+                    step.eq(self.s_tready & self.s_tvalid),
+                    self.tlast_early.eq(step & self.s_tlast & ~head_last),
+                    self.tlast_late.eq(step & ~self.s_tlast & head_last),
+                    self.idle.eq(heads_left == 0),
+                ]
+                with m.If(self.tlast_early | (self.starving & self.input_timeout)):
+                    m.next = "FILL"
+                with m.Elif(self.tlast_late):
+                    m.next = "DROP"
+            with m.State("FILL"):
+                m.d.comb += [step.eq(1), filling.eq(1)]
+                with m.If(head_last):
+                    m.next = "TAKE"
+            with m.State("DROP"):
+                m.d.comb += self.s_tready.eq(1)
+                with m.If(Mux(self.s_tvalid, self.s_tlast, self.input_timeout)):
+                    m.next = "TAKE"
+        m.d.comb += self.starving.eq(self.s_tready & ~self.s_tvalid)
+
+        # Position in the head.
+        with m.If(step):
+            m.d.sync += [feature.eq(feature + self.lanes), beat.eq(beat + 1)]
+            with m.If(row_last):
+                m.d.sync += [feature.eq(0), beat.eq(0), token.eq(token + 1)]
+            with m.If(head_last):
+                m.d.sync += [token.eq(0), half.eq(~half), heads_left.eq(heads_left - 1)]
+        m.d.sync += held.eq(held + finish - self.released)
+        with m.If(self.start):
+            m.d.sync += [heads_left.eq(self.heads), half.eq(0)]
+
+        # Bank and tile: of the beat's features, or of its token.
+        groups = self.banks // self.lanes if self.banked_by == "feature" else self.banks
+        group, tile = Signal(index_width(groups)), Signal(index_width(self.tiles))
+        if self.banked_by == "feature":
+            next_group, first_group = step, step & row_last
+        else:
+            next_group, first_group = step & row_last, step & head_last
+        with m.If(next_group):
+            m.d.sync += group.eq(group + 1)
+            with m.If(group == groups - 1):
+                m.d.sync += [group.eq(0), tile.eq(tile + 1)]
+        with m.If(first_group):
+            m.d.sync += [group.eq(0), tile.eq(0)]
+
+        # To the banks.
+        per_group = self.banks // groups
+        inner = token if self.banked_by == "feature" else beat
+        m.d.sync += [
+            self.write.eq(Cat((step & (group == bank // per_group)) for bank in range(self.banks))),
+            self.address.eq(Cat(inner[: self.inner_bits], tile, half)),
+            self.row_write.eq(step),
+            self.row_first.eq(token == 0),
+            self.row_half.eq(half),
+            self.row_beat.eq(beat),
+            self.loaded.eq(finish),
+        ]
+        for lane in range(self.lanes):
+            element = self.s_tdata.word_select(lane, self.element_width)[: self.data_width]
+            m.d.sync += self.data.word_select(lane, self.data_width).eq(Mux(filling, 0, element))
+        return m
