@@ -199,7 +199,7 @@ def _constant_words(name, offset, width, words, description):
         bits = min(max(width - DATA_WIDTH * index, 0), DATA_WIDTH)
         yield _parameter(
             f"{name}_{index}", offset + 4 * index, 0, (1 << bits) - 1, 0,
-            f"{description}, bits {DATA_WIDTH * index + 31}..{DATA_WIDTH * index} of {width}",
+            f"{description} of {width} bits, its bits {DATA_WIDTH * index + 31}..{DATA_WIDTH * index}",
         )  # fmt: skip
 
 
@@ -252,10 +252,13 @@ def register_map(config):
         Register(name="STATUS", offset=0x044, access=Access.READ_ONLY, description="status", fields=(
             Field(name="BUSY", low=0, width=1, description="a job is running"),)),
         Register(name="EVENTS", offset=0x048, access=Access.WRITE_ONE_TO_CLEAR,
-                 description="what happened since the bit was cleared", fields=_event_fields()),
+                 description="what happened since the bit was cleared",
+                 fields=tuple(Field(name=name, low=bit, width=1, description=description)
+                              for name, (bit, description) in EVENTS.items())),
         Register(name="INTERRUPT_ENABLE", offset=0x04C, access=Access.READ_WRITE,
                  description="events that raise the interrupt, for as long as their bit in EVENTS is set",
-                 fields=_event_fields()),
+                 fields=tuple(Field(name=name, low=bit, width=1, description=f"interrupt on {name}")
+                              for name, (bit, _description) in EVENTS.items())),
         _parameter("TOKENS", 0x080, 1, config.max_tokens, config.max_tokens, "tokens n of a head"),
         _parameter("HEAD_DIM", 0x084, 1, config.max_head_dim, config.max_head_dim, "features d of a head"),
         _parameter("HEADS", 0x088, 1, config.max_heads, 1, "heads of the job"),
@@ -282,10 +285,3 @@ def register_map(config):
                      f"{name} events since reset or since this register was written")
         )  # fmt: skip
     return RegisterMap(tuple(registers))
-
-
-def _event_fields():
-    return tuple(
-        Field(name=name, low=bit, width=1, description=description)
-        for name, (bit, description) in EVENTS.items()
-    )

@@ -1,0 +1,410 @@
+"""The accelerator: Taylor attention by ViTALiTy's Algorithm 1, heads of Q, K, V in, heads of Z out.
+
+    s_axis_k --> loader --> K banks --> centring ---.        s_axil --> control_status --> job, start, interrupt
+                   |-> accumulators: k_sum          |
+    s_axis_q --> loader --> Q banks ----------------+--> operand rows --> SA-Diag | SA-General
+    s_axis_v --> loader --> V banks --> stationary tiles ------------------^           |
+                   |-> accumulators: v_sum --> bias unit                               |
+                                                 |              partial sums, requantizer, row queue
+    m_axis_z <-- sender <-- Z banks <-- divider lanes <-- adders <---------------------'
+
+The row side (`operand_row`) is a chain down the array, the column side (`diagonal_column`, `array_column`) a chain to
+its right. Two schedulers feed them: `pass_scheduler` decides what the array does, `division_scheduler` what the
+divider array does. They and the loaders know of each other only through pulses: a head loaded, a head's k_mean
+ready, a half of a buffer released.
+
+This file only joins blocks; every latency that it needs is asked of the blocks themselves.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, ResetSignal, Signal
+from amaranth.lib.wiring import In, Out
+
+from .accumulator_array import AccumulatorArray
+from .array_column import ArrayColumn
+from .bias_unit import BiasUnit
+from .block import Block, instantiate
+from .bundles import PHASE_G, PHASE_QG, delay, index_width
+from .control_status import ControlStatus
+from .diagonal_column import DiagonalColumn
+from .division_scheduler import DivisionScheduler
+from .memory_bank import MemoryBank
+from .operand_row import OperandRow
+from .pass_scheduler import PassScheduler
+from .stream_loader import StreamLoader
+from .stream_sender import StreamSender
+from .systolic_array import SystolicArray
+
+__all__ = ["Accelerator"]
+
+
+class Accelerator(Block):
+    """The top level.
+
+    Parameters
+    ----------
+    config: the configuration (`rtl.config.AcceleratorConfig`).
+
+    Ports
+    -----
+    s_axil_*: AXI4-Lite slave, control and status registers (`rtl.registers`); interrupt: level.
+    s_axis_q_*, s_axis_k_*, s_axis_v_*: AXI4-Stream slaves, one packet a head (`rtl.stream_loader`).
+    m_axis_z_*: AXI4-Stream master, one packet a head (`rtl.stream_sender`).
+
+    Sustained over heads that follow each other, a head takes `config.array_cycles(n, d)` cycles.
+    """
+
+    module_name = "taylorvit"
+
+    def __init__(self, config):
+        self.config = config
+        self.control_status = ControlStatus(config)
+        self.loaders = {
+            name: StreamLoader(
+                name=name,
+                lanes=config.stream_lanes,
+                data_width=config.data_width,
+                element_width=config.element_width,
+                max_tokens=config.max_tokens,
+                max_head_dim=config.max_head_dim,
+                max_heads=config.max_heads,
+                banks=banks,
+                banked_by=banked_by,
+            )
+            for name, banks, banked_by in (
+                ("q", config.rows, "feature"), ("k", config.rows, "token"), ("v", config.columns, "feature")
+            )
+        }  # fmt: skip
+        self.column_sums = AccumulatorArray(
+            lanes=config.stream_lanes,
+            beats=config.max_beats_per_row,
+            data_width=config.data_width,
+            sum_width=config.column_sum_width,
+        )
+        self.mean_bank = MemoryBank(
+            depth=1 << (1 + index_width(config.column_tiles * config.columns)), width=config.mean_width
+        )
+        self.operand_row = OperandRow(config)
+        self.array = SystolicArray(
+            rows=config.rows,
+            columns=config.columns,
+            streamed_width=config.streamed_width,
+            stationary_width=config.data_width,
+            sum_width=config.partial_sum_width,
+            diagonal_width=config.k_hat_sum_width,
+            diagonal_sum_width=config.diagonal_sum_width,
+            pipeline=config.pe_pipeline,
+        )
+        self.array_column = ArrayColumn(config)
+        self.diagonal_column = DiagonalColumn(config, divisor_delay=self.array_column.divisor_delay)
+        self.bias_unit = BiasUnit(config)
+        self.pass_scheduler = PassScheduler(config)
+        # The diagonal column's register lies between the schedulers and column 0.
+        self.division_scheduler = DivisionScheduler(
+            config,
+            k_sum_delay=1 + self.array_column.k_sum_delay,
+            write_back_delay=1 + self.array_column.write_back_delay,
+        )
+        self.sender = StreamSender(
+            lanes=config.stream_lanes,
+            data_width=config.data_width,
+            element_width=config.element_width,
+            columns=config.columns,
+            max_tokens=config.max_tokens,
+            max_head_dim=config.max_head_dim,
+        )
+        ports = {
+            name: member
+            for name, member in self.control_status.signature.members.items()
+            if name.startswith("s_axil_") or name == "interrupt"
+        }
+        for stream in "qkv":
+            ports |= {
+                f"s_axis_{stream}_tdata": In(config.stream_width),
+                f"s_axis_{stream}_tvalid": In(1),
+                f"s_axis_{stream}_tready": Out(1),
+                f"s_axis_{stream}_tlast": In(1),
+            }
+        ports |= {
+            "m_axis_z_tdata": Out(config.stream_width),
+            "m_axis_z_tvalid": Out(1),
+            "m_axis_z_tready": In(1),
+            "m_axis_z_tlast": Out(1),
+        }
+        super().__init__(ports)
+
+    @property
+    def parameters(self):
+        """What distinguishes two accelerators: the configuration."""
+        return self.config.to_mapping()
+
+    @property
+    def accumulate_delay(self):
+        """Cycles from the end of the row chain to SA-Diag's `accumulate`: its sum follows one cycle later."""
+        return self.operand_row.latency + self.array.latency - 1 - self.config.rows
+
+    @property
+    def latencies(self):
+        """Latencies of the blocks in cycles, by name."""
+        return {
+            "pe": self.array.row.latency,
+            "operand_row": self.operand_row.latency,
+            "systolic_array": self.array.latency,
+            "partial_sum_accumulator": self.array_column.accumulator.latency,
+            "requantizer": self.array_column.requantizer.latency,
+            "numerator_adder": self.array_column.adder.latency,
+            "denominator_adder": self.diagonal_column.adder.latency,
+            "divider_lane": self.array_column.divider.latency,
+        }
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+
+        # Control and status.
+        registers = instantiate(m, "control_status", self.control_status)
+        for name in self.control_status.signature.members:
+            if name in self.signature.members:
+                outer, inner = getattr(self, name), getattr(registers, name)
+                incoming = self.signature.members[name].flow == In
+                m.d.comb += inner.eq(outer) if incoming else outer.eq(inner)
+
+        # A soft reset clears every block but the registers.
+        reset = Signal()
+        m.d.comb += reset.eq(registers.soft_reset | ResetSignal())
+
+        def block(name, component):
+            return instantiate(m, name, component, reset=reset)
+
+        loaders = {name: block(f"loader_{name}", loader) for name, loader in self.loaders.items()}
+        k_sums, v_sums = block("k_sums", self.column_sums), block("v_sums", self.column_sums)
+        mean_bank = block("mean_bank", self.mean_bank)
+        rows = [block(f"operand_row_{index}", self.operand_row) for index in range(config.rows)]
+        array = block("array", self.array)
+        diagonal = block("diagonal_column", self.diagonal_column)
+        columns = [block(f"column_{index}", self.array_column) for index in range(config.columns)]
+        bias_unit = block("bias_unit", self.bias_unit)
+        passes = block("pass_scheduler", self.pass_scheduler)
+        divisions = block("division_scheduler", self.division_scheduler)
+        sender = block("sender", self.sender)
+
+        # The job: its sizes and constants go to whoever uses them.
+        for unit in (*loaders.values(), passes, divisions, bias_unit, sender):
+            m.d.comb += [unit.start.eq(registers.start), unit.head_dim.eq(registers.head_dim)]
+        for unit in (*loaders.values(), passes, divisions, sender, diagonal):
+            m.d.comb += unit.tokens.eq(registers.tokens)
+        for unit in (*loaders.values(), passes):
+            m.d.comb += unit.heads.eq(registers.heads)
+        numerator_shift, divisor_shift = Signal.like(bias_unit.shift), Signal.like(diagonal.divisor_shift)
+        smallest = config.data_width - 1
+        with m.If(registers.shift_z >= smallest):
+            m.d.sync += [numerator_shift.eq(registers.shift_z - smallest), divisor_shift.eq(0)]
+        with m.Else():
+            m.d.sync += [numerator_shift.eq(0), divisor_shift.eq(smallest - registers.shift_z)]
+        m.d.comb += [
+            diagonal.c_d.eq(registers.c_d),
+            diagonal.divisor_shift.eq(divisor_shift),
+            bias_unit.c_v.eq(registers.c_v),
+            bias_unit.shift.eq(numerator_shift),
+        ]
+        for column in columns:
+            m.d.comb += [column.shift_g.eq(registers.shift_g), column.numerator_shift.eq(numerator_shift)]
+
+        # Streams in, to the banks and the accumulator arrays.
+        for name, loader in loaders.items():
+            m.d.comb += [
+                loader.s_tdata.eq(getattr(self, f"s_axis_{name}_tdata")),
+                loader.s_tvalid.eq(getattr(self, f"s_axis_{name}_tvalid")),
+                getattr(self, f"s_axis_{name}_tready").eq(loader.s_tready),
+                loader.s_tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
+            ]
+        lanes, width = config.stream_lanes, config.data_width
+        for index, row in enumerate(rows):
+            m.d.comb += [
+                row.q_write.eq(loaders["q"].write[index]),
+                row.q_address.eq(loaders["q"].address),
+                row.q_data.eq(loaders["q"].data.word_select(index % lanes, width)),
+                row.k_write.eq(loaders["k"].write[index]),
+                row.k_address.eq(loaders["k"].address),
+                row.k_data.eq(loaders["k"].data),
+            ]
+        for index, column in enumerate(columns):
+            m.d.comb += [
+                column.v_write.eq(loaders["v"].write[index]),
+                column.v_address.eq(loaders["v"].address),
+                column.v_data.eq(loaders["v"].data.word_select(index % lanes, width)),
+            ]
+        for sums, loader in ((k_sums, loaders["k"]), (v_sums, loaders["v"])):
+            m.d.comb += [
+                sums.write.eq(loader.row_write),
+                sums.first.eq(loader.row_first),
+                sums.half.eq(loader.row_half),
+                sums.beat.eq(loader.row_beat),
+                sums.data.eq(loader.data),
+            ]
+
+        # c_v v_sum, from the accumulators into the columns' bias banks.
+        m.d.comb += [
+            v_sums.read_half.eq(bias_unit.read_half),
+            v_sums.read_beat.eq(bias_unit.read_beat),
+            v_sums.read_lane.eq(bias_unit.read_lane),
+            bias_unit.v_sum.eq(v_sums.read_data),
+        ]
+        for index, column in enumerate(columns):
+            m.d.comb += [
+                column.bias_write.eq(bias_unit.write[index]),
+                column.bias_address.eq(bias_unit.address),
+                column.bias_data.eq(bias_unit.data),
+            ]
+
+        # Down the rows: streamed elements and their k_mean.
+        self._chain(m, passes.stream_control, rows, "control")
+        m.d.comb += [mean_bank.read_address.eq(passes.mean_address), rows[0].mean_in.eq(mean_bank.read_data)]
+        for above, below in zip(rows, rows[1:]):
+            m.d.comb += below.mean_in.eq(above.mean_out)
+        m.d.comb += [
+            array.streamed.eq(Cat(row.streamed for row in rows)),
+            array.swap.eq(Cat(row.swap for row in rows)),
+            array.load.eq(passes.load),
+            array.load_first.eq(passes.load_first),
+        ]
+
+        # Along the columns: stationary tiles, sums, divisions, results.
+        accumulate = delay(m, rows[-1].control_out.accumulate, self.accumulate_delay, "accumulate")
+        self._chain(m, passes.load_control, [diagonal, *columns], "load")
+        self._chain(m, accumulate, [diagonal, *columns], "accumulate")
+        self._chain(m, divisions.divide, [diagonal, *columns], "divide")
+        self._chain(m, divisions.write_back, columns, "write_back")
+        m.d.comb += [
+            array.stationary_diagonal.eq(diagonal.stationary),
+            array.stationary.eq(Cat(column.stationary for column in columns)),
+            diagonal.partial_sum.eq(array.sum_diagonal),
+        ]
+        left = diagonal
+        for index, column in enumerate(columns):
+            m.d.comb += [
+                column.partial_sum.eq(array.sum.word_select(index, config.partial_sum_width)),
+                column.divisor_in.eq(left.divisor_out),
+                column.invalid_in.eq(left.invalid_out),
+                column.k_sum.eq(k_sums.read_data),
+                column.z_address.eq(sender.z_address),
+            ]
+            left = column
+
+        # Means: k_sum to the columns, k_mean back; the columns answer one after the other, so one word serves all.
+        m.d.comb += [
+            k_sums.read_half.eq(divisions.k_sum_half),
+            k_sums.read_beat.eq(divisions.k_sum_beat),
+            k_sums.read_lane.eq(divisions.k_sum_lane),
+        ]
+        mean = Signal(config.mean_width)
+        any_mean = 0
+        for column in columns:
+            any_mean = any_mean | column.mean.as_unsigned()
+        m.d.sync += mean.eq(any_mean)
+        m.d.comb += [
+            mean_bank.write_enable.eq(divisions.mean_write),
+            mean_bank.write_address.eq(divisions.mean_address),
+            mean_bank.write_data.eq(mean),
+        ]
+
+        # Stream out.
+        m.d.comb += [
+            sender.z_data.eq(Cat(column.z_data for column in columns)),
+            self.m_axis_z_tdata.eq(sender.m_tdata),
+            self.m_axis_z_tvalid.eq(sender.m_tvalid),
+            self.m_axis_z_tlast.eq(sender.m_tlast),
+            sender.m_tready.eq(self.m_axis_z_tready),
+        ]
+
+        # Who waits for whom. A half is released when the last row or column has read its last word.
+        last_row, last_column = rows[-1], columns[-1]
+        head_divided = last_column.write_back_out.head_end
+        v_tiles_left = last_column.load_out.release & (last_column.load_out.phase == PHASE_G)
+        g_totals_out = Signal()
+        m.d.comb += g_totals_out.eq(
+            last_column.accumulate_out.head_end & (last_column.accumulate_out.phase == PHASE_G)
+        )
+        m.d.comb += [
+            loaders["q"].released.eq(last_row.control_out.release & (last_row.control_out.phase == PHASE_QG)),
+            loaders["k"].released.eq(last_row.control_out.release & (last_row.control_out.phase == PHASE_G)),
+            loaders["v"].released.eq(self._both(m, v_tiles_left, bias_unit.done, "v_released")),
+            passes.q_loaded.eq(loaders["q"].loaded),
+            passes.k_loaded.eq(loaders["k"].loaded),
+            passes.v_loaded.eq(loaders["v"].loaded),
+            passes.mean_ready.eq(divisions.mean_ready),
+            passes.g_written.eq(self._later(m, g_totals_out, self.array_column.g_latency, "g_written")),
+            passes.g_released.eq(last_column.load_out.release & (last_column.load_out.phase == PHASE_QG)),
+            passes.row_divided.eq(divisions.row_divided),
+            divisions.k_loaded.eq(loaders["k"].loaded),
+            divisions.bias_ready.eq(bias_unit.done),
+            divisions.row_queued.eq(diagonal.row_queued),
+            divisions.z_released.eq(sender.sent),
+            bias_unit.v_loaded.eq(loaders["v"].loaded),
+            bias_unit.released.eq(head_divided),
+            sender.head_ready.eq(head_divided),
+        ]
+
+        # The job ends when its last head is out and every stream is at a packet boundary.
+        busy, heads_left = Signal(), Signal.like(registers.heads)
+        done = Signal()
+        loaders_idle = Cat(loader.idle for loader in loaders.values()).all()
+        m.d.comb += done.eq(busy & (heads_left == 0) & loaders_idle)
+        m.d.sync += heads_left.eq(heads_left - sender.sent)
+        with m.If(done):
+            m.d.sync += busy.eq(0)
+        with m.If(registers.start):
+            m.d.sync += [busy.eq(1), heads_left.eq(registers.heads)]
+        with m.If(registers.soft_reset):
+            m.d.sync += busy.eq(0)
+
+        # Watchdog: the array rests, a loader waits for its source, and it is not the sink that holds everything up.
+        starving = Cat(loader.starving for loader in loaders.values()).any()
+        moving = Cat(loader.s_tready & loader.s_tvalid for loader in loaders.values()).any()
+        waited, input_timeout = Signal(32), Signal()
+        watched = busy & starving & ~moving & ~passes.array_busy & ~(sender.m_tvalid & ~sender.m_tready)
+        m.d.comb += input_timeout.eq(watched & (waited >= registers.timeout))
+        m.d.sync += waited.eq(Mux(watched & ~input_timeout, waited + 1, 0))
+        for loader in loaders.values():
+            m.d.comb += loader.input_timeout.eq(input_timeout)
+
+        m.d.comb += [
+            registers.busy.eq(busy),
+            registers.done.eq(done),
+            registers.head_done.eq(sender.sent),
+            registers.tlast_early.eq(Cat(loader.tlast_early for loader in loaders.values())),
+            registers.tlast_late.eq(Cat(loader.tlast_late for loader in loaders.values())),
+            registers.input_timeout.eq(input_timeout),
+            registers.denominator_error.eq(diagonal.denominator_error),
+            registers.array_busy.eq(passes.array_busy),
+            registers.stall_input.eq(passes.stall_input),
+            registers.stall_output.eq(passes.stall_output),
+        ]
+        return m
+
+    @staticmethod
+    def _chain(m, source, members, name):
+        """Connects `source` to the first member's `<name>_in`, and each `<name>_out` to the next one's."""
+        for member in members:
+            target = getattr(member, f"{name}_in")
+            for path, _member, value in source.signature.flatten(source):
+                destination = target
+                for part in path:
+                    destination = getattr(destination, part)
+                m.d.comb += destination.eq(value)
+            source = getattr(member, f"{name}_out")
+
+    @staticmethod
+    def _later(m, signal, cycles, name):
+        for cycle in range(cycles):
+            later = Signal(name=f"{name}_{cycle + 1}")
+            m.d.sync += later.eq(signal)
+            signal = later
+        return signal
+
+    @staticmethod
+    def _both(m, first, second, name):
+        """A pulse when `first` and `second` have each pulsed once more, in either order."""
+        firsts, seconds, both = Signal(2, name=f"{name}_a"), Signal(2, name=f"{name}_b"), Signal(name=name)
+        m.d.comb += both.eq((firsts != 0) & (seconds != 0))
+        m.d.sync += [firsts.eq(firsts + first - both), seconds.eq(seconds + second - both)]
+        return both

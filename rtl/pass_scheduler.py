@@ -1,0 +1,299 @@
+"""Pass scheduler: keeps the array busy, pass after pass.
+
+The work of a head is two products, in passes over stationary tiles:
+
+    G    for every column tile, for every tile of R tokens:    stream the d features of K^ past a tile of V
+    Q G  for every column tile, for every tile of R features:  stream the n tokens of Q past a tile of G
+
+Products of neighbouring heads alternate, G(h+1), Q G(h), G(h+2), Q G(h+1), ..., so that the totals of one have all the
+time of the other to drain, be requantized and become stationary in their turn. The order is not fixed: where the
+operands of G(h+1) are not there yet but Q G(h) could run, it runs, so a source may wait for one head's result
+before it sends the next head.
+
+Three engines work one ahead of the other, each holding one pass:
+
+    sequencer (which pass comes next?) --> loader (R cycles to move its tile in) --> streamer (its elements)
+
+A tile moves in while the pass before it streams; the streamer goes from the last element of one pass to the first of
+the next without a bubble. Every wait is for one of these: operands (K, V, Q not loaded, k_mean not divided, G not
+drained), a half of the G buffer, room for a pass's rows in the row queue.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, index_width
+
+__all__ = ["PassScheduler"]
+
+
+class PassScheduler(Block):
+    """Issues stationary tiles and streamed elements for all heads of a job.
+
+    Parameters
+    ----------
+    config: the accelerator's configuration.
+
+    Ports
+    -----
+    start: a job begins; tokens, head_dim, heads: its sizes, constant while it runs.
+    q_loaded, k_loaded, v_loaded: one more head is in the operand buffer; mean_ready: its k_mean is known.
+    g_written: the last total of a head's G is in the G buffer; g_released: its last tile has left it again.
+    row_divided: a row has left the row queue.
+    load_control, load, load_first: to the columns and, one cycle later, to the array.
+    stream_control: to the operand rows; mean_address: {half, feature} of the k_mean of the same element.
+    array_busy: an element streams; stall_input, stall_output: no pass streams because operands are missing, or
+        because the row queue is full. All three are exact to the cycle of `stream_control`'s element.
+    """
+
+    module_name = "pass_scheduler"
+
+    def __init__(self, config):
+        self.rows = config.rows
+        self.columns = config.columns
+        self.stream_lanes = config.stream_lanes
+        self.row_queue_depth = config.row_queue_depth
+        self.feature_bits = index_width(config.row_tiles * config.rows)
+        self.token_bits = index_width(config.token_tiles * config.rows)
+        self.stream_token_bits = index_width(config.max_tokens)
+        self.beat_bits = index_width(config.max_beats_per_row)
+        self.row_tile_bits = index_width(config.row_tiles)
+        self.token_tile_bits = index_width(config.token_tiles)
+        self.column_tile_bits = index_width(config.column_tiles)
+        super().__init__({
+            "start": In(1),
+            "tokens": In(config.max_tokens.bit_length()),
+            "head_dim": In(config.max_head_dim.bit_length()),
+            "heads": In(config.max_heads.bit_length()),
+            "q_loaded": In(1),
+            "k_loaded": In(1),
+            "v_loaded": In(1),
+            "mean_ready": In(1),
+            "g_written": In(1),
+            "g_released": In(1),
+            "row_divided": In(1),
+            "load_control": Out(LoadControl(config)),
+            "load": Out(1),
+            "load_first": Out(1),
+            "stream_control": Out(StreamControl(config)),
+            "mean_address": Out(1 + index_width(config.column_tiles * config.columns)),
+            "array_busy": Out(1),
+            "stall_input": Out(1),
+            "stall_output": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        size_width = max(len(self.tokens), len(self.head_dim)) + 1
+        tile_width = max(self.row_tile_bits, self.token_tile_bits)
+
+        def new_pass(name):
+            """Registers that describe one pass."""
+            return {
+                "phase": Signal(name=f"{name}_phase"),
+                "half": Signal(name=f"{name}_half"),
+                "column_tile": Signal(self.column_tile_bits, name=f"{name}_column_tile"),
+                "tile": Signal(tile_width, name=f"{name}_tile"),
+                "base": Signal(size_width, name=f"{name}_base"),  # first token or feature of the tile
+                "first": Signal(name=f"{name}_first"),  # of the tiles that are accumulated
+                "last": Signal(name=f"{name}_last"),
+                "product_end": Signal(name=f"{name}_product_end"),  # last pass of the product
+            }
+
+        def copy(source, target):
+            return [target[field].eq(source[field]) for field in target]
+
+        coming, loading, streaming = new_pass("coming"), new_pass("loading"), new_pass("streaming")
+        take_coming, stream_start = Signal(), Signal()
+
+        # Heads that can be chosen for a product, and halves of the G buffer that are free.
+        choose_g, choose_qg = Signal(), Signal()
+        available = {}
+        for name, arrives, chosen in (
+            ("q", self.q_loaded, choose_qg),
+            ("k", self.k_loaded, choose_g),
+            ("v", self.v_loaded, choose_g),
+            ("g", self.g_written, choose_qg),
+        ):
+            available[name] = Signal(2, name=f"{name}_available")
+            m.d.sync += available[name].eq(available[name] + arrives - chosen)
+        g_used = Signal(2)
+        m.d.sync += g_used.eq(g_used + choose_g - self.g_released)
+        g_heads_left = Signal.like(self.heads)
+        g_half, qg_half = Signal(), Signal()
+
+        # Sequencer: the next pass of the product, else a new product.
+        coming_valid = Signal()
+        column_base = Signal(size_width)
+        reduction = Signal(size_width)  # tokens for G, features for Q G
+        m.d.comb += [
+            reduction.eq(Mux(coming["phase"] == PHASE_G, self.tokens, self.head_dim)),
+            coming["first"].eq(coming["tile"] == 0),
+            coming["last"].eq(coming["base"] + self.rows >= reduction),
+            coming["product_end"].eq(coming["last"] & (column_base + self.columns >= self.head_dim)),
+        ]
+        with m.If(take_coming):
+            m.d.sync += [coming["tile"].eq(coming["tile"] + 1), coming["base"].eq(coming["base"] + self.rows)]
+            with m.If(coming["last"]):
+                m.d.sync += [
+                    coming["tile"].eq(0),
+                    coming["base"].eq(0),
+                    coming["column_tile"].eq(coming["column_tile"] + 1),
+                    column_base.eq(column_base + self.columns),
+                ]
+            with m.If(coming["product_end"]):
+                m.d.sync += coming_valid.eq(0)
+        g_inputs, qg_inputs = Signal(), Signal()
+        m.d.comb += [
+            g_inputs.eq((available["k"] != 0) & (available["v"] != 0)),
+            qg_inputs.eq(available["q"] != 0),
+        ]
+        with m.If(~coming_valid):
+            with m.If((g_heads_left != 0) & g_inputs & (g_used != 2)):
+                m.d.comb += choose_g.eq(1)
+                m.d.sync += [
+                    coming_valid.eq(1), coming["phase"].eq(PHASE_G), coming["half"].eq(g_half),
+                    g_half.eq(~g_half), g_heads_left.eq(g_heads_left - 1),
+                ]  # fmt: skip
+            with m.Elif((available["g"] != 0) & qg_inputs):
+                m.d.comb += choose_qg.eq(1)
+                m.d.sync += [
+                    coming_valid.eq(1), coming["phase"].eq(PHASE_QG), coming["half"].eq(qg_half),
+                    qg_half.eq(~qg_half),
+                ]  # fmt: skip
+            m.d.sync += [coming["tile"].eq(0), coming["base"].eq(0), coming["column_tile"].eq(0), column_base.eq(0)]
+
+        # Loader: R rows of the tile, bottom row first, as soon as the streamer has taken the tile before.
+        load_active, load_done = Signal(), Signal()
+        load_row = Signal(index_width(self.rows))
+        load_last = Signal()
+        m.d.comb += [
+            load_last.eq(load_active & (load_row == 0)),
+            take_coming.eq(coming_valid & (stream_start | (~load_active & ~load_done))),
+        ]
+        with m.If(load_active):
+            m.d.sync += load_row.eq(load_row - 1)
+        with m.If(load_last):
+            m.d.sync += [load_active.eq(0), load_done.eq(1)]
+        with m.If(stream_start):
+            m.d.sync += load_done.eq(0)
+        with m.If(take_coming):
+            m.d.sync += [load_active.eq(1), load_done.eq(0), load_row.eq(self.rows - 1), *copy(coming, loading)]
+        load_element = Signal(size_width)
+        load_limit = Signal(size_width)
+        m.d.comb += [
+            load_element.eq(loading["base"] + load_row),
+            load_limit.eq(Mux(loading["phase"] == PHASE_G, self.tokens, self.head_dim)),
+        ]
+        control = self.load_control
+        m.d.sync += [
+            control.phase.eq(loading["phase"]),
+            control.address.eq(
+                Mux(
+                    loading["phase"] == PHASE_G,
+                    Cat(load_element[: self.token_bits], loading["column_tile"], loading["half"]),
+                    Cat(load_element[: self.feature_bits], loading["column_tile"], loading["half"]),
+                )
+            ),
+            control.blank.eq(load_element >= load_limit),
+            control.release.eq(load_last & loading["product_end"]),
+        ]
+        # The array wants `load` one cycle before the tile's rows, which pass through the banks.
+        load_issued, load_first_issued = Signal(), Signal()
+        m.d.sync += [
+            load_issued.eq(load_active),
+            load_first_issued.eq(load_active & (load_row == self.rows - 1)),
+            self.load.eq(load_issued),
+            self.load_first.eq(load_first_issued),
+        ]
+
+        # Rows of Q G in the row queue, or promised to it.
+        queued = Signal(range(self.row_queue_depth + 1))
+        fills_queue = (loading["phase"] == PHASE_QG) & loading["last"]
+        queue_has_room = Signal()
+        m.d.comb += queue_has_room.eq(queued + self.tokens <= self.row_queue_depth)
+        m.d.sync += queued.eq(queued + Mux(stream_start & fills_queue, self.tokens, 0) - self.row_divided)
+
+        means = Signal(2)  # heads whose k_mean is known and not yet used up
+        means_used = Signal()
+        m.d.sync += means.eq(means + self.mean_ready - means_used)
+
+        # Streamer.
+        active = Signal()
+        position, last_position = Signal(size_width), Signal(size_width)
+        beat, lane = Signal(self.beat_bits), Signal(index_width(self.stream_lanes))
+        at_last, tile_ready, operands_ready, room_ready = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            at_last.eq(active & (position == last_position)),
+            tile_ready.eq(load_last | load_done),
+            # In the last cycle of a head's G its k_mean still counts; the next head's must be there as well.
+            operands_ready.eq((loading["phase"] == PHASE_QG) | (means > means_used)),
+            room_ready.eq(~fills_queue | queue_has_room),
+            stream_start.eq((~active | at_last) & tile_ready & operands_ready & room_ready),
+            means_used.eq(at_last & streaming["product_end"] & (streaming["phase"] == PHASE_G)),
+        ]
+        with m.If(active):
+            m.d.sync += [position.eq(position + 1), lane.eq(lane + 1)]
+            with m.If(lane == self.stream_lanes - 1):
+                m.d.sync += [lane.eq(0), beat.eq(beat + 1)]
+        with m.If(at_last):
+            m.d.sync += active.eq(0)
+        with m.If(stream_start):
+            m.d.sync += [
+                active.eq(1), position.eq(0), beat.eq(0), lane.eq(0),
+                last_position.eq(Mux(loading["phase"] == PHASE_G, self.head_dim, self.tokens) - 1),
+                *copy(loading, streaming),
+            ]  # fmt: skip
+
+        queue_address = Signal(range(self.row_queue_depth))
+        with m.If(active & (streaming["phase"] == PHASE_QG) & streaming["last"]):
+            m.d.sync += queue_address.eq(queue_address + 1)
+        control = self.stream_control
+        m.d.sync += [
+            control.phase.eq(streaming["phase"]),
+            control.swap.eq(active & (position == 0)),
+            control.address.eq(
+                Mux(
+                    streaming["phase"] == PHASE_G,
+                    Cat(beat, streaming["tile"][: self.token_tile_bits], streaming["half"]),
+                    Cat(
+                        position[: self.stream_token_bits], streaming["tile"][: self.row_tile_bits], streaming["half"]
+                    ),
+                )
+            ),
+            control.lane.eq(lane),
+            control.release.eq(at_last & streaming["product_end"]),
+            control.accumulate.valid.eq(active),
+            control.accumulate.first.eq(streaming["first"]),
+            control.accumulate.last.eq(streaming["last"]),
+            control.accumulate.phase.eq(streaming["phase"]),
+            control.accumulate.index.eq(position),
+            control.accumulate.address.eq(
+                Mux(
+                    streaming["phase"] == PHASE_G,
+                    Cat(position[: self.feature_bits], streaming["column_tile"], streaming["half"]),
+                    queue_address,
+                )
+            ),
+            control.accumulate.head_end.eq(at_last & streaming["product_end"]),
+            self.mean_address.eq(Cat(position[: len(self.mean_address) - 1], streaming["half"])),
+        ]
+
+        # What the array does, in the cycle of `stream_control`.
+        waits_for_choice = ~coming_valid & ~load_active & ~load_done
+        lacks_input = ((g_heads_left != 0) & ~g_inputs) | ((available["g"] != 0) & ~qg_inputs)
+        m.d.sync += [
+            self.array_busy.eq(active),
+            self.stall_input.eq(
+                ~active & ((waits_for_choice & lacks_input) | (load_done & ~operands_ready))
+            ),
+            self.stall_output.eq(~active & load_done & operands_ready & ~room_ready),
+        ]
+
+        with m.If(self.start):
+            m.d.sync += [
+                g_heads_left.eq(self.heads), g_half.eq(0), qg_half.eq(0),
+                queue_address.eq(0),
+            ]  # fmt: skip
+        return m
