@@ -33,17 +33,20 @@ class WaitError(AssertionError):
 
 
 async def start(dut, *, reset_cycles: int = 2, **inputs: int) -> None:
-    """Start the clock, set the named inputs, and hold reset for `reset_cycles` cycles.
+    """Start the clock, set the named inputs, and hold reset, if the block has one, for `reset_cycles` cycles.
 
     Every input of the block should be named, so that none is undefined in a four-state simulator:
     `await start(dut, i_valid=0, i_payload=0, o_ready=0)`.
     """
     for name, value in inputs.items():
         getattr(dut, name).value = value
-    dut.rst.value = 1
+    reset = getattr(dut, "rst", None)
+    if reset is not None:
+        reset.value = 1
     Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start()
     await ClockCycles(dut.clk, reset_cycles)
-    dut.rst.value = 0
+    if reset is not None:
+        reset.value = 0
 
 
 async def wait_until(dut, condition: Callable[[], bool], *, what: str, limit: int) -> int:

@@ -7,7 +7,7 @@
 an executable of it. Most of the compiler's time in a usual build goes into what does not depend on the design:
 Verilator's own runtime, cocotb's main program, and reading their headers. These are compiled once for each set
 of tools and flags, into `build/sim/runtime-<hash>`: object files, and a precompiled header. A design adds one
-compilation (large designs: one per file, side by side) and the link.
+compilation (a large design one a processor) and the link.
 
     Verilog --verilator--> C++ --+                          +--> build/sim/<top>-<hash>/simulation
     runtime, main, header -------+-- once, runtime-<hash> --+
@@ -66,8 +66,9 @@ RUNTIME_FILES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threa
 VERILATOR_OPTIONS = ("--cc", "--vpi", "--no-timing", "--prefix", "Vdesign", "--timescale", TIMESCALE, "-Wno-fatal",
                      "-Wno-lint", "-Wno-style", "--quiet")
 COMPILER_FLAGS = ("-std=c++20", "-O1")
-# Above this much generated C++, compiling its files side by side is quicker than all of them as one.
-SINGLE_FILE_LIMIT = 1_000_000
+# All generated files are compiled as one, since reading the design's headers again for each costs more than what is
+# compiled in parallel gains; above this many bytes (a 16x16 array has 0.7 MB, 64x64 has 9.7 MB) as one a processor.
+SINGLE_FILE_LIMIT = 1_500_000
 
 
 class SimulationError(AssertionError):
@@ -137,8 +138,8 @@ def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool |
     """Make a simulation of the module `top` in the text `verilog`, or find the one made before.
 
     `simulator` is "verilator" or "icarus" and `waves` whether runs can record a waveform; by default the
-    environment's `SIM` and `WAVES` say. `no_inline` names modules that Verilator is to keep as they are instead
-    of copying them into each place of use: without it, an array of thousands of PEs takes minutes to compile.
+    environment's `SIM` and `WAVES` say. `no_inline` names modules that Verilator is to keep apart instead of
+    merging them into their parents, where it does not see by itself that they are too many.
 
     Raises `ToolError` if a tool is missing or refuses the Verilog, `ValueError` for an unknown simulator.
     """
@@ -194,15 +195,23 @@ def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inl
                        cwd=directory, environment=toolchain.verilator_environment())
     sources = sorted((directory / "cpp").glob("*.cpp"))
     sources.append(Path(shutil.copy(SOURCES / "model.cpp", directory / "cpp" / "model.cpp")))
-    if sum(source.stat().st_size for source in sources) < SINGLE_FILE_LIMIT:
-        single = directory / "cpp" / "everything.cpp"
-        single.write_text("".join(f'#include "{source.name}"\n' for source in sources), encoding="utf-8")
-        sources = [single]
-    objects = _compile(sources, directory / "cpp", waves, header=runtime / "runtime.h")
+    objects = _compile(_merge(sources), directory / "cpp", waves, header=runtime / "runtime.h")
     libraries = cocotb_tools.config.libs_dir
     toolchain.run_tool([toolchain.compiler(), "-o", str(directory / "simulation"), *objects,
                         *map(str, sorted(runtime.glob("*.o"))), f"-L{libraries}", f"-Wl,-rpath,{libraries}",
                         "-lcocotbvpi_verilator", "-pthread"])
+
+
+def _merge(sources: list[Path]) -> list[Path]:
+    """Files that include the sources, in shares of about equal size: one, or for a large design one a processor."""
+    sizes = {source: source.stat().st_size for source in sources}
+    shares = [[] for _ in range(os.cpu_count() if sum(sizes.values()) > SINGLE_FILE_LIMIT else 1)]
+    for source in sorted(sources, key=lambda source: (-sizes[source], source.name)):
+        min(shares, key=lambda share: sum(sizes[other] for other in share)).append(source)
+    merged = [sources[0].with_name(f"share_{number}.cpp") for number in range(len(shares))]
+    for path, share in zip(merged, shares):
+        path.write_text("".join(f'#include "{source.name}"\n' for source in share), encoding="utf-8")
+    return merged
 
 
 def _runtime(waves: bool) -> Path:
