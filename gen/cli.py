@@ -1,0 +1,182 @@
+"""The command line `python -m gen`, also installed as `taylorvit`.
+
+Results go to standard output, progress and errors to standard error. Exit status: 0 done; 1 the simulated hardware
+differs from the golden model; 2 the request cannot be carried out, said in one line.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from rtl import __version__
+from rtl.config import ConfigError
+from rtl.registers import register_map
+
+from .presets import load_file, load_preset, preset_names
+
+__all__ = ["main"]
+
+_DEIT_TOKENS, _DEIT_HEAD_DIM = 197, 64
+
+
+def main(argv=None):
+    """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments.run(arguments)
+    except SystemExit as request:  # argparse has said what is wrong, or has printed the help
+        return request.code
+    except (ConfigError, _RequestError) as error:
+        _complain(error)
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror.lower()}" if error.filename else error)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    return 2
+
+
+class _RequestError(Exception):
+    """A request that cannot be carried out, in one line."""
+
+
+def _complain(message):
+    print(f"taylorvit: error: {message}", file=sys.stderr)
+
+
+def _console(*, stderr=False):
+    console = Console(stderr=stderr, highlight=False)
+    # Not a terminal (a file, a pipe): leave lines as long as they are.
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="taylorvit", description="Generator of Taylor-attention (ViTALiTy) accelerators."
+    )
+    parser.add_argument("--version", action="version", version=f"taylorvit {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    presets = commands.add_parser("presets", help="list the presets with their sizes")
+    presets.set_defaults(run=_presets)
+
+    generate = commands.add_parser("generate", help="write Verilog, register map and metadata")
+    _add_configuration(generate, required=True)
+    generate.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder (default: build/NAME)")
+    generate.set_defaults(run=_generate)
+
+    info = commands.add_parser("info", help="show the register map and the ports")
+    _add_configuration(info, required=False)
+    info.set_defaults(run=_info)
+
+    simulate = commands.add_parser(
+        "simulate",
+        help="run your own Q, K, V through the generated Verilog",
+        description="Runs Q, K, V through the generated Verilog under Verilator and compares with the golden model. "
+        "Exit status 1 if a single bit differs.",
+    )
+    _add_configuration(simulate, required=True)
+    simulate.add_argument(
+        "--input", metavar="FILE.npz", type=Path, required=True,
+        help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
+    )  # fmt: skip
+    simulate.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="arrays z, z_int, z_exp")
+    simulate.add_argument("--waves", action="store_true", help="record a waveform")
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _add_configuration(parser, *, required):
+    choice = parser.add_mutually_exclusive_group(required=required)
+    choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names())}")
+    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
+
+
+def _configuration(arguments):
+    if arguments.config is not None:
+        return load_file(arguments.config)
+    return load_preset(arguments.preset or "edge-16x16")
+
+
+def _presets(arguments):
+    table = Table(title="Presets")
+    for heading in ("preset", "array", "PEs", "bits", "tokens", "head dim", "stream", "buffers", "array cycles a head"):
+        table.add_column(heading, justify="left" if heading in ("preset", "array") else "right")
+    for name in preset_names():
+        config = load_preset(name)
+        tokens = min(config.max_tokens, _DEIT_TOKENS)
+        head_dim = min(config.max_head_dim, _DEIT_HEAD_DIM)
+        table.add_row(
+            name,
+            f"{config.rows} x {config.columns} + {config.rows} x 1",
+            f"{config.processing_elements:,}",
+            str(config.data_width),
+            str(config.max_tokens),
+            str(config.max_head_dim),
+            f"{config.stream_width} bits",
+            f"{sum(config.buffer_bytes.values()):,} bytes",
+            f"{config.array_cycles(tokens, head_dim):,} (n = {tokens}, d = {head_dim})",
+        )
+    _console().print(table)
+    return 0
+
+
+def _generate(arguments):
+    from .generate import generate
+
+    config = _configuration(arguments)
+    folder = arguments.output or Path("build") / config.name
+    with _console(stderr=True).status(f"generating {config.name}"):
+        changed = generate(config, folder)
+    for path, is_new in changed.items():
+        if "html" not in path.parts[len(folder.parts):-1] or path.name == "index.html":
+            print(f"{'wrote' if is_new else 'unchanged'}  {path}")
+    return 0
+
+
+def _info(arguments):
+    from .generate import port_table, top
+
+    config = _configuration(arguments)
+    console = _console()
+    registers = Table(title=f"Registers of {config.name}")
+    for heading in ("offset", "register", "bits", "access", "reset", "values", "description"):
+        registers.add_column(heading)
+    for register in register_map(config):
+        for index, field in enumerate(register.fields):
+            registers.add_row(
+                f"{register.offset:#05x}" if index == 0 else "",
+                register.name if field.name == register.name else f"{register.name}.{field.name}",
+                str(field.low) if field.width == 1 else f"{field.high}..{field.low}",
+                register.access.value,
+                f"{field.reset:#x}" if register.name == "ID" else str(field.reset),
+                field.values,
+                field.description,
+            )
+    console.print(registers)
+
+    component = top(config)
+    ports = Table(title=f"Ports of module {component.module_name}")
+    for heading in ("port", "direction", "width", "signed"):
+        ports.add_column(heading, justify="right" if heading == "width" else "left")
+    for name, direction, width, signed in port_table(component):
+        ports.add_row(name, direction, str(width), "signed" if signed else "")
+    console.print(ports)
+    return 0
+
+
+def _simulate(arguments):
+    config = _configuration(arguments)
+    try:
+        from verif.simulate import run
+    except ModuleNotFoundError as error:
+        raise _RequestError(
+            f"simulate needs the Python package {error.name!r}: run `make .venv/.sim`, or `pip install -e .[sim]`"
+        ) from None
+    try:
+        return run(config=config, input=arguments.input, output=arguments.output, waves=arguments.waves)
+    except (ValueError, RuntimeError) as error:
+        raise _RequestError(error) from None

@@ -1,0 +1,130 @@
+"""Everything that is generated from one configuration, as files in one folder.
+
+    taylorvit.v        the Verilog
+    taylorvit.f        file list for simulators and synthesis
+    taylorvit.core     FuseSoC core (CAPI2)
+    metadata.json      configuration, ports, latencies, versions of the tools, hash of the Verilog
+    registers/         register map: SystemRDL, C, Python, Markdown, HTML
+
+Same configuration, same tools: same bytes, whatever the machine, its clock or the folder's name. A file is written
+only if its content is new, so that what `make` or a simulator built from it stays up to date.
+"""
+
+import hashlib
+import json
+from importlib import metadata
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from rtl import __version__
+
+from .registers_export import register_files
+from .verilog import blocks, emit, yosys_version
+
+__all__ = ["generate", "port_table", "top"]
+
+_TOOLS = ("amaranth", "peakrdl-cheader", "peakrdl-html", "systemrdl-compiler")
+
+
+def top(config):
+    """The whole accelerator, built from `config`."""
+    from rtl.accelerator import Accelerator
+
+    return Accelerator(config)
+
+
+def port_table(component):
+    """Ports of a block in the order of its Verilog: (name, "input" or "output", width, signed)."""
+    ports = [("clk", "input", 1, False)]
+    if not component.reset_less:
+        ports.append(("rst", "input", 1, False))
+    for path, member, value in component.signature.flatten(component):
+        direction = "input" if member.flow == wiring.In else "output"
+        shape = value.shape()
+        ports.append(("__".join(map(str, path)), direction, shape.width, shape.signed))
+    return ports
+
+
+def generate(config, folder, *, component=None):
+    """Writes all files for `config` into `folder` (made if absent); returns path -> True where content is new.
+
+    `component` is the top block, the whole accelerator if left out. Raises `OSError` where a file cannot be written.
+    """
+    component = top(config) if component is None else component
+    verilog = emit(component)
+    files = {
+        f"{component.module_name}.v": verilog.encode(),
+        f"{component.module_name}.f": f"{component.module_name}.v\n".encode(),
+        f"{component.module_name}.core": _core(config, component).encode(),
+        "metadata.json": _metadata(config, component, verilog).encode(),
+    }
+    registers = register_files(config)
+    files.update((f"registers/{path}", content) for path, content in registers.items())
+
+    folder = Path(folder)
+    changed = {folder / path: _write(folder / path, content) for path, content in files.items()}
+    # Pages are named by hashes: those of an earlier configuration would stay beside the new ones.
+    for page in (folder / "registers" / "html" / "content").glob("*.html"):
+        if page not in changed:
+            page.unlink()
+    return changed
+
+
+def _write(path, content):
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return True
+
+
+def _metadata(config, component, verilog):
+    latencies = {
+        block.module_name: block.latency for block in blocks(component) if hasattr(block, "latency")
+    }
+    content = {
+        "generator": {"name": "taylorvit", "version": __version__},
+        "tools": {**{name: metadata.version(name) for name in _TOOLS}, "yosys": yosys_version()},
+        "configuration": config.to_mapping(),
+        "derived": {
+            "processing_elements": config.processing_elements,
+            "stream_lanes": config.stream_lanes,
+            "element_width": config.element_width,
+            "c_v_width": config.c_v_width,
+            "c_d_width": config.c_d_width,
+            "buffer_bytes": config.buffer_bytes,
+            "array_cycles_at_maximum": config.array_cycles(config.max_tokens, config.max_head_dim),
+        },
+        "top": component.module_name,
+        "ports": [
+            {"name": name, "direction": direction, "width": width, "signed": signed}
+            for name, direction, width, signed in port_table(component)
+        ],
+        "latencies": latencies,
+        "files": {
+            f"{component.module_name}.v": {
+                "bytes": len(verilog.encode()),
+                "sha256": hashlib.sha256(verilog.encode()).hexdigest(),
+            },
+        },
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _core(config, component):
+    return f"""CAPI=2:
+name: taylorvit:accelerator:{config.name}:{__version__}
+description: Taylor-attention accelerator, configuration {config.name}
+
+filesets:
+  rtl:
+    files:
+      - {component.module_name}.v
+    file_type: verilogSource
+
+targets:
+  default:
+    filesets: [rtl]
+    toplevel: {component.module_name}
+"""

@@ -1,0 +1,69 @@
+"""Configurations from TOML files: the presets that come with the generator, and a user's own.
+
+A file holds fields of `AcceleratorConfig`. The key `extends` names a preset whose fields it starts from, so that a
+file states only what is different; `name` is the file's own name unless it says otherwise.
+
+    extends = "edge-16x16"
+    max_tokens = 1024
+"""
+
+import tomllib
+from pathlib import Path
+
+from rtl.config import AcceleratorConfig, ConfigError
+
+__all__ = ["load_file", "load_preset", "preset_names"]
+
+_FOLDER = Path(__file__).resolve().parent / "presets"
+_BASE = "base"
+
+
+def preset_names():
+    """Names of the presets, smallest array first."""
+    return sorted(_files() - {_BASE}, key=lambda name: (load_preset(name).processing_elements, name))
+
+
+def load_preset(name):
+    """The configuration of the preset `name`; `ConfigError` if there is none of that name."""
+    if name not in _files() - {_BASE}:
+        raise ConfigError(f"preset must be one of {', '.join(preset_names())}, not {name!r}")
+    return _load(_FOLDER / f"{name}.toml", f"preset {name}")
+
+
+def load_file(path):
+    """The configuration in the TOML file `path`.
+
+    `ConfigError`, its text beginning with the path, if the file cannot be read, is not TOML, extends an unknown
+    preset, or breaks a rule of `AcceleratorConfig`.
+    """
+    return _load(Path(path), str(path))
+
+
+def _files():
+    return {path.stem for path in _FOLDER.glob("*.toml")}
+
+
+def _load(path, label):
+    try:
+        name = "".join(letter if letter.isalnum() else "-" for letter in path.stem)
+        return AcceleratorConfig.from_mapping({"name": name, **_read(path)})
+    except ConfigError as error:
+        raise ConfigError(f"{label}: {error}") from None
+
+
+def _read(path):
+    """The fields in a file and in the presets it extends."""
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"file must be readable, not {error.strerror.lower()}") from None
+    except UnicodeDecodeError:
+        raise ConfigError("file must be TOML in UTF-8, not other bytes") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"file must be TOML, not {error}") from None
+    extended = fields.pop("extends", None)
+    if extended is None:
+        return fields
+    if extended not in list(_files()):
+        raise ConfigError(f"extends must be one of {', '.join(sorted(_files()))}, not {extended!r}")
+    return {**_read(_FOLDER / f"{extended}.toml"), **fields}

@@ -1,0 +1,184 @@
+"""The register map for people and programs: SystemRDL, C header, Python module, HTML and Markdown.
+
+All come from `rtl.registers`. SystemRDL is written here and is what other tools read: PeakRDL makes the C header and
+the HTML pages from it. The Python module imports nothing, so that it can be copied to wherever a driver runs.
+"""
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+
+from peakrdl_cheader.exporter import CHeaderExporter
+from peakrdl_html import HTMLExporter
+from systemrdl import RDLCompiler
+
+from rtl.registers import DATA_WIDTH, Access, register_map
+
+__all__ = ["register_files", "to_c_header", "to_html", "to_markdown", "to_python", "to_systemrdl"]
+
+_SYSTEMRDL_ACCESS = {
+    Access.CONSTANT: "sw = r; hw = na;",
+    Access.READ_ONLY: "sw = r; hw = w;",
+    Access.READ_WRITE: "sw = rw; hw = r;",
+    Access.PULSE: "sw = w; hw = r; singlepulse;",
+    Access.WRITE_ONE_TO_CLEAR: "sw = rw; onwrite = woclr; hw = w; hwset;",
+    Access.WRITE_TO_CLEAR: "sw = rw; onwrite = wclr; hw = w;",
+}
+
+_HEADINGS = {
+    0x000: "What was built",
+    0x040: "Control, status, events",
+    0x080: "Parameters of the next job",
+    0x0C0: "Performance counters",
+    0x100: "Error counts",
+}
+
+# The pages' fonts in formats for browsers without WOFF2 would be 7 MB.
+_UNUSED_FONTS = (".eot", ".svg", ".ttf", ".woff")
+
+
+def register_files(config):
+    """All exports of the configuration's register map: relative path -> content (bytes)."""
+    files = {
+        "taylorvit_registers.rdl": to_systemrdl(config).encode(),
+        "taylorvit_registers.h": to_c_header(config).encode(),
+        "taylorvit_registers.py": to_python(config).encode(),
+        "taylorvit_registers.md": to_markdown(config).encode(),
+    }
+    for path, content in to_html(config).items():
+        files[f"html/{path}"] = content
+    return files
+
+
+def to_systemrdl(config):
+    """SystemRDL 2.0 text of the register map."""
+    lines = [
+        f"// Register map of TaylorViT, configuration {config.name}. Generated; do not edit.",
+        "addrmap taylorvit {",
+        '    name = "TaylorViT";',
+        f'    desc = "Taylor-attention accelerator, configuration {config.name}.";',
+        f"    default regwidth = {DATA_WIDTH};",
+        f"    default accesswidth = {DATA_WIDTH};",
+    ]
+    for register in register_map(config):
+        lines += ["    reg {", f'        desc = "{_escape(_sentence(register))}";']
+        for field in register.fields:
+            reset = (field.reset << field.low & field.mask) >> field.low
+            lines += [
+                "        field {",
+                f'            desc = "{_escape(_sentence(field))}";',
+                f"            {_SYSTEMRDL_ACCESS[register.access]}",
+                f"        }} {field.name}[{field.high}:{field.low}] = {reset:#x};",
+            ]
+        lines.append(f"    }} {register.name} @ {register.offset:#05x};")
+    return "\n".join([*lines, "};", ""])
+
+
+def to_c_header(config):
+    """C header: masks, positions and reset values of fields, and a structure of the registers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "taylorvit_registers.h"
+        CHeaderExporter().export(_compile(config, folder), str(path))
+        return path.read_text(encoding="utf-8")
+
+
+def to_html(config):
+    """Browsable pages: relative path -> content."""
+    with tempfile.TemporaryDirectory() as folder:
+        pages = Path(folder) / "html"
+        HTMLExporter(generate_source_links=False).export(_compile(config, folder), str(pages))
+        files = {
+            path.relative_to(pages).as_posix(): path.read_bytes()
+            for path in sorted(pages.rglob("*"))
+            if path.is_file() and path.suffix not in _UNUSED_FONTS
+        }
+    # The pages ask for their data as `?ts=<time of export>`, lest a browser shows old data: a hash does that as well.
+    version = str(int(hashlib.sha256(to_systemrdl(config).encode()).hexdigest()[:8], 16)).encode()
+    index = re.sub(rb"(BUILD_TS = |\?ts=)\d+", rb"\g<1>" + version, files["index.html"])
+    # Formulas do not occur, so nothing need be loaded from elsewhere to typeset them.
+    files["index.html"] = re.sub(rb'\s*<script async src="https://[^"]*"></script>', b"", index)
+    return files
+
+
+def to_python(config):
+    """A Python module with the offsets, resets, ranges and fields as dictionaries."""
+    registers = list(register_map(config))
+    lines = [
+        f'"""Register map of TaylorViT, configuration {config.name}. Generated; do not edit."""',
+        "",
+        "# Register -> byte offset",
+        "OFFSETS = {",
+        *(f'    "{register.name}": {register.offset:#05x},' for register in registers),
+        "}",
+        "",
+        "# Register -> value after reset",
+        "RESETS = {",
+        *(f'    "{register.name}": {register.reset:#x},' for register in registers),
+        "}",
+        "",
+        "# Register -> smallest and largest value that it takes (the others take any)",
+        "RANGES = {",
+        *(
+            f'    "{register.name}": ({field.minimum}, {field.maximum}),'
+            for register in registers
+            for field in register.fields
+            if field.minimum is not None
+        ),
+        "}",
+        "",
+        "# Register -> field -> (lowest bit, number of bits)",
+        "FIELDS = {",
+    ]
+    for register in registers:
+        lines.append(f'    "{register.name}": {{')
+        lines += (f'        "{field.name}": ({field.low}, {field.width}),' for field in register.fields)
+        lines.append("    },")
+    return "\n".join([*lines, "}", ""])
+
+
+def to_markdown(config):
+    """Tables of registers and fields, as kept in `docs/registers.md`."""
+    lines = [
+        "# Register map",
+        "",
+        f"Generated from `rtl/registers.py` for the configuration `{config.name}`; do not edit. Names and offsets are",
+        "the same in every configuration, ranges and reset values follow its sizes.",
+        "",
+        "Registers have 32 bits; an access is one aligned word, bytes without a write strobe keep their value. Bits",
+        "that belong to no field read 0 and ignore writes. A write that a register cannot take (a value out of",
+        "its range, START while a job runs, a register that is only read) and any access to another offset answers",
+        "SLVERR and changes nothing else than the events and counts below.",
+    ]
+    for register in register_map(config):
+        if register.offset in _HEADINGS:
+            lines += ["", f"## {_HEADINGS[register.offset]}", ""]
+            lines += ["| offset | register | bits | access | reset | values | |", "|---|---|---|---|---|---|---|"]
+        for index, field in enumerate(register.fields):
+            bits = str(field.low) if field.width == 1 else f"{field.high}..{field.low}"
+            name = register.name if field.name == register.name else f"{register.name}.{field.name}"
+            offset = f"`0x{register.offset:03X}`" if index == 0 else ""
+            reset = f"{field.reset:#x}" if register.name == "ID" else str(field.reset)
+            lines.append(
+                f"| {offset} | {name} | {bits} | {register.access.value} | {reset} | {field.values} "
+                f"| {field.description} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+def _compile(config, folder):
+    source = Path(folder) / "taylorvit_registers.rdl"
+    source.write_text(to_systemrdl(config), encoding="utf-8")
+    compiler = RDLCompiler()
+    compiler.compile_file(str(source))
+    return compiler.elaborate()
+
+
+def _sentence(item):
+    """The description of a register or field as a sentence, with the range of its values."""
+    values = f" Values {item.values}." if getattr(item, "values", "") else ""
+    return f"{item.description[0].upper()}{item.description[1:]}.{values}"
+
+
+def _escape(text):
+    return text.replace("\\", "\\\\").replace('"', '\\"')
