@@ -1,8 +1,10 @@
 """Golden models of Taylor attention: what the hardware must compute, and what it approximates.
 
-``float_attention`` is the algorithm in floating point, ``integer_attention`` the same in the integers of the hardware,
-bit for bit, ``quantizer`` the way from the first to the second, ``number_format`` the arithmetic that both
-share. ``workloads`` holds queries, keys and values of trained Vision Transformers, captured by ``capture``.
+``float_attention`` is the algorithm in floating point, ``integer_attention`` the same in the integers of the
+hardware, bit for bit, ``quantizer`` the way from the first to the second, ``number_format`` the arithmetic
+that both share. ``workloads`` holds queries, keys and values of trained Vision Transformers, captured by
+``capture``.
 
-Nothing here imports the hardware, and the hardware imports nothing from here: neither can inherit a mistake of the other.
+Nothing here imports the hardware, and the hardware imports nothing from here: neither can inherit a mistake
+of the other.
 """

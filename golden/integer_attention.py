@@ -1,7 +1,7 @@
 """Taylor attention in integers: what the hardware must compute, bit for bit.
 
-The steps of Algorithm 1 of ViTALiTy (arXiv 2211.05109) for one head of n tokens and d features, with W = data_width,
-f = mean_fraction, F = constant_fraction:
+The steps of Algorithm 1 of ViTALiTy (arXiv 2211.05109) for one head of n tokens and d features, with
+W = data_width, f = mean_fraction, F = constant_fraction:
 
     k_sum       = sum over tokens of K
     k_mean      = round_half_up(k_sum 2^f / n)                      exact integer division
@@ -17,11 +17,11 @@ f = mean_fraction, F = constant_fraction:
     z           = saturate(round_half_up(t_n 2^shift_z / t_d))      W bits
 
 A row whose t_d is not positive has no quotient: it saturates by the sign of the numerator, element by
-element, and is counted. Integer additions commute, so this file says nothing of an order: every array size and
-every dataflow must give these bits.
+element, and is counted. Integer additions commute, so this file says nothing of an order: every array size
+and every dataflow must give these bits.
 
-Every step is returned by name, so that a mismatch names its stage. Sums are int64, and a bound on each is checked
-before anything is computed; the last division is done in Python ints.
+Every step is returned by name, so that a mismatch names its stage. Sums are int64, and a bound on each is
+checked before anything is computed; the last division is done in Python ints.
 """
 
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ __all__ = [
     "IntegerSteps",
     "JobConstants",
     "check_operands",
+    "check_shapes",
     "exact_g_sum",
     "folded_g_sum",
     "integer_taylor_attention",
@@ -107,8 +108,8 @@ def integer_taylor_attention(
         number_format: widths and register ranges; the default is ``NumberFormat()``.
 
     Raises:
-        TypeError: operands that are not integers, constants or a format of another kind.
-        ValueError: unequal or wrong shapes, operands or constants out of range, sums that could exceed 64 bits.
+        TypeError: operands that are not integers, constants or a format of another kind. ValueError: unequal
+        or wrong shapes, operands or constants out of range, sums that could exceed 64 bits.
     """
     number_format = NumberFormat() if number_format is None else number_format
     if not isinstance(number_format, NumberFormat):
@@ -168,10 +169,10 @@ def exact_g_sum(k, v, mean_fraction: int) -> np.ndarray:
 def folded_g_sum(k, v, mean_fraction: int) -> np.ndarray:
     """G from one pass over K and V, with the centring folded in afterwards.
 
-    Since sum over tokens of (K - k_mean)^T V = K^T V - k_mean^T v_sum, the uncentred product can be corrected by an outer
-    product of two short vectors, and with an exact mean G = K^T V - k_sum^T v_sum / n. This returns
-    round_half_up((K^T V 2^f n - k_sum^T v_sum 2^f) / n), the exact G with f fractional bits: what a folded centring
-    computes without ever rounding the mean. It is not a mode of the hardware yet.
+    Since sum over tokens of (K - k_mean)^T V = K^T V - k_mean^T v_sum, the uncentred product can be corrected
+    by an outer product of two short vectors, and with an exact mean G = K^T V - k_sum^T v_sum / n. This
+    returns round_half_up((K^T V 2^f n - k_sum^T v_sum 2^f) / n), the exact G with f fractional bits: what a
+    folded centring computes without ever rounding the mean. It is not a mode of the hardware yet.
 
     Args:
         k, v: integers, (heads, tokens, head_dim).
@@ -200,19 +201,26 @@ def check_operands(q, k, v, number_format: NumberFormat) -> tuple[np.ndarray, np
         array = np.asarray(value)
         if not np.issubdtype(array.dtype, np.integer):
             raise TypeError(f"{name} must be integers, not {array.dtype}")
-        if array.ndim != 3:
-            raise ValueError(f"{name} must be of shape (heads, tokens, head_dim), not {array.shape!r}")
-        if 0 in array.shape:
-            raise ValueError(f"{name} must be without an empty dimension, not {array.shape!r}")
-        if arrays and array.shape != arrays[0].shape:
-            raise ValueError(f"{name} must be of the shape of q, {arrays[0].shape!r}, not {array.shape!r}")
+        arrays.append(array)
+    check_shapes(*arrays)
+    for name, array in zip("qkv", arrays, strict=True):
         low, high = int(array.min()), int(array.max())
         if low < number_format.data_min or high > number_format.data_max:
             outside = low if low < number_format.data_min else high
             rule = f"{number_format.data_min} to {number_format.data_max} ({number_format.data_width} bits)"
             raise ValueError(f"{name} must be {rule}, not {outside!r}")
-        arrays.append(array.astype(np.int64))
-    return tuple(arrays)
+    return tuple(array.astype(np.int64) for array in arrays)
+
+
+def check_shapes(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+    """Raise ValueError unless the three have one shape (heads, tokens, head_dim), no dimension empty."""
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if array.ndim != 3:
+            raise ValueError(f"{name} must be of shape (heads, tokens, head_dim), not {array.shape!r}")
+        if 0 in array.shape:
+            raise ValueError(f"{name} must be without an empty dimension, not {array.shape!r}")
+        if array.shape != q.shape:
+            raise ValueError(f"{name} must be of the shape of q, {q.shape!r}, not {array.shape!r}")
 
 
 def _centre(k: np.ndarray, mean_fraction: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ Everything the hardware does to such a tensor besides adding and multiplying is 
 a rounding shift, a saturation, and an exactly rounded division. They are defined here once, on integers
 only; a rounding in floating point would differ from the hardware near halves.
 
-``NumberFormat`` says how wide the operands are and what the run-time registers can hold. The golden model does
-not know the hardware: whoever compares the two passes the numbers of the built hardware in.
+``NumberFormat`` says how wide the operands are and what the run-time registers can hold. The golden model
+does not know the hardware: whoever compares the two passes the numbers of the built hardware in.
 """
 
 from dataclasses import dataclass, fields

@@ -1,7 +1,7 @@
 """From float Q, K and V to integers, exponents and the run-time register values of one job.
 
-Every scale is a power of two, so that requantization is a shift. One exponent serves a whole tensor of a job, all
-heads together, because the registers are set once a job.
+Every scale is a power of two, so that requantization is a shift. One exponent serves a whole tensor of a job,
+all heads together, because the registers are set once a job.
 
 What follows from the exponents e_q, e_k, e_v and the two choices left, shift_g and e_z:
 
@@ -9,12 +9,14 @@ What follows from the exponents e_q, e_k, e_v and the two choices left, shift_g 
     c_d     = round(n sqrt(d) 2^(F - e_q - e_k + f))                n sqrt(d) in the scale of the denominator
     shift_z = e_v + shift_g - e_z                                   so that the quotient comes out in 2^e_z
 
-The constants are rounded once, from the exact integer square root, so that they never depend on the luck of floating point.
-Exponents are chosen for the least squared error over the tensor: a few saturated outliers against a finer step.
+The constants are rounded once, from the exact integer square root, so that they never depend on the luck of
+floating point. Exponents are chosen for the least squared error over the tensor: a few saturated outliers
+against a finer step.
 
-Registers are finite. Tiny tensors make large constants (their logits are near 0, and sqrt(d) is large in their scale): c_v and
-shift_z are brought into range by a larger shift_g, which costs bits of G where G hardly matters; c_d by coarser e_q and e_k, in
-equal shares. Huge tensors make c_d vanish; nothing repairs that but smaller logits, and it is an error.
+Registers are finite. Tiny tensors make large constants (their logits are near 0, and sqrt(d) is large in
+their scale): c_v and shift_z are brought into range by a larger shift_g, which costs bits of G where G hardly
+matters; c_d by coarser e_q and e_k, in equal shares. Huge tensors make c_d vanish; nothing repairs that but
+smaller logits, and it is an error.
 """
 
 import math
@@ -24,7 +26,7 @@ import numpy as np
 import torch
 
 from golden.float_attention import taylor_attention
-from golden.integer_attention import JobConstants, check_operands, exact_g_sum
+from golden.integer_attention import JobConstants, check_operands, check_shapes, exact_g_sum
 from golden.number_format import NumberFormat, check_integer, saturate, shift_right_round_half_up
 
 __all__ = [
@@ -77,7 +79,8 @@ def quantize_job(q, k, v, number_format: NumberFormat | None = None) -> Quantize
         ValueError: NaN or infinite values, unequal or wrong shapes, or logits so large that c_d would be 0.
     """
     number_format = NumberFormat() if number_format is None else number_format
-    q, k, v = _check_float_operands(q, k, v)
+    q, k, v = (_float_array(name, x) for name, x in (("q", q), ("k", k), ("v", v)))
+    check_shapes(q, k, v)
     tokens, head_dim = q.shape[1:]
     width = number_format.data_width
     q_exp, k_exp = _fit_query_key_exponents(q, k, tokens, head_dim, number_format)
@@ -100,8 +103,8 @@ def constants_for(
         number_format: widths and register ranges; the default is ``NumberFormat()``.
 
     Raises:
-        TypeError: operands or exponents that are not integers.
-        ValueError: operands or exponents out of range, wrong shapes, or exponents whose constants fit no register.
+        TypeError: operands or exponents that are not integers. ValueError: operands or exponents out of
+        range, wrong shapes, or exponents whose constants fit no register.
     """
     number_format = NumberFormat() if number_format is None else number_format
     q, k, v = check_operands(q, k, v, number_format)
@@ -118,7 +121,8 @@ def constants_for(
             f"not {logit_exp!r}, which makes it {c_d!r}"
         )
 
-    # Z is linear in V, so its exponent can be found with V as integers; float64 then neither overflows nor underflows.
+    # Z is linear in V, so its exponent can be found with V as integers; float64 then neither overflows nor
+    # underflows.
     q_real, k_real, v_real = (
         torch.from_numpy(np.ldexp(x.astype(np.float64), exponent))
         for x, exponent in ((q, logit_exp), (k, 0), (v, 0))
@@ -172,17 +176,16 @@ def choose_exponent(x, width: int, if_zero: int | None = None) -> int:
     """The exponent that quantizes ``x`` to ``width`` bits with the least squared error.
 
     Args:
-        x: floats of any shape.
-        width: bits of the signed integers.
-        if_zero: the exponent of a tensor of zeros, which any exponent fits; the default is that of values up to 4.
+        x: floats of any shape. width: bits of the signed integers. if_zero: the exponent of a tensor of
+        zeros, which any exponent fits; the default is that of values up to 4.
     """
     x = _float_array("x", x)
     width = check_integer("width", width, 2, 24)
     largest = float(np.max(np.abs(x), initial=0.0))
     if largest == 0.0:
         return 3 - width if if_zero is None else if_zero
-    # frexp: largest = fraction * 2^exponent with 1/2 <= fraction < 1, hence nothing saturates at this exponent
-    # save a value that rounds up to 2^(width - 1).
+    # frexp: largest = fraction * 2^exponent with 1/2 <= fraction < 1, hence nothing saturates at this
+    # exponent save a value that rounds up to 2^(width - 1).
     highest = math.frexp(largest)[1] - (width - 1)
     candidates = range(highest - SATURATING_EXPONENTS, highest + 2)
     # In units of the highest exponent, so that the squares of tiny tensors don't underflow.
@@ -193,7 +196,10 @@ def choose_exponent(x, width: int, if_zero: int | None = None) -> int:
         errors[exponent] = float(
             np.sum((scaled - dequantize(quantize_tensor(scaled, step, width), step)) ** 2)
         )
-    return min(candidates, key=errors.__getitem__)  # the finer one of equals
+    # The finest one of equals, where equal means up to the rounding of float64: the choice is then that of
+    # every machine.
+    least = min(errors.values()) * (1 + 1e-9) + 1e-24 * float(np.sum(scaled**2))
+    return min(exponent for exponent in candidates if errors[exponent] <= least)
 
 
 def sqnr_db(reference, value) -> float:
@@ -234,8 +240,8 @@ def _fit_query_key_exponents(
 
     if _denominator_constant(tokens, head_dim, q_exp + k_exp, number_format) == 0:
         raise ValueError(
-            "q and k must be small enough for the constant n sqrt(d) to be at least 1 in the scale of their products, "
-            f"not of the exponents {q_exp!r} and {k_exp!r}"
+            "q and k must be small enough for the constant n sqrt(d) to be at least 1 in the scale of their "
+            f"products, not of the exponents {q_exp!r} and {k_exp!r}"
         )
     coarser = 0
     while not constants_fit(q_exp + k_exp + coarser):
@@ -295,17 +301,3 @@ def _float_array(name: str, x) -> np.ndarray:
     if not finite.all():
         raise ValueError(f"{name} must be finite, not {float(x[~finite].flat[0])!r}")
     return x
-
-
-def _check_float_operands(q, k, v) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    arrays = []
-    for name, value in (("q", q), ("k", k), ("v", v)):
-        array = _float_array(name, value)
-        if array.ndim != 3:
-            raise ValueError(f"{name} must be of shape (heads, tokens, head_dim), not {array.shape!r}")
-        if 0 in array.shape:
-            raise ValueError(f"{name} must be without an empty dimension, not {array.shape!r}")
-        if arrays and array.shape != arrays[0].shape:
-            raise ValueError(f"{name} must be of the shape of q, {arrays[0].shape!r}, not {array.shape!r}")
-        arrays.append(array)
-    return tuple(arrays)

@@ -1,8 +1,8 @@
 """A plain Vision Transformer whose attention is chosen by name: ``taylor`` or ``softmax``.
 
-The architecture is DeiT's without the distillation token: patches by a strided convolution, a class token, learned
-positions, pre-norm blocks of attention and MLP, a final norm, a linear head on the class token. Modules carry the names that
-timm gives them, so that its checkpoints load with ``load_state_dict``.
+The architecture is DeiT's without the distillation token: patches by a strided convolution, a class token,
+learned positions, pre-norm blocks of attention and MLP, a final norm, a linear head on the class token.
+Modules carry the names that timm gives them, so that its checkpoints load with ``load_state_dict``.
 
 The queries, keys and values that attention receives are available as ``Attention.project``, and
 ``VisionTransformer.forward`` hands them out when asked: that is what the accelerator is fed with.
@@ -164,7 +164,8 @@ class VisionTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(shape, attention) for _ in range(shape.depth))
         self.norm = nn.LayerNorm(shape.width, eps=1e-6)
         self.head = nn.Linear(shape.width, shape.classes)
-        self._initialize()
+        for parameter in (self.cls_token, self.pos_embed):
+            nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(self, images: torch.Tensor, captured: list[HeadTensors] | None = None) -> torch.Tensor:
         """Scores, (images, classes), of images (images, channels, image_size, image_size).
@@ -177,11 +178,3 @@ class VisionTransformer(nn.Module):
         for block in self.blocks:
             x = block(x, captured)
         return self.head(self.norm(x)[:, 0])  # (images, classes)
-
-    def _initialize(self) -> None:
-        for parameter in (self.cls_token, self.pos_embed):
-            nn.init.trunc_normal_(parameter, std=0.02)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)

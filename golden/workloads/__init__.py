@@ -1,7 +1,7 @@
 """Queries, keys and values of trained Vision Transformers on real images, ready to be computed.
 
-Each file holds ``q``, ``k`` and ``v``, (heads, tokens, head_dim) float32, and says in ``provenance`` where they come
-from; ``golden.capture`` made them. README.md in this folder tells the same in prose.
+Each file holds ``q``, ``k`` and ``v``, (heads, tokens, head_dim) float32, and says in ``provenance`` where
+they come from; ``golden.capture`` made them. README.md in this folder tells the same in prose.
 """
 
 import json
@@ -47,16 +47,14 @@ def load(path_or_name: str | Path) -> Workload:
         path = FOLDER / f"{path_or_name}.npz"
     if not path.is_file():
         raise ValueError(f"workload must be a file or one of {', '.join(names())}, not {str(path_or_name)!r}")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = [key for key in ("q", "k", "v", "provenance") if key not in arrays]
-            if missing:
-                raise ValueError(
-                    f"workload {path.name} must have the array {missing[0]!r}, not only {sorted(arrays)!r}"
-                )
-            return Workload(arrays["q"], arrays["k"], arrays["v"], json.loads(str(arrays["provenance"])))
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise ValueError(f"workload must be an .npz file, not {path.name!r}: {error}") from None
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"workload must be an .npz file, not {path.name!r}")
+    with np.load(path, allow_pickle=False) as arrays:
+        missing = [key for key in ("q", "k", "v", "provenance") if key not in arrays]
+        if missing:
+            present = sorted(arrays)
+            raise ValueError(f"workload {path.name} must have the array {missing[0]!r}, not only {present!r}")
+        return Workload(arrays["q"], arrays["k"], arrays["v"], json.loads(str(arrays["provenance"])))
 
 
 def save(path: str | Path, workload: Workload) -> None:

@@ -1,1 +1,1 @@
-"""Tests of the golden models: against fractions, against each other, and against the fidelity that the contract states."""
+"""Tests of the golden models: against fractions, against each other, and of the fidelity that they keep."""

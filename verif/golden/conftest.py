@@ -1,4 +1,4 @@
-"""The same run every time: hypothesis derives its examples from the tests, and torch computes in one thread."""
+"""The same run every time: examples are derived from the tests, and torch computes in one thread."""
 
 import torch
 from hypothesis import settings

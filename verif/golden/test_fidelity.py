@@ -20,8 +20,8 @@ def test_fidelity_on_random_shapes(largest_scale, percentile_5, median, worst):
     assert np.median(decibels) > median
     assert min(decibels) > worst
     assert sum(job.denominator_errors for job in jobs) == 0
-    # Within two and a half decibels of the rounding of Z alone: nothing else costs more than Z.
-    assert np.median([job.z_alone for job in jobs]) - np.median(decibels) < 2.5
+    # All roundings before Z together cost no more than that of Z alone, which halves the fidelity: 3 dB.
+    assert np.median([job.z_alone for job in jobs]) - np.median(decibels) < 3.0
 
 
 def test_main_prints_a_table(capsys, tmp_path):

@@ -1,4 +1,4 @@
-"""Taylor attention is the first-order expansion of the row-centred softmax attention, and its steps are those published."""
+"""Taylor attention is the first-order expansion of softmax attention with row-centred logits."""
 
 import re
 

@@ -15,7 +15,7 @@ from golden.number_format import NumberFormat
 
 
 def fraction_steps(q, k, v, constants, number_format):
-    """One head, from the formulas of the contract, in Python's fractions and lists; returns the steps by name."""
+    """The steps of one head by name, from the formulas of the contract, in fractions and lists."""
 
     def rounded(x):
         return math.floor(Fraction(x) + Fraction(1, 2))
@@ -138,7 +138,8 @@ def test_largest_sums_of_the_largest_job():
 
 
 def test_a_denominator_that_is_not_positive_saturates_by_the_sign_of_the_numerator():
-    # The mean of 0, 0, 1 in eighths is 3 (2 2/3): centred keys sum to -1, and a query of 100 takes 100 << 8 away.
+    # The mean of 0, 0, 1 in eighths is 3 (2 2/3): centred keys sum to -1, and a query of 100 takes 100 << 8
+    # away.
     k = np.array([[[0], [0], [1]]])
     q = np.array([[[100], [0], [-100]]])
     constants = JobConstants(shift_g=0, shift_z=0, c_v=1, c_d=100 << 8)
@@ -175,7 +176,7 @@ def test_tensors_and_narrow_integers_are_taken():
     mean_fraction=st.integers(0, 4),
 )
 def test_folded_centring_is_the_exact_g(shape, seed, mean_fraction):
-    """Folding is exact; centring first differs from it by the rounded mean times v_sum, at most half a unit each."""
+    """Folding is exact; centring first differs by the rounding of the mean, at most 1/2, times v_sum."""
     _, k, v = random_operands(shape, seed, NumberFormat())
     folded = folded_g_sum(k, v, mean_fraction)
     tokens = shape[1]

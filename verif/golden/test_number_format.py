@@ -79,7 +79,7 @@ def test_division_broadcasts_and_goes_beyond_64_bits():
 
 @pytest.mark.parametrize("denominator", [0, -3, np.array([1, 0])])
 def test_division_refuses_a_denominator_that_is_not_positive(denominator):
-    with pytest.raises(ValueError, match="denominator must be positive, not (0|-3)"):
+    with pytest.raises(ValueError, match=r"denominator must be positive, not (0|-3)"):
         divide_round_half_up(1, denominator)
 
 

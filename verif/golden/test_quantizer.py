@@ -1,4 +1,4 @@
-"""Constants are exact and always fit their registers, exponents are the best, and nonsense is refused by name."""
+"""Constants are exact and fit their registers, exponents are the best, nonsense is refused by name."""
 
 import math
 import re
@@ -173,7 +173,7 @@ def test_no_exponent_is_better_than_the_chosen(seed, scale, width):
         )
 
     for exponent in range(chosen - 4, chosen + 5):
-        assert squared_error(chosen) <= squared_error(exponent) + 1e-9
+        assert squared_error(chosen) <= squared_error(exponent) + 1e-6
 
 
 def test_dequantize():

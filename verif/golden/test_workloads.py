@@ -1,4 +1,4 @@
-"""The captured operands are what their provenance says, and are computed with the fidelity of real tensors."""
+"""The captured operands are what their provenance says, and the integers keep their fidelity on them."""
 
 import numpy as np
 import pytest
@@ -53,12 +53,12 @@ def test_saving_and_loading(tmp_path):
 
 
 def test_what_is_not_a_workload_is_named(tmp_path):
-    with pytest.raises(ValueError, match="workload must be a file or one of .*mnist_vit.*, not 'imagenet'"):
+    with pytest.raises(ValueError, match=r"workload must be a file or one of .*mnist_vit.*, not 'imagenet'"):
         workloads.load("imagenet")
     text = tmp_path / "text.npz"
     text.write_text("no archive")
-    with pytest.raises(ValueError, match="workload must be an .npz file, not 'text.npz'"):
+    with pytest.raises(ValueError, match=r"workload must be an .npz file, not 'text.npz'"):
         workloads.load(text)
     np.savez(tmp_path / "other.npz", q=np.zeros(1))
-    with pytest.raises(ValueError, match="workload other.npz must have the array 'k', not only"):
+    with pytest.raises(ValueError, match=r"workload other.npz must have the array 'k', not only"):
         workloads.load(tmp_path / "other.npz")
