@@ -1,0 +1,243 @@
+"""Driving the whole accelerator: registers over AXI4-Lite, tensors over AXI4-Stream, as a host would.
+
+    accelerator = await AcceleratorHost.start(dut, config)
+    result = await accelerator.run(Job.quantized(quantize_job(q, k, v, format_of(config))))
+    expect_equal("z", result.z, job.golden(config).z)
+
+Everything goes through the design's ports by cocotbext-axi: what is compared is what came out of `m_axis_z`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import cocotb
+import numpy as np
+from cocotb.triggers import ClockCycles, with_timeout
+from cocotb.utils import get_sim_time
+from cocotbext.axi import (
+    AxiLiteBus,
+    AxiLiteMaster,
+    AxiResp,
+    AxiStreamBus,
+    AxiStreamFrame,
+    AxiStreamSink,
+    AxiStreamSource,
+)
+
+from golden.integer_attention import IntegerSteps, JobConstants, integer_taylor_attention
+from golden.number_format import NumberFormat
+from rtl.config import AcceleratorConfig
+from rtl.registers import register_map
+from verif.bench.lockstep import CLOCK_PERIOD_NS, pattern, start
+
+__all__ = ["AcceleratorHost", "Job", "JobResult", "beats_of", "format_of", "matrix_of"]
+
+STREAMS = ("q", "k", "v")
+ACCESS_LIMIT = 1_000  # cycles that a register access may take
+
+
+def format_of(config: AcceleratorConfig) -> NumberFormat:
+    """The number format of the golden model that a built accelerator has."""
+    return NumberFormat(
+        data_width=config.data_width,
+        mean_fraction=config.mean_fraction,
+        constant_fraction=config.constant_fraction,
+        c_v_width=config.c_v_width,
+        c_d_width=config.c_d_width,
+        shift_g_max=config.shift_g_max,
+        shift_z_min=config.shift_z_min,
+        shift_z_max=config.shift_z_max,
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: integer operands, each (heads, tokens, head_dim), and the run-time constants."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    constants: JobConstants
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(heads, tokens, head_dim)."""
+        return self.q.shape
+
+    def golden(self, config: AcceleratorConfig) -> IntegerSteps:
+        """What the hardware must compute, every step by name."""
+        return integer_taylor_attention(self.q, self.k, self.v, self.constants, format_of(config))
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job left: its Z, its counters, and when each head's last beat came (cycles after the start)."""
+
+    z: np.ndarray  # (heads, tokens, head_dim), int64
+    counters: dict[str, int]
+    events: int
+    head_cycles: list[int]
+
+
+def beats_of(matrix: np.ndarray, config: AcceleratorConfig, padding: int = 0) -> list[int]:
+    """The beats of one head's packet: rows of (tokens, head_dim) padded to whole beats with `padding`."""
+    tokens, head_dim = matrix.shape
+    lanes, width = config.stream_lanes, config.element_width
+    beats = -(-head_dim // lanes)
+    padded = np.full((tokens, beats * lanes), padding, dtype=np.int64)
+    padded[:, :head_dim] = matrix
+    raw = padded.astype(f"<i{width // 8}").reshape(tokens * beats, lanes)
+    return [int.from_bytes(beat.tobytes(), "little") for beat in raw]
+
+
+def matrix_of(beats: list[int], tokens: int, head_dim: int, config: AcceleratorConfig) -> np.ndarray:
+    """The (tokens, head_dim) matrix of a packet's beats, without the padding; inverse of `beats_of`."""
+    lanes, width = config.stream_lanes, config.element_width
+    per_row = -(-head_dim // lanes)
+    if len(beats) != tokens * per_row:
+        raise AssertionError(f"packet must have {tokens * per_row} beats, not {len(beats)}")
+    raw = b"".join(beat.to_bytes(lanes * width // 8, "little") for beat in beats)
+    elements = np.frombuffer(raw, dtype=f"<i{width // 8}").astype(np.int64)
+    return elements.reshape(tokens, per_row * lanes)[:, :head_dim]
+
+
+class AcceleratorHost:
+    """A host with one AXI4-Lite port, three stream sources and a stream sink.
+
+    `patterns` names the activity of each channel ("q", "k", "v", "z", "axil"; see `verif.bench.pattern`), by default
+    always active.
+    """
+
+    def __init__(self, dut, config: AcceleratorConfig, patterns: dict[str, str] | None = None):
+        self.dut = dut
+        self.config = config
+        self.registers = register_map(config)
+        for name in ("s_axil", "s_axis_q", "s_axis_k", "s_axis_v", "m_axis_z"):
+            logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.WARNING)
+        self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+        self.sources = {
+            name: AxiStreamSource(AxiStreamBus.from_prefix(dut, f"s_axis_{name}"), dut.clk, dut.rst, byte_lanes=1)
+            for name in STREAMS
+        }
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_z"), dut.clk, dut.rst, byte_lanes=1)
+        channels = {
+            **{name: [source] for name, source in self.sources.items()},
+            "z": [self.sink],
+            "axil": [
+                self.axil.write_if.aw_channel, self.axil.write_if.w_channel, self.axil.write_if.b_channel,
+                self.axil.read_if.ar_channel, self.axil.read_if.r_channel,
+            ],
+        }  # fmt: skip
+        for name, kind in (patterns or {}).items():
+            for number, channel in enumerate(channels[name]):
+                activity = pattern(kind, f"{cocotb.RANDOM_SEED}-{name}-{number}")
+                channel.set_pause_generator(not active for active in activity)
+
+    @classmethod
+    async def start(cls, dut, config: AcceleratorConfig, patterns: dict[str, str] | None = None) -> AcceleratorHost:
+        """Clock running, out of reset, with a host at the ports."""
+        host = cls(dut, config, patterns)
+        await start(dut)
+        await ClockCycles(dut.clk, 2)
+        return host
+
+    def now(self) -> int:
+        """The clock cycle that the simulation is in."""
+        return round(get_sim_time("ns") / CLOCK_PERIOD_NS)
+
+    # Registers
+
+    async def write(self, name: str, value: int) -> AxiResp:
+        """Write one register; returns the response."""
+        data = (value & 0xFFFFFFFF).to_bytes(4, "little")
+        access = self.axil.write(self.registers[name].offset, data)
+        return (await with_timeout(access, ACCESS_LIMIT * CLOCK_PERIOD_NS, "ns")).resp
+
+    async def write_checked(self, name: str, value: int) -> None:
+        """Write one register; `AssertionError` unless the accelerator takes it."""
+        response = await self.write(name, value)
+        if response != AxiResp.OKAY:
+            raise AssertionError(f"write of {value} to {name} was answered with {response.name}")
+
+    async def read(self, name: str) -> int:
+        """Read one register."""
+        access = self.axil.read(self.registers[name].offset, 4)
+        result = await with_timeout(access, ACCESS_LIMIT * CLOCK_PERIOD_NS, "ns")
+        return int.from_bytes(result.data, "little")
+
+    async def set_up(self, job: Job) -> None:
+        """Write the job's parameters."""
+        heads, tokens, head_dim = job.shape
+        constants = job.constants
+        for name, value in (
+            ("TOKENS", tokens), ("HEAD_DIM", head_dim), ("HEADS", heads),
+            ("SHIFT_G", constants.shift_g), ("SHIFT_Z", constants.shift_z),
+            *((f"C_V_{word}", constants.c_v >> (32 * word)) for word in range(2)),
+            *((f"C_D_{word}", constants.c_d >> (32 * word)) for word in range(3)),
+        ):  # fmt: skip
+            await self.write_checked(name, value)
+
+    # Streams
+
+    def send_head(self, job: Job, head: int) -> None:
+        """Queue one head of Q, K and V for sending."""
+        for name in STREAMS:
+            self.send_packet(name, beats_of(getattr(job, name)[head], self.config))
+
+    def send_packet(self, stream: str, beats: list[int]) -> None:
+        """Queue one packet."""
+        self.sources[stream].send_nowait(AxiStreamFrame(beats))
+
+    async def receive_head(self, job: Job, limit: int) -> np.ndarray:
+        """The next packet of Z as a matrix (tokens, head_dim); an error after `limit` cycles without it."""
+        _heads, tokens, head_dim = job.shape
+        frame = await with_timeout(self.sink.recv(), limit * CLOCK_PERIOD_NS, "ns")
+        return matrix_of(frame.tdata, tokens, head_dim, self.config)
+
+    def head_limit(self, job: Job) -> int:
+        """A generous bound on the cycles that one head may take, whatever the patterns."""
+        _heads, tokens, head_dim = job.shape
+        work = self.config.array_cycles(tokens, head_dim) + tokens * head_dim
+        return 64 * (work + 16 * (self.config.rows + self.config.columns) + 1_000)
+
+    # Jobs
+
+    async def run(self, job: Job, *, head_by_head: bool = False) -> JobResult:
+        """Set up, start, stream everything in and out, and wait for the end.
+
+        `head_by_head`: send the next head only when the result of the last has come.
+        """
+        await self.set_up(job)
+        return await self.start_and_collect(job, head_by_head=head_by_head)
+
+    async def start_and_collect(self, job: Job, *, head_by_head: bool = False) -> JobResult:
+        """`run` without setting up."""
+        heads = job.shape[0]
+        await self.write_checked("CONTROL", 1)
+        started = self.now()
+        limit = self.head_limit(job)
+        if not head_by_head:
+            for head in range(heads):
+                self.send_head(job, head)
+        z, head_cycles = [], []
+        for head in range(heads):
+            if head_by_head:
+                self.send_head(job, head)
+            z.append(await self.receive_head(job, limit))
+            head_cycles.append(self.now() - started)
+        await self.wait_idle(limit)
+        return JobResult(np.stack(z), await self.counters(), await self.read("EVENTS"), head_cycles)
+
+    async def wait_idle(self, limit: int) -> None:
+        """Wait until STATUS says that no job runs."""
+        deadline = self.now() + limit
+        while await self.read("STATUS") & 1:
+            if self.now() > deadline:
+                raise AssertionError(f"the job did not end within {limit} cycles")
+
+    async def counters(self) -> dict[str, int]:
+        """The performance counters of the running or last job."""
+        names = ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE")
+        return {name: await self.read(name) for name in names}
