@@ -9,6 +9,6 @@ from verif.bench.lockstep import PATTERNS, Sink, Source, WaitError, pack, patter
 from verif.bench.simulation import Build, RunResult, SimulationError, build, parameters, run
 from verif.bench.toolchain import ToolError
 
-__all__ = ["PATTERNS", "Build", "RunResult", "Scoreboard", "SimulationError", "Sink", "Source", "ToolError", "WaitError",
-           "build", "compared", "expect_equal", "pack", "parameters", "pattern", "record", "run", "start", "unpack",
-           "wait_until"]
+__all__ = ["PATTERNS", "Build", "RunResult", "Scoreboard", "SimulationError", "Sink", "Source", "ToolError",
+           "WaitError", "build", "compared", "expect_equal", "pack", "parameters", "pattern", "record", "run", "start",
+           "unpack", "wait_until"]

