@@ -109,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name, scale in (("unit normal", 1.0), ("scales up to 3", 3.0))
     }
     console.print(_random_table(results, options))
+    console.print(_fraction_table(options))
     console.print(_workload_table())
     if options.output is None:
         return 0
@@ -128,11 +129,34 @@ def _random_table(results: dict[str, list[Fidelity]], options: argparse.Namespac
     for column in ("operands", "integer model", "Z alone", "with Q, K, V quantized", "denominator errors"):
         table.add_column(column)
     for name, jobs in results.items():
-        cells = [
-            f"{np.percentile(values, 5):.1f} / {np.median(values):.1f} / {np.min(values):.1f}"
-            for values in ([getattr(job, field) for job in jobs] for field in ("integers", "z_alone", "all"))
-        ]
+        cells = [_spread([getattr(job, field) for job in jobs]) for field in ("integers", "z_alone", "all")]
         table.add_row(name, *cells, str(sum(job.denominator_errors for job in jobs)))
+    return table
+
+
+def _fraction_table(options: argparse.Namespace) -> Table:
+    table = Table(
+        title="SQNR in dB of the integer model, scales up to 3, by fractional bits of the mean and of c_v, c_d"
+    )
+    for column in (
+        "mean_fraction f",
+        "constant_fraction F",
+        "5th percentile / median / worst",
+        "denominator errors",
+    ):
+        table.add_column(column)
+    default = NumberFormat()
+    fractions = [(mean, default.constant_fraction) for mean in range(5)]
+    fractions += [(default.mean_fraction, constant) for constant in (0, 2, 4, 6, 10)]
+    for mean_fraction, constant_fraction in fractions:
+        number_format = NumberFormat(mean_fraction=mean_fraction, constant_fraction=constant_fraction)
+        jobs = fidelity_of_random_shapes(
+            3.0, count=options.count, seed=options.seed, number_format=number_format
+        )
+        errors = str(sum(job.denominator_errors for job in jobs))
+        table.add_row(
+            str(mean_fraction), str(constant_fraction), _spread([job.integers for job in jobs]), errors
+        )
     return table
 
 
@@ -159,6 +183,10 @@ def _workload_table() -> Table:
             per_layer.append(fidelity_of_job(workload.q[heads], workload.k[heads], workload.v[heads]))
         table.add_row(name, "a layer", *_workload_cells(per_layer))
     return table
+
+
+def _spread(decibels: list[float]) -> str:
+    return f"{np.percentile(decibels, 5):.1f} / {np.median(decibels):.1f} / {np.min(decibels):.1f}"
 
 
 def _workload_cells(jobs: list[Fidelity]) -> list[str]:

@@ -333,7 +333,6 @@ class Accelerator(Block):
             passes.v_loaded.eq(loaders["v"].loaded),
             passes.mean_ready.eq(divisions.mean_ready),
             passes.g_written.eq(self._later(m, g_totals_out, self.array_column.g_latency, "g_written")),
-            passes.g_released.eq(last_column.load_out.release & (last_column.load_out.phase == PHASE_QG)),
             passes.row_divided.eq(divisions.row_divided),
             divisions.k_loaded.eq(loaders["k"].loaded),
             divisions.bias_ready.eq(bias_unit.done),

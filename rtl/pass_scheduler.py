@@ -39,7 +39,7 @@ class PassScheduler(Block):
     -----
     start: a job begins; tokens, head_dim, heads: its sizes, constant while it runs.
     q_loaded, k_loaded, v_loaded: one more head is in the operand buffer; mean_ready: its k_mean is known.
-    g_written: the last total of a head's G is in the G buffer; g_released: its last tile has left it again.
+    g_written: the last total of a head's G is in the G buffer.
     row_divided: a row has left the row queue.
     load_control, load, load_first: to the columns and, one cycle later, to the array.
     stream_control: to the operand rows; mean_address: {half, feature} of the k_mean of the same element.
@@ -71,7 +71,6 @@ class PassScheduler(Block):
             "v_loaded": In(1),
             "mean_ready": In(1),
             "g_written": In(1),
-            "g_released": In(1),
             "row_divided": In(1),
             "load_control": Out(LoadControl(config)),
             "load": Out(1),
@@ -118,8 +117,10 @@ class PassScheduler(Block):
         ):
             available[name] = Signal(2, name=f"{name}_available")
             m.d.sync += available[name].eq(available[name] + arrives - chosen)
-        g_used = Signal(2)
-        m.d.sync += g_used.eq(g_used + choose_g - self.g_released)
+        # A half of the G buffer is used from the choice of its G until the last tile of its Q G is loaded. The next
+        # head's totals come a pass later and in the same skew, so no column can be overtaken.
+        g_used, g_released = Signal(2), Signal()
+        m.d.sync += g_used.eq(g_used + choose_g - g_released)
         g_heads_left = Signal.like(self.heads)
         g_half, qg_half = Signal(), Signal()
 
@@ -149,14 +150,19 @@ class PassScheduler(Block):
             g_inputs.eq((available["k"] != 0) & (available["v"] != 0)),
             qg_inputs.eq(available["q"] != 0),
         ]
+        # After a Q G comes a G, if its operands are there: its half of the G buffer will be free in time.
+        g_possible, chosen_last = Signal(), Signal()
+        m.d.comb += g_possible.eq((g_heads_left != 0) & g_inputs)
+        with m.If(choose_g | choose_qg):
+            m.d.sync += chosen_last.eq(choose_qg)
         with m.If(~coming_valid):
-            with m.If((g_heads_left != 0) & g_inputs & (g_used != 2)):
+            with m.If(g_possible & (g_used != 2)):
                 m.d.comb += choose_g.eq(1)
                 m.d.sync += [
                     coming_valid.eq(1), coming["phase"].eq(PHASE_G), coming["half"].eq(g_half),
                     g_half.eq(~g_half), g_heads_left.eq(g_heads_left - 1),
                 ]  # fmt: skip
-            with m.Elif((available["g"] != 0) & qg_inputs):
+            with m.Elif((available["g"] != 0) & qg_inputs & ~(g_possible & (chosen_last == PHASE_QG))):
                 m.d.comb += choose_qg.eq(1)
                 m.d.sync += [
                     coming_valid.eq(1), coming["phase"].eq(PHASE_QG), coming["half"].eq(qg_half),
@@ -170,6 +176,7 @@ class PassScheduler(Block):
         load_last = Signal()
         m.d.comb += [
             load_last.eq(load_active & (load_row == 0)),
+            g_released.eq(load_last & loading["product_end"] & (loading["phase"] == PHASE_QG)),
             take_coming.eq(coming_valid & (stream_start | (~load_active & ~load_done))),
         ]
         with m.If(load_active):
@@ -293,7 +300,7 @@ class PassScheduler(Block):
 
         with m.If(self.start):
             m.d.sync += [
-                g_heads_left.eq(self.heads), g_half.eq(0), qg_half.eq(0),
+                g_heads_left.eq(self.heads), g_half.eq(0), qg_half.eq(0), chosen_last.eq(PHASE_G),
                 queue_address.eq(0),
             ]  # fmt: skip
         return m
