@@ -61,9 +61,7 @@ class Digits(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m golden.capture", description="train a ViT, capture Q, K and V"
-    )
+    parser = argparse.ArgumentParser(prog="python -m golden.capture", description="train a ViT, capture Q, K and V")
     parser.add_argument("workload", choices=["mnist", "photos"])
     parser.add_argument("-o", "--output", type=Path, help="the file to write (default: in golden/workloads)")
     parser.add_argument("--attention", choices=["taylor", "softmax"], default="taylor")
@@ -80,15 +78,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     output = options.output or workloads.FOLDER / default_name
     workloads.save(output, workload)
-    console.print(
-        f"{output.name}: q, k, v of shape {workload.q.shape}, {output.stat().st_size} bytes", highlight=False
-    )
+    console.print(f"{output.name}: q, k, v of shape {workload.q.shape}, {output.stat().st_size} bytes", highlight=False)
     return 0
 
 
-def capture_heads(
-    model: VisionTransformer, images: torch.Tensor
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def capture_heads(model: VisionTransformer, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Q, K and V of all layers, each (images x layers x heads, tokens, head_dim); the head varies fastest."""
     captured = []
     model.eval()
@@ -219,9 +213,7 @@ def _photos() -> list[torch.Tensor]:
     scikit_learn_folder = Path(_import("sklearn", "scikit-learn").__file__).parent / "datasets" / "images"
     paths = [scikit_image_folder / name for name in SCIKIT_IMAGE_PHOTOS]
     paths += [scikit_learn_folder / name for name in SCIKIT_LEARN_PHOTOS]
-    return [
-        torch.from_numpy(io.imread(path)[:, :, :3].copy()).permute(2, 0, 1).float() / 255.0 for path in paths
-    ]
+    return [torch.from_numpy(io.imread(path)[:, :, :3].copy()).permute(2, 0, 1).float() / 255.0 for path in paths]
 
 
 def _random_crops(
@@ -249,9 +241,7 @@ def _random_crops(
     return (torch.stack(crops) - 0.45) / 0.25  # (crops, 3, 224, 224)
 
 
-def _provenance(
-    model: VisionTransformer, options: argparse.Namespace, steps: int, correct: int, tested: int
-) -> dict:
+def _provenance(model: VisionTransformer, options: argparse.Namespace, steps: int, correct: int, tested: int) -> dict:
     shape = model.shape
     return {
         "made_by": f"python -m golden.capture {options.workload}",
@@ -276,18 +266,14 @@ def _provenance(
 def _versions(*packages: str) -> dict[str, str]:
     from importlib.metadata import version
 
-    return {"python": platform.python_version()} | {
-        name: version(name) for name in ("torch", "numpy", *packages)
-    }
+    return {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", *packages)}
 
 
 def _import(module: str, package: str):
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"the images come with the package {package}: pip install {package} ({error})"
-        ) from None
+        raise ImportError(f"the images come with the package {package}: pip install {package} ({error})") from None
 
 
 if __name__ == "__main__":

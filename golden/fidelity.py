@@ -83,9 +83,7 @@ def fidelity_of_random_shapes(
     random = np.random.default_rng(seed)
     jobs = []
     for _ in range(count):
-        tokens, head_dim = (
-            int(random.integers(1, limit, endpoint=True)) for limit in (max_tokens, max_head_dim)
-        )
+        tokens, head_dim = (int(random.integers(1, limit, endpoint=True)) for limit in (max_tokens, max_head_dim))
         scales = np.ones(3) if largest_scale == 1 else random.uniform(0.1, largest_scale, size=3)
         q, k, v = (scale * random.normal(size=(1, tokens, head_dim)) for scale in scales)
         jobs.append(fidelity_of_job(q, k, v, number_format))
@@ -94,12 +92,8 @@ def fidelity_of_random_shapes(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m golden.fidelity", description="fidelity of the integer model"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, help="also save a histogram (PNG) there; needs matplotlib"
-    )
+    parser = argparse.ArgumentParser(prog="python -m golden.fidelity", description="fidelity of the integer model")
+    parser.add_argument("-o", "--output", type=Path, help="also save a histogram (PNG) there; needs matplotlib")
     parser.add_argument("--count", type=int, default=200, help="random shapes of each kind")
     parser.add_argument("--seed", type=int, default=2023)
     options = parser.parse_args(arguments)
@@ -110,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     console.print(_random_table(results, options))
     console.print(_fraction_table(options))
+    console.print(_logit_table(options))
     console.print(_workload_table())
     if options.output is None:
         return 0
@@ -123,9 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _random_table(results: dict[str, list[Fidelity]], options: argparse.Namespace) -> Table:
-    table = Table(
-        title=f"SQNR in dB of {options.count} shapes, seed {options.seed}; 5th percentile / median / worst"
-    )
+    table = Table(title=f"SQNR in dB of {options.count} shapes, seed {options.seed}; 5th percentile / median / worst")
     for column in ("operands", "integer model", "Z alone", "with Q, K, V quantized", "denominator errors"):
         table.add_column(column)
     for name, jobs in results.items():
@@ -135,9 +128,7 @@ def _random_table(results: dict[str, list[Fidelity]], options: argparse.Namespac
 
 
 def _fraction_table(options: argparse.Namespace) -> Table:
-    table = Table(
-        title="SQNR in dB of the integer model, scales up to 3, by fractional bits of the mean and of c_v, c_d"
-    )
+    table = Table(title="SQNR in dB of the integer model, scales up to 3, by fractional bits of mean and constants")
     for column in (
         "mean_fraction f",
         "constant_fraction F",
@@ -150,20 +141,31 @@ def _fraction_table(options: argparse.Namespace) -> Table:
     fractions += [(default.mean_fraction, constant) for constant in (0, 2, 4, 6, 10)]
     for mean_fraction, constant_fraction in fractions:
         number_format = NumberFormat(mean_fraction=mean_fraction, constant_fraction=constant_fraction)
-        jobs = fidelity_of_random_shapes(
-            3.0, count=options.count, seed=options.seed, number_format=number_format
-        )
+        jobs = fidelity_of_random_shapes(3.0, count=options.count, seed=options.seed, number_format=number_format)
         errors = str(sum(job.denominator_errors for job in jobs))
-        table.add_row(
-            str(mean_fraction), str(constant_fraction), _spread([job.integers for job in jobs]), errors
-        )
+        table.add_row(str(mean_fraction), str(constant_fraction), _spread([job.integers for job in jobs]), errors)
+    return table
+
+
+def _logit_table(options: argparse.Namespace) -> Table:
+    table = Table(title="SQNR in dB of the integer model, 197 tokens of 64 features, by the size of the logits")
+    for column in ("standard deviation of Q and K", "of the logits", "median", "rows with t_d <= 0"):
+        table.add_column(column)
+    random = np.random.default_rng(options.seed)
+    count = min(options.count, 20)
+    for scale in (1, 2, 3, 5, 8, 16, 32):
+        jobs = []
+        for _ in range(count):
+            q, k, v = random.normal(size=(3, 1, 197, 64))
+            jobs.append(fidelity_of_job(scale * q, scale * k, v))
+        median = f"{np.median([job.integers for job in jobs]):.1f}"
+        errors = f"{sum(job.denominator_errors for job in jobs)} of {count * 197}"
+        table.add_row(str(scale), str(scale**2), median, errors)
     return table
 
 
 def _workload_table() -> Table:
-    table = Table(
-        title="SQNR in dB on captured operands: one set of registers a file, or one a layer (worst layer)"
-    )
+    table = Table(title="SQNR in dB on captured operands: one set of registers a file, or one a layer (worst layer)")
     columns = (
         "workload",
         "job",

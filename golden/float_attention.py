@@ -70,6 +70,4 @@ def _check_operands(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         if operand.ndim < 2 or 0 in operand.shape:
             raise ValueError(f"{name} must be of shape (..., tokens, head_dim), not {tuple(operand.shape)!r}")
         if operand.shape != q.shape:
-            raise ValueError(
-                f"{name} must be of the shape of q, {tuple(q.shape)!r}, not {tuple(operand.shape)!r}"
-            )
+            raise ValueError(f"{name} must be of the shape of q, {tuple(q.shape)!r}, not {tuple(operand.shape)!r}")

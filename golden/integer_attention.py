@@ -242,9 +242,7 @@ def _check_sums_fit(tokens: int, head_dim: int, constants: JobConstants, number_
     """Bound every int64 sum by its largest magnitude; the format can be set wider than 64 bits allow."""
     largest = 1 << (number_format.data_width - 1)
     k_hat = largest << (number_format.mean_fraction + 1)
-    numerator = (
-        head_dim * largest * largest << number_format.constant_fraction
-    ) + constants.c_v * tokens * largest
+    numerator = (head_dim * largest * largest << number_format.constant_fraction) + constants.c_v * tokens * largest
     denominator = constants.c_d + (head_dim * largest * tokens << number_format.constant_fraction)
     rounding = 1 << max(constants.shift_g - 1, 0)
     for name, bound in (

@@ -67,9 +67,7 @@ class NumberFormat:
         if self.data_width > 24:
             raise ValueError(f"data_width must be 2 to 24, not {self.data_width!r}")
         if self.shift_z_min > self.shift_z_max:
-            raise ValueError(
-                f"shift_z_min must be at most shift_z_max ({self.shift_z_max}), not {self.shift_z_min!r}"
-            )
+            raise ValueError(f"shift_z_min must be at most shift_z_max ({self.shift_z_max}), not {self.shift_z_min!r}")
 
     @property
     def data_min(self) -> int:

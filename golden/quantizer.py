@@ -85,9 +85,7 @@ def quantize_job(q, k, v, number_format: NumberFormat | None = None) -> Quantize
     width = number_format.data_width
     q_exp, k_exp = _fit_query_key_exponents(q, k, tokens, head_dim, number_format)
     v_exp = choose_exponent(v, width)
-    q_int, k_int, v_int = (
-        quantize_tensor(x, exponent, width) for x, exponent in ((q, q_exp), (k, k_exp), (v, v_exp))
-    )
+    q_int, k_int, v_int = (quantize_tensor(x, exponent, width) for x, exponent in ((q, q_exp), (k, k_exp), (v, v_exp)))
     scales = constants_for(q_int, k_int, v_int, q_exp, k_exp, v_exp, number_format)
     return QuantizedJob(q_int, k_int, v_int, q_exp, k_exp, v_exp, scales.z_exp, scales.constants)
 
@@ -124,8 +122,7 @@ def constants_for(
     # Z is linear in V, so its exponent can be found with V as integers; float64 then neither overflows nor
     # underflows.
     q_real, k_real, v_real = (
-        torch.from_numpy(np.ldexp(x.astype(np.float64), exponent))
-        for x, exponent in ((q, logit_exp), (k, 0), (v, 0))
+        torch.from_numpy(np.ldexp(x.astype(np.float64), exponent)) for x, exponent in ((q, logit_exp), (k, 0), (v, 0))
     )
     z_over_v_exp = choose_exponent(taylor_attention(q_real, k_real, v_real).z.numpy(), width, if_zero=0)
 
@@ -146,9 +143,7 @@ def constants_for(
     try:
         constants.check(number_format)
     except ValueError as error:
-        raise ValueError(
-            f"q_exp + k_exp must be such that the constants fit, not {logit_exp!r}: {error}"
-        ) from None
+        raise ValueError(f"q_exp + k_exp must be such that the constants fit, not {logit_exp!r}: {error}") from None
     return JobScales(constants, v_exp + z_over_v_exp)
 
 
@@ -193,9 +188,7 @@ def choose_exponent(x, width: int, if_zero: int | None = None) -> int:
     errors = {}
     for exponent in candidates:
         step = exponent - highest
-        errors[exponent] = float(
-            np.sum((scaled - dequantize(quantize_tensor(scaled, step, width), step)) ** 2)
-        )
+        errors[exponent] = float(np.sum((scaled - dequantize(quantize_tensor(scaled, step, width), step)) ** 2))
     # The finest one of equals, where equal means up to the rounding of float64: the choice is then that of
     # every machine.
     least = min(errors.values()) * (1 + 1e-9) + 1e-24 * float(np.sum(scaled**2))

@@ -70,8 +70,8 @@ class ArrayColumn(Block):
 
     def __init__(self, config):
         self.data_width = config.data_width
-        v_address_width = 1 + index_width(config.column_tiles) + index_width(config.token_tiles * config.rows)
-        g_address_width = 1 + index_width(config.column_tiles) + index_width(config.row_tiles * config.rows)
+        v_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
+        g_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
         z_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
         bias_address_width = 1 + index_width(config.column_tiles)
         self.v_bank = MemoryBank(depth=1 << v_address_width, width=config.data_width)

@@ -40,7 +40,7 @@ class AccumulateControl(Signature):
 
     def __init__(self, config):
         address_width = max(
-            1 + index_width(config.column_tiles) + index_width(config.row_tiles * config.rows), index_width(config.row_queue_depth)
+            1 + index_width(config.column_tiles) + index_width(config.max_head_dim), index_width(config.row_queue_depth)
         )
         super().__init__({
             "valid": Out(1),
@@ -82,8 +82,8 @@ class LoadControl(Signature):
     """
 
     def __init__(self, config):
-        v_width = 1 + index_width(config.column_tiles) + index_width(config.token_tiles * config.rows)
-        g_width = 1 + index_width(config.column_tiles) + index_width(config.row_tiles * config.rows)
+        v_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
+        g_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
         super().__init__({"phase": Out(1), "address": Out(max(v_width, g_width)), "blank": Out(1), "release": Out(1)})
 
 

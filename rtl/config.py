@@ -292,13 +292,12 @@ class AcceleratorConfig:
         def power(value):
             return 1 << _ceil_log2(value)
 
-        tile_rows = power(self.token_tiles * self.rows)
         bits = {
             "q": self.rows * 2 * power(self.row_tiles) * power(self.max_tokens) * self.data_width,
             "k": self.rows * 2 * power(self.token_tiles) * power(self.max_beats_per_row)
                  * self.stream_lanes * self.data_width,
-            "v": self.columns * 2 * power(self.column_tiles) * tile_rows * self.data_width,
-            "g": self.columns * 2 * power(self.column_tiles) * power(self.row_tiles * self.rows) * self.data_width,
+            "v": self.columns * 2 * power(self.column_tiles) * power(self.max_tokens) * self.data_width,
+            "g": self.columns * 2 * power(self.column_tiles) * power(self.max_head_dim) * self.data_width,
             "z": self.columns * 2 * power(self.column_tiles) * power(self.max_tokens) * self.data_width,
             "partial_sums": power(max(self.max_tokens, self.max_head_dim))
                  * (self.columns * self.partial_sum_width + self.diagonal_sum_width),

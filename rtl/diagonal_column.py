@@ -49,7 +49,7 @@ class DiagonalColumn(Block):
 
     def __init__(self, config, *, divisor_delay):
         self.divisor_delay = divisor_delay
-        self.feature_bits = index_width(config.row_tiles * config.rows)
+        self.feature_bits = index_width(config.max_head_dim)
         self.column_tile_bits = index_width(config.column_tiles)
         self.k_hat_sum_bank = MemoryBank(depth=1 << (1 + self.feature_bits), width=config.k_hat_sum_width)
         self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.q_k_hat_sum_width)

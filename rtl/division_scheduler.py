@@ -141,7 +141,7 @@ class DivisionScheduler(Block):
             result.mean.eq(start_mean),
             result.mean_end.eq(start_mean & mean_end),
         ]
-        write_back = delay(m, result, self.write_back_delay, "write_back")
+        write_back = delay(m, result, self.write_back_delay - 1, "write_back")
         pass_on(m, write_back, self.write_back)
 
         # Windows of C cycles in which the elements of a row of means pass, first k_sum, then k_mean.

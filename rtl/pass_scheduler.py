@@ -54,9 +54,8 @@ class PassScheduler(Block):
         self.columns = config.columns
         self.stream_lanes = config.stream_lanes
         self.row_queue_depth = config.row_queue_depth
-        self.feature_bits = index_width(config.row_tiles * config.rows)
-        self.token_bits = index_width(config.token_tiles * config.rows)
-        self.stream_token_bits = index_width(config.max_tokens)
+        self.feature_bits = index_width(config.max_head_dim)
+        self.token_bits = index_width(config.max_tokens)
         self.beat_bits = index_width(config.max_beats_per_row)
         self.row_tile_bits = index_width(config.row_tiles)
         self.token_tile_bits = index_width(config.token_tiles)
@@ -264,9 +263,7 @@ class PassScheduler(Block):
                 Mux(
                     streaming["phase"] == PHASE_G,
                     Cat(beat, streaming["tile"][: self.token_tile_bits], streaming["half"]),
-                    Cat(
-                        position[: self.stream_token_bits], streaming["tile"][: self.row_tile_bits], streaming["half"]
-                    ),
+                    Cat(position[: self.token_bits], streaming["tile"][: self.row_tile_bits], streaming["half"]),
                 )
             ),
             control.lane.eq(lane),

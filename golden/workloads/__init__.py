@@ -59,7 +59,5 @@ def load(path_or_name: str | Path) -> Workload:
 
 def save(path: str | Path, workload: Workload) -> None:
     """Write a workload; the values are rounded to what float16 can represent, which halves the file."""
-    operands = {
-        name: getattr(workload, name).astype(np.float16).astype(np.float32) for name in ("q", "k", "v")
-    }
+    operands = {name: getattr(workload, name).astype(np.float16).astype(np.float32) for name in ("q", "k", "v")}
     np.savez_compressed(path, **operands, provenance=np.array(json.dumps(workload.provenance, indent=1)))

@@ -161,8 +161,7 @@ def _once(directory: Path, make) -> float:
     """Have `make(path)` fill `directory` unless it is complete; returns the seconds that took."""
     if directory.is_dir():
         return 0.0
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{directory}.lock"):
+    with _lock(directory):
         if directory.is_dir():
             return 0.0
         start = time.monotonic()
@@ -172,6 +171,13 @@ def _once(directory: Path, make) -> float:
         make(unfinished)
         unfinished.rename(directory)
         return time.monotonic() - start
+
+
+def _lock(directory: Path) -> FileLock:
+    """Held by the one process that makes `directory`, whose parent it creates."""
+    locks = directory.parent / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / directory.name)
 
 
 def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...]) -> None:
@@ -285,8 +291,7 @@ def run(simulation: Build, test_module: str, *, parameters: dict | None = None, 
     identity = _hash(str(simulation.directory), test_module, testcase, values, seed)
     name = ".".join(filter(None, [test_module.rpartition(".")[2], testcase]))
     directory = RUNS / f"{name}-{identity}"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{directory}.lock"):
+    with _lock(directory):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
         (directory / "parameters.json").write_text(values, encoding="utf-8")

@@ -51,8 +51,7 @@ def test_centring_can_be_folded_in_after_one_pass(shape, seed):
 def test_small_logits_approach_softmax():
     q, k, v = normal_operands((2, 50, 32), seed=1)
     errors = [
-        (taylor_attention(scale * q, k, v).z - softmax_attention(scale * q, k, v)).abs().max()
-        for scale in (0.1, 0.01)
+        (taylor_attention(scale * q, k, v).z - softmax_attention(scale * q, k, v)).abs().max() for scale in (0.1, 0.01)
     ]
     assert errors[1] < errors[0] / 50  # second order
 

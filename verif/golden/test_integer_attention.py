@@ -60,10 +60,7 @@ def fraction_steps(q, k, v, constants, number_format):
 
 def random_operands(shape, seed, number_format):
     random = np.random.default_rng(seed)
-    return [
-        random.integers(number_format.data_min, number_format.data_max, shape, endpoint=True)
-        for _ in range(3)
-    ]
+    return [random.integers(number_format.data_min, number_format.data_max, shape, endpoint=True) for _ in range(3)]
 
 
 number_formats = st.builds(
@@ -100,9 +97,7 @@ def test_every_step_is_that_of_fractions(number_format, constants, shape, seed):
     steps = integer_taylor_attention(q, k, v, constants, number_format)
     errors = 0
     for head in range(shape[0]):
-        expected = fraction_steps(
-            q[head].tolist(), k[head].tolist(), v[head].tolist(), constants, number_format
-        )
+        expected = fraction_steps(q[head].tolist(), k[head].tolist(), v[head].tolist(), constants, number_format)
         for name, value in expected.items():
             assert getattr(steps, name)[head].tolist() == value, name
         errors += sum(t_d <= 0 for t_d in expected["t_d"])
@@ -182,9 +177,7 @@ def test_folded_centring_is_the_exact_g(shape, seed, mean_fraction):
     tokens = shape[1]
     for head, i, j in np.ndindex(folded.shape):
         mean = Fraction(int(k[head, :, i].sum()), tokens)
-        exact = (
-            sum((int(k[head, t, i]) - mean) * int(v[head, t, j]) for t in range(tokens)) * 2**mean_fraction
-        )
+        exact = sum((int(k[head, t, i]) - mean) * int(v[head, t, j]) for t in range(tokens)) * 2**mean_fraction
         assert folded[head, i, j] == math.floor(exact + Fraction(1, 2))
     difference = np.abs(exact_g_sum(k, v, mean_fraction) - folded)
     assert np.all(difference <= (np.abs(v.sum(axis=1))[:, np.newaxis, :] + 1) / 2)

@@ -34,18 +34,14 @@ def test_shift_of_an_array_is_that_of_its_elements(values, shift):
     assert shifted.tolist() == [shift_right_round_half_up(value, shift) for value in values]
 
 
-@pytest.mark.parametrize(
-    "x, shift, expected", [(3, 1, 2), (-3, 1, -1), (5, 0, 5), (-5, 0, -5), (5, -2, 20), (2, 2, 1)]
-)
+@pytest.mark.parametrize("x, shift, expected", [(3, 1, 2), (-3, 1, -1), (5, 0, 5), (-5, 0, -5), (5, -2, 20), (2, 2, 1)])
 def test_halves_go_up_and_shifts_of_zero_and_below_are_defined(x, shift, expected):
     assert shift_right_round_half_up(x, shift) == expected
     assert shift_right_round_half_up(np.array([x]), shift).tolist() == [expected]
 
 
 def test_a_shift_never_wraps():
-    with pytest.raises(
-        OverflowError, match=re.escape("x must stay within 64 bits when shifted by -4, not reach")
-    ):
+    with pytest.raises(OverflowError, match=re.escape("x must stay within 64 bits when shifted by -4, not reach")):
         shift_right_round_half_up(np.array([2**60]), -4)
     with pytest.raises(OverflowError, match="x must stay within 64 bits"):
         shift_right_round_half_up(np.array([-(2**62)]), 64)

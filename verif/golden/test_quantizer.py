@@ -156,9 +156,12 @@ def test_quantizing_is_the_rounded_fraction(values, exponent, width):
 
 
 def test_quantizing_does_not_round_below_a_half_up():
-    assert quantize_tensor(
-        np.array([0.49999999999999994, 0.5, -0.5, -0.5000000000000001]), 0, 8
-    ).tolist() == [0, 1, 0, -1]
+    assert quantize_tensor(np.array([0.49999999999999994, 0.5, -0.5, -0.5000000000000001]), 0, 8).tolist() == [
+        0,
+        1,
+        0,
+        -1,
+    ]
     assert quantize_tensor(np.array([1e300, -1e300]), -1000, 8).tolist() == [127, -128]
 
 
@@ -168,9 +171,7 @@ def test_no_exponent_is_better_than_the_chosen(seed, scale, width):
     chosen = choose_exponent(x * scale, width)
 
     def squared_error(exponent):
-        return -sqnr_db(
-            x, np.ldexp(quantize_tensor(x * scale, exponent, width).astype(float), exponent) / scale
-        )
+        return -sqnr_db(x, np.ldexp(quantize_tensor(x * scale, exponent, width).astype(float), exponent) / scale)
 
     for exponent in range(chosen - 4, chosen + 5):
         assert squared_error(chosen) <= squared_error(exponent) + 1e-6
@@ -186,9 +187,7 @@ def test_sqnr():
     assert sqnr_db([1.0, 1.0], [1.1, 0.9]) == pytest.approx(20.0)
     assert sqnr_db([1.0], [1.0]) == math.inf
     assert sqnr_db([0.0], [1.0]) == -math.inf
-    with pytest.raises(
-        ValueError, match=re.escape("value must be of the shape of reference, (2,), not (1,)")
-    ):
+    with pytest.raises(ValueError, match=re.escape("value must be of the shape of reference, (2,), not (1,)")):
         sqnr_db([1.0, 2.0], [1.0])
 
 
@@ -243,9 +242,7 @@ def test_wrong_exponents_of_integers_are_named(exponents, error, text):
 def test_integers_whose_constants_fit_no_register_are_refused():
     number_format = NumberFormat(c_v_width=4, shift_g_max=2)
     operands = np.ones((3, 1, 5, 3), dtype=int)
-    with pytest.raises(
-        ValueError, match="q_exp \\+ k_exp must be such that the constants fit, not -8: c_v must be"
-    ):
+    with pytest.raises(ValueError, match="q_exp \\+ k_exp must be such that the constants fit, not -8: c_v must be"):
         constants_for(*operands, -4, -4, 0, number_format)
 
 
