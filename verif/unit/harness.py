@@ -1,0 +1,118 @@
+"""What the unit tests of this folder share: vectors, cycle by cycle, and many small blocks in one simulation.
+
+Compiling and starting a simulation takes a second or more, however small the block. So `SideBySide` puts leaf blocks
+of several sizes, or copies of one, into one module, and `View` shows each under its own port names: a bench is
+written for a block alone and runs on any of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from amaranth.hdl import Module
+from amaranth.lib.wiring import In, Out
+from cocotb.triggers import RisingEdge
+
+from rtl.block import Block, instantiate
+from verif.bench import unpack
+
+__all__ = ["SideBySide", "View", "drive", "element", "idle_inputs", "integers", "limits", "ports_of"]
+
+
+class SideBySide(Block):
+    """Several blocks in one module: port p of block b is the port b_p, `copies` times as wide.
+
+    Parameters
+    ----------
+    blocks: by name; each is renamed to it. Only leaf blocks, or blocks whose own blocks differ in name.
+    copies: instances of each; copy i has bits i * width and up of every port.
+    """
+
+    module_name = "side_by_side"
+
+    def __init__(self, blocks: Mapping[str, Block], copies: int = 1):
+        self._blocks = dict(blocks)
+        self.copies = copies
+        ports = {}
+        for name, block in self._blocks.items():
+            block.module_name = name
+            for port, (width, incoming) in ports_of(block).items():
+                ports[f"{name}_{port}"] = (In if incoming else Out)(copies * width)
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, block in self._blocks.items():
+            for copy in range(self.copies):
+                instance = instantiate(m, f"{name}_{copy}", block)
+                for port, (width, incoming) in ports_of(block).items():
+                    inner = getattr(instance, port)
+                    outer = getattr(self, f"{name}_{port}")[copy * width : (copy + 1) * width]
+                    m.d.comb += inner.eq(outer) if incoming else outer.eq(inner)
+        return m
+
+
+class View:
+    """The ports of the block `name` in a simulated `SideBySide`, each under the name that it has in the block."""
+
+    def __init__(self, dut, name: str):
+        self._dut = dut
+        self._name = name
+
+    def __getattr__(self, port):
+        handle = getattr(self._dut, port if port in ("clk", "rst") else f"{self._name}_{port}")
+        setattr(self, port, handle)
+        return handle
+
+
+def ports_of(block: Block) -> dict[str, tuple[int, bool]]:
+    """Name -> (width, whether it is an input) of every port, under its name in the Verilog."""
+    return {
+        "__".join(map(str, path)): (len(value), member.flow == In)
+        for path, member, value in block.signature.flatten(block)
+    }
+
+
+def idle_inputs(block: Block) -> dict[str, int]:
+    """All inputs of a block, at 0."""
+    return {port: 0 for port, (_width, incoming) in ports_of(block).items() if incoming}
+
+
+def limits(width: int, signed: bool = True) -> tuple[int, int]:
+    """Smallest and largest integer of `width` bits."""
+    return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
+
+
+def integers(generator: random.Random, width: int, count: int, *, signed: bool = True) -> list[int]:
+    """Random integers of `width` bits of which about a third are the extremes or next to zero."""
+    low, high = limits(width, signed)
+    special = [low, high, 0, -1 if signed else 1]
+    return [
+        generator.choice(special) if generator.random() < 0.3 else generator.randint(low, high) for _ in range(count)
+    ]
+
+
+def element(value, width: int, index: int, *, signed: bool = True) -> int:
+    """Element `index` of the value of a wide port whose other elements may be unknown."""
+    return unpack(value[(index + 1) * width - 1 : index * width].to_unsigned(), width, 1, signed=signed)[0]
+
+
+async def drive(dut, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str], extra: int = 0) -> dict[str, list]:
+    """Put `inputs[port][t]` on each port in cycle t; returns, by port, what each output shows in cycle t.
+
+    Cycle 0 is the one that has just begun. After its last value an input keeps it, for `extra` cycles more. Values
+    are those of the ports, unsigned, in a four-state simulator possibly with X: only those compared must be known.
+    """
+    edge = RisingEdge(dut.clk)
+    cycles = max(map(len, inputs.values())) + extra
+    driven = [(getattr(dut, port), values) for port, values in inputs.items()]
+    sampled = [(getattr(dut, port), []) for port in outputs]
+    for cycle in range(cycles):
+        for handle, values in driven:
+            if cycle < len(values) and (cycle == 0 or values[cycle] != values[cycle - 1]):
+                handle.value = values[cycle]
+        await edge
+        for handle, values in sampled:
+            values.append(handle.value)
+    return {port: values for port, (_handle, values) in zip(outputs, sampled)}
