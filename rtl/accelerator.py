@@ -23,7 +23,7 @@ from .accumulator_array import AccumulatorArray
 from .array_column import ArrayColumn
 from .bias_unit import BiasUnit
 from .block import Block, instantiate
-from .bundles import PHASE_G, PHASE_QG, delay, index_width
+from .bundles import PHASE_G, PHASE_QG, delay, delay_bundle, index_width
 from .control_status import ControlStatus
 from .diagonal_column import DiagonalColumn
 from .division_scheduler import DivisionScheduler
@@ -269,7 +269,7 @@ class Accelerator(Block):
         ]
 
         # Along the columns: stationary tiles, sums, divisions, results.
-        accumulate = delay(m, rows[-1].control_out.accumulate, self.accumulate_delay, "accumulate")
+        accumulate = delay_bundle(m, rows[-1].control_out.accumulate, self.accumulate_delay, "accumulate")
         self._chain(m, passes.load_control, [diagonal, *columns], "load")
         self._chain(m, accumulate, [diagonal, *columns], "accumulate")
         self._chain(m, divisions.divide, [diagonal, *columns], "divide")
@@ -332,7 +332,7 @@ class Accelerator(Block):
             passes.k_loaded.eq(loaders["k"].loaded),
             passes.v_loaded.eq(loaders["v"].loaded),
             passes.mean_ready.eq(divisions.mean_ready),
-            passes.g_written.eq(self._later(m, g_totals_out, self.array_column.g_latency, "g_written")),
+            passes.g_written.eq(delay(m, g_totals_out, self.array_column.g_latency, "g_written")),
             passes.row_divided.eq(divisions.row_divided),
             divisions.k_loaded.eq(loaders["k"].loaded),
             divisions.bias_ready.eq(bias_unit.done),
@@ -391,14 +391,6 @@ class Accelerator(Block):
                     destination = getattr(destination, part)
                 m.d.comb += destination.eq(value)
             source = getattr(member, f"{name}_out")
-
-    @staticmethod
-    def _later(m, signal, cycles, name):
-        for cycle in range(cycles):
-            later = Signal(name=f"{name}_{cycle + 1}")
-            m.d.sync += later.eq(signal)
-            signal = later
-        return signal
 
     @staticmethod
     def _both(m, first, second, name):

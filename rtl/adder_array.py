@@ -12,6 +12,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .bundles import delay
 
 __all__ = ["CentringAdder", "DenominatorAdder", "NumeratorAdder"]
 
@@ -94,11 +95,7 @@ class NumeratorAdder(Block):
         else:
             m.d.sync += shifted.eq(fine_shifted)
 
-        bias = self.bias
-        for cycle in range(2):
-            later = Signal.like(bias, name=f"bias_{cycle + 1}")
-            m.d.sync += later.eq(bias)
-            bias = later
+        bias = delay(m, self.bias, 2, "bias")
         m.d.sync += self.numerator.eq(Mux(self.single, self.k_sum, shifted + bias))
         return m
 
@@ -149,11 +146,7 @@ class DenominatorAdder(Block):
             not_positive.eq(denominator <= 0),
         ]
 
-        single = self.single
-        for cycle in range(2):
-            later = Signal(name=f"single_{cycle + 1}")
-            m.d.sync += later.eq(single)
-            single = later
+        single = delay(m, self.single, 2, "single")
         m.d.sync += [
             self.divisor.eq(Mux(single, self.tokens << self.tokens_shift, shifted)),
             self.invalid.eq(~single & not_positive),

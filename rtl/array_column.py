@@ -22,7 +22,7 @@ the column is its share of the paper's chunks: one lane of the adder array and o
 the buffers of V, G and Z.
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, signed
 from amaranth.lib.wiring import In, Out
 
 from .adder_array import NumeratorAdder
@@ -34,6 +34,7 @@ from .bundles import (
     DivideControl,
     LoadControl,
     WriteBackControl,
+    delay,
     index_width,
     pass_on,
 )
@@ -182,26 +183,17 @@ class ArrayColumn(Block):
             requantizer.i.eq(accumulator.total),
             requantizer.shift.eq(self.shift_g),
         ]
-        phase, address = self.accumulate_in.phase, self.accumulate_in.address
-        phases, addresses = [phase], [address]
-        for cycle in range(1, self.g_latency + 1):
-            phases.append(Signal.like(phase, name=f"accumulate_phase_{cycle}"))
-            addresses.append(Signal.like(address, name=f"accumulate_address_{cycle}"))
-            m.d.sync += [phases[cycle].eq(phases[cycle - 1]), addresses[cycle].eq(addresses[cycle - 1])]
-        total_at = self.accumulator.latency
+        total_phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
+        total_address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
         m.d.comb += [
-            row_queue.write_enable.eq(accumulator.total_valid & (phases[total_at] == PHASE_QG)),
-            row_queue.write_address.eq(addresses[total_at]),
+            row_queue.write_enable.eq(accumulator.total_valid & (total_phase == PHASE_QG)),
+            row_queue.write_address.eq(total_address),
             row_queue.write_data.eq(accumulator.total),
         ]
-        requantized = accumulator.total_valid & (phases[total_at] == PHASE_G)
-        for cycle in range(self.requantizer.latency):
-            later = Signal(name=f"requantized_{cycle + 1}")
-            m.d.sync += later.eq(requantized)
-            requantized = later
+        g_total = accumulator.total_valid & (total_phase == PHASE_G)
         m.d.comb += [
-            g_bank.write_enable.eq(requantized),
-            g_bank.write_address.eq(addresses[self.g_latency]),
+            g_bank.write_enable.eq(delay(m, g_total, self.requantizer.latency, "g_write")),
+            g_bank.write_address.eq(delay(m, total_address, self.requantizer.latency, "g_address")),
             g_bank.write_data.eq(requantizer.o),
         ]
 
@@ -223,14 +215,11 @@ class ArrayColumn(Block):
             divider.divisor.eq(self.divisor_in),
             divider.invalid.eq(self.invalid_in),
         ]
-        start, mean = self.divide_in.start, self.divide_in.mean
-        for cycle in range(1, self.divisor_delay + 1):
-            if cycle == self.divisor_delay:
-                m.d.comb += adder.single.eq(mean)  # one cycle before the numerator is there
-            later_start, later_mean = Signal(name=f"start_{cycle}"), Signal(name=f"mean_{cycle}")
-            m.d.sync += [later_start.eq(start), later_mean.eq(mean)]
-            start, mean = later_start, later_mean
-        m.d.comb += divider.start.eq(start)
+        m.d.comb += [
+            # The numerator adder chooses in its last cycle, one before the numerator is there.
+            adder.single.eq(delay(m, self.divide_in.mean, self.divisor_delay - 1, "mean")),
+            divider.start.eq(delay(m, self.divide_in.start, self.divisor_delay, "start")),
+        ]
 
         # Results.
         z_bank = instantiate(m, "z_bank", self.z_bank)

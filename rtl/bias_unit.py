@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import index_width
+from .bundles import delay, index_width
 
 __all__ = ["BiasUnit"]
 
@@ -94,12 +94,9 @@ class BiasUnit(Block):
         m.d.sync += self.data.eq(Mux(shifted < low, low, Mux(shifted > high, high, shifted)))
 
         strobe = Cat((active & (column == index)) for index in range(self.columns))
-        address, done = Cat(tile, self.read_half), finish
-        for cycle in range(4):
-            last = cycle == 3
-            later_strobe = self.write if last else Signal.like(self.write, name=f"write_{cycle + 1}")
-            later_address = self.address if last else Signal.like(self.address, name=f"address_{cycle + 1}")
-            later_done = self.done if last else Signal(name=f"done_{cycle + 1}")
-            m.d.sync += [later_strobe.eq(strobe), later_address.eq(address), later_done.eq(done)]
-            strobe, address, done = later_strobe, later_address, later_done
+        m.d.sync += [
+            self.write.eq(delay(m, strobe, 3, "write")),
+            self.address.eq(delay(m, Cat(tile, self.read_half), 3, "address")),
+            self.done.eq(delay(m, finish, 3, "done")),
+        ]
         return m

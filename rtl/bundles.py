@@ -5,6 +5,7 @@ The array and everything around it is skewed: row r works r cycles after row 0, 
 stays in step with the data of its row or column.
 """
 
+from amaranth.hdl import Signal
 from amaranth.lib.wiring import Out, Signature
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "StreamControl",
     "WriteBackControl",
     "delay",
+    "delay_bundle",
     "index_width",
     "pass_on",
 ]
@@ -39,9 +41,8 @@ class AccumulateControl(Signature):
     """
 
     def __init__(self, config):
-        address_width = max(
-            1 + index_width(config.column_tiles) + index_width(config.max_head_dim), index_width(config.row_queue_depth)
-        )
+        g_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
+        address_width = max(g_width, index_width(config.row_queue_depth))
         super().__init__({
             "valid": Out(1),
             "first": Out(1),
@@ -129,10 +130,19 @@ def pass_on(m, source, target):
         m.d.sync += destination.eq(value)
 
 
-def delay(m, source, cycles, name):
+def delay_bundle(m, source, cycles, name):
     """The bundle `source`, `cycles` cycles later."""
     for cycle in range(cycles):
         later = source.signature.create(path=(f"{name}_{cycle + 1}",))
         pass_on(m, source, later)
         source = later
     return source
+
+
+def delay(m, signal, cycles, name):
+    """The value `signal`, `cycles` cycles later."""
+    for cycle in range(cycles):
+        later = Signal.like(signal, name=f"{name}_{cycle + 1}")
+        m.d.sync += later.eq(signal)
+        signal = later
+    return signal

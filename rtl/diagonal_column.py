@@ -14,12 +14,12 @@
 It is also the head of the column chain: control comes in from the schedulers and goes on to column 0.
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, signed
 from amaranth.lib.wiring import In, Out
 
 from .adder_array import DenominatorAdder
 from .block import Block, instantiate
-from .bundles import PHASE_G, PHASE_QG, AccumulateControl, DivideControl, LoadControl, index_width, pass_on
+from .bundles import PHASE_G, PHASE_QG, AccumulateControl, DivideControl, LoadControl, delay, index_width, pass_on
 from .memory_bank import MemoryBank
 from .partial_sum_accumulator import PartialSumAccumulator
 
@@ -108,12 +108,8 @@ class DiagonalColumn(Block):
             accumulator.index.eq(self.accumulate_in.index),
             accumulator.partial_sum.eq(self.partial_sum),
         ]
-        phase, address = self.accumulate_in.phase, self.accumulate_in.address
-        for cycle in range(1, self.accumulator.latency + 1):
-            later_phase = Signal.like(phase, name=f"accumulate_phase_{cycle}")
-            later_address = Signal.like(address, name=f"accumulate_address_{cycle}")
-            m.d.sync += [later_phase.eq(phase), later_address.eq(address)]
-            phase, address = later_phase, later_address
+        phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
+        address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
         m.d.comb += [
             bank.write_enable.eq(accumulator.total_valid & (phase == PHASE_G)),
             bank.write_address.eq(self._without_column_tile(address)),
@@ -126,8 +122,6 @@ class DiagonalColumn(Block):
 
         # Divisors.
         adder = instantiate(m, "adder", self.adder)
-        divided = Signal()
-        m.d.sync += divided.eq(self.divide_out.start & ~self.divide_out.mean)
         m.d.comb += [
             row_queue.read_address.eq(self.divide_in.queue_address),
             adder.product.eq(row_queue.read_data),
@@ -136,19 +130,12 @@ class DiagonalColumn(Block):
             adder.shift.eq(self.divisor_shift),
             adder.tokens.eq(self.tokens),
         ]
-        for cycle in range(1, self.adder.latency):
-            later = Signal(name=f"divided_{cycle + 1}")
-            m.d.sync += later.eq(divided)
-            divided = later
+        divided = delay(m, self.divide_out.start & ~self.divide_out.mean, self.adder.latency, "divided")
         m.d.comb += self.denominator_error.eq(divided & adder.invalid)
 
-        # The adder's result is there 1 + latency cycles after `divide_in`, which is one cycle before `divide_out`.
-        divisor, invalid = adder.divisor, adder.invalid
-        for cycle in range(1 + self.divisor_delay - (1 + self.adder.latency)):
-            later_divisor = Signal.like(divisor, name=f"divisor_{cycle + 1}")
-            later_invalid = Signal(name=f"invalid_{cycle + 1}")
-            m.d.sync += [later_divisor.eq(divisor), later_invalid.eq(invalid)]
-            divisor, invalid = later_divisor, later_invalid
+        # The queue's word is there with `divide_out`, so that the adder's result is `latency` cycles behind it.
+        wait = self.divisor_delay - self.adder.latency
+        divisor, invalid = delay(m, adder.divisor, wait, "divisor"), delay(m, adder.invalid, wait, "invalid")
         m.d.comb += [self.divisor_out.eq(divisor), self.invalid_out.eq(invalid)]
         return m
 

@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import DivideControl, WriteBackControl, delay, index_width, pass_on
+from .bundles import DivideControl, WriteBackControl, delay, delay_bundle, index_width, pass_on
 
 __all__ = ["DivisionScheduler"]
 
@@ -141,12 +141,11 @@ class DivisionScheduler(Block):
             result.mean.eq(start_mean),
             result.mean_end.eq(start_mean & mean_end),
         ]
-        write_back = delay(m, result, self.write_back_delay - 1, "write_back")
-        pass_on(m, write_back, self.write_back)
+        pass_on(m, delay_bundle(m, result, self.write_back_delay - 1, "result"), self.write_back)
 
         # Windows of C cycles in which the elements of a row of means pass, first k_sum, then k_mean.
-        k_sum_begin = self._delayed(m, start_mean, self.k_sum_delay - 1, "k_sum_begin")
-        k_sum_end = self._delayed(m, start_mean & mean_end, self.k_sum_delay - 1, "k_sum_end")
+        k_sum_begin = delay(m, start_mean, self.k_sum_delay - 1, "k_sum_begin")
+        k_sum_end = delay(m, start_mean & mean_end, self.k_sum_delay - 1, "k_sum_end")
         reading, reading_end = self._window(m, k_sum_begin, k_sum_end, "k_sum")
         with m.If(reading):
             m.d.sync += self.k_sum_lane.eq(self.k_sum_lane + 1)
@@ -158,7 +157,11 @@ class DivisionScheduler(Block):
         writing, writing_end = self._window(m, self.write_back.mean, self.write_back.mean_end, "mean")
         mean_half = Signal()
         mean_feature = Signal(len(self.mean_address) - 1)
-        m.d.comb += [self.mean_write.eq(writing), self.mean_ready.eq(writing_end), self.mean_address.eq(Cat(mean_feature, mean_half))]
+        m.d.comb += [
+            self.mean_write.eq(writing),
+            self.mean_ready.eq(writing_end),
+            self.mean_address.eq(Cat(mean_feature, mean_half)),
+        ]
         with m.If(writing):
             m.d.sync += mean_feature.eq(mean_feature + 1)
             with m.If(writing_end):
@@ -166,13 +169,6 @@ class DivisionScheduler(Block):
         with m.If(self.start):
             m.d.sync += [self.k_sum_half.eq(0), mean_half.eq(0)]
         return m
-
-    def _delayed(self, m, signal, cycles, name):
-        for cycle in range(cycles):
-            later = Signal(name=f"{name}_{cycle + 1}")
-            m.d.sync += later.eq(signal)
-            signal = later
-        return signal
 
     def _window(self, m, begin, end, name):
         """High for C cycles from the cycle after `begin`; and its last cycle, if `end` came with `begin`."""

@@ -10,7 +10,7 @@ features, for G = K^^T V over tokens. Words of Q are single elements; words of K
     mean ---------------------------------^     (centring adder)
 """
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, signed
 from amaranth.lib.wiring import In, Out
 
 from .adder_array import CentringAdder
