@@ -1,20 +1,26 @@
 """Driving the whole accelerator: registers over AXI4-Lite, tensors over AXI4-Stream, as a host would.
 
-    accelerator = await AcceleratorHost.start(dut, config)
-    result = await accelerator.run(Job.quantized(quantize_job(q, k, v, format_of(config))))
+    host = await AcceleratorHost.start(dut, config)
+    result = await host.run(job)
     expect_equal("z", result.z, job.golden(config).z)
 
-Everything goes through the design's ports by cocotbext-axi: what is compared is what came out of `m_axis_z`.
+Everything goes through the design's ports by cocotbext-axi: what is compared is what came out of `m_axis_z`. What the
+accelerator must not look at (the rest of a row's last beat, the bits of a container above `data_width`) is sent as
+random bits.
+
+A head is a packet of beats, a job a list of packets for each stream. `AcceleratorHost.packets` makes them from a job;
+a bench that damages some hands its own to `run`.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles, with_timeout
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.axi import (
     AxiLiteBus,
@@ -29,12 +35,13 @@ from cocotbext.axi import (
 from golden.integer_attention import IntegerSteps, JobConstants, integer_taylor_attention
 from golden.number_format import NumberFormat
 from rtl.config import AcceleratorConfig
-from rtl.registers import register_map
-from verif.bench.lockstep import CLOCK_PERIOD_NS, pattern, start
+from rtl.registers import EVENTS, register_map
+from verif.bench.lockstep import CLOCK_PERIOD_NS, pattern, start, wait_until
 
-__all__ = ["AcceleratorHost", "Job", "JobResult", "beats_of", "format_of", "matrix_of"]
+__all__ = ["STREAMS", "AcceleratorHost", "Job", "JobResult", "beats_of", "format_of", "matrix_of"]
 
 STREAMS = ("q", "k", "v")
+START, SOFT_RESET = 1, 2  # bits of CONTROL
 ACCESS_LIMIT = 1_000  # cycles that a register access may take
 
 
@@ -70,6 +77,16 @@ class Job:
         """What the hardware must compute, every step by name."""
         return integer_taylor_attention(self.q, self.k, self.v, self.constants, format_of(config))
 
+    def to_mapping(self) -> dict:
+        """The job as parameters of a bench."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, mapping: dict) -> Job:
+        """Inverse of `to_mapping`, after its way through JSON."""
+        operands = (np.array(mapping[name], dtype=np.int64) for name in STREAMS)
+        return cls(*operands, JobConstants(**mapping["constants"]))
+
 
 @dataclass(frozen=True)
 class JobResult:
@@ -81,13 +98,24 @@ class JobResult:
     head_cycles: list[int]
 
 
-def beats_of(matrix: np.ndarray, config: AcceleratorConfig, padding: int = 0) -> list[int]:
-    """The beats of one head's packet: rows of (tokens, head_dim) padded to whole beats with `padding`."""
+def beats_of(
+    matrix: np.ndarray, config: AcceleratorConfig, garbage: np.random.Generator | None = None
+) -> list[int]:
+    """The beats of one head's packet: rows of (tokens, head_dim), each padded to whole beats.
+
+    `garbage` fills what carries no data, the padding and the upper bits of each container; without it the padding is 0
+    and elements are sign-extended.
+    """
     tokens, head_dim = matrix.shape
     lanes, width = config.stream_lanes, config.element_width
     beats = -(-head_dim // lanes)
-    padded = np.full((tokens, beats * lanes), padding, dtype=np.int64)
+    padded = np.zeros((tokens, beats * lanes), dtype=np.int64)
     padded[:, :head_dim] = matrix
+    if garbage is not None:
+        mask = (1 << config.data_width) - 1
+        noise = garbage.integers(0, 1 << width, padded.shape)
+        padded = (padded & mask) | (noise & ~mask)
+        padded[:, head_dim:] = noise[:, head_dim:]
     raw = padded.astype(f"<i{width // 8}").reshape(tokens * beats, lanes)
     return [int.from_bytes(beat.tobytes(), "little") for beat in raw]
 
@@ -114,6 +142,7 @@ class AcceleratorHost:
         self.dut = dut
         self.config = config
         self.registers = register_map(config)
+        self.garbage = np.random.default_rng(cocotb.RANDOM_SEED)
         for name in ("s_axil", "s_axis_q", "s_axis_k", "s_axis_v", "m_axis_z"):
             logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.WARNING)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
@@ -122,7 +151,7 @@ class AcceleratorHost:
             for name in STREAMS
         }
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_z"), dut.clk, dut.rst, byte_lanes=1)
-        channels = {
+        self.channels = {
             **{name: [source] for name, source in self.sources.items()},
             "z": [self.sink],
             "axil": [
@@ -130,10 +159,17 @@ class AcceleratorHost:
                 self.axil.read_if.ar_channel, self.axil.read_if.r_channel,
             ],
         }  # fmt: skip
-        for name, kind in (patterns or {}).items():
-            for number, channel in enumerate(channels[name]):
-                activity = pattern(kind, f"{cocotb.RANDOM_SEED}-{name}-{number}")
-                channel.set_pause_generator(not active for active in activity)
+        self.set_patterns(patterns or {})
+
+    def set_patterns(self, patterns: dict[str, str]) -> None:
+        """From now on, `patterns` are the activity of the channels; those that it does not name are always active."""
+        for name, channels in self.channels.items():
+            for number, channel in enumerate(channels):
+                channel.clear_pause_generator()
+                channel.pause = False
+                if name in patterns:
+                    activity = pattern(patterns[name], f"{cocotb.RANDOM_SEED}-{name}-{number}")
+                    channel.set_pause_generator(not active for active in activity)
 
     @classmethod
     async def start(cls, dut, config: AcceleratorConfig, patterns: dict[str, str] | None = None) -> AcceleratorHost:
@@ -179,16 +215,63 @@ class AcceleratorHost:
         ):  # fmt: skip
             await self.write_checked(name, value)
 
+    async def events(self) -> set[str]:
+        """Names of the events that are set."""
+        value = await self.read("EVENTS")
+        return {name for name, (bit, _description) in EVENTS.items() if value >> bit & 1}
+
+    async def error_counts(self) -> dict[str, int]:
+        """The error counts that are not 0, by event."""
+        counts = {name: await self.read(f"COUNT_{name}") for name in EVENTS if name != "DONE"}
+        return {name: count for name, count in counts.items() if count}
+
+    async def clear_events(self) -> None:
+        """Clear all events and error counts."""
+        await self.write_checked("EVENTS", sum(1 << bit for bit, _description in EVENTS.values()))
+        for name in EVENTS:
+            if name != "DONE":
+                await self.write_checked(f"COUNT_{name}", 0)
+
+    async def counters(self) -> dict[str, int]:
+        """The performance counters of the running or last job."""
+        names = ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE")
+        return {name: await self.read(name) for name in names}
+
     # Streams
+
+    def packets(self, job: Job) -> dict[str, list[list[int]]]:
+        """For each stream the packets of the job, one a head."""
+        return {
+            name: [beats_of(matrix, self.config, self.garbage) for matrix in getattr(job, name)] for name in STREAMS
+        }
 
     def send_head(self, job: Job, head: int) -> None:
         """Queue one head of Q, K and V for sending."""
         for name in STREAMS:
-            self.send_packet(name, beats_of(getattr(job, name)[head], self.config))
+            self.send_packet(name, beats_of(getattr(job, name)[head], self.config, self.garbage))
 
     def send_packet(self, stream: str, beats: list[int]) -> None:
         """Queue one packet."""
         self.sources[stream].send_nowait(AxiStreamFrame(beats))
+
+    async def send_and_stop(self, stream: str, beats: Sequence[int]) -> None:
+        """Send beats without TLAST, then no more, as a source does that breaks off; returns after the last one."""
+        if not beats:
+            return
+        edge, bus = RisingEdge(self.dut.clk), self.sources[stream].bus
+        self.send_packet(stream, [*beats, 0])
+        taken = 0
+        while taken < len(beats):
+            await edge
+            taken += bool(bus.tvalid.value and bus.tready.value)
+        self.sources[stream].assert_reset()  # takes the beat back that would have ended the packet
+
+    async def hold_back(self, stream: str, cycles: int) -> None:
+        """Keep a source (or the sink, "z") from taking part for some cycles."""
+        end = self.sink if stream == "z" else self.sources[stream]
+        end.pause = True
+        await ClockCycles(self.dut.clk, cycles)
+        end.pause = False
 
     async def receive_head(self, job: Job, limit: int) -> np.ndarray:
         """The next packet of Z as a matrix (tokens, head_dim); an error after `limit` cycles without it."""
@@ -202,29 +285,45 @@ class AcceleratorHost:
         work = self.config.array_cycles(tokens, head_dim) + tokens * head_dim
         return 64 * (work + 16 * (self.config.rows + self.config.columns) + 1_000)
 
+    async def watch_output(self) -> None:
+        """Run beside a job: `AssertionError` if a beat of Z is taken back or changed before it was accepted."""
+        edge, bus, offered = RisingEdge(self.dut.clk), self.sink.bus, None
+        while True:
+            await edge
+            beat = (int(bus.tdata.value), int(bus.tlast.value)) if bus.tvalid.value else None
+            if offered is not None and beat != offered:
+                raise AssertionError(f"m_axis_z must keep {offered!r} until it is taken, not change to {beat!r}")
+            offered = None if bus.tready.value else beat
+
     # Jobs
 
-    async def run(self, job: Job, *, head_by_head: bool = False) -> JobResult:
+    async def run(self, job: Job, *, head_by_head: bool = False, packets: dict | None = None) -> JobResult:
         """Set up, start, stream everything in and out, and wait for the end.
 
-        `head_by_head`: send the next head only when the result of the last has come.
+        `head_by_head`: send the next head only when the result of the last has come. `packets`: what to send instead of
+        the job's own; a stream left out is sent by the caller.
         """
         await self.set_up(job)
-        return await self.start_and_collect(job, head_by_head=head_by_head)
+        return await self.start_and_collect(job, head_by_head=head_by_head, packets=packets)
 
-    async def start_and_collect(self, job: Job, *, head_by_head: bool = False) -> JobResult:
+    async def start_and_collect(
+        self, job: Job, *, head_by_head: bool = False, packets: dict | None = None
+    ) -> JobResult:
         """`run` without setting up."""
         heads = job.shape[0]
-        await self.write_checked("CONTROL", 1)
+        await self.write_checked("CONTROL", START)
         started = self.now()
         limit = self.head_limit(job)
+        packets = self.packets(job) if packets is None else packets
         if not head_by_head:
-            for head in range(heads):
-                self.send_head(job, head)
+            for name, stream_packets in packets.items():
+                for packet in stream_packets:
+                    self.send_packet(name, packet)
         z, head_cycles = [], []
         for head in range(heads):
             if head_by_head:
-                self.send_head(job, head)
+                for name, stream_packets in packets.items():
+                    self.send_packet(name, stream_packets[head])
             z.append(await self.receive_head(job, limit))
             head_cycles.append(self.now() - started)
         await self.wait_idle(limit)
@@ -237,7 +336,28 @@ class AcceleratorHost:
             if self.now() > deadline:
                 raise AssertionError(f"the job did not end within {limit} cycles")
 
-    async def counters(self) -> dict[str, int]:
-        """The performance counters of the running or last job."""
-        names = ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE")
-        return {name: await self.read(name) for name in names}
+    async def wait_interrupt(self, limit: int) -> None:
+        """Wait for the interrupt."""
+        await wait_until(self.dut, lambda: self.dut.interrupt.value, what="interrupt", limit=limit)
+
+    # Resets
+
+    async def soft_reset(self) -> None:
+        """Stop the job by register, with all streams stopped and emptied."""
+        await self.write_checked("CONTROL", SOFT_RESET)
+        self._empty_streams()
+        await ClockCycles(self.dut.clk, 2)
+
+    async def hard_reset(self) -> None:
+        """Assert `rst` for two cycles, with all streams stopped and emptied. No register access may be under way."""
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, 2)
+        self.dut.rst.value = 0
+        self._empty_streams()
+        await ClockCycles(self.dut.clk, 2)
+
+    def _empty_streams(self) -> None:
+        for end in (*self.sources.values(), self.sink):
+            end.assert_reset(True)
+            end.clear()
+            end.assert_reset(False)

@@ -1,0 +1,38 @@
+"""The accelerators that the regression builds: few, since each costs compilation, but every parameter varies."""
+
+from __future__ import annotations
+
+from gen.presets import load_preset
+from gen.verilog import emit
+from rtl.accelerator import Accelerator
+from rtl.config import AcceleratorConfig
+from verif.bench import Build, build
+
+__all__ = ["CONFIGURATIONS", "build_accelerator"]
+
+_DIFFERENT = (
+    # Small beats, no pipeline, no fraction of the mean, rows divided every cycle, sizes that are no powers of two.
+    {"name": "array-8x4", "rows": 8, "columns": 4, "data_width": 6, "mean_fraction": 0, "pe_pipeline": 0,
+     "max_tokens": 50, "max_head_dim": 12, "stream_width": 16, "divider_interval": 1, "max_heads": 20},
+    # Nothing divides anything; elements of 12 bits in containers of 16.
+    {"name": "array-5x3", "rows": 5, "columns": 3, "data_width": 12, "mean_fraction": 1, "pe_pipeline": 3,
+     "max_tokens": 198, "max_head_dim": 13, "stream_width": 16, "divider_interval": 4, "max_heads": 9},
+    # An array larger than any job; a divider lane that is one serial divider.
+    {"name": "array-16x8-d6", "rows": 16, "columns": 8, "data_width": 4, "mean_fraction": 2, "pe_pipeline": 2,
+     "max_tokens": 12, "max_head_dim": 6, "stream_width": 8, "divider_interval": 7, "max_heads": 20},
+    # The smallest that can be built, and elements as wide as 64-bit sums in the golden allow.
+    {"name": "array-2x1", "rows": 2, "columns": 1, "data_width": 2, "mean_fraction": 0, "constant_fraction": 0,
+     "max_tokens": 1, "max_head_dim": 1, "stream_width": 8, "max_heads": 1},
+    {"name": "array-2x2-w16", "rows": 2, "columns": 2, "data_width": 16, "mean_fraction": 6, "constant_fraction": 12,
+     "max_tokens": 7, "max_head_dim": 5, "stream_width": 32, "pe_pipeline": 4, "max_heads": 20},
+)  # fmt: skip
+
+CONFIGURATIONS: dict[str, AcceleratorConfig] = {
+    **{name: load_preset(name) for name in ("tiny-4x4", "edge-16x8", "edge-16x16")},
+    **{fields["name"]: AcceleratorConfig.from_mapping(fields) for fields in _DIFFERENT},
+}
+
+
+def build_accelerator(name: str) -> Build:
+    """The simulation of one of `CONFIGURATIONS`."""
+    return build(emit(Accelerator(CONFIGURATIONS[name])), "taylorvit")

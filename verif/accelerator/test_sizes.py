@@ -1,0 +1,50 @@
+"""Sizes: every array with jobs of many shapes, one after the other without a reset."""
+
+from __future__ import annotations
+
+import cocotb
+import numpy as np
+import pytest
+
+from rtl.config import AcceleratorConfig
+from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
+from verif.accelerator.jobs import random_job
+from verif.bench import expect_equal, parameters, run
+from verif.bench.accelerator import AcceleratorHost
+
+
+@cocotb.test()
+async def jobs_equal_golden(dut):
+    config = AcceleratorConfig.from_mapping(parameters()["config"])
+    host = await AcceleratorHost.start(dut, config)
+    generator = np.random.default_rng(cocotb.RANDOM_SEED)
+    for heads, tokens, head_dim in parameters()["shapes"]:
+        job = random_job(generator, config, heads, tokens, head_dim)
+        result = await host.run(job)
+        golden = job.golden(config)
+        dut._log.info("%s: %s, z from %d to %d", job.shape, result.counters, golden.z.min(), golden.z.max())
+        expect_equal(f"z of {job.shape}", result.z, golden.z)
+        expect_equal("array-busy cycles", result.counters["ARRAY_BUSY"], heads * config.array_cycles(tokens, head_dim))
+        expect_equal("heads done", result.counters["HEADS_DONE"], heads)
+        expect_equal("errors", len(await host.error_counts()), 0)
+
+
+# Heads, tokens, head dimension of the jobs. The maximum of each array is among them, and its first job.
+SHAPES = {
+    "tiny-4x4": [(2, 64, 16), (3, 1, 1), (2, 2, 8), (3, 7, 12), (4, 16, 16), (2, 50, 8), (5, 3, 3), (1, 63, 15)],
+    "array-8x4": [(2, 50, 12), (20, 1, 1), (3, 2, 12), (2, 7, 8), (3, 16, 1), (2, 49, 11), (4, 8, 4), (3, 9, 5)],
+    "array-5x3": [(2, 198, 13), (9, 1, 8), (2, 197, 8), (3, 2, 1), (3, 7, 12), (2, 16, 13), (2, 50, 1), (3, 5, 3)],
+    "array-16x8-d6": [(3, 12, 6), (20, 1, 1), (4, 2, 6), (5, 7, 3), (3, 11, 5)],
+    "array-2x1": [(1, 1, 1)] * 20,
+    "array-2x2-w16": [(3, 7, 5), (20, 1, 1), (3, 2, 5), (4, 6, 4), (3, 7, 1), (3, 3, 3)],
+    "edge-16x8": [(1, 256, 64), (2, 197, 8), (3, 16, 64), (3, 50, 12), (4, 7, 1)],
+    "edge-16x16": [(2, 198, 64), (3, 50, 32), (3, 1, 64), (3, 2, 12), (2, 197, 17), (3, 16, 16), (2, 256, 8)],
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_sizes(name):
+    config = CONFIGURATIONS[name]
+    shapes = SHAPES[name]
+    assert shapes[0][1:] == (config.max_tokens, config.max_head_dim) or name == "edge-16x16"
+    run(build_accelerator(name), __name__, parameters={"config": config.to_mapping(), "shapes": shapes})
