@@ -1,0 +1,1 @@
+"""Tests of the tools that run the accelerator for a person: simulate, benchmark, pictures."""
