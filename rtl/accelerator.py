@@ -16,7 +16,7 @@ ready, a half of a buffer released.
 This file only joins blocks; every latency that it needs is asked of the blocks themselves.
 """
 
-from amaranth.hdl import Cat, Module, Mux, ResetSignal, Signal
+from amaranth.hdl import Cat, Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
 from .accumulator_array import AccumulatorArray
@@ -27,6 +27,7 @@ from .bundles import PHASE_G, PHASE_QG, delay, delay_bundle, index_width
 from .control_status import ControlStatus
 from .diagonal_column import DiagonalColumn
 from .division_scheduler import DivisionScheduler
+from .job_control import JobControl
 from .memory_bank import MemoryBank
 from .operand_row import OperandRow
 from .pass_scheduler import PassScheduler
@@ -58,6 +59,7 @@ class Accelerator(Block):
     def __init__(self, config):
         self.config = config
         self.control_status = ControlStatus(config)
+        self.job_control = JobControl(config, streams=3)
         self.loaders = {
             name: StreamLoader(
                 name=name,
@@ -69,11 +71,14 @@ class Accelerator(Block):
                 max_heads=config.max_heads,
                 banks=banks,
                 banked_by=banked_by,
+                readers=readers,
             )
-            for name, banks, banked_by in (
-                ("q", config.rows, "feature"), ("k", config.rows, "token"), ("v", config.columns, "feature")
+            for name, banks, banked_by, readers in (
+                ("q", config.rows, "feature", 1),
+                ("k", config.rows, "token", 1),
+                ("v", config.columns, "feature", 2),  # tiles for the array, and v_sum for the bias unit
             )
-        }  # fmt: skip
+        }
         self.column_sums = AccumulatorArray(
             lanes=config.stream_lanes,
             beats=config.max_beats_per_row,
@@ -175,6 +180,7 @@ class Accelerator(Block):
         def block(name, component):
             return instantiate(m, name, component, reset=reset)
 
+        job = block("job_control", self.job_control)
         loaders = {name: block(f"loader_{name}", loader) for name, loader in self.loaders.items()}
         k_sums, v_sums = block("k_sums", self.column_sums), block("v_sums", self.column_sums)
         mean_bank = block("mean_bank", self.mean_bank)
@@ -188,26 +194,24 @@ class Accelerator(Block):
         sender = block("sender", self.sender)
 
         # The job: its sizes and constants go to whoever uses them.
+        for unit in (job, *loaders.values(), passes, divisions, bias_unit, sender):
+            m.d.comb += unit.start.eq(registers.start)
         for unit in (*loaders.values(), passes, divisions, bias_unit, sender):
-            m.d.comb += [unit.start.eq(registers.start), unit.head_dim.eq(registers.head_dim)]
+            m.d.comb += unit.head_dim.eq(registers.head_dim)
         for unit in (*loaders.values(), passes, divisions, sender, diagonal):
             m.d.comb += unit.tokens.eq(registers.tokens)
-        for unit in (*loaders.values(), passes):
+        for unit in (job, *loaders.values(), passes):
             m.d.comb += unit.heads.eq(registers.heads)
-        numerator_shift, divisor_shift = Signal.like(bias_unit.shift), Signal.like(diagonal.divisor_shift)
-        smallest = config.data_width - 1
-        with m.If(registers.shift_z >= smallest):
-            m.d.sync += [numerator_shift.eq(registers.shift_z - smallest), divisor_shift.eq(0)]
-        with m.Else():
-            m.d.sync += [numerator_shift.eq(0), divisor_shift.eq(smallest - registers.shift_z)]
         m.d.comb += [
+            job.shift_z.eq(registers.shift_z),
+            job.timeout.eq(registers.timeout),
             diagonal.c_d.eq(registers.c_d),
-            diagonal.divisor_shift.eq(divisor_shift),
+            diagonal.divisor_shift.eq(job.divisor_shift),
             bias_unit.c_v.eq(registers.c_v),
-            bias_unit.shift.eq(numerator_shift),
+            bias_unit.shift.eq(job.numerator_shift),
         ]
         for column in columns:
-            m.d.comb += [column.shift_g.eq(registers.shift_g), column.numerator_shift.eq(numerator_shift)]
+            m.d.comb += [column.shift_g.eq(registers.shift_g), column.numerator_shift.eq(job.numerator_shift)]
 
         # Streams in, to the banks and the accumulator arrays.
         for name, loader in loaders.items():
@@ -327,7 +331,7 @@ class Accelerator(Block):
         m.d.comb += [
             loaders["q"].released.eq(last_row.control_out.release & (last_row.control_out.phase == PHASE_QG)),
             loaders["k"].released.eq(last_row.control_out.release & (last_row.control_out.phase == PHASE_G)),
-            loaders["v"].released.eq(self._both(m, v_tiles_left, bias_unit.done, "v_released")),
+            loaders["v"].released.eq(Cat(v_tiles_left, bias_unit.done)),
             passes.q_loaded.eq(loaders["q"].loaded),
             passes.k_loaded.eq(loaders["k"].loaded),
             passes.v_loaded.eq(loaders["v"].loaded),
@@ -343,36 +347,21 @@ class Accelerator(Block):
             sender.head_ready.eq(head_divided),
         ]
 
-        # The job ends when its last head is out and every stream is at a packet boundary.
-        busy, heads_left = Signal(), Signal.like(registers.heads)
-        done = Signal()
-        loaders_idle = Cat(loader.idle for loader in loaders.values()).all()
-        m.d.comb += done.eq(busy & (heads_left == 0) & loaders_idle)
-        m.d.sync += heads_left.eq(heads_left - sender.sent)
-        with m.If(done):
-            m.d.sync += busy.eq(0)
-        with m.If(registers.start):
-            m.d.sync += [busy.eq(1), heads_left.eq(registers.heads)]
-        with m.If(registers.soft_reset):
-            m.d.sync += busy.eq(0)
-
-        # Watchdog: the array rests, a loader waits for its source, and it is not the sink that holds everything up.
-        starving = Cat(loader.starving for loader in loaders.values()).any()
-        moving = Cat(loader.s_tready & loader.s_tvalid for loader in loaders.values()).any()
-        waited, input_timeout = Signal(32), Signal()
-        watched = busy & starving & ~moving & ~passes.array_busy & ~(sender.m_tvalid & ~sender.m_tready)
-        m.d.comb += input_timeout.eq(watched & (waited >= registers.timeout))
-        m.d.sync += waited.eq(Mux(watched & ~input_timeout, waited + 1, 0))
-        for loader in loaders.values():
-            m.d.comb += loader.input_timeout.eq(input_timeout)
-
+        # Start, end and what the host sees of a job.
         m.d.comb += [
-            registers.busy.eq(busy),
-            registers.done.eq(done),
+            job.starving.eq(Cat(loader.starving for loader in loaders.values())),
+            job.moving.eq(Cat(loader.s_tvalid & loader.s_tready for loader in loaders.values())),
+            job.idle.eq(Cat(loader.idle for loader in loaders.values())),
+            job.array_busy.eq(passes.array_busy),
+            job.sink_waits.eq(sender.m_tvalid & ~sender.m_tready),
+            job.sent.eq(sender.sent),
+            *(loader.input_timeout.eq(job.input_timeout) for loader in loaders.values()),
+            registers.busy.eq(job.busy),
+            registers.done.eq(job.done),
             registers.head_done.eq(sender.sent),
             registers.tlast_early.eq(Cat(loader.tlast_early for loader in loaders.values())),
             registers.tlast_late.eq(Cat(loader.tlast_late for loader in loaders.values())),
-            registers.input_timeout.eq(input_timeout),
+            registers.input_timeout.eq(job.input_timeout),
             registers.denominator_error.eq(diagonal.denominator_error),
             registers.array_busy.eq(passes.array_busy),
             registers.stall_input.eq(passes.stall_input),
@@ -391,11 +380,3 @@ class Accelerator(Block):
                     destination = getattr(destination, part)
                 m.d.comb += destination.eq(value)
             source = getattr(member, f"{name}_out")
-
-    @staticmethod
-    def _both(m, first, second, name):
-        """A pulse when `first` and `second` have each pulsed once more, in either order."""
-        firsts, seconds, both = Signal(2, name=f"{name}_a"), Signal(2, name=f"{name}_b"), Signal(name=name)
-        m.d.comb += both.eq((firsts != 0) & (seconds != 0))
-        m.d.sync += [firsts.eq(firsts + first - both), seconds.eq(seconds + second - both)]
-        return both

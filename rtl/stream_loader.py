@@ -31,12 +31,14 @@ class StreamLoader(Block):
     banks: banks of the buffer, a multiple of `lanes`.
     banked_by: "feature": bank b holds the features b, b + banks, ..., one element a word {half, feature tile, token};
         "token": bank b holds the tokens b, b + banks, ..., one beat a word {half, token tile, beat}.
+    readers: how many units read each head, and release it on their own.
 
     Ports
     -----
     s_tdata, s_tvalid, s_tready, s_tlast: the stream.
     start: a job begins; tokens, head_dim, heads: its sizes, constant while it runs.
-    released: a half is free again; input_timeout: do not wait for the source any longer.
+    released: one bit a reader, which needs the older half no longer.
+    input_timeout: do not wait for the source any longer.
     write: one bit a bank; address: of all banks; data: lane i in bits i * data_width and up; bank b takes lane
         b % lanes ("feature") or the whole beat ("token").
     row_write, row_first, row_half, row_beat: the same beat for the accumulator array.
@@ -47,7 +49,7 @@ class StreamLoader(Block):
     """
 
     def __init__(self, *, name, lanes, data_width, element_width, max_tokens, max_head_dim, max_heads, banks,
-                 banked_by):  # fmt: skip
+                 banked_by, readers=1):  # fmt: skip
         if banks % lanes:
             raise ValueError(f"banks must be a multiple of the {lanes} lanes, not {banks!r}")
         if banked_by not in ("feature", "token"):
@@ -74,7 +76,7 @@ class StreamLoader(Block):
             "tokens": In(max_tokens.bit_length()),
             "head_dim": In(max_head_dim.bit_length()),
             "heads": In(max_heads.bit_length()),
-            "released": In(1),
+            "released": In(readers),
             "input_timeout": In(1),
             "write": Out(banks),
             "address": Out(1 + index_width(self.tiles) + self.inner_bits),
@@ -93,7 +95,7 @@ class StreamLoader(Block):
     def elaborate(self, platform):
         m = Module()
         heads_left = Signal.like(self.heads)
-        held = Signal(2)  # halves that hold a head
+        held = [Signal(2, name=f"held_{reader}") for reader in range(len(self.released))]  # halves that it may read
         half = Signal()
         token = Signal.like(self.tokens)
         feature = Signal(len(self.head_dim) + 1)  # first feature of the beat
@@ -109,7 +111,7 @@ class StreamLoader(Block):
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += [
-                    self.s_tready.eq((heads_left != 0) & (held != 2)),
+                    self.s_tready.eq((heads_left != 0) & Cat(count != 2 for count in held).all()),
                     step.eq(self.s_tready & self.s_tvalid),
                     self.tlast_early.eq(step & self.s_tlast & ~head_last),
                     self.tlast_late.eq(step & ~self.s_tlast & head_last),
@@ -136,7 +138,8 @@ class StreamLoader(Block):
                 m.d.sync += [feature.eq(0), beat.eq(0), token.eq(token + 1)]
             with m.If(head_last):
                 m.d.sync += [token.eq(0), half.eq(~half), heads_left.eq(heads_left - 1)]
-        m.d.sync += held.eq(held + finish - self.released)
+        for count, released in zip(held, self.released):
+            m.d.sync += count.eq(count + finish - released)
         with m.If(self.start):
             m.d.sync += [heads_left.eq(self.heads), half.eq(0)]
 

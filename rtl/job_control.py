@@ -1,0 +1,82 @@
+"""Job control: when a job ends, what to do when its source falls silent, and how its quotients are aligned.
+
+A job ends when its last head has left and every input stream stands at a packet boundary: what belongs to one job is
+never taken for the next one's.
+
+A watchdog keeps a job from waiting for ever: if nothing but a silent source holds it up for `timeout` cycles,
+`input_timeout` tells the waiting loaders to go on with zeros. It counts only while a loader that is ready gets
+nothing, no other stream moves, the array rests and the sink of Z takes what is offered.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+
+__all__ = ["JobControl"]
+
+
+class JobControl(Block):
+    """Start, end and watchdog of a job.
+
+    Parameters
+    ----------
+    config: the accelerator's configuration.
+    streams: number of input streams.
+
+    Ports
+    -----
+    start: a job begins; heads, shift_z: of the job, constant while it runs. timeout: cycles.
+    starving, moving, idle: one bit an input stream: its loader waits for the source; takes a beat; has all of the
+        job's heads and stands at a packet boundary.
+    array_busy: an element streams. sink_waits: a beat of Z is offered and not taken. sent: a head of Z has left.
+    busy: from the cycle after `start` to the end; done: the last of these cycles.
+    input_timeout: one cycle: do not wait for the source any longer.
+    numerator_shift, divisor_shift: shift_z - (W - 1) where that is positive, and its negative where not.
+    """
+
+    module_name = "job_control"
+
+    def __init__(self, config, *, streams):
+        self.data_width = config.data_width
+        super().__init__({
+            "start": In(1),
+            "heads": In(config.max_heads.bit_length()),
+            "shift_z": In(range(config.shift_z_min, config.shift_z_max + 1)),
+            "timeout": In(32),
+            "starving": In(streams),
+            "moving": In(streams),
+            "idle": In(streams),
+            "array_busy": In(1),
+            "sink_waits": In(1),
+            "sent": In(1),
+            "busy": Out(1),
+            "done": Out(1),
+            "input_timeout": Out(1),
+            "numerator_shift": Out(range(config.numerator_shift_max + 1)),
+            "divisor_shift": Out(range(config.divisor_shift_max + 1)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        heads_left = Signal.like(self.heads)
+        m.d.comb += self.done.eq(self.busy & (heads_left == 0) & self.idle.all())
+        m.d.sync += heads_left.eq(heads_left - self.sent)
+        with m.If(self.done):
+            m.d.sync += self.busy.eq(0)
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), heads_left.eq(self.heads)]
+
+        waited, silent = Signal.like(self.timeout), Signal()
+        m.d.comb += [
+            silent.eq(self.busy & self.starving.any() & ~self.moving.any() & ~self.array_busy & ~self.sink_waits),
+            self.input_timeout.eq(silent & (waited >= self.timeout)),
+        ]
+        m.d.sync += waited.eq(Mux(silent & ~self.input_timeout, waited + 1, 0))
+
+        smallest = self.data_width - 1
+        with m.If(self.shift_z >= smallest):
+            m.d.sync += [self.numerator_shift.eq(self.shift_z - smallest), self.divisor_shift.eq(0)]
+        with m.Else():
+            m.d.sync += [self.numerator_shift.eq(0), self.divisor_shift.eq(smallest - self.shift_z)]
+        return m
