@@ -13,7 +13,7 @@ from golden.integer_attention import JobConstants, exact_g_sum, integer_taylor_a
 from rtl.config import AcceleratorConfig
 from verif.bench.accelerator import Job, format_of
 
-__all__ = ["EXTREMES", "extreme_job", "fitting_constants", "random_job", "random_operands"]
+__all__ = ["EXTREMES", "describe", "extreme_job", "fitting_constants", "random_job", "random_operands"]
 
 EXTREMES = ("minimum", "maximum", "opposite", "alternating", "equal", "zero")
 
@@ -77,6 +77,16 @@ def extreme_job(
         "zero": (zeros, zeros, zeros),
     }
     return Job(*operands[kind], constants)
+
+
+def describe(job: Job) -> str:
+    """Shape and constants, for a message."""
+    heads, tokens, head_dim = job.shape
+    constants = job.constants
+    return (
+        f"{heads} x {tokens} x {head_dim}, shift_g {constants.shift_g}, shift_z {constants.shift_z}, "
+        f"c_v {constants.c_v}, c_d {constants.c_d}"
+    )
 
 
 def _limits(config: AcceleratorConfig) -> tuple[int, int]:
