@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import sys
 import threading
 import zipfile
@@ -136,7 +137,10 @@ def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJ
               "c_v": constants.c_v, "c_d": constants.c_d}
     operands = WORKPLACE / f"{_content_hash(arrays)}.npz"
     WORKPLACE.mkdir(parents=True, exist_ok=True)
-    np.savez(operands, **arrays)
+    if not operands.exists():
+        unfinished = operands.with_suffix(f".{os.getpid()}.npz")
+        np.savez(unfinished, **arrays)
+        unfinished.rename(operands)
     finished = operands.with_name(f"{operands.stem}-{config.name}.progress")
     finished.write_text("0", encoding="utf-8")
     parameters = {"config": config.to_mapping(), "operands": str(operands), "progress": str(finished)}
@@ -154,8 +158,6 @@ def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJ
         stop.set()
         watcher.join()
         on_progress(_heads_finished(finished))
-        for path in (operands, finished):
-            path.unlink(missing_ok=True)
 
 
 # Input
