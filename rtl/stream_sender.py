@@ -31,10 +31,11 @@ class StreamSender(Block):
     z_address: of all banks; z_data: one cycle later, column c in bits c * data_width and up.
     sent: the last beat of a head was accepted.
 
-    One beat a cycle while the sink is ready; the first three cycles after `head_ready`.
+    One beat a cycle while the sink is ready; the first `latency` cycles after `head_ready`.
     """
 
     module_name = "stream_sender"
+    latency = 3
 
     def __init__(self, *, lanes, data_width, element_width, columns, max_tokens, max_head_dim):
         self.lanes = lanes

@@ -25,7 +25,7 @@ class SideBySide(Block):
 
     Parameters
     ----------
-    blocks: by name; each is renamed to it. Only leaf blocks, or blocks whose own blocks differ in name.
+    blocks: by name, which is added to the names of their modules. Only leaf blocks, or blocks whose own ones differ.
     copies: instances of each; copy i has bits i * width and up of every port.
     """
 
@@ -36,7 +36,7 @@ class SideBySide(Block):
         self.copies = copies
         ports = {}
         for name, block in self._blocks.items():
-            block.module_name = name
+            block.module_name = f"{block.module_name}_{name}"
             for port, (width, incoming) in ports_of(block).items():
                 ports[f"{name}_{port}"] = (In if incoming else Out)(copies * width)
         super().__init__(ports)

@@ -168,7 +168,8 @@ def hard_divisions(generator, lane):
 
 def check(lanes, copies, testcase):
     block = SideBySide(lanes, copies)
-    return run(build(emit(block), block.module_name, no_inline=tuple(lanes)), __name__, testcase=testcase)
+    modules = tuple(lane.module_name for lane in lanes.values())
+    return run(build(emit(block), block.module_name, no_inline=modules), __name__, testcase=testcase)
 
 
 def test_every_numerator_and_divisor():
