@@ -173,7 +173,7 @@ class Accelerator(Block):
                 incoming = self.signature.members[name].flow == In
                 m.d.comb += inner.eq(outer) if incoming else outer.eq(inner)
 
-        # A soft reset clears every block but the registers.
+        # A soft reset clears every block but the registers; what is on its way from block to block as well.
         reset = Signal()
         m.d.comb += reset.eq(registers.soft_reset | ResetSignal())
 
@@ -273,7 +273,9 @@ class Accelerator(Block):
         ]
 
         # Along the columns: stationary tiles, sums, divisions, results.
-        accumulate = delay_bundle(m, rows[-1].control_out.accumulate, self.accumulate_delay, "accumulate")
+        accumulate = delay_bundle(
+            m, rows[-1].control_out.accumulate, self.accumulate_delay, "accumulate", reset=reset
+        )
         self._chain(m, passes.load_control, [diagonal, *columns], "load")
         self._chain(m, accumulate, [diagonal, *columns], "accumulate")
         self._chain(m, divisions.divide, [diagonal, *columns], "divide")
@@ -336,7 +338,7 @@ class Accelerator(Block):
             passes.k_loaded.eq(loaders["k"].loaded),
             passes.v_loaded.eq(loaders["v"].loaded),
             passes.mean_ready.eq(divisions.mean_ready),
-            passes.g_written.eq(delay(m, g_totals_out, self.array_column.g_latency, "g_written")),
+            passes.g_written.eq(delay(m, g_totals_out, self.array_column.g_latency, "g_written", reset=reset)),
             passes.row_divided.eq(divisions.row_divided),
             divisions.k_loaded.eq(loaders["k"].loaded),
             divisions.bias_ready.eq(bias_unit.done),

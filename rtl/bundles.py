@@ -130,19 +130,25 @@ def pass_on(m, source, target):
         m.d.sync += destination.eq(value)
 
 
-def delay_bundle(m, source, cycles, name):
-    """The bundle `source`, `cycles` cycles later."""
+def delay_bundle(m, source, cycles, name, *, reset=None):
+    """The bundle `source`, `cycles` cycles later; `reset` empties the line, besides the reset of `m` itself."""
     for cycle in range(cycles):
         later = source.signature.create(path=(f"{name}_{cycle + 1}",))
         pass_on(m, source, later)
+        if reset is not None:
+            with m.If(reset):
+                m.d.sync += [value.eq(0) for _path, _member, value in later.signature.flatten(later)]
         source = later
     return source
 
 
-def delay(m, signal, cycles, name):
-    """The value `signal`, `cycles` cycles later."""
+def delay(m, signal, cycles, name, *, reset=None):
+    """The value `signal`, `cycles` cycles later; `reset` empties the line, besides the reset of `m` itself."""
     for cycle in range(cycles):
         later = Signal.like(signal, name=f"{name}_{cycle + 1}")
         m.d.sync += later.eq(signal)
+        if reset is not None:
+            with m.If(reset):
+                m.d.sync += later.eq(0)
         signal = later
     return signal
