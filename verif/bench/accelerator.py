@@ -144,7 +144,7 @@ class AcceleratorHost:
         self.registers = register_map(config)
         self.garbage = np.random.default_rng(cocotb.RANDOM_SEED)
         for name in ("s_axil", "s_axis_q", "s_axis_k", "s_axis_v", "m_axis_z"):
-            logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.WARNING)
+            logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.ERROR)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self.sources = {
             name: AxiStreamSource(AxiStreamBus.from_prefix(dut, f"s_axis_{name}"), dut.clk, dut.rst, byte_lanes=1)

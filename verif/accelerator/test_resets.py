@@ -1,0 +1,70 @@
+"""Resets in the middle of a job, at random moments: the next job comes out right, whatever was under way."""
+
+from __future__ import annotations
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.triggers import ClockCycles
+
+from rtl.config import AcceleratorConfig
+from verif.accelerator.checks import expect_errors, expect_result
+from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
+from verif.accelerator.jobs import random_job
+from verif.bench import expect_equal, parameters, run
+from verif.bench.accelerator import AcceleratorHost
+
+TRIALS = 40
+
+
+async def interrupted_jobs(dut, reset):
+    """Start a job, `await reset(host)` after some cycles, and run another job; `TRIALS` times."""
+    config = AcceleratorConfig.from_mapping(parameters()["config"])
+    host = await AcceleratorHost.start(dut, config)
+    generator = np.random.default_rng(cocotb.RANDOM_SEED)
+    tokens, head_dim = min(12, config.max_tokens), min(8, config.max_head_dim)
+    typical = (await host.run(random_job(generator, config, 3, tokens, head_dim))).counters["CYCLES"]
+    await host.clear_events()
+    for trial in range(TRIALS):
+        job = random_job(generator, config, 3, tokens, head_dim)
+        host.set_patterns({"z": "bursts", "q": "bursts"} if trial % 2 else {})
+        await host.set_up(job)
+        await host.write_checked("CONTROL", 1)
+        for head in range(job.shape[0]):
+            host.send_head(job, head)
+        await ClockCycles(dut.clk, int(generator.integers(1, typical + 1)))
+        await reset(host, job)
+        host.set_patterns({})
+        expect_equal("busy after reset", await host.read("STATUS"), 0)
+        job = random_job(generator, config, 2, int(generator.integers(1, tokens + 1)), head_dim)
+        expect_result(job, await host.run(job), config)
+        await expect_errors(host, {})
+
+
+@cocotb.test()
+async def soft_reset(dut):
+    async def reset(host, job):
+        done = "DONE" in await host.events()
+        await host.soft_reset()
+        expect_equal("TOKENS after a soft reset", await host.read("TOKENS"), job.shape[1])
+        if done:  # the job came to its end just before
+            await host.clear_events()
+
+    await interrupted_jobs(dut, reset)
+
+
+@cocotb.test()
+async def hard_reset(dut):
+    async def reset(host, _job):
+        await host.hard_reset()
+        for register in host.registers:
+            expect_equal(f"{register.name} after reset", await host.read(register.name), register.reset)
+
+    await interrupted_jobs(dut, reset)
+
+
+@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-5x3"])
+def test_resets(name):
+    config = CONFIGURATIONS[name]
+    result = run(build_accelerator(name), __name__, parameters={"config": config.to_mapping()})
+    assert result.tests == 2
