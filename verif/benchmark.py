@@ -141,8 +141,8 @@ def measure(config: AcceleratorConfig, q: np.ndarray, k: np.ndarray, v: np.ndarr
         "compared": z.size,
         "mismatches": int(np.count_nonzero(z != golden.z)),
         "build_seconds": round(simulation.seconds, 1) or None,  # None: built before
-        "simulation_seconds": round(result.seconds, 2),
-        "simulated_cycles_a_second": round(entry["counters"]["CYCLES"] / result.seconds),
+        "simulation_seconds": round(entry["seconds"], 2),
+        "simulated_cycles_a_second": round(entry["counters"]["CYCLES"] / entry["seconds"]),
     }
 
 
@@ -166,7 +166,7 @@ def _print(report: dict) -> None:
     table = Table(title=f"{workload['heads']} heads back to back, {workload['tokens']} tokens x "
                         f"{workload['head_dim']} features, captured ({workload['name']})")
     for heading in ("preset", "cycles a head", "T_SA", "cycles / T_SA", "ideal", "utilization", "first head",
-                    "mismatches", "build", "simulated cycles / s"):
+                    "mismatches", "build", "simulated cycles/s"):
         table.add_column(heading, justify="left" if heading == "preset" else "right")
     for row in report["accelerators"]:
         table.add_row(
@@ -182,7 +182,7 @@ def _print(report: dict) -> None:
             f"{row['simulated_cycles_a_second']:,}",
         )
     console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=140)
+    console = console if console.is_terminal else Console(highlight=False, width=150)
     console.print(table)
     console.print(f"emission of {emission['preset']}: {emission['seconds']} s, {emission['bytes']:,} bytes of Verilog")
     for line in report["missed"]:

@@ -10,11 +10,14 @@ Heads that fit one job are one job; more than `max_heads` are several, one after
 judged outside, by the golden; here the counters are compared, which every job must leave exact. In the run's directory
 stays `z.npz` with z, integers of the shape of q, and among the measurements `jobs`, a list of
 
-    heads, counters, events, head_cycles        when the last beat of each head came, in cycles after the start
+    heads, counters, events
+    head_cycles     when the last beat of each head came, in cycles after the start
+    seconds         wall time from the start of the job to its end
 """
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import cocotb
@@ -57,7 +60,7 @@ async def _run(host: AcceleratorHost, job: Job, z: list[np.ndarray], progress: P
     limit = host.head_limit(job)
     await host.set_up(job)
     await host.write_checked("CONTROL", 1)
-    started = host.now()
+    started, wall_start = host.now(), time.monotonic()
     for head in range(min(HEADS_AHEAD, heads)):
         host.send_head(job, head)
     head_cycles = []
@@ -68,10 +71,12 @@ async def _run(host: AcceleratorHost, job: Job, z: list[np.ndarray], progress: P
         head_cycles.append(host.now() - started)
         progress.write_text(str(len(z)), encoding="utf-8")
     await host.wait_idle(limit)
+    seconds = time.monotonic() - wall_start
 
     counters = await host.counters()
     expect_equal("HEADS_DONE", counters["HEADS_DONE"], heads)
     expect_equal("ARRAY_BUSY", counters["ARRAY_BUSY"], heads * host.config.array_cycles(tokens, head_dim))
     events = await host.read("EVENTS")
     await host.write_checked("EVENTS", events)
-    return {"heads": heads, "counters": counters, "events": events, "head_cycles": head_cycles}
+    return {"heads": heads, "counters": counters, "events": events, "head_cycles": head_cycles,
+            "seconds": seconds}

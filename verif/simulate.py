@@ -53,9 +53,6 @@ EXPONENTS = ("q_exp", "k_exp", "v_exp")
 SHOWN_MISMATCHES = 5
 WALL_TIME_LIMIT = 24 * 3600  # seconds; every wait inside the simulation is bounded in cycles
 
-# Above this many PEs, rows of the array are compiled once and called, instead of being merged into one function.
-INLINED_PES = 1024
-
 
 class Operands(NamedTuple):
     """One job, and the real values that it stands for: those of the file, before they were quantized."""
@@ -115,8 +112,7 @@ def run(*, config: AcceleratorConfig, input: str | Path, output: str | Path | No
 def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog: str | None = None) -> Build:
     """The simulation of the accelerator; `verilog` where it has been emitted already."""
     verilog = emit(Accelerator(config)) if verilog is None else verilog
-    apart = ("systolic_row",) if config.processing_elements > INLINED_PES else ()
-    return build(verilog, Accelerator.module_name, simulator="verilator", waves=waves, no_inline=apart)
+    return build(verilog, Accelerator.module_name, simulator="verilator", waves=waves)
 
 
 def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJob,
