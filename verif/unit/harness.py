@@ -15,9 +15,10 @@ from amaranth.lib.wiring import In, Out
 from cocotb.triggers import RisingEdge
 
 from rtl.block import Block, instantiate
-from verif.bench import unpack
+from verif.bench import pack, unpack
 
-__all__ = ["SideBySide", "View", "drive", "element", "idle_inputs", "integers", "limits", "ports_of"]
+__all__ = ["SideBySide", "Timeline", "View", "drive", "element", "idle_inputs", "integers", "limits", "ports_of",
+           "wrapped"]
 
 
 class SideBySide(Block):
@@ -66,6 +67,45 @@ class View:
         return handle
 
 
+class Timeline:
+    """Inputs of a block by cycle, put together in any order.
+
+    What is not set is 0 for the ports named as `strobes`, and random for all others: the block does not look at them.
+    """
+
+    def __init__(self, block: Block, generator: random.Random, strobes: Sequence[str]):
+        self._generator = generator
+        self._widths = {port: width for port, (width, incoming) in ports_of(block).items() if incoming}
+        self._strobes = frozenset(strobes)
+        self._values = {}  # port -> {cycle: value}
+        self.length = 0
+
+    def set(self, cycle: int, **values: int) -> None:
+        """Set inputs, of either sign, in one cycle. Raises `ValueError` where one is set already."""
+        for port, value in values.items():
+            column = self._values.setdefault(port, {})
+            if cycle in column:
+                raise ValueError(f"{port} must be set once a cycle, not twice in cycle {cycle!r}")
+            column[cycle] = pack([value], self._widths[port])
+            self.length = max(self.length, cycle + 1)
+
+    def inputs(self, **constants: int) -> dict[str, list[int]]:
+        """The values of every input in every cycle, for `drive`; `constants` are those that stay as they are."""
+        waves = {}
+        for port, width in self._widths.items():
+            column = self._values.get(port, {})
+            if port in constants:
+                waves[port] = [constants[port]] * self.length
+            elif port in self._strobes:
+                waves[port] = [column.get(cycle, 0) for cycle in range(self.length)] + [0]
+            else:
+                waves[port] = [
+                    column[cycle] if cycle in column else self._generator.getrandbits(width)
+                    for cycle in range(self.length)
+                ]
+        return waves
+
+
 def ports_of(block: Block) -> dict[str, tuple[int, bool]]:
     """Name -> (width, whether it is an input) of every port, under its name in the Verilog."""
     return {
@@ -96,6 +136,11 @@ def integers(generator: random.Random, width: int, count: int, *, signed: bool =
 def element(value, width: int, index: int, *, signed: bool = True) -> int:
     """Element `index` of the value of a wide port whose other elements may be unknown."""
     return unpack(value[(index + 1) * width - 1 : index * width].to_unsigned(), width, 1, signed=signed)[0]
+
+
+def wrapped(value: int, width: int) -> int:
+    """`value` modulo 2^width, as a signed integer."""
+    return (value + (1 << (width - 1))) % (1 << width) - (1 << (width - 1))
 
 
 async def drive(dut, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str], extra: int = 0) -> dict[str, list]:

@@ -9,7 +9,7 @@ import cocotb
 from gen.verilog import emit
 from rtl.partial_sum_accumulator import PartialSumAccumulator
 from verif.bench import build, expect_equal, pattern, run, start
-from verif.unit.harness import SideBySide, View, drive, idle_inputs, integers
+from verif.unit.harness import SideBySide, View, drive, idle_inputs, integers, wrapped
 
 SIZES = {"tiny": (8, 2), "odd": (13, 7), "default": (27, 256), "wide": (36, 198)}  # sum width, depth
 SUM_LATER = 1  # cycles from an element's control to its partial sum
@@ -18,11 +18,6 @@ REUSE = 2  # cycles after which an index may return
 
 def blocks():
     return {name: PartialSumAccumulator(sum_width=width, depth=depth) for name, (width, depth) in SIZES.items()}
-
-
-def wrapped(value, width):
-    """`value` modulo 2^width, as a signed integer."""
-    return (value + (1 << (width - 1))) % (1 << width) - (1 << (width - 1))
 
 
 def reductions(generator, depth):

@@ -9,7 +9,7 @@ import cocotb
 from gen.verilog import emit
 from rtl.pe import ProcessingElement
 from verif.bench import build, expect_equal, pack, run, start
-from verif.unit.harness import SideBySide, View, drive, element, idle_inputs, integers, limits, ports_of
+from verif.unit.harness import SideBySide, View, drive, element, idle_inputs, integers, limits, ports_of, wrapped
 
 COPIES = 4
 CYCLES = 400
@@ -27,11 +27,6 @@ def blocks():
         for width, (streamed, stationary, total) in WIDTHS.items()
         for pipeline in PIPELINES
     }
-
-
-def wrapped(value, width):
-    """`value` modulo 2^width, as a signed integer."""
-    return (value + (1 << (width - 1))) % (1 << width) - (1 << (width - 1))
 
 
 def golden(streamed, swap, load, stationary, partial_sum, sum_width, latency):
