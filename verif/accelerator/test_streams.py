@@ -36,7 +36,7 @@ async def set_up(dut):
 async def idle_and_back_pressure(dut):
     host, config, new_job = await set_up(dut)
     generator = random.Random(cocotb.RANDOM_SEED)
-    mixtures = [{channel: kind for channel in CHANNELS} for kind in PATTERNS]
+    mixtures = [dict.fromkeys(CHANNELS, kind) for kind in PATTERNS]
     mixtures += [{channel: "rare"} for channel in CHANNELS]
     mixtures += [{channel: generator.choice(PATTERNS) for channel in CHANNELS} for _trial in range(8)]
     for patterns in mixtures:
