@@ -20,7 +20,7 @@ from amaranth.lib import wiring
 from rtl import __version__
 
 from .registers_export import register_files
-from .verilog import blocks, emit, yosys_version
+from .verilog import blocks, emit
 
 __all__ = ["generate", "port_table", "top"]
 
@@ -85,7 +85,7 @@ def _metadata(config, component, verilog):
     }
     content = {
         "generator": {"name": "taylorvit", "version": __version__},
-        "tools": {**{name: metadata.version(name) for name in _TOOLS}, "yosys": yosys_version()},
+        "tools": {name: metadata.version(name) for name in _TOOLS},
         "configuration": config.to_mapping(),
         "derived": {
             "processing_elements": config.processing_elements,
