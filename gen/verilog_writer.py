@@ -38,6 +38,7 @@ _LOGICAL = {"$and": "&&", "$or": "||", "$xor": "^"}
 _UNARY = {"$neg": "-", "$not": "~"}
 _BINARY = {"$add": "+", "$sub": "-", "$mul": "*", "$divfloor": "/", "$modfloor": "%", "$and": "&", "$or": "|",
            "$xor": "^"}  # fmt: skip
+_BINARY_SYMBOLS = {*_COMPARISONS.values(), *_LOGICAL.values(), *_BINARY.values(), "<<", ">>", ">>>", "?", ":"}
 _SHIFTS = {"$shl": "<<", "$shr": ">>", "$sshr": ">>>", "$shift": ">>"}
 
 # Their low result bits depend on low operand bits only.
@@ -272,7 +273,7 @@ class _Writer:
         if chunk.width == wire.width:
             return self._condition(chunk.name) if wire.width == 1 else self._name(chunk.name)
         high = chunk.low + chunk.width - 1
-        return f"{self._name(chunk.name)}[{high}:{chunk.low}]" if chunk.width > 1 else f"{self._name(chunk.name)}[{high}]"
+        return self._name(chunk.name) + (f"[{high}:{chunk.low}]" if chunk.width > 1 else f"[{high}]")
 
     def _operand(self, bits, signed, context=0, modular=False):
         """An expression for an operand of the given signedness; unsigned constants are written `context` bits wide.
@@ -316,12 +317,21 @@ class _Writer:
             left = self._operand(ports["A"], signed, context, modular)
             return f"{left} {_COMPARISONS[kind]} {self._operand(ports['B'], signed, context, modular)}"
         if kind in _REDUCTIONS:
-            return f"{_REDUCTIONS[kind]}{_atom(self._bits(ports['A']))}"
+            return self._reduction(kind, ports["A"])
         if kind == "$not" and cell.parameters["A_WIDTH"] == 1:
             return _not(self._bits(ports["A"]))
         if kind in _LOGICAL and cell.parameters["A_WIDTH"] == cell.parameters["B_WIDTH"] == 1:
             return _join(f" {_LOGICAL[kind]} ", self._bits(ports["A"]), self._bits(ports["B"]))
         return None
+
+    def _reduction(self, kind, bits):
+        """All, any or the parity of some bits; a few separate ones are joined by `&&` or `||`."""
+        if not bits:
+            return "1'b1" if kind == "$reduce_and" else "1'b0"
+        if kind != "$reduce_xor" and len(bits) <= 4 and all(chunk.width == 1 for chunk in bits):
+            operator = " && " if kind == "$reduce_and" else " || "
+            return _join(operator, *(self._chunk(chunk) for chunk in reversed(bits)))
+        return f"{_REDUCTIONS[kind]}{_atom(self._bits(bits))}"
 
     def _operation(self, cell, width):
         """An expression that gives the low `width` bits of a cell's result when assigned to as many."""
@@ -338,13 +348,21 @@ class _Writer:
         if kind in _UNARY:
             return f"{_UNARY[kind]}{self._operand(left, signed, width, modular=True)}"
         if kind in _SHIFTS:
-            return f"{self._operand(left, signed, width)} {_SHIFTS[kind]} {self._operand(ports['B'], False)}"
+            text = f"{self._operand(left, signed, width)} {_SHIFTS[kind]} {self._operand(ports['B'], False)}"
+            return text if width_of(left) <= width else self._low_bits(text, width_of(left), width)
         if kind in ("$divfloor", "$modfloor") and signed:
             raise ValueError(f"division of {self.module.name} must be unsigned, not signed")
         right = _part(ports["B"], 0, width) if kind in _LOW_BITS_ALONE else ports["B"]
         modular = kind in _LOW_BITS_ALONE
         left = self._operand(left, signed, width, modular)
         return f"{left} {_BINARY[kind]} {self._operand(right, signed, width, modular)}"
+
+    def _low_bits(self, text, natural, width):
+        """The low `width` bits of an expression of `natural` bits, which gets a wire to take them from."""
+        name = self._number("shifted")
+        self.declarations.append(_declaration("wire", natural, name))
+        self._assign(name, [text])
+        return f"{name}[{width - 1}:0]" if width > 1 else f"{name}[0]"
 
     def _is_written_where_used(self, name):
         """True if an operator's result is written where it is used, and not assigned to a wire."""
@@ -428,6 +446,8 @@ class _Writer:
             for condition, index in self._branches(statement, [result is value for result in results]):
                 if condition is None:
                     otherwise = results[index]
+                elif branches and _are_equal(branches[-1][1], results[index]):
+                    branches[-1] = (_join(" || ", branches[-1][0], condition), results[index])
                 else:
                     branches.append((condition, results[index]))
             for _condition, node in (*branches, (None, otherwise)):
@@ -536,33 +556,45 @@ class _Writer:
                 (left,) = statement.left
                 left = self._chunk(Slice(target, left.low, left.width))
                 lines.append(f"{left} <= {self._right_side(statement.right)};")
+            elif _is_case(statement):
+                lines += self._case(statement, target)
             else:
-                bodies = [self._statements(case.body, target) for case in statement.cases]
-                if _is_case(statement, bodies):
-                    lines += self._case(statement, bodies)
-                else:
-                    lines += self._if(statement, bodies)
+                lines += self._if(statement, target)
         return lines
 
-    def _if(self, switch, bodies):
+    def _if(self, switch, target):
+        outer = []
+        branches = self._branches(switch, _empty_cases(switch))
+        while len(branches) == 1 and branches[0][0] is not None:
+            # An if that holds nothing but an if.
+            condition, index = branches[0]
+            inner = [item for item in switch.cases[index].body if not _is_empty(item)]
+            if len(inner) != 1 or isinstance(inner[0], Assign) or _is_case(inner[0]):
+                break
+            inner_branches = self._branches(inner[0], _empty_cases(inner[0]))
+            if len(inner_branches) != 1 or inner_branches[0][0] is None:
+                break
+            outer.append(condition)
+            switch, branches = inner[0], inner_branches
         lines = []
-        for condition, index in self._branches(switch, [not body for body in bodies]):
-            head = f"if ({condition}) " if condition is not None else ""
-            if lines:
-                lines = _followed_by(lines, _headed(f"else {head}", bodies[index]))
-            else:
-                lines = _headed(head, bodies[index])
+        for condition, index in branches:
+            body = self._statements(switch.cases[index].body, target)
+            head = f"if ({_join(' && ', *outer, condition)}) " if condition is not None else ""
+            lines = _followed_by(lines, _headed(f"else {head}", body)) if lines else _headed(head, body)
         return lines
 
-    def _case(self, switch, bodies):
+    def _case(self, switch, target):
         lines = [f"case ({self._bits(switch.selector)})"]
-        rest = any(body and not case.patterns for case, body in zip(switch.cases, bodies))
-        for case, body in zip(switch.cases, bodies):
+        empty = _empty_cases(switch)
+        rest = any(not case.patterns and not is_empty for case, is_empty in zip(switch.cases, empty))
+        for case, is_empty in zip(switch.cases, empty):
             label = ", ".join(_literal(pattern) for pattern in case.patterns) or "default"
-            if body:
-                lines += _indent(_headed(f"{label}: ", body))
+            if not is_empty:
+                lines += _indent(_headed(f"{label}: ", self._statements(case.body, target)))
             elif rest:
                 lines.append(f"    {label}: ;")
+        if not rest and len(switch.cases) - empty.count(True) < 1 << width_of(switch.selector):
+            lines.append("    default: ;")
         return [*lines, "endcase"]
 
     # Memories and instances.
@@ -675,6 +707,10 @@ def _clean(name):
     return re.sub(r"\W+", "_", name.removeprefix("\\"))
 
 
+def _are_equal(one, other):
+    return isinstance(one, _Leaf) and isinstance(other, _Leaf) and one.bits == other.bits
+
+
 def _literal(bits, signed=False):
     """A constant: decimal where short, hexadecimal otherwise."""
     width, value = len(bits), int(bits, 2)
@@ -737,11 +773,20 @@ def _are_exclusive(patterns):
     )
 
 
-def _is_case(switch, bodies):
-    """True if a switch reads better as `case`: values of several bits, each for itself, most of them with an effect."""
+def _is_empty(statement):
+    """True if a statement assigns nothing."""
+    return isinstance(statement, Switch) and all(_empty_cases(statement))
+
+
+def _empty_cases(switch):
+    return [all(_is_empty(statement) for statement in case.body) for case in switch.cases]
+
+
+def _is_case(switch):
+    """True if a switch reads better as `case`: values of several bits, each for itself, most with an effect."""
     patterns = [pattern for case in switch.cases for pattern in case.patterns]
     exact = not any("-" in pattern for pattern in patterns) and len(set(patterns)) == len(patterns)
-    return exact and width_of(switch.selector) > 1 and sum(map(bool, bodies)) > 2
+    return exact and width_of(switch.selector) > 1 and _empty_cases(switch).count(False) > 2
 
 
 def _operators(text):
@@ -750,7 +795,7 @@ def _operators(text):
     for letter in text + " ":
         depth += (letter in "([{") - (letter in ")]}")
         if depth == 0 and letter == " ":
-            if word and not word[-1].isalnum():
+            if word in _BINARY_SYMBOLS:
                 found.add(word)
             word = ""
         elif depth == 0 and letter not in ")]}":
@@ -779,8 +824,12 @@ def _indent(lines):
 
 
 def _headed(head, lines):
-    """`if (...)`, `else`, `always ...` or a label, and the statements that belong to it."""
-    if len(lines) == 1 and not lines[0].startswith("if ") or lines[0].startswith("case "):
+    """`if (...)`, `else`, `always ...`, a label or nothing, and the statements that belong to it."""
+    is_one = len(lines) == 1 or lines[0].startswith("case ")
+    if lines[0].startswith("if "):
+        # After another `if`, a following `else` would be taken for the inner one's.
+        is_one = "if (" not in head and all(line.startswith((" ", "end", "else")) for line in lines[1:])
+    if is_one and len(head + lines[0]) < _LINE_LENGTH - 20:
         return [head + lines[0], *lines[1:]]
     return [f"{head}begin", *_indent(lines), "end"]
 
@@ -802,9 +851,7 @@ def _clocked(lines):
 def _clocked_with_reset(resets, lines):
     block = _headed("if (rst) ", resets)
     if lines:
-        # A lone `if` may follow `else` directly: `else if`.
-        alone = all(line.startswith((" ", "end", "else")) for line in lines[1:])
-        block = _followed_by(block, [f"else {lines[0]}", *lines[1:]] if alone else _headed("else ", lines))
+        block = _followed_by(block, _headed("else ", lines))
     return ["always @(posedge clk)", *_indent(block)]
 
 

@@ -158,7 +158,8 @@ class ControlStatus(Block):
 
     def _write(self, m, values, events):
         """AW and W into registers, in any order; then merge; then commit and respond."""
-        address_held, data_held = Signal(), Signal()
+        address_held = Signal()
+        data_held = Signal()
         write_word = Signal(ADDRESS_WIDTH - 2)
         write_data = Signal(DATA_WIDTH)
         write_strobe = Signal(DATA_WIDTH // 8)
@@ -223,11 +224,11 @@ class ControlStatus(Block):
 
     def _read(self, m, values):
         """AR into a register, then R from the selected register."""
-        address_held = Signal()
+        read_held = Signal()
         read_word = Signal(ADDRESS_WIDTH - 2)
-        m.d.comb += self.s_axil_arready.eq(~address_held)
+        m.d.comb += self.s_axil_arready.eq(~read_held)
         with m.If(self.s_axil_arvalid & self.s_axil_arready):
-            m.d.sync += [address_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
+            m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
 
         selected = Signal(DATA_WIDTH)
         known = Signal()
@@ -235,14 +236,14 @@ class ControlStatus(Block):
             for register in self.registers:
                 with m.Case(register.offset >> 2):
                     m.d.comb += [known.eq(1), selected.eq(values[register.name])]
-        with m.If(address_held & ~self.s_axil_rvalid):
+        with m.If(read_held & ~self.s_axil_rvalid):
             m.d.sync += [
                 self.s_axil_rvalid.eq(1),
                 self.s_axil_rdata.eq(selected),
                 self.s_axil_rresp.eq(Mux(known, _OKAY, _SLVERR)),
             ]
         with m.If(self.s_axil_rvalid & self.s_axil_rready):
-            m.d.sync += [self.s_axil_rvalid.eq(0), address_held.eq(0)]
+            m.d.sync += [self.s_axil_rvalid.eq(0), read_held.eq(0)]
 
 
 def _value(register):
@@ -253,7 +254,7 @@ def _value(register):
     shape = unsigned(register.mask.bit_length())
     if field.maximum is not None:
         shape = range(field.minimum, field.maximum + 1)
-    return Signal(shape, init=field.reset, name=register.name.lower())
+    return Signal(shape, init=field.reset, name=f"{register.name.lower()}_register")
 
 
 def _commit(m, register, written, write_strobe, values, events, accepted):
@@ -272,10 +273,12 @@ def _commit(m, register, written, write_strobe, values, events, accepted):
         m.d.sync += value.eq(written & register.mask)
     else:
         number = written.as_signed() if field.signed else written
-        m.d.comb += [
-            accepted.eq((number >= field.minimum) & (number <= field.maximum)),
-            events["BAD_VALUE"].eq(~accepted),
-        ]
+        limits = []
+        if field.minimum != 0:
+            limits.append(number >= field.minimum)
+        if field.maximum != (1 << DATA_WIDTH) - 1:
+            limits.append(number <= field.maximum)
+        m.d.comb += [accepted.eq(Cat(limits).all()), events["BAD_VALUE"].eq(~accepted)]
         with m.If(accepted):
             m.d.sync += value.eq(written)
 
