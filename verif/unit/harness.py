@@ -47,10 +47,10 @@ class SideBySide(Block):
         for name, block in self._blocks.items():
             for copy in range(self.copies):
                 instance = instantiate(m, f"{name}_{copy}", block)
-                for port, (width, incoming) in ports_of(block).items():
-                    inner = getattr(instance, port)
-                    outer = getattr(self, f"{name}_{port}")[copy * width : (copy + 1) * width]
-                    m.d.comb += inner.eq(outer) if incoming else outer.eq(inner)
+                for path, member, inner in block.signature.flatten(instance):
+                    wide = getattr(self, f"{name}_{'__'.join(map(str, path))}")
+                    outer = wide[copy * len(inner) : (copy + 1) * len(inner)]
+                    m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         return m
 
 
