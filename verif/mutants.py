@@ -151,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         designs = [plant(verilog, fault) for fault in faults]
     except ValueError as error:
-        errors.print(f"cannot plant {error}", markup=False)
+        errors.print(f"cannot plant {error}", markup=False, soft_wrap=True)
         return 2
 
     begin = time.monotonic()
@@ -171,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
 
                 caught = list(pool.map(catch, designs))
     if failed_by_design is not None:
-        errors.print(f"the design without a fault must pass, but {failed_by_design} failed", markup=False)
+        errors.print(f"the design without a fault must pass, but {failed_by_design} failed", markup=False, soft_wrap=True)
         return 1
 
     table = Table(title=f"Faults planted in {CONFIGURATION}, and what caught them")

@@ -34,7 +34,7 @@ def test_one_module_is_changed():
     (Fault("sign", "subtractor", "a", "b"), "module must be in the Verilog once, not 0 times: 'subtractor'"),
     (Fault("sign", "adder", r"a \+", "a -"), "pattern must match once in adder, and change it, not 2 times"),
     (Fault("sign", "adder", "d", "e + d"), "pattern must match once in adder, and change it, not"),
-    (Fault("sign", "adder", "product", "sum"), "pattern must match once in adder, and change it, not 0 times: 'product'"),
+    (Fault("sign", "adder", "product", "sum"), "and change it, not 0 times: 'product'"),
     (Fault("same", "adder", "next", "next"), "pattern must match once in adder"),
 ])  # fmt: skip
 def test_what_cannot_be_planted_is_an_error(fault, message):
@@ -70,4 +70,4 @@ def test_exit_status(monkeypatch, capsys, design, outcomes, status, text):
 def test_a_fault_that_does_not_apply_ends_it(monkeypatch, capsys, design):
     monkeypatch.setattr(mutants, "FAULTS", (Fault("none", "taylorvit", "no such text", ""),))
     assert main([]) == 2
-    assert "cannot plant none: pattern must match once in taylorvit, and change it, not 0 times" in capsys.readouterr().err
+    assert "cannot plant none: pattern must match once in taylorvit" in capsys.readouterr().err
