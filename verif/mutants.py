@@ -171,7 +171,8 @@ def main(arguments: list[str] | None = None) -> int:
 
                 caught = list(pool.map(catch, designs))
     if failed_by_design is not None:
-        errors.print(f"the design without a fault must pass, but {failed_by_design} failed", markup=False, soft_wrap=True)
+        message = f"the design without a fault must pass, but {failed_by_design} failed"
+        errors.print(message, markup=False, soft_wrap=True)
         return 1
 
     table = Table(title=f"Faults planted in {CONFIGURATION}, and what caught them")
