@@ -11,7 +11,7 @@ ports of each accelerator, the streams kept full. The figures:
                     array
     ideal           2 n d^2 / (R C): every PE of SA-General multiplies something useful in every cycle
     utilization     ideal / cycles a head
-    emission        seconds from the configuration to the Verilog text, and its bytes
+    emission        seconds from the configuration to the Verilog text, the fastest of three, and its bytes
     simulation      simulated clock cycles a second, with the bench's own work
 
 What comes out of the hardware is compared with the integer golden: a wrong result is no result. Exit status 1 if one
@@ -50,6 +50,7 @@ PRESETS = ("edge-16x8", "edge-16x16", "paper-64x64")
 LARGEST = "paper-64x64"
 WORKLOAD = "photos_deit_tiny"
 HEADS = 12
+EMISSIONS = 3
 TAIL = 3  # heads at the end of a job during which no more operands arrive
 
 RATIO_LIMIT = 1.03  # of T_SA
@@ -105,10 +106,13 @@ def captured_heads(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def measure_emission(config: AcceleratorConfig) -> dict:
-    """Seconds from a configuration to its Verilog, and the text's size."""
-    start = time.monotonic()
-    verilog = emit(Accelerator(config))
-    return {"preset": config.name, "seconds": round(time.monotonic() - start, 2), "bytes": len(verilog.encode())}
+    """Seconds from a configuration to its Verilog, the fastest of a few runs, and the text's size."""
+    seconds = []
+    for _ in range(EMISSIONS):
+        start = time.monotonic()
+        verilog = emit(Accelerator(config))
+        seconds.append(time.monotonic() - start)
+    return {"preset": config.name, "seconds": round(min(seconds), 2), "bytes": len(verilog.encode())}
 
 
 def measure(config: AcceleratorConfig, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> dict:
