@@ -104,7 +104,7 @@ class DividerLane(Block):
         divisor = Signal.like(self.divisor, name=f"divisor_{first}", reset_less=True)
         low = Signal(name=f"low_{first}", reset_less=True)
         high = Signal(name=f"high_{first}", reset_less=True)
-        bits = Signal(max(1, last - 1), name=f"bits_{first}", reset_less=True)
+        bits = Signal(last - 1, name=f"bits_{first}", reset_less=True)
 
         difference = Signal(signed(len(self.divisor) + 2), name=f"difference_{first}")
         bit = Signal(name=f"bit_{first}")

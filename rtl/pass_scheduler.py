@@ -103,6 +103,7 @@ class PassScheduler(Block):
             return [target[field].eq(source[field]) for field in target]
 
         coming, loading, streaming = new_pass("coming"), new_pass("loading"), new_pass("streaming")
+        del streaming["base"]  # its tile has moved in
         take_coming, stream_start = Signal(), Signal()
 
         # Heads that can be chosen for a product, and halves of the G buffer that are free.
