@@ -19,6 +19,7 @@ from .presets import load_file, load_preset, preset_names
 
 __all__ = ["main"]
 
+_DEFAULT_PRESET = "edge-16x16"  # of `info`, which may be asked for no particular one
 _DEIT_TOKENS, _DEIT_HEAD_DIM = 197, 64
 
 
@@ -98,7 +99,7 @@ def _add_configuration(parser, *, required):
 def _configuration(arguments):
     if arguments.config is not None:
         return load_file(arguments.config)
-    return load_preset(arguments.preset or "edge-16x16")
+    return load_preset(_DEFAULT_PRESET if arguments.preset is None else arguments.preset)
 
 
 def _presets(arguments):
@@ -131,9 +132,10 @@ def _generate(arguments):
     folder = arguments.output or Path("build") / config.name
     with _console(stderr=True).status(f"generating {config.name}"):
         changed = generate(config, folder)
+    pages = folder / "registers" / "html"
     for path, is_new in changed.items():
-        if "html" not in path.parts[len(folder.parts):-1] or path.name == "index.html":
-            print(f"{'wrote' if is_new else 'unchanged'}  {path}")
+        if pages not in path.parents or path == pages / "index.html":
+            print(f"{'wrote' if is_new else 'unchanged':9}  {path}")
     return 0
 
 

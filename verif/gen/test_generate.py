@@ -1,0 +1,122 @@
+"""The generated folder: complete, the same everywhere, rewritten only where its content changes."""
+
+import hashlib
+import json
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gen.generate import generate, port_table, top
+from gen.presets import load_preset
+from gen.verilog import blocks
+from rtl import __version__
+from rtl.config import AcceleratorConfig
+
+SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
+                          stream_width=8)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("generated") / "small"
+    assert all(generate(SMALL, folder).values())
+    return folder
+
+
+def content(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files(folder):
+    names = {name for name in content(folder) if not name.startswith("registers/html/")}
+    assert names == {
+        "taylorvit.v", "taylorvit.f", "taylorvit.core", "metadata.json", "registers/taylorvit_registers.rdl",
+        "registers/taylorvit_registers.h", "registers/taylorvit_registers.py", "registers/taylorvit_registers.md",
+    }  # fmt: skip
+    assert (folder / "registers" / "html" / "index.html").is_file()
+
+
+def test_metadata(folder):
+    metadata = json.loads((folder / "metadata.json").read_text())
+    verilog = (folder / "taylorvit.v").read_bytes()
+    assert metadata["generator"] == {"name": "taylorvit", "version": __version__}
+    assert AcceleratorConfig.from_mapping(metadata["configuration"]) == SMALL
+    assert metadata["files"]["taylorvit.v"] == {"bytes": len(verilog), "sha256": hashlib.sha256(verilog).hexdigest()}
+    assert metadata["tools"].keys() == {"amaranth", "peakrdl-cheader", "peakrdl-html", "systemrdl-compiler"}
+    assert metadata["derived"]["processing_elements"] == 2 * 2 + 2
+    accelerator = top(SMALL)
+    assert metadata["latencies"] == {
+        block.module_name: block.latency for block in blocks(accelerator) if hasattr(block, "latency")
+    }
+    assert metadata["latencies"]["pe"] == 3
+
+
+def test_ports_of_metadata_are_those_of_the_verilog(folder):
+    metadata = json.loads((folder / "metadata.json").read_text())
+    module = re.search(r"^module taylorvit \((.*?)^\);", (folder / "taylorvit.v").read_text(), re.M | re.S).group(1)
+    pattern = r"(input|output) +(?:wire|reg) *(?: signed)?(?: \[(\d+):0\])? (\w+)"
+    written = [
+        {"name": name, "direction": direction, "width": int(high or 0) + 1}
+        for direction, high, name in re.findall(pattern, module)
+    ]
+    ports = [{key: port[key] for key in ("name", "direction", "width")} for port in metadata["ports"]]
+    assert ports == written
+    assert [port["name"] for port in ports][:2] == ["clk", "rst"]
+    assert len(ports) == len(port_table(top(SMALL))) > 30
+
+
+def test_file_list_and_core_name_the_verilog(folder):
+    assert (folder / "taylorvit.f").read_text() == "taylorvit.v\n"
+    core = (folder / "taylorvit.core").read_text()
+    assert core.startswith(f"CAPI=2:\nname: taylorvit:accelerator:small:{__version__}\n")
+    assert "      - taylorvit.v\n    file_type: verilogSource\n" in core and "toplevel: taylorvit\n" in core
+
+
+def test_same_bytes_elsewhere(folder, tmp_path):
+    generate(SMALL, tmp_path / "another place")
+    assert content(tmp_path / "another place") == content(folder)
+
+
+def test_no_trace_of_the_machine(folder, tmp_path):
+    home = str(Path.home())
+    for name, data in content(folder).items():
+        for trace in (str(folder), str(tmp_path.parent), f"{home}/", str(Path(__file__).resolve().parents[2])):
+            assert trace.encode() not in data, name
+
+
+def test_only_changed_files_are_written(tmp_path):
+    generate(SMALL, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert not any(generate(SMALL, tmp_path).values())
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times
+
+    (tmp_path / "taylorvit.f").write_text("lost")
+    changed = generate(SMALL, tmp_path)
+    assert [path.name for path, is_new in changed.items() if is_new] == ["taylorvit.f"]
+    assert (tmp_path / "taylorvit.f").read_text() == "taylorvit.v\n"
+
+
+def test_pages_of_an_earlier_configuration_go(tmp_path):
+    generate(SMALL, tmp_path)
+    stale = tmp_path / "registers" / "html" / "content" / "stale.html"
+    stale.write_text("old")
+    changed = generate(replace(SMALL, name="other"), tmp_path)
+    assert not stale.exists()
+    assert changed[tmp_path / "metadata.json"] and not changed[tmp_path / "taylorvit.f"]
+
+
+def test_paper_sized_verilog_stays_small(tmp_path):
+    """64 x 64 PEs, each block once: less than a megabyte."""
+    generate(load_preset("paper-64x64"), tmp_path)
+    assert (tmp_path / "taylorvit.v").stat().st_size < 1_000_000
+    assert (tmp_path / "taylorvit.v").read_text().count("\nmodule pe (") == 1
+
+
+def test_makefile_target_writes_the_same(folder):
+    """`make generate-verilog` names the same command line as the documentation; it is only shown here."""
+    shown = subprocess.run(["make", "-n", "generate-verilog", "PRESET=tiny-4x4"], capture_output=True, text=True,
+                           cwd=Path(__file__).resolve().parents[2], timeout=60)  # fmt: skip
+    assert "-m gen generate --preset tiny-4x4 -o build/tiny-4x4" in shown.stdout
