@@ -226,6 +226,7 @@ class _Writer:
         return self.names[wire]
 
     def _number(self, noun):
+        """A name that nothing else has."""
         number = 1
         while f"{noun}_{number}" in self.reserved:
             number += 1
@@ -233,6 +234,10 @@ class _Writer:
         return f"{noun}_{number}"
 
     def _name_signals(self):
+        """Gives instances, ports, signals and memories the names that they have in the source."""
+        self.reserved.update(
+            _clean(item.name) for item in self.module.items if isinstance(item, Cell) and item.kind.startswith("\\")
+        )
         for wire in self.wires.values():
             if wire.direction and (_clean(wire.name) != wire.name[1:] or wire.name[1:] in _KEYWORDS):
                 raise ValueError(f"port of {self.module.name} must have a plain name, not {wire.name[1:]!r}")
@@ -506,7 +511,7 @@ class _Writer:
         return None
 
     def _assign(self, target, lines):
-        text = " ".join(lines)
+        text = " ".join(line.lstrip() for line in lines)
         if len(lines) > 1 and len(text) + len(target) > _LINE_LENGTH - 20:
             self.blocks.append([f"assign {target} =", *_indent(lines[:-1]), f"    {lines[-1]};"])
         else:
@@ -629,14 +634,15 @@ class _Writer:
 
     def _write_memory(self, cell, memory):
         width, depth = self.module.memories[cell.parameters["MEMID"]]
-        self.declarations += [f"{_declaration('reg', width, memory)[:-1]} [0:{depth - 1}];", "integer index;"]
+        index = self._number("index")
+        self.declarations += [f"{_declaration('reg', width, memory)[:-1]} [0:{depth - 1}];", f"integer {index};"]
         (content,) = cell.ports["DATA"]
         words = [content.bits[start : start + width] for start in range(0, width * depth, width)][::-1]
         if len(set(words)) == 1:
-            fill = f"{memory}[index] = {_literal(words[0])};"
-            lines = [f"for (index = 0; index < {depth}; index = index + 1) {fill}"]
+            fill = f"{memory}[{index}] = {_literal(words[0])};"
+            lines = [f"for ({index} = 0; {index} < {depth}; {index} = {index} + 1) {fill}"]
         else:
-            lines = [f"{memory}[{index}] = {_literal(word)};" for index, word in enumerate(words)]
+            lines = [f"{memory}[{address}] = {_literal(word)};" for address, word in enumerate(words)]
         self.blocks.append(_headed("initial ", lines))
 
     def _write_instance(self, cell):
@@ -825,10 +831,12 @@ def _indent(lines):
 
 def _headed(head, lines):
     """`if (...)`, `else`, `always ...`, a label or nothing, and the statements that belong to it."""
-    is_one = len(lines) == 1 or lines[0].startswith("case ")
-    if lines[0].startswith("if "):
-        # After another `if`, a following `else` would be taken for the inner one's.
-        is_one = "if (" not in head and all(line.startswith((" ", "end", "else")) for line in lines[1:])
+    is_one = len(lines) == 1 or lines[0].startswith(("if ", "case "))
+    is_one &= all(line.startswith((" ", "end", "else")) for line in lines[1:])
+    if lines[0].startswith("if ") and "if (" in head:
+        is_one = False  # an `else` to come would be taken for the inner one's
+    if len(lines) > 1 and head.endswith(": "):
+        is_one = False  # below a label, `else` would stand under it
     if is_one and len(head + lines[0]) < _LINE_LENGTH - 20:
         return [head + lines[0], *lines[1:]]
     return [f"{head}begin", *_indent(lines), "end"]

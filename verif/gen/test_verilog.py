@@ -69,8 +69,8 @@ class Operators(Block):
 
     def __init__(self):
         super().__init__({
-            "a": In(5), "b": In(3), "s": In(6, init=0), "select": In(3), "flag": In(1), "results": Out(400),
-            "held": Out(7),
+            "a": In(5), "b": In(3), "s": In(6), "select": In(3), "flag": In(1), "results": Out(400), "held": Out(7),
+            "last": Out(3), "words": Out(12),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -132,6 +132,24 @@ class Operators(Block):
                     m.d.sync += self.held.eq(0)
         with m.Elif(b[0]):
             m.d.sync += self.held.eq((self.held << 1) | a[4])
+
+        with m.If(flag):
+            with m.Switch(select):
+                with m.Case(0, 3):
+                    m.d.sync += self.last.eq(1)
+                with m.Case(1):
+                    m.d.sync += self.last.eq(a)
+                with m.Case(7):
+                    m.d.sync += self.last.eq(b)
+            with m.If(b == 5):
+                m.d.sync += self.last[0].eq(1)
+
+        for index, init in enumerate(([], [3, 5, 7])):
+            m.submodules[f"memory_{index}"] = memory = Memory(shape=6, depth=6, init=init)
+            write = memory.write_port(granularity=3)
+            read = memory.read_port()
+            m.d.comb += [write.addr.eq(select), write.data.eq(self.s), write.en.eq(b), read.addr.eq(b),
+                         read.en.eq(flag), self.words[6 * index : 6 * index + 6].eq(read.data)]  # fmt: skip
         return m
 
 
