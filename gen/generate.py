@@ -20,7 +20,7 @@ from amaranth.lib import wiring
 from rtl import __version__
 
 from .registers_export import register_files
-from .verilog import blocks, emit
+from .verilog import emit_with_blocks
 
 __all__ = ["generate", "port_table", "top"]
 
@@ -52,12 +52,12 @@ def generate(config, folder, *, component=None):
     `component` is the top block, the whole accelerator if left out. Raises `OSError` where a file cannot be written.
     """
     component = top(config) if component is None else component
-    verilog = emit(component)
+    verilog, blocks = emit_with_blocks(component)
     files = {
         f"{component.module_name}.v": verilog.encode(),
         f"{component.module_name}.f": f"{component.module_name}.v\n".encode(),
         f"{component.module_name}.core": _core(config, component).encode(),
-        "metadata.json": _metadata(config, component, verilog).encode(),
+        "metadata.json": _metadata(config, component, verilog, blocks).encode(),
     }
     registers = register_files(config)
     files.update((f"registers/{path}", content) for path, content in registers.items())
@@ -79,10 +79,8 @@ def _write(path, content):
     return True
 
 
-def _metadata(config, component, verilog):
-    latencies = {
-        block.module_name: block.latency for block in blocks(component) if hasattr(block, "latency")
-    }
+def _metadata(config, component, verilog, blocks):
+    latencies = {block.module_name: block.latency for block in blocks if hasattr(block, "latency")}
     content = {
         "generator": {"name": "taylorvit", "version": __version__},
         "tools": {name: metadata.version(name) for name in _TOOLS},

@@ -18,7 +18,7 @@ from rtl.block import BlockInstance
 from .rtlil import parse
 from .verilog_writer import write_module
 
-__all__ = ["blocks", "emit"]
+__all__ = ["blocks", "emit", "emit_with_blocks"]
 
 
 def blocks(component):
@@ -35,20 +35,23 @@ def emit(component):
     Modules come in the order of `blocks`, a heading with the configuration first. The same component gives the same
     text, to the byte.
     """
+    return emit_with_blocks(component)[0]
+
+
+def emit_with_blocks(component):
+    """Returns what `emit` and `blocks` do, for one elaboration."""
+    texts = [_heading(component)]
     with _without_garbage_collection():
-        return "\n".join([_heading(component), *_modules(component)])
-
-
-def _modules(component):
-    modules = _elaborate_all(component)
-    outputs = {
-        block.module_name: {name for name, (_value, flow) in ports.items() if flow is PortDirection.Output}
-        for block, _fragment, ports in modules
-    }
-    for block, fragment, ports in modules:
-        text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
-        purpose = type(block).__doc__.strip().partition("\n")[0]
-        yield write_module(parse(text), list(ports), outputs, purpose)
+        modules = _elaborate_all(component)
+        outputs = {
+            block.module_name: {name for name, (_value, flow) in ports.items() if flow is PortDirection.Output}
+            for block, _fragment, ports in modules
+        }
+        for block, fragment, ports in modules:
+            text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
+            purpose = type(block).__doc__.strip().partition("\n")[0]
+            texts.append(write_module(parse(text), list(ports), outputs, purpose))
+    return "\n".join(texts), [block for block, _fragment, _ports in modules]
 
 
 @contextmanager

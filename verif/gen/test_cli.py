@@ -115,7 +115,7 @@ def test_interrupt(capsys, monkeypatch, small):
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gen.generate.emit", interrupt)
+    monkeypatch.setattr("gen.generate.emit_with_blocks", interrupt)
     assert main(["generate", "--config", str(small)]) == 130
     assert capsys.readouterr().err.endswith("taylorvit: error: interrupted\n")
 
