@@ -11,7 +11,8 @@ ports of each accelerator, the streams kept full. The figures:
                     array
     ideal           2 n d^2 / (R C): every PE of SA-General multiplies something useful in every cycle
     utilization     ideal / cycles a head
-    emission        seconds from the configuration to the Verilog text, the fastest of three, and its bytes
+    emission        seconds from the configuration to the Verilog text, the fastest of three, and its bytes. The limit
+                    is on processor time: what else the machine does is not the generator's
     simulation      simulated clock cycles a second, with the bench's own work
 
 What comes out of the hardware is compared with the integer golden: a wrong result is no result. Exit status 1 if one
@@ -25,7 +26,6 @@ import json
 import os
 import platform
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,7 @@ EMISSIONS = 3
 TAIL = 3  # heads at the end of a job during which no more operands arrive
 
 RATIO_LIMIT = 1.03  # of T_SA
-EMISSION_LIMIT = 10.0  # seconds
+EMISSION_LIMIT = 10.0  # seconds of processor time
 SIZE_LIMIT = 1_000_000  # bytes
 
 
@@ -106,13 +106,16 @@ def captured_heads(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def measure_emission(config: AcceleratorConfig) -> dict:
-    """Seconds from a configuration to its Verilog, the fastest of a few runs, and the text's size."""
-    seconds = []
+    """Seconds from a configuration to its Verilog, each the least of a few runs, and the text's size."""
+    elapsed, processor = [], []
     for _ in range(EMISSIONS):
-        start = time.monotonic()
+        before = os.times()
         verilog = emit(Accelerator(config))
-        seconds.append(time.monotonic() - start)
-    return {"preset": config.name, "seconds": round(min(seconds), 2), "bytes": len(verilog.encode())}
+        after = os.times()
+        elapsed.append(after.elapsed - before.elapsed)
+        processor.append(sum(after[:4]) - sum(before[:4]))  # user and system, of this process and its children
+    return {"preset": config.name, "seconds": round(min(elapsed), 2), "processor_seconds": round(min(processor), 2),
+            "bytes": len(verilog.encode())}
 
 
 def measure(config: AcceleratorConfig, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> dict:
@@ -158,8 +161,9 @@ def missed_targets(emission: dict, rows: list[dict]) -> list[str]:
             missed.append(f"{row['preset']}: {row['mismatches']} of {row['compared']} elements differ from the golden")
         if row["ratio"] > RATIO_LIMIT:
             missed.append(f"{row['preset']}: cycles a head must be at most {RATIO_LIMIT} T_SA, not {row['ratio']}")
-    if emission["seconds"] >= EMISSION_LIMIT:
-        missed.append(f"{emission['preset']}: emission must be under {EMISSION_LIMIT} s, not {emission['seconds']} s")
+    if emission["processor_seconds"] >= EMISSION_LIMIT:
+        missed.append(f"{emission['preset']}: emission must take under {EMISSION_LIMIT} s of processor time, "
+                      f"not {emission['processor_seconds']} s")
     if emission["bytes"] >= SIZE_LIMIT:
         missed.append(f"{emission['preset']}: Verilog must be under {SIZE_LIMIT:,} bytes, not {emission['bytes']:,}")
     return missed
@@ -188,7 +192,8 @@ def _print(report: dict) -> None:
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=150)
     console.print(table)
-    console.print(f"emission of {emission['preset']}: {emission['seconds']} s, {emission['bytes']:,} bytes of Verilog")
+    console.print(f"emission of {emission['preset']}: {emission['seconds']} s ({emission['processor_seconds']} s of "
+                  f"processor time), {emission['bytes']:,} bytes of Verilog")
     for line in report["missed"]:
         console.print(f"missed: {line}", style="red", soft_wrap=True)
 
