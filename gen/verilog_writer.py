@@ -815,7 +815,10 @@ def _atom(text):
 
 
 def _not(text):
-    return text[1:] if text.startswith("!") and not _operators(text) else f"!{_atom(text)}"
+    if text.startswith("!") and not _operators(text):
+        return text[1:]
+    # Two unary operators may not stand side by side.
+    return f"!({text})" if text[0] in "&|^" else f"!{_atom(text)}"
 
 
 def _join(operator, *texts):

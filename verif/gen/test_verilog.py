@@ -83,7 +83,7 @@ class Operators(Block):
             a.xor(), flag & a[0], flag | ~b[1], flag ^ b[2], ~(flag & (a == 3)), (a + b)[:3], (c - d)[:2],
             (a * b)[2:5], a.bit_select(b, 2), self.s.word_select(b[:1], 3), a // 3, a % 3, a // b, a + (b == 2),
             (a + b) + (c - d), flag + b[0], a[::-1], a.replicate(2) + 1, abs(c), b.bool() + a.bool(), (~a)[:2] + b,
-            (c + d) >> 1, (a - b) >> b, ((flag & b[0]) | (b[1] & ~flag)) ^ a[1],
+            (c + d) >> 1, (a - b) >> b, ~a.all(), ~b.any() & flag, ((flag & b[0]) | (b[1] & ~flag)) ^ a[1],
         ]  # fmt: skip
         offset = 0
         for result in results:
@@ -218,6 +218,12 @@ def test_pe_reads_as_it_was_written():
                  "assign product = streamed_out * active;",
                  "partial_sum_out <= partial_sum_in + product_0;"):  # fmt: skip
         assert line in text
+
+
+@pytest.mark.parametrize("component", [Operators(), Accelerator(SMALL)], ids=lambda component: component.module_name)
+def test_no_two_unary_operators_side_by_side(component):
+    """Verilator and Yosys read `!&a`, the standard and Icarus Verilog do not."""
+    assert not re.search(r"[!~-][&|^!~-]", re.sub(r"//.*", "", emit(component)))
 
 
 def test_ports_come_clock_first_then_as_in_the_signature():
