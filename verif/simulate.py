@@ -6,7 +6,7 @@
 
 Float q, k, v are quantized by `golden.quantizer`; integers are taken as they are, with the exponents q_exp, k_exp and
 v_exp (0 where they are missing). All heads share one set of registers. What is compared is what came out of
-`m_axis_z`; the golden is computed meanwhile by a model that knows nothing of the hardware.
+`m_axis_z`, with a model that knows nothing of the hardware.
 
 Utilization, as printed, is the share of SA-General's multiplications that were useful: 2 n d^2 a head over
 cycles x rows x columns. It counts everything from the start of the job to its end, the filling of the pipeline too.
