@@ -56,7 +56,8 @@ class BiasUnit(Block):
 
     def elaborate(self, platform):
         m = Module()
-        waiting, held = Signal(2), Signal(2)  # heads to do; heads whose biases are in the banks
+        waiting = Signal(2)  # heads to do
+        held = Signal(2)  # heads whose biases are in the banks
         active = Signal()
         base = Signal(len(self.head_dim) + 1)  # first feature of the column tile
         tile = Signal(len(self.address) - 1)

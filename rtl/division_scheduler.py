@@ -71,7 +71,8 @@ class DivisionScheduler(Block):
     def elaborate(self, platform):
         m = Module()
         result = self.write_back.signature.create(path=("result",))
-        start_mean, start_row = Signal(), Signal()
+        start_mean = Signal()
+        start_row = Signal()
 
         wait = Signal(range(max(2, self.interval)))
         with m.If(start_mean | start_row):
@@ -97,13 +98,17 @@ class DivisionScheduler(Block):
             m.d.sync += mean_wait.eq(mean_wait - 1)
 
         # Rows of Q G: a head's column tiles, each with all of its tokens.
-        rows, biases, z_used = Signal(range(1 << (self.token_bits + 2))), Signal(2), Signal(2)
+        rows = Signal(range(1 << (self.token_bits + 2)))
+        biases = Signal(2)
+        z_used = Signal(2)
         token = Signal.like(self.tokens)
         column_tile = Signal(self.column_tile_bits)
         column_base = Signal(len(self.head_dim) + 1)
         half = Signal()
         queue_address = Signal.like(self.divide.queue_address)
-        head_first, tile_end, head_end = Signal(), Signal(), Signal()
+        head_first = Signal()
+        tile_end = Signal()
+        head_end = Signal()
         m.d.comb += [
             head_first.eq((token == 0) & (column_base == 0)),
             tile_end.eq(token + 1 == self.tokens),

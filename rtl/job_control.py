@@ -67,7 +67,8 @@ class JobControl(Block):
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), heads_left.eq(self.heads)]
 
-        waited, silent = Signal.like(self.timeout), Signal()
+        waited = Signal.like(self.timeout)
+        silent = Signal()
         m.d.comb += [
             silent.eq(self.busy & self.starving.any() & ~self.moving.any() & ~self.array_busy & ~self.sink_waits),
             self.input_timeout.eq(silent & (waited >= self.timeout)),

@@ -52,7 +52,9 @@ class PartialSumAccumulator(Block):
         m = Module()
         sums = instantiate(m, "sums", self.sums)
 
-        valid, first, last = Signal(), Signal(), Signal()
+        valid = Signal()
+        first = Signal()
+        last = Signal()
         index = Signal.like(self.index)
         m.d.sync += [valid.eq(self.valid), first.eq(self.first), last.eq(self.last), index.eq(self.index)]
         m.d.comb += sums.read_address.eq(self.index)

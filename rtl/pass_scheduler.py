@@ -104,10 +104,12 @@ class PassScheduler(Block):
 
         coming, loading, streaming = new_pass("coming"), new_pass("loading"), new_pass("streaming")
         del streaming["base"]  # its tile has moved in
-        take_coming, stream_start = Signal(), Signal()
+        take_coming = Signal()
+        stream_start = Signal()
 
         # Heads that can be chosen for a product, and halves of the G buffer that are free.
-        choose_g, choose_qg = Signal(), Signal()
+        choose_g = Signal()
+        choose_qg = Signal()
         available = {}
         for name, arrives, chosen in (
             ("q", self.q_loaded, choose_qg),
@@ -119,10 +121,12 @@ class PassScheduler(Block):
             m.d.sync += available[name].eq(available[name] + arrives - chosen)
         # A half of the G buffer is used from the choice of its G until the last tile of its Q G is loaded. The next
         # head's totals come a pass later and in the same skew, so no column can be overtaken.
-        g_used, g_released = Signal(2), Signal()
+        g_used = Signal(2)
+        g_released = Signal()
         m.d.sync += g_used.eq(g_used + choose_g - g_released)
         g_heads_left = Signal.like(self.heads)
-        g_half, qg_half = Signal(), Signal()
+        g_half = Signal()
+        qg_half = Signal()
 
         # Sequencer: the next pass of the product, else a new product.
         coming_valid = Signal()
@@ -145,13 +149,15 @@ class PassScheduler(Block):
                 ]
             with m.If(coming["product_end"]):
                 m.d.sync += coming_valid.eq(0)
-        g_inputs, qg_inputs = Signal(), Signal()
+        g_inputs = Signal()
+        qg_inputs = Signal()
         m.d.comb += [
             g_inputs.eq((available["k"] != 0) & (available["v"] != 0)),
             qg_inputs.eq(available["q"] != 0),
         ]
         # After a Q G comes a G, if its operands are there: its half of the G buffer will be free in time.
-        g_possible, chosen_last = Signal(), Signal()
+        g_possible = Signal()
+        chosen_last = Signal()
         m.d.comb += g_possible.eq((g_heads_left != 0) & g_inputs)
         with m.If(choose_g | choose_qg):
             m.d.sync += chosen_last.eq(choose_qg)
@@ -171,7 +177,8 @@ class PassScheduler(Block):
             m.d.sync += [coming["tile"].eq(0), coming["base"].eq(0), coming["column_tile"].eq(0), column_base.eq(0)]
 
         # Loader: R rows of the tile, bottom row first, as soon as the streamer has taken the tile before.
-        load_active, load_done = Signal(), Signal()
+        load_active = Signal()
+        load_done = Signal()
         load_row = Signal(index_width(self.rows))
         load_last = Signal()
         m.d.comb += [
@@ -207,7 +214,8 @@ class PassScheduler(Block):
             control.release.eq(load_last & loading["product_end"]),
         ]
         # The array wants `load` one cycle before the tile's rows, which pass through the banks.
-        load_issued, load_first_issued = Signal(), Signal()
+        load_issued = Signal()
+        load_first_issued = Signal()
         m.d.sync += [
             load_issued.eq(load_active),
             load_first_issued.eq(load_active & (load_row == self.rows - 1)),
@@ -228,9 +236,14 @@ class PassScheduler(Block):
 
         # Streamer.
         active = Signal()
-        position, last_position = Signal(size_width), Signal(size_width)
-        beat, lane = Signal(self.beat_bits), Signal(index_width(self.stream_lanes))
-        at_last, tile_ready, operands_ready, room_ready = Signal(), Signal(), Signal(), Signal()
+        position = Signal(size_width)
+        last_position = Signal(size_width)
+        beat = Signal(self.beat_bits)
+        lane = Signal(index_width(self.stream_lanes))
+        at_last = Signal()
+        tile_ready = Signal()
+        operands_ready = Signal()
+        room_ready = Signal()
         m.d.comb += [
             at_last.eq(active & (position == last_position)),
             tile_ready.eq(load_last | load_done),

@@ -100,7 +100,10 @@ class StreamLoader(Block):
         token = Signal.like(self.tokens)
         feature = Signal(len(self.head_dim) + 1)  # first feature of the beat
         beat = Signal(index_width(self.beats))
-        row_last, head_last, step, finish = Signal(), Signal(), Signal(), Signal()
+        row_last = Signal()
+        head_last = Signal()
+        step = Signal()
+        finish = Signal()
         m.d.comb += [
             row_last.eq(feature + self.lanes >= self.head_dim),
             head_last.eq(row_last & (token + 1 == self.tokens)),
@@ -145,7 +148,8 @@ class StreamLoader(Block):
 
         # Bank and tile: of the beat's features, or of its token.
         groups = self.banks // self.lanes if self.banked_by == "feature" else self.banks
-        group, tile = Signal(index_width(groups)), Signal(index_width(self.tiles))
+        group = Signal(index_width(groups))
+        tile = Signal(index_width(self.tiles))
         if self.banked_by == "feature":
             next_group, first_group = step, step & row_last
         else:

@@ -65,17 +65,21 @@ class StreamSender(Block):
         token = Signal.like(self.tokens)
         feature = Signal(len(self.head_dim) + 1)
         groups = self.columns // self.lanes
-        group, tile = Signal(index_width(groups)), Signal(self.column_tile_bits)
+        group = Signal(index_width(groups))
+        tile = Signal(self.column_tile_bits)
 
         # Three steps: issue an address, fetch the word, hold the beat until the sink takes it. While the sink waits,
         # the address of the fetched word is issued again, so that the word stays.
-        fetched, accept, issue = Signal(), Signal(), Signal()
+        fetched = Signal()
+        accept = Signal()
+        issue = Signal()
         m.d.comb += [
             accept.eq(~self.m_tvalid | self.m_tready),
             issue.eq((heads_ready != 0) & (~fetched | accept)),
         ]
 
-        row_last, head_last = Signal(), Signal()
+        row_last = Signal()
+        head_last = Signal()
         m.d.comb += [
             row_last.eq(feature + self.lanes >= self.head_dim),
             head_last.eq(row_last & (token + 1 == self.tokens)),
