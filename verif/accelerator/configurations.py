@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from gen.presets import load_preset
 from gen.verilog import emit
 from rtl.accelerator import Accelerator
@@ -38,6 +40,7 @@ CONFIGURATIONS: dict[str, AcceleratorConfig] = {
 }
 
 
+@cache  # a worker of pytest runs many tests on one array
 def build_accelerator(name: str) -> Build:
     """The simulation of one of `CONFIGURATIONS`."""
     return build(emit(Accelerator(CONFIGURATIONS[name])), "taylorvit")
