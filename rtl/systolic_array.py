@@ -14,8 +14,9 @@ column c one cycle after column c - 1. Stationary tiles enter at the top and mov
 
 Loading. A tile moves in within R cycles, its bottom row first, while the previous tile is still in use. Row r lets
 the chain pass from the r-th cycle of a load on and all rows stop together, so that each keeps its own element. Row r
-of the new tile is disturbed no earlier than r cycles after the load began, just as row r is swapped no earlier than
-r cycles after row 0: a load may begin in the very cycle in which the previous tile is swapped in at row 0.
+of the new tile is disturbed no earlier than r cycles after row 0, just as row r is swapped r cycles after row 0.
+Since the tile's first row comes one cycle after `load`, a load may begin one cycle before the previous tile is
+swapped in at row 0: passes of R elements follow each other without a bubble.
 """
 
 from amaranth.hdl import Module, Signal, signed
