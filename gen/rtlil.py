@@ -9,7 +9,8 @@ a wire or a `Literal`.
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Assign", "Case", "Cell", "Literal", "Module", "Slice", "Switch", "Wire", "parse", "width_of"]
+__all__ = ["Assign", "Case", "Cell", "Literal", "Module", "Slice", "Switch", "Wire", "is_anonymous", "parse", "part",
+           "width_of"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Cell:
     parameters: dict = field(default_factory=dict)
     ports: dict = field(default_factory=dict)
 
+    @property
+    def instance_of(self):
+        """Name of the module that this is an instance of, or None."""
+        return self.kind[1:] if self.kind.startswith("\\") else None
+
 
 @dataclass
 class Assign:
@@ -92,6 +98,25 @@ class Module:
 def width_of(bits):
     """Number of bits."""
     return sum(chunk.width for chunk in bits)
+
+
+def part(bits, low, width):
+    """`width` bits of `bits`, from bit `low` on; fewer where `bits` end."""
+    result = []
+    for chunk in reversed(bits):
+        start, stop = max(low, 0), min(low + width, chunk.width)
+        if start < stop:
+            if isinstance(chunk, Literal):
+                result.append(Literal(chunk.bits[chunk.width - stop : chunk.width - start]))
+            else:
+                result.append(Slice(chunk.name, chunk.low + start, stop - start))
+        low -= chunk.width
+    return tuple(reversed(result))
+
+
+def is_anonymous(name):
+    """True if no signal of the source has this name."""
+    return not name.startswith("\\") or name.startswith("\\$")
 
 
 _TOKEN = re.compile(r"[{}]|\d+'[01x-]*|[\\$]\S+|\[\d+(?::\d+)?\]|\d+")

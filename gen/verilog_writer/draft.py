@@ -1,0 +1,104 @@
+"""A Verilog module while it is being written: names, declarations and blocks so far.
+
+What has a name in the source keeps it, as far as Verilog allows. The rest is named when first needed, after what gives
+its value, and numbered: `sum_1`. So a wire that is never mentioned has no name, and is not declared.
+"""
+
+from ..rtlil import Cell, is_anonymous
+from .cells import NOUNS
+from .text import LINE_LENGTH, declaration, identifier, indent
+
+__all__ = ["Draft"]
+
+_KEYWORDS = frozenset("""
+    always and assign begin buf case casex casez cell config deassign default defparam design disable edge else end
+    endcase endfunction endmodule endtask event for force forever fork function generate genvar if include initial
+    inout input instance integer join large library localparam medium module nand negedge nor not or output parameter
+    posedge primitive pulldown pullup real realtime reg release repeat scalared signed small specify strong0 strong1
+    supply0 supply1 table task time tran tri unsigned use vectored wait wand weak0 weak1 while wire wor xnor xor
+    bit byte const do final int logic package priority property return sequence static string struct type union unique
+    var void
+""".split())
+
+
+class Draft:
+    """The module of a `Netlist` in Verilog, so far.
+
+    `declarations` are those of what is no wire of the netlist, `blocks` (lists of lines) are what the module does.
+    Raises `ValueError` for a port whose name is a keyword or no plain name.
+    """
+
+    def __init__(self, netlist):
+        self.netlist = netlist
+        self.declarations = []
+        self.blocks = []
+        self._names = {}  # wire or memory -> its name
+        self._reserved = set()
+        self._mentioned = set()  # wires whose names occur in the text
+        self._keep_names()
+
+    def name(self, name):
+        """The name of a wire or memory. A wire is thereby declared."""
+        self._mentioned.add(name)
+        if name not in self._names:
+            driver = self.netlist.driver.get(name)
+            noun = NOUNS.get(driver.kind, "output") if isinstance(driver, Cell) else "choice"
+            self._names[name] = self.new_name(noun)
+        return self._names[name]
+
+    def new_name(self, noun):
+        """A name that nothing else has."""
+        number = 1
+        while f"{noun}_{number}" in self._reserved:
+            number += 1
+        self._reserved.add(f"{noun}_{number}")
+        return f"{noun}_{number}"
+
+    def new_wire(self, noun, width):
+        """Declares a wire that the netlist does not have, and returns its name."""
+        name = self.new_name(noun)
+        self.declarations.append(f"{declaration('wire', width, name)};")
+        return name
+
+    def assign(self, target, lines):
+        """Writes a continuous assignment of an expression: on one line if it is short or given as one."""
+        text = " ".join(line.lstrip() for line in lines)
+        if len(lines) > 1 and len(text) + len(target) > LINE_LENGTH - 20:
+            self.blocks.append([f"assign {target} =", *indent(lines[:-1]), f"    {lines[-1]};"])
+        else:
+            self.blocks.append([f"assign {target} = {text};"])
+
+    def all_declarations(self):
+        """Declarations of the wires that are mentioned, ports aside, and of what else there is."""
+        wires = [
+            f"{declaration(self.kind(wire), wire.width, self._names[wire.name], wire.signed, wire.init)};"
+            for wire in self.netlist.wires.values()
+            if not wire.direction and wire.name in self._mentioned
+        ]
+        return wires + self.declarations
+
+    def kind(self, wire):
+        """`reg` if the wire is assigned in a clocked block, else `wire`."""
+        return "reg" if wire.name in self.netlist.registers else "wire"
+
+    def _keep_names(self):
+        """Gives instances, ports, signals and memories the names that they have in the source."""
+        module = self.netlist.module
+        for item in module.items:
+            if isinstance(item, Cell) and item.instance_of:
+                self._reserved.add(identifier(item.name))
+        for wire in module.wires.values():
+            if wire.direction:
+                clean = identifier(wire.name)
+                if clean != wire.name[1:] or clean in _KEYWORDS:
+                    raise ValueError(f"port of {module.name} must have a plain name, not {wire.name[1:]!r}")
+                self._keep(wire.name, clean)
+        for name in (*module.wires, *module.memories):
+            if not is_anonymous(name) and name not in self._names:
+                clean = identifier(name)
+                is_taken = clean in self._reserved or clean in _KEYWORDS
+                self._keep(name, self.new_name(clean) if is_taken else clean)
+
+    def _keep(self, name, clean):
+        self._names[name] = clean
+        self._reserved.add(clean)

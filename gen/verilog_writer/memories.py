@@ -1,0 +1,80 @@
+"""Memories: an array of words, a clocked block for each write port, a register or a wire for each read port."""
+
+import itertools
+
+from ..rtlil import Literal, part
+from .text import clocked, declaration, headed, literal
+
+__all__ = ["write_memory_port"]
+
+_ALWAYS = (Literal("1"),)
+
+
+def write_memory_port(cell, draft, expressions):
+    """Writes one of `MEMORY_CELLS` into the draft: a memory's contents, of which each has one, or one of its ports.
+
+    Raises `ValueError` for a read port that passes on what is being written.
+    """
+    memory = draft.name(cell.parameters["MEMID"])
+    if cell.kind == "$meminit_v2":
+        _write_contents(cell, memory, draft)
+        return
+    word = f"{memory}[{expressions.bits(cell.ports['ADDR'])}]"
+    if cell.kind == "$memwr_v2":
+        _write_write_port(cell, word, draft, expressions)
+    else:
+        _write_read_port(cell, word, draft, expressions)
+
+
+def _write_contents(cell, memory, draft):
+    """Declares the memory and gives it its words at power-up."""
+    width, depth = draft.netlist.module.memories[cell.parameters["MEMID"]]
+    index = draft.new_name("index")
+    draft.declarations += [f"{declaration('reg', width, memory)} [0:{depth - 1}];", f"integer {index};"]
+    (content,) = cell.ports["DATA"]
+    words = [content.bits[start : start + width] for start in range(0, width * depth, width)][::-1]
+    if len(set(words)) == 1:
+        fill = f"{memory}[{index}] = {literal(words[0])};"
+        lines = [f"for ({index} = 0; {index} < {depth}; {index} = {index} + 1) {fill}"]
+    else:
+        lines = [f"{memory}[{address}] = {literal(word)};" for address, word in enumerate(words)]
+    draft.blocks.append(headed("initial ", lines))
+
+
+def _write_write_port(cell, word, draft, expressions):
+    lines = []
+    for low, width in _runs(cell.ports["EN"]):
+        bits = f"[{low + width - 1}:{low}]" if width < cell.parameters["WIDTH"] else ""
+        line = f"{word}{bits} <= {expressions.bits(part(cell.ports['DATA'], low, width))};"
+        lines.append(_enabled(part(cell.ports["EN"], low, 1), line, expressions))
+    draft.blocks.append(clocked(lines))
+
+
+def _write_read_port(cell, word, draft, expressions):
+    name = cell.ports["DATA"][0].name
+    if name not in draft.netlist.uses:
+        return
+    if not cell.parameters["CLK_ENABLE"]:
+        draft.assign(draft.name(name), [word])
+        return
+    if cell.parameters["TRANSPARENCY_MASK"]:
+        module = draft.netlist.module.name
+        raise ValueError(f"read port of {module} must not be transparent, not bypassed around the memory")
+    line = _enabled(cell.ports["EN"], f"{draft.name(name)} <= {word};", expressions)
+    draft.blocks.append(clocked([line]))
+
+
+def _enabled(enable, line, expressions):
+    return line if enable == _ALWAYS else f"if ({expressions.bits(enable)}) {line}"
+
+
+def _runs(bits):
+    """Runs of equal bits: (lowest, number)."""
+    each = []
+    for chunk in reversed(bits):
+        each += [part((chunk,), index, 1) for index in range(chunk.width)]
+    low = 0
+    for _bit, run in itertools.groupby(each):
+        width = len(list(run))
+        yield low, width
+        low += width

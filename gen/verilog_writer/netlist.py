@@ -1,0 +1,134 @@
+"""Facts about a netlist: what drives each wire, and what uses it.
+
+Uses are counted from what a module is there for back to its inputs: from outputs, registers, memories and instances
+through operators and processes. What is not reached is not written. The counts also tell which operators can be
+written where they are used, for nothing else needs a wire with their result.
+"""
+
+from ..rtlil import Assign, Cell, Slice, is_anonymous
+from .cells import LOW_BITS_ALONE, MEMORY_CELLS, OUTPUTS
+
+__all__ = ["Netlist"]
+
+
+class Netlist:
+    """What the writer needs to know of a module before its first line.
+
+    Parameters
+    ----------
+    module: `gen.rtlil.Module`.
+    outputs: names of the output ports of every module that may be instantiated: module name -> set of names.
+
+    Attributes
+    ----------
+    driver: wire -> the cell, process (a list) or bits (a tuple) that give its value.
+    registers: wires assigned in clocked blocks.
+    next_values: wires whose process is written as part of a register.
+    uses: wire -> number of uses, at least 1; what is missing has none.
+    right_sides: wires used as the right side of an assignment, all of it.
+
+    Raises `ValueError` for a cell that cannot be written.
+    """
+
+    def __init__(self, module, outputs):
+        self.module = module
+        self.wires = module.wires
+        self.outputs = outputs
+        self.driver = {}
+        self.registers = set()
+        self.next_values = set()
+        self.uses = {}
+        self.right_sides = set()
+        self._find_drivers()
+        self._find_next_values()
+        self._count_uses()
+
+    def whole_wire(self, bits):
+        """The wire that `bits` are, or None if they are part of one or several."""
+        if len(bits) == 1 and isinstance(bits[0], Slice) and bits[0].width == self.wires[bits[0].name].width:
+            return bits[0].name
+        return None
+
+    def _find_drivers(self):
+        for item in self.module.items:
+            if isinstance(item, list):
+                self.driver[item[0].left[0].name] = item
+            elif item.instance_of:
+                for port in self.outputs[item.instance_of]:
+                    self.driver[item.ports[port][0].name] = item
+            elif item.kind in OUTPUTS:
+                output = item.ports[OUTPUTS[item.kind]][0].name
+                self.driver[output] = item
+                if item.kind == "$dff" or item.kind == "$memrd_v2" and item.parameters["CLK_ENABLE"]:
+                    self.registers.add(output)
+            elif item.kind not in MEMORY_CELLS:
+                raise ValueError(f"cell of {self.module.name} must be one that can be written, not {item.kind}")
+        for left, right in self.module.connections:
+            self.driver[left[0].name] = right
+
+    def _find_next_values(self):
+        for item in self.module.items:
+            if isinstance(item, Cell) and item.kind == "$dff":
+                name = self.whole_wire(item.ports["D"])
+                if name and is_anonymous(name) and isinstance(self.driver[name], list):
+                    self.next_values.add(name)
+
+    def _count_uses(self):
+        waiting = list(self._needs_of_module())
+        while waiting:
+            bits, is_right_side = waiting.pop()
+            for chunk in bits:
+                if not isinstance(chunk, Slice):
+                    continue
+                if chunk.name not in self.uses:
+                    self.uses[chunk.name] = 0
+                    waiting += self._needs_of_wire(chunk.name)
+                self.uses[chunk.name] += 1
+                if is_right_side and len(bits) == 1 and self._may_be_right_side(chunk):
+                    self.right_sides.add(chunk.name)
+        for name in self.next_values:
+            if self.uses[name] > 1:
+                raise ValueError(f"next value {name} of a register of {self.module.name} must be used once")
+
+    def _needs_of_module(self):
+        """What is used in any case: pairs (bits, whether they are a right side)."""
+        for wire in self.wires.values():
+            if wire.direction == "output":
+                yield (Slice(wire.name, 0, wire.width),), False
+        for item in self.module.items:
+            if isinstance(item, list):
+                continue
+            if item.kind == "$dff":
+                yield item.ports["D"], True
+            elif item.kind == "$memwr_v2" or item.instance_of:
+                outputs = self.outputs.get(item.instance_of, ())
+                yield from ((bits, False) for port, bits in item.ports.items() if port not in outputs)
+
+    def _needs_of_wire(self, name):
+        """What is used if the wire is, in such pairs."""
+        driver = self.driver.get(name)
+        if isinstance(driver, list):
+            yield from _needs_of_body(driver, name in self.next_values or len(driver) == 1)
+        elif isinstance(driver, tuple):
+            yield driver, True
+        elif driver is not None and driver.kind in OUTPUTS and driver.kind != "$dff":
+            for port, bits in driver.ports.items():
+                if port != OUTPUTS[driver.kind]:
+                    yield bits, False
+
+    def _may_be_right_side(self, chunk):
+        """True if the chunk is all of an operator's result, or low bits of it that do not need the others."""
+        driver = self.driver.get(chunk.name)
+        if not isinstance(driver, Cell) or not is_anonymous(chunk.name) or chunk.low:
+            return False
+        return chunk.width == self.wires[chunk.name].width or driver.kind in LOW_BITS_ALONE
+
+
+def _needs_of_body(body, are_right_sides):
+    for statement in body:
+        if isinstance(statement, Assign):
+            yield statement.right, are_right_sides
+        else:
+            yield statement.selector, False
+            for case in statement.cases:
+                yield from _needs_of_body(case.body, are_right_sides)
