@@ -113,7 +113,7 @@ class StreamSender(Block):
             with m.If(accept):
                 m.d.sync += fetched.eq(0)
 
-        word = self.z_data.word_select(fetched_group, self.lanes * self.data_width)
+        word = self.z_data if groups == 1 else self.z_data.word_select(fetched_group, self.lanes * self.data_width)
         with m.If(accept):
             m.d.sync += [self.m_tvalid.eq(fetched), self.m_tlast.eq(fetched_last)]
             for lane in range(self.lanes):
