@@ -1,8 +1,8 @@
 """Combinational processes: a tree of choices for each part of a wire that is assigned as a whole.
 
-    assign o = a ? 4'd3 :          for   o = 0; if (a) o = 3; else if (b) o = 5;
-        b ? 4'd5 :
-        4'd0;
+    o = 0                                assign o = a ? 4'd3 : b ? 4'd5 : 4'd0;
+    if a: o = 3
+    else if b: o = 5
 
 They are conditional expressions in continuous assignments: an `always @*` would be asleep in a simulation until one of
 its inputs changes for the first time. Choices of a bit are written by `&&`, `||` and `!` where that is possible.

@@ -326,3 +326,46 @@ class Division(Block):
 def test_what_cannot_be_written_is_told(block, text):
     with pytest.raises(ValueError, match=text):
         emit(block())
+
+
+REGISTER = r"""
+module \register
+  wire width 1 input 0 \clk
+  wire width 1 input 1 \set
+  wire width 1 output 2 \held
+  wire width 1 output 3 \also
+  wire width 1 $next
+  process $1
+    assign $next \held
+    switch \set
+      case 1'1
+        assign $next 1'1
+    end
+  end
+  cell $dff $2
+    parameter \CLK_POLARITY 1
+    connect \CLK \clk
+    connect \D $next
+    connect \Q \held
+  end
+  connect \also \held
+end
+"""
+
+
+def test_register_of_a_netlist():
+    text = write_module(parse(REGISTER), ["clk", "set", "held", "also"], {}, "comment")
+    assert "    always @(posedge clk)\n        if (set) held <= 1'b1;\n" in text
+
+
+@pytest.mark.parametrize(("right", "wrong", "text"), [
+    ("process $1", "sync always", "RTLIL must consist of lines that Amaranth writes, not 'sync always'"),
+    ("cell $dff", "cell $dlatch", "cell of register must be one that can be written, not $dlatch"),
+    ("CLK_POLARITY 1", "CLK_POLARITY 0", "clock of register must be the rising edge of clk, not another"),
+    ("\\CLK \\clk", "\\CLK \\set", "clock of register must be the rising edge of clk, not another"),
+    ("\\also \\held", "\\also $next", "next value $next of a register of register must be used once"),
+])  # fmt: skip
+def test_netlist_that_cannot_be_written_is_told(right, wrong, text):
+    assert right in REGISTER
+    with pytest.raises(ValueError, match=re.escape(text)):
+        write_module(parse(REGISTER.replace(right, wrong)), ["clk", "set", "held", "also"], {}, "comment")
