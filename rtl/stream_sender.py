@@ -98,14 +98,12 @@ class StreamSender(Block):
 
         address = Cat(token[: self.token_bits], tile, half)
         fetched_address = Signal.like(self.z_address)
-        fetched_group = Signal.like(group)
         fetched_last = Signal()
         with m.If(issue):
             m.d.comb += self.z_address.eq(address)
             m.d.sync += [
                 fetched.eq(1),
                 fetched_address.eq(address),
-                fetched_group.eq(group),
                 fetched_last.eq(head_last),
             ]
         with m.Else():
@@ -113,7 +111,12 @@ class StreamSender(Block):
             with m.If(accept):
                 m.d.sync += fetched.eq(0)
 
-        word = self.z_data if groups == 1 else self.z_data.word_select(fetched_group, self.lanes * self.data_width)
+        word = self.z_data
+        if groups > 1:
+            fetched_group = Signal.like(group)
+            with m.If(issue):
+                m.d.sync += fetched_group.eq(group)
+            word = self.z_data.word_select(fetched_group, self.lanes * self.data_width)
         with m.If(accept):
             m.d.sync += [self.m_tvalid.eq(fetched), self.m_tlast.eq(fetched_last)]
             for lane in range(self.lanes):
