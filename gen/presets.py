@@ -56,7 +56,7 @@ def _read(path):
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"file must be readable, not {error.strerror.lower()}") from None
+        raise ConfigError(f"file must be readable: {error.strerror.lower()}") from None
     except UnicodeDecodeError:
         raise ConfigError("file must be TOML in UTF-8, not other bytes") from None
     except tomllib.TOMLDecodeError as error:

@@ -55,7 +55,7 @@ class NumberFormat:
     mean_fraction: int = 3
     constant_fraction: int = 8
     c_v_width: int = 24
-    c_d_width: int = 42
+    c_d_width: int = 43
     shift_g_max: int = 27
     shift_z_min: int = -8
     shift_z_max: int = 31

@@ -84,7 +84,7 @@ def test_info(capsys, small):
 @pytest.mark.parametrize(("arguments", "text"), [
     (["generate", "--preset", "huge"], "taylorvit: error: preset must be one of tiny-4x4, edge-16x8, edge-16x16, "
                                        "paper-64x64, not 'huge'\n"),
-    (["generate", "--config", "absent.toml"], "taylorvit: error: absent.toml: file must be readable, not no such file "
+    (["generate", "--config", "absent.toml"], "taylorvit: error: absent.toml: file must be readable: no such file "
                                               "or directory\n"),
     (["info", "--preset", ""], "taylorvit: error: preset must be one of "),
     (["generate"], "one of the arguments --preset --config is required"),

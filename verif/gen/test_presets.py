@@ -51,7 +51,7 @@ def test_file_of_a_user(tmp_path):
     ('extends = "huge"', "extends must be one of base, edge-16x16, edge-16x8, paper-64x64, tiny-4x4, not 'huge'"),
     ("extends = 4", "extends must be one of base, edge-16x16, edge-16x8, paper-64x64, tiny-4x4, not 4"),
     ("# \xff".encode("latin-1"), "file must be TOML in UTF-8, not other bytes"),
-    (None, "file must be readable, not no such file or directory"),
+    (None, "file must be readable: no such file or directory"),
 ])  # fmt: skip
 def test_wrong_file_is_named_with_key_value_and_rule(tmp_path, content, text):
     path = tmp_path / "wrong.toml"

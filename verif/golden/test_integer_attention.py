@@ -213,8 +213,8 @@ def test_a_wrong_operand_is_named(change, error, text):
         ({"shift_z": 32}, "shift_z must be -8 to 31, not 32"),
         ({"c_v": -1}, "c_v must be 0 to 16777215, not -1"),
         ({"c_v": 2**24}, "c_v must be 0 to 16777215, not 16777216"),
-        ({"c_d": -1}, "c_d must be 0 to 4398046511103, not -1"),
-        ({"c_d": 2**42}, "c_d must be 0 to 4398046511103, not 4398046511104"),
+        ({"c_d": -1}, "c_d must be 0 to 8796093022207, not -1"),
+        ({"c_d": 2**43}, "c_d must be 0 to 8796093022207, not 8796093022208"),
     ],
 )
 def test_a_constant_beyond_its_register_is_named(change, text):

@@ -224,12 +224,12 @@ def test_a_wrong_float_operand_is_named(change, error, text):
         (
             (-20, -20, 0),
             ValueError,
-            "q_exp + k_exp must be such that the constant c_d is 1 to 4398046511103, not -40",
+            "q_exp + k_exp must be such that the constant c_d is 1 to 8796093022207, not -40",
         ),
         (
             (20, 20, 0),
             ValueError,
-            "q_exp + k_exp must be such that the constant c_d is 1 to 4398046511103, not 40",
+            "q_exp + k_exp must be such that the constant c_d is 1 to 8796093022207, not 40",
         ),
     ],
 )
