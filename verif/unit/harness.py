@@ -10,15 +10,16 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+import cocotb
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 from cocotb.triggers import RisingEdge
 
 from rtl.block import Block, instantiate
-from verif.bench import pack, unpack
+from verif.bench import pack, start, unpack
 
-__all__ = ["SideBySide", "Timeline", "View", "drive", "element", "idle_inputs", "integers", "limits", "ports_of",
-           "wrapped"]
+__all__ = ["SideBySide", "Timeline", "View", "bits", "drive", "element", "idle_inputs", "integers", "limits",
+           "on_every_block", "ports_of", "wrapped"]
 
 
 class SideBySide(Block):
@@ -117,6 +118,19 @@ def ports_of(block: Block) -> dict[str, tuple[int, bool]]:
 def idle_inputs(block: Block) -> dict[str, int]:
     """All inputs of a block, at 0."""
     return {port: 0 for port, (_width, incoming) in ports_of(block).items() if incoming}
+
+
+async def on_every_block(dut, blocks: Mapping[str, Block], job) -> None:
+    """Resets a simulated `SideBySide` and runs `job(view, name, seed)` on all of its blocks at once."""
+    await start(dut, **idle_inputs(SideBySide(blocks)))
+    tasks = [cocotb.start_soon(job(View(dut, name), name, f"{cocotb.RANDOM_SEED}-{name}")) for name in blocks]
+    for task in tasks:
+        await task
+
+
+def bits(count: int) -> int:
+    """Width of an address field for `count` places."""
+    return max(1, (count - 1).bit_length())
 
 
 def limits(width: int, signed: bool = True) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from rtl.array_column import ArrayColumn
 from rtl.bundles import PHASE_G, PHASE_QG
 from rtl.config import AcceleratorConfig
 from verif.bench import build, expect_equal, parameters, run, start
-from verif.unit.harness import Timeline, drive, idle_inputs, integers, limits, ports_of, wrapped
+from verif.unit.harness import Timeline, bits, drive, idle_inputs, integers, limits, ports_of, wrapped
 
 ROUNDS = 5
 REDUCTIONS = 10  # a round
@@ -41,11 +41,6 @@ CONFIGURATIONS = {
 
 def config_of(name):
     return AcceleratorConfig(name="column", **CONFIGURATIONS[name])
-
-
-def bits(count):
-    """Width of an address field for `count` places."""
-    return max(1, (count - 1).bit_length())
 
 
 # Benches: run inside the simulator.

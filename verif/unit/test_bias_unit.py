@@ -12,8 +12,8 @@ from gen.verilog import emit
 from golden.number_format import saturate
 from rtl.bias_unit import BiasUnit
 from rtl.config import AcceleratorConfig
-from verif.bench import PATTERNS, build, expect_equal, pattern, run, start
-from verif.unit.harness import SideBySide, View, idle_inputs, integers
+from verif.bench import PATTERNS, build, expect_equal, pattern, run
+from verif.unit.harness import SideBySide, integers, on_every_block
 
 LIMIT = 20_000  # cycles of one job
 CONFIGS = {
@@ -35,13 +35,7 @@ def blocks():
 
 @cocotb.test()
 async def biases_are_products(dut):
-    await start(dut, **idle_inputs(SideBySide(blocks())))
-    tasks = [
-        cocotb.start_soon(jobs(View(dut, name), config, f"{cocotb.RANDOM_SEED}-{name}"))
-        for name, config in CONFIGS.items()
-    ]
-    for task in tasks:
-        await task
+    await on_every_block(dut, blocks(), lambda view, name, seed: jobs(view, CONFIGS[name], seed))
 
 
 async def jobs(view, config, seed):

@@ -17,7 +17,7 @@ from rtl.bundles import PHASE_G, PHASE_QG
 from rtl.config import AcceleratorConfig
 from rtl.diagonal_column import DiagonalColumn
 from verif.bench import build, expect_equal, parameters, run, start
-from verif.unit.harness import Timeline, drive, idle_inputs, integers, limits, wrapped
+from verif.unit.harness import Timeline, bits, drive, idle_inputs, integers, limits, wrapped
 
 ROUNDS = 6
 REDUCTIONS = 10  # a round
@@ -42,11 +42,6 @@ def config_of(name):
 
 def column_of(config):
     return DiagonalColumn(config, divisor_delay=ArrayColumn(config).divisor_delay)
-
-
-def bits(count):
-    """Width of an address field for `count` places."""
-    return max(1, (count - 1).bit_length())
 
 
 # Benches: run inside the simulator.

@@ -19,8 +19,8 @@ from gen.verilog import emit
 from rtl.array_column import ArrayColumn
 from rtl.config import AcceleratorConfig
 from rtl.division_scheduler import DivisionScheduler
-from verif.bench import PATTERNS, build, expect_equal, pattern, run, start
-from verif.unit.harness import SideBySide, View, idle_inputs
+from verif.bench import PATTERNS, build, expect_equal, pattern, run
+from verif.unit.harness import SideBySide, bits, on_every_block
 
 LIMIT = 60_000  # cycles of one job
 DECIDED = 1  # cycles from the scheduler's choice of a row to its `divide`
@@ -46,11 +46,6 @@ def delays_of(config):
 
 def blocks():
     return {name: DivisionScheduler(config, **delays_of(config)) for name, config in CONFIGS.items()}
-
-
-def bits(count):
-    """Width of an address field for `count` places."""
-    return max(1, (count - 1).bit_length())
 
 
 # Benches: run inside the simulator.
@@ -200,13 +195,7 @@ async def job(view, config, generator, tokens, head_dim, heads, paces):
 
 async def on_every_scheduler(dut, jobs):
     """Runs `jobs(view, config, generator)` on all schedulers at once."""
-    await start(dut, **idle_inputs(SideBySide(blocks())))
-    tasks = [
-        cocotb.start_soon(jobs(View(dut, name), config, random.Random(f"{cocotb.RANDOM_SEED}-{name}")))
-        for name, config in CONFIGS.items()
-    ]
-    for task in tasks:
-        await task
+    await on_every_block(dut, blocks(), lambda view, name, seed: jobs(view, CONFIGS[name], random.Random(seed)))
 
 
 @cocotb.test()

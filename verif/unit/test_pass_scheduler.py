@@ -20,8 +20,8 @@ from rtl.bundles import PHASE_G, PHASE_QG
 from rtl.config import AcceleratorConfig
 from rtl.operand_row import OperandRow
 from rtl.pass_scheduler import PassScheduler
-from verif.bench import build, expect_equal, run, start
-from verif.unit.harness import SideBySide, View, idle_inputs
+from verif.bench import build, expect_equal, run
+from verif.unit.harness import SideBySide, bits, on_every_block
 
 LIMIT = 60_000  # cycles of one job
 TILE_SETTLES = 1  # cycles after the last of a load until row 0 of the array can be swapped
@@ -42,11 +42,6 @@ CONFIGS = {
 
 def blocks():
     return {name: PassScheduler(config) for name, config in CONFIGS.items()}
-
-
-def bits(count):
-    """Width of an address field for `count` places."""
-    return max(1, (count - 1).bit_length())
 
 
 # Benches: run inside the simulator.
@@ -297,13 +292,7 @@ async def job(view, config, generator, tokens, head_dim, heads, pace, head_by_he
 
 async def on_every_scheduler(dut, jobs):
     """Runs `jobs(view, config, generator)` on all schedulers at once."""
-    await start(dut, **idle_inputs(SideBySide(blocks())))
-    tasks = [
-        cocotb.start_soon(jobs(View(dut, name), config, random.Random(f"{cocotb.RANDOM_SEED}-{name}")))
-        for name, config in CONFIGS.items()
-    ]
-    for task in tasks:
-        await task
+    await on_every_block(dut, blocks(), lambda view, name, seed: jobs(view, CONFIGS[name], random.Random(seed)))
 
 
 @cocotb.test()

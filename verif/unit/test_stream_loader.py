@@ -13,8 +13,8 @@ from cocotb.triggers import RisingEdge
 
 from gen.verilog import emit
 from rtl.stream_loader import StreamLoader
-from verif.bench import PATTERNS, build, expect_equal, pack, pattern, run, start
-from verif.unit.harness import SideBySide, View, idle_inputs, integers, limits
+from verif.bench import PATTERNS, build, expect_equal, pack, pattern, run
+from verif.unit.harness import SideBySide, View, integers, limits, on_every_block
 
 MAX_HEADS = 200
 LIMIT = 200_000  # cycles of one job
@@ -219,12 +219,7 @@ class Bench:
 
 async def on_every_loader(dut, jobs):
     """Runs `jobs(bench)` on all loaders at once."""
-    await start(dut, **idle_inputs(SideBySide(blocks())))
-    tasks = [
-        cocotb.start_soon(jobs(Bench(View(dut, name), name, f"{cocotb.RANDOM_SEED}-{name}"))) for name in blocks()
-    ]
-    for task in tasks:
-        await task
+    await on_every_block(dut, blocks(), lambda view, name, seed: jobs(Bench(view, name, seed)))
 
 
 @cocotb.test()

@@ -11,8 +11,8 @@ from cocotb.triggers import RisingEdge
 
 from gen.verilog import emit
 from rtl.stream_sender import StreamSender
-from verif.bench import PATTERNS, build, expect_equal, pack, pattern, run, start, unpack
-from verif.unit.harness import SideBySide, View, idle_inputs, integers
+from verif.bench import PATTERNS, build, expect_equal, pack, pattern, run, unpack
+from verif.unit.harness import SideBySide, integers, on_every_block
 
 LIMIT = 100_000  # cycles of one job
 SIZES = {  # lanes, data width, container, columns, most tokens, largest head dimension
@@ -132,12 +132,7 @@ class Bench:
 
 async def on_every_sender(dut, jobs):
     """Runs `jobs(bench)` on all senders at once."""
-    await start(dut, **idle_inputs(SideBySide(blocks())))
-    tasks = [
-        cocotb.start_soon(jobs(Bench(View(dut, name), name, f"{cocotb.RANDOM_SEED}-{name}"))) for name in SIZES
-    ]
-    for task in tasks:
-        await task
+    await on_every_block(dut, blocks(), lambda view, name, seed: jobs(Bench(view, name, seed)))
 
 
 @cocotb.test()
