@@ -39,7 +39,7 @@ __all__ = ["Accelerator"]
 
 
 class Accelerator(Block):
-    """The top level.
+    """Heads of Q, K and V in, heads of Z = Taylor attention out; the top level.
 
     Parameters
     ----------
@@ -146,20 +146,6 @@ class Accelerator(Block):
     def accumulate_delay(self):
         """Cycles from the end of the row chain to SA-Diag's `accumulate`: its sum follows one cycle later."""
         return self.operand_row.latency + self.array.latency - 1 - self.config.rows
-
-    @property
-    def latencies(self):
-        """Latencies of the blocks in cycles, by name."""
-        return {
-            "pe": self.array.row.latency,
-            "operand_row": self.operand_row.latency,
-            "systolic_array": self.array.latency,
-            "partial_sum_accumulator": self.array_column.accumulator.latency,
-            "requantizer": self.array_column.requantizer.latency,
-            "numerator_adder": self.array_column.adder.latency,
-            "denominator_adder": self.diagonal_column.adder.latency,
-            "divider_lane": self.array_column.divider.latency,
-        }
 
     def elaborate(self, platform):
         m = Module()

@@ -12,6 +12,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .bundles import index_width
 
 __all__ = ["AccumulatorArray"]
 
@@ -41,7 +42,7 @@ class AccumulatorArray(Block):
         self.beats = beats
         self.data_width = data_width
         self.sum_width = sum_width
-        beat_width = max(1, (beats - 1).bit_length())
+        beat_width = index_width(beats)
         super().__init__({
             "write": In(1),
             "first": In(1),
@@ -50,7 +51,7 @@ class AccumulatorArray(Block):
             "data": In(lanes * data_width),
             "read_half": In(1),
             "read_beat": In(beat_width),
-            "read_lane": In(max(1, (lanes - 1).bit_length())),
+            "read_lane": In(index_width(lanes)),
             "read_data": Out(signed(sum_width)),
         })
 

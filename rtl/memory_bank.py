@@ -5,6 +5,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .bundles import index_width
 
 __all__ = ["MemoryBank"]
 
@@ -25,7 +26,7 @@ class MemoryBank(Block):
         self.depth = depth
         self.width = width
         self.module_name = f"memory_{depth}x{width}"
-        address_width = max(1, (depth - 1).bit_length())
+        address_width = index_width(depth)
         super().__init__({
             "write_enable": In(1),
             "write_address": In(address_width),

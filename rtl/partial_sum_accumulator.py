@@ -13,6 +13,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
+from .bundles import index_width
 from .memory_bank import MemoryBank
 
 __all__ = ["PartialSumAccumulator"]
@@ -42,7 +43,7 @@ class PartialSumAccumulator(Block):
             "valid": In(1),
             "first": In(1),
             "last": In(1),
-            "index": In(max(1, (depth - 1).bit_length())),
+            "index": In(index_width(depth)),
             "partial_sum": In(signed(sum_width)),
             "total_valid": Out(1),
             "total": Out(signed(sum_width)),

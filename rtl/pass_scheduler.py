@@ -87,7 +87,7 @@ class PassScheduler(Block):
         tile_width = max(self.row_tile_bits, self.token_tile_bits)
 
         def new_pass(name):
-            """Registers that describe one pass."""
+            """Signals that describe one pass."""
             return {
                 "phase": Signal(name=f"{name}_phase"),
                 "half": Signal(name=f"{name}_half"),

@@ -7,8 +7,9 @@ a head is taken as soon as a half is free, while the array works on the other.
     s_axis --> [check TLAST, count token and beat] --> write strobes, address, data of the banks
 
 A packet that is too short is filled up with zeros. One that is too long is cut: the rest up to TLAST is dropped. Both
-are reported, and since the next packet begins behind TLAST, the next head is not affected. A packet that never comes
-is filled up, or the wait for TLAST given up, when `input_timeout` says that nobody will send it.
+are reported, and since the next packet begins behind TLAST, the next head is not affected. A packet without any TLAST
+runs into the next one, which is dropped with it: later heads move up by one. A packet that never comes is filled up,
+or the wait for TLAST given up, when `input_timeout` says that nobody will send it.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal

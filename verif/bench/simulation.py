@@ -63,6 +63,7 @@ DEFAULT_SEED = 1
 TIMESCALE = "1ns/1ps"
 
 RUNTIME_FILES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
+# Warnings are the business of `verif.lint`; a simulation may also be of a block alone, or of a planted fault.
 VERILATOR_OPTIONS = ("--cc", "--vpi", "--no-timing", "--prefix", "Vdesign", "--timescale", TIMESCALE, "-Wno-fatal",
                      "-Wno-lint", "-Wno-style", "--quiet")
 COMPILER_FLAGS = ("-std=c++20", "-O1")
