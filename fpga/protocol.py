@@ -1,0 +1,302 @@
+"""The protocol of the host link: frames over a UART (8N1) between a host and a board, version 1.
+
+The board speaks only when it is asked, and answers every intact frame once, in order; so whatever a line can do to
+bytes, the host finds out by an answer that does not come, and asks again. Every request may be repeated. All numbers
+are little-endian. A frame, either way:
+
+    A5 5A | type | tag | length u16 | CRC-16 of type..length | payload, `length` bytes | CRC-32 of the payload
+
+CRC-16 is CRC-16/IBM-3740, CRC-32 the one of Ethernet and zlib; there is none where there is no payload. An answer has the
+request's type | 0x80 and its tag, and its payload begins with a status byte.
+
+    request   payload                          answer after the status byte
+    IDENTIFY                                   `Identification`
+    READ      address u16                      data u32, if OK
+    WRITE     address u16, data u32
+    SEND      offset u32, 1..payload_max bytes next offset u32, free u16; also if OUT_OF_ORDER or NO_SPACE
+    RECEIVE   offset u32, count u16            offset u32, 0..count bytes, as many as there are; if OK
+    STATUS                                     `BoardStatus`
+    RESET                                      (buffers, counters, events are cleared, the accelerator is reset)
+
+**Why nothing is lost.** The bytes of tensors are one numbered stream, those of results another; an offset counts bytes
+since RESET, modulo 2^32. SEND is taken if its payload is intact, its offset is the next and it fits as a whole; what was
+taken already answers OK and changes nothing. RECEIVE at an offset gives up the bytes before it, which have arrived, and
+keeps those from it on. A WRITE with the tag of the WRITE that was executed last is answered as that was and not executed
+again. Hence two rules for a host: tags count up from 1 to 255 and again, but a new WRITE never takes the tag of the WRITE
+before it (`next_tag`); and unanswered requests never have more bytes, whole frames counted, than `receive_bytes`.
+
+**Tensors.** The stream of tensor bytes consists of packets: stream u8 (`Stream`), length u24 > 0, then one head's matrix,
+token by token, each token from a new beat of `stream_bytes` on. The results are the bytes of the beats as they come.
+
+**Errors.** The unsolicited answer ERROR, tag 0, has BAD_HEADER once each time that synchronization is lost (a byte where a
+frame should begin that is none, a header whose CRC is wrong, a length that cannot be), or STALLED when a frame that
+has begun does not go on for about 50 ms. Until the next intact header the board then keeps quiet.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+from rtl import __version__
+
+__all__ = [
+    "HEADER_BYTES",
+    "OVERHEAD_BYTES",
+    "PAYLOAD_EXTRA",
+    "PROTOCOL_VERSION",
+    "REPLY",
+    "SYNC",
+    "BoardStatus",
+    "Frame",
+    "FrameDecoder",
+    "FrameType",
+    "Identification",
+    "Status",
+    "Stream",
+    "build_id",
+    "next_tag",
+    "tensor_packet",
+]
+
+PROTOCOL_VERSION = 1
+SYNC = b"\xa5\x5a"
+HEADER_BYTES = 8
+#: Bytes of a frame besides its payload.
+OVERHEAD_BYTES = HEADER_BYTES + 4
+#: A frame's payload has up to this many bytes more than `payload_max`, which counts tensor or result bytes alone.
+PAYLOAD_EXTRA = 8
+#: Added to the type of a request in the answer to it.
+REPLY = 0x80
+
+_HEADER = struct.Struct("<BBH")
+
+
+class FrameType(IntEnum):
+    """Types of requests; ERROR is that of an unsolicited answer."""
+
+    IDENTIFY = 0x01
+    READ = 0x02
+    WRITE = 0x03
+    SEND = 0x04
+    RECEIVE = 0x05
+    STATUS = 0x06
+    RESET = 0x07
+    ERROR = 0xFF
+
+
+class Status(IntEnum):
+    """First byte of every answer's payload."""
+
+    OK = 0
+    BAD_CRC = 1  # of the payload
+    BAD_LENGTH = 2  # for this type
+    UNKNOWN_TYPE = 3
+    OUT_OF_ORDER = 4  # the offset is not the next, or not within what is kept
+    NO_SPACE = 5  # does not fit now; nothing was taken
+    BUS_ERROR = 6  # the register bus refused the access
+    STALLED = 7  # a frame broke off
+    BAD_HEADER = 8
+
+
+class Stream(IntEnum):
+    """Number of a tensor's stream in the heading of its packet."""
+
+    Q = 0
+    K = 1
+    V = 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: `type` and `tag` of 8 bits, `payload` of up to 65535 bytes."""
+
+    type: int
+    tag: int
+    payload: bytes = b""
+
+    def encode(self) -> bytes:
+        """The bytes on the line. Raises `ValueError` for what has no place in a header."""
+        for name, value, limit in (("type", self.type, 0xFF), ("tag", self.tag, 0xFF)):
+            if not 0 <= value <= limit:
+                raise ValueError(f"{name} must be 0..{limit}, not {value!r}")
+        if len(self.payload) > 0xFFFF:
+            raise ValueError(f"payload must have at most 65535 bytes, not {len(self.payload)!r}")
+        header = _HEADER.pack(self.type, self.tag, len(self.payload))
+        frame = SYNC + header + binascii.crc_hqx(header, 0xFFFF).to_bytes(2, "little")
+        if self.payload:
+            frame += self.payload + zlib.crc32(self.payload).to_bytes(4, "little")
+        return frame
+
+
+class FrameDecoder:
+    """Frames out of a stream of bytes, whatever else is between them.
+
+    After a byte that is not as it should be, the search for a frame begins anew right behind the SYNC of the frame that
+    failed: nothing of an intact frame is passed over.
+
+    Attributes
+    ----------
+    payload_max: longest payload that is believed.
+    skipped: bytes so far that were part of no frame.
+    """
+
+    def __init__(self, payload_max: int = 0xFFFF):
+        self.payload_max = payload_max
+        self.skipped = 0
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that are complete with these bytes."""
+        self._buffer += data
+        frames = []
+        while (found := self._take()) is not None:
+            frames += found
+        return frames
+
+    def clear(self) -> None:
+        """Forget the beginning of a frame, for example since nothing follows it."""
+        self._skip(len(self._buffer))
+
+    def _take(self) -> list[Frame] | None:
+        """One frame or, after skipping something, none; None if more bytes are needed to tell."""
+        buffer = self._buffer
+        start = buffer.find(SYNC)
+        if start != 0:
+            keep = len(SYNC) - 1 if start < 0 and buffer.endswith(SYNC[:1]) else 0
+            self._skip(len(buffer) - keep if start < 0 else start)
+            if start < 0:
+                return None
+        if len(buffer) < HEADER_BYTES:
+            return None
+        header = bytes(buffer[2:6])
+        kind, tag, length = _HEADER.unpack(header)
+        crc = int.from_bytes(buffer[6:8], "little")
+        if crc != binascii.crc_hqx(header, 0xFFFF) or length > self.payload_max:
+            self._skip(len(SYNC))
+            return []
+        total = HEADER_BYTES + (length + 4 if length else 0)
+        if len(buffer) < total:
+            return None
+        payload = bytes(buffer[HEADER_BYTES : HEADER_BYTES + length])
+        if length and zlib.crc32(payload) != int.from_bytes(buffer[total - 4 : total], "little"):
+            self._skip(len(SYNC))
+            return []
+        del buffer[:total]
+        return [Frame(kind, tag, payload)]
+
+    def _skip(self, count: int) -> None:
+        self.skipped += count
+        del self._buffer[:count]
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What IDENTIFY answers after the status byte: what was built.
+
+    protocol: `PROTOCOL_VERSION`; build_id: see `build_id`; clock_hz, baud: of the board's core and its link;
+    receive_bytes: of requests that may be unanswered; send_bytes, result_bytes: sizes of the buffers of tensor and result
+    bytes; payload_max: tensor or result bytes of a frame, at most; stream_bytes: of a beat.
+    """
+
+    protocol: int
+    build_id: int
+    clock_hz: int
+    baud: int
+    receive_bytes: int
+    send_bytes: int
+    result_bytes: int
+    payload_max: int
+    stream_bytes: int
+
+    _LAYOUT = struct.Struct("<BIIIIIIHH")
+
+    def encode(self) -> bytes:
+        """The bytes of the answer after its status."""
+        return self._LAYOUT.pack(
+            self.protocol, self.build_id, self.clock_hz, self.baud, self.receive_bytes, self.send_bytes,
+            self.result_bytes, self.payload_max, self.stream_bytes,
+        )  # fmt: skip
+
+    @classmethod
+    def decode(cls, data: bytes) -> Identification:
+        """Inverse of `encode`. Raises `ValueError` for another number of bytes."""
+        return cls(*_unpack(cls._LAYOUT, "identification", data))
+
+
+@dataclass(frozen=True)
+class BoardStatus:
+    """What STATUS answers after the status byte.
+
+    next_offset: of the tensor byte that SEND has to begin with; free: bytes that the send buffer can take;
+    result_offset: of the oldest result byte kept; available: result bytes from there on; interrupt: the accelerator's
+    interrupt line; receive_overflow: the host sent more unanswered bytes than it may; malformed_packet: a tensor packet
+    of no known stream or of no bytes was dropped (both stay until RESET); bad_headers, bad_payloads: how often BAD_HEADER
+    and BAD_CRC were answered since RESET, up to 65535.
+    """
+
+    next_offset: int
+    free: int
+    result_offset: int
+    available: int
+    interrupt: bool
+    receive_overflow: bool
+    malformed_packet: bool
+    bad_headers: int
+    bad_payloads: int
+
+    _LAYOUT = struct.Struct("<IHIHBHH")
+
+    def encode(self) -> bytes:
+        """The bytes of the answer after its status."""
+        events = self.interrupt | self.receive_overflow << 1 | self.malformed_packet << 2
+        return self._LAYOUT.pack(
+            self.next_offset, self.free, self.result_offset, self.available, events, self.bad_headers,
+            self.bad_payloads,
+        )  # fmt: skip
+
+    @classmethod
+    def decode(cls, data: bytes) -> BoardStatus:
+        """Inverse of `encode`. Raises `ValueError` for another number of bytes."""
+        fields = _unpack(cls._LAYOUT, "status", data)
+        events = [bool(fields[4] >> bit & 1) for bit in range(3)]
+        return cls(*fields[:4], *events, *fields[5:])
+
+
+def next_tag(tag: int, last_write_tag: int | None = None) -> int:
+    """The tag that follows `tag`; for a new WRITE, one that is not the tag of the WRITE before it, `last_write_tag`."""
+    following = tag % 255 + 1
+    return following % 255 + 1 if following == last_write_tag else following
+
+
+def tensor_packet(stream: Stream, data: bytes) -> bytes:
+    """A packet of the tensor byte stream. Raises `ValueError` for no bytes, or more than 2^24 - 1."""
+    if not 0 < len(data) < 1 << 24:
+        raise ValueError(f"tensor must have 1 to {(1 << 24) - 1} bytes, not {len(data)!r}")
+    return bytes([stream]) + len(data).to_bytes(3, "little") + data
+
+
+def build_id(board_name: str, config) -> int:
+    """32 bits that tell one bitstream from another: of the board, the configuration and the versions.
+
+    `config` is an `rtl.config.AcceleratorConfig`. The first bytes of the SHA-256 of canonical JSON.
+    """
+    contents = {
+        "board": board_name,
+        "config": config.to_mapping(),
+        "version": __version__,
+        "protocol": PROTOCOL_VERSION,
+    }
+    text = json.dumps(contents, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _unpack(layout: struct.Struct, name: str, data: bytes) -> tuple:
+    if len(data) != layout.size:
+        raise ValueError(f"{name} must have {layout.size} bytes, not {len(data)!r}")
+    return layout.unpack(data)
