@@ -8,7 +8,7 @@ import pytest
 from gen.cli import main
 from golden.quantizer import dequantize
 from rtl.accelerator import Accelerator
-from verif import simulate
+from verif import judgement, simulate
 from verif.bench import toolchain
 
 CONFIGURATION = """
@@ -71,14 +71,14 @@ def test_integers_are_taken_as_they_are(simulated):
 
 
 def test_mismatch_is_named_and_exits_1(simulated, monkeypatch):
-    golden = simulate.integer_taylor_attention
+    golden = judgement.integer_taylor_attention
 
     def wrong_golden(*arguments):
         steps = golden(*arguments)
         steps.z[1, 2, 3] += 1
         return steps
 
-    monkeypatch.setattr(simulate, "integer_taylor_attention", wrong_golden)
+    monkeypatch.setattr(judgement, "integer_taylor_attention", wrong_golden)
     status, text, _errors, output = simulated(**_normal(2))
     assert status == 1
     assert re.search(r"mismatches\W+1 of 70", text)

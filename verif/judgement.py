@@ -1,0 +1,167 @@
+"""What an accelerator made of a user's tensors, simulated or on a board: compared, shown and saved.
+
+    operands --> integer golden --> compare <-- z of the hardware
+                                       |
+                     table, problems, exit status, z.npz
+
+What is compared is what came out of the hardware, with a model that knows nothing of it.
+
+Utilization, as printed, is the share of SA-General's multiplications that were useful: 2 n d^2 a head over
+cycles x rows x columns. It counts everything from the start of the job to its end, the filling of the pipeline and the
+waiting for operands too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from golden.float_attention import softmax_attention, taylor_attention
+from golden.integer_attention import IntegerSteps, integer_taylor_attention
+from golden.quantizer import QuantizedJob, dequantize, sqnr_db
+from rtl.config import AcceleratorConfig
+from rtl.registers import EVENTS
+from verif.bench.accelerator import format_of
+from verif.operands import Operands
+
+__all__ = ["Outcome", "check_output", "conclude", "output_console", "progress_bars"]
+
+SHOWN_MISMATCHES = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of an accelerator for one set of operands.
+
+    Attributes:
+        z: (heads, tokens, head_dim), integers.
+        jobs: one mapping for each job that the heads were split into, with `heads`, `counters` (register name -> value)
+            and `events` (the register's value).
+        remarks: further rows of the table, name -> text.
+    """
+
+    z: np.ndarray
+    jobs: list[dict]
+    remarks: dict[str, str] = field(default_factory=dict)
+
+
+def check_output(output: str | Path | None) -> None:
+    """`ValueError` if a file `output` could not be written for want of its folder; before the work, not after it."""
+    if output is not None and not Path(output).resolve().parent.is_dir():
+        raise ValueError(f"output must be in a folder that exists, not {str(output)!r}")
+
+
+def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig, *, output: str | Path | None,
+             console: Console, notes: tuple[str, ...] = ()) -> int:
+    """Save the result, compare it with the integer golden, and print what came of it.
+
+    Args:
+        output: an .npz for z (float64), z_int and z_exp as they came out of the hardware.
+        notes: lines below the table.
+
+    Returns:
+        0 if every bit equals the integer golden and the events are those of such a job, else 1.
+
+    Raises:
+        ValueError: the output file, in one line.
+    """
+    golden = integer_taylor_attention(*operands.job[:3], operands.job.constants, format_of(config))
+    if output is not None:
+        _save(Path(output), outcome.z, operands.job, config)
+    problems = _mismatches(outcome.z, golden, operands.job) + _unexpected_events(outcome.jobs, golden)
+    console.print(_table(config, operands, outcome, golden))
+    for line in (*([f"wrote {output}"] if output is not None else []), *notes):
+        console.print(line, soft_wrap=True)
+    for problem in problems:
+        console.print(problem, style="red", soft_wrap=True)
+    return 1 if problems else 0
+
+
+def _mismatches(z: np.ndarray, golden: IntegerSteps, job: QuantizedJob) -> list[str]:
+    """Empty if Z equals the golden, else where it does not."""
+    if z.shape != golden.z.shape:
+        return [f"z must be of shape {golden.z.shape}, not {z.shape}"]
+    places = np.argwhere(z != golden.z)
+    if not len(places):
+        return []
+    lines = [f"{len(places):,} of {z.size:,} elements of z differ from the integer golden; the first of them:"]
+    for head, token, feature in places[:SHOWN_MISMATCHES]:
+        place = head, token, feature
+        lines.append(f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]} "
+                     f"(t_n {golden.t_n[place]}, t_d {golden.t_d[head, token]}, shift_z {job.constants.shift_z})")
+    return lines
+
+
+def _unexpected_events(jobs: list[dict], golden: IntegerSteps) -> list[str]:
+    """Events other than those that the job has to raise."""
+    expected = {"DONE"} | ({"DENOMINATOR"} if golden.denominator_errors else set())
+    raised = {name for job in jobs for name, (bit, _text) in EVENTS.items()
+              if job["events"] >> bit & 1}
+    if raised == expected:
+        return []
+    return [f"events must be {', '.join(sorted(expected))}, not {', '.join(sorted(raised)) or 'none'}"]
+
+
+def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, golden: IntegerSteps) -> Table:
+    job, z, jobs = operands.job, outcome.z, outcome.jobs
+    heads, tokens, head_dim = job.q.shape
+    total = {name: sum(entry["counters"][name] for entry in jobs) for name in jobs[0]["counters"]}
+    cycles = total["CYCLES"]
+    useful = heads * config.ideal_cycles(tokens, head_dim)
+    mismatches = int(np.count_nonzero(z != golden.z)) if z.shape == golden.z.shape else z.size
+    real_z = dequantize(z, job.z_exp)
+
+    table = Table(title=f"{heads} heads of {tokens} tokens x {head_dim} features on {config.name}", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("operands", f"{'quantized to' if operands.quantized_here else 'integers of'} {config.data_width} bits"
+                              f", q 2^{job.q_exp}, k 2^{job.k_exp}, v 2^{job.v_exp}, z 2^{job.z_exp}")
+    table.add_row("cycles", f"{cycles:,} in all, {cycles / heads:,.1f} a head"
+                            + (f", in {len(jobs)} jobs" if len(jobs) > 1 else ""))
+    table.add_row("T_SA", f"{config.array_cycles(tokens, head_dim):,} cycles of array work a head")
+    table.add_row("array busy", f"{total['ARRAY_BUSY'] / cycles:.1%} of cycles; waiting for input "
+                                f"{total['STALL_INPUT'] / cycles:.1%}, for output {total['STALL_OUTPUT'] / cycles:.1%}")
+    table.add_row("utilization", f"{useful / cycles:.1%} of {config.rows} x {config.columns} multiplications useful")
+    table.add_row("mismatches", f"{mismatches} of {z.size:,} against the integer golden")
+    if golden.denominator_errors:
+        table.add_row("t_D <= 0", f"{golden.denominator_errors:,} rows, saturated as specified")
+    table.add_row("SQNR", f"{_decibels(taylor_attention(*operands.real).z, real_z)} against Algorithm 1 in float64")
+    table.add_row("", f"{_decibels(softmax_attention(*operands.real), real_z)} against softmax attention in float64")
+    for name, text in outcome.remarks.items():
+        table.add_row(name, text)
+    return table
+
+
+def _decibels(reference: torch.Tensor, z: np.ndarray) -> str:
+    return f"{sqnr_db(reference.numpy(), z):.1f} dB"
+
+
+def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfig) -> None:
+    integers = z.astype(f"int{config.element_width}")
+    try:
+        with path.open("wb") as file:
+            np.savez(file, z=dequantize(z, job.z_exp), z_int=integers, z_exp=np.int64(job.z_exp))
+    except OSError as error:
+        raise ValueError(f"output must be a writable file, not {str(path)!r}: {error.strerror.lower()}") from None
+
+
+# Screen
+
+
+def output_console() -> Console:
+    """Standard output, without breaking lines where it is not a terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def progress_bars() -> Progress:
+    """Bars for the stages of a run on standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                    TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)

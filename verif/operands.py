@@ -1,0 +1,98 @@
+"""A user's tensors, from an .npz file to the integers and registers of a job.
+
+Float q, k, v are quantized by `golden.quantizer`; integers are taken as they are, with the exponents q_exp, k_exp and
+v_exp (0 where they are missing). All heads share one set of registers. Whatever is wrong with the file is said in one
+line that names it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from golden.integer_attention import check_shapes
+from golden.number_format import NumberFormat
+from golden.quantizer import QuantizedJob, constants_for, dequantize, quantize_job
+from rtl.config import AcceleratorConfig
+from verif.bench.accelerator import format_of
+
+__all__ = ["Operands", "read_operands"]
+
+EXPONENTS = ("q_exp", "k_exp", "v_exp")
+
+
+class Operands(NamedTuple):
+    """One job, and the real values that it stands for: those of the file, before they were quantized."""
+
+    job: QuantizedJob
+    real: tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # q, k, v, each (heads, tokens, head_dim), float64
+    quantized_here: bool
+
+
+def read_operands(path: str | Path, config: AcceleratorConfig) -> Operands:
+    """The job in an .npz file, quantized and checked against the accelerator's limits.
+
+    Raises:
+        ValueError: with a text of one line that names the file, what is wrong in it, and the rule.
+    """
+    try:
+        return _operands(_arrays(Path(path)), config)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """q, k, v, and the exponents that are there."""
+    try:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("input must be an .npz file, not of another kind")
+        with np.load(path, allow_pickle=False) as file:
+            for name in ("q", "k", "v"):
+                if name not in file:
+                    raise ValueError(f"input must have the arrays q, k and v, not only {', '.join(sorted(file))}")
+            return {name: np.asarray(file[name]) for name in ("q", "k", "v", *EXPONENTS) if name in file}
+    except OSError as error:
+        raise ValueError(f"input must be a readable file: {(error.strerror or str(error)).lower()}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"input must be an undamaged .npz file: {error}") from None
+
+
+def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig) -> Operands:
+    q, k, v = (arrays[name] for name in ("q", "k", "v"))
+    floating = [np.issubdtype(array.dtype, np.floating) for array in (q, k, v)]
+    if any(floating) != all(floating):
+        raise ValueError(f"q, k and v must be all floats or all integers, not {q.dtype}, {k.dtype} and {v.dtype}")
+    check_shapes(q, k, v)
+    _heads, tokens, head_dim = q.shape
+    for name, value, limit in (("tokens", tokens, config.max_tokens), ("head_dim", head_dim, config.max_head_dim)):
+        if value > limit:
+            raise ValueError(f"{name} must be at most {limit} on {config.name}, not {value!r}")
+    exponents = {name: _exponent(name, arrays[name]) for name in EXPONENTS if name in arrays}
+    number_format = format_of(config)
+    if all(floating):
+        if exponents:
+            raise ValueError(f"{next(iter(exponents))} must come with integers, not with {q.dtype}")
+        job = quantize_job(q, k, v, number_format)
+        return Operands(job, tuple(torch.from_numpy(array.astype(np.float64)) for array in (q, k, v)), True)
+    job = _taken_as_they_are(q, k, v, exponents, number_format)
+    real = (dequantize(array, exponent) for array, exponent in
+            ((job.q, job.q_exp), (job.k, job.k_exp), (job.v, job.v_exp)))
+    return Operands(job, tuple(torch.from_numpy(array) for array in real), False)
+
+
+def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: NumberFormat) -> QuantizedJob:
+    scales = constants_for(q, k, v, number_format=number_format, **exponents)
+    q, k, v = (array.astype(np.int64) for array in (q, k, v))
+    return QuantizedJob(q, k, v, *(exponents.get(name, 0) for name in EXPONENTS), scales.z_exp, scales.constants)
+
+
+def _exponent(name: str, array: np.ndarray) -> int:
+    if array.size != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{name} must be one integer, not {array.dtype} of shape {array.shape!r}")
+    return int(array.item())
