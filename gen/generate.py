@@ -24,7 +24,7 @@ from .verilog import emit_with_blocks
 
 __all__ = ["generate", "port_table", "top"]
 
-_TOOLS = ("amaranth", "peakrdl-cheader", "peakrdl-html", "systemrdl-compiler")
+_TOOLS = ("amaranth", "peakrdl-html", "systemrdl-compiler")
 
 
 def top(config):
@@ -36,8 +36,8 @@ def top(config):
 
 def port_table(component):
     """Ports of a block in the order of its Verilog: (name, "input" or "output", width, signed)."""
-    ports = [("clk", "input", 1, False)]
-    if not component.reset_less:
+    ports = [("clk", "input", 1, False)] if component.clocked else []
+    if component.clocked and not component.reset_less:
         ports.append(("rst", "input", 1, False))
     for path, member, value in component.signature.flatten(component):
         direction = "input" if member.flow == wiring.In else "output"

@@ -1,19 +1,24 @@
 """The register map for people and programs: SystemRDL, C header, Python module, HTML and Markdown.
 
-All come from `rtl.registers`. SystemRDL is written here and is what other tools read: PeakRDL makes the C header and
-the HTML pages from it. The Python module imports nothing, so that it can be copied to wherever a driver runs.
+All come from `rtl.registers`. SystemRDL is written here and is what other tools read: PeakRDL makes the HTML pages from
+it. The Python module imports nothing, so that it can be copied to wherever a driver runs.
+
+The C header is C99 without anything of a system but <stdint.h>, for drivers on bare metal (`fpga/c`). It has offsets
+rather than a structure of registers: PeakRDL's header lays a packed structure over them, which lets a compiler access
+them byte by byte, and needs C11. What a driver repeats for each event, error count or constant is a list of names, as a
+macro that applies another macro to each, so that a driver spells none of them out.
 """
 
 import hashlib
 import re
 import tempfile
+import textwrap
 from pathlib import Path
 
-from peakrdl_cheader.exporter import CHeaderExporter
 from peakrdl_html import HTMLExporter
 from systemrdl import RDLCompiler
 
-from rtl.registers import DATA_WIDTH, Access, register_map
+from rtl.registers import DATA_WIDTH, EVENTS, Access, register_map
 
 __all__ = ["register_files", "to_c_header", "to_html", "to_markdown", "to_python", "to_systemrdl"]
 
@@ -33,6 +38,23 @@ _HEADINGS = {
     0x0C0: "Performance counters",
     0x100: "Error counts",
 }
+
+_C_CONVENTIONS = """\
+REGISTER is a register, FIELD one of its fields. A register with a single field of its own name is used as a whole.
+
+    TAYLORVIT_REGISTER_OFFSET              byte offset
+    TAYLORVIT_REGISTER_VALUE               of a constant: what was built
+    TAYLORVIT_REGISTER_RESET               of the others: after reset
+    TAYLORVIT_REGISTER_MIN, _MAX           of a parameter: legal values
+    TAYLORVIT_REGISTER_FIELD_MASK          the field's bits within the register
+    TAYLORVIT_REGISTER_FIELD_VALUE         of a field of a constant
+    taylorvit_register_field(word)         a field of several bits, taken out of the register's value
+    TAYLORVIT_NAME_WORDS                   registers NAME_0, NAME_1, ... of one value, lowest word first
+    TAYLORVIT_FOR_EACH_CONSTANT(X)         X(REGISTER) for every constant
+    TAYLORVIT_FOR_EACH_EVENT(X)            X(FIELD) for every field of EVENTS, INTERRUPT_ENABLE
+    TAYLORVIT_FOR_EACH_ERROR(X)            X(FIELD) for those that are errors: register COUNT_FIELD counts them
+
+Names and offsets are the same in every configuration; values, ranges and resets are not."""
 
 # The pages' fonts in formats for browsers without WOFF2 would be 7 MB.
 _UNUSED_FONTS = (".eot", ".svg", ".ttf", ".woff")
@@ -76,11 +98,99 @@ def to_systemrdl(config):
 
 
 def to_c_header(config):
-    """C header: masks, positions and reset values of fields, and a structure of the registers."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "taylorvit_registers.h"
-        CHeaderExporter().export(_compile(config, folder), str(path))
-        return path.read_text(encoding="utf-8")
+    """C99 header: offsets, fields, ranges and lists of names; `_C_CONVENTIONS` says how its macros are called."""
+    registers = register_map(config)
+    words = {register.name.removesuffix("_0") for register in registers if register.name.endswith("_0")}
+    lines = [
+        f"/* Register map of TaylorViT, configuration {config.name}. Generated; do not edit.",
+        " *",
+        *(f" * {line}".rstrip() for line in _C_CONVENTIONS.splitlines()),
+        " */",
+        "#ifndef TAYLORVIT_REGISTERS_H",
+        "#define TAYLORVIT_REGISTERS_H",
+        "",
+        "#include <stdint.h>",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+    ]
+    for register in registers:
+        if register.offset in _HEADINGS:
+            lines += ["", f"/* ---- {_HEADINGS[register.offset]} ---- */"]
+        lines += ["", *_c_register(register)]
+        value = register.name.removesuffix("_0")
+        if value in words:
+            lines.append(_c_define(f"{value}_WORDS", f"{len(registers.words(value))}u"))
+    constants = [register.name for register in registers if register.access is Access.CONSTANT]
+    lines += [
+        "",
+        "/* ---- Lists ---- */",
+        "",
+        *_c_list("FOR_EACH_CONSTANT", constants),
+        "",
+        *_c_list("FOR_EACH_EVENT", EVENTS),
+        "",
+        *_c_list("FOR_EACH_ERROR", [event for event in EVENTS if event != "DONE"]),
+        "",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "",
+        "#endif /* TAYLORVIT_REGISTERS_H */",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _c_register(register):
+    """Lines of one register, with its fields."""
+    constant = register.access is Access.CONSTANT
+    lines = [
+        f"/* {register.name}, {register.access.value}: {register.description} */",
+        _c_define(f"{register.name}_OFFSET", f"0x{register.offset:03x}u"),
+        _c_define(f"{register.name}_{'VALUE' if constant else 'RESET'}", f"0x{register.reset:08x}u"),
+    ]
+    for field in register.fields:
+        if field.minimum is not None:
+            lines.append(_c_define(f"{register.name}_MIN", _c_number(field.minimum, field.signed)))
+            lines.append(_c_define(f"{register.name}_MAX", _c_number(field.maximum, field.signed)))
+        if field.name == register.name:  # the bits above it read 0, so that the register's value is the field's
+            continue
+        name = f"{register.name}_{field.name}"
+        lines.append(f"/* {field.name}: {field.description} */")
+        lines.append(_c_define(f"{name}_MASK", f"0x{field.mask:08x}u"))
+        if constant:
+            lines.append(_c_define(f"{name}_VALUE", _c_number(field.reset, field.signed)))
+        if field.width > 1:
+            lines += _c_getter(name, field)
+    return lines
+
+
+def _c_getter(name, field):
+    """An inline function that takes a field out of its register's value.
+
+    C leaves open what a conversion of a too large unsigned number to a signed one gives: a signed field is computed.
+    """
+    shifted = f"(word >> {field.low})" if field.low else "word"
+    kind, bits = "uint32_t", f"{shifted} & 0x{(1 << field.width) - 1:x}u"
+    if field.signed:
+        sign = 1 << (field.width - 1)
+        kind, bits = "int32_t", f"(int32_t)(({bits}) ^ 0x{sign:x}u) - 0x{sign:x}"
+    return [f"static inline {kind} taylorvit_{name.lower()}(uint32_t word)", f"{{ return {bits}; }}"]
+
+
+def _c_list(name, members):
+    """A macro that applies another one, X, to each of the members."""
+    rows = textwrap.wrap(" ".join(f"X({member})" for member in members), 100)
+    return [f"#define TAYLORVIT_{name}(X) \\", *(f"    {row} \\" for row in rows[:-1]), f"    {rows[-1]}"]
+
+
+def _c_define(name, value):
+    return f"#define TAYLORVIT_{name} {value}"
+
+
+def _c_number(value, signed):
+    return f"({value})" if signed else f"{value}u"
 
 
 def to_html(config):

@@ -174,12 +174,12 @@ EVENTS = {
 
 
 def _constant(name, offset, description, *fields):
-    """Constant from fields (name, low, width, value, description)."""
+    """Constant from fields (name, low, width, value, description), and True where the value is signed."""
     return Register(
         name=name, offset=offset, access=Access.CONSTANT, description=description,
         fields=tuple(
-            Field(name=field, low=low, width=width, reset=value, signed=value < 0, description=text)
-            for field, low, width, value, text in fields
+            Field(name=field, low=low, width=width, reset=value, signed=any(signed), description=text)
+            for field, low, width, value, text, *signed in fields
         ),
     )  # fmt: skip
 
@@ -243,7 +243,7 @@ def register_map(config):
             ("C_D_WIDTH", 8, 8, config.c_d_width, "bits of c_d")),
         _constant("SHIFT_LIMITS", 0x024, "limits of the shifts",
             ("SHIFT_G_MAX", 0, 8, config.shift_g_max, "largest SHIFT_G"),
-            ("SHIFT_Z_MIN", 8, 8, config.shift_z_min, "smallest SHIFT_Z, in two's complement"),
+            ("SHIFT_Z_MIN", 8, 8, config.shift_z_min, "smallest SHIFT_Z, in two's complement", True),
             ("SHIFT_Z_MAX", 16, 8, config.shift_z_max, "largest SHIFT_Z")),
         Register(name="CONTROL", offset=0x040, access=Access.PULSE, description="control", fields=(
             Field(name="START", low=0, width=1, description="start a job with the parameters as they stand"),

@@ -1,7 +1,6 @@
 """What is exported says the same as `rtl.registers`, read back by other tools."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,11 +17,14 @@ from gen.registers_export import (
     to_systemrdl,
 )
 from rtl.config import AcceleratorConfig
-from rtl.registers import Access, register_map
+from rtl.registers import EVENTS, Access, register_map
+from verif.bench import toolchain
 
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 CONFIGURATIONS = [
     load_preset("edge-16x16"),
     AcceleratorConfig(name="wide", rows=4, columns=4, data_width=16, constant_fraction=16, max_tokens=999),
+    AcceleratorConfig(name="whole", rows=4, columns=4, constant_fraction=0, mean_fraction=0),
 ]
 EACH = pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: config.name)
 
@@ -48,29 +50,92 @@ def test_systemrdl_as_its_compiler_reads_it(config, tmp_path):
             assert described.values in field.get_property("desc")
 
 
-@EACH
-def test_c_header(config):
-    header = to_c_header(config)
-    for register in register_map(config):
-        for field in register.fields:
-            name = f"TAYLORVIT__{register.name}__{field.name}"
-            value = (field.reset << field.low & field.mask) >> field.low
-            assert f"#define {name}_bm {field.mask:#x}\n" in header
-            assert f"#define {name}_bp {field.low}\n" in header
-            assert f"#define {name}_reset {value:#x}\n" in header
-
-
-@pytest.mark.parametrize("compiler", ["c++"])
-def test_c_header_lays_out_the_registers(compiler, tmp_path):
-    """A C++ compiler, as the simulator needs one, agrees about every offset."""
-    config = CONFIGURATIONS[0]
+def compile_and_run(tmp_path, config, name, source, flags):
+    """Compiles a program with the header and runs it; the program's exit status is its verdict."""
     (tmp_path / "taylorvit_registers.h").write_text(to_c_header(config))
-    checks = [f"static_assert(offsetof(taylorvit_t, {register.name}) == {register.offset}, \"\");"
-              for register in register_map(config)]  # fmt: skip
-    source = tmp_path / "check.cpp"
-    source.write_text("\n".join(["#include <cstddef>", '#include "taylorvit_registers.h"', *checks, ""]))
-    command = [shutil.which(compiler) or compiler, "-std=c++17", "-fsyntax-only", source.name]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    (tmp_path / name).write_text(source)
+    subprocess.run([toolchain.compiler(), *flags, *WARNINGS, name, "-o", "check"], cwd=tmp_path, check=True, timeout=60)
+    return subprocess.run([str(tmp_path / "check")], timeout=60).returncode
+
+
+def c_conditions(config):
+    """What must be true in C of the header's names, by the register map."""
+    registers = register_map(config)
+    for register in registers:
+        name = f"TAYLORVIT_{register.name}"
+        constant = register.access is Access.CONSTANT
+        yield f"{name}_OFFSET == {register.offset}"
+        yield f"{name}_{'VALUE' if constant else 'RESET'} == {register.reset}u"
+        for field in register.fields:
+            if field.minimum is not None:
+                yield f"{name}_MIN == {field.minimum} && {name}_MAX == {field.maximum}"
+            if field.name == register.name:
+                continue
+            yield f"{name}_{field.name}_MASK == {field.mask}u"
+            getter = f"taylorvit_{register.name}_{field.name}".lower()
+            if constant:
+                yield f"{name}_{field.name}_VALUE == {field.reset}"
+                yield f"{getter}({name}_VALUE) == {field.reset}"
+            if field.width > 1:
+                yield f"{getter}({~field.mask & 0xFFFFFFFF}u) == 0"
+                yield f"{getter}({field.mask}u) == {-1 if field.signed else (1 << field.width) - 1}"
+    for name in ("C_V", "C_D"):
+        yield f"TAYLORVIT_{name}_WORDS == {len(registers.words(name))}"
+
+
+@EACH
+@pytest.mark.parametrize("language", ["c99", "c++17"])
+def test_c_header_says_what_the_map_says(config, language, tmp_path):
+    """Compiled without a warning, as C99 and as C++: the names have the map's values."""
+    conditions = list(c_conditions(config))
+    assert len(conditions) > 2 * len(list(register_map(config)))
+    lines = ['#include "taylorvit_registers.h"', "int main(void) {"]
+    lines += [f"    if (!({condition})) return {number % 200 + 1};" for number, condition in enumerate(conditions)]
+    source = "\n".join([*lines, "    return 0;", "}", ""])
+    name = "check.c" if language == "c99" else "check.cpp"
+    flags = [f"-std={language}", "-x", "c" if language == "c99" else "c++", "-Wno-type-limits"]
+    status = compile_and_run(tmp_path, config, name, source, flags)
+    assert status == 0, [condition for number, condition in enumerate(conditions) if number % 200 + 1 == status]
+
+
+def test_c_header_defines_each_name_once():
+    names = re.findall(r"^#define (\w+)|^static inline \w+ (\w+)", to_c_header(CONFIGURATIONS[0]), re.M)
+    names = [macro or function for macro, function in names]
+    assert len(names) == len(set(names)) > 2 * len(list(register_map(CONFIGURATIONS[0])))
+
+
+def test_c_header_lists(tmp_path):
+    """The lists hold every constant, event and error, and what they promise to have a name has one."""
+    config = CONFIGURATIONS[0]
+    constants = [register for register in register_map(config) if register.access is Access.CONSTANT]
+    expected = {
+        "CONSTANT(X)": [(register.name, register.offset, register.reset) for register in constants],
+        "EVENT(X)": [(name, 1 << bit, 1 << bit) for name, (bit, _text) in EVENTS.items()],
+        "ERROR(X)": [(name, 1 << bit, register_map(config)[f"COUNT_{name}"].offset)
+                     for name, (bit, _text) in EVENTS.items() if name != "DONE"],
+    }  # fmt: skip
+    values = {
+        "CONSTANT(X)": ("TAYLORVIT_##NAME##_OFFSET", "TAYLORVIT_##NAME##_VALUE"),
+        "EVENT(X)": ("TAYLORVIT_EVENTS_##NAME##_MASK", "TAYLORVIT_INTERRUPT_ENABLE_##NAME##_MASK"),
+        "ERROR(X)": ("TAYLORVIT_EVENTS_##NAME##_MASK", "TAYLORVIT_COUNT_##NAME##_OFFSET"),
+    }
+    for name, (first, second) in values.items():
+        wanted = "".join(f'{{"{member}", {one}u, {other}u}}, ' for member, one, other in expected[name])
+        source = f"""
+            #include <string.h>
+            #include "taylorvit_registers.h"
+            struct entry {{ const char *name; uint32_t first, second; }};
+            #define ENTRY(NAME) {{#NAME, {first}, {second}}},
+            static const struct entry got[] = {{ TAYLORVIT_FOR_EACH_{name.replace("(X)", "(ENTRY)")} }};
+            static const struct entry wanted[] = {{ {wanted} }};
+            int main(void) {{
+                if (sizeof got != sizeof wanted) return 1;
+                for (unsigned i = 0; i < sizeof got / sizeof got[0]; i++)
+                    if (strcmp(got[i].name, wanted[i].name) || got[i].first != wanted[i].first ||
+                        got[i].second != wanted[i].second) return 2;
+                return 0;
+            }}"""
+        assert compile_and_run(tmp_path, config, "lists.c", source, ["-std=c99", "-x", "c"]) == 0, name
 
 
 @EACH
