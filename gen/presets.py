@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rtl.config import AcceleratorConfig, ConfigError
 
-__all__ = ["load_file", "load_preset", "preset_names"]
+__all__ = ["load_file", "load_mapping", "load_preset", "preset_names"]
 
 _FOLDER = Path(__file__).resolve().parent / "presets"
 _BASE = "base"
@@ -61,6 +61,15 @@ def _read(path):
         raise ConfigError("file must be TOML in UTF-8, not other bytes") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"file must be TOML, not {error}") from None
+    return load_mapping(fields)
+
+
+def load_mapping(fields):
+    """Fields of `AcceleratorConfig` with those of the preset that the key `extends` names, if it is there, below them.
+
+    `ConfigError` if there is no such preset.
+    """
+    fields = dict(fields)
     extended = fields.pop("extends", None)
     if extended is None:
         return fields

@@ -8,7 +8,7 @@ import gc
 from contextlib import contextmanager
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, Fragment
+from amaranth.hdl import ClockDomain, Fragment, Instance
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
@@ -47,6 +47,10 @@ def emit_with_blocks(component):
             block.module_name: {name for name, (_value, flow) in ports.items() if flow is PortDirection.Output}
             for block, _fragment, ports in modules
         }
+        for _block, fragment, _ports in modules:
+            for cell in _vendor_cells(fragment):
+                given = {name for name, (_value, direction) in cell.ports.items() if direction == "o"}
+                outputs.setdefault(cell.type, set()).update(given)
         for block, fragment, ports in modules:
             text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
             purpose = type(block).__doc__.strip().partition("\n")[0]
@@ -86,11 +90,13 @@ def _elaborate_all(component):
 
 def _elaborate(component):
     fragment = Fragment.get(component, None)
-    domain = ClockDomain("sync", reset_less=component.reset_less)
-    fragment.add_domains(domain)
-    ports = {"clk": (domain.clk, PortDirection.Input)}
-    if not component.reset_less:
-        ports["rst"] = (domain.rst, PortDirection.Input)
+    ports = {}
+    if component.clocked:
+        domain = ClockDomain("sync", reset_less=component.reset_less)
+        fragment.add_domains(domain)
+        ports["clk"] = (domain.clk, PortDirection.Input)
+        if not component.reset_less:
+            ports["rst"] = (domain.rst, PortDirection.Input)
     for path, member, value in component.signature.flatten(component):
         flow = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
         ports["__".join(map(str, path))] = (value, flow)
@@ -103,6 +109,15 @@ def _children(fragment):
             yield subfragment.component
         else:
             yield from _children(subfragment)
+
+
+def _vendor_cells(fragment):
+    """The instances of a fragment that are no blocks: cells of an FPGA family."""
+    for subfragment, _name, _src_loc in fragment.subfragments:
+        if not isinstance(subfragment, Instance):
+            yield from _vendor_cells(subfragment)
+        elif not isinstance(subfragment, BlockInstance):
+            yield subfragment
 
 
 def _heading(component):

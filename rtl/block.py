@@ -23,9 +23,12 @@ class Block(wiring.Component):
     ----------
     module_name: name of the Verilog module; components of one name must be built alike (same `parameters`).
     reset_less: true if nothing in it is reset; the module then has no `rst` port.
+    clocked: false if it has no register of its own; the module then has neither `clk` nor `rst`, and a domain that
+        its instances need is its own to make.
     """
 
     module_name = None
+    clocked = True
     reset_less = False
     _MustUse__silence = True  # a second component of a module that is emitted already is never elaborated
 
@@ -55,8 +58,10 @@ def instantiate(m, name, component, *, reset=None):
     `reset` is the signal for its `rst` port, the parent's own reset if left out.
     """
     interface = component.signature.create(path=(name,))
-    ports = {"i_clk": ClockSignal()}
-    if not component.reset_less:
+    ports = {}
+    if component.clocked:
+        ports["i_clk"] = ClockSignal()
+    if component.clocked and not component.reset_less:
         ports["i_rst"] = ResetSignal() if reset is None else reset
     for path, member, value in component.signature.flatten(interface):
         direction = "i" if member.flow == wiring.In else "o"

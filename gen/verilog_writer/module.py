@@ -54,14 +54,18 @@ def write_module(module, ports, outputs, comment):
 
 
 def _write_instance(cell, draft, expressions):
-    """Writes an instance, its unused outputs left open."""
+    """Writes an instance, its unused outputs left open. Only a vendor's cell has parameters."""
     outputs, uses = draft.netlist.outputs[cell.instance_of], draft.netlist.uses
+    head = cell.instance_of
+    if cell.parameters:
+        values = {name: f'"{value}"' if isinstance(value, str) else value for name, value in cell.parameters.items()}
+        head += f" #({', '.join(f'.{name}({value})' for name, value in values.items())})"
     lines = []
     for port, bits in cell.ports.items():
         is_open = port in outputs and bits[0].name not in uses
         lines.append(f"    .{port}({'' if is_open else expressions.bits(bits)}),")
     lines[-1] = lines[-1].removesuffix(",")
-    draft.blocks.append([f"{cell.instance_of} {identifier(cell.name)} (", *lines, ");"])
+    draft.blocks.append([f"{head} {identifier(cell.name)} (", *lines, ");"])
 
 
 def _text(draft, ports, comment):

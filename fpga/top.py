@@ -1,0 +1,153 @@
+"""A whole board: clock and reset, the host link, the accelerator, LEDs.
+
+    clock --> clock_generator --> clk                     interrupt, activity
+    button -> reset_generator --> rst             .------------------------------> indicators --> led
+                                                  |
+    uart_rx --> host_link ==(register bus, streams Q, K, V)==> accelerator
+    uart_tx <----'  ^==============(stream Z)==================='
+
+`BoardTop` is one Verilog module whose ports are the board's pins. There are no I/O cells in it: the tools put them in,
+with what the constraint file says of each pin.
+"""
+
+from amaranth.hdl import Cat, ClockDomain, Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from rtl.accelerator import Accelerator
+from rtl.block import Block, instantiate
+
+from .clocking import ClockGenerator, ResetGenerator, core_clock
+from .link.host_link import HostLink
+from .protocol import build_id
+
+__all__ = ["BoardTop", "Indicators"]
+
+
+class Indicators(Block):
+    """LEDs, lowest first: heartbeat, bytes from the host, tensors moving, interrupt; on is high.
+
+    Parameters
+    ----------
+    count: number of LEDs; those beyond the fourth stay off.
+    clock_hz: of the clock; the heartbeat has a period of 1 to 2 s, and a pulse is seen for 30 ms at least.
+
+    Ports
+    -----
+    activity, moving, interrupt: what is shown.
+    led: one bit an LED.
+    """
+
+    module_name = "indicators"
+
+    def __init__(self, *, count, clock_hz):
+        self.count = count
+        self.clock_hz = clock_hz
+        super().__init__({"activity": In(1), "moving": In(1), "interrupt": In(1), "led": Out(count)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cycles = Signal(self.clock_hz.bit_length())
+        m.d.sync += cycles.eq(cycles + 1)
+        # A 32nd of the heartbeat's period; what moved since the last one, or in this one, is shown.
+        tick = cycles[: len(cycles) - 5].all()
+        moved = Signal()
+        shown = Signal()
+        with m.If(tick):
+            m.d.sync += [shown.eq(moved), moved.eq(self.moving)]
+        with m.Elif(self.moving):
+            m.d.sync += moved.eq(1)
+        lights = Cat(cycles[-1], self.activity, moved | shown, self.interrupt)
+        m.d.sync += self.led.eq(lights[: self.count])
+        return m
+
+
+class BoardTop(Block):
+    """The top level of a board's bitstream.
+
+    Parameters
+    ----------
+    board: the board (`fpga.board.Board`), with the core clock and the baud rate to build for.
+    config: the accelerator's configuration.
+
+    Ports
+    -----
+    clock: the board's oscillator.
+    uart_rx, uart_tx: the link, as the FPGA sees it.
+    led: one bit for each LED of the board, at the level of the pin.
+    button: resets everything, at the level of the pin; only if the board has one.
+
+    Where a simulation models the PLL as a wire, `clock` has to have the core clock, `clock_hz`.
+    """
+
+    module_name = "board_top"
+    clocked = False
+
+    def __init__(self, board, config):
+        self.board = board
+        self.config = config
+        clock = core_clock(board)
+        self.clock_hz = clock.rounded_hz
+        self.baud = board.baud
+        self.clock_generator = ClockGenerator(clock)
+        self.reset_generator = ResetGenerator()
+        self.host_link = HostLink(
+            stream_bytes=config.stream_width // 8,
+            clock_hz=self.clock_hz,
+            baud=board.baud,
+            build_id=build_id(board.name, config),
+            receive_bytes=board.receive_bytes,
+            send_bytes=board.send_bytes,
+            result_bytes=board.result_bytes,
+            payload_max=board.payload_max,
+        )
+        self.accelerator = Accelerator(config)
+        self.indicators = Indicators(count=len(board.led.pins), clock_hz=self.clock_hz)
+        ports = {"clock": In(1), "uart_rx": In(1), "uart_tx": Out(1), "led": Out(len(board.led.pins))}
+        super().__init__(ports | ({"button": In(1)} if board.button else {}))
+
+    @property
+    def parameters(self):
+        """What distinguishes two board tops: board, clock, link and configuration."""
+        return {"board": self.board.name, "clock_hz": self.clock_hz, "baud": self.baud} | self.config.to_mapping()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = domain = ClockDomain("sync")
+
+        clock = instantiate(m, "clock_generator", self.clock_generator)
+        resets = instantiate(m, "reset_generator", self.reset_generator)
+        link = instantiate(m, "host_link", self.host_link)
+        accelerator = instantiate(m, "accelerator", self.accelerator, reset=resets.accelerator_reset)
+        indicators = instantiate(m, "indicators", self.indicators)
+
+        m.d.comb += [
+            clock.clock_in.eq(self.clock),
+            domain.clk.eq(clock.clock_out),
+            domain.rst.eq(resets.reset),
+            resets.locked.eq(clock.locked),
+            resets.request.eq(link.accelerator_reset),
+            link.uart_rx.eq(self.uart_rx),
+            self.uart_tx.eq(link.uart_tx),
+            link.interrupt.eq(accelerator.interrupt),
+        ]
+        if self.board.button:
+            m.d.comb += resets.button.eq(~self.button if self.board.button.active_low else self.button)
+
+        # The link is the master of what the accelerator is the slave of, and the other way round for Z.
+        valid = []
+        for name, member in self.accelerator.signature.members.items():
+            role, _, rest = name.partition("_")
+            if role not in ("s", "m"):
+                continue
+            ours, theirs = getattr(accelerator, name), getattr(link, f"{'m' if role == 's' else 's'}_{rest}")
+            m.d.comb += ours.eq(theirs) if member.flow == In else theirs.eq(ours)
+            if name.startswith(("s_axis_", "m_axis_")) and name.endswith("_tvalid"):
+                valid.append(ours)
+
+        m.d.comb += [
+            indicators.activity.eq(link.activity),
+            indicators.moving.eq(Cat(valid).any()),
+            indicators.interrupt.eq(accelerator.interrupt),
+            self.led.eq(~indicators.led if self.board.led.active_low else indicators.led),
+        ]
+        return m
