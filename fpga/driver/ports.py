@@ -23,14 +23,19 @@ class Port(ABC):
     ----------
     name: what to call it in messages.
     baud: bits a second; a byte takes ten of them.
+    patience: seconds that an answer may take, beyond the time of its bytes on the line: adapters and operating systems
+        keep bytes for a while, and the board gives up a frame that broke off after 50 ms.
+    stall: seconds without any progress after which a transfer is given up.
     """
 
     name: str
     baud: int
+    patience = 0.25
+    stall = 10.0
 
     @abstractmethod
     def write(self, data):
-        """Queues `data` (bytes) for sending, in order behind what was queued before; `PortError` if the line is gone."""
+        """Queues `data` (bytes) for sending behind what was queued before; `PortError` if the line is gone."""
 
     @abstractmethod
     def read(self, timeout):
@@ -53,8 +58,8 @@ class SerialPort(Port):
     path: the device, for example /dev/ttyUSB0 or COM3.
     baud: bits a second, those of the board's link.
 
-    The device is opened exclusively. Adapters of FTDI keep what came for 16 ms before they hand it on; on Linux they are
-    asked not to, since the link waits for answers (see "low latency" in docs/fpga.md).
+    The device is opened exclusively. Adapters of FTDI keep what came for 16 ms before they hand it on; on Linux they
+    are asked not to, since the link waits for answers (see "low latency" in docs/fpga.md).
 
     Raises
     ------

@@ -1,0 +1,330 @@
+"""`TaylorVit`: an accelerator on a board, or on a simulated one, as a Python object.
+
+    with TaylorVit(SerialPort("/dev/ttyUSB0", 3_000_000)) as accelerator:
+        result = accelerator.run(q, k, v, JobParameters(shift_g=5, shift_z=9, c_v=11, c_d=403456))
+        result.z          # (heads, tokens, head_dim), int64
+        result.jobs[0].counters["CYCLES"]
+
+Tensors are integers here, with the job's constants: `golden.quantizer` makes both from floats. Heads beyond what one
+job can take are more jobs, one after the other.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from fpga.protocol import build_id
+from rtl.registers import DATA_WIDTH, EVENTS, register_map
+
+from .errors import DriverError, JobError, RegisterError, WrongBoard
+from .hardware import check_identification, config_from_constants, constant_addresses, differences
+from .link import Link
+from .tensors import check_operands, head_packets, matrix_from_bytes, result_bytes
+from .transfer import Transfer
+
+__all__ = ["Job", "JobParameters", "JobResult", "TaylorVit"]
+
+START = 1  # of CONTROL
+BUSY = 1  # of STATUS
+COUNTERS = ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE")
+# Events by which the accelerator says that it computed with something else than it was sent.
+SPOILING_EVENTS = frozenset(EVENTS) - {"DONE", "DENOMINATOR"}
+# Seconds without tensor bytes after which the accelerator goes on with zeros; the link may have to repeat a lot.
+SOURCE_TIMEOUT = 30
+
+_WORD_MAX = (1 << DATA_WIDTH) - 1
+_ALL_EVENTS = sum(1 << bit for bit, _description in EVENTS.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobParameters:
+    """Run-time constants of a job, as docs/numerics.md defines them; limits are those of the registers."""
+
+    shift_g: int
+    shift_z: int
+    c_v: int
+    c_d: int
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{field.name} must be an integer, not {value!r}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the accelerator said of one job: its heads, counters (register name -> value) and events (names)."""
+
+    heads: int
+    counters: dict[str, int]
+    events: frozenset[str]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """z, integers (heads, tokens, head_dim), and the jobs that it took."""
+
+    z: np.ndarray
+    jobs: tuple[Job, ...]
+
+
+class TaylorVit:
+    """An accelerator at a port; open it with `open` or a `with` statement.
+
+    Parameters
+    ----------
+    port: a `fpga.driver.ports.Port`; closed together with the accelerator.
+    board, config: name of the board and configuration (`AcceleratorConfig`) that its bitstream has to be built from.
+        With the configuration alone, the accelerator has to be of these sizes; without, it may be any.
+
+    Attributes
+    ----------
+    link: the `Link`, with its statistics. config: what was built, once open.
+    """
+
+    def __init__(self, port, *, board=None, config=None):
+        if board is not None and config is None:
+            raise ValueError(f"config must be given with board, not only {board!r}")
+        self.port = port
+        self.link = None
+        self.config = None
+        self._board = board
+        self._expected = config
+        self._registers = None
+
+    def __enter__(self):
+        self.open()
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def open(self):
+        """Finds out what is there, checks that it is what was expected, and resets it.
+
+        Raises `LinkTimeout` if nothing answers, `WrongBoard` if it is something else: another protocol or version,
+        another board or configuration, with what differs.
+        """
+        try:
+            self.link = Link(self.port)
+            identification = self.link.identify()
+            self.link.reset()
+            constants = self._read_constants()
+            check_identification(constants, self.port.name)
+            self.config = self._checked_config(identification, constants)
+            self._registers = register_map(self.config)
+            # The board takes a WRITE with the tag of the last one for its repetition, and nobody knows what an earlier
+            # program wrote last: from here on it is this, which changes nothing.
+            self._write_checked(self._registers["EVENTS"], 0)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Closes the port."""
+        self.port.close()
+
+    def _read_constants(self):
+        addresses = constant_addresses()
+        words = self.link.read(addresses.values())
+        missing = [name for name, word in zip(addresses, words) if word is None]
+        if missing:
+            raise WrongBoard(f"accelerator on {self.port.name} must have the registers of this program's version, "
+                             f"but has no {', '.join(missing)}")  # fmt: skip
+        return dict(zip(addresses, words))
+
+    def _checked_config(self, identification, constants):
+        built = config_from_constants(constants, "hardware")
+        if identification.stream_bytes * 8 != built.stream_width:
+            raise WrongBoard(f"link on {self.port.name} must have beats of {built.stream_width // 8} bytes, as the "
+                             f"accelerator, not {identification.stream_bytes}")  # fmt: skip
+        if self._expected is None:
+            return built
+        different = differences(constants, self._expected)
+        if self._board is not None:
+            expected_build = build_id(self._board, self._expected)
+            if identification.build_id != expected_build:
+                reason = "; ".join(different) or "built for another board, by another version or with other options"
+                raise WrongBoard(
+                    f"bitstream on {self.port.name} must be that of {self._board} with {self._expected.name} (build "
+                    f"{expected_build:08x}), not {identification.build_id:08x}: {reason}"
+                )
+        elif different:
+            raise WrongBoard(f"accelerator on {self.port.name} must be {self._expected.name}: {'; '.join(different)}")
+        return self._expected
+
+    # Registers
+
+    def read(self, name):
+        """The value of register `name`, or of the registers NAME_0, NAME_1, ... as one.
+
+        Raises `ValueError` if there is none of that name.
+        """
+        return self.read_all([name])[name]
+
+    def read_all(self, names):
+        """Values of several registers, by name, read one right after the other."""
+        registers = {name: self._words(name) for name in names}
+        words = iter(self.link.read([word.offset for words in registers.values() for word in words]))
+        values = {}
+        for name, parts in registers.items():
+            read = [next(words) for _part in parts]
+            if None in read:
+                raise RegisterError(f"register {name} on {self.port.name} cannot be read")
+            values[name] = sum(word << (DATA_WIDTH * index) for index, word in enumerate(read))
+        return values
+
+    def write(self, name, value):
+        """Writes register `name`, of one word, exactly once.
+
+        Raises `ValueError` if there is none of that name, or none that can be written; `TypeError`, `ValueError` for
+        the value; `RegisterError` if the accelerator refuses it.
+        """
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"value of {name} must be an integer, not {value!r}")
+        register, *more = self._words(name)
+        if more:
+            names = ", ".join(word.name for word in (register, *more))
+            raise ValueError(f"register must be one of {names}, not {name!r}")
+        if not register.access.writable:
+            raise ValueError(f"register must be one that can be written, not {name!r} ({register.access.value})")
+        if not -(1 << DATA_WIDTH - 1) <= value <= _WORD_MAX:
+            raise ValueError(f"value of {name} must fit {DATA_WIDTH} bits, not {value!r}")
+        self._write_checked(register, value & _WORD_MAX)
+
+    def _words(self, name):
+        if self._registers is None:
+            raise ValueError("accelerator must be open, not closed")
+        try:
+            return self._registers.words(name)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+
+    def _write_checked(self, register, word):
+        if not self.link.write(register.offset, word):
+            raise RegisterError(f"{self.port.name} refuses {word:#x} for register {register.name}")
+
+    def events(self):
+        """Names of the events that are set."""
+        value = self.read("EVENTS")
+        return frozenset(name for name, (bit, _description) in EVENTS.items() if value >> bit & 1)
+
+    def counters(self):
+        """The performance counters of the running or last job, by register name."""
+        return self.read_all(COUNTERS)
+
+    def busy(self):
+        """Whether a job runs."""
+        return bool(self.read("STATUS") & BUSY)
+
+    def link_status(self):
+        """The state of the board's end of the link, a `BoardStatus`."""
+        return self.link.status()
+
+    def reset(self):
+        """Stops whatever runs; registers have their values after power-up then."""
+        self.link.reset()
+
+    # Jobs
+
+    def configure(self, *, heads, tokens, head_dim, parameters):
+        """Sets the registers of the next job.
+
+        Raises `ValueError` for what the built accelerator cannot take, `RegisterError` if it refuses something.
+        """
+        timeout = min(SOURCE_TIMEOUT * self.link.identification.clock_hz, _WORD_MAX)
+        writes = self._registers.writes(
+            heads=heads, tokens=tokens, head_dim=head_dim, shift_g=parameters.shift_g, shift_z=parameters.shift_z,
+            c_v=parameters.c_v, c_d=parameters.c_d, timeout=timeout,
+        )  # fmt: skip
+        refused = self.link.write_parameters([*writes, (self._registers["EVENTS"].offset, _ALL_EVENTS)])
+        if refused:
+            names = ", ".join(register.name for register in self._registers if register.offset in refused)
+            raise RegisterError(f"{self.port.name} refuses the values for {names}")
+
+    def run(self, q, k, v, parameters, *, on_progress=lambda heads: None):
+        """Computes Z of heads.
+
+        Parameters
+        ----------
+        q, k, v: integer arrays (heads, tokens, head_dim), in the range of `data_width` bits.
+        parameters: the `JobParameters` of all heads.
+        on_progress: is called with the number of heads that have come back, whenever that is one more.
+
+        Returns a `JobResult`. Raises `TypeError`, `ValueError` for operands that the accelerator cannot take,
+        `JobError` for a job that did not end as it should; after that, `reset` before the next.
+        """
+        operands = {"q": q, "k": k, "v": v}
+        check_operands(operands, self.config)
+        heads = len(q)
+        per_job = self.config.max_heads
+        z, jobs = [], []
+        for first in range(0, heads, per_job):
+            part = [operand[first : first + per_job] for operand in operands.values()]
+            matrices, job = self._run_job(*part, parameters, lambda done, first=first: on_progress(first + done))
+            z += matrices
+            jobs.append(job)
+        return JobResult(np.stack(z), tuple(jobs))
+
+    def _run_job(self, q, k, v, parameters, on_progress):
+        heads, tokens, head_dim = q.shape
+        if self.busy():
+            raise JobError(f"accelerator on {self.port.name} must be idle, but a job runs: reset it")
+        self.configure(heads=heads, tokens=tokens, head_dim=head_dim, parameters=parameters)
+        self._write_checked(self._registers["CONTROL"], START)
+        head_size = result_bytes(tokens, head_dim, self.config)
+        data = self._stream(q, k, v, head_size, on_progress)
+        self._wait_idle()
+        job = Job(heads, self.counters(), self.events())
+        self._check(job)
+        matrices = [matrix_from_bytes(data[head * head_size : (head + 1) * head_size], tokens, head_dim, self.config)
+                    for head in range(heads)]  # fmt: skip
+        return matrices, job
+
+    def _stream(self, q, k, v, head_size, on_progress):
+        packets = [head_packets(*head, self.config) for head in zip(q, k, v)]
+        packets_size = len(packets[0])
+        finished = 0
+
+        def on_results(count):
+            nonlocal finished
+            while finished < count // head_size:
+                finished += 1
+                on_progress(finished)
+
+        transfer = Transfer(
+            self.link, b"".join(packets), len(q) * head_size,
+            possible=lambda arrived: arrived // packets_size * head_size, on_results=on_results,
+        )  # fmt: skip
+        try:
+            return transfer.run()
+        except JobError as error:
+            raise JobError(f"{error}; {self._diagnosis()}") from None
+
+    def _diagnosis(self):
+        """What the board has to say about a job that does not go on."""
+        try:
+            words, status = self.read_all(["STATUS", "HEADS_DONE"]), self.link.status()
+            events = sorted(self.events()) + ["malformed packet"] * status.malformed_packet
+        except DriverError as error:
+            return str(error)
+        state = "runs" if words["STATUS"] & BUSY else "is idle"
+        return f"the accelerator {state}, heads done {words['HEADS_DONE']}, events: {', '.join(events) or 'none'}"
+
+    def _wait_idle(self):
+        """The last beat has been taken: the job ends within a few cycles, or something is wrong."""
+        deadline = self.port.now() + self.port.stall
+        while self.busy():
+            if self.port.now() > deadline:
+                raise JobError(f"job on {self.port.name} must end when its last result has come; {self._diagnosis()}")
+
+    def _check(self, job):
+        spoiled = sorted(job.events & SPOILING_EVENTS)
+        if spoiled:
+            raise JobError(f"job on {self.port.name} must take its operands as they were sent; events: "
+                           f"{', '.join(spoiled)}")  # fmt: skip
+        if job.counters["HEADS_DONE"] != job.heads:
+            raise JobError(f"job on {self.port.name} must do {job.heads} heads, not {job.counters['HEADS_DONE']}")
+        if self.link.status().malformed_packet:
+            raise JobError(f"link on {self.port.name} must know every packet, but dropped one")

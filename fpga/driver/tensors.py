@@ -1,0 +1,74 @@
+"""Tensors as the bytes of stream beats, and back.
+
+A beat is `stream_bytes` wide and holds `stream_lanes` elements, each in a container of whole bytes, sign-extended, the
+first lane in the lowest byte. Each token begins a new beat; what its last beat holds beyond the head dimension is 0
+on the way in and is ignored on the way out.
+"""
+
+import numpy as np
+
+from fpga.protocol import Stream, tensor_packet
+
+__all__ = ["check_operands", "head_packets", "matrix_bytes", "matrix_from_bytes", "result_bytes"]
+
+_ORDER = (Stream.K, Stream.V, Stream.Q)  # of a head: K and V are what the first product needs
+
+
+def check_operands(operands, config):
+    """Checks {"q": ..., "k": ..., "v": ...} against what the accelerator of `config` takes.
+
+    Raises `TypeError` for what is not integers, `ValueError` for shapes, sizes or values.
+    """
+    low, high = -(1 << config.data_width - 1), (1 << config.data_width - 1) - 1
+    for name, array in operands.items():
+        if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.integer):
+            kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise TypeError(f"{name} must be an array of integers, not {kind}")
+        if array.ndim != 3 or 0 in array.shape:
+            raise ValueError(f"{name} must be of shape (heads, tokens, head_dim), none of them 0, not {array.shape!r}")
+        if array.shape != operands["q"].shape:
+            raise ValueError(f"{name} must be of the shape of q, {operands['q'].shape}, not {array.shape!r}")
+        for value in (array.min(), array.max()):
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be {low} to {high} ({config.data_width} bits), not {int(value)!r}")
+    _heads, tokens, head_dim = operands["q"].shape
+    for name, value, limit in (("tokens", tokens, config.max_tokens), ("head_dim", head_dim, config.max_head_dim)):
+        if value > limit:
+            raise ValueError(f"{name} must be at most {limit} on {config.name}, not {value!r}")
+
+
+def head_packets(q, k, v, config):
+    """One head's packets of the tensor byte stream; `q`, `k`, `v` are integers (tokens, head_dim)."""
+    matrices = {Stream.Q: q, Stream.K: k, Stream.V: v}
+    return b"".join(tensor_packet(stream, matrix_bytes(matrices[stream], config)) for stream in _ORDER)
+
+
+def matrix_bytes(matrix, config):
+    """The bytes of the beats of integers (tokens, head_dim)."""
+    tokens, head_dim = matrix.shape
+    padded = np.zeros((tokens, _row_elements(head_dim, config)), dtype=_container(config))
+    padded[:, :head_dim] = matrix
+    return padded.tobytes()
+
+
+def matrix_from_bytes(data, tokens, head_dim, config):
+    """Inverse of `matrix_bytes`: int64 (tokens, head_dim). Raises `ValueError` for another number of bytes."""
+    size = result_bytes(tokens, head_dim, config)
+    if len(data) != size:
+        raise ValueError(f"matrix of {tokens} x {head_dim} must have {size} bytes, not {len(data)!r}")
+    rows = np.frombuffer(data, dtype=_container(config)).reshape(tokens, _row_elements(head_dim, config))
+    return rows[:, :head_dim].astype(np.int64)
+
+
+def result_bytes(tokens, head_dim, config):
+    """Bytes of the beats of one head's matrix."""
+    return tokens * _row_elements(head_dim, config) * config.element_width // 8
+
+
+def _container(config):
+    return np.dtype(f"<i{config.element_width // 8}")
+
+
+def _row_elements(head_dim, config):
+    """Elements of the whole beats of one token."""
+    return -(-head_dim // config.stream_lanes) * config.stream_lanes

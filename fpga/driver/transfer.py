@@ -1,0 +1,211 @@
+"""Transfer: tensor bytes to a board and result bytes back, at once and without a gap.
+
+Tensor bytes go in SENDs of numbered bytes, ahead of their answers (go-back-N): an answer says up to which byte the
+board has everything. If one is lost or refused, sending goes back to that byte; what was sent behind it is refused by
+its number and costs line time, no more. Room in the board's send buffer is known from the answers, so a full buffer is
+waited for, not run into.
+
+Result bytes are asked for by RECEIVE, one request at a time, since asking for a byte gives up those before it. They are
+asked for only when there can be any, which the caller knows from the tensor bytes that have arrived.
+
+**Sizes.** The line to the board is to be busy all the time. That takes, unanswered, the bytes of one turn-around, the
+frame that the board is still receiving, and those that come while the board sends an answer with results, which holds
+up the answers behind it:
+
+    turn-around * baud / 10 + SEND frame + RECEIVE answer  <=  receive_bytes
+
+On the other side a result waits for the answers to everything sent before it was asked for, a whole receive buffer of
+bytes; and one byte of results comes for three of tensors, so that an answer has to bring a third of a receive buffer.
+With 2,048 bytes that is a SEND of 480 (3.3 % of its frame are not payload) and RECEIVEs of 720: 3 Mbaud are kept busy
+at up to 2.7 ms turn-around. When there is nothing left to send, RECEIVE asks for as much as a frame holds.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from fpga.protocol import OVERHEAD_BYTES, BoardStatus, FrameType, Status
+
+from .errors import BoardReset, JobError, ProtocolError
+
+__all__ = ["Transfer"]
+
+_SEND_FRAMES = 4  # that a receive buffer holds, beside one RECEIVE
+_RECEIVE_SHARE = 0.35  # of a receive buffer, in one answer
+_OFFSET_BYTES = 4
+_MODULUS = 1 << 32  # of offsets on the line
+_RECEIVE = struct.Struct("<IH")
+_TAKEN = struct.Struct("<IH")
+
+
+@dataclass(frozen=True)
+class _Send:
+    """A SEND on its way: it carries the tensor bytes up to `end`; `generation` counts how often sending went back."""
+
+    end: int
+    generation: int
+
+
+class Transfer:
+    """One transfer; `run` does it.
+
+    Parameters
+    ----------
+    link: an identified `Link` with nothing on its way.
+    tensors: bytes to send.
+    results: how many bytes come back.
+    possible: function from the number of tensor bytes that have arrived to the result bytes that may follow from them.
+    on_results: is called with the number of result bytes that have come, whenever more have.
+    """
+
+    def __init__(self, link, tensors, results, *, possible, on_results=lambda count: None):
+        self.link = link
+        self.tensors = tensors
+        self.results = results
+        self.possible = possible
+        self.on_results = on_results
+        sizes = link.identification
+        frame = (sizes.receive_bytes - (OVERHEAD_BYTES + _RECEIVE.size)) // _SEND_FRAMES
+        self.chunk = max(1, min(frame - OVERHEAD_BYTES - _OFFSET_BYTES, sizes.payload_max, sizes.send_bytes // 2))
+        self.count = max(1, min(int(_RECEIVE_SHARE * sizes.receive_bytes), sizes.payload_max))
+        # Positions in `tensors`: everything below has arrived, has been sent (since going back), was ever sent, has
+        # room. self.arrived = 0
+        self.sent = 0
+        self.ever_sent = 0
+        self.room = link.free_until - link.next_offset
+        self.generation = 0
+        self.received = bytearray()
+        self._first_tensor = link.next_offset
+        self._first_result = link.result_offset
+        self._on_their_way = dict.fromkeys((FrameType.SEND, FrameType.RECEIVE, FrameType.STATUS), 0)
+
+    def run(self):
+        """Sends and receives everything; returns the result bytes.
+
+        Raises `JobError` if for `port.stall` seconds nothing moves, `BoardReset` if the board lost what it had, and
+        what `Link.collect` raises.
+        """
+        try:
+            self._move_everything()
+        except BaseException:
+            self.link.abandon()
+            raise
+        return bytes(self.received)
+
+    def _move_everything(self):
+        clock = self.link.port.now
+        moved, last_move = (0, 0), clock()
+        while self.arrived < len(self.tensors) or len(self.received) < self.results:
+            self._ask_for_results()
+            self._send_tensors()
+            self._ask_for_room()
+            self._take_in(self.link.collect())
+            if (self.arrived, len(self.received)) != moved:
+                moved, last_move = (self.arrived, len(self.received)), clock()
+            elif clock() - last_move > self.link.port.stall:
+                raise JobError(
+                    f"{self.link.port.name} took {self.arrived:,} of {len(self.tensors):,} bytes and gave "
+                    f"{len(self.received):,} of {self.results:,}, then nothing moved for {self.link.port.stall:g} s"
+                )
+        while any(self._on_their_way.values()):
+            self._take_in(self.link.collect())
+
+    # Requests
+
+    def _ask_for_results(self):
+        if self._on_their_way[FrameType.RECEIVE] or not self.link.has_room(_RECEIVE.size):
+            return
+        available = min(self.possible(self.arrived), self.results) - len(self.received)
+        if available > 0:
+            limit = self.link.identification.payload_max if self.sent == len(self.tensors) else self.count
+            offset = self._first_result + len(self.received)
+            payload = _RECEIVE.pack(offset % _MODULUS, min(available, limit))
+            self._submit(FrameType.RECEIVE, payload, 1 + _OFFSET_BYTES + limit, offset)
+
+    def _send_tensors(self):
+        while self.sent < len(self.tensors):
+            size = min(self.chunk, len(self.tensors) - self.sent)
+            if self.sent + size > self.room or not self.link.has_room(_OFFSET_BYTES + size):
+                return
+            offset = (self._first_tensor + self.sent) % _MODULUS
+            payload = offset.to_bytes(_OFFSET_BYTES, "little") + self.tensors[self.sent : self.sent + size]
+            self.sent += size
+            self.ever_sent = max(self.ever_sent, self.sent)
+            self._submit(FrameType.SEND, payload, 1 + _TAKEN.size, _Send(self.sent, self.generation))
+
+    def _ask_for_room(self):
+        """If no answer that is to come would tell of room for more."""
+        if self.sent < len(self.tensors) and not self._on_their_way[FrameType.SEND]:
+            if not self._on_their_way[FrameType.STATUS] and self.link.has_room(0):
+                self._submit(FrameType.STATUS, b"", 32, None)
+
+    def _submit(self, kind, payload, answer_bytes, purpose):
+        self._on_their_way[kind] += 1
+        self.link.submit(kind, payload, answer_bytes, purpose)
+
+    # Answers
+
+    def _take_in(self, outcomes):
+        lost = []
+        for request, answer in outcomes:
+            self._on_their_way[request.kind] -= 1
+            if answer is None:
+                lost.append(request)
+            elif request.kind is FrameType.SEND:
+                self._sent(request, answer)
+            elif request.kind is FrameType.RECEIVE:
+                self._received(request, answer)
+            else:
+                self._status(answer)
+        # Last, since a later answer may say that only the answer was lost, and the bytes have arrived.
+        for request in lost:
+            if request.kind is FrameType.SEND:
+                self._go_back(request.purpose)
+
+    def _sent(self, request, answer):
+        if len(answer) != 1 + _TAKEN.size:
+            raise ProtocolError(f"answer to SEND must have {1 + _TAKEN.size} bytes, not {len(answer)}")
+        self._arrived_up_to(*_TAKEN.unpack_from(answer, 1))
+        if answer[0] != Status.OK:
+            self._go_back(request.purpose)
+
+    def _go_back(self, send):
+        """Send again from the first byte that has not arrived: once for all that was on its way together."""
+        if send.end > self.arrived and send.generation == self.generation:
+            self.generation += 1
+            self.sent = self.arrived
+
+    def _received(self, request, answer):
+        if answer[0] == Status.OUT_OF_ORDER:
+            raise self._board_reset("results")
+        if answer[0] != Status.OK or len(answer) < 1 + _OFFSET_BYTES:
+            raise ProtocolError(f"answer to RECEIVE must be OK and an offset, not {answer[:5].hex()}")
+        offset = int.from_bytes(answer[1 : 1 + _OFFSET_BYTES], "little")
+        data = answer[1 + _OFFSET_BYTES :]
+        _first, count = _RECEIVE.unpack(request.payload)
+        if offset != request.purpose % _MODULUS or len(data) > count:
+            raise ProtocolError(f"answer to RECEIVE of {count} bytes from {request.purpose} on must be these, "
+                                f"not {len(data)} from {offset} on")  # fmt: skip
+        if data:
+            self.received += data
+            self.link.result_offset = self._first_result + len(self.received)
+            self.on_results(len(self.received))
+
+    def _status(self, answer):
+        try:
+            status = BoardStatus.decode(answer[1:])
+        except ValueError as error:
+            raise ProtocolError(f"answer to STATUS: {error}") from None
+        self._arrived_up_to(status.next_offset, status.free)
+
+    def _arrived_up_to(self, next_offset, free):
+        more = (next_offset - self._first_tensor - self.arrived) % _MODULUS
+        if self.arrived + more > self.ever_sent:
+            raise self._board_reset("tensors")
+        self.arrived += more
+        self.sent = max(self.sent, self.arrived)
+        self.room = self.arrived + free
+        self.link.next_offset = self._first_tensor + self.arrived
+        self.link.free_until = self._first_tensor + self.room
+
+    def _board_reset(self, what):
+        return BoardReset(f"board on {self.link.port.name} was reset during the transfer: it has forgotten the {what}")
