@@ -1,13 +1,36 @@
 """Host link: a UART on one side, the accelerator's register bus and streams on the other.
 
-The protocol is that of `fpga.protocol`.
+The protocol is that of `fpga.protocol`. One request is carried out after the other, while the next ones wait in a FIFO:
+
+    uart_rx --> receiver --> FIFO --> frame receiver --> command engine --> register master --> m_axil
+                                                           |  |      |
+    uart_tx <-- transmitter <-------- frame sender <-------+  |      +--> send buffer --> demultiplexer --> m_axis_q/k/v
+                                                              +---------- result buffer <-- splitter <----- s_axis_z
+
+Everything takes its time: a byte lasts 30 cycles on the line or more, and none of the blocks needs that long for it. So
+the line is what limits, as long as the host keeps requests waiting.
 """
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block
+from fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERSION, Identification
+from rtl.block import Block, instantiate
 from rtl.registers import ADDRESS_WIDTH, DATA_WIDTH
+
+from .beat_splitter import BeatSplitter
+from .bit_clock import bit_clock
+from .byte_fifo import ByteFifo
+from .byte_memory import require_power_of_two
+from .command_engine import CommandEngine
+from .frame_receiver import FrameReceiver
+from .frame_sender import FrameSender
+from .packet_demultiplexer import PacketDemultiplexer
+from .register_master import RegisterMaster
+from .result_buffer import ResultBuffer
+from .send_buffer import SendBuffer
+from .uart_receiver import UartReceiver
+from .uart_transmitter import UartTransmitter
 
 __all__ = ["HostLink"]
 
@@ -20,8 +43,12 @@ class HostLink(Block):
     stream_bytes: bytes of a beat of each stream.
     clock_hz, baud: of the clock and of the UART.
     build_id: what IDENTIFY answers, 32 bits.
-    receive_bytes, send_bytes, result_bytes: sizes of the buffers, powers of two.
+    receive_bytes, send_bytes, result_bytes: sizes of the buffers, powers of two. A whole SEND has to fit into the
+        first, its bytes into the second.
     payload_max: tensor or result bytes of a frame, at most.
+    stall_ms: after how many milliseconds of silence a frame is given up.
+
+    `TypeError` and `ValueError` say what cannot be built.
 
     Ports
     -----
@@ -36,7 +63,25 @@ class HostLink(Block):
     module_name = "host_link"
 
     def __init__(self, *, stream_bytes, clock_hz, baud, build_id, receive_bytes=2048, send_bytes=2048,
-                 result_bytes=2048, payload_max=1024):  # fmt: skip
+                 result_bytes=2048, payload_max=1024, stall_ms=50):  # fmt: skip
+        bit_clock(clock_hz, baud)
+        for name, value, limit in (
+            ("stream_bytes", stream_bytes, 512), ("payload_max", payload_max, 0xFFFF - PAYLOAD_EXTRA),
+        ):  # fmt: skip
+            if not isinstance(value, int) or not 0 < value <= limit:
+                raise ValueError(f"{name} must be 1..{limit}, not {value!r}")
+        if not isinstance(build_id, int) or not 0 <= build_id < 1 << 32:
+            raise ValueError(f"build_id must be an integer of 32 bits, not {build_id!r}")
+        sizes = {"receive_bytes": receive_bytes, "send_bytes": send_bytes, "result_bytes": result_bytes}
+        for name, value in sizes.items():
+            require_power_of_two(name, value)
+        if not 0 < stall_ms <= 1000:
+            raise ValueError(f"stall_ms must be more than 0 and at most 1000, not {stall_ms!r}")
+        if payload_max > send_bytes or payload_max + 4 + OVERHEAD_BYTES > receive_bytes:
+            raise ValueError(
+                f"payload_max must be at most send_bytes = {send_bytes}, and {4 + OVERHEAD_BYTES} less than "
+                f"receive_bytes = {receive_bytes}, not {payload_max!r}"
+            )
         self.stream_bytes = stream_bytes
         self.clock_hz = clock_hz
         self.baud = baud
@@ -45,6 +90,7 @@ class HostLink(Block):
         self.send_bytes = send_bytes
         self.result_bytes = result_bytes
         self.payload_max = payload_max
+        self.stall_cycles = max(1, round(clock_hz * stall_ms / 1000))
         width = 8 * stream_bytes
         ports = {
             "uart_rx": In(1),
@@ -87,5 +133,100 @@ class HostLink(Block):
         }
         super().__init__(ports)
 
+    @property
+    def identification(self):
+        """What IDENTIFY answers."""
+        return Identification(
+            PROTOCOL_VERSION, self.build_id, self.clock_hz, self.baud, self.receive_bytes, self.send_bytes,
+            self.result_bytes, self.payload_max, self.stream_bytes,
+        )  # fmt: skip
+
     def elaborate(self, platform):
-        return Module()
+        m = Module()
+        engine_block = CommandEngine(
+            payload_max=self.payload_max,
+            identification=tuple(self.identification.encode()),
+            send_bytes=self.send_bytes,
+            result_bytes=self.result_bytes,
+        )
+        uart_receiver = instantiate(m, "uart_receiver", UartReceiver(clock_hz=self.clock_hz, baud=self.baud))
+        uart_transmitter = instantiate(m, "uart_transmitter", UartTransmitter(clock_hz=self.clock_hz, baud=self.baud))
+        fifo = instantiate(m, "fifo", ByteFifo(depth=self.receive_bytes))
+        receiver = instantiate(
+            m, "frame_receiver", FrameReceiver(payload_max=self.payload_max, stall_cycles=self.stall_cycles)
+        )
+        engine = instantiate(m, "engine", engine_block)
+        sender = instantiate(m, "frame_sender", FrameSender(payload_max=engine_block.reply_max))
+        master = instantiate(m, "register_master", RegisterMaster())
+
+        # What RESET clears.
+        clear = Signal()
+        m.d.comb += [clear.eq(engine.clear | ResetSignal()), self.accelerator_reset.eq(engine.clear)]
+        send_block = SendBuffer(depth=self.send_bytes, frame_max=engine_block.send_max)
+        send_buffer = instantiate(m, "send_buffer", send_block, reset=clear)
+        demultiplexer = instantiate(
+            m, "demultiplexer", PacketDemultiplexer(stream_bytes=self.stream_bytes), reset=clear
+        )
+        splitter = instantiate(m, "splitter", BeatSplitter(stream_bytes=self.stream_bytes), reset=clear)
+        result_buffer = instantiate(m, "result_buffer", ResultBuffer(depth=self.result_bytes), reset=clear)
+
+        # Requests in, answers out.
+        m.d.comb += [
+            uart_receiver.rx.eq(self.uart_rx),
+            self.activity.eq(receiver.active),
+            fifo.write.eq(uart_receiver.valid),
+            fifo.write_data.eq(uart_receiver.data),
+            receiver.data.eq(fifo.read_data),
+            receiver.valid.eq(fifo.read_valid),
+            fifo.read.eq(receiver.ready),
+            engine.payload.eq(fifo.read_data),
+            *(getattr(engine, name).eq(getattr(receiver, name))
+              for name in ("kind", "tag", "length", "frame_start", "payload_valid", "done", "status")),
+            receiver.proceed.eq(engine.proceed),
+            *(getattr(sender, name).eq(getattr(engine, f"reply_{name}"))
+              for name in ("start", "kind", "tag", "length", "payload")),
+            engine.reply_advance.eq(sender.advance),
+            engine.reply_done.eq(sender.done),
+            uart_transmitter.data.eq(sender.data),
+            uart_transmitter.valid.eq(sender.valid),
+            sender.ready.eq(uart_transmitter.ready),
+            self.uart_tx.eq(uart_transmitter.tx),
+        ]  # fmt: skip
+
+        # Registers.
+        _join(m, engine, "bus_", master, "")
+        _join(m, self, "m_axil_", master, "m_axil_")
+
+        # Tensors and results.
+        _join(m, engine, "send_", send_buffer, "")
+        _join(m, engine, "result_", result_buffer, "")
+        for stream in "qkv":
+            _join(m, self, f"m_axis_{stream}_", demultiplexer, f"m_axis_{stream}_")
+        m.d.comb += [
+            demultiplexer.data.eq(send_buffer.read_data),
+            demultiplexer.valid.eq(send_buffer.read_valid),
+            send_buffer.read.eq(demultiplexer.ready),
+            splitter.s_tdata.eq(self.s_axis_z_tdata),
+            splitter.s_tvalid.eq(self.s_axis_z_tvalid),
+            self.s_axis_z_tready.eq(splitter.s_tready),
+            result_buffer.write_data.eq(splitter.data),
+            result_buffer.write_valid.eq(splitter.valid),
+            splitter.ready.eq(result_buffer.write_ready),
+        ]
+
+        # Events.
+        m.d.comb += [
+            engine.interrupt.eq(self.interrupt),
+            engine.overflow.eq(fifo.overflow),
+            engine.malformed.eq(demultiplexer.malformed),
+        ]
+        return m
+
+
+def _join(m, left, left_prefix, right, right_prefix):
+    """Connects the ports of `left` with a prefix to those of the instance `right` of the same names with another."""
+    for name, member in right.signature.members.items():
+        mirrored = left_prefix + name.removeprefix(right_prefix)
+        if name.startswith(right_prefix) and mirrored in left.signature.members:
+            outer, inner = getattr(left, mirrored), getattr(right, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)

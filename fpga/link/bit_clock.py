@@ -1,0 +1,36 @@
+"""Bit clock: the phase accumulator from which the UART's two halves take their bits.
+
+A bit lasts clock_hz / baud cycles, which need not be a whole number. A phase of `width` bits advances by `step` every
+cycle, and a bit ends when it wraps around:
+
+    bits a cycle = step / 2^width = baud / clock_hz (1 + error)
+"""
+
+__all__ = ["BIT_ERROR_MAX", "CYCLES_PER_BIT_MIN", "bit_clock"]
+
+#: How much longer or shorter a bit may be than it should. Two ends may be apart by about 4 %.
+BIT_ERROR_MAX = 0.001
+#: Fewer do not leave room for where in a cycle an edge lies.
+CYCLES_PER_BIT_MIN = 3
+
+_WIDTH_MAX = 28
+
+
+def bit_clock(clock_hz, baud):
+    """Returns (step, width), with as few bits as keep the error below `BIT_ERROR_MAX`.
+
+    Raises `TypeError` for numbers that are not integers, and `ValueError` for a baud rate that cannot be made of the
+    clock: more than a third of it, or too slow for an accumulator of 28 bits.
+    """
+    for name, value in (("clock_hz", clock_hz), ("baud", baud)):
+        if not isinstance(value, int):
+            raise TypeError(f"{name} must be an integer, not {value!r}")
+        if value <= 0:
+            raise ValueError(f"{name} must be positive, not {value!r}")
+    if CYCLES_PER_BIT_MIN * baud > clock_hz:
+        raise ValueError(f"baud must be at most clock_hz / {CYCLES_PER_BIT_MIN} = {clock_hz // 3}, not {baud!r}")
+    for width in range(1, _WIDTH_MAX + 1):
+        step = round(baud * (1 << width) / clock_hz)
+        if abs(step * clock_hz / (baud * (1 << width)) - 1) <= BIT_ERROR_MAX:
+            return step, width
+    raise ValueError(f"baud must be nearer to clock_hz = {clock_hz}, not {baud!r}")

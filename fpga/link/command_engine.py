@@ -1,0 +1,315 @@
+"""Command engine: carries out requests, one after the other, and says what is answered.
+
+    frame receiver --> [arguments] --> decide --> register bus | send buffer | result buffer | reset --> answer
+
+The arguments are put into two registers while they come: `word` takes offsets and data, `halfword` addresses and counts.
+What follows the offset of a SEND goes into the send buffer, which keeps it only if the engine commits it.
+
+All that is ever answered after a status byte is one list of bytes, and every answer is a run in it:
+
+    field  0    next offset   \\            READ     read data
+           4    free           } SEND       RECEIVE  result offset, then results
+           6    result offset  |            STATUS   from next offset to bad payloads
+           10   available      |            IDENTIFY identification
+           12   events         | STATUS
+           13   bad headers    |
+           15   bad payloads  /
+           17   read data
+           21   identification
+
+An offset is compared with the one that is due by their difference, modulo 2^32. The comparisons run all the time and
+take two cycles; a frame's CRC takes longer to come, so they are through when the frame is complete.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from fpga.protocol import PAYLOAD_EXTRA, REPLY, FrameType, Status
+from rtl.block import Block
+from rtl.registers import ADDRESS_WIDTH, DATA_WIDTH
+
+__all__ = ["CommandEngine"]
+
+
+class CommandEngine(Block):
+    """From a checked request to its answer.
+
+    Parameters
+    ----------
+    payload_max: tensor or result bytes of a frame, at most.
+    identification: bytes that IDENTIFY answers, a tuple.
+    send_bytes, result_bytes: sizes of the buffers.
+    reset_cycles: how long RESET holds `clear`.
+
+    Ports
+    -----
+    kind, tag, length, frame_start, payload_valid, payload, done, status, proceed: of the `FrameReceiver`.
+    reply_*: of the `FrameSender`.
+    bus_*: of the `RegisterMaster`.
+    send_*: of the `SendBuffer`. result_*: of the `ResultBuffer`.
+    interrupt: of the accelerator. overflow, malformed: set an event, until RESET.
+    clear: reset of the accelerator, of both buffers and of what is between.
+    """
+
+    module_name = "command_engine"
+
+    def __init__(self, *, payload_max, identification, send_bytes, result_bytes, reset_cycles=16):
+        self.payload_max = payload_max
+        self.identification = identification
+        self.send_bytes = send_bytes
+        self.result_bytes = result_bytes
+        self.reset_cycles = reset_cycles
+        super().__init__({
+            "kind": In(8),
+            "tag": In(8),
+            "length": In(16),
+            "frame_start": In(1),
+            "payload_valid": In(1),
+            "payload": In(8),
+            "done": In(1),
+            "status": In(4),
+            "proceed": Out(1),
+            "reply_start": Out(1),
+            "reply_kind": Out(8),
+            "reply_tag": Out(8),
+            "reply_length": Out(range(self.reply_max + 1)),
+            "reply_payload": Out(8),
+            "reply_advance": In(1),
+            "reply_done": In(1),
+            "bus_start": Out(1),
+            "bus_write": Out(1),
+            "bus_address": Out(ADDRESS_WIDTH),
+            "bus_write_data": Out(DATA_WIDTH),
+            "bus_done": In(1),
+            "bus_error": In(1),
+            "bus_read_data": In(DATA_WIDTH),
+            "bus_taken": Out(1),
+            "send_start": Out(1),
+            "send_write": Out(1),
+            "send_write_data": Out(8),
+            "send_size": In(range(self.send_max + 1)),
+            "send_no_space": In(1),
+            "send_commit": Out(1),
+            "send_next_offset": In(32),
+            "send_free": In(range(send_bytes + 1)),
+            "result_offset": In(32),
+            "result_available": In(range(result_bytes + 1)),
+            "result_seek": Out(1),
+            "result_seek_offset": Out(32),
+            "result_read_data": In(8),
+            "result_read": Out(1),
+            "interrupt": In(1),
+            "overflow": In(1),
+            "malformed": In(1),
+            "clear": Out(1),
+        })
+
+    @property
+    def send_max(self):
+        """Most bytes of a frame that may have to be put into the send buffer, if only to be forgotten."""
+        return self.payload_max + PAYLOAD_EXTRA - 4
+
+    @property
+    def reply_max(self):
+        """Longest payload of an answer."""
+        return max(1 + len(self.identification), 1 + 4 + self.payload_max)
+
+    def elaborate(self, platform):
+        m = Module()
+        kind = self.kind
+        on_bus = Signal()
+        m.d.comb += on_bus.eq((kind == FrameType.READ) | (kind == FrameType.WRITE))
+
+        # Arguments: address then data, or offset then count or bytes.
+        halfword, word = Signal(16), Signal(32)
+        position = Signal(range(7))  # of the byte that comes, 6 from there on
+        first = Signal()
+        m.d.comb += [
+            first.eq(Mux(on_bus, position < 2, position < 4)),
+            self.send_start.eq(self.frame_start),
+            self.send_write.eq(self.payload_valid & (kind == FrameType.SEND) & ~first),
+            self.send_write_data.eq(self.payload),
+        ]
+        with m.If(self.frame_start):
+            m.d.sync += position.eq(0)
+        with m.Elif(self.payload_valid & (position != 6)):
+            m.d.sync += position.eq(position + 1)
+            with m.If(first == on_bus):
+                m.d.sync += halfword.eq(Cat(halfword[8:], self.payload))
+            with m.Else():
+                m.d.sync += word.eq(Cat(word[8:], self.payload))
+
+        # How the offset lies to the one that is due.
+        difference = Signal(32)  # offset - due
+        is_next, is_old, is_kept = Signal(), Signal(), Signal()
+        low = len(self.send_size)
+        is_far = ~difference[low:].all()
+        m.d.sync += [
+            difference.eq(word - Mux(kind == FrameType.SEND, self.send_next_offset, self.result_offset)),
+            is_next.eq(difference == 0),
+            is_old.eq(difference[-1] & (is_far | (difference[:low] + self.send_size <= 1 << low))),
+            is_kept.eq(difference <= self.result_available),
+        ]
+
+        # Does the payload have the length of its type?
+        fits = Signal()
+        with m.Switch(kind):
+            with m.Case(FrameType.IDENTIFY, FrameType.STATUS, FrameType.RESET):
+                m.d.sync += fits.eq(self.length == 0)
+            with m.Case(FrameType.READ):
+                m.d.sync += fits.eq(self.length == 2)
+            with m.Case(FrameType.WRITE, FrameType.RECEIVE):
+                m.d.sync += fits.eq(self.length == 6)
+            with m.Default():
+                m.d.sync += fits.eq((self.length > 4) & (self.length <= self.payload_max + 4))
+
+        last_write, last_write_tag, last_write_error = Signal(), Signal(8), Signal()
+        overflowed, malformed = Signal(), Signal()
+        bad_headers, bad_payloads = Signal(16), Signal(16)
+        m.d.sync += [
+            overflowed.eq((overflowed | self.overflow) & ~self.clear),
+            malformed.eq((malformed | self.malformed) & ~self.clear),
+        ]
+        fields, starts = self._fields(overflowed, malformed, bad_headers, bad_payloads)
+
+        # The answer: a status byte, fields from `field` on, results.
+        status = Signal(4)
+        field = Signal(range(len(fields)))
+        in_status, in_results = Signal(), Signal()
+        with m.If(self.reply_advance):
+            m.d.sync += in_status.eq(0)
+            with m.If(~in_status):
+                m.d.sync += field.eq(field + 1)
+                with m.If((kind == FrameType.RECEIVE) & (field == starts["available"] - 1)):
+                    m.d.sync += in_results.eq(1)
+        m.d.comb += self.result_read.eq(self.reply_advance & in_results)
+        with m.If(in_status):
+            m.d.sync += self.reply_payload.eq(status)
+        with m.Elif(in_results):
+            m.d.sync += self.reply_payload.eq(self.result_read_data)
+        with m.Else():
+            with m.Switch(field):
+                for number, byte in enumerate(fields):
+                    with m.Case(number):
+                        m.d.sync += self.reply_payload.eq(byte)
+
+        m.d.comb += [
+            self.bus_write.eq(kind == FrameType.WRITE),
+            self.bus_address.eq(halfword),
+            self.bus_write_data.eq(word),
+            self.result_seek_offset.eq(word),
+        ]
+        remaining = Signal(range(self.reset_cycles))
+        m.d.sync += self.clear.eq(0)
+
+        def answer(code, length=1, start=0):
+            """Next: the status `code`, then fields from `start` on, `length` bytes in all."""
+            m.d.sync += [status.eq(code), self.reply_length.eq(length), field.eq(start)]
+            m.next = "REPLY"
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [
+                    self.reply_kind.eq(kind | REPLY), self.reply_tag.eq(self.tag), in_status.eq(1), in_results.eq(0),
+                    remaining.eq(self.reset_cycles - 1),
+                ]  # fmt: skip
+                with m.If(self.done):
+                    m.next = "DECIDE"
+            with m.State("DECIDE"):
+                with m.If(self.status != Status.OK):
+                    answer(self.status)
+                    with m.If(self.status == Status.BAD_CRC):
+                        m.d.sync += bad_payloads.eq(bad_payloads + ~bad_payloads.all())
+                    with m.Else():
+                        m.d.sync += [self.reply_kind.eq(FrameType.ERROR), self.reply_tag.eq(0)]
+                        with m.If(self.status == Status.BAD_HEADER):
+                            m.d.sync += bad_headers.eq(bad_headers + ~bad_headers.all())
+                with m.Elif((kind == 0) | (kind > FrameType.RESET)):
+                    answer(Status.UNKNOWN_TYPE)
+                with m.Elif(~fits):
+                    answer(Status.BAD_LENGTH)
+                with m.Else():
+                    with m.Switch(kind[:3]):
+                        with m.Case(FrameType.IDENTIFY):
+                            answer(Status.OK, 1 + len(self.identification), starts["identification"])
+                        with m.Case(FrameType.READ, FrameType.WRITE):
+                            with m.If(self.bus_write & last_write & (last_write_tag == self.tag)):
+                                answer(Mux(last_write_error, Status.BUS_ERROR, Status.OK))
+                            with m.Elif(halfword[ADDRESS_WIDTH:].any()):
+                                answer(Status.BUS_ERROR)
+                            with m.Else():
+                                m.d.comb += self.bus_start.eq(1)
+                                m.next = "BUS"
+                        with m.Case(FrameType.SEND):
+                            answer(Status.OUT_OF_ORDER, 1 + starts["result_offset"])
+                            with m.If(is_next & self.send_no_space):
+                                m.d.sync += status.eq(Status.NO_SPACE)
+                            with m.Elif(is_next | is_old):
+                                m.d.comb += self.send_commit.eq(is_next)
+                                m.d.sync += status.eq(Status.OK)
+                        with m.Case(FrameType.RECEIVE):
+                            m.d.comb += self.result_seek.eq(is_kept)
+                            m.next = "AVAILABLE"
+                            with m.If(~is_kept):
+                                answer(Status.OUT_OF_ORDER)
+                        with m.Case(FrameType.STATUS):
+                            answer(Status.OK, 1 + starts["read_data"])
+                        with m.Case(FrameType.RESET):
+                            m.next = "RESET"
+            with m.State("BUS"):
+                with m.If(self.bus_done):
+                    answer(Mux(self.bus_error, Status.BUS_ERROR, Status.OK), start=starts["read_data"])
+                    with m.If(~self.bus_write & ~self.bus_error):
+                        m.d.sync += self.reply_length.eq(1 + DATA_WIDTH // 8)
+                    with m.If(self.bus_write):
+                        m.d.sync += [last_write.eq(1), last_write_tag.eq(self.tag), last_write_error.eq(self.bus_error)]
+            with m.State("AVAILABLE"):
+                with m.If(halfword > self.result_available):
+                    m.d.sync += halfword.eq(self.result_available)
+                m.next = "RECEIVE"
+                if self.result_bytes > self.payload_max:
+                    m.next = "LIMIT"
+            if self.result_bytes > self.payload_max:
+                with m.State("LIMIT"):
+                    with m.If(halfword > self.payload_max):
+                        m.d.sync += halfword.eq(self.payload_max)
+                    m.next = "RECEIVE"
+            with m.State("RECEIVE"):
+                answer(Status.OK, halfword[: len(self.reply_length)] + 5, starts["result_offset"])
+            with m.State("RESET"):
+                m.d.sync += [
+                    self.clear.eq(1), remaining.eq(remaining - 1), last_write.eq(0), bad_headers.eq(0),
+                    bad_payloads.eq(0),
+                ]  # fmt: skip
+                with m.If(remaining == 0):
+                    answer(Status.OK)
+            with m.State("REPLY"):
+                m.d.comb += self.reply_start.eq(1)
+                m.next = "WAIT"
+            with m.State("WAIT"):
+                with m.If(self.reply_done):
+                    m.d.comb += [self.proceed.eq(1), self.bus_taken.eq(1)]
+                    m.next = "IDLE"
+        return m
+
+    def _fields(self, overflowed, malformed, bad_headers, bad_payloads):
+        """The bytes of all answers, and where each begins, by name."""
+        values = {
+            "next_offset": self.send_next_offset,
+            "free": self.send_free,
+            "result_offset": self.result_offset,
+            "available": self.result_available,
+            "events": Cat(self.interrupt, overflowed, malformed),
+            "bad_headers": bad_headers,
+            "bad_payloads": bad_payloads,
+            "read_data": self.bus_read_data,
+        }
+        sizes = {"next_offset": 4, "free": 2, "result_offset": 4, "available": 2, "events": 1, "bad_headers": 2,
+                 "bad_payloads": 2, "read_data": 4}  # fmt: skip
+        fields, starts = [], {}
+        for name, value in values.items():
+            starts[name] = len(fields)
+            padded = Cat(value, Const(0, 8 * sizes[name] - len(value)))
+            fields += [padded[8 * byte : 8 * byte + 8] for byte in range(sizes[name])]
+        starts["identification"] = len(fields)
+        return fields + [Const(byte, 8) for byte in self.identification], starts

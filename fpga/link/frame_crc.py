@@ -1,0 +1,90 @@
+"""The two CRCs of a frame, bit by bit.
+
+A byte of the line lasts 30 cycles or more, so there is time for one bit a cycle, which takes an eighth of the area of
+one byte a cycle. The header's CRC takes the highest bit of a byte first and shifts left, the payload's the lowest first
+and shifts right:
+
+    header:  crc <= (crc << 1) ^ (0x1021 if crc[15] ^ bit else 0), from 0xFFFF
+    payload: crc <= (crc >> 1) ^ (0xEDB88320 if crc[0] ^ bit else 0), from 0xFFFFFFFF; its complement is sent
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.crc import Algorithm
+from amaranth.lib.crc.catalog import CRC16_IBM_3740, CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out
+
+from rtl.block import Block
+
+__all__ = ["FrameCrc"]
+
+HEADER: Algorithm = CRC16_IBM_3740
+PAYLOAD: Algorithm = CRC32_ISO_HDLC
+
+
+def _reflected(value, width):
+    return int(f"{value:0{width}b}"[::-1], 2)
+
+
+class FrameCrc(Block):
+    """CRC-16/IBM-3740 and CRC-32/ISO-HDLC of bytes, one of them at a time.
+
+    Ports
+    -----
+    data: a byte, constant from `start` to `done`.
+    header: which CRC takes it, 1: the header's; constant as well.
+    start: one cycle, when no byte is under way; done: one cycle, `latency` later; the CRC has the byte in it.
+    header_clear, payload_clear: begin a new CRC; not while a byte is under way.
+    header_crc, payload_crc: of the bytes so far, as they are sent.
+    payload_good: the bytes so far end with the CRC of those before.
+    """
+
+    module_name = "frame_crc"
+    latency = 9
+
+    def __init__(self):
+        super().__init__({
+            "data": In(8),
+            "header": In(1),
+            "start": In(1),
+            "done": Out(1),
+            "header_clear": In(1),
+            "payload_clear": In(1),
+            "header_crc": Out(HEADER.crc_width),
+            "payload_crc": Out(PAYLOAD.crc_width),
+            "payload_good": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        busy = Signal()
+        bit = Signal(3)
+        m.d.sync += self.done.eq(0)
+        with m.If(self.start):
+            m.d.sync += busy.eq(1)
+        with m.If(busy):
+            m.d.sync += bit.eq(bit + 1)
+            with m.If(bit == 7):
+                m.d.sync += [busy.eq(0), self.done.eq(1)]
+
+        header = Signal(HEADER.crc_width, init=HEADER.initial_crc)
+        taken = self.data.bit_select(~bit, 1)
+        with m.If(busy & self.header):
+            feedback = Mux(header[-1] ^ taken, HEADER.polynomial, 0)
+            m.d.sync += header.eq(Cat(0, header[:-1]) ^ feedback)
+        with m.If(self.header_clear):
+            m.d.sync += header.eq(HEADER.initial_crc)
+
+        payload = Signal(PAYLOAD.crc_width, init=PAYLOAD.initial_crc)
+        taken = self.data.bit_select(bit, 1)
+        with m.If(busy & ~self.header):
+            feedback = Mux(payload[0] ^ taken, _reflected(PAYLOAD.polynomial, PAYLOAD.crc_width), 0)
+            m.d.sync += payload.eq(payload[1:] ^ feedback)
+        with m.If(self.payload_clear):
+            m.d.sync += payload.eq(PAYLOAD.initial_crc)
+
+        m.d.comb += [
+            self.header_crc.eq(header ^ HEADER.xor_output),
+            self.payload_crc.eq(payload ^ PAYLOAD.xor_output),
+            self.payload_good.eq(payload == PAYLOAD(data_width=8).residue()),
+        ]
+        return m

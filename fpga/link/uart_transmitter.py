@@ -1,0 +1,48 @@
+"""UART transmitter, 8N1: bytes onto a line."""
+
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from rtl.block import Block
+
+from .bit_clock import bit_clock
+
+__all__ = ["UartTransmitter"]
+
+
+class UartTransmitter(Block):
+    """Sends bytes on `tx`: a start bit, 8 bits from the lowest on, a stop bit.
+
+    Parameters
+    ----------
+    clock_hz, baud: at least 3 cycles a bit; see `fpga.link.bit_clock` for what is raised.
+
+    Ports
+    -----
+    data, valid, ready: a byte is taken in a cycle with valid and ready; ready is low while one is sent.
+    tx: the line, high when idle.
+
+    A byte occupies the line for 10 clock_hz / baud cycles and one more, and the next one follows at once.
+    """
+
+    module_name = "uart_transmitter"
+
+    def __init__(self, *, clock_hz, baud):
+        self.phase_step, self.phase_width = bit_clock(clock_hz, baud)
+        super().__init__({"data": In(8), "valid": In(1), "ready": Out(1), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        phase = Signal(self.phase_width)
+        bits_left = Signal(range(11))
+        shift = Signal(9)  # what follows the bit on the line
+        advanced = phase + self.phase_step
+        m.d.comb += self.ready.eq(bits_left == 0)
+        with m.If(self.ready):
+            with m.If(self.valid):
+                m.d.sync += [bits_left.eq(10), phase.eq(0), self.tx.eq(0), shift.eq(Cat(self.data, Const(1, 1)))]
+        with m.Else():
+            m.d.sync += phase.eq(advanced)
+            with m.If(advanced[self.phase_width]):
+                m.d.sync += [bits_left.eq(bits_left - 1), self.tx.eq(shift[0]), shift.eq(Cat(shift[1:], Const(1, 1)))]
+        return m
