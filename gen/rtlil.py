@@ -84,13 +84,22 @@ class Switch:
     cases: list[Case]
 
 
+@dataclass(frozen=True)
+class Array:
+    """A memory; `attributes` are those that the source gives it, such as `no_rw_check 1`."""
+
+    width: int
+    depth: int
+    attributes: tuple[str, ...]
+
+
 @dataclass
 class Module:
     """One module; `items` are its cells and its processes (bodies: lists of `Assign` and `Switch`), in order."""
 
     name: str
     wires: dict[str, Wire] = field(default_factory=dict)
-    memories: dict[str, tuple[int, int]] = field(default_factory=dict)  # name -> (width, depth)
+    memories: dict[str, Array] = field(default_factory=dict)
     items: list = field(default_factory=list)
     connections: list = field(default_factory=list)  # (left, right)
 
@@ -137,13 +146,16 @@ class _Parser:
         self.wires = {}
 
     def module(self):
-        result, init = None, None
+        result, init, attributes = None, None, []
         for line in self.lines:
             keyword, _space, rest = line.partition(" ")
             if keyword == "attribute":
                 if rest.startswith("\\init "):
                     init = rest.partition("'")[2]
-            elif keyword == "module":
+                elif not rest.startswith("\\src "):
+                    attributes.append(rest.removeprefix("\\"))
+                continue
+            if keyword == "module":
                 if result is not None:
                     raise ValueError(f"submodule of {result.name} must be a block, not {rest}")
                 result = Module(rest.removeprefix("\\"), wires=self.wires)
@@ -153,7 +165,7 @@ class _Parser:
                 init = None
             elif keyword == "memory":
                 _width, width, _size, depth, name = line.split(" ")[1:]
-                result.memories[name] = (int(width), int(depth))
+                result.memories[name] = Array(int(width), int(depth), tuple(attributes))
             elif keyword == "cell":
                 cell = self.cell(*rest.split(" "))
                 if cell.ports.get("Y", True) and cell.ports.get("Q", True):
@@ -168,6 +180,7 @@ class _Parser:
                     result.connections.append((left, right))
             elif keyword != "end":
                 raise ValueError(f"RTLIL must consist of lines that Amaranth writes, not {line!r}")
+            attributes = []
         return result
 
     def cell(self, kind, name):

@@ -85,10 +85,12 @@ class Accelerator(Block):
             data_width=config.data_width,
             sum_width=config.column_sum_width,
         )
-        self.mean_bank = MemoryBank(
-            depth=1 << (1 + index_width(config.column_tiles * config.columns)), width=config.mean_width
-        )
         self.operand_row = OperandRow(config)
+        self.mean_bank = MemoryBank(
+            depth=1 << (1 + index_width(config.column_tiles * config.columns)),
+            width=config.mean_width,
+            pipeline=self.operand_row.memory_latency - 1,
+        )
         self.array = SystolicArray(
             rows=config.rows,
             columns=config.columns,
@@ -102,7 +104,7 @@ class Accelerator(Block):
         self.array_column = ArrayColumn(config)
         self.diagonal_column = DiagonalColumn(config, divisor_delay=self.array_column.divisor_delay)
         self.bias_unit = BiasUnit(config)
-        self.pass_scheduler = PassScheduler(config)
+        self.pass_scheduler = PassScheduler(config, load_latency=self.array_column.load_latency)
         # The diagonal column's register lies between the schedulers and column 0.
         self.division_scheduler = DivisionScheduler(
             config,
@@ -116,6 +118,7 @@ class Accelerator(Block):
             columns=config.columns,
             max_tokens=config.max_tokens,
             max_head_dim=config.max_head_dim,
+            z_latency=self.array_column.z_latency,
         )
         ports = {
             name: member
@@ -144,8 +147,8 @@ class Accelerator(Block):
 
     @property
     def accumulate_delay(self):
-        """Cycles from the end of the row chain to SA-Diag's `accumulate`: its sum follows one cycle later."""
-        return self.operand_row.latency + self.array.latency - 1 - self.config.rows
+        """Cycles from the end of the row chain to SA-Diag's `accumulate`: its sum follows `sum_delay` cycles later."""
+        return self.operand_row.latency + self.array.latency - self.array_column.sum_delay - self.config.rows
 
     def elaborate(self, platform):
         m = Module()
@@ -278,6 +281,7 @@ class Accelerator(Block):
                 column.divisor_in.eq(left.divisor_out),
                 column.invalid_in.eq(left.invalid_out),
                 column.k_sum.eq(k_sums.read_data),
+                column.z_enable.eq(sender.z_enable),
                 column.z_address.eq(sender.z_address),
             ]
             left = column

@@ -57,13 +57,14 @@ class ArrayColumn(Block):
     -----
     v_write, v_address, v_data: one element into the V bank {half, column tile, token}.
     bias_write, bias_address, bias_data: one c_v v_sum, aligned, into the bias bank {half, column tile}.
-    z_address, z_data: one element of the Z bank {half, column tile, token}, one cycle later.
+    z_enable, z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later, not
+        counting those in which `z_enable` is low.
     load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
         right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles before.
     k_sum: numerator of a row of means, `k_sum_delay` cycles after its `divide_in`.
     mean: quotient of such a row, in the cycle of `write_back_in`; 0 where that is not `mean`.
-    stationary: to the array, two cycles after `load_in`.
-    partial_sum: from the array, one cycle after `accumulate_in`.
+    stationary: to the array, `load_latency` cycles after `load_in`.
+    partial_sum: from the array, `sum_delay` cycles after `accumulate_in`.
     shift_g, numerator_shift: constant during a job.
     """
 
@@ -75,13 +76,20 @@ class ArrayColumn(Block):
         g_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
         z_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
         bias_address_width = 1 + index_width(config.column_tiles)
-        self.v_bank = MemoryBank(depth=1 << v_address_width, width=config.data_width)
-        self.g_bank = MemoryBank(depth=1 << g_address_width, width=config.data_width)
-        self.z_bank = MemoryBank(depth=1 << z_address_width, width=config.data_width)
-        self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.qg_width)
-        self.bias_bank = MemoryBank(depth=1 << bias_address_width, width=config.aligned_bias_width)
+        pipeline = config.memory_pipeline
+        self.v_bank = MemoryBank(depth=1 << v_address_width, width=config.data_width, pipeline=pipeline)
+        self.g_bank = MemoryBank(depth=1 << g_address_width, width=config.data_width, pipeline=pipeline)
+        self.z_bank = MemoryBank(
+            depth=1 << z_address_width, width=config.data_width, pipeline=pipeline, stallable=True
+        )
+        self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.qg_width, pipeline=pipeline)
+        self.bias_bank = MemoryBank(
+            depth=1 << bias_address_width, width=config.aligned_bias_width, pipeline=pipeline
+        )
         self.accumulator = PartialSumAccumulator(
-            sum_width=config.partial_sum_width, depth=max(config.max_tokens, config.max_head_dim)
+            sum_width=config.partial_sum_width,
+            depth=max(config.max_tokens, config.max_head_dim),
+            memory_pipeline=pipeline,
         )
         self.requantizer = Requantizer(
             i_width=config.g_sum_width, o_width=config.data_width, shift_max=config.shift_g_max
@@ -116,6 +124,7 @@ class ArrayColumn(Block):
                 "bias_write": In(1),
                 "bias_address": In(bias_address_width),
                 "bias_data": In(signed(config.aligned_bias_width)),
+                "z_enable": In(1),
                 "z_address": In(z_address_width),
                 "z_data": Out(signed(config.data_width)),
                 "divisor_in": In(config.divisor_width),
@@ -132,6 +141,21 @@ class ArrayColumn(Block):
         )
 
     @property
+    def load_latency(self):
+        """Cycles from `load_in` to `stationary`: the banks, then a register behind the choice between them."""
+        return self.v_bank.latency + 1
+
+    @property
+    def sum_delay(self):
+        """Cycles from `accumulate_in` to `partial_sum`."""
+        return self.accumulator.sum_delay
+
+    @property
+    def z_latency(self):
+        """Cycles from `z_address` to `z_data`."""
+        return self.z_bank.latency
+
+    @property
     def g_latency(self):
         """Cycles from `accumulate_in` to the cycle that writes its total into the G bank."""
         return self.accumulator.latency + self.requantizer.latency
@@ -139,12 +163,12 @@ class ArrayColumn(Block):
     @property
     def k_sum_delay(self):
         """Cycles from `divide_in` to `k_sum`: the row queue, then all but the last step of the numerator adder."""
-        return 1 + self.adder.latency - 1
+        return self.row_queue.latency + self.adder.latency - 1
 
     @property
     def divisor_delay(self):
         """Cycles from `divide_in` to `divisor_in`: the row queue, then the numerator adder."""
-        return 1 + self.adder.latency
+        return self.row_queue.latency + self.adder.latency
 
     @property
     def write_back_delay(self):
@@ -157,7 +181,7 @@ class ArrayColumn(Block):
             pass_on(m, getattr(self, f"{name}_in"), getattr(self, f"{name}_out"))
         m.d.sync += [self.divisor_out.eq(self.divisor_in), self.invalid_out.eq(self.invalid_in)]
 
-        # Stationary operand. `load_out` is this column's control one cycle later, when the banks' words are there.
+        # Stationary operand. `load_out` is this column's control one cycle later; the banks' words come with or after it.
         v_bank = instantiate(m, "v_bank", self.v_bank)
         g_bank = instantiate(m, "g_bank", self.g_bank)
         m.d.comb += [
@@ -167,8 +191,10 @@ class ArrayColumn(Block):
             v_bank.read_address.eq(self.load_in.address),
             g_bank.read_address.eq(self.load_in.address),
         ]
-        tile_row = Mux(self.load_out.phase == PHASE_G, v_bank.read_data, g_bank.read_data)
-        m.d.sync += self.stationary.eq(Mux(self.load_out.blank, 0, tile_row))
+        after = self.v_bank.latency - 1
+        load_phase = delay(m, self.load_out.phase, after, "load_phase")
+        tile_row = Mux(load_phase == PHASE_G, v_bank.read_data, g_bank.read_data)
+        m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
 
         # Totals: G goes back through the requantizer, Q G waits for its division.
         accumulator = instantiate(m, "accumulator", self.accumulator)
@@ -227,6 +253,7 @@ class ArrayColumn(Block):
             z_bank.write_enable.eq(self.write_back_in.write),
             z_bank.write_address.eq(self.write_back_in.address),
             z_bank.write_data.eq(divider.z),
+            z_bank.read_enable.eq(self.z_enable),
             z_bank.read_address.eq(self.z_address),
             self.z_data.eq(z_bank.read_data),
             self.mean.eq(Mux(self.write_back_in.mean, divider.mean, 0)),

@@ -85,19 +85,24 @@ class BiasUnit(Block):
         with m.If(self.start):
             m.d.sync += self.read_half.eq(0)
 
-        # The sum, two registers for the multiplier, one for shifting and clipping; the address goes along.
+        # Two registers for the multiplier, two for the shifter (by 0 to 7 first, while the word is narrow), one for
+        # clipping; the address goes along.
         product = Signal(signed(len(self.c_v) + 1 + len(self.v_sum)))
         registered = Signal.like(product)
         m.d.sync += [product.eq(self.v_sum * Cat(self.c_v, 0).as_signed()), registered.eq(product)]
+        fine_shifted = Signal(signed(len(product) + 7))
         shifted = Signal(signed(len(product) + (1 << len(self.shift)) - 1))
-        m.d.comb += shifted.eq(registered << self.shift)
+        fits = Signal()
+        negative = shifted[-1]
+        m.d.sync += [fine_shifted.eq(registered << self.shift[:3]), shifted.eq(fine_shifted << (self.shift[3:] << 3))]
+        m.d.comb += fits.eq(shifted[len(self.data) - 1 :] == negative.replicate(len(shifted) - len(self.data) + 1))
         low, high = -(1 << (len(self.data) - 1)), (1 << (len(self.data) - 1)) - 1
-        m.d.sync += self.data.eq(Mux(shifted < low, low, Mux(shifted > high, high, shifted)))
+        m.d.sync += self.data.eq(Mux(fits, shifted, Mux(negative, low, high)))
 
         strobe = Cat((active & (column == index)) for index in range(self.columns))
         m.d.sync += [
-            self.write.eq(delay(m, strobe, 3, "write")),
-            self.address.eq(delay(m, Cat(tile, self.read_half), 3, "address")),
-            self.done.eq(delay(m, finish, 3, "done")),
+            self.write.eq(delay(m, strobe, 5, "write")),
+            self.address.eq(delay(m, Cat(tile, self.read_half), 5, "address")),
+            self.done.eq(delay(m, finish, 5, "done")),
         ]
         return m

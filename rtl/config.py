@@ -35,6 +35,7 @@ class AcceleratorConfig:
     constant_fraction: fractional bits of the run-time constants c_v and c_d (F).
     max_tokens, max_head_dim, max_heads: limits of a job's run-time sizes (N, D, and heads in one job).
     pe_pipeline: registers after the multiplier of a PE.
+    memory_pipeline: registers behind the output of every buffer's memory; block RAM is slow to answer.
     divider_interval: cycles between two rows entering the divider array; 0 sizes it so that division keeps up
         with the array at `max_head_dim` (see `divider_row_interval`).
     stream_width: bits of each AXI4-Stream's TDATA, a whole number of element containers (`element_width`).
@@ -51,6 +52,7 @@ class AcceleratorConfig:
     max_head_dim: int = 64
     max_heads: int = 4095
     pe_pipeline: int = 1
+    memory_pipeline: int = 0
     divider_interval: int = 0
     stream_width: int = 32
     input_timeout: int = 1 << 24
@@ -69,9 +71,15 @@ class AcceleratorConfig:
         self._require_range("max_head_dim", 1, 4096)
         self._require_range("max_heads", 1, 65535)
         self._require_range("pe_pipeline", 0, 4)
+        self._require_range("memory_pipeline", 0, 2)
         self._require_range("divider_interval", 0, self.divider_iterations)
         self._require_range("stream_width", self.element_width, 4096)
         self._require_range("input_timeout", 1, (1 << 32) - 1)
+        if self.rows < self.memory_pipeline + 2:
+            # A pass takes `rows` cycles at least; a partial sum must be back in its memory when the next one comes.
+            raise ConfigError(
+                f"rows must be at least memory_pipeline + 2 = {self.memory_pipeline + 2}, not {self.rows!r}"
+            )
         if self.stream_width % self.element_width:
             raise ConfigError(
                 f"stream_width must be a multiple of the {self.element_width}-bit element container, "

@@ -39,8 +39,8 @@ class DiagonalColumn(Block):
     load_*, accumulate_*, divide_*: control from the schedulers and, one cycle later, for column 0.
     divisor_out, invalid_out: for column 0, `divisor_delay` cycles after `divide_out`.
     denominator_error: a row's t_D <= 0 (one cycle a row).
-    stationary: to the array, two cycles after `load_in`; partial_sum: from the array, one cycle after
-        `accumulate_in`.
+    stationary: to the array, as many cycles after `load_in` as in an `ArrayColumn`; partial_sum: from the array,
+        `accumulator.sum_delay` cycles after `accumulate_in`.
     row_queued: a row's totals were put into the row queue, here; each column follows one cycle after its left one.
     c_d, divisor_shift, tokens: constant during a job.
     """
@@ -51,11 +51,17 @@ class DiagonalColumn(Block):
         self.divisor_delay = divisor_delay
         self.feature_bits = index_width(config.max_head_dim)
         self.column_tile_bits = index_width(config.column_tiles)
-        self.k_hat_sum_bank = MemoryBank(depth=1 << (1 + self.feature_bits), width=config.k_hat_sum_width)
-        self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.q_k_hat_sum_width)
+        pipeline = config.memory_pipeline
+        self.k_hat_sum_bank = MemoryBank(
+            depth=1 << (1 + self.feature_bits), width=config.k_hat_sum_width, pipeline=pipeline
+        )
+        self.row_queue = MemoryBank(
+            depth=config.row_queue_depth, width=config.q_k_hat_sum_width, pipeline=pipeline
+        )
         self.accumulator = PartialSumAccumulator(
             sum_width=config.diagonal_sum_width,
             depth=max(config.max_tokens, config.max_head_dim),
+            memory_pipeline=pipeline,
             module_name="partial_sum_accumulator_diagonal",
         )
         self.adder = DenominatorAdder(
@@ -94,9 +100,11 @@ class DiagonalColumn(Block):
 
         # Stationary operand: ones during G, k^_sum {half, feature} during Q G.
         bank = instantiate(m, "k_hat_sum_bank", self.k_hat_sum_bank)
-        tile_row = Mux(self.load_out.phase == PHASE_G, 1, bank.read_data.as_signed())
+        after = self.k_hat_sum_bank.latency - 1  # from `load_out` and `divide_out` to the words
+        load_phase = delay(m, self.load_out.phase, after, "load_phase")
+        tile_row = Mux(load_phase == PHASE_G, 1, bank.read_data.as_signed())
         m.d.comb += bank.read_address.eq(self._without_column_tile(self.load_in.address))
-        m.d.sync += self.stationary.eq(Mux(self.load_out.blank, 0, tile_row))
+        m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
 
         # Totals. The passes of G for every column tile give the same k^_sum; it is written each time.
         accumulator = instantiate(m, "accumulator", self.accumulator)
@@ -125,16 +133,16 @@ class DiagonalColumn(Block):
         m.d.comb += [
             row_queue.read_address.eq(self.divide_in.queue_address),
             adder.product.eq(row_queue.read_data),
-            adder.single.eq(self.divide_out.mean),
+            adder.single.eq(delay(m, self.divide_out.mean, after, "single")),
             adder.c_d.eq(self.c_d),
             adder.shift.eq(self.divisor_shift),
             adder.tokens.eq(self.tokens),
         ]
-        divided = delay(m, self.divide_out.start & ~self.divide_out.mean, self.adder.latency, "divided")
+        divided = delay(m, self.divide_out.start & ~self.divide_out.mean, after + self.adder.latency, "divided")
         m.d.comb += self.denominator_error.eq(divided & adder.invalid)
 
-        # The queue's word is there with `divide_out`, so that the adder's result is `latency` cycles behind it.
-        wait = self.divisor_delay - self.adder.latency
+        # The queue's word comes `after` cycles after `divide_out`, the adder's result `latency` cycles behind it.
+        wait = self.divisor_delay - after - self.adder.latency
         divisor, invalid = delay(m, adder.divisor, wait, "divisor"), delay(m, adder.invalid, wait, "invalid")
         m.d.comb += [self.divisor_out.eq(divisor), self.invalid_out.eq(invalid)]
         return m

@@ -1,6 +1,13 @@
-"""Memory bank: one write port, one read port, the form that block RAM has on every FPGA family."""
+"""Memory bank: one write port, one read port, the form that block RAM has on every FPGA family.
 
-from amaranth.hdl import Module
+A word that is read in the cycle in which it is written is nobody's business: no block does that and uses the result.
+Saying so (`no_rw_check`) spares each bank a bypass that synthesis would build around the block RAM, and its delay.
+
+Block RAM is slow to answer: on an ECP5 its word comes 5 to 6 ns after the clock edge. `pipeline` registers behind it
+keep what follows out of that path.
+"""
+
+from amaranth.hdl import Module, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -13,19 +20,28 @@ __all__ = ["MemoryBank"]
 class MemoryBank(Block):
     """`depth` words of `width` bits, zero at power-up.
 
+    Parameters
+    ----------
+    depth, width: words, and bits of a word.
+    pipeline: registers behind the memory.
+    stallable: has the port `read_enable`.
+
     Ports
     -----
     write_enable, write_address, write_data: the word is written at the end of this cycle.
-    read_address, read_data: `read_data` follows one cycle later; a word being written in the cycle of `read_address`
-        reads as it was before. Addresses of `depth` and above read and write nothing in particular.
+    read_address, read_data: `read_data` follows `latency` = 1 + pipeline cycles later. The word that is being written
+        in the cycle of `read_address`, and addresses of `depth` and above, give nothing in particular.
+    read_enable: while it is low, the words on their way from `read_address` to `read_data` stay where they are.
     """
 
     reset_less = True
 
-    def __init__(self, *, depth, width):
+    def __init__(self, *, depth, width, pipeline=0, stallable=False):
         self.depth = depth
         self.width = width
-        self.module_name = f"memory_{depth}x{width}"
+        self.pipeline = pipeline
+        self.stallable = stallable
+        self.module_name = f"{'stallable_' if stallable else ''}memory_{depth}x{width}"
         address_width = index_width(depth)
         super().__init__({
             "write_enable": In(1),
@@ -33,18 +49,32 @@ class MemoryBank(Block):
             "write_data": In(width),
             "read_address": In(address_width),
             "read_data": Out(width),
-        })
+        } | ({"read_enable": In(1)} if stallable else {}))
+
+    @property
+    def latency(self):
+        """Cycles from `read_address` to `read_data`."""
+        return 1 + self.pipeline
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1}
+        )
         write, read = memory.write_port(), memory.read_port()
+        enable = self.read_enable if self.stallable else 1
         m.d.comb += [
             write.en.eq(self.write_enable),
             write.addr.eq(self.write_address),
             write.data.eq(self.write_data),
-            read.en.eq(1),
+            read.en.eq(enable),
             read.addr.eq(self.read_address),
-            self.read_data.eq(read.data),
         ]
+        word = read.data
+        for stage in range(self.pipeline):
+            registered = Signal(self.width, name=f"word_{stage}", reset_less=True)
+            with m.If(enable):
+                m.d.sync += registered.eq(word)
+            word = registered
+        m.d.comb += self.read_data.eq(word)
         return m

@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from .adder_array import CentringAdder
 from .block import Block, instantiate
-from .bundles import PHASE_QG, StreamControl, index_width, pass_on
+from .bundles import PHASE_QG, StreamControl, delay, index_width, pass_on
 from .memory_bank import MemoryBank
 
 __all__ = ["OperandRow"]
@@ -33,7 +33,7 @@ class OperandRow(Block):
     q_write, q_address, q_data: one element into the Q bank {half, row tile, token}.
     k_write, k_address, k_data: one beat into the K bank {half, token tile, beat}.
     control_in, control_out: what to stream; passed on one cycle later.
-    mean_in, mean_out: k_mean of the feature, one cycle after its control; passed on one cycle later.
+    mean_in, mean_out: k_mean of the feature, `memory_latency` cycles after its control; passed on one cycle later.
     streamed, swap: to the array, `latency` cycles after `control_in`.
     """
 
@@ -45,8 +45,11 @@ class OperandRow(Block):
         control = StreamControl(config)
         q_address_width = 1 + index_width(config.row_tiles) + index_width(config.max_tokens)
         k_address_width = 1 + index_width(config.token_tiles) + index_width(config.max_beats_per_row)
-        self.q_bank = MemoryBank(depth=1 << q_address_width, width=config.data_width)
-        self.k_bank = MemoryBank(depth=1 << k_address_width, width=config.stream_lanes * config.data_width)
+        pipeline = config.memory_pipeline
+        self.q_bank = MemoryBank(depth=1 << q_address_width, width=config.data_width, pipeline=pipeline)
+        self.k_bank = MemoryBank(
+            depth=1 << k_address_width, width=config.stream_lanes * config.data_width, pipeline=pipeline
+        )
         self.adder = CentringAdder(data_width=config.data_width, fraction=config.mean_fraction)
         super().__init__({
             "q_write": In(1),
@@ -64,9 +67,14 @@ class OperandRow(Block):
         })
 
     @property
+    def memory_latency(self):
+        """Cycles from `control_in` to the banks' words."""
+        return self.k_bank.latency
+
+    @property
     def latency(self):
         """Cycles from `control_in` to `streamed`: the banks, then the centring adder."""
-        return 1 + self.adder.latency
+        return self.memory_latency + self.adder.latency
 
     def elaborate(self, platform):
         m = Module()
@@ -86,14 +94,16 @@ class OperandRow(Block):
         pass_on(m, self.control_in, self.control_out)
         m.d.sync += self.mean_out.eq(self.mean_in)
 
-        # `control_out` is this row's control one cycle later, when the banks' words are there.
+        # `control_out` is this row's control one cycle later; the banks' words come with or after it.
+        after = self.memory_latency - 1
+        lane = delay(m, self.control_out.lane, after, "lane")
         m.d.comb += [
-            adder.bypass.eq(self.control_out.phase == PHASE_QG),
+            adder.bypass.eq(delay(m, self.control_out.phase, after, "phase") == PHASE_QG),
             adder.q.eq(q_bank.read_data),
-            adder.k.eq(k_bank.read_data.word_select(self.control_out.lane, self.data_width)),
+            adder.k.eq(k_bank.read_data.word_select(lane, self.data_width)),
             adder.mean.eq(self.mean_in),
             self.streamed.eq(adder.streamed),
         ]
-        m.d.sync += self.swap.eq(self.control_out.swap)
+        m.d.comb += self.swap.eq(delay(m, self.control_out.swap, after + self.adder.latency, "swap"))
         return m
 

@@ -13,7 +13,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import index_width
+from .bundles import delay, index_width
 from .memory_bank import MemoryBank
 
 __all__ = ["PartialSumAccumulator"]
@@ -24,21 +24,20 @@ class PartialSumAccumulator(Block):
 
     Parameters
     ----------
-    sum_width: bits of a partial sum and of the total; depth: elements of a pass at most.
+    sum_width: bits of a partial sum and of the total; depth: elements of a pass at most;
+    memory_pipeline: registers behind the memory of partial sums.
 
     Ports
     -----
-    valid, first, last, index: an element whose `partial_sum` comes one cycle later.
+    valid, first, last, index: an element whose `partial_sum` comes `sum_delay` cycles later.
     total_valid, total: `latency` cycles after `valid` of a `last` pass.
 
-    One element a cycle; an index may return two cycles after it was last used.
+    One element a cycle; an index may return `latency` cycles after it was last used.
     """
 
-    latency = 2
-
-    def __init__(self, *, sum_width, depth, module_name="partial_sum_accumulator"):
+    def __init__(self, *, sum_width, depth, memory_pipeline=0, module_name="partial_sum_accumulator"):
         self.module_name = module_name
-        self.sums = MemoryBank(depth=depth, width=sum_width)
+        self.sums = MemoryBank(depth=depth, width=sum_width, pipeline=memory_pipeline)
         super().__init__({
             "valid": In(1),
             "first": In(1),
@@ -49,15 +48,23 @@ class PartialSumAccumulator(Block):
             "total": Out(signed(sum_width)),
         })
 
+    @property
+    def sum_delay(self):
+        """Cycles from an element's control to its `partial_sum`: what the memory takes to find those before."""
+        return self.sums.latency
+
+    @property
+    def latency(self):
+        """Cycles from an element's control to its total."""
+        return self.sum_delay + 1
+
     def elaborate(self, platform):
         m = Module()
         sums = instantiate(m, "sums", self.sums)
 
-        valid = Signal()
-        first = Signal()
-        last = Signal()
-        index = Signal.like(self.index)
-        m.d.sync += [valid.eq(self.valid), first.eq(self.first), last.eq(self.last), index.eq(self.index)]
+        valid, first, last, index = (
+            delay(m, getattr(self, name), self.sum_delay, name) for name in ("valid", "first", "last", "index")
+        )
         m.d.comb += sums.read_address.eq(self.index)
 
         total = Signal.like(self.total)

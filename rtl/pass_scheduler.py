@@ -23,7 +23,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, index_width
+from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, delay, index_width
 
 __all__ = ["PassScheduler"]
 
@@ -34,6 +34,7 @@ class PassScheduler(Block):
     Parameters
     ----------
     config: the accelerator's configuration.
+    load_latency: cycles that the columns take from `load_control` to a row of the tile.
 
     Ports
     -----
@@ -49,7 +50,8 @@ class PassScheduler(Block):
 
     module_name = "pass_scheduler"
 
-    def __init__(self, config):
+    def __init__(self, config, *, load_latency):
+        self.load_latency = load_latency
         self.rows = config.rows
         self.columns = config.columns
         self.stream_lanes = config.stream_lanes
@@ -213,14 +215,12 @@ class PassScheduler(Block):
             control.blank.eq(load_element >= load_limit),
             control.release.eq(load_last & loading["product_end"]),
         ]
-        # The array wants `load` one cycle before the tile's rows, which pass through the banks.
-        load_issued = Signal()
-        load_first_issued = Signal()
-        m.d.sync += [
-            load_issued.eq(load_active),
-            load_first_issued.eq(load_active & (load_row == self.rows - 1)),
-            self.load.eq(load_issued),
-            self.load_first.eq(load_first_issued),
+        # The array wants `load` one cycle before the tile's rows, which come `load_latency` cycles after `control`.
+        load_first = Signal()
+        m.d.comb += [
+            load_first.eq(load_active & (load_row == self.rows - 1)),
+            self.load.eq(delay(m, load_active, self.load_latency, "load")),
+            self.load_first.eq(delay(m, load_first, self.load_latency, "load_first")),
         ]
 
         # Rows of Q G in the row queue, or promised to it.

@@ -22,22 +22,24 @@ class StreamSender(Block):
     lanes, data_width, element_width: elements a beat, their bits, and the bits of their containers in TDATA.
     columns: Z banks, a multiple of `lanes`.
     max_tokens, max_head_dim: limits of the job's sizes.
+    z_latency: cycles from `z_address` to `z_data`.
 
     Ports
     -----
     m_tdata, m_tvalid, m_tready, m_tlast: the stream.
     start: a job begins; tokens, head_dim: its sizes, constant while it runs.
     head_ready: one more head of Z is complete.
-    z_address: of all banks; z_data: one cycle later, column c in bits c * data_width and up.
+    z_address: of all banks; z_data: `z_latency` cycles later, column c in bits c * data_width and up.
+    z_enable: while it is low, words on their way stay where they are.
     sent: the last beat of a head was accepted.
 
     One beat a cycle while the sink is ready; the first `latency` cycles after `head_ready`.
     """
 
     module_name = "stream_sender"
-    latency = 3
 
-    def __init__(self, *, lanes, data_width, element_width, columns, max_tokens, max_head_dim):
+    def __init__(self, *, lanes, data_width, element_width, columns, max_tokens, max_head_dim, z_latency):
+        self.z_latency = z_latency
         self.lanes = lanes
         self.data_width = data_width
         self.element_width = element_width
@@ -53,10 +55,16 @@ class StreamSender(Block):
             "tokens": In(max_tokens.bit_length()),
             "head_dim": In(max_head_dim.bit_length()),
             "head_ready": In(1),
+            "z_enable": Out(1),
             "z_address": Out(1 + self.column_tile_bits + self.token_bits),
             "z_data": In(columns * data_width),
             "sent": Out(1),
         })
+
+    @property
+    def latency(self):
+        """Cycles from `head_ready` to the first beat: counting the head, the Z banks, the beat's register."""
+        return 1 + self.z_latency + 1
 
     def elaborate(self, platform):
         m = Module()
@@ -68,21 +76,21 @@ class StreamSender(Block):
         group = Signal(index_width(groups))
         tile = Signal(self.column_tile_bits)
 
-        # Three steps: issue an address, fetch the word, hold the beat until the sink takes it. While the sink waits,
-        # the address of the fetched word is issued again, so that the word stays.
-        fetched = Signal()
-        accept = Signal()
-        issue = Signal()
+        # Address, words on their way, beat: all move together, and stand still while the sink does not take the beat.
+        move = Signal()
         m.d.comb += [
-            accept.eq(~self.m_tvalid | self.m_tready),
-            issue.eq((heads_ready != 0) & (~fetched | accept)),
+            move.eq(~self.m_tvalid | self.m_tready),
+            self.z_enable.eq(move),
+            self.z_address.eq(Cat(token[: self.token_bits], tile, half)),
         ]
 
         row_last = Signal()
         head_last = Signal()
+        issue = Signal()
         m.d.comb += [
             row_last.eq(feature + self.lanes >= self.head_dim),
             head_last.eq(row_last & (token + 1 == self.tokens)),
+            issue.eq((heads_ready != 0) & move),
         ]
         with m.If(issue):
             m.d.sync += [feature.eq(feature + self.lanes), group.eq(group + 1)]
@@ -96,29 +104,19 @@ class StreamSender(Block):
         with m.If(self.start):
             m.d.sync += half.eq(0)
 
-        address = Cat(token[: self.token_bits], tile, half)
-        fetched_address = Signal.like(self.z_address)
-        fetched_last = Signal()
-        with m.If(issue):
-            m.d.comb += self.z_address.eq(address)
-            m.d.sync += [
-                fetched.eq(1),
-                fetched_address.eq(address),
-                fetched_last.eq(head_last),
-            ]
-        with m.Else():
-            m.d.comb += self.z_address.eq(fetched_address)
-            with m.If(accept):
-                m.d.sync += fetched.eq(0)
+        coming, coming_last, coming_group = heads_ready != 0, head_last, group
+        for step in range(self.z_latency):
+            valid, last = Signal(name=f"coming_{step}"), Signal(name=f"coming_last_{step}")
+            lane_group = Signal.like(group, name=f"coming_group_{step}")
+            with m.If(move):
+                m.d.sync += [valid.eq(coming), last.eq(coming_last), lane_group.eq(coming_group)]
+            coming, coming_last, coming_group = valid, last, lane_group
 
         word = self.z_data
         if groups > 1:
-            fetched_group = Signal.like(group)
-            with m.If(issue):
-                m.d.sync += fetched_group.eq(group)
-            word = self.z_data.word_select(fetched_group, self.lanes * self.data_width)
-        with m.If(accept):
-            m.d.sync += [self.m_tvalid.eq(fetched), self.m_tlast.eq(fetched_last)]
+            word = self.z_data.word_select(coming_group, self.lanes * self.data_width)
+        with m.If(move):
+            m.d.sync += [self.m_tvalid.eq(coming), self.m_tlast.eq(coming_last)]
             for lane in range(self.lanes):
                 element = word.word_select(lane, self.data_width).as_signed()
                 m.d.sync += self.m_tdata.word_select(lane, self.element_width).eq(element)

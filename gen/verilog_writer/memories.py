@@ -28,9 +28,11 @@ def write_memory_port(cell, draft, expressions):
 
 def _write_contents(cell, memory, draft):
     """Declares the memory and gives it its words at power-up."""
-    width, depth = draft.netlist.module.memories[cell.parameters["MEMID"]]
+    array = draft.netlist.module.memories[cell.parameters["MEMID"]]
+    width, depth = array.width, array.depth
     index = draft.new_name("index")
-    draft.declarations += [f"{declaration('reg', width, memory)} [0:{depth - 1}];", f"integer {index};"]
+    attributes = f"(* {', '.join(' = '.join(each.split()) for each in array.attributes)} *) " if array.attributes else ""
+    draft.declarations += [f"{attributes}{declaration('reg', width, memory)} [0:{depth - 1}];", f"integer {index};"]
     (content,) = cell.ports["DATA"]
     words = [content.bits[start : start + width] for start in range(0, width * depth, width)][::-1]
     if len(set(words)) == 1:

@@ -22,17 +22,15 @@ from verif.unit.harness import Timeline, bits, drive, idle_inputs, integers, lim
 
 ROUNDS = 5
 REDUCTIONS = 10  # a round
-STATIONARY_LATER = 2  # cycles from a load's control to its element
-SUM_LATER = 1  # cycles from an element's control to its partial sum
 PASSED_ON = 1  # cycles from a column to the one on its right
-READ_LATER = 1  # cycles from an address of Z to its element
 STROBES = ("v_write", "bias_write", "accumulate_in__valid", "divide_in__start", "write_back_in__write",
            "write_back_in__mean")  # fmt: skip
 CONFIGURATIONS = {
     "default": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 32, "divider_interval": 8},
     "odd": {"rows": 5, "columns": 3, "data_width": 6, "mean_fraction": 1, "max_tokens": 17, "max_head_dim": 13,
-            "stream_width": 8, "divider_interval": 1},
-    "wide": {"rows": 16, "columns": 8, "data_width": 12, "mean_fraction": 2, "max_tokens": 50, "max_head_dim": 32},
+            "stream_width": 8, "divider_interval": 1, "memory_pipeline": 2},
+    "wide": {"rows": 16, "columns": 8, "data_width": 12, "mean_fraction": 2, "max_tokens": 50, "max_head_dim": 32,
+             "memory_pipeline": 1},
     "narrow": {"rows": 8, "columns": 4, "data_width": 4, "mean_fraction": 0, "max_tokens": 16, "max_head_dim": 12,
                "stream_width": 16, "divider_interval": 5},
     "smallest": {"rows": 2, "columns": 1, "max_tokens": 1, "max_head_dim": 1, "stream_width": 8},
@@ -106,9 +104,9 @@ class Column:
                         accumulate_in__last=int(number == passes - 1), accumulate_in__phase=phase,
                         accumulate_in__index=index, accumulate_in__address=address,
                     )  # fmt: skip
-                    timeline.set(cycle + SUM_LATER, partial_sum=partial_sum)
+                    timeline.set(cycle + self.column.sum_delay, partial_sum=partial_sum)
                     cycle += 1
-                cycle += max(0, 2 - len(elements)) + generator.choice((0, 0, 3))
+                cycle += max(0, self.column.accumulator.latency - len(elements)) + generator.choice((0, 0, 3))
             if phase == PHASE_G:
                 rounded = [saturate(shift_right_round_half_up(total, shift_g), config.data_width) for total in totals]
                 g |= dict(zip(elements, rounded))
@@ -126,7 +124,7 @@ class Column:
             minor, bank = (config.max_tokens, self.v) if phase == PHASE_G else (config.max_head_dim, self.g)
             address = generator.choice(self.places(1 - self.half, minor))
             timeline.set(cycle, load_in__phase=phase, load_in__blank=blank, load_in__address=address)
-            expected.append((cycle + STATIONARY_LATER, 0 if blank else bank.get(address, 0)))
+            expected.append((cycle + self.column.load_latency, 0 if blank else bank.get(address, 0)))
         return expected
 
     def divisions(self, timeline, numerator_shift):
@@ -172,7 +170,7 @@ class Column:
         expected = []
         for cycle, address in enumerate(self.places(1 - self.half, self.config.max_tokens)):
             timeline.set(cycle, z_address=address)
-            expected.append((cycle + READ_LATER, self.z.get(address, 0)))
+            expected.append((cycle + self.column.z_latency, self.z.get(address, 0)))
         return expected
 
 
@@ -193,10 +191,10 @@ async def rounds_equal_the_model(dut):
         z, means = model.divisions(timeline, numerator_shift)
         elements = model.reads(timeline)
 
-        inputs = timeline.inputs(shift_g=shift_g, numerator_shift=numerator_shift)
+        inputs = timeline.inputs(z_enable=1, shift_g=shift_g, numerator_shift=numerator_shift)
         passed = {port: port.replace("_in", "_out", 1) for port in inputs if "_in" in port}
         outputs = ["stationary", "mean", "z_data", *passed.values()]
-        got = await drive(dut, inputs, outputs, extra=model.column.g_latency + STATIONARY_LATER)
+        got = await drive(dut, inputs, outputs, extra=model.column.g_latency + model.column.load_latency)
         for port, expected in (("stationary", stationary), ("mean", means), ("z_data", elements)):
             cycles, values = zip(*expected)
             seen = [got[port][cycle].to_signed() for cycle in cycles]

@@ -21,15 +21,14 @@ from verif.unit.harness import Timeline, bits, drive, idle_inputs, integers, lim
 
 ROUNDS = 6
 REDUCTIONS = 10  # a round
-STATIONARY_LATER = 2  # cycles from a load's control to its element
-SUM_LATER = 1  # cycles from an element's control to its partial sum
 PASSED_ON = 1  # cycles to column 0
 STROBES = ("accumulate_in__valid", "divide_in__start")
 CONFIGURATIONS = {
     "default": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 32},
     "odd": {"rows": 5, "columns": 3, "data_width": 6, "mean_fraction": 1, "max_tokens": 17, "max_head_dim": 13,
-            "stream_width": 8},
-    "wide": {"rows": 16, "columns": 8, "data_width": 12, "mean_fraction": 2, "max_tokens": 198, "max_head_dim": 64},
+            "stream_width": 8, "memory_pipeline": 2},
+    "wide": {"rows": 16, "columns": 8, "data_width": 12, "mean_fraction": 2, "max_tokens": 198, "max_head_dim": 64,
+             "memory_pipeline": 1},
     "narrow": {"rows": 8, "columns": 4, "data_width": 4, "mean_fraction": 0, "max_tokens": 16, "max_head_dim": 12,
                "stream_width": 16, "constant_fraction": 0},
     "smallest": {"rows": 2, "columns": 1, "max_tokens": 1, "max_head_dim": 1, "stream_width": 8},
@@ -54,6 +53,7 @@ class Diagonal:
         self.config = config
         self.generator = generator
         self.column = column_of(config)
+        self.load_latency = ArrayColumn(config).load_latency  # cycles from a load's control to its element
         self.k_hat_sums, self.queue = {}, {}  # by (half, feature); by place
         self.half = 0
 
@@ -92,11 +92,11 @@ class Diagonal:
                         accumulate_in__last=int(last), accumulate_in__phase=phase, accumulate_in__index=index,
                         accumulate_in__address=self.address(self.half, place) if phase == PHASE_G else place,
                     )  # fmt: skip
-                    timeline.set(cycle + SUM_LATER, partial_sum=partial_sum)
+                    timeline.set(cycle + self.column.accumulator.sum_delay, partial_sum=partial_sum)
                     if last and phase == PHASE_QG:
                         queued.append(cycle + self.column.accumulator.latency)
                     cycle += 1
-                cycle += max(0, 2 - len(elements)) + generator.choice((0, 0, 3))
+                cycle += max(0, self.column.accumulator.latency - len(elements)) + generator.choice((0, 0, 3))
             if phase == PHASE_G:
                 k_hat_sums |= {(self.half, place): total for place, total in zip(elements, totals)}
             else:
@@ -117,7 +117,7 @@ class Diagonal:
                 address = self.address(1 - self.half, feature)
                 element = self.k_hat_sums.get((1 - self.half, feature), 0)
             timeline.set(cycle, load_in__phase=phase, load_in__blank=blank, load_in__address=address)
-            expected.append((cycle + STATIONARY_LATER, 0 if blank else element))
+            expected.append((cycle + self.load_latency, 0 if blank else element))
         return expected
 
     def divisions(self, timeline, c_d, tokens, shift):
@@ -160,7 +160,7 @@ async def rounds_equal_the_model(dut):
         inputs = timeline.inputs(c_d=c_d, tokens=tokens, divisor_shift=shift)
         passed = {port: port.replace("_in", "_out", 1) for port in inputs if "_in__" in port}
         outputs = ["stationary", "divisor_out", "invalid_out", "denominator_error", "row_queued", *passed.values()]
-        got = await drive(dut, inputs, outputs, extra=PASSED_ON + model.column.divisor_delay + STATIONARY_LATER)
+        got = await drive(dut, inputs, outputs, extra=PASSED_ON + model.column.divisor_delay + model.load_latency)
         cycles, values = zip(*stationary)
         seen = [got["stationary"][cycle].to_signed() for cycle in cycles]
         expect_equal(f"stationary of round {number}", seen, list(values))

@@ -11,37 +11,52 @@ from rtl.memory_bank import MemoryBank
 from verif.bench import build, expect_equal, run, start
 from verif.unit.harness import SideBySide, View, drive, idle_inputs, integers
 
-SIZES = {"one_word": (1, 8), "odd": (5, 12), "small": (16, 4), "large": (512, 6), "wide": (256, 75)}
+# Words, their bits, registers behind the memory, whether it can be stalled.
+SIZES = {
+    "one_word": (1, 8, 0, False), "odd": (5, 12, 1, True), "small": (16, 4, 2, False), "large": (512, 6, 0, True),
+    "wide": (256, 75, 1, False), "deep_stall": (33, 9, 2, True),
+}  # fmt: skip
 ACCESSES = 3000
-READ_LATENCY = 1
 
 
 def blocks():
-    return {name: MemoryBank(depth=depth, width=width) for name, (depth, width) in SIZES.items()}
+    return {
+        name: MemoryBank(depth=depth, width=width, pipeline=pipeline, stallable=stallable)
+        for name, (depth, width, pipeline, stallable) in SIZES.items()
+    }
 
 
 @cocotb.test()
 async def words_are_kept(dut):
+    banks = blocks()
     await start(dut, **idle_inputs(SideBySide(blocks())))
     tasks = [
-        cocotb.start_soon(check(View(dut, name), *size, f"{cocotb.RANDOM_SEED}-{name}")) for name, size in SIZES.items()
+        cocotb.start_soon(check(View(dut, name), bank, f"{cocotb.RANDOM_SEED}-{name}")) for name, bank in banks.items()
     ]
     for task in tasks:
         await task
 
 
-async def check(view, depth, width, seed):
+async def check(view, bank, seed):
     generator = random.Random(seed)
-    # All words are read before the first write; later reads often meet the word being written.
-    read_address = [*range(depth), *(generator.randrange(depth) for _ in range(ACCESSES))]
-    write_enable = [0] * depth + [generator.getrandbits(1) for _ in range(ACCESSES)]
-    write_address = [generator.choice((address, generator.randrange(depth))) for address in read_address]
-    write_data = integers(generator, width, len(read_address), signed=False)
+    # All words are read before the first write; later reads often follow a write of their word.
+    read_address = [*range(bank.depth), *(generator.randrange(bank.depth) for _ in range(ACCESSES))]
+    write_enable = [0] * bank.depth + [generator.getrandbits(1) for _ in range(ACCESSES)]
+    write_address = [
+        generator.choice((*read_address[cycle + 1 : cycle + 3], generator.randrange(bank.depth)))
+        for cycle in range(len(read_address))
+    ]
+    write_data = integers(generator, bank.width, len(read_address), signed=False)
+    moves = [1 if not bank.stallable else int(generator.random() < 0.7) for _ in read_address]
 
-    words = [0] * depth
-    expected = []
+    words = [0] * bank.depth
+    on_its_way = [None] * bank.latency  # None: nothing in particular
+    expected = []  # what `read_data` shows at the end of each cycle
     for cycle, address in enumerate(read_address):
-        expected.append(words[address])
+        written = write_enable[cycle] and write_address[cycle] == address
+        if moves[cycle]:
+            on_its_way = [None if written else words[address], *on_its_way[:-1]]
+        expected.append(on_its_way[-1])
         if write_enable[cycle]:
             words[write_address[cycle]] = write_data[cycle]
 
@@ -49,11 +64,15 @@ async def check(view, depth, width, seed):
         "read_address": read_address, "write_enable": write_enable, "write_address": write_address,
         "write_data": write_data,
     }  # fmt: skip
-    got = await drive(view, inputs, ["read_data"], extra=READ_LATENCY)
-    expect_equal("read_data", [word.to_unsigned() for word in got["read_data"][READ_LATENCY:]], expected, width=width)
+    if bank.stallable:
+        inputs["read_enable"] = moves
+    got = (await drive(view, inputs, ["read_data"], extra=1))["read_data"][1:]
+    known = [(word.to_unsigned(), right) for word, right in zip(got, expected) if right is not None]
+    expect_equal("read_data", [word for word, _right in known], [right for _word, right in known], width=bank.width)
+    assert len(known) > 0.4 * len(expected)
 
 
 def test_memory_bank():
     block = SideBySide(blocks())
     result = run(build(emit(block), block.module_name), __name__)
-    assert result.compared == sum(depth + ACCESSES for depth, _width in SIZES.values())
+    assert result.compared > 0.4 * ACCESSES * len(SIZES)

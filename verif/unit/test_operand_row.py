@@ -15,13 +15,13 @@ from verif.bench import build, expect_equal, pack, parameters, run, start, unpac
 from verif.unit.harness import drive, idle_inputs, integers, ports_of
 
 ACCESSES = 3000
-MEAN_LATER = 1  # cycles from a control to its mean
 PASSED_ON = 1  # cycles from a row to the one below
 CONFIGURATIONS = {
     "default": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 16},
     "one_lane": {"rows": 5, "columns": 3, "data_width": 6, "mean_fraction": 0, "max_tokens": 7, "max_head_dim": 12,
-                 "stream_width": 8},
-    "wide": {"rows": 16, "columns": 8, "data_width": 12, "mean_fraction": 1, "max_tokens": 198, "max_head_dim": 32},
+                 "stream_width": 8, "memory_pipeline": 2},
+    "wide": {"rows": 16, "columns": 8, "data_width": 12, "mean_fraction": 1, "max_tokens": 198, "max_head_dim": 32,
+             "memory_pipeline": 1},
     "narrow": {"rows": 8, "columns": 4, "data_width": 4, "mean_fraction": 2, "max_tokens": 1, "max_head_dim": 1,
                "stream_width": 16},
 }  # fmt: skip
@@ -50,7 +50,7 @@ async def operands_are_streamed(dut):
     inputs["q_data"] = [pack(integers(generator, width, 1), width) for _ in range(cycles)]
     inputs["k_data"] = [pack(integers(generator, width, lanes), width) for _ in range(cycles)]
     means = integers(generator, config.mean_width, cycles)
-    inputs["mean_in"] = [0] * MEAN_LATER + [pack([mean], config.mean_width) for mean in means]
+    inputs["mean_in"] = [0] * row.memory_latency + [pack([mean], config.mean_width) for mean in means]
     for bank, count in words.items():
         inputs[f"{bank}_write"][:writes] = [1] * writes
         inputs[f"{bank}_address"][:writes] = [word % count for word in range(writes)]

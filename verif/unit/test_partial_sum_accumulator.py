@@ -11,13 +11,15 @@ from rtl.partial_sum_accumulator import PartialSumAccumulator
 from verif.bench import build, expect_equal, pattern, run, start
 from verif.unit.harness import SideBySide, View, drive, idle_inputs, integers, wrapped
 
-SIZES = {"tiny": (8, 2), "odd": (13, 7), "default": (27, 256), "wide": (36, 198)}  # sum width, depth
-SUM_LATER = 1  # cycles from an element's control to its partial sum
-REUSE = 2  # cycles after which an index may return
+# Sum width, depth, registers behind the memory.
+SIZES = {"tiny": (8, 2, 0), "odd": (13, 7, 1), "default": (27, 256, 1), "wide": (36, 198, 2)}
 
 
 def blocks():
-    return {name: PartialSumAccumulator(sum_width=width, depth=depth) for name, (width, depth) in SIZES.items()}
+    return {
+        name: PartialSumAccumulator(sum_width=width, depth=depth, memory_pipeline=pipeline)
+        for name, (width, depth, pipeline) in SIZES.items()
+    }
 
 
 def reductions(generator, depth):
@@ -32,7 +34,7 @@ async def totals_are_exact(dut):
     accumulators = blocks()
     await start(dut, **idle_inputs(SideBySide(accumulators)))
     tasks = [
-        cocotb.start_soon(check(View(dut, name), accumulators[name], *SIZES[name], f"{cocotb.RANDOM_SEED}-{name}"))
+        cocotb.start_soon(check(View(dut, name), accumulators[name], *SIZES[name][:2], f"{cocotb.RANDOM_SEED}-{name}"))
         for name in SIZES
     ]
     for task in tasks:
@@ -63,13 +65,13 @@ async def check(view, accumulator, width, depth, seed):
                 totals[index] = wrapped(totals[index] + partial_sum, width)
                 last = one_pass == passes - 1
                 cycle(1, int(one_pass == 0), int(last), index, partial_sum, totals[index] if last else None)
-            for _ in range(REUSE - elements):
+            for _ in range(accumulator.latency - elements):
                 idle()
 
     valid, first, last, index = map(list, zip(*controls))
     inputs = {
         "valid": [*valid, 0], "first": first, "last": last, "index": index,
-        "partial_sum": [0] * SUM_LATER + [value % (1 << width) for value in sums],
+        "partial_sum": [0] * accumulator.sum_delay + [value % (1 << width) for value in sums],
     }  # fmt: skip
     outputs = await drive(view, inputs, ["total_valid", "total"], extra=accumulator.latency)
     for at, total in enumerate(expected):

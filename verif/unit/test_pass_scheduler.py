@@ -16,6 +16,7 @@ import pytest
 from cocotb.triggers import RisingEdge
 
 from gen.verilog import emit
+from rtl.array_column import ArrayColumn
 from rtl.bundles import PHASE_G, PHASE_QG
 from rtl.config import AcceleratorConfig
 from rtl.operand_row import OperandRow
@@ -25,15 +26,14 @@ from verif.unit.harness import SideBySide, bits, on_every_block
 
 LIMIT = 60_000  # cycles of one job
 TILE_SETTLES = 1  # cycles after the last of a load until row 0 of the array can be swapped
-REUSE = 2  # cycles after which an index may return to a partial sum accumulator
-LOAD_LATER = 1  # cycles from a tile's row in `load_control` to its `load`
 CONFIGS = {
     name: AcceleratorConfig(name="passes", **sizes)
     for name, sizes in {
         "array_4x4": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 16},
-        "array_5x3": {"rows": 5, "columns": 3, "max_tokens": 50, "max_head_dim": 13, "stream_width": 8},
+        "array_5x3": {"rows": 5, "columns": 3, "max_tokens": 50, "max_head_dim": 13, "stream_width": 8,
+                      "memory_pipeline": 1},
         "array_8x4": {"rows": 8, "columns": 4, "max_tokens": 16, "max_head_dim": 32},
-        "array_16x8": {"rows": 16, "columns": 8, "max_tokens": 198, "max_head_dim": 64},
+        "array_16x8": {"rows": 16, "columns": 8, "max_tokens": 198, "max_head_dim": 64, "memory_pipeline": 2},
         "array_16x16": {"rows": 16, "columns": 16, "data_width": 12, "max_tokens": 256, "max_head_dim": 64},
         "array_2x1": {"rows": 2, "columns": 1, "max_tokens": 1, "max_head_dim": 1, "stream_width": 8},
     }.items()
@@ -41,7 +41,11 @@ CONFIGS = {
 
 
 def blocks():
-    return {name: PassScheduler(config) for name, config in CONFIGS.items()}
+    return {name: PassScheduler(config, load_latency=load_latency(config)) for name, config in CONFIGS.items()}
+
+
+def load_latency(config):
+    return ArrayColumn(config).load_latency
 
 
 # Benches: run inside the simulator.
@@ -86,13 +90,16 @@ class Checker:
 
     def __init__(self, view, config, tokens, head_dim, heads):
         self.view, self.config = view, config
+        column = ArrayColumn(config)
+        self.load_later = column.load_latency - 1  # cycles from a tile's row in `load_control` to its `load`
+        self.reuse = column.accumulator.latency  # cycles after which an index may return to the partial sums
         self.tokens, self.head_dim, self.heads = tokens, head_dim, heads
         self.arrived = dict.fromkeys(("q_loaded", "k_loaded", "v_loaded", "mean_ready", "g_written"), 0)
         self.begun = {PHASE_G: 0, PHASE_QG: 0}  # products begun
         self.products = []  # (phase, head) in the order of their loads
         self.coming = deque()  # passes of the product being loaded
         self.row = 0  # rows of the tile loaded so far
-        self.loaded = deque()  # (pass, cycle of its first load) not yet streaming
+        self.loaded = deque()  # passes whose tiles have begun to move in, not yet streaming
         self.load_starts = []
         self.swaps = []  # cycle of the array in which each pass is swapped in
         self.streaming, self.position = None, 0
@@ -128,8 +135,12 @@ class Checker:
                     expect_equal(f"{name} of head {head} before its product", self.arrived[name] > head, True)
                 self.coming.extend(self.passes(phase, head))
             # A tile may move in from one cycle before the swap of the tile ahead of it.
-            expect_equal("tiles loaded and not swapped in", len(self.loaded) < 2, True)
+            expect_equal("tiles moving in and not swapped in", len(self.loaded) < 2, True)
+            number = len(self.load_starts)
+            early = number > len(self.swaps) or number > 0 and cycle < self.swaps[number - 1] - 1
+            expect_equal(f"the tile of pass {number} came too early", early, False)
             self.load_starts.append(cycle)
+            self.loaded.append(self.coming[0])
         coming = self.coming[0]
         expect_equal("phase of the tile", phase, coming.phase)
         element = coming.tile * config.rows + config.rows - 1 - self.row
@@ -144,9 +155,9 @@ class Checker:
         expect_equal(f"release with row {element} of {coming}", release, end and coming.product_end)
         if end:
             self.row = 0
-            self.loaded.append(self.coming.popleft())
+            self.coming.popleft()
             if phase == PHASE_QG and coming.product_end:
-                self.last_tile_left[coming.head] = cycle - LOAD_LATER
+                self.last_tile_left[coming.head] = cycle - self.load_later
         return release
 
     def stream(self, cycle, row_latency):
@@ -159,9 +170,6 @@ class Checker:
             number = len(self.swaps) - 1
             complete = self.load_starts[number] + config.rows + TILE_SETTLES
             expect_equal(f"the tile of pass {number} is complete", self.swaps[number] >= complete, True)
-            if number + 1 < len(self.load_starts):
-                early = self.load_starts[number + 1] < self.swaps[number] - 1
-                expect_equal(f"the tile after pass {number} came too early", early, False)
             if self.streaming.phase == PHASE_G:
                 ready = self.arrived["mean_ready"] > self.streaming.head
                 expect_equal(f"k_mean of head {self.streaming.head} is known", ready, True)
@@ -198,7 +206,7 @@ class Checker:
             self.queue_address = (self.queue_address + 1) % config.row_queue_depth
             self.queued += 1
             expect_equal("rows in the row queue", self.queued <= config.row_queue_depth, True)
-        expect_equal("an index returns", cycle - self.index_used.get(position, -REUSE) >= REUSE, True)
+        expect_equal("an index returns", cycle - self.index_used.get(position, -self.reuse) >= self.reuse, True)
         self.index_used[position] = cycle
         self.position += 1
         if last:
@@ -231,22 +239,23 @@ async def job(view, config, generator, tokens, head_dim, heads, pace, head_by_he
     sent = dict.fromkeys("qkv", min(heads, 1 if head_by_head else 2))
     ports = {"q_loaded": loads["q"], "k_loaded": loads["k"], "v_loaded": loads["v"], "mean_ready": means,
              "g_written": totals, "row_divided": rows}  # fmt: skip
-    control, quiet, released = None, 0, dict.fromkeys("qkv", 0)
+    controls = deque(maxlen=checker.load_later)
+    quiet, released = 0, dict.fromkeys("qkv", 0)
     for cycle in range(LIMIT):
         answers = {port: delays.answer(cycle) for port, delays in ports.items()}
         for port, answer in answers.items():
             getattr(view, port).value = answer
         await edge
 
-        # A tile's row: its control came one cycle ago.
+        # A tile's row: its control came some cycles ago.
         busy = bool(view.stream_control__accumulate__valid.value)
         if view.load.value:
-            if checker.load(cycle, control, int(view.load_first.value)):
-                if control[0] == PHASE_G:
+            if checker.load(cycle, controls[0], int(view.load_first.value)):
+                if controls[0][0] == PHASE_G:
                     released["v"] += 1
-        control = tuple(
+        controls.append(tuple(
             int(getattr(view, f"load_control__{name}").value) for name in ("phase", "address", "blank", "release")
-        )
+        ))
         if busy:
             checker.busy_cycles.append(cycle)
             current, end = checker.stream(cycle, row_latency)

@@ -15,9 +15,10 @@ from verif.bench import PATTERNS, build, expect_equal, pack, pattern, run, unpac
 from verif.unit.harness import SideBySide, integers, on_every_block
 
 LIMIT = 100_000  # cycles of one job
-SIZES = {  # lanes, data width, container, columns, most tokens, largest head dimension
-    "default": (4, 8, 8, 16, 256, 64), "one_group": (4, 8, 8, 4, 50, 12), "odd": (1, 6, 8, 3, 17, 13),
-    "wide": (2, 12, 16, 8, 198, 32), "narrow": (2, 4, 8, 4, 16, 8), "smallest": (1, 8, 8, 1, 1, 1),
+# Lanes, data width, container, columns, most tokens, largest head dimension, latency of the Z banks.
+SIZES = {
+    "default": (4, 8, 8, 16, 256, 64, 2), "one_group": (4, 8, 8, 4, 50, 12, 1), "odd": (1, 6, 8, 3, 17, 13, 3),
+    "wide": (2, 12, 16, 8, 198, 32, 2), "narrow": (2, 4, 8, 4, 16, 8, 1), "smallest": (1, 8, 8, 1, 1, 1, 1),
 }  # fmt: skip
 
 
@@ -25,9 +26,9 @@ def blocks():
     return {
         name: StreamSender(
             lanes=lanes, data_width=data_width, element_width=element_width, columns=columns, max_tokens=max_tokens,
-            max_head_dim=max_head_dim,
+            max_head_dim=max_head_dim, z_latency=z_latency,
         )
-        for name, (lanes, data_width, element_width, columns, max_tokens, max_head_dim) in SIZES.items()
+        for name, (lanes, data_width, element_width, columns, max_tokens, max_head_dim, z_latency) in SIZES.items()
     }  # fmt: skip
 
 
@@ -35,12 +36,13 @@ class Bench:
     """Producer, banks and sink of one sender."""
 
     def __init__(self, view, name, seed):
+        self.latency = blocks()[name].latency
         self.view = view
         self.generator = random.Random(seed)
         (self.lanes, self.data_width, self.element_width, self.columns, self.max_tokens,
-         self.max_head_dim) = SIZES[name]  # fmt: skip
+         self.max_head_dim, z_latency) = SIZES[name]  # fmt: skip
         self.banks = {}  # address -> elements of all columns
-        self.latency = StreamSender.latency
+        self.on_their_way = deque([0] * z_latency, maxlen=z_latency)  # words of the Z banks
 
     def address(self, half, tile, token):
         """{half, column tile, token}."""
@@ -92,7 +94,9 @@ class Bench:
             word = self.banks.get(int(view.z_address.value)) if matrices else None
             if word is None:
                 word = integers(generator, self.data_width, self.columns)
-            view.z_data.value = pack(word, self.data_width)
+            if view.z_enable.value:
+                self.on_their_way.append(pack(word, self.data_width))
+                view.z_data.value = self.on_their_way[0]
             valid = bool(view.m_tvalid.value)
             last = valid and bool(view.m_tlast.value)
             expect_equal("sent", view.sent.value, valid and taken and last)
