@@ -67,8 +67,8 @@ class Transfer:
         frame = (sizes.receive_bytes - (OVERHEAD_BYTES + _RECEIVE.size)) // _SEND_FRAMES
         self.chunk = max(1, min(frame - OVERHEAD_BYTES - _OFFSET_BYTES, sizes.payload_max, sizes.send_bytes // 2))
         self.count = max(1, min(int(_RECEIVE_SHARE * sizes.receive_bytes), sizes.payload_max))
-        # Positions in `tensors`: everything below has arrived, has been sent (since going back), was ever sent, has
-        # room. self.arrived = 0
+        # Positions in `tensors`: everything below has arrived, was sent (since going back), was ever sent, has room.
+        self.arrived = 0
         self.sent = 0
         self.ever_sent = 0
         self.room = link.free_until - link.next_offset

@@ -1,0 +1,1 @@
+"""Boards: their link, drivers and builds."""
