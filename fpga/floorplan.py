@@ -1,0 +1,274 @@
+"""Pictures of placed designs, and what each block of them uses.
+
+`draw` makes one SVG from what nextpnr wrote: the grid of the device with every used site in the colour of its block,
+the critical path across it, and beside it how full the device is and what each block uses. A tile of logic is drawn as
+four quarters (a quarter is a slice of ECP5, two logic cells of iCE40, two LUTs of Gowin), each in the colour of the
+block that has most of its sites; multipliers and block RAM are larger rectangles of their own.
+
+The picture follows the reader's light or dark theme, and draws sites of one colour that touch as one line, so that a
+full 85K device stays at some hundred kilobytes.
+"""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from .placement import BLOCKS, FAMILIES, KINDS, REST, read
+
+__all__ = ["available_sites", "critical_path", "draw", "modules", "resources"]
+
+_TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
+_COLOURS = dict(
+    zip(
+        (*BLOCKS, REST),
+        ("#8a5cf0", "#2f81f7", "#17a2b8", "#f0883e", "#d9485f", "#b4713d", "#3fa34d", "#b3a125", "#5f7f9f", "#e05bb4",
+         "#8b949e"),
+        strict=True,
+    )
+)  # fmt: skip
+
+# What nextpnr's report calls the sites of a kind.
+_SITES = {
+    "ecp5": {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "block_ram": "DP16KD"},
+    "ice40": {"lut": "ICESTORM_LC", "ff": "ICESTORM_LC", "dsp": "ICESTORM_DSP", "block_ram": "ICESTORM_RAM"},
+    "gowin": {"lut": "LUT4", "ff": "DFF", "dsp": "MULT9X9", "block_ram": "BSRAM"},
+}
+
+# Pixels.
+_MARGIN, _TOP, _PANEL, _GAP = 16, 52, 540, 28
+_LARGEST_GRID = (764, 600)
+_BAR, _LINE = 13, 21
+
+_STYLE = """
+  .paper { fill: #ffffff } .die { fill: #f3f5f8; stroke: #afb8c1 } .empty { fill: #e6e9ed }
+  text { font: 12.5px system-ui, sans-serif; fill: #1f2328 } .title { font-size: 16px; font-weight: 600 }
+  .head, .axis { fill: #59636e } .axis { font-size: 10px } .number { text-anchor: end } .total { font-weight: 600 }
+  .rule { stroke: #afb8c1 } .hard { stroke: #ffffff; stroke-width: .16 } .run { fill: none; stroke-width: 1 }
+  .halo, .path { fill: none; stroke-linejoin: round } .halo { stroke: #ffffff; stroke-width: 4.5 }
+  .path { stroke: #1f2328; stroke-width: 1.8 } .start { fill: #1f2328 }
+  @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117 } .die { fill: #161b22; stroke: #3d444d } .empty { fill: #21262d }
+    text { fill: #e6edf3 } .head, .axis { fill: #9198a1 } .rule { stroke: #3d444d } .hard { stroke: #0d1117 }
+    .halo { stroke: #0d1117 } .path { stroke: #f0f6fc } .start { fill: #f0f6fc }
+  }
+"""
+
+
+def resources(placed_json, *, family):
+    """{block: {"lut", "ff", "dsp", "block_ram": used}} of a design that nextpnr placed; blocks of `placement.BLOCKS`.
+
+    Raises what `placement.read` does.
+    """
+    counts = read(placed_json, family=family).count(lambda site: site.block)
+    return {block: counts[block] for block in _COLOURS if block in counts}
+
+
+def modules(placed_json, *, family):
+    """{path: {"instances", "lut", "ff", "dsp", "block_ram"}}: what each instance uses without those in it.
+
+    Instances that differ in numbers only are one row (`accelerator.column_*.divider`), sorted by path; the top is "".
+    """
+    paths = read(placed_json, family=family).count(lambda site: site.path)
+    rows = {}
+    for path, counts in paths.items():
+        row = rows.setdefault(re.sub(r"_\d+(?=\.|$)", "_*", path), dict.fromkeys(("instances", *KINDS), 0))
+        row["instances"] += 1
+        for kind, count in counts.items():
+            row[kind] += count
+    return dict(sorted(rows.items()))
+
+
+def available_sites(report, *, family):
+    """{kind: how many the device has} from nextpnr's `--report`, already parsed."""
+    return {kind: report["utilization"][name]["available"] for kind, name in _SITES[family].items()}
+
+
+def critical_path(report):
+    """(nanoseconds, tiles it runs through as (x, y)) of the slowest path between registers of one clock.
+
+    From nextpnr's `--report`, already parsed; (0.0, []) if the design has no such path.
+    """
+    slowest = (0.0, [])
+    for candidate in report["critical_paths"]:
+        if candidate["from"] == candidate["to"] != "<async>":
+            delay = sum(hop["delay"] for hop in candidate["path"])
+            if delay > slowest[0]:
+                slowest = (delay, [tuple(hop["to"]["loc"]) for hop in candidate["path"]])
+    return slowest
+
+
+def draw(placed_json, svg, *, title, family, report):
+    """Writes the picture of a placed design.
+
+    Parameters
+    ----------
+    placed_json: what nextpnr's `--write` left.
+    svg: file to write.
+    title: a line of text: board, array, frequency.
+    family: one of `placement.FAMILIES`.
+    report: what nextpnr's `--report` left of the same run, a file.
+
+    Raises what `placement.read` does.
+    """
+    placement = read(placed_json, family=family)
+    facts = json.loads(Path(report).read_text(encoding="utf-8"))
+    columns, rows = placement.grid
+    tile = min(_LARGEST_GRID[0] // columns, _LARGEST_GRID[1] // rows) // 2 * 2  # even: quarters are whole pixels
+    width, height = columns * tile, rows * tile
+    delay, tiles = critical_path(facts)
+    panel_x = _MARGIN + 14 + width + _GAP
+    panel, panel_height = _panel(placement, available_sites(facts, family=family), panel_x)
+    caption = f"critical path, {delay:.2f} ns, from the dot" if tiles else ""
+    total = (panel_x + _PANEL + _MARGIN, _TOP + max(height + 34, panel_height) + _MARGIN)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total[0]} {total[1]}" width="{total[0]}" '
+        f'height="{total[1]}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{_STYLE}</style>",
+        f'<rect class="paper" width="{total[0]}" height="{total[1]}"/>',
+        f'<text class="title" x="{_MARGIN}" y="31">{escape(title)}</text>',
+        f'<g transform="translate({_MARGIN + 14} {_TOP})">',
+        f'<rect class="die" x="-1" y="-1" width="{width + 2}" height="{height + 2}"/>',
+        *_axes(placement, tile),
+        f'<g transform="scale({tile // 2})">',
+        *_sites(placement),
+        "</g>",
+        *_path(placement, tiles, tile),
+        "</g>",
+        f'<text class="head" x="{_MARGIN + 14}" y="{_TOP + height + 32}">{placement.device}, {columns} x {rows} tiles'
+        f"{'; ' if caption else ''}{caption}</text>",
+        *panel,
+        "</svg>",
+        "",
+    ]
+    Path(svg).write_text("\n".join(lines), encoding="utf-8")
+
+
+def _axes(placement, tile):
+    """Coordinates of tiles as nextpnr counts them, every tenth."""
+    columns, rows = placement.grid
+    for x in range(0, columns, 10):
+        yield f'<text class="axis" x="{x * tile}" y="{rows * tile + 13}">{x}</text>'
+    for y in range(0, rows, 10):
+        row = _row(placement, y, 1)
+        yield f'<text class="axis number" x="-4" y="{row * tile + 9}">{y}</text>'
+
+
+def _row(placement, y, height):
+    """Row of the picture, from above, where something begins that covers rows y .. y + height - 1 of the device."""
+    return placement.grid[1] - y - height if FAMILIES[placement.family].y_up else y
+
+
+def _sites(placement):
+    """Quarters of tiles as horizontal runs, one path a block, and hard blocks; in units of half a tile."""
+    quarters, hard = {}, {}
+    for site in placement.sites:
+        if site.kind in ("lut", "ff"):
+            quarter = _quarter(placement.family, site.place)
+            where = (2 * site.x + quarter % 2, 2 * _row(placement, site.y, 1) + quarter // 2)
+            quarters.setdefault(where, Counter())[site.block] += 1
+        elif site.kind in KINDS:
+            offset, width, height = _hard_block(placement.family, site)
+            rectangle = (2 * (site.x + offset), 2 * _row(placement, site.y, height), 2 * width, 2 * height)
+            hard.setdefault(site.block, []).append(rectangle)
+    owner = {where: max(counts, key=counts.get) for where, counts in quarters.items()}
+    for block, colour in _COLOURS.items():
+        runs = []
+        for x, y in sorted((where for where in owner if owner[where] == block), key=lambda where: where[::-1]):
+            if runs and runs[-1][1] == y and runs[-1][0] + runs[-1][2] == x:
+                runs[-1][2] += 1
+            else:
+                runs.append([x, y, 1])
+        if runs:
+            data = "".join(f"M{x} {y}h{length}" for x, y, length in runs)
+            yield (
+                f'<path class="run" shape-rendering="crispEdges" transform="translate(0 .5)" stroke="{colour}" '
+                f'd="{data}"><title>{block}</title></path>'
+            )
+    for block, rectangles in hard.items():
+        data = "".join(f"M{x:g} {y:g}h{w:g}v{h:g}h{-w:g}z" for x, y, w, h in rectangles)
+        yield f'<path class="hard" fill="{_COLOURS[block]}" d="{data}"><title>{block}</title></path>'
+
+
+def _quarter(family, place):
+    """Which quarter of its tile, 0 .. 3 in reading order, a LUT or flip-flop is in."""
+    if family == "ecp5":
+        return "ABCD".index(place[len("SLICE")])
+    return int(place[-1]) // 2  # lc0 .. lc7, LUT0 .. LUT7
+
+
+def _hard_block(family, site):
+    """(offset to the right, width, height) in tiles of a multiplier or a block RAM, as far as its place tells."""
+    if family == "ecp5":
+        return (0, 1, 1) if site.kind == "dsp" else (0, 2, 1)
+    if family == "ice40":
+        return (0, 1, 4) if site.kind == "dsp" else (0, 1, 2)
+    if site.kind == "block_ram":
+        return 0, 3, 1
+    # A DSP of Gowin is 9 tiles wide, two macros of four 9x9 or two 18x18 multipliers: MULT9X9<macro><index>.
+    in_macro = 4 if site.place.startswith("MULT9X9") else 2
+    macro, index = int(site.place[-2]), int(site.place[-1])
+    width = 9 / 2 / in_macro
+    return (macro * in_macro + index) * width, width, 1
+
+
+def _path(placement, tiles, tile):
+    if not tiles:
+        return
+    points = [((x + 0.5) * tile, (_row(placement, y, 1) + 0.5) * tile) for x, y in tiles]
+    data = " ".join(f"{x:g},{y:g}" for x, y in points)
+    for name in ("halo", "path"):
+        yield f'<polyline class="{name}" points="{data}"/>'
+    yield f'<circle class="start" cx="{points[0][0]:g}" cy="{points[0][1]:g}" r="4"/>'
+
+
+def _panel(placement, available, left):
+    """(lines of SVG, height): a bar for each kind of site, below it the legend with what each block uses."""
+    counts = placement.count(lambda site: site.block)
+    counts = {block: counts[block] for block in _COLOURS if block in counts}
+    totals = {kind: sum(row[kind] for row in counts.values()) for kind in KINDS}
+    lines, y = [], _TOP
+    for kind in KINDS:
+        share = f"{100 * totals[kind] / available[kind]:.1f} %"
+        lines += [
+            f'<text x="{left}" y="{y + 11}">{_TITLES[kind]}</text>',
+            f'<text class="number" x="{left + _PANEL}" y="{y + 11}">{totals[kind]:,} of {available[kind]:,}, {share}'
+            "</text>",
+            f'<rect class="empty" x="{left}" y="{y + 17}" width="{_PANEL}" height="{_BAR}"/>',
+        ]
+        x = left
+        for block, row in counts.items():
+            width = _PANEL * row[kind] / available[kind]
+            if width >= 0.05:
+                lines.append(
+                    f'<rect fill="{_COLOURS[block]}" x="{x:.1f}" y="{y + 17}" width="{width:.1f}" height="{_BAR}"/>'
+                )
+            x += width
+        y += 17 + _BAR + 14
+    y += 12
+    rights = [left + _PANEL - 100 * index for index in reversed(range(len(KINDS)))]
+    lines += [
+        f'<text class="head number" x="{right}" y="{y}">{_TITLES[kind]}</text>' for kind, right in zip(KINDS, rights)
+    ]
+    lines.append(f'<path class="rule" d="M{left} {y + 7}h{_PANEL}"/>')
+    for block, row in [*counts.items(), ("all", totals)]:
+        y += _LINE
+        style = "number"
+        if block in _COLOURS:
+            lines.append(f'<rect fill="{_COLOURS[block]}" x="{left}" y="{y - 5}" width="12" height="12"/>')
+        else:
+            lines.append(f'<path class="rule" d="M{left} {y - 9}h{_PANEL}"/>')
+            y += 2
+            style += " total"
+        lines.append(f'<text x="{left + 20}" y="{y + 5}">{block}</text>')
+        for kind, right in zip(KINDS, rights):
+            lines.append(f'<text class="{style}" x="{right}" y="{y + 5}">{_amount(row[kind], totals[kind])}</text>')
+    return lines, y + 12 - _TOP
+
+
+def _amount(count, total):
+    if count == total or count == 0:
+        return f"{count:,}" if count else "-"
+    return f"{count:,} ({100 * count / total:.0f} %)"
