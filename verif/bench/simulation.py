@@ -49,7 +49,7 @@ from verif.bench import toolchain
 from verif.bench.compare import REPORT_VARIABLE
 from verif.bench.toolchain import ToolError
 
-__all__ = ["Build", "RunResult", "SimulationError", "build", "parameters", "run", "selected_seed",
+__all__ = ["Build", "RunResult", "SimulationError", "build", "once", "parameters", "run", "selected_seed",
            "selected_simulator"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +62,7 @@ SIMULATORS = ("verilator", "icarus")
 DEFAULT_SEED = 1
 TIMESCALE = "1ns/1ps"
 
+COCOTB_MAIN = "verilator"  # stem of cocotb's main program
 RUNTIME_FILES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
 # Warnings are the business of `verif.lint`; a simulation may also be of a block alone, or of a planted fault.
 VERILATOR_OPTIONS = ("--cc", "--vpi", "--no-timing", "--prefix", "Vdesign", "--timescale", TIMESCALE, "-Wno-fatal",
@@ -135,12 +136,13 @@ def selected_waves() -> bool:
 
 
 def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool | None = None,
-          no_inline: tuple[str, ...] = ()) -> Build:
+          no_inline: tuple[str, ...] = (), main: Path | None = None) -> Build:
     """Make a simulation of the module `top` in the text `verilog`, or find the one made before.
 
     `simulator` is "verilator" or "icarus" and `waves` whether runs can record a waveform; by default the
     environment's `SIM` and `WAVES` say. `no_inline` names modules that Verilator is to keep apart instead of
-    merging them into their parents, where it does not see by itself that they are too many.
+    merging them into their parents, where it does not see by itself that they are too many. `main` is a C++ program
+    that drives the model, Verilator's class `Vdesign`, instead of cocotb; such a build is not for `run`.
 
     Raises `ToolError` if a tool is missing or refuses the Verilog, `ValueError` for an unknown simulator.
     """
@@ -153,12 +155,16 @@ def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool |
     make = _make_verilator if simulator == "verilator" else _make_icarus
     options = {"top": top, "simulator": simulator, "waves": waves, "no_inline": sorted(no_inline),
                "flags": [*VERILATOR_OPTIONS, *COMPILER_FLAGS, SINGLE_FILE_LIMIT], "model": _model_sources()}
+    if main is not None:
+        if simulator != "verilator":
+            raise ValueError(f"simulator must be verilator for a main program in C++, not {simulator!r}")
+        options["main"] = main.read_text(encoding="utf-8")
     directory = BUILDS / f"{top}-{_hash(verilog, options, toolchain.versions(simulator))}"
-    seconds = _once(directory, lambda unfinished: make(unfinished, verilog, top, waves, no_inline))
+    seconds = once(directory, lambda unfinished: make(unfinished, verilog, top, waves, no_inline, main))
     return Build(directory, top, simulator, waves, seconds)
 
 
-def _once(directory: Path, make) -> float:
+def once(directory: Path, make) -> float:
     """Have `make(path)` fill `directory` unless it is complete; returns the seconds that took."""
     if directory.is_dir():
         return 0.0
@@ -181,7 +187,8 @@ def _lock(directory: Path) -> FileLock:
     return FileLock(locks / directory.name)
 
 
-def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...]) -> None:
+def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, _no_inline: tuple[str, ...],
+                 _main: None) -> None:
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     (directory / "options.f").write_text(f"+timescale+{TIMESCALE}\n", encoding="utf-8")
     command = [toolchain.icarus()[0], "-g2012", "-o", "simulation", "-f", "options.f", "-s", top, "design.v"]
@@ -192,7 +199,8 @@ def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, no_inline
     toolchain.run_tool(command, cwd=directory)
 
 
-def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...]) -> None:
+def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...],
+                    main: Path | None) -> None:
     runtime = _runtime(waves)
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     rules = [f'public_flat_rw -module "{top}" -port "*"', *(f'no_inline -module "{name}"' for name in no_inline)]
@@ -201,12 +209,16 @@ def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inl
                         "--top-module", top, "--Mdir", "cpp", "design.vlt", "design.v"],
                        cwd=directory, environment=toolchain.verilator_environment())
     sources = sorted((directory / "cpp").glob("*.cpp"))
-    sources.append(Path(shutil.copy(SOURCES / "model.cpp", directory / "cpp" / "model.cpp")))
+    program = SOURCES / "model.cpp" if main is None else main
+    sources.append(Path(shutil.copy(program, directory / "cpp" / program.name)))
     objects = _compile(_merge(sources), directory / "cpp", waves, header=runtime / "runtime.h")
-    libraries = cocotb_tools.config.libs_dir
-    toolchain.run_tool([toolchain.compiler(), "-o", str(directory / "simulation"), *objects,
-                        *map(str, sorted(runtime.glob("*.o"))), f"-L{libraries}", f"-Wl,-rpath,{libraries}",
-                        "-lcocotbvpi_verilator", "-pthread"])
+    if main is None:
+        libraries = cocotb_tools.config.libs_dir
+        rest = [*sorted(runtime.glob("*.o")), f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator"]
+    else:
+        rest = [path for path in sorted(runtime.glob("*.o")) if path.stem != COCOTB_MAIN]
+    toolchain.run_tool([toolchain.compiler(), "-o", str(directory / "simulation"), *objects, *map(str, rest),
+                        "-pthread"])
 
 
 def _merge(sources: list[Path]) -> list[Path]:
@@ -230,7 +242,7 @@ def _runtime(waves: bool) -> Path:
         include = toolchain.verilator_root() / "include"
         names = [*RUNTIME_FILES, *(["verilated_vcd_c"] if waves else [])]
         sources = [include / f"{name}.cpp" for name in names]
-        sources.append(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp")
+        sources.append(cocotb_tools.config.share_dir / "lib" / "verilator" / f"{COCOTB_MAIN}.cpp")
         _compile(sources, unfinished, waves)
         header = unfinished / "runtime.h"
         header.write_text('#include "verilated.h"\n#include "verilated_dpi.h"\n#include "verilated_vpi.h"\n',
@@ -238,7 +250,7 @@ def _runtime(waves: bool) -> Path:
         toolchain.run_tool([toolchain.compiler(), *_flags(waves), "-x", "c++-header", str(header),
                             "-o", f"{header}.gch"])
 
-    _once(directory, make)
+    once(directory, make)
     return directory
 
 
