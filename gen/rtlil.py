@@ -47,12 +47,16 @@ class Wire:
 
 @dataclass
 class Cell:
-    """An operator, register, memory port or instance. Parameters are integers or text, ports are bits."""
+    """An operator, register, memory port or instance.
+
+    Parameters are integers or text, ports are bits; `attributes` are those that the source gives it, such as `keep 1`.
+    """
 
     kind: str
     name: str
     parameters: dict = field(default_factory=dict)
     ports: dict = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
 
     @property
     def instance_of(self):
@@ -167,7 +171,7 @@ class _Parser:
                 _width, width, _size, depth, name = line.split(" ")[1:]
                 result.memories[name] = Array(int(width), int(depth), tuple(attributes))
             elif keyword == "cell":
-                cell = self.cell(*rest.split(" "))
+                cell = self.cell(*rest.split(" "), tuple(attributes))
                 if cell.ports.get("Y", True) and cell.ports.get("Q", True):
                     result.items.append(cell)
             elif keyword == "process":
@@ -183,8 +187,8 @@ class _Parser:
             attributes = []
         return result
 
-    def cell(self, kind, name):
-        cell = Cell(kind, name)
+    def cell(self, kind, name, attributes):
+        cell = Cell(kind, name, attributes=attributes)
         for line in self.lines:
             keyword, _space, rest = line.partition(" ")
             if keyword == "end":

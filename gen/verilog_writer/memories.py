@@ -3,7 +3,7 @@
 import itertools
 
 from ..rtlil import Literal, part
-from .text import clocked, declaration, headed, literal
+from .text import attribute_prefix, clocked, declaration, headed, literal
 
 __all__ = ["write_memory_port"]
 
@@ -31,8 +31,8 @@ def _write_contents(cell, memory, draft):
     array = draft.netlist.module.memories[cell.parameters["MEMID"]]
     width, depth = array.width, array.depth
     index = draft.new_name("index")
-    attributes = f"(* {', '.join(' = '.join(each.split()) for each in array.attributes)} *) " if array.attributes else ""
-    draft.declarations += [f"{attributes}{declaration('reg', width, memory)} [0:{depth - 1}];", f"integer {index};"]
+    declared = attribute_prefix(array.attributes) + declaration("reg", width, memory)
+    draft.declarations += [f"{declared} [0:{depth - 1}];", f"integer {index};"]
     (content,) = cell.ports["DATA"]
     words = [content.bits[start : start + width] for start in range(0, width * depth, width)][::-1]
     if len(set(words)) == 1:

@@ -7,7 +7,7 @@ from .expressions import Expressions
 from .memories import write_memory_port
 from .netlist import Netlist
 from .registers import Registers
-from .text import declaration, identifier, indent, wrap
+from .text import attribute_prefix, declaration, identifier, indent, wrap
 
 __all__ = ["write_module"]
 
@@ -54,9 +54,9 @@ def write_module(module, ports, outputs, comment):
 
 
 def _write_instance(cell, draft, expressions):
-    """Writes an instance, its unused outputs left open. Only a vendor's cell has parameters."""
+    """Writes an instance, its unused outputs left open. Only a vendor's cell has parameters and attributes."""
     outputs, uses = draft.netlist.outputs[cell.instance_of], draft.netlist.uses
-    head = cell.instance_of
+    head = attribute_prefix(cell.attributes) + cell.instance_of
     if cell.parameters:
         values = {name: f'"{value}"' if isinstance(value, str) else value for name, value in cell.parameters.items()}
         head += f" #({', '.join(f'.{name}({value})' for name, value in values.items())})"

@@ -9,8 +9,8 @@ import textwrap
 
 from .cells import BINARY_SYMBOLS
 
-__all__ = ["LINE_LENGTH", "as_atom", "clocked", "clocked_with_reset", "declaration", "followed_by", "headed",
-           "identifier", "indent", "join", "literal", "negate", "wrap"]  # fmt: skip
+__all__ = ["LINE_LENGTH", "as_atom", "attribute_prefix", "clocked", "clocked_with_reset", "declaration", "followed_by",
+           "headed", "identifier", "indent", "join", "literal", "negate", "wrap"]  # fmt: skip
 
 LINE_LENGTH = 110
 
@@ -31,6 +31,13 @@ def literal(bits, signed=False):
     if width == 1:
         return f"1'b{value}"
     return f"{width}'d{value}" if value < 1 << 32 else f"{width}'h{value:x}"
+
+
+def attribute_prefix(attributes):
+    """What stands before a declaration or an instance with attributes, each a name and a value with a space between."""
+    if not attributes:
+        return ""
+    return f"(* {', '.join(' = '.join(attribute.split(' ', 1)) for attribute in attributes)} *) "
 
 
 def declaration(kind, width, name, signed=False, init=None):
