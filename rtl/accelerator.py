@@ -100,6 +100,8 @@ class Accelerator(Block):
             diagonal_width=config.k_hat_sum_width,
             diagonal_sum_width=config.diagonal_sum_width,
             pipeline=config.pe_pipeline,
+            multiplier=config.multiplier,
+            booth_columns=config.booth_columns,
         )
         self.array_column = ArrayColumn(config)
         self.diagonal_column = DiagonalColumn(config, divisor_delay=self.array_column.divisor_delay)

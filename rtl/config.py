@@ -11,6 +11,8 @@ N = `max_tokens`, D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a j
 from dataclasses import MISSING, asdict, dataclass, fields
 from math import ceil, gcd
 
+from .multiplier import FORMS
+
 __all__ = ["AcceleratorConfig", "ConfigError"]
 
 
@@ -35,6 +37,10 @@ class AcceleratorConfig:
     constant_fraction: fractional bits of the run-time constants c_v and c_d (F).
     max_tokens, max_head_dim, max_heads: limits of a job's run-time sizes (N, D, and heads in one job).
     pe_pipeline: registers after the multiplier of a PE.
+    multiplier: form of the PEs' multipliers (`rtl.multiplier.FORMS`): "inferred", which is portable, the DSP cell of
+        an FPGA family, or "booth" for none.
+    booth_columns: columns of SA-General, the rightmost, that have Booth multipliers whatever the others have: for an
+        array larger than the number of DSP cells.
     memory_pipeline: registers behind the output of every buffer's memory; block RAM is slow to answer.
     divider_interval: cycles between two rows entering the divider array; 0 sizes it so that division keeps up
         with the array at `max_head_dim` (see `divider_row_interval`).
@@ -52,6 +58,8 @@ class AcceleratorConfig:
     max_head_dim: int = 64
     max_heads: int = 4095
     pe_pipeline: int = 1
+    multiplier: str = "inferred"
+    booth_columns: int = 0
     memory_pipeline: int = 0
     divider_interval: int = 0
     stream_width: int = 32
@@ -71,6 +79,7 @@ class AcceleratorConfig:
         self._require_range("max_head_dim", 1, 4096)
         self._require_range("max_heads", 1, 65535)
         self._require_range("pe_pipeline", 0, 4)
+        self._require_multiplier()
         self._require_range("memory_pipeline", 0, 2)
         self._require_range("divider_interval", 0, self.divider_iterations)
         self._require_range("stream_width", self.element_width, 4096)
@@ -98,6 +107,31 @@ class AcceleratorConfig:
             raise ConfigError(f"{field} must be an integer, not {value!r}")
         if not low <= value <= high:
             raise ConfigError(f"{field} must be in {low}..{high}, not {value!r}")
+
+    def _require_multiplier(self):
+        if self.multiplier not in FORMS:
+            raise ConfigError(f"multiplier must be one of {', '.join(FORMS)}, not {self.multiplier!r}")
+        self._require_range("booth_columns", 0, self.columns)
+        forms = {self.multiplier} | ({"booth"} if self.booth_columns else set())
+        least = max(FORMS[form].least_pipeline for form in forms)
+        if self.pe_pipeline < least:
+            raise ConfigError(
+                f"pe_pipeline must be at least {least} for {' and '.join(sorted(forms))} multipliers, "
+                f"not {self.pe_pipeline!r}"
+            )
+        limit = FORMS[self.multiplier].operand_limit
+        if limit is None:
+            return
+        if self.streamed_width > limit:
+            raise ConfigError(
+                f"data_width + mean_fraction must be at most {limit - 1} for the {limit}-bit operands of "
+                f"{self.multiplier} multipliers, not {self.data_width + self.mean_fraction!r}"
+            )
+        if self.k_hat_sum_width > limit:
+            raise ConfigError(
+                f"max_tokens must be at most {1 << (limit - 1)} for the {limit}-bit operands of {self.multiplier} "
+                f"multipliers, not {self.max_tokens!r}"
+            )
 
     @classmethod
     def from_mapping(cls, mapping):

@@ -7,18 +7,19 @@ through `shadow`, and `swap_in`, travelling with the first streamed element of a
                 stationary_in   partial_sum_in
                       |               |
                    [shadow]           |
-                      |  swap         |
-                  [active]            |
-                      |               v
-    streamed_in -->[reg]--(x)-[P]--->(+)-->[reg]
-                      |                       |
-                streamed_out          partial_sum_out
+                      |  swap         v
+    streamed_in --> multiplier ----->(+)-->[reg]
+         |                                    |
+       [reg]--> streamed_out           partial_sum_out
+
+The multiplier (`multiplier.py`) holds `active` and a register of the streamed operand of its own, as its DSP cell has
+them; where it has no such cell, synthesis merges the latter with `streamed_out`.
 """
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, signed
 from amaranth.lib.wiring import In, Out
 
-from .block import Block
+from .block import Block, instantiate
 
 __all__ = ["ProcessingElement"]
 
@@ -28,9 +29,9 @@ class ProcessingElement(Block):
 
     Parameters
     ----------
-    streamed_width, stationary_width, sum_width: bits of the signed operands and of the partial sum. The sum wraps
-        modulo 2^sum_width; the caller chooses a width that holds every total.
-    pipeline: registers between multiplier and adder.
+    multiplier: an `rtl.multiplier.Multiplier`; it decides the widths of the operands, and how fast the PE is.
+    sum_width: bits of the signed partial sum. It wraps modulo 2^sum_width; the caller chooses a width that holds every
+        total.
 
     Ports
     -----
@@ -40,14 +41,16 @@ class ProcessingElement(Block):
     stationary_in, stationary_out: the chain of `shadow` registers down a column.
     partial_sum_in, partial_sum_out: sums from above and to below.
 
-    Latency from `streamed_in` to `partial_sum_out` is `latency` = 2 + pipeline cycles; throughput one a cycle.
+    Latency from `streamed_in` to `partial_sum_out` is `latency`, one cycle more than the multiplier's; throughput one a
+    cycle.
     """
 
     reset_less = True
 
-    def __init__(self, *, streamed_width, stationary_width, sum_width, pipeline, module_name="pe"):
-        self.pipeline = pipeline
+    def __init__(self, *, multiplier, sum_width, module_name="pe"):
+        self._multiplier = multiplier
         self.module_name = module_name
+        streamed_width, stationary_width = len(multiplier.streamed), len(multiplier.stationary)
         super().__init__({
             "streamed_in": In(signed(streamed_width)),
             "streamed_out": Out(signed(streamed_width)),
@@ -62,14 +65,17 @@ class ProcessingElement(Block):
         })
 
     @property
+    def parameters(self):
+        return super().parameters | {"multiplier": self._multiplier.module_name}
+
+    @property
     def latency(self):
         """Cycles from `streamed_in` to `partial_sum_out`."""
-        return 2 + self.pipeline
+        return self._multiplier.latency + 1
 
     def elaborate(self, platform):
         m = Module()
         shadow = self.stationary_out
-        active = Signal.like(self.stationary_in)
 
         m.d.sync += [
             self.streamed_out.eq(self.streamed_in),
@@ -78,14 +84,18 @@ class ProcessingElement(Block):
         ]
         with m.If(self.load_in):
             m.d.sync += shadow.eq(self.stationary_in)
-        with m.If(self.swap_in):
-            m.d.sync += active.eq(shadow)
 
-        product = Signal(signed(len(self.streamed_in) + len(active)))
-        m.d.comb += product.eq(self.streamed_out * active)
-        for stage in range(self.pipeline):
-            registered = Signal.like(product, name=f"product_{stage}")
-            m.d.sync += registered.eq(product)
-            product = registered
-        m.d.sync += self.partial_sum_out.eq(self.partial_sum_in + product)
+        multiplier = instantiate(m, "multiplier", self._multiplier)
+        m.d.comb += [
+            multiplier.streamed.eq(self.streamed_in),
+            multiplier.stationary.eq(shadow),
+            multiplier.swap.eq(self.swap_in),
+        ]
+        above, product = self.partial_sum_in, multiplier.product
+        if self._multiplier.has_increment:
+            # One bit more at the lower end: its carry is the increment.
+            total = (Cat(1, above).as_signed() + Cat(multiplier.increment, product).as_signed())[1:]
+        else:
+            total = above + product
+        m.d.sync += self.partial_sum_out.eq(total)
         return m

@@ -23,6 +23,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
+from .multiplier import FORMS
 from .pe import ProcessingElement
 
 __all__ = ["SystolicArray", "SystolicRow"]
@@ -37,6 +38,8 @@ class SystolicRow(Block):
     streamed_width, stationary_width, sum_width: operand and partial sum of SA-General.
     diagonal_width, diagonal_sum_width: stationary operand and partial sum of SA-Diag.
     pipeline: registers after each multiplier.
+    multiplier: form of the multipliers, a key of `rtl.multiplier.FORMS`.
+    booth_columns: so many columns, the rightmost, have Booth multipliers instead.
 
     Ports: those of a PE; `stationary_*` and `sum_*` hold column c in bits c * width and up.
     """
@@ -45,17 +48,30 @@ class SystolicRow(Block):
     reset_less = True
 
     def __init__(self, *, columns, streamed_width, stationary_width, sum_width, diagonal_width, diagonal_sum_width,
-                 pipeline):  # fmt: skip
-        self.columns = columns
+                 pipeline, multiplier, booth_columns):  # fmt: skip
+        self.multiplier = multiplier
+        self.booth_columns = booth_columns
         self.stationary_width = stationary_width
         self.sum_width = sum_width
         self.diagonal = ProcessingElement(
-            streamed_width=streamed_width, stationary_width=diagonal_width, sum_width=diagonal_sum_width,
-            pipeline=pipeline, module_name="pe_diagonal",
-        )  # fmt: skip
-        self.general = ProcessingElement(
-            streamed_width=streamed_width, stationary_width=stationary_width, sum_width=sum_width, pipeline=pipeline,
-        )  # fmt: skip
+            multiplier=FORMS[multiplier](
+                streamed_width=streamed_width, stationary_width=diagonal_width, pipeline=pipeline, suffix="_diagonal"
+            ),
+            sum_width=diagonal_sum_width,
+            module_name="pe_diagonal",
+        )
+        forms = [multiplier] * (columns - booth_columns) + ["booth"] * booth_columns
+        kinds = {
+            form: ProcessingElement(
+                multiplier=FORMS[form](
+                    streamed_width=streamed_width, stationary_width=stationary_width, pipeline=pipeline
+                ),
+                sum_width=sum_width,
+                module_name="pe" if form == multiplier else f"pe_{form}",
+            )
+            for form in set(forms)
+        }
+        self._general = [kinds[form] for form in forms]
         super().__init__({
             "streamed": In(signed(streamed_width)),
             "swap": In(1),
@@ -87,8 +103,8 @@ class SystolicRow(Block):
             self.stationary_diagonal_out.eq(left.stationary_out),
             self.sum_diagonal_out.eq(left.partial_sum_out),
         ]
-        for column in range(self.columns):
-            pe = instantiate(m, f"general_{column}", self.general)
+        for column, general in enumerate(self._general):
+            pe = instantiate(m, f"general_{column}", general)
             m.d.comb += [
                 pe.streamed_in.eq(left.streamed_out),
                 pe.swap_in.eq(left.swap_out),
@@ -121,12 +137,13 @@ class SystolicArray(Block):
     module_name = "systolic_array"
 
     def __init__(self, *, rows, columns, streamed_width, stationary_width, sum_width, diagonal_width,
-                 diagonal_sum_width, pipeline):  # fmt: skip
+                 diagonal_sum_width, pipeline, multiplier="inferred", booth_columns=0):  # fmt: skip
         self.streamed_width = streamed_width
         self.rows = rows
         self.row = SystolicRow(
             columns=columns, streamed_width=streamed_width, stationary_width=stationary_width, sum_width=sum_width,
             diagonal_width=diagonal_width, diagonal_sum_width=diagonal_sum_width, pipeline=pipeline,
+            multiplier=multiplier, booth_columns=booth_columns,
         )  # fmt: skip
         super().__init__({
             "streamed": In(rows * streamed_width),

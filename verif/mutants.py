@@ -69,7 +69,8 @@ STAGES = (
 FAULTS = (
     # Arithmetic
     Fault("product subtracted", "pe", r"partial_sum_in \+ (\S*product)", r"partial_sum_in - \1"),
-    Fault("product loses its sign bit", "pe", r"(product_0 <= )product;", r"\1{1'b0, product[18:0]};"),
+    Fault("product loses its sign bit", "multiplier", r"(product <= )product_now;",
+          r"\1{1'b0, product_now[18:0]};"),
     Fault("swap not passed on", "pe", r"swap_out <= swap_in", "swap_out <= 1'b0"),
     Fault("shadow operand loaded always", "pe", r"if \(load_in\) ", ""),
     Fault("mean added", "centring_adder", r" - (\S*mean)", r" + \1"),

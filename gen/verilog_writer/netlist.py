@@ -54,7 +54,8 @@ class Netlist:
             if isinstance(item, list):
                 self.driver[item[0].left[0].name] = item
             elif item.instance_of:
-                for port in self.outputs[item.instance_of]:
+                # A vendor's cell may be used elsewhere with more of its ports.
+                for port in self.outputs[item.instance_of] & item.ports.keys():
                     self.driver[item.ports[port][0].name] = item
             elif item.kind in OUTPUTS:
                 output = item.ports[OUTPUTS[item.kind]][0].name

@@ -21,6 +21,7 @@ from rtl.accelerator import Accelerator
 from rtl.block import Block, instantiate
 from rtl.config import AcceleratorConfig
 from rtl.control_status import ControlStatus
+from rtl.multiplier import InferredMultiplier
 from rtl.pe import ProcessingElement
 
 SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
@@ -181,16 +182,15 @@ def test_verilog_is_proven_equivalent_to_the_netlist(name, tmp_path):
 
 
 @pytest.mark.parametrize(("right", "wrong"), [
-    ("partial_sum_in + product_0", "partial_sum_in - product_0"),
-    ("if (load_in)", "if (swap_in)"),
-    ("streamed_out * active", "$unsigned(streamed_out) * active"),
-    ("product_0 <= product;", "product_0 <= {product[6:0], 1'b0};"),
+    ("if (swap) active", "if (!swap) active"),
+    ("streamed_now * active", "$unsigned(streamed_now) * active"),
+    ("product <= product_now;", "product <= {product_now[6:0], 1'b0};"),
 ])  # fmt: skip
 def test_proof_fails_for_verilog_that_differs(right, wrong, tmp_path):
-    netlist, ports, outputs = PROVEN["pe"]
+    netlist, ports, outputs = PROVEN["multiplier"]
     text = write_module(parse(netlist), ports, outputs, "disproven")
     assert right in text
-    assert unproven(tmp_path, "pe", netlist, text.replace(right, wrong)) > 0
+    assert unproven(tmp_path, "multiplier", netlist, text.replace(right, wrong)) > 0
 
 
 def test_same_text_in_every_process():
@@ -216,10 +216,11 @@ def test_text_for_people():
 
 
 def test_pe_reads_as_it_was_written():
-    text = emit(ProcessingElement(streamed_width=12, stationary_width=8, sum_width=25, pipeline=1))
-    for line in ("if (load_in) stationary_out <= stationary_in;", "if (swap_in) active <= stationary_out;",
-                 "assign product = streamed_out * active;",
-                 "partial_sum_out <= partial_sum_in + product_0;"):  # fmt: skip
+    multiplier = InferredMultiplier(streamed_width=12, stationary_width=8, pipeline=1)
+    text = emit(ProcessingElement(multiplier=multiplier, sum_width=25))
+    for line in ("if (load_in) stationary_out <= stationary_in;", "if (swap) active <= stationary;",
+                 "assign product_now = streamed_now * active;", "product <= product_now;",
+                 "partial_sum_out <= partial_sum_in + multiplier__product;"):  # fmt: skip
         assert line in text
 
 
@@ -243,7 +244,10 @@ class Twin(Block):
 
     def __init__(self):
         self.children = [
-            ProcessingElement(streamed_width=4, stationary_width=4, sum_width=width, pipeline=0) for width in (9, 10)
+            ProcessingElement(
+                multiplier=InferredMultiplier(streamed_width=4, stationary_width=4, pipeline=0), sum_width=width
+            )
+            for width in (9, 10)
         ]
         super().__init__({})
 

@@ -1,0 +1,243 @@
+"""Multipliers of a processing element: one interface, one latency, a form for each FPGA family.
+
+    stationary --->[active]--.        `active` takes `stationary` when `swap` is high
+                              (x)--->[P registers]---> product
+    streamed ----->[   ]-----'
+
+What Yosys infers from `*` is right on every family, but nowhere fast: no synthesis pass moves the registers around a
+multiplier into its DSP cell. So the other forms instantiate the cell, with its own registers for both operands and
+for the product, or do without a cell.
+
+| form | made of | operands up to | registers after the operands' |
+|---|---|---|---|
+| `InferredMultiplier` | `*` | any | 0 or more |
+| `Ecp5Multiplier` | MULT18X18D with registers A, B and OUT | 18 bits | 1 in the cell, any others in fabric |
+| `BoothMultiplier` | LUTs: digits of the stationary operand, and a tree of adders | any | 1 or more, after its stages |
+
+Every form has the same latency for the same `pipeline`, so those of one array may be of several forms.
+"""
+
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Mux, Signal, Value, signed
+from amaranth.lib.wiring import In, Out
+
+from .block import Block
+
+__all__ = ["FORMS", "BoothMultiplier", "Ecp5Multiplier", "InferredMultiplier", "Multiplier"]
+
+
+class Multiplier(Block):
+    """product[t + latency] = streamed[t] * active[t]; `active` keeps what `stationary` was when `swap` was last high.
+
+    Parameters
+    ----------
+    streamed_width, stationary_width: bits of the signed operands, at most `operand_limit` where that is not None.
+    pipeline: registers behind the multiplication, `least_pipeline` or more.
+    suffix: end of the module's name, for a second multiplier of other widths in the same design.
+
+    Ports
+    -----
+    streamed: one operand a cycle.
+    stationary, swap: while `swap` is high, `stationary` becomes the other operand, from this cycle's `streamed` on.
+    product: signed, streamed_width + stationary_width bits, `latency` = 1 + pipeline cycles after `streamed`.
+    increment: only where `has_increment`: a bit still to be added to `product`, which the adder behind takes as its
+        carry for nothing.
+
+    Raises `ValueError` for a parameter that this form cannot have.
+    """
+
+    module_name = "multiplier"
+    reset_less = True
+    operand_limit = None
+    least_pipeline = 0
+    has_increment = False
+
+    def __init__(self, *, streamed_width, stationary_width, pipeline, suffix=""):
+        for name, width in (("streamed_width", streamed_width), ("stationary_width", stationary_width)):
+            if self.operand_limit is not None and width > self.operand_limit:
+                raise ValueError(f"{name} must be at most {self.operand_limit} in {self.module_name}, not {width!r}")
+        if pipeline < self.least_pipeline:
+            raise ValueError(f"pipeline must be at least {self.least_pipeline} in {self.module_name}, not {pipeline!r}")
+        self.pipeline = pipeline
+        self.module_name += suffix
+        ports = {
+            "streamed": In(signed(streamed_width)),
+            "stationary": In(signed(stationary_width)),
+            "swap": In(1),
+            "product": Out(signed(streamed_width + stationary_width)),
+        }
+        super().__init__(ports | ({"increment": Out(1)} if self.has_increment else {}))
+
+    @property
+    def latency(self):
+        """Cycles from `streamed` to `product`."""
+        return 1 + self.pipeline
+
+    def elaborate(self, platform):
+        m = Module()
+        product = self.multiply(m)
+        for stage in range(self.least_pipeline, self.pipeline):
+            registered = Signal.like(product, name=f"product_{stage}")
+            m.d.sync += registered.eq(product)
+            product = registered
+        m.d.comb += self.product.eq(product)
+        return m
+
+    def multiply(self, m):
+        """Adds the multiplication to module `m`; returns the product, 1 + `least_pipeline` cycles after `streamed`."""
+        raise NotImplementedError
+
+
+class InferredMultiplier(Multiplier):
+    """Portable multiplier: the operators and registers of any family."""
+
+    def multiply(self, m):
+        streamed_now = Signal.like(self.streamed)
+        active = Signal.like(self.stationary)
+        m.d.sync += streamed_now.eq(self.streamed)
+        with m.If(self.swap):
+            m.d.sync += active.eq(self.stationary)
+        product = Signal.like(self.product, name="product_now")
+        m.d.comb += product.eq(streamed_now * active)
+        return product
+
+
+class Ecp5Multiplier(Multiplier):
+    """Lattice ECP5: a MULT18X18D with its registers A (streamed), B (`active`, enabled by `swap`) and OUT."""
+
+    module_name = "multiplier_ecp5"
+    operand_limit = 18
+    least_pipeline = 1
+
+    def multiply(self, m):
+        product = Signal.like(self.product, name="dsp_product")
+        registers = {
+            f"p_REG_{register}_{what}": setting
+            for register, enable in (("INPUTA", "CE0"), ("INPUTB", "CE1"), ("OUTPUT", "CE0"))
+            for what, setting in (("CLK", "CLK0"), ("CE", enable), ("RST", "RST0"))
+        }
+        # Ports that are not named stay open: those that are tied low use up routing, and nextpnr fails.
+        m.submodules.dsp = Instance(
+            "MULT18X18D",
+            **registers, p_GSR="DISABLED", p_RESETMODE="SYNC",
+            i_CLK0=ClockSignal(), i_CE0=1, i_CE1=self.swap, i_RST0=0,
+            i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
+            **_pins("i_A", self.streamed, self.operand_limit),
+            **_pins("i_B", self.stationary, self.operand_limit),
+            **_pins("o_P", product, len(product)),
+        )  # fmt: skip
+        return product
+
+
+class BoothMultiplier(Multiplier):
+    r"""Radix-4 Booth multiplier in LUTs, for PEs beyond the number of DSP cells.
+
+    The stationary operand is recoded, as it is swapped in, to digits d_i with d_0 + 4 d_1 + 16 d_2 + ... = operand.
+    All but the uppermost are -1, 0, 1 or 2, which two bits tell (the digit modulo 4): a row d_i * streamed is one LUT
+    of four inputs a bit, where Booth's usual -2..2 takes five. Only the uppermost of an even width is -2..2.
+
+    A row that is negative is inverted and owes one: -x = ~x + 1. In the tree each row but row 0 is the lowest row of
+    exactly one right operand, so every adder settles one such debt by its carry, and row 0's is `increment`.
+
+        digits,  --> row 0 --\
+        streamed --> row 1 --(+)--.       each stage may end in registers: the last `pipeline` ones of them do
+                 --> row 2 --\    (+)--> product
+                 --> row 3 --(+)--'
+    """
+
+    module_name = "multiplier_booth"
+    least_pipeline = 1
+    has_increment = True
+
+    def elaborate(self, platform):
+        m = Module()
+        streamed_now = Signal.like(self.streamed)
+        m.d.sync += streamed_now.eq(self.streamed)
+
+        terms = self._rows(m, streamed_now)
+        levels = (len(terms) - 1).bit_length()
+        for level in range(levels + 1):
+            if level > 0:
+                pairs = [terms[index : index + 2] for index in range(0, len(terms), 2)]
+                terms = [self._sum(m, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+            if levels - level < self.pipeline:
+                terms = [_registered(m, term) for term in terms]
+        (product,) = terms
+        for _stage in range(levels + 1, self.pipeline):
+            product = _registered(m, product)
+        m.d.comb += [self.product.eq(product.value), self.increment.eq(product.debt)]
+        return m
+
+    def _rows(self, m, streamed):
+        """The digits' multiples of the streamed operand, lowest first."""
+        rows = []
+        carry = None  # from the digits below: these are at most 2 where their bits are 3
+        width = len(self.stationary)
+        for low in range(0, width, 2):
+            index = low // 2
+            pair = self.stationary[low : low + 2]
+            if low + 1 == width:
+                pair = pair.replicate(2)  # the sign alone: -1, or 0
+            row = Signal(signed(len(streamed) + 1), name=f"row_{index}")
+            if low + 2 == width:
+                negative = self._uppermost_row(m, row, streamed, pair, carry)
+            else:
+                digit = Signal(2, name=f"digit_{index}")
+                with m.If(self.swap):
+                    m.d.sync += digit.eq(pair if carry is None else pair + carry)
+                m.d.comb += row.eq(Mux(digit[1], Mux(digit[0], ~streamed, streamed << 1), Mux(digit[0], streamed, 0)))
+                negative = digit.all()
+                carry_out = Signal(name=f"carry_{index}")
+                m.d.comb += carry_out.eq(pair.all() if carry is None else pair[1] & (pair[0] | carry))
+                carry = carry_out
+            rows.append(_Term(row, low, negative))
+        return rows
+
+    def _uppermost_row(self, m, row, streamed, pair, carry):
+        """Drives the row of the digit -2, -1, 0, 1 or 2 that has the operand's sign; whether it is inverted."""
+        digit = Signal(signed(3))
+        one, two, negative = Signal(name="one"), Signal(name="two"), Signal(name="negative")
+        m.d.comb += digit.eq(pair.as_signed() if carry is None else pair.as_signed() + carry)
+        with m.If(self.swap):
+            m.d.sync += [one.eq(digit[0]), two.eq(digit[1] & ~digit[0]), negative.eq(digit[2])]
+        size = Signal.like(row)
+        m.d.comb += [
+            size.eq(Mux(one, streamed, 0) | Mux(two, streamed << 1, 0)),
+            row.eq(Mux(negative, ~size, size)),
+        ]
+        return negative
+
+    def _sum(self, m, low, high):
+        """The sum of two neighbouring terms: it settles the debt of the upper one and owes that of the lower one."""
+        shift = high.weight - low.weight
+        rows = low.rows + high.rows
+        # One bit more at the lower end: its carry is the debt.
+        upper = (Cat(1, low.value[shift:]).as_signed() + Cat(high.debt, high.value).as_signed())[1:]
+        value = Signal(signed(len(self.streamed) + 2 * rows), name=f"sum_{low.weight // 2}_of_{rows}")
+        m.d.comb += value.eq(Cat(low.value[:shift], upper))
+        return _Term(value, low.weight, low.debt, rows)
+
+
+class _Term(NamedTuple):
+    """(value + debt) << weight, the sum of so many rows."""
+
+    value: Signal
+    weight: int
+    debt: Value
+    rows: int = 1
+
+
+def _registered(m, term):
+    """The same term a cycle later."""
+    value, debt = Signal.like(term.value, name_suffix="_later"), Signal(name=f"debt_{term.weight // 2}_of_{term.rows}")
+    m.d.sync += [value.eq(term.value), debt.eq(term.debt)]
+    return term._replace(value=value, debt=debt)
+
+
+def _pins(prefix, value, width):
+    """Ports of one bit, `prefix`0 and up, for `value` with its sign extended to `width` bits."""
+    return {f"{prefix}{index}": value[min(index, len(value) - 1)] for index in range(width)}
+
+
+FORMS = {"inferred": InferredMultiplier, "ecp5": Ecp5Multiplier, "booth": BoothMultiplier}
