@@ -1,0 +1,96 @@
+"""docs/fpga.md is true: its frames and Python sessions, its example, its tables."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import textwrap
+
+import torch
+
+import fpga.driver
+from fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
+from gen.presets import load_preset
+from golden.float_attention import taylor_attention
+from golden.quantizer import sqnr_db
+from verif.bench.simulation import ROOT
+from verif.fpga.board_model import BoardModel
+
+PAGE = ROOT / "docs" / "fpga.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def _section(heading: str) -> str:
+    """The text below a heading, up to the next."""
+    (text,) = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    return text
+
+
+def _tables(text: str) -> list[list[list[str]]]:
+    """The tables in a text: rows of cells, without heading."""
+    tables = re.findall(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[[cell.strip() for cell in row.strip().strip("|").split("|")] for row in table.splitlines()]
+            for table in tables]
+
+
+def test_python_sessions():
+    result = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+def test_worked_example():
+    """The two frames that are taken apart, put together again."""
+    _format, request, answer = _tables(_section("The link, byte by byte"))
+    frames = []
+    for rows in (request, answer):
+        data = bytes.fromhex(" ".join(row[0].strip("`") for row in rows))
+        frames += FrameDecoder().feed(data)
+    read, answered = frames
+    assert (read.type, read.tag, read.payload) == (FrameType.READ, 7, b"\0\0")
+    assert (answered.type, answered.tag) == (FrameType.READ | 0x80, 7)
+    assert answered.payload == bytes([Status.OK]) + b"TAYL"[::-1]
+
+
+def test_unasked_error():
+    (text,) = re.findall(r"tag 0,\s+`([0-9A-F ]+)`\s+for BAD_HEADER", TEXT)
+    (frame,) = FrameDecoder().feed(bytes.fromhex(text))
+    assert (frame.type, frame.tag, frame.payload) == (FrameType.ERROR, 0, bytes([Status.BAD_HEADER]))
+
+
+def test_tables_of_the_protocol():
+    (requests,) = _tables(_section("Requests"))
+    assert [(int(row[0].strip("`"), 16), row[1]) for row in requests] == [
+        (kind, kind.name) for kind in FrameType if kind is not FrameType.ERROR
+    ]
+    (statuses,) = _tables(_section("Statuses and errors"))
+    assert [(int(row[0]), row[1]) for row in statuses] == [(status, status.name) for status in Status]
+    (streams,) = re.findall(r"\| 1 \| stream \| (.*) \|", TEXT)
+    assert streams == ", ".join(f"{stream} {stream.name}" for stream in Stream)
+    assert f"0 to `payload_max` + {PAYLOAD_EXTRA}" in TEXT
+
+
+def test_errors_are_those_of_the_driver():
+    (errors,) = [table for table in _tables(_section("From Python")) if any("PortError" in row[0] for row in table)]
+    named = {row[0].strip("`") for row in errors}
+    exist = {name for name in fpga.driver.__all__
+             if isinstance(member := getattr(fpga.driver, name), type) and issubclass(member, fpga.driver.DriverError)}
+    assert named == exist - {"DriverError"}
+
+
+def test_example_of_the_driver(monkeypatch, capsys):
+    """Run as it stands, with a model of a board at the serial port."""
+    (example,) = re.findall(r"^((?:    (?!>>>).*\n|\n)*    with TaylorVit.*\n(?:    .*\n)*)", TEXT, re.MULTILINE)
+    ports = []
+
+    def serial_port(path, baud):
+        ports.append(BoardModel(load_preset("tiny-4x4"), baud=baud))
+        return ports[-1]
+
+    monkeypatch.setattr(fpga.driver, "SerialPort", serial_port)
+    variables = {}
+    exec(compile(textwrap.dedent(example), str(PAGE), "exec"), variables)
+    assert capsys.readouterr().out == "4 rows, 2 heads\n"
+    assert ports[0].closed
+    expected = taylor_attention(*(torch.from_numpy(variables[name]) for name in "qkv")).z
+    assert sqnr_db(expected.numpy(), variables["z"]) > 25
