@@ -1,0 +1,235 @@
+/* Driver of a TaylorViT accelerator; taylorvit.h describes it. */
+#include "taylorvit.h"
+
+#define EVENT_BIT(NAME) | TAYLORVIT_EVENTS_##NAME##_MASK
+#define ALL_EVENTS (0u TAYLORVIT_FOR_EACH_EVENT(EVENT_BIT))
+#define ALL_ERRORS (0u TAYLORVIT_FOR_EACH_ERROR(EVENT_BIT))
+
+static uint32_t read_register(const struct taylorvit *device, uint32_t offset)
+{
+    return taylorvit_read32(device->base + offset);
+}
+
+static void write_register(const struct taylorvit *device, uint32_t offset, uint32_t value)
+{
+    taylorvit_write32(device->base + offset, value);
+}
+
+static bool write_checked(const struct taylorvit *device, uint32_t offset, uint32_t value)
+{
+    write_register(device, offset, value);
+    return read_register(device, offset) == value;
+}
+
+/* Whether an unsigned value, lowest word first, has no bit beyond `width`. */
+static bool fits(const uint32_t *words, uint32_t count, uint32_t width)
+{
+    for (uint32_t index = 0; index < count; index++, width = width > 32 ? width - 32 : 0)
+        if (width < 32 && words[index] >> width)
+            return false;
+    return true;
+}
+
+static bool within(uint32_t value, uint32_t limit)
+{
+    return 1 <= value && value <= limit;
+}
+
+enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base)
+{
+    struct taylorvit_build *build = &device->build;
+    uint32_t word;
+
+    device->base = base;
+    if (read_register(device, TAYLORVIT_ID_OFFSET) != TAYLORVIT_ID_VALUE)
+        return TAYLORVIT_WRONG_ID;
+
+    word = read_register(device, TAYLORVIT_VERSION_OFFSET);
+    build->version_major = taylorvit_version_major(word);
+    build->version_minor = taylorvit_version_minor(word);
+    build->version_patch = taylorvit_version_patch(word);
+    word = read_register(device, TAYLORVIT_ARRAY_SIZE_OFFSET);
+    build->rows = taylorvit_array_size_rows(word);
+    build->columns = taylorvit_array_size_columns(word);
+    word = read_register(device, TAYLORVIT_NUMBER_FORMAT_OFFSET);
+    build->data_width = taylorvit_number_format_data_width(word);
+    build->element_width = taylorvit_number_format_element_width(word);
+    word = read_register(device, TAYLORVIT_STREAM_OFFSET);
+    build->stream_lanes = taylorvit_stream_lanes(word);
+    word = read_register(device, TAYLORVIT_MAX_SIZES_OFFSET);
+    build->max_tokens = taylorvit_max_sizes_max_tokens(word);
+    build->max_head_dim = taylorvit_max_sizes_max_head_dim(word);
+    build->max_heads = read_register(device, TAYLORVIT_MAX_HEADS_OFFSET);
+    word = read_register(device, TAYLORVIT_CONSTANT_WIDTHS_OFFSET);
+    build->c_v_width = taylorvit_constant_widths_c_v_width(word);
+    build->c_d_width = taylorvit_constant_widths_c_d_width(word);
+    word = read_register(device, TAYLORVIT_SHIFT_LIMITS_OFFSET);
+    build->shift_g_max = (int32_t)taylorvit_shift_limits_shift_g_max(word);
+    build->shift_z_min = taylorvit_shift_limits_shift_z_min(word);
+    build->shift_z_max = (int32_t)taylorvit_shift_limits_shift_z_max(word);
+
+#define COMPARE(NAME) \
+    if (read_register(device, TAYLORVIT_##NAME##_OFFSET) != TAYLORVIT_##NAME##_VALUE) \
+        return TAYLORVIT_OTHER_BUILD;
+    TAYLORVIT_FOR_EACH_CONSTANT(COMPARE)
+#undef COMPARE
+    return TAYLORVIT_OK;
+}
+
+uint32_t taylorvit_head_bytes(const struct taylorvit *device, uint32_t tokens, uint32_t head_dim)
+{
+    uint32_t lanes = device->build.stream_lanes;
+    uint32_t beats = (head_dim + lanes - 1) / lanes;
+
+    return tokens * beats * lanes * (device->build.element_width / 8);
+}
+
+enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const struct taylorvit_job *job)
+{
+    const struct taylorvit_build *build = &device->build;
+    bool taken = true;
+
+    if (!within(job->tokens, build->max_tokens))
+        return TAYLORVIT_BAD_TOKENS;
+    if (!within(job->head_dim, build->max_head_dim))
+        return TAYLORVIT_BAD_HEAD_DIM;
+    if (!within(job->heads, build->max_heads))
+        return TAYLORVIT_BAD_HEADS;
+    if (job->shift_g < 0 || job->shift_g > build->shift_g_max)
+        return TAYLORVIT_BAD_SHIFT_G;
+    if (job->shift_z < build->shift_z_min || job->shift_z > build->shift_z_max)
+        return TAYLORVIT_BAD_SHIFT_Z;
+    if (!fits(job->c_v, TAYLORVIT_C_V_WORDS, build->c_v_width))
+        return TAYLORVIT_BAD_C_V;
+    if (!fits(job->c_d, TAYLORVIT_C_D_WORDS, build->c_d_width))
+        return TAYLORVIT_BAD_C_D;
+
+    taken &= write_checked(device, TAYLORVIT_TOKENS_OFFSET, job->tokens);
+    taken &= write_checked(device, TAYLORVIT_HEAD_DIM_OFFSET, job->head_dim);
+    taken &= write_checked(device, TAYLORVIT_HEADS_OFFSET, job->heads);
+    taken &= write_checked(device, TAYLORVIT_SHIFT_G_OFFSET, (uint32_t)job->shift_g);
+    taken &= write_checked(device, TAYLORVIT_SHIFT_Z_OFFSET, (uint32_t)job->shift_z);
+    for (uint32_t word = 0; word < TAYLORVIT_C_V_WORDS; word++)
+        taken &= write_checked(device, TAYLORVIT_C_V_0_OFFSET + 4 * word, job->c_v[word]);
+    for (uint32_t word = 0; word < TAYLORVIT_C_D_WORDS; word++)
+        taken &= write_checked(device, TAYLORVIT_C_D_0_OFFSET + 4 * word, job->c_d[word]);
+    return taken ? TAYLORVIT_OK : TAYLORVIT_NOT_TAKEN;
+}
+
+enum taylorvit_status taylorvit_set_timeout(const struct taylorvit *device, uint32_t cycles)
+{
+    if (cycles < TAYLORVIT_TIMEOUT_MIN)
+        return TAYLORVIT_BAD_TIMEOUT;
+    return write_checked(device, TAYLORVIT_TIMEOUT_OFFSET, cycles) ? TAYLORVIT_OK : TAYLORVIT_NOT_TAKEN;
+}
+
+enum taylorvit_status taylorvit_start(const struct taylorvit *device)
+{
+    if (taylorvit_is_busy(device))
+        return TAYLORVIT_BUSY;
+    write_register(device, TAYLORVIT_EVENTS_OFFSET, ALL_EVENTS);
+    write_register(device, TAYLORVIT_CONTROL_OFFSET, TAYLORVIT_CONTROL_START_MASK);
+    return TAYLORVIT_OK;
+}
+
+bool taylorvit_is_busy(const struct taylorvit *device)
+{
+    return read_register(device, TAYLORVIT_STATUS_OFFSET) & TAYLORVIT_STATUS_BUSY_MASK;
+}
+
+enum taylorvit_status taylorvit_wait(const struct taylorvit *device, uint32_t polls, uint32_t *events)
+{
+    *events = 0;
+    while (polls-- && !(*events & TAYLORVIT_EVENTS_DONE_MASK))
+        *events |= taylorvit_take_events(device);
+    return taylorvit_judge(*events);
+}
+
+uint32_t taylorvit_take_events(const struct taylorvit *device)
+{
+    uint32_t events = read_register(device, TAYLORVIT_EVENTS_OFFSET);
+
+    /* Only what was read: an event that comes in between stays for the next call. */
+    if (events)
+        write_register(device, TAYLORVIT_EVENTS_OFFSET, events);
+    return events;
+}
+
+enum taylorvit_status taylorvit_judge(uint32_t events)
+{
+    if (!(events & TAYLORVIT_EVENTS_DONE_MASK))
+        return TAYLORVIT_NOT_DONE;
+    return events & ALL_ERRORS ? TAYLORVIT_JOB_ERRORS : TAYLORVIT_OK;
+}
+
+void taylorvit_enable_interrupts(const struct taylorvit *device, uint32_t events)
+{
+    write_register(device, TAYLORVIT_INTERRUPT_ENABLE_OFFSET, events & ALL_EVENTS);
+}
+
+struct taylorvit_counters taylorvit_read_counters(const struct taylorvit *device)
+{
+    struct taylorvit_counters counters;
+
+    counters.cycles = read_register(device, TAYLORVIT_CYCLES_OFFSET);
+    counters.array_busy = read_register(device, TAYLORVIT_ARRAY_BUSY_OFFSET);
+    counters.stall_input = read_register(device, TAYLORVIT_STALL_INPUT_OFFSET);
+    counters.stall_output = read_register(device, TAYLORVIT_STALL_OUTPUT_OFFSET);
+    counters.heads_done = read_register(device, TAYLORVIT_HEADS_DONE_OFFSET);
+    return counters;
+}
+
+uint32_t taylorvit_error_count(const struct taylorvit *device, uint32_t event)
+{
+#define COUNT(NAME) \
+    if (event == TAYLORVIT_EVENTS_##NAME##_MASK) \
+        return read_register(device, TAYLORVIT_COUNT_##NAME##_OFFSET);
+    TAYLORVIT_FOR_EACH_ERROR(COUNT)
+#undef COUNT
+    return 0;
+}
+
+void taylorvit_clear_error_counts(const struct taylorvit *device)
+{
+#define CLEAR(NAME) write_register(device, TAYLORVIT_COUNT_##NAME##_OFFSET, 0);
+    TAYLORVIT_FOR_EACH_ERROR(CLEAR)
+#undef CLEAR
+}
+
+enum taylorvit_status taylorvit_soft_reset(const struct taylorvit *device)
+{
+    write_register(device, TAYLORVIT_CONTROL_OFFSET, TAYLORVIT_CONTROL_SOFT_RESET_MASK);
+    return taylorvit_is_busy(device) ? TAYLORVIT_BUSY : TAYLORVIT_OK;
+}
+
+const char *taylorvit_status_text(enum taylorvit_status status)
+{
+    switch (status) {
+    case TAYLORVIT_OK: return "ok";
+    case TAYLORVIT_WRONG_ID: return "no TaylorViT at this address";
+    case TAYLORVIT_OTHER_BUILD: return "a TaylorViT of another configuration or version";
+    case TAYLORVIT_BAD_TOKENS: return "tokens out of range";
+    case TAYLORVIT_BAD_HEAD_DIM: return "head_dim out of range";
+    case TAYLORVIT_BAD_HEADS: return "heads out of range";
+    case TAYLORVIT_BAD_SHIFT_G: return "shift_g out of range";
+    case TAYLORVIT_BAD_SHIFT_Z: return "shift_z out of range";
+    case TAYLORVIT_BAD_C_V: return "c_v too wide";
+    case TAYLORVIT_BAD_C_D: return "c_d too wide";
+    case TAYLORVIT_BAD_TIMEOUT: return "timeout out of range";
+    case TAYLORVIT_NOT_TAKEN: return "a register did not take its value";
+    case TAYLORVIT_BUSY: return "a job runs";
+    case TAYLORVIT_NOT_DONE: return "the job has not finished";
+    case TAYLORVIT_JOB_ERRORS: return "the job finished with errors";
+    }
+    return "?";
+}
+
+const char *taylorvit_event_name(uint32_t event)
+{
+#define NAME_OF(NAME) \
+    if (event == TAYLORVIT_EVENTS_##NAME##_MASK) \
+        return #NAME;
+    TAYLORVIT_FOR_EACH_EVENT(NAME_OF)
+#undef NAME_OF
+    return "?";
+}

@@ -1,0 +1,142 @@
+/* Driver of a TaylorViT accelerator for a processor that reaches its registers over AXI4-Lite.
+ *
+ * C99, freestanding: no library, no allocation, no state of its own but `struct taylorvit`. Compile it with the
+ * taylorvit_registers.h that the generator wrote beside the Verilog. The tensors do not pass through here: DMA engines,
+ * or whatever else sits at the AXI4-Stream ports, move them.
+ *
+ *     struct taylorvit accelerator;
+ *     uint32_t events;
+ *     taylorvit_open(&accelerator, BASE_ADDRESS);      which accelerator is this?
+ *     taylorvit_configure(&accelerator, &job);         sizes, shifts, constants
+ *     taylorvit_start(&accelerator);
+ *     ... K, V, Q of each head into their streams, Z out of its stream ...
+ *     taylorvit_wait(&accelerator, POLLS, &events);
+ *
+ * With interrupts, instead of `taylorvit_wait`: `taylorvit_enable_interrupts` once, a handler that collects
+ * `events |= taylorvit_take_events(&accelerator)` into a volatile variable, and `taylorvit_judge(events)`.
+ *
+ * Values are checked before they are written, and read back: an accelerator answers a value that it does not take with
+ * an error on the bus, and on most processors that is a fault, or nothing at all.
+ */
+#ifndef TAYLORVIT_H
+#define TAYLORVIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "taylorvit_registers.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a call came to. Every call that can fail returns one of these. */
+enum taylorvit_status {
+    TAYLORVIT_OK,
+    TAYLORVIT_WRONG_ID,      /* there is no TaylorViT at this address */
+    TAYLORVIT_OTHER_BUILD,   /* there is one, but not the one that taylorvit_registers.h describes */
+    TAYLORVIT_BAD_TOKENS,    /* a parameter is beyond what was built; nothing was written */
+    TAYLORVIT_BAD_HEAD_DIM,
+    TAYLORVIT_BAD_HEADS,
+    TAYLORVIT_BAD_SHIFT_G,
+    TAYLORVIT_BAD_SHIFT_Z,
+    TAYLORVIT_BAD_C_V,
+    TAYLORVIT_BAD_C_D,
+    TAYLORVIT_BAD_TIMEOUT,
+    TAYLORVIT_NOT_TAKEN,     /* a register reads otherwise than it was written */
+    TAYLORVIT_BUSY,          /* a job runs */
+    TAYLORVIT_NOT_DONE,      /* the job has not finished, or not within the polls allowed */
+    TAYLORVIT_JOB_ERRORS     /* the job has finished, with error events: some of its Z is not to be trusted */
+};
+
+/* What the accelerator says of itself. Sizes are maxima of a job, widths are in bits. */
+struct taylorvit_build {
+    uint32_t version_major, version_minor, version_patch; /* of the generator */
+    uint32_t rows, columns;                               /* of the systolic array */
+    uint32_t data_width, element_width;                   /* of an element, of its container on a stream */
+    uint32_t stream_lanes;                                /* elements a beat */
+    uint32_t max_tokens, max_head_dim, max_heads;
+    uint32_t c_v_width, c_d_width;
+    int32_t shift_g_max, shift_z_min, shift_z_max;
+};
+
+/* One accelerator. Filled in by `taylorvit_open`, never changed afterwards: several may be driven side by side. */
+struct taylorvit {
+    uintptr_t base;
+    struct taylorvit_build build;
+};
+
+/* A job: all its heads have the same sizes and constants. The constants come with the quantized tensors. */
+struct taylorvit_job {
+    uint32_t heads, tokens, head_dim;
+    int32_t shift_g, shift_z;
+    uint32_t c_v[TAYLORVIT_C_V_WORDS]; /* lowest word first */
+    uint32_t c_d[TAYLORVIT_C_D_WORDS];
+};
+
+/* Performance counters of the running or last job, in clock cycles but for the last. */
+struct taylorvit_counters {
+    uint32_t cycles;       /* in which the job ran */
+    uint32_t array_busy;   /* of these, in which the array got an operand */
+    uint32_t stall_input;  /* of these, in which the array waited for an input stream */
+    uint32_t stall_output; /* of these, in which the array waited for the output stream */
+    uint32_t heads_done;
+};
+
+/* To be defined by the port: one access of 32 bits each, in the order of the calls. taylorvit_mmio.c is the usual port,
+ * for a processor that has the registers in its memory map. */
+uint32_t taylorvit_read32(uintptr_t address);
+void taylorvit_write32(uintptr_t address, uint32_t value);
+
+/* Reads what was built at `base` into `device`. TAYLORVIT_WRONG_ID: `device` is not to be used. TAYLORVIT_OTHER_BUILD:
+ * `device` is filled in and can be used, if the caller's buffers fit its limits; the driver keeps to these. */
+enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base);
+
+/* Bytes of one head's packet on the streams Q, K and V, and of its packet on Z: each token begins a new beat, an
+ * element has its container's bytes. */
+uint32_t taylorvit_head_bytes(const struct taylorvit *device, uint32_t tokens, uint32_t head_dim);
+
+/* Checks and writes the parameters of the next job; a running job keeps its own. */
+enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const struct taylorvit_job *job);
+
+/* Sets how many cycles a running job waits for an input beat before it gives the rest of the head up; not 0. */
+enum taylorvit_status taylorvit_set_timeout(const struct taylorvit *device, uint32_t cycles);
+
+/* Forgets all events, then starts a job with the parameters as they stand. TAYLORVIT_BUSY: nothing was done. */
+enum taylorvit_status taylorvit_start(const struct taylorvit *device);
+
+bool taylorvit_is_busy(const struct taylorvit *device);
+
+/* Reads EVENTS at most `polls` times until the job has finished, and judges it. `*events` becomes all the events that
+ * were seen, which are cleared in the accelerator. */
+enum taylorvit_status taylorvit_wait(const struct taylorvit *device, uint32_t polls, uint32_t *events);
+
+/* The events since they were last taken (TAYLORVIT_EVENTS_..._MASK), each of them only once. Ends an interrupt. */
+uint32_t taylorvit_take_events(const struct taylorvit *device);
+
+/* TAYLORVIT_OK, TAYLORVIT_NOT_DONE or TAYLORVIT_JOB_ERRORS, by all events since the job was started. */
+enum taylorvit_status taylorvit_judge(uint32_t events);
+
+/* Which events raise the interrupt, for as long as they are not taken; 0 for none. */
+void taylorvit_enable_interrupts(const struct taylorvit *device, uint32_t events);
+
+struct taylorvit_counters taylorvit_read_counters(const struct taylorvit *device);
+
+/* How often the error `event`, a single bit, has occurred since the counts were cleared; 0 for what is not an error. */
+uint32_t taylorvit_error_count(const struct taylorvit *device, uint32_t event);
+
+void taylorvit_clear_error_counts(const struct taylorvit *device);
+
+/* Stops the job and empties the datapath; registers, events and counts stay. Stop the DMA engines first, and begin with
+ * whole heads afterwards. TAYLORVIT_BUSY: it still runs, which must not be. */
+enum taylorvit_status taylorvit_soft_reset(const struct taylorvit *device);
+
+/* The status in words, and the name of an event, a single bit, as in the register map; "?" for what is neither. */
+const char *taylorvit_status_text(enum taylorvit_status status);
+const char *taylorvit_event_name(uint32_t event);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TAYLORVIT_H */

@@ -1,0 +1,15 @@
+/* The usual port of the driver: the registers are in the processor's memory map.
+ *
+ * Where the processor has a choice, they must be mapped as device memory: not cached, not reordered.
+ */
+#include "taylorvit.h"
+
+uint32_t taylorvit_read32(uintptr_t address)
+{
+    return *(const volatile uint32_t *)address;
+}
+
+void taylorvit_write32(uintptr_t address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}

@@ -1,0 +1,333 @@
+"""The C driver and its example, compiled by the C compiler, on registers and streams of a simulated accelerator.
+
+    example.c or c_checks.c --> taylorvit.c --> c_port.c --> AXI4-Lite and AXI4-Stream masters at the simulated ports
+
+The C sources become a shared object, which the bench loads: its `main` runs as native code in a thread of its own, and
+each access to a register, packet to a stream or wait takes the simulation on until it is done. What comes out of
+`m_axis_z` is compared here with the golden model too, whatever the program says of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import subprocess
+from collections import deque
+from pathlib import Path
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.task import bridge, resume
+from cocotb.triggers import ClockCycles
+from cocotbext.axi import AxiResp
+
+from fpga.c_job import write_job
+from gen.registers_export import to_c_header
+from golden import workloads
+from golden.integer_attention import integer_taylor_attention
+from rtl.config import AcceleratorConfig
+from rtl.registers import ADDRESS_WIDTH, register_map
+from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
+from verif.bench import ToolError, expect_equal, parameters, run
+from verif.bench.accelerator import STREAMS, AcceleratorHost, format_of, matrix_of
+from verif.operands import read_operands
+
+SOURCES = Path(__file__).resolve().parents[2] / "fpga" / "c"
+HERE = Path(__file__).resolve().parent
+STANDARD = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
+BARE = ["-ffreestanding", "-nostdlib"]
+
+CONFIGURATION = "tiny-4x4"
+HEADS, HEAD_DIM = 2, 14  # of the captured ones; 14 features leave a token's last beat half empty
+BASE = 0x4000_0000
+WAIT_LIMIT = 20_000  # cycles
+
+
+# Bench: runs inside the simulator.
+
+
+class CProgram:
+    """A shared object of C sources with `c_port.c`, joined to a host at the accelerator's ports."""
+
+    def __init__(self, path: str, host: AcceleratorHost):
+        self.host = host
+        self.beat_bytes = host.config.stream_width // 8
+        self.printed = ""
+        self.packets: list[list[int]] = []  # of Z, as beats
+        self.destinations: deque[tuple[int, int]] = deque()  # address and bytes of packets of Z to come
+        self.bus_errors = 0
+        self.failure: BaseException | None = None
+        self.library = ctypes.CDLL(path)
+        word, address, pointer = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
+        self._callbacks = {
+            "bench_read32": (ctypes.CFUNCTYPE(word, address), self._read),
+            "bench_write32": (ctypes.CFUNCTYPE(None, address, word), self._write),
+            "bench_print": (ctypes.CFUNCTYPE(None, ctypes.c_char_p), self._print),
+            "bench_send": (ctypes.CFUNCTYPE(None, word, pointer, word), self._send),
+            "bench_receive": (ctypes.CFUNCTYPE(None, pointer, word), self._receive),
+            "bench_wait_received": (ctypes.CFUNCTYPE(word), self._wait_received),
+            "bench_wait_interrupt": (ctypes.CFUNCTYPE(word), self._wait_interrupt),
+            "bench_bus_errors": (ctypes.CFUNCTYPE(word), self._take_bus_errors),
+        }
+        # The function objects stay in this dictionary: nothing else keeps them while C holds their addresses.
+        for name, (kind, method) in self._callbacks.items():
+            self._callbacks[name] = kind(self._guarded(method))
+            pointer.in_dll(self.library, name).value = ctypes.cast(self._callbacks[name], pointer).value
+        address.in_dll(self.library, "bench_base").value = BASE
+
+    async def main(self) -> int:
+        """Run the program; its exit status."""
+        receiver = cocotb.start_soon(self._receive_packets())
+        status = await bridge(lambda: self.library.main())()
+        receiver.cancel()
+        if self.failure is not None:
+            raise self.failure
+        return status
+
+    def _guarded(self, method):
+        """ctypes drops exceptions of callbacks: keep the first, and have C go on with 0."""
+
+        @functools.wraps(method)
+        def call(*arguments):
+            try:
+                return method(*arguments)
+            except BaseException as error:
+                self.failure = self.failure or error
+                return 0
+
+        return call
+
+    def _offset(self, address: int) -> int:
+        if not BASE <= address < BASE + (1 << ADDRESS_WIDTH) or address % 4:
+            raise AssertionError(f"address must be of a word of the accelerator at {BASE:#x}, not {address:#x}")
+        return address - BASE
+
+    def _read(self, address):
+        result = resume(self.host.axil.read)(self._offset(address), 4)
+        self.bus_errors += result.resp != AxiResp.OKAY
+        return int.from_bytes(result.data, "little")
+
+    def _write(self, address, value):
+        result = resume(self.host.axil.write)(self._offset(address), value.to_bytes(4, "little"))
+        self.bus_errors += result.resp != AxiResp.OKAY
+
+    def _print(self, text):
+        self.printed += text.decode("ascii")
+
+    def _send(self, stream, packet, size):
+        data = ctypes.string_at(packet, size)
+        beats = [data[start : start + self.beat_bytes] for start in range(0, size, self.beat_bytes)]
+        self.host.send_packet(STREAMS[stream], [int.from_bytes(beat, "little") for beat in beats])
+
+    def _receive(self, packet, size):
+        self.destinations.append((packet, size))
+
+    async def _receive_packets(self):
+        while True:
+            frame = await self.host.sink.recv()
+            self.packets.append(list(frame.tdata))
+            data = b"".join(beat.to_bytes(self.beat_bytes, "little") for beat in frame.tdata)
+            address, size = self.destinations[0]
+            expect_equal("bytes of a packet of Z", len(data), size)
+            ctypes.memmove(address, data, size)
+            self.destinations.popleft()
+
+    def _wait_received(self):
+        async def wait():
+            deadline = self.host.now() + WAIT_LIMIT
+            while self.destinations and self.host.now() < deadline:
+                await ClockCycles(self.host.dut.clk, 1)
+
+        resume(wait)()
+        return not self.destinations
+
+    def _wait_interrupt(self):
+        resume(self.host.wait_interrupt)(WAIT_LIMIT)
+        return 1
+
+    def _take_bus_errors(self):
+        errors, self.bus_errors = self.bus_errors, 0
+        return errors
+
+
+async def start_program(dut) -> CProgram:
+    host = await AcceleratorHost.start(dut, AcceleratorConfig.from_mapping(parameters()["config"]))
+    return CProgram(parameters()["library"], host)
+
+
+@cocotb.test()
+async def example_runs(dut):
+    program = await start_program(dut)
+    config, expected = program.host.config, np.array(parameters()["z"])
+    heads, tokens, head_dim = expected.shape
+    status = await program.main()
+    lines = program.printed.splitlines()
+    if status != 0 or len(lines) != 3:
+        raise AssertionError(f"the example must end with 0 and three lines, not {status} and {program.printed!r}")
+    z = np.stack([matrix_of(packet, tokens, head_dim, config) for packet in program.packets])
+    expect_equal("z", z, expected)
+
+    counters = await program.host.counters()
+    expect_equal("array-busy cycles", counters["ARRAY_BUSY"], heads * config.array_cycles(tokens, head_dim))
+    version = [await program.host.read("VERSION") >> shift & 0xFF for shift in (16, 8, 0)]
+    expected_lines = [
+        f"TaylorViT {'.'.join(map(str, version))}, array of {config.rows} x {config.columns}, "
+        f"up to {config.max_tokens} tokens x {config.max_head_dim} features",
+        f"{heads} heads in {counters['CYCLES']} cycles, array busy in {counters['ARRAY_BUSY']}, waiting for input in "
+        f"{counters['STALL_INPUT']}, for output in {counters['STALL_OUTPUT']}",
+        f"{z.size} bytes of Z, 0 of them wrong",
+    ]
+    if lines != expected_lines:
+        raise AssertionError(f"the example must print {expected_lines}, not {lines}")
+
+
+@cocotb.test()
+async def example_finds_wrong_bytes(dut):
+    program = await start_program(dut)
+    expect_equal("exit status", await program.main(), 1)
+    if not program.printed.endswith(" bytes of Z, 2 of them wrong\n"):
+        raise AssertionError(f"the example must find the two wrong bytes, not print {program.printed!r}")
+
+
+@cocotb.test()
+async def example_refuses_another_build(dut):
+    program = await start_program(dut)
+    expect_equal("exit status", await program.main(), 1)
+    expect_equal("packets sent", sum(not source.idle() for source in program.host.sources.values()), 0)
+    if program.printed != "open: a TaylorViT of another configuration or version\n":
+        raise AssertionError(f"the example must say that the configuration is another, not {program.printed!r}")
+
+
+@cocotb.test()
+async def checks_hold(dut):
+    program = await start_program(dut)
+    held = await program.main()
+    if program.printed or not held:
+        raise AssertionError(f"the checks must all hold, not fail:\n{program.printed}")
+    expect_equal("checks that held", held, parameters()["checks"])
+
+
+# pytest
+
+
+def c_compiler():
+    """The C compiler: `$CC`, else gcc."""
+    name = os.environ.get("CC", "gcc")
+    if shutil.which(name) is None:
+        raise ToolError(f"C compiler {name!r} was not found: install gcc, or set CC")
+    return name
+
+
+def compile_c(folder, *arguments):
+    subprocess.run([c_compiler(), *STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)], cwd=folder, check=True,
+                   timeout=60)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where a C program is compiled: taylorvit_registers.h and example_job.h of captured heads for CONFIGURATION."""
+    config = CONFIGURATIONS[CONFIGURATION]
+    captured = workloads.load("mnist_vit")
+    np.savez(tmp_path / "input.npz", **{name: getattr(captured, name)[:HEADS, :, :HEAD_DIM] for name in STREAMS})
+    (tmp_path / "taylorvit_registers.h").write_text(to_c_header(config))
+    assert write_job(config, tmp_path / "input.npz", tmp_path / "example_job.h") == HEADS
+    return tmp_path
+
+
+def simulate(folder, program, testcase, **values):
+    """Compile the C file `program` with driver and port, and run it in the cocotb test `testcase`."""
+    library = folder / "program.so"
+    compile_c(folder, "-O1", "-fPIC", "-shared", "-o", library, SOURCES / "taylorvit.c", HERE / "c_port.c", program)
+    config = CONFIGURATIONS[CONFIGURATION].to_mapping()
+    result = run(build_accelerator(CONFIGURATION), __name__, testcase=testcase,
+                 parameters={"config": config, "library": str(library), **values})  # fmt: skip
+    assert result.tests == 1
+
+
+def test_example(folder):
+    config = CONFIGURATIONS[CONFIGURATION]
+    job = read_operands(folder / "input.npz", config).job
+    golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+    simulate(folder, SOURCES / "example.c", "example_runs", z=golden.z)
+
+
+def test_example_finds_wrong_bytes(folder):
+    """Two bytes of features that were expected to be others, and one of the padding, which does not count."""
+    path = folder / "example_job.h"
+    before, array, rows = path.read_text().partition("example_z[EXAMPLE_HEADS][EXAMPLE_HEAD_BYTES] = {\n    {\n")
+    numbers = rows.split(",", 16)
+    for place in (0, HEAD_DIM - 1, HEAD_DIM):
+        numbers[place] = str(int(numbers[place]) ^ 1)
+    path.write_text(before + array + ",".join(numbers))
+    simulate(folder, SOURCES / "example.c", "example_finds_wrong_bytes")
+
+
+def test_header_of_another_configuration(folder):
+    (folder / "taylorvit_registers.h").write_text(to_c_header(CONFIGURATIONS["edge-16x16"]))
+    simulate(folder, SOURCES / "example.c", "example_refuses_another_build")
+
+
+def test_refusals_errors_and_interrupts(folder):
+    """Every check that is written down is made: those in the loop twice, the one in a macro where that is used."""
+    source = (HERE / "c_checks.c").read_text()
+    loop = source.partition("for (int round = 0; round < 2; round++)")[2].partition("\n    }\n")[0]
+    checks = source.count("    CHECK(") - 1 + source.count("    CHECK_REFUSED(") + loop.count("CHECK(")
+    simulate(folder, HERE / "c_checks.c", "checks_hold", checks=checks)
+
+
+@pytest.mark.parametrize("optimization", ["-O0", "-O2", "-Os"])
+def test_driver_needs_nothing_but_its_port(folder, optimization):
+    compile_c(folder, *BARE, optimization, "-c", SOURCES / "taylorvit.c", "-o", "driver.o")
+    printed = subprocess.run(["nm", "-u", folder / "driver.o"], capture_output=True, text=True, check=True, timeout=60)
+    assert set(printed.stdout.split()) - {"U"} == {"taylorvit_read32", "taylorvit_write32"}
+
+
+def test_example_and_port_compile_for_bare_metal(folder):
+    for name in ("example.c", "taylorvit_mmio.c"):
+        compile_c(folder, *BARE, "-O2", "-c", SOURCES / name, "-o", f"{name}.o")
+
+
+def test_memory_mapped_port(folder):
+    """Registers in memory, which holds what an accelerator's constants would."""
+    constants = [register for register in register_map(CONFIGURATIONS[CONFIGURATION]) if register.name == "ID"]
+    (folder / "main.c").write_text(f"""
+        #include "taylorvit.h"
+        static uint32_t registers[{1 << (ADDRESS_WIDTH - 2)}];
+        int main(void)
+        {{
+            struct taylorvit device;
+            if (taylorvit_open(&device, (uintptr_t)registers) != TAYLORVIT_WRONG_ID) return 1;
+            #define SET(NAME) registers[TAYLORVIT_##NAME##_OFFSET / 4] = TAYLORVIT_##NAME##_VALUE;
+            TAYLORVIT_FOR_EACH_CONSTANT(SET)
+            if (taylorvit_open(&device, (uintptr_t)registers) != TAYLORVIT_OK) return 2;
+            if (taylorvit_set_timeout(&device, 1234) != TAYLORVIT_OK) return 3;
+            return registers[TAYLORVIT_TIMEOUT_OFFSET / 4] != 1234 || registers[0] != {constants[0].reset}u;
+        }}""")
+    compile_c(folder, "main.c", SOURCES / "taylorvit.c", SOURCES / "taylorvit_mmio.c", "-o", "main")
+    assert subprocess.run([str(folder / "main")], timeout=60).returncode == 0
+
+
+def test_texts(folder):
+    """Every status and every event has a text of its own."""
+    (folder / "main.c").write_text("""
+        #include <stdio.h>
+        #include "taylorvit.h"
+        int main(void)
+        {
+            for (int status = 0; status <= TAYLORVIT_JOB_ERRORS + 1; status++)
+                puts(taylorvit_status_text((enum taylorvit_status)status));
+            for (uint32_t event = 1; event; event <<= 1)
+                if (TAYLORVIT_EVENTS_DONE_MASK == event || taylorvit_event_name(event)[0] != '?')
+                    puts(taylorvit_event_name(event));
+            return 0;
+        }""")
+    compile_c(folder, "main.c", SOURCES / "taylorvit.c", SOURCES / "taylorvit_mmio.c", "-o", "main")
+    printed = subprocess.run([str(folder / "main")], capture_output=True, text=True, check=True, timeout=60).stdout
+    texts, _end, names = printed.partition("?\n")
+    statuses = (SOURCES / "taylorvit.h").read_text().partition("enum taylorvit_status {")[2].partition("};")[0]
+    assert len(set(texts.splitlines())) == len(texts.splitlines()) == statuses.count("    TAYLORVIT_")
+    events = [field.name for field in register_map(CONFIGURATIONS[CONFIGURATION])["EVENTS"].fields]
+    assert names.splitlines() == events

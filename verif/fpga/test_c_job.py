@@ -1,0 +1,57 @@
+"""A job as C source: parsed back, and its errors. `test_c_driver` compiles and runs it."""
+
+import re
+
+import numpy as np
+import pytest
+
+from fpga.c_job import job_source, write_job
+from fpga.driver.tensors import matrix_bytes
+from gen.presets import load_preset
+from golden.integer_attention import JobConstants
+from rtl.config import AcceleratorConfig
+from verif.bench.accelerator import Job
+
+NARROW = load_preset("tiny-4x4")
+WIDE = AcceleratorConfig(name="wide", rows=4, columns=4, data_width=12, constant_fraction=16, max_heads=3)
+
+
+def random_job(config, heads=2, tokens=3, head_dim=5):
+    """A job and a Z for it."""
+    half = 1 << (config.data_width - 1)
+    q, k, v, z = np.random.default_rng(1).integers(-half, half, (4, heads, tokens, head_dim))
+    return Job(q, k, v, JobConstants(shift_g=3, shift_z=-2, c_v=77, c_d=(5 << 32) + 9)), z
+
+
+@pytest.mark.parametrize("config", [NARROW, WIDE], ids=lambda config: config.name)
+def test_arrays_are_the_packets(config):
+    job, z = random_job(config)
+    source = job_source(config, job, z)
+    for name, operand in (("q", job.q), ("k", job.k), ("v", job.v), ("z", z)):
+        text = re.search(rf"uint8_t example_{name}\[.*?\] = \{{(.*?)\n\}};", source, re.S).group(1)
+        packets = [bytes(map(int, re.findall(r"\d+", packet))) for packet in re.findall(r"\{(.*?)\}", text, re.S)]
+        assert packets == [matrix_bytes(head, config) for head in operand]
+    sizes = {name: int(value) for name, value in re.findall(r"#define EXAMPLE_(\w+) (\d+)u", source)}
+    element, lanes = config.element_width // 8, config.stream_lanes
+    beats = -(-5 // lanes)
+    assert sizes == {"HEADS": 2, "HEAD_BYTES": 3 * beats * lanes * element, "TOKEN_BYTES": beats * lanes * element,
+                     "TOKEN_BYTES_USED": 5 * element}  # fmt: skip
+
+
+def test_parameters():
+    source = job_source(NARROW, *random_job(NARROW))
+    assert ".heads = 2, .tokens = 3, .head_dim = 5," in source
+    assert ".shift_g = 3, .shift_z = -2," in source
+    assert ".c_v = {0x4du, 0x0u}, .c_d = {0x9u, 0x5u, 0x0u}," in source
+
+
+def test_more_heads_than_a_job_has():
+    with pytest.raises(ValueError, match=r"^heads must be at most 3 on wide, not 4$"):
+        job_source(WIDE, *random_job(WIDE, heads=4))
+
+
+def test_input_that_is_no_job(tmp_path):
+    (tmp_path / "input.npz").write_text("text")
+    with pytest.raises(ValueError, match="input.npz: input must be an .npz file, not of another kind"):
+        write_job(NARROW, tmp_path / "input.npz", tmp_path / "job.h")
+    assert not (tmp_path / "job.h").exists()
