@@ -19,6 +19,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["BLOCKS", "FAMILIES", "KINDS", "REST", "Family", "Placement", "Site", "block_of", "read"]
@@ -99,7 +100,7 @@ FAMILIES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Site:
     """A used site.
 
@@ -147,9 +148,15 @@ def read(placed_json, *, family):
     """
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
+    path = Path(placed_json)
+    return _read(path, path.stat().st_mtime_ns, family)
+
+
+@lru_cache(maxsize=1)  # hundreds of megabytes of JSON, and each figure of a report asks anew
+def _read(placed_json, _modified, family):
     rules = FAMILIES[family]
     try:
-        modules = json.loads(Path(placed_json).read_text(encoding="utf-8"))["modules"]
+        modules = json.loads(placed_json.read_text(encoding="utf-8"))["modules"]
         (module,) = (each for each in modules.values() if "settings" in each)  # the others are libraries of cells
         device = module["settings"][rules.device].strip()
         cells = module["cells"]
