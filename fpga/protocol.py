@@ -6,8 +6,8 @@ are little-endian. A frame, either way:
 
     A5 5A | type | tag | length u16 | CRC-16 of type..length | payload, `length` bytes | CRC-32 of the payload
 
-CRC-16 is CRC-16/IBM-3740, CRC-32 the one of Ethernet and zlib; there is none where there is no payload. An answer has the
-request's type | 0x80 and its tag, and its payload begins with a status byte.
+CRC-16 is CRC-16/IBM-3740, CRC-32 the one of Ethernet and zlib; there is none where there is no payload. An answer has
+the request's type | 0x80 and its tag, and its payload begins with a status byte.
 
     request   payload                          answer after the status byte
     IDENTIFY                                   `Identification`
@@ -18,19 +18,23 @@ request's type | 0x80 and its tag, and its payload begins with a status byte.
     STATUS                                     `BoardStatus`
     RESET                                      (buffers, counters, events are cleared, the accelerator is reset)
 
-**Why nothing is lost.** The bytes of tensors are one numbered stream, those of results another; an offset counts bytes
-since RESET, modulo 2^32. SEND is taken if its payload is intact, its offset is the next and it fits as a whole; what was
-taken already answers OK and changes nothing. RECEIVE at an offset gives up the bytes before it, which have arrived, and
-keeps those from it on. A WRITE with the tag of the WRITE that was executed last is answered as that was and not executed
-again. Hence two rules for a host: tags count up from 1 to 255 and again, but a new WRITE never takes the tag of the WRITE
-before it (`next_tag`); and unanswered requests never have more bytes, whole frames counted, than `receive_bytes`.
+**Why nothing is lost.** The bytes of tensors are one numbered stream, those of results another; an offset counts
+bytes since RESET, modulo 2^32. SEND is taken if its payload is intact, its offset is the next and it fits as a whole;
+what was taken already answers OK and changes nothing. RECEIVE at an offset gives up the bytes before it, which have
+arrived, and keeps those from it on. A WRITE with the tag of the WRITE that was executed last is answered as that was
+and not executed again.
 
-**Tensors.** The stream of tensor bytes consists of packets: stream u8 (`Stream`), length u24 > 0, then one head's matrix,
-token by token, each token from a new beat of `stream_bytes` on. The results are the bytes of the beats as they come.
+**What a host has to keep to.** Unanswered requests never have more bytes, whole frames counted, than `receive_bytes`;
+at most one of them is a WRITE. Tags count up from 1 to 255 and again, but a new WRITE never takes the tag of the WRITE
+before it (`next_tag`). The first request of a session is RESET, since what the board did before is not known.
 
-**Errors.** The unsolicited answer ERROR, tag 0, has BAD_HEADER once each time that synchronization is lost (a byte where a
-frame should begin that is none, a header whose CRC is wrong, a length that cannot be), or STALLED when a frame that
-has begun does not go on for about 50 ms. Until the next intact header the board then keeps quiet.
+**Tensors.** The stream of tensor bytes consists of packets: stream u8 (`Stream`), length u24 > 0, then one head's
+matrix, token by token, each token from a new beat of `stream_bytes` on. The results are the bytes of the beats as they
+come.
+
+**Errors.** The unsolicited answer ERROR, tag 0, has BAD_HEADER once each time that synchronization is lost (a byte
+where a frame should begin that is none, a header whose CRC is wrong, a length that cannot be), or STALLED when a frame
+that has begun does not go on for about 50 ms. Until the next intact header the board then keeps quiet.
 """
 
 from __future__ import annotations
@@ -200,8 +204,8 @@ class Identification:
     """What IDENTIFY answers after the status byte: what was built.
 
     protocol: `PROTOCOL_VERSION`; build_id: see `build_id`; clock_hz, baud: of the board's core and its link;
-    receive_bytes: of requests that may be unanswered; send_bytes, result_bytes: sizes of the buffers of tensor and result
-    bytes; payload_max: tensor or result bytes of a frame, at most; stream_bytes: of a beat.
+    receive_bytes: of requests that may be unanswered; send_bytes, result_bytes: sizes of the buffers of tensor and
+    result bytes; payload_max: tensor or result bytes of a frame, at most; stream_bytes: of a beat.
     """
 
     protocol: int
@@ -236,8 +240,8 @@ class BoardStatus:
     next_offset: of the tensor byte that SEND has to begin with; free: bytes that the send buffer can take;
     result_offset: of the oldest result byte kept; available: result bytes from there on; interrupt: the accelerator's
     interrupt line; receive_overflow: the host sent more unanswered bytes than it may; malformed_packet: a tensor packet
-    of no known stream or of no bytes was dropped (both stay until RESET); bad_headers, bad_payloads: how often BAD_HEADER
-    and BAD_CRC were answered since RESET, up to 65535.
+    of no known stream or of no bytes was dropped (both stay until RESET); bad_headers, bad_payloads: how often
+    BAD_HEADER and BAD_CRC were answered since RESET, up to 65535.
     """
 
     next_offset: int

@@ -2,7 +2,7 @@
 
     frame receiver --> [arguments] --> decide --> register bus | send buffer | result buffer | reset --> answer
 
-The arguments are put into two registers while they come: `word` takes offsets and data, `halfword` addresses and counts.
+The arguments are put into registers while they come: `word` takes offsets and data, `halfword` addresses and counts.
 What follows the offset of a SEND goes into the send buffer, which keeps it only if the engine commits it.
 
 All that is ever answered after a status byte is one list of bytes, and every answer is a run in it:
@@ -44,9 +44,10 @@ class CommandEngine(Block):
     Ports
     -----
     kind, tag, length, frame_start, payload_valid, payload, done, status, proceed: of the `FrameReceiver`.
+    word: data of a WRITE, or the offset in a SEND or RECEIVE.
     reply_*: of the `FrameSender`.
-    bus_*: of the `RegisterMaster`.
-    send_*: of the `SendBuffer`. result_*: of the `ResultBuffer`.
+    bus_*: of the `RegisterMaster`, which writes `word`.
+    send_*: of the `SendBuffer`. result_*: of the `ResultBuffer`, which seeks `word`.
     interrupt: of the accelerator. overflow, malformed: set an event, until RESET.
     clear: reset of the accelerator, of both buffers and of what is between.
     """
@@ -69,6 +70,7 @@ class CommandEngine(Block):
             "done": In(1),
             "status": In(4),
             "proceed": Out(1),
+            "word": Out(32),
             "reply_start": Out(1),
             "reply_kind": Out(8),
             "reply_tag": Out(8),
@@ -79,7 +81,6 @@ class CommandEngine(Block):
             "bus_start": Out(1),
             "bus_write": Out(1),
             "bus_address": Out(ADDRESS_WIDTH),
-            "bus_write_data": Out(DATA_WIDTH),
             "bus_done": In(1),
             "bus_error": In(1),
             "bus_read_data": In(DATA_WIDTH),
@@ -95,7 +96,6 @@ class CommandEngine(Block):
             "result_offset": In(32),
             "result_available": In(range(result_bytes + 1)),
             "result_seek": Out(1),
-            "result_seek_offset": Out(32),
             "result_read_data": In(8),
             "result_read": Out(1),
             "interrupt": In(1),
@@ -121,7 +121,7 @@ class CommandEngine(Block):
         m.d.comb += on_bus.eq((kind == FrameType.READ) | (kind == FrameType.WRITE))
 
         # Arguments: address then data, or offset then count or bytes.
-        halfword, word = Signal(16), Signal(32)
+        halfword = Signal(16)
         position = Signal(range(7))  # of the byte that comes, 6 from there on
         first = Signal()
         m.d.comb += [
@@ -137,7 +137,7 @@ class CommandEngine(Block):
             with m.If(first == on_bus):
                 m.d.sync += halfword.eq(Cat(halfword[8:], self.payload))
             with m.Else():
-                m.d.sync += word.eq(Cat(word[8:], self.payload))
+                m.d.sync += self.word.eq(Cat(self.word[8:], self.payload))
 
         # How the offset lies to the one that is due.
         difference = Signal(32)  # offset - due
@@ -145,7 +145,7 @@ class CommandEngine(Block):
         low = len(self.send_size)
         is_far = ~difference[low:].all()
         m.d.sync += [
-            difference.eq(word - Mux(kind == FrameType.SEND, self.send_next_offset, self.result_offset)),
+            difference.eq(self.word - Mux(kind == FrameType.SEND, self.send_next_offset, self.result_offset)),
             is_next.eq(difference == 0),
             is_old.eq(difference[-1] & (is_far | (difference[:low] + self.send_size <= 1 << low))),
             is_kept.eq(difference <= self.result_available),
@@ -196,8 +196,6 @@ class CommandEngine(Block):
         m.d.comb += [
             self.bus_write.eq(kind == FrameType.WRITE),
             self.bus_address.eq(halfword),
-            self.bus_write_data.eq(word),
-            self.result_seek_offset.eq(word),
         ]
         remaining = Signal(range(self.reset_cycles))
         m.d.sync += self.clear.eq(0)

@@ -200,9 +200,16 @@ class HostLink(Block):
         # Tensors and results.
         _join(m, engine, "send_", send_buffer, "")
         _join(m, engine, "result_", result_buffer, "")
-        for stream in "qkv":
-            _join(m, self, f"m_axis_{stream}_", demultiplexer, f"m_axis_{stream}_")
+        for stream, name in enumerate("qkv"):
+            m.d.comb += [
+                getattr(self, f"m_axis_{name}_tdata").eq(demultiplexer.m_tdata),
+                getattr(self, f"m_axis_{name}_tvalid").eq(demultiplexer.m_tvalid[stream]),
+                demultiplexer.m_tready[stream].eq(getattr(self, f"m_axis_{name}_tready")),
+                getattr(self, f"m_axis_{name}_tlast").eq(demultiplexer.m_tlast),
+            ]
         m.d.comb += [
+            master.write_data.eq(engine.word),
+            result_buffer.seek_offset.eq(engine.word),
             demultiplexer.data.eq(send_buffer.read_data),
             demultiplexer.valid.eq(send_buffer.read_valid),
             send_buffer.read.eq(demultiplexer.ready),

@@ -10,11 +10,12 @@ take a beat, everything behind it waits: the order of the packets must be one in
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from fpga.protocol import Stream
 from rtl.block import Block
 
 __all__ = ["PacketDemultiplexer"]
 
-_STREAMS = "qkv"  # in the order of `fpga.protocol.Stream`
+STREAMS = len(Stream)
 
 
 class PacketDemultiplexer(Block):
@@ -28,22 +29,24 @@ class PacketDemultiplexer(Block):
     -----
     data, valid, ready: the bytes; `ready` is high in the cycle in which one is taken.
     malformed: one cycle: a packet has no bytes, or a number that no stream has. It is dropped.
-    m_axis_q_*, m_axis_k_*, m_axis_v_*: the streams; the same TDATA and TLAST go to all of them.
+    m_tdata, m_tlast: to all streams.
+    m_tvalid, m_tready: bit s is that of the stream with the number s (`fpga.protocol.Stream`).
     """
 
     module_name = "packet_demultiplexer"
 
     def __init__(self, *, stream_bytes):
         self.stream_bytes = stream_bytes
-        ports = {"data": In(8), "valid": In(1), "ready": Out(1), "malformed": Out(1)}
-        for stream in _STREAMS:
-            ports |= {
-                f"m_axis_{stream}_tdata": Out(8 * stream_bytes),
-                f"m_axis_{stream}_tvalid": Out(1),
-                f"m_axis_{stream}_tready": In(1),
-                f"m_axis_{stream}_tlast": Out(1),
-            }
-        super().__init__(ports)
+        super().__init__({
+            "data": In(8),
+            "valid": In(1),
+            "ready": Out(1),
+            "malformed": Out(1),
+            "m_tdata": Out(8 * stream_bytes),
+            "m_tvalid": Out(STREAMS),
+            "m_tready": In(STREAMS),
+            "m_tlast": Out(1),
+        })
 
     def elaborate(self, platform):
         m = Module()
@@ -51,18 +54,13 @@ class PacketDemultiplexer(Block):
         left = Signal(24)  # bytes of the packet still to come
         ended = Signal()
         lane = Signal(range(max(3, self.stream_bytes)))  # counts the bytes of the length as well
-        beat = Signal(8 * self.stream_bytes)
         offered, taken = Signal(), Signal()
-        m.d.comb += ended.eq(left == 0)
-        for number, name in enumerate(_STREAMS):
-            chosen = stream == number
-            m.d.comb += [
-                getattr(self, f"m_axis_{name}_tdata").eq(beat),
-                getattr(self, f"m_axis_{name}_tlast").eq(ended),
-                getattr(self, f"m_axis_{name}_tvalid").eq(offered & chosen),
-            ]
-            with m.If(chosen):
-                m.d.comb += taken.eq(getattr(self, f"m_axis_{name}_tready"))
+        m.d.comb += [
+            ended.eq(left == 0),
+            self.m_tlast.eq(ended),
+            self.m_tvalid.eq(offered << stream[:2]),
+            taken.eq((self.m_tvalid & self.m_tready).any()),
+        ]
 
         with m.FSM():
             with m.State("STREAM"):
@@ -81,7 +79,7 @@ class PacketDemultiplexer(Block):
                 with m.If(ended):
                     m.d.comb += self.malformed.eq(1)
                     m.next = "STREAM"
-                with m.Elif(stream >= len(_STREAMS)):
+                with m.Elif(stream >= STREAMS):
                     m.d.comb += self.malformed.eq(1)
                     m.next = "DROP"
                 with m.Else():
@@ -91,7 +89,7 @@ class PacketDemultiplexer(Block):
                 with m.If(self.ready | ended):
                     byte = Mux(ended, Const(0, 8), self.data)
                     m.d.sync += [
-                        beat.eq(Cat(beat, byte)[8:]),
+                        self.m_tdata.eq(Cat(self.m_tdata, byte)[8:]),
                         left.eq(left - ~ended),
                         lane.eq(lane + 1),
                     ]

@@ -1,0 +1,1 @@
+"""The host link, its blocks one by one and as a whole."""
