@@ -5,13 +5,16 @@ a frozen `Board`, every rule about its keys is in one place, and a wrong, unknow
 names file and key.
 
     title = "..."                 what people call it
-    family, device, package, speed    as the tools name them (`FAMILIES` below)
+    family = "..."                "ecp5", "ice40" or "gowin", and the device in the words of its tools:
+    device, package, speed            ecp5: "LFE5U-85F", "CABGA381", "6"; ice40: "UP5K", "SG48", no speed
+    device, chip                      gowin: the whole part number, "GW1NR-LV9QN88PC6/I5", and "GW1N-9C"
     [clock]    pin, hz, io        the oscillator
     [uart]     rx, tx, baud, io   seen from the FPGA: it listens on rx; and the sizes of the link's buffers
     [led]      pins, active_low, io
     [button]   pin, active_low, io    resets everything; may be left out
     [loader]   command            with {bitstream} where its path belongs
-    [presets.NAME]                core_hz, and fields of `AcceleratorConfig` or `extends`; the first is the default
+    [presets.NAME]                core_hz; `seed` of place and route, if not 1; `extends` and fields of
+                                  `AcceleratorConfig`; the first is the default
     notes = "..."                 what a user has to know of its link
     source = "..."                where the pins were looked up
 
@@ -27,13 +30,11 @@ from types import MappingProxyType
 from gen.presets import load_mapping
 from rtl.config import AcceleratorConfig, ConfigError
 
-__all__ = ["FAMILIES", "Board", "BoardError", "BoardPreset", "Pins", "board_names", "load_board", "load_board_file"]
+from .families import FAMILIES
+
+__all__ = ["Board", "BoardError", "BoardPreset", "Pins", "board_names", "load_board", "load_board_file"]
 
 _FOLDER = Path(__file__).resolve().parent / "boards"
-
-#: Families that can be built for.
-FAMILIES = ("ecp5", "ice40", "gowin")
-
 
 class BoardError(ValueError):
     """A board file that cannot be used; the text names file, key and rule."""
@@ -50,10 +51,14 @@ class Pins:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardPreset:
-    """An accelerator that a board's file offers: its configuration and the core clock that it is built for."""
+    """An accelerator that a board's file offers.
+
+    config: its configuration; core_hz: the core clock that it is built for; seed: of place and route.
+    """
 
     config: AcceleratorConfig
     core_hz: int
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +68,7 @@ class Board:
     Parameters
     ----------
     name: name of its file; title: its product name.
-    family: one of `FAMILIES`; device, package, speed: as its place-and-route tool names them.
+    family: one of `fpga.families.FAMILIES`; device, package, speed, chip: as its tools name them, "" where they do not.
     clock, uart_rx, uart_tx, led, button: pins; `button` is None where the board has none to spare.
     clock_hz: frequency of the oscillator.
     core_hz: frequency wanted of the accelerator and the link; `fpga.clocking` says what the PLL makes of it.
@@ -80,6 +85,7 @@ class Board:
     device: str
     package: str
     speed: str
+    chip: str
     clock: Pins
     clock_hz: int
     core_hz: int
@@ -159,13 +165,14 @@ def _board(name, table):
     button = table.table("button") if "button" in table else None
     presets = _presets(table.table("presets"))
     uart_io = uart.io()
+    family = table.text("family", choices=FAMILIES)
+    part = dict.fromkeys(("device", "package", "speed", "chip"), "")
+    part |= {key: table.text(key) for key in FAMILIES[family].part_keys}
     board = Board(
         name=name,
         title=table.text("title"),
-        family=table.text("family", choices=FAMILIES),
-        device=table.text("device"),
-        package=table.text("package"),
-        speed=table.text("speed"),
+        family=family,
+        **part,
         clock=Pins(pins=(clock.text("pin"),), io=clock.io()),
         clock_hz=clock.number("hz", 1_000_000, 1_000_000_000),
         core_hz=next(iter(presets.values())).core_hz,
@@ -200,8 +207,10 @@ def _presets(table):
     for name in table.keys():
         preset = table.table(name)
         core_hz = preset.number("core_hz", 1_000_000, 1_000_000_000)
+        seed = preset.number("seed", 1, 1 << 31, default=1)
         fields = load_mapping(preset.rest())
-        presets[name] = BoardPreset(config=AcceleratorConfig.from_mapping({"name": name, **fields}), core_hz=core_hz)
+        config = AcceleratorConfig.from_mapping({"name": name, **fields})
+        presets[name] = BoardPreset(config=config, core_hz=core_hz, seed=seed)
     if not presets:
         raise BoardError("presets must have at least one table, [presets.NAME]")
     return MappingProxyType(presets)

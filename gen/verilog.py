@@ -18,7 +18,7 @@ from rtl.block import BlockInstance
 from .rtlil import parse
 from .verilog_writer import write_module
 
-__all__ = ["blocks", "emit", "emit_with_blocks"]
+__all__ = ["blocks", "emit", "emit_with_blocks", "instances"]
 
 
 def blocks(component):
@@ -79,7 +79,7 @@ def _elaborate_all(component):
         if known is None:
             fragment, ports = _elaborate(block)
             found[block.module_name] = (block, fragment, ports)
-            waiting.extend(_children(fragment))
+            waiting.extend(child for _name, child in _named_children(fragment))
         elif known[0].parameters != block.parameters:
             raise ValueError(
                 f"module name must be unique to one set of parameters, not {block.module_name!r} for both "
@@ -103,12 +103,26 @@ def _elaborate(component):
     return fragment, ports
 
 
-def _children(fragment):
-    for subfragment, _name, _src_loc in fragment.subfragments:
+def instances(component):
+    """Every instance of a block below `component`, as (path, block): the path as in a flattened netlist, `a.b.c`."""
+    children = {
+        block.module_name: list(_named_children(fragment)) for block, fragment, _ports in _elaborate_all(component)
+    }
+
+    def below(block, path):
+        for name, child in children[block.module_name]:
+            yield f"{path}{name}", child
+            yield from below(child, f"{path}{name}.")
+
+    return list(below(component, ""))
+
+
+def _named_children(fragment):
+    for subfragment, name, _src_loc in fragment.subfragments:
         if isinstance(subfragment, BlockInstance):
-            yield subfragment.component
+            yield name, subfragment.component
         else:
-            yield from _children(subfragment)
+            yield from _named_children(subfragment)
 
 
 def _vendor_cells(fragment):

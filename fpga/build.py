@@ -1,0 +1,241 @@
+"""From a board and a configuration to a bitstream.
+
+    emit -> synthesize -> place and route -> report -> pack
+     .v       netlist       placed design    figures   bitstream
+
+A build has a folder of its own, `build/fpga/BOARD/HASH`, named by a hash of everything that it depends on: the
+Verilog, the constraints, the commands and the versions of the tools. So what is there is right: a finished build is
+used again, and one that was interrupted goes on with the first stage that is missing. A stage writes its files under
+names that end in `.partial` and renames them when it is done; last comes `STAGE.json`, which says that it is finished
+and how long it took.
+
+Two things end a build with a `BuildError`: a large buffer that did not become block RAM (found after synthesis, before
+the long part), and timing that is not met. In the second case figures and picture are there to be looked at, but no
+bitstream.
+"""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from gen.verilog import emit, instances
+from rtl.memory_bank import MemoryBank
+
+from . import floorplan
+from .constraints import constraints
+from .families import FAMILIES
+from .report import make_report
+from .toolchain import Toolchain, find_toolchain, run_tool
+from .top import BoardTop
+
+__all__ = ["STAGES", "Build", "BuildError", "Finished", "prepare"]
+
+STAGES = ("emit", "synthesize", "place_and_route", "report", "pack")
+
+#: Buffers of at least so many bits have to become block RAM; smaller ones may be distributed over LUTs.
+_LARGE_BUFFER = 2048
+
+
+class BuildError(RuntimeError):
+    """A build that ran, and whose result must not be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a build left: the bitstream, the report as in report.json, and whether all of it was there already."""
+
+    bitstream: Path
+    report: dict
+    reused: bool
+
+
+def prepare(board, config, *, seed=1, root=Path("build"), toolchain=None):
+    """The `Build` of an accelerator for a board: what is to be done, nothing of it done yet.
+
+    Parameters
+    ----------
+    board: `fpga.board.Board`, with the core clock wanted.
+    config: the accelerator's configuration.
+    seed: of place and route.
+    root: folder in which builds are made, `root/fpga/BOARD/HASH`.
+    toolchain: the tools; those that `fpga.toolchain.find_toolchain` finds if left out.
+
+    Raises `ToolError` if a tool is missing, `ValueError` if board, clock or link cannot be built so.
+    """
+    toolchain = find_toolchain(board.family) if toolchain is None else toolchain
+    return Build(board, BoardTop(board, config), seed, Path(root), toolchain)
+
+
+class Build:
+    """One build. `run` does it; `directory` is where.
+
+    Attributes
+    ----------
+    board, top, seed, toolchain: what is built, with what.
+    directory: the folder of this build and of no other.
+    bitstream, report_file, picture: files that it leaves there.
+    """
+
+    def __init__(self, board, top, seed, root, toolchain: Toolchain):
+        self.board = board
+        self.top = top
+        self.seed = seed
+        self.toolchain = toolchain
+        self.family = FAMILIES[board.family]
+        self.verilog = emit(top)
+        self.directory = root / "fpga" / board.name / self.hash
+        self.bitstream = self.directory / f"{board.name}.{self.family.bitstream}"
+        self.report_file = self.directory / "report.json"
+        self.picture = self.directory / "floorplan.svg"
+
+    @cached_property
+    def hash(self):
+        """Twelve hexadecimal digits of everything that the result depends on."""
+        inputs = {
+            "verilog": self.verilog,
+            "constraints": constraints(self.board),
+            "synthesis": self._synthesis_script(),
+            "place_and_route": self._place_and_route_arguments(),
+            "pack": self._pack_arguments(),
+            "tools": self.toolchain.versions,
+        }
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
+
+    def run(self, progress=None):
+        """Does what is still to be done; returns `Finished`.
+
+        `progress(stage, event)` is called with event "start", "done" or "reused" for each of `STAGES`. Raises
+        `BuildError` or `fpga.toolchain.ToolError`; what is finished stays, and the next run goes on from there.
+        """
+        progress = progress or (lambda _stage, _event: None)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        reused = True
+        for stage in STAGES:
+            if self._is_done(stage):
+                progress(stage, "reused")
+            else:
+                reused = False
+                progress(stage, "start")
+                self._do(stage)
+                progress(stage, "done")
+            if stage == "report":
+                self._require_timing()
+        return Finished(self.bitstream, self.report(), reused)
+
+    def report(self):
+        """The figures of a build whose stage "report" is done, as in report.json."""
+        return json.loads(self.report_file.read_text(encoding="utf-8"))
+
+    def seconds(self):
+        """Stage -> wall seconds that it took, of those that are done."""
+        return {stage: json.loads(self._marker(stage).read_text())["seconds"] for stage in STAGES
+                if self._is_done(stage)}  # fmt: skip
+
+    # Stages
+
+    def _marker(self, stage):
+        return self.directory / f"{stage}.json"
+
+    def _is_done(self, stage):
+        # The report is a stage whose marker is its result.
+        return (self.report_file if stage == "report" else self._marker(stage)).exists()
+
+    def _do(self, stage):
+        begin = time.perf_counter()
+        getattr(self, f"_{stage}")()
+        if stage != "report":
+            self._write(self._marker(stage), json.dumps({"seconds": round(time.perf_counter() - begin, 2)}) + "\n")
+
+    def _emit(self):
+        self._write(self.directory / "board_top.v", self.verilog)
+        self._write(self.directory / f"board_top.{self.family.constraints}", constraints(self.board))
+        self._write(self.directory / "synthesis.ys", self._synthesis_script())
+
+    def _synthesis_script(self):
+        return (
+            "read_verilog board_top.v\n"
+            f"{self.family.synthesis(self.board)} -json netlist.json.partial\n"
+            "tee -o statistics.json.partial stat -json\n"
+        )
+
+    def _synthesize(self):
+        # Yosys keeps a log of its own: some builds of it lose what they print.
+        self._run(self.toolchain.yosys, ["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], "synthesis.out",
+                  ["netlist.json", "statistics.json"])  # fmt: skip
+        self._require_block_ram()
+
+    def _place_and_route_arguments(self):
+        frequency = f"{self.top.clock_hz / 1e6:.6g}"
+        family = self.family
+        routed = [family.routed_option, f"{family.routed}.partial"] if family.routed_option else []
+        # Timing is judged by `_require_timing`, so that a build that fails it has its figures.
+        return [
+            *family.place_and_route(self.board, f"board_top.{family.constraints}"),
+            "--json", "netlist.json", "--write", "placed.json.partial", *routed, "--report", "timing.json.partial",
+            "--freq", frequency, "--seed", str(self.seed), "--timing-allow-fail", "--quiet",
+            "--log", "place_and_route.log",
+        ]  # fmt: skip
+
+    def _place_and_route(self):
+        self._run(self.toolchain.nextpnr, self._place_and_route_arguments(), "place_and_route.out",
+                  ["placed.json", "timing.json", *([self.family.routed] if self.family.routed_option else [])])
+
+    def _report(self):
+        floorplan.draw(
+            self.directory / "placed.json",
+            self.directory / "floorplan.svg.partial",
+            title=f"{self.board.title}: {self.top.config.rows} x {self.top.config.columns} PEs "
+            f"at {self.top.clock_hz / 1e6:.6g} MHz",
+            family=self.board.family,
+            report=self.directory / "timing.json",
+        )
+        os.replace(self.directory / "floorplan.svg.partial", self.picture)
+        self._write(self.report_file, json.dumps(make_report(self), indent=2) + "\n")
+
+    def _pack_arguments(self):
+        return self.family.pack(self.board, self.family.routed, f"bitstream.{self.family.bitstream}.partial")
+
+    def _pack(self):
+        self._run(self.toolchain.pack, self._pack_arguments(), "pack.log", [])
+        os.replace(self.directory / f"bitstream.{self.family.bitstream}.partial", self.bitstream)
+
+    def _run(self, tool, arguments, log, results):
+        """Runs a tool that writes `results` under partial names."""
+        run_tool(tool, arguments, directory=self.directory, log=self.directory / log)
+        for name in results:
+            os.replace(self.directory / f"{name}.partial", self.directory / name)
+
+    @staticmethod
+    def _write(path, text):
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+
+    # Checks
+
+    def _require_block_ram(self):
+        """Raises `BuildError` if a large buffer has no block RAM in the netlist."""
+        netlist = json.loads((self.directory / "netlist.json").read_text(encoding="utf-8"))
+        cells = netlist["modules"]["board_top"]["cells"]
+        used = {name.rpartition(".memory")[0] for name, cell in cells.items() if cell["type"] in self.family.block_ram}
+        missing = [
+            f"{path} ({block.depth} x {block.width})"
+            for path, block in instances(self.top)
+            if isinstance(block, MemoryBank) and block.depth * block.width >= _LARGE_BUFFER and path not in used
+        ]
+        if missing:
+            raise BuildError(f"buffers must become block RAM, and these did not: {', '.join(missing)}")
+
+    def _require_timing(self):
+        report = self.report()
+        if not report["timing_met"]:
+            slow = [f"{name} reaches {clock['fmax_mhz']:.1f} of {clock['constraint_mhz']:.1f} MHz"
+                    for name, clock in report["clocks"].items() if clock["fmax_mhz"] < clock["constraint_mhz"]]
+            raise BuildError(
+                f"timing must be met, and is not: {', '.join(slow)}; choose another --seed or a lower --freq "
+                f"({self.report_file} has the critical path)"
+            )

@@ -1,0 +1,314 @@
+"""The command line, `python -m fpga`: boards, build, load, run, report.
+
+Exit status: 0 done, 1 a build whose result must not be used (timing, buffers, baseline) or a run whose bits differ, 2 a
+request that cannot be carried out, with one line that says why.
+"""
+
+import argparse
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gen.presets import load_file, load_preset, preset_names
+from rtl.config import ConfigError
+
+from . import run as run_command
+from .board import BoardError, board_names, load_board, load_board_file
+from .build import STAGES, BuildError, prepare
+from .clocking import core_clock
+from .families import FAMILIES
+from .report import (
+    SUMMARY_COLUMNS,
+    BaselineError,
+    baseline_file,
+    compare,
+    make_baseline,
+    report_table,
+    summary_row,
+)
+from .toolchain import ToolError
+
+__all__ = ["main"]
+
+
+class _RequestError(Exception):
+    """A request that cannot be carried out, in one line."""
+
+
+def main(argv=None):
+    """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments.command(arguments)
+    except SystemExit as request:  # argparse has said what is wrong, or has printed the help
+        return request.code
+    except (BuildError, BaselineError) as error:
+        _complain(error)
+        return 1
+    except (BoardError, ConfigError, ToolError, _RequestError) as error:
+        _complain(error)
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror.lower()}" if error.filename else error)
+    except KeyboardInterrupt:
+        _complain("interrupted; the stages that are done will be used again")
+        return 130
+    return 2
+
+
+def _complain(message):
+    print(f"fpga: error: {message}", file=sys.stderr)
+
+
+def _console():
+    console = Console(highlight=False)
+    # Not a terminal (a file, a pipe): leave lines as long as they are.
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m fpga", description="TaylorViT on FPGA boards.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    boards = commands.add_parser("boards", help="list the boards and what is built for each")
+    boards.set_defaults(command=_boards)
+
+    build = commands.add_parser(
+        "build",
+        help="make a bitstream",
+        description="Makes a bitstream, or finds the one made before. Exit status 1 if timing is not met, a buffer did "
+        "not become block RAM, or --check finds a difference.",
+    )
+    _add_board(build, "--board", required=True, several=True)
+    choice = build.add_mutually_exclusive_group()
+    choice.add_argument("--preset", metavar="NAME", help="of the board (default: its first), or of the generator")
+    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
+    build.add_argument("--freq", metavar="MHZ", type=_megahertz, help="core clock (default: the preset's)")
+    build.add_argument("--seed", metavar="N", type=int, help="seed of place and route (default: the preset's)")
+    build.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("build"), help="default: build")
+    build.add_argument("--check", action="store_true", help="compare with the board's baseline")
+    build.add_argument("--write-baseline", action="store_true", help="make this build the board's baseline")
+    build.set_defaults(command=_build)
+
+    load = commands.add_parser("load", help="load a finished bitstream into a board")
+    _add_board(load, "--board", required=True)
+    load.add_argument("bitstream", nargs="?", type=Path, help="file (default: the newest build of the board)")
+    load.set_defaults(command=_load)
+
+    run = commands.add_parser("run", help="run your own Q, K, V on a board, or on a simulated one")
+    run_command.add_arguments(run)
+    run.set_defaults(command=run_command.run)
+
+    report = commands.add_parser("report", help="show the report of a build")
+    report.add_argument("directory", metavar="DIR", type=Path, help="folder of a build, with report.json")
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _add_board(parser, option, *, required, several=False):
+    parser.add_argument(
+        option, metavar="BOARD", required=required, action="append" if several else "store",
+        help=f"one of {', '.join(board_names())}, or a TOML file" + ("; may be given several times" if several else ""),
+    )  # fmt: skip
+
+
+def _megahertz(text):
+    value = float(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"frequency must be in 1..1000 MHz, not {text}")
+    return value
+
+
+def _board(name):
+    return load_board_file(name) if name.endswith(".toml") else load_board(name)
+
+
+def _boards(_arguments):
+    table = Table(title="Boards")
+    for heading in ("board", "device", "preset", "array", "PEs", "core clock", "tokens", "head dim", "buffers", "link"):
+        table.add_column(heading, justify="left" if heading in ("board", "device", "preset", "link") else "right")
+    for name in board_names():
+        board = load_board(name)
+        for index, (preset_name, preset) in enumerate(board.presets.items()):
+            config = preset.config
+            clock = core_clock(board.with_core_hz(preset.core_hz))
+            table.add_row(
+                name if index == 0 else "",
+                f"{board.device} {board.speed}".strip() if index == 0 else "",
+                preset_name,
+                f"{config.rows} x {config.columns} + {config.rows} x 1",
+                f"{config.processing_elements:,}",
+                f"{float(clock.hz) / 1e6:.4g} MHz",
+                str(config.max_tokens),
+                str(config.max_head_dim),
+                f"{sum(config.buffer_bytes.values()):,} bytes",
+                f"UART {board.baud / 1e6:g} Mbaud" if index == 0 else "",
+            )
+    _console().print(table)
+    return 0
+
+
+# build
+
+
+def _build(arguments):
+    console = _console()
+    reports, failures = [], []
+    for name in arguments.board:
+        try:
+            report = _build_one(console, _board(name), arguments)
+        except (BuildError, BaselineError, ToolError) as error:
+            if len(arguments.board) == 1:
+                raise
+            failures.append(f"{name}: {error}")
+            _complain(failures[-1])
+        else:
+            reports.append(report)
+    if len(arguments.board) > 1:
+        table = Table(title="Bitstreams")
+        for heading in SUMMARY_COLUMNS:
+            table.add_column(heading, justify="left" if heading in ("board", "preset") else "right")
+        for report in reports:
+            table.add_row(*summary_row(report))
+        console.print(table)
+        for failure in failures:
+            console.print(f"FAILED  {failure.splitlines()[0]}", markup=False)
+    return 1 if failures else 0
+
+
+def _choose(board, arguments):
+    """(board with its core clock, configuration, seed) of a request."""
+    preset = board.preset()
+    config = preset.config
+    if arguments.config is not None:
+        config = load_file(arguments.config)
+    elif arguments.preset in board.presets:
+        preset = board.preset(arguments.preset)
+        config = preset.config
+    elif arguments.preset is not None:
+        if arguments.preset not in preset_names():
+            known = ", ".join([*board.presets, *preset_names()])
+            raise _RequestError(f"preset must be one of {known}, not {arguments.preset!r}")
+        config = load_preset(arguments.preset)
+    core_hz = preset.core_hz if arguments.freq is None else round(arguments.freq * 1e6)
+    return board.with_core_hz(core_hz), config, preset.seed if arguments.seed is None else arguments.seed
+
+
+def _build_one(console, board, arguments):
+    board, config, seed = _choose(board, arguments)
+    try:
+        build = prepare(board, config, seed=seed, root=arguments.output)
+    except ValueError as error:
+        raise _RequestError(error) from None
+    for why in build.toolchain.refused:
+        console.print(f"not used: {why}", markup=False)
+    console.print(f"{board.title}, {config.name}: {build.directory}", markup=False)
+    with _Progress(console) as progress:
+        finished = build.run(progress)
+    if finished.reused:
+        console.print("nothing has changed: this build was there already")
+    table, lines = report_table(finished.report)
+    console.print(table)
+    for line in lines:
+        console.print(line, markup=False)
+    console.print(f"wrote  {finished.bitstream}\nwrote  {build.picture}\nwrote  {build.report_file}", markup=False)
+    if arguments.write_baseline:
+        path = baseline_file(board.name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
+        console.print(f"wrote  {path}", markup=False)
+    if arguments.check:
+        _check(console, board, finished.report)
+    return finished.report
+
+
+def _check(console, board, report):
+    path = baseline_file(board.name)
+    if not path.is_file():
+        raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
+    differences = compare(report, json.loads(path.read_text(encoding="utf-8")))
+    if differences:
+        raise BaselineError(f"build must agree with {path}: {'; '.join(differences)}")
+    console.print(f"agrees with {path}", markup=False)
+
+
+class _Progress:
+    """The stages of a build with their times: a living display on a terminal, a line a stage elsewhere."""
+
+    def __init__(self, console):
+        self._console = console
+        self._began = {}
+        self._lines = {}
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+
+    def __enter__(self):
+        if self._console.is_terminal:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        if self._console.is_terminal:
+            self._live.__exit__(*exception)
+
+    def __call__(self, stage, event):
+        if event == "start":
+            self._began[stage] = time.perf_counter()
+            return
+        name = stage.replace("_", " ")
+        taken = "was done before" if event == "reused" else f"{time.perf_counter() - self._began.pop(stage):7.1f} s"
+        self._lines[stage] = f"  {name:16} {taken}"
+        if not self._console.is_terminal:
+            self._console.print(self._lines[stage], markup=False)
+
+    def _render(self):
+        lines = list(self._lines.values())
+        for stage, began in self._began.items():
+            name = stage.replace("_", " ")
+            lines.append(f"  {name:16} {time.perf_counter() - began:7.1f} s ...")
+        lines += [f"  {stage.replace('_', ' ')}" for stage in STAGES if stage not in self._lines | self._began]
+        return Text("\n".join(lines))
+
+
+# load, report
+
+
+def _load(arguments):
+    board = _board(arguments.board)
+    bitstream = arguments.bitstream
+    if bitstream is None:
+        pattern = f"fpga/{board.name}/*/{board.name}.{FAMILIES[board.family].bitstream}"
+        found = sorted(Path("build").glob(pattern), key=lambda path: path.stat().st_mtime)
+        if not found:
+            raise _RequestError(
+                f"bitstream of {board.name} must be built first: python -m fpga build --board {board.name}"
+            )
+        bitstream = found[-1]
+    elif not bitstream.is_file():
+        raise _RequestError(f"bitstream must be a file, not {str(bitstream)!r}")
+    command = [word.replace("{bitstream}", str(bitstream)) for word in board.loader]
+    print(shlex.join(command))
+    if shutil.which(command[0]) is None:
+        raise _RequestError(f"{command[0]} was not found on PATH: install it, and type the line above")
+    return 1 if subprocess.run(command, check=False).returncode else 0
+
+
+def _report(arguments):
+    path = arguments.directory / "report.json"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        table, lines = report_table(report)
+    except (ValueError, KeyError):
+        raise _RequestError(f"{path} must be the report of a build, not anything else") from None
+    console = _console()
+    console.print(table)
+    for line in lines:
+        console.print(line, markup=False)
+    return 0

@@ -1,0 +1,100 @@
+"""FPGA families: how each is synthesized for, placed, routed and packed, and what its resources are called.
+
+Everything that a build does differently for one family is here, but constraint files (`fpga.constraints`), PLLs
+(`fpga.clocking`) and where the tools come from (`fpga.toolchain`).
+
+Multipliers. `synth_ice40` is never told to infer DSP cells (`-dsp`): it has been seen to merge registers that are not
+the same. What the array needs of them it instantiates (`rtl.multiplier`).
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["FAMILIES", "Family"]
+
+#: Devices of ECP5 -> option of nextpnr.
+_ECP5_DEVICES = {
+    f"LFE5{kind}-{size}F": f"--{option}{size}k"
+    for kind, option in (("U", ""), ("UM", "um-"), ("UM5G", "um5g-"))
+    for size in (12, 25, 45, 85)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One family.
+
+    Attributes
+    ----------
+    part_keys: keys of a board's file that name the device.
+    constraints: suffix of its constraint file; routed: file name that packing starts from; bitstream: suffix.
+    synthesis: function of a board, the command of Yosys that synthesizes, without its output file.
+    place_and_route: function of a board, the options of nextpnr that name the device and the constraint file.
+    routed_option: option of nextpnr that writes `routed`; None where it is the design that `--write` leaves.
+    pack: function of (board, routed, bitstream), the arguments of the packer.
+    block_ram: cells that a buffer may become.
+    note: what the report has to say of its figures, or "".
+    """
+
+    part_keys: tuple[str, ...]
+    constraints: str
+    routed: str
+    bitstream: str
+    synthesis: object
+    place_and_route: object
+    routed_option: str | None
+    pack: object
+    block_ram: tuple[str, ...]
+    note: str = ""
+
+
+def _ecp5_place_and_route(board, constraints):
+    if board.device not in _ECP5_DEVICES:
+        raise ValueError(f"device must be one of {', '.join(_ECP5_DEVICES)}, not {board.device!r}")
+    return [_ECP5_DEVICES[board.device], "--package", board.package, "--speed", board.speed, "--lpf", constraints]
+
+
+def _ice40_place_and_route(board, constraints):
+    return [f"--{board.device.lower()}", "--package", board.package.lower(), "--pcf", constraints]
+
+
+def _gowin_place_and_route(board, constraints):
+    return ["--device", board.device, "--vopt", f"family={board.chip}", "--vopt", f"cst={constraints}"]
+
+
+FAMILIES = {
+    "ecp5": Family(
+        part_keys=("device", "package", "speed"),
+        constraints="lpf",
+        routed="routed.config",
+        bitstream="bit",
+        synthesis=lambda board: "synth_ecp5 -top board_top",
+        place_and_route=_ecp5_place_and_route,
+        routed_option="--textcfg",
+        pack=lambda board, routed, bitstream: ["--compress", routed, bitstream],
+        block_ram=("DP16KD",),
+    ),
+    "ice40": Family(
+        part_keys=("device", "package"),
+        constraints="pcf",
+        routed="routed.asc",
+        bitstream="bin",
+        synthesis=lambda board: "synth_ice40 -top board_top" + (" -device u" if board.device == "UP5K" else ""),
+        place_and_route=_ice40_place_and_route,
+        routed_option="--asc",
+        pack=lambda board, routed, bitstream: [routed, bitstream],
+        block_ram=("SB_RAM40_4K",),
+        note="A logic cell has one LUT and one flip-flop: lut counts logic cells.",
+    ),
+    "gowin": Family(
+        part_keys=("device", "chip"),
+        constraints="cst",
+        routed="placed.json",
+        bitstream="fs",
+        synthesis=lambda board: f"synth_gowin -top board_top -family {board.chip[:4].lower()}",
+        place_and_route=_gowin_place_and_route,
+        routed_option=None,
+        pack=lambda board, routed, bitstream: ["-d", board.chip, "-o", bitstream, routed],
+        block_ram=("DPB", "DPX9B", "SDPB", "SDPX9B", "SP", "SPX9"),
+        note="nextpnr has no timing of Gowin's multipliers: paths through them are not in Fmax.",
+    ),
+}
