@@ -1,4 +1,7 @@
-"""A job as C source, for `fpga/c/example.c` or a program of your own: parameters, packets, and what Z must be.
+"""`python -m fpga c-job`: a job as C source, with its parameters, its packets, and what Z must be.
+
+`fpga/c/example.c` runs it, as a program of your own can. Quantizing and computing Z belong to `golden` and `verif`,
+which are imported when they are needed.
 
 A packet is the bytes of one head's beats, as `fpga.driver.tensors` has them. What the last beat of a token holds beyond
 the head dimension is 0; in a packet of Z that came out of the hardware it is undefined and not to be compared.
@@ -6,17 +9,58 @@ the head dimension is 0; in a packet of Z that came out of the hardware it is un
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from fpga.driver.tensors import matrix_bytes
+from gen.presets import load_file, load_preset, preset_names
 from rtl.config import AcceleratorConfig
 from rtl.registers import DATA_WIDTH, register_map
 
-__all__ = ["job_source", "write_job"]
+__all__ = ["add_arguments", "job_source", "run", "write_job"]
 
 _BYTES_A_LINE = 24
+
+
+def add_arguments(parser):
+    """Adds the arguments of the command to an `argparse` parser."""
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names())}")
+    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
+    parser.add_argument(
+        "--input", metavar="FILE.npz", type=Path, required=True,
+        help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="FILE.h", type=Path, default=Path("example_job.h"),
+                        help="default: example_job.h")  # fmt: skip
+
+
+def run(arguments):
+    """Carries out the command; returns the exit status.
+
+    0: done; 2: it cannot be done, as is said in one line on standard error.
+
+    Raises `OSError` where a file cannot be written, `ConfigError` for a preset or configuration that is none.
+    """
+    config = load_file(arguments.config) if arguments.config is not None else load_preset(arguments.preset)
+    try:
+        heads = write_job(config, arguments.input, arguments.output)
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] in ("fpga", "gen", "rtl"):
+            raise
+        _complain(f"c-job needs the Python package {error.name!r}: run `pip install -e .[sim,fpga]`")
+        return 2
+    except ValueError as error:
+        _complain(error)
+        return 2
+    print(f"wrote  {arguments.output}, {heads} heads for {config.name}")
+    return 0
+
+
+def _complain(message):
+    print(f"fpga: error: {message}", file=sys.stderr)
 
 
 def write_job(config: AcceleratorConfig, input: str | Path, output: str | Path) -> int:

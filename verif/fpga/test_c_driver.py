@@ -12,8 +12,10 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import re
 import shutil
 import subprocess
+import textwrap
 from collections import deque
 from pathlib import Path
 
@@ -35,7 +37,9 @@ from verif.bench import ToolError, expect_equal, parameters, run
 from verif.bench.accelerator import STREAMS, AcceleratorHost, format_of, matrix_of
 from verif.operands import read_operands
 
-SOURCES = Path(__file__).resolve().parents[2] / "fpga" / "c"
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "fpga" / "c"
+PAGE = ROOT / "docs" / "c_driver.md"
 HERE = Path(__file__).resolve().parent
 STANDARD = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
 BARE = ["-ffreestanding", "-nostdlib"]
@@ -83,6 +87,7 @@ class CProgram:
         receiver = cocotb.start_soon(self._receive_packets())
         status = await bridge(lambda: self.library.main())()
         receiver.cancel()
+        self.host.dut._log.info("the program printed\n%s", self.printed)
         if self.failure is not None:
             raise self.failure
         return status
@@ -285,9 +290,27 @@ def test_driver_needs_nothing_but_its_port(folder, optimization):
     assert set(printed.stdout.split()) - {"U"} == {"taylorvit_read32", "taylorvit_write32"}
 
 
-def test_example_and_port_compile_for_bare_metal(folder):
-    for name in ("example.c", "taylorvit_mmio.c"):
-        compile_c(folder, *BARE, "-O2", "-c", SOURCES / name, "-o", f"{name}.o")
+def test_page_compiles(folder):
+    """The command of docs/c_driver.md, on every source, and the program that it shows."""
+    text = PAGE.read_text(encoding="utf-8")
+    (command,) = re.findall(r"^    \$ (gcc .*)$", text, re.MULTILINE)
+    places = {"build/tiny-4x4/registers": folder, "fpga/c": SOURCES, "build": folder}
+    command = re.sub("|".join(places), lambda place: str(places[place.group()]), command)
+    subprocess.run(["sh", "-c", command.replace("gcc", c_compiler(), 1)], cwd=folder, check=True, timeout=60)
+    assert {path.stem for path in folder.glob("*.o")} == {path.stem for path in SOURCES.glob("*.c")}
+
+    program = text.partition('    #include "taylorvit.h"\n')[2].partition("\n\nThe ")[0]
+    (folder / "page.c").write_text(f'#include "taylorvit.h"\nvoid accelerator_interrupt(void);\n'
+                                   "enum taylorvit_status run(uintptr_t, const struct taylorvit_job *);\n"
+                                   f"{textwrap.dedent(program)}\n")  # fmt: skip
+    compile_c(folder, *BARE, "-Wmissing-prototypes", "-c", "page.c")
+
+
+def test_page_names_every_call():
+    calls = set(re.findall(r"\b(taylorvit_\w+)\(", (SOURCES / "taylorvit.h").read_text().partition("extern")[2]))
+    named = set(re.findall(r"`(taylorvit_\w+)`", PAGE.read_text(encoding="utf-8")))
+    assert len(calls) > 15
+    assert named == calls
 
 
 def test_memory_mapped_port(folder):

@@ -1,16 +1,19 @@
-"""A job as C source: parsed back, and its errors. `test_c_driver` compiles and runs it."""
+"""A job as C source: parsed back, its command, and its errors. `test_c_driver` compiles and runs it."""
 
+import argparse
 import re
+import sys
 
 import numpy as np
 import pytest
 
-from fpga.c_job import job_source, write_job
+from fpga.c_job import add_arguments, job_source, run
 from fpga.driver.tensors import matrix_bytes
 from gen.presets import load_preset
-from golden.integer_attention import JobConstants
+from golden.integer_attention import JobConstants, integer_taylor_attention
 from rtl.config import AcceleratorConfig
-from verif.bench.accelerator import Job
+from verif.bench.accelerator import Job, format_of
+from verif.operands import read_operands
 
 NARROW = load_preset("tiny-4x4")
 WIDE = AcceleratorConfig(name="wide", rows=4, columns=4, data_width=12, constant_fraction=16, max_heads=3)
@@ -50,8 +53,35 @@ def test_more_heads_than_a_job_has():
         job_source(WIDE, *random_job(WIDE, heads=4))
 
 
-def test_input_that_is_no_job(tmp_path):
-    (tmp_path / "input.npz").write_text("text")
-    with pytest.raises(ValueError, match="input.npz: input must be an .npz file, not of another kind"):
-        write_job(NARROW, tmp_path / "input.npz", tmp_path / "job.h")
+def command(*arguments):
+    """Runs `python -m fpga c-job`; returns the exit status."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def test_command(tmp_path, capsys):
+    half = 1 << (NARROW.data_width - 1)
+    q, k, v = np.random.default_rng(1).integers(-half, half, (3, 2, 3, 5))
+    np.savez(tmp_path / "input.npz", q=q, k=k, v=v, q_exp=-5, k_exp=-5, v_exp=-5)
+    path = tmp_path / "job.h"
+    assert command("--preset", "tiny-4x4", "--input", tmp_path / "input.npz", "-o", path) == 0
+    assert capsys.readouterr().out == f"wrote  {path}, 2 heads for tiny-4x4\n"
+    job = read_operands(tmp_path / "input.npz", NARROW).job
+    golden = integer_taylor_attention(q, k, v, job.constants, format_of(NARROW))
+    assert path.read_text() == job_source(NARROW, job, golden.z)
+
+
+def test_input_that_is_no_job(tmp_path, capsys):
+    path = tmp_path / "input.npz"
+    path.write_text("text")
+    assert command("--preset", "tiny-4x4", "--input", path, "-o", tmp_path / "job.h") == 2
+    assert capsys.readouterr().err == f"fpga: error: {path}: input must be an .npz file, not of another kind\n"
     assert not (tmp_path / "job.h").exists()
+
+
+def test_package_that_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "golden.integer_attention", None)
+    assert command("--preset", "tiny-4x4", "--input", tmp_path / "input.npz") == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("fpga: error: c-job needs the Python package 'golden.integer_attention': run `pip ")
