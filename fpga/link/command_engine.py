@@ -170,7 +170,18 @@ class CommandEngine(Block):
             overflowed.eq((overflowed | self.overflow) & ~self.clear),
             malformed.eq((malformed | self.malformed) & ~self.clear),
         ]
-        fields, starts = self._fields(overflowed, malformed, bad_headers, bad_payloads)
+        # These move while an answer is under way; its bytes have to belong together.
+        free, available = Signal.like(self.send_free), Signal.like(self.result_available)
+        fields, starts = self._fields({
+            "next_offset": (self.send_next_offset, 4),
+            "free": (free, 2),
+            "result_offset": (self.result_offset, 4),
+            "available": (available, 2),
+            "events": (Cat(self.interrupt, overflowed, malformed), 1),
+            "bad_headers": (bad_headers, 2),
+            "bad_payloads": (bad_payloads, 2),
+            "read_data": (self.bus_read_data, 4),
+        })
 
         # The answer: a status byte, fields from `field` on, results.
         status = Signal(4)
@@ -283,6 +294,7 @@ class CommandEngine(Block):
                     answer(Status.OK)
             with m.State("REPLY"):
                 m.d.comb += self.reply_start.eq(1)
+                m.d.sync += [free.eq(self.send_free), available.eq(self.result_available)]
                 m.next = "WAIT"
             with m.State("WAIT"):
                 with m.If(self.reply_done):
@@ -290,24 +302,12 @@ class CommandEngine(Block):
                     m.next = "IDLE"
         return m
 
-    def _fields(self, overflowed, malformed, bad_headers, bad_payloads):
-        """The bytes of all answers, and where each begins, by name."""
-        values = {
-            "next_offset": self.send_next_offset,
-            "free": self.send_free,
-            "result_offset": self.result_offset,
-            "available": self.result_available,
-            "events": Cat(self.interrupt, overflowed, malformed),
-            "bad_headers": bad_headers,
-            "bad_payloads": bad_payloads,
-            "read_data": self.bus_read_data,
-        }
-        sizes = {"next_offset": 4, "free": 2, "result_offset": 4, "available": 2, "events": 1, "bad_headers": 2,
-                 "bad_payloads": 2, "read_data": 4}  # fmt: skip
+    def _fields(self, values):
+        """The bytes of all answers, from name -> (value, bytes), and where each name begins."""
         fields, starts = [], {}
-        for name, value in values.items():
+        for name, (value, size) in values.items():
             starts[name] = len(fields)
-            padded = Cat(value, Const(0, 8 * sizes[name] - len(value)))
-            fields += [padded[8 * byte : 8 * byte + 8] for byte in range(sizes[name])]
+            padded = Cat(value, Const(0, 8 * size - len(value)))
+            fields += [padded.word_select(byte, 8) for byte in range(size)]
         starts["identification"] = len(fields)
         return fields + [Const(byte, 8) for byte in self.identification], starts
