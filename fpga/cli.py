@@ -21,6 +21,7 @@ from rich.text import Text
 from gen.presets import load_file, load_preset, preset_names
 from rtl.config import ConfigError
 
+from . import c_job
 from . import run as run_command
 from .board import BoardError, board_names, load_board, load_board_file
 from .build import STAGES, BuildError, prepare
@@ -106,6 +107,10 @@ def _parser():
     run = commands.add_parser("run", help="run your own Q, K, V on a board, or on a simulated one")
     run_command.add_arguments(run)
     run.set_defaults(command=run_command.run)
+
+    job = commands.add_parser("c-job", help="write your own Q, K, V as C source for the bare-metal example")
+    c_job.add_arguments(job)
+    job.set_defaults(command=c_job.run)
 
     report = commands.add_parser("report", help="show the report of a build")
     report.add_argument("directory", metavar="DIR", type=Path, help="folder of a build, with report.json")
