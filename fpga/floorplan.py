@@ -166,9 +166,9 @@ def _sites(placement):
     quarters, hard = {}, {}
     for site in placement.sites:
         if site.kind in ("lut", "ff"):
-            quarter = _quarter(placement.family, site.place)
-            where = (2 * site.x + quarter % 2, 2 * _row(placement, site.y, 1) + quarter // 2)
-            quarters.setdefault(where, Counter())[site.block] += 1
+            for quarter in _quarters(placement.family, site.place):
+                where = (2 * site.x + quarter % 2, 2 * _row(placement, site.y, 1) + quarter // 2)
+                quarters.setdefault(where, Counter())[site.block] += 1
         elif site.kind in KINDS:
             offset, width, height = _hard_block(placement.family, site)
             rectangle = (2 * (site.x + offset), 2 * _row(placement, site.y, height), 2 * width, 2 * height)
@@ -192,11 +192,13 @@ def _sites(placement):
         yield f'<path class="hard" fill="{_COLOURS[block]}" d="{data}"><title>{block}</title></path>'
 
 
-def _quarter(family, place):
-    """Which quarter of its tile, 0 .. 3 in reading order, a LUT or flip-flop is in."""
+def _quarters(family, place):
+    """Which quarters of its tile, 0 .. 3 in reading order, a LUT or flip-flop is in."""
     if family == "ecp5":
-        return "ABCD".index(place[len("SLICE")])
-    return int(place[-1]) // 2  # lc0 .. lc7, LUT0 .. LUT7
+        return ("ABCD".index(place[len("SLICE")]),)
+    if place == "RAM16SDP4":
+        return 0, 1
+    return (int(place[-1]) // 2,)  # lc0 .. lc7, LUT0 .. LUT7
 
 
 def _hard_block(family, site):
@@ -207,11 +209,8 @@ def _hard_block(family, site):
         return (0, 1, 4) if site.kind == "dsp" else (0, 1, 2)
     if site.kind == "block_ram":
         return 0, 3, 1
-    # A DSP of Gowin is 9 tiles wide, two macros of four 9x9 or two 18x18 multipliers: MULT9X9<macro><index>.
-    in_macro = 4 if site.place.startswith("MULT9X9") else 2
-    macro, index = int(site.place[-2]), int(site.place[-1])
-    width = 9 / 2 / in_macro
-    return (macro * in_macro + index) * width, width, 1
+    # A DSP of Gowin is 9 tiles wide and has two macros of four 9x9 multipliers: MULT9X9<macro><index>.
+    return (4 * int(site.place[-2]) + int(site.place[-1])) * 9 / 8, 9 / 8, 1
 
 
 def _path(placement, tiles, tile):

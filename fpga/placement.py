@@ -10,9 +10,9 @@ border of two blocks may have its name from either, and logic merged across a bo
 blocks are to the nearest per cent, not to the LUT. Cells that nextpnr makes have no path (the ends of carry chains,
 `$nextpnr_...`); they belong where most of the cells do that they are connected with.
 
-What counts as one of a kind: on ECP5 a TRELLIS_COMB is a LUT; on iCE40 a logic cell is a LUT, whether used for its
-LUT or for its flip-flop only, as nextpnr counts it too; on Gowin a LUT or a bit of an adder (ALU), which takes a LUT's
-site.
+What is counted: on ECP5 a TRELLIS_COMB is a LUT. On iCE40 a logic cell is a LUT, whether used for its LUT or for its
+flip-flop only, as nextpnr counts it too. On Gowin a LUT is one, so is a bit of an adder (ALU), which takes the site of
+one, and a RAM16SDP4 is four; multipliers are counted in 9x9 of them, of which an 18x18 takes two.
 """
 
 import json
@@ -93,7 +93,8 @@ FAMILIES = {
     ),
     "gowin": Family(
         site=re.compile(r"X(?P<x>\d+)Y(?P<y>\d+)/(?P<place>.+)"),
-        kinds=_kinds(lut=r"(LUT|ALU)\d", ff=r"DFF\d", dsp=r"MULT\w+", block_ram=r"BSRAM\w*"),
+        # A larger multiplier has a dummy cell on each 9x9 that it takes.
+        kinds=_kinds(lut=r"(LUT|ALU)\d|RAM16SDP4", ff=r"DFF\d", dsp=r"MULT9X9\d\d", block_ram=r"BSRAM"),
         device="packer.chipdb",
         grids={"GW1N-9C": (47, 29), "GW2A-18C": (56, 55)},
     ),
@@ -106,13 +107,14 @@ class Site:
 
     Attributes
     ----------
-    kind: one of `KINDS`, or "other" (pins, clocks, multiplexers that join LUTs, ...).
+    kind: one of `KINDS`, or "other" (pins, clocks, multiplexers that join LUTs, ...); amount: how many of it.
     uses_ff: a flip-flop beside what `kind` says (a logic cell of iCE40).
     x, y: tile; place: where in the tile, in the family's own words.
     block: one of `BLOCKS`, or `REST`; path: the instance that it is from, "" for the top.
     """
 
     kind: str
+    amount: int
     uses_ff: bool
     x: int
     y: int
@@ -136,7 +138,7 @@ class Placement:
         for site in self.sites:
             if site.kind in KINDS:
                 row = counts.setdefault(key(site), dict.fromkeys(KINDS, 0))
-                row[site.kind] += 1
+                row[site.kind] += site.amount
                 row["ff"] += site.uses_ff
         return counts
 
@@ -179,6 +181,7 @@ def _site(name, cell, block, rules):
     place = bel["place"]
     return Site(
         kind=next((kind for kind, pattern in rules.kinds.items() if pattern.fullmatch(place)), "other"),
+        amount=4 if place == "RAM16SDP4" else 1,
         uses_ff=cell["parameters"].get("DFF_ENABLE", "0").endswith("1"),
         x=int(bel["x"]),
         y=int(bel["y"]),

@@ -211,6 +211,20 @@ def test_cells_without_a_name_belong_to_their_neighbours(tmp_path):
     assert {block: row["lut"] for block, row in resources.items()} == {"systolic array": 3, placement.REST: 1}
 
 
+def test_cells_of_gowin_that_count_several_times(tmp_path):
+    def cell(name, place):
+        return {name: {"attributes": {"NEXTPNR_BEL": f"X1Y18/{place}"}, "parameters": {}, "connections": {}}}
+
+    cells = cell("array.sum", "MULT18X1800") | cell("array.sum_aux", "MULT9X900") | cell("array.sum_aux2", "MULT9X901")
+    cells |= cell("array.sum_aux3", "PADD900") | cell("sender.bank.memory.0.0", "RAM16SDP4")
+    module = {"settings": {"packer.chipdb": "GW1N-9C"}, "cells": cells}
+    (tmp_path / "placed.json").write_text(json.dumps({"modules": {"top": module}}))
+    assert floorplan.resources(tmp_path / "placed.json", family="gowin") == {
+        "systolic array": {"lut": 0, "ff": 0, "dsp": 2, "block_ram": 0},
+        "loaders, sender": {"lut": 4, "ff": 0, "dsp": 0, "block_ram": 0},
+    }
+
+
 def test_errors(tmp_path):
     file = tmp_path / "placed.json"
     with pytest.raises(ValueError, match=r"family must be one of ecp5, ice40, gowin, not 'xilinx'"):
