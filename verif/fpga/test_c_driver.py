@@ -33,7 +33,7 @@ from golden.integer_attention import integer_taylor_attention
 from rtl.config import AcceleratorConfig
 from rtl.registers import ADDRESS_WIDTH, register_map
 from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
-from verif.bench import ToolError, expect_equal, parameters, run
+from verif.bench import ToolError, expect_equal, parameters, record, run
 from verif.bench.accelerator import STREAMS, AcceleratorHost, format_of, matrix_of
 from verif.operands import read_operands
 
@@ -187,6 +187,7 @@ async def example_runs(dut):
     ]
     if lines != expected_lines:
         raise AssertionError(f"the example must print {expected_lines}, not {lines}")
+    record("lines", lines)
 
 
 @cocotb.test()
@@ -250,13 +251,16 @@ def simulate(folder, program, testcase, **values):
     result = run(build_accelerator(CONFIGURATION), __name__, testcase=testcase,
                  parameters={"config": config, "library": str(library), **values})  # fmt: skip
     assert result.tests == 1
+    return result
 
 
 def test_example(folder):
     config = CONFIGURATIONS[CONFIGURATION]
     job = read_operands(folder / "input.npz", config).job
     golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
-    simulate(folder, SOURCES / "example.c", "example_runs", z=golden.z)
+    result = simulate(folder, SOURCES / "example.c", "example_runs", z=golden.z)
+    shown = PAGE.read_text(encoding="utf-8").splitlines()[-3:]
+    assert [line.strip() for line in shown] == result.measurements["lines"], f"{PAGE.name} must show the last run"
 
 
 def test_example_finds_wrong_bytes(folder):
