@@ -17,8 +17,8 @@ All that is ever answered after a status byte is one list of bytes, and every an
            17   read data
            21   identification
 
-An offset is compared with the one that is due by their difference, modulo 2^32. The comparisons run all the time and
-take two cycles; a frame's CRC takes longer to come, so they are through when the frame is complete.
+An offset is compared with the one that is due by their difference, modulo 2^32, byte by byte as it comes. The byte to be
+compared with is taken from the same list.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -139,16 +139,30 @@ class CommandEngine(Block):
             with m.Else():
                 m.d.sync += self.word.eq(Cat(self.word[8:], self.payload))
 
-        # How the offset lies to the one that is due.
-        difference = Signal(32)  # offset - due
-        is_next, is_old, is_kept = Signal(), Signal(), Signal()
-        low = len(self.send_size)
-        is_far = ~difference[low:].all()
+        # How the offset lies to the one that is due, whose bytes come by the way that those of answers take.
+        low, borrow = Signal(16), Signal()  # of offset - due
+        is_same, upper_zeros, upper_ones, is_negative = Signal(), Signal(), Signal(), Signal()
+        difference = Signal(9)
+        m.d.comb += difference.eq(self.payload - self.reply_payload - borrow)
+        with m.If(self.frame_start):
+            m.d.sync += [borrow.eq(0), is_same.eq(1), upper_zeros.eq(1), upper_ones.eq(1)]
+        with m.Elif(self.payload_valid & ~position[2]):
+            m.d.sync += [
+                borrow.eq(difference[8]),
+                is_negative.eq(difference[7]),
+                is_same.eq(is_same & ~difference[:8].any()),
+            ]
+            with m.If(position[1]):
+                m.d.sync += [
+                    upper_zeros.eq(upper_zeros & ~difference[:8].any()),
+                    upper_ones.eq(upper_ones & difference[:8].all()),
+                ]
+            with m.Else():
+                m.d.sync += low.eq(Cat(low[8:], difference[:8]))
+        is_old, is_kept = Signal(), Signal()
         m.d.sync += [
-            difference.eq(self.word - Mux(kind == FrameType.SEND, self.send_next_offset, self.result_offset)),
-            is_next.eq(difference == 0),
-            is_old.eq(difference[-1] & (is_far | (difference[:low] + self.send_size <= 1 << low))),
-            is_kept.eq(difference <= self.result_available),
+            is_old.eq(is_negative & (~upper_ones | (low + self.send_size <= 1 << 16))),
+            is_kept.eq(upper_zeros & (low <= self.result_available)),
         ]
 
         # Does the payload have the length of its type?
@@ -187,22 +201,24 @@ class CommandEngine(Block):
         status = Signal(4)
         field = Signal(range(len(fields)))
         in_status, in_results = Signal(), Signal()
-        with m.If(self.reply_advance):
-            m.d.sync += in_status.eq(0)
-            with m.If(~in_status):
-                m.d.sync += field.eq(field + 1)
-                with m.If((kind == FrameType.RECEIVE) & (field == starts["available"] - 1)):
-                    m.d.sync += in_results.eq(1)
         m.d.comb += self.result_read.eq(self.reply_advance & in_results)
+        with m.If(self.frame_start):
+            m.d.sync += [
+                field.eq(Mux(kind == FrameType.SEND, starts["next_offset"], starts["result_offset"])),
+                in_results.eq(0),
+            ]
+        with m.Elif(self.reply_advance):
+            m.d.sync += in_status.eq(0)
+            with m.If((kind == FrameType.RECEIVE) & (field == starts["available"] - 1)):
+                m.d.sync += in_results.eq(1)
+        with m.If(self.payload_valid | (self.reply_advance & ~in_status)):
+            m.d.sync += field.eq(field + 1)
         with m.If(in_status):
             m.d.sync += self.reply_payload.eq(status)
         with m.Elif(in_results):
             m.d.sync += self.reply_payload.eq(self.result_read_data)
         with m.Else():
-            with m.Switch(field):
-                for number, byte in enumerate(fields):
-                    with m.Case(number):
-                        m.d.sync += self.reply_payload.eq(byte)
+            m.d.sync += self.reply_payload.eq(Cat(fields).word_select(field, 8))
 
         m.d.comb += [
             self.bus_write.eq(kind == FrameType.WRITE),
@@ -213,15 +229,16 @@ class CommandEngine(Block):
 
         def answer(code, length=1, start=0):
             """Next: the status `code`, then fields from `start` on, `length` bytes in all."""
-            m.d.sync += [status.eq(code), self.reply_length.eq(length), field.eq(start)]
+            m.d.sync += [status.eq(code), in_status.eq(1), self.reply_length.eq(length), field.eq(start)]
             m.next = "REPLY"
 
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [
-                    self.reply_kind.eq(kind | REPLY), self.reply_tag.eq(self.tag), in_status.eq(1), in_results.eq(0),
+                    self.reply_kind.eq(kind | REPLY),
+                    self.reply_tag.eq(self.tag),
                     remaining.eq(self.reset_cycles - 1),
-                ]  # fmt: skip
+                ]
                 with m.If(self.done):
                     m.next = "DECIDE"
             with m.State("DECIDE"):
@@ -251,10 +268,10 @@ class CommandEngine(Block):
                                 m.next = "BUS"
                         with m.Case(FrameType.SEND):
                             answer(Status.OUT_OF_ORDER, 1 + starts["result_offset"])
-                            with m.If(is_next & self.send_no_space):
+                            with m.If(is_same & self.send_no_space):
                                 m.d.sync += status.eq(Status.NO_SPACE)
-                            with m.Elif(is_next | is_old):
-                                m.d.comb += self.send_commit.eq(is_next)
+                            with m.Elif(is_same | is_old):
+                                m.d.comb += self.send_commit.eq(is_same)
                                 m.d.sync += status.eq(Status.OK)
                         with m.Case(FrameType.RECEIVE):
                             m.d.comb += self.result_seek.eq(is_kept)

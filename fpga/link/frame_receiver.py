@@ -12,9 +12,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from fpga.protocol import PAYLOAD_EXTRA, SYNC, Status
-from rtl.block import Block, instantiate
-
-from .frame_crc import FrameCrc
+from rtl.block import Block
 
 __all__ = ["FrameReceiver"]
 
@@ -36,6 +34,7 @@ class FrameReceiver(Block):
     done: a frame is complete, or something is to be reported, as `status` says (OK, BAD_CRC, STALLED, BAD_HEADER); no
         byte is taken until `proceed`.
     active: bytes come, or came within the last `stall_cycles`.
+    crc_*: of the `FrameCrc`, which takes `data` for it, and is its own while it is not `done`.
     """
 
     module_name = "frame_receiver"
@@ -56,19 +55,25 @@ class FrameReceiver(Block):
             "status": Out(4),
             "proceed": In(1),
             "active": Out(1),
+            "crc_header": Out(1),
+            "crc_start": Out(1),
+            "crc_done": In(1),
+            "crc_header_clear": Out(1),
+            "crc_payload_clear": Out(1),
+            "crc_header_crc": In(16),
+            "crc_payload_good": In(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        crc = instantiate(m, "crc", FrameCrc())
-        step = crc.done  # a byte is looked at, and gone
-        under_way, resting = Signal(), Signal()
+        step = Signal()  # a byte is looked at, and gone
+        under_way = Signal()
         m.d.comb += [
-            crc.data.eq(self.data),
-            crc.start.eq(self.valid & ~under_way & ~resting),
+            self.crc_start.eq(self.valid & ~under_way & ~self.done),
+            step.eq(under_way & self.crc_done),
             self.ready.eq(step),
         ]
-        with m.If(crc.start):
+        with m.If(self.crc_start):
             m.d.sync += under_way.eq(1)
         with m.Elif(step):
             m.d.sync += under_way.eq(0)
@@ -90,10 +95,10 @@ class FrameReceiver(Block):
 
         synchronized = Signal(init=1)
         begun = Signal()  # the byte before may be the first of a frame
-        position = Signal(range(self.payload_max + PAYLOAD_EXTRA))
+        position = Signal(range(self.payload_max + PAYLOAD_EXTRA + 1))
         intact = Signal()  # as far as the header's CRC has come
 
-        with m.FSM() as machine:
+        with m.FSM():
 
             def report(status):
                 """To the next frame; what went wrong is said only if that is new."""
@@ -104,7 +109,7 @@ class FrameReceiver(Block):
                     m.next = "SYNC"
 
             with m.State("SYNC"):
-                m.d.comb += [crc.header_clear.eq(step)]
+                m.d.comb += self.crc_header_clear.eq(step)
                 with m.If(step):
                     m.d.sync += begun.eq(self.data == SYNC[0])
                     with m.If(begun & (self.data == SYNC[1])):
@@ -116,7 +121,7 @@ class FrameReceiver(Block):
                     m.d.sync += begun.eq(0)
                     report(Status.STALLED)
             with m.State("HEADER"):
-                m.d.comb += crc.header.eq(1)
+                m.d.comb += self.crc_header.eq(1)
                 m.d.sync += [begun.eq(0), intact.eq(1)]
                 with m.If(step):
                     m.d.sync += [header.eq(Cat(header[8:], self.data)), position.eq(position + 1)]
@@ -126,8 +131,8 @@ class FrameReceiver(Block):
                 with m.Elif(silent):
                     report(Status.STALLED)
             with m.State("HEADER_CRC"):
-                expected = Mux(position[0], crc.header_crc[8:], crc.header_crc[:8])
-                m.d.comb += crc.payload_clear.eq(step)
+                expected = Mux(position[0], self.crc_header_crc[8:], self.crc_header_crc[:8])
+                m.d.comb += self.crc_payload_clear.eq(step)
                 with m.If(step):
                     m.d.sync += [intact.eq(self.data == expected), position.eq(position + 1)]
                     with m.If(position[0]):
@@ -143,19 +148,19 @@ class FrameReceiver(Block):
                 with m.Elif(silent):
                     report(Status.STALLED)
             with m.State("PAYLOAD"):
-                with m.If(step):
+                with m.If(position == self.length):
+                    m.d.sync += position.eq(0)
+                    m.next = "PAYLOAD_CRC"
+                with m.Elif(step):
                     m.d.comb += self.payload_valid.eq(1)
                     m.d.sync += position.eq(position + 1)
-                    with m.If(position + 1 == self.length):
-                        m.d.sync += position.eq(0)
-                        m.next = "PAYLOAD_CRC"
                 with m.Elif(silent):
                     report(Status.STALLED)
             with m.State("PAYLOAD_CRC"):
                 with m.If(step):
                     m.d.sync += position.eq(position + 1)
                     with m.If(position == 3):
-                        m.d.sync += [self.status.eq(Mux(crc.payload_good, Status.OK, Status.BAD_CRC)), position.eq(0)]
+                        m.d.sync += [self.status.eq(Mux(self.crc_payload_good, Status.OK, Status.BAD_CRC)), position.eq(0)]
                         m.next = "DONE"
                 with m.Elif(silent):
                     report(Status.STALLED)
@@ -163,5 +168,4 @@ class FrameReceiver(Block):
                 m.d.comb += self.done.eq(1)
                 with m.If(self.proceed):
                     m.next = "SYNC"
-        m.d.comb += resting.eq(machine.ongoing("DONE"))
         return m

@@ -4,13 +4,11 @@ Each byte is put into a register first, then given to the UART and to the CRC th
 when the CRC has taken it: the payload has 10 cycles to follow.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from fpga.protocol import HEADER_BYTES, SYNC
-from rtl.block import Block, instantiate
-
-from .frame_crc import FrameCrc
+from rtl.block import Block
 
 __all__ = ["FrameSender"]
 
@@ -28,6 +26,7 @@ class FrameSender(Block):
     payload: its next byte; advance: it was taken, the next one is to follow within `FrameCrc.latency` cycles.
     done: one cycle: the last byte has been given to the UART.
     data, valid, ready: the bytes.
+    crc_*: of the `FrameCrc`, which takes `data` for it from `start` to `done`.
     """
 
     module_name = "frame_sender"
@@ -45,25 +44,23 @@ class FrameSender(Block):
             "data": Out(8),
             "valid": Out(1),
             "ready": In(1),
+            "crc_header": Out(1),
+            "crc_start": Out(1),
+            "crc_done": In(1),
+            "crc_clear": Out(1),
+            "crc_header_crc": In(16),
+            "crc_payload_crc": In(32),
         })
 
     def elaborate(self, platform):
         m = Module()
-        crc = instantiate(m, "crc", FrameCrc())
-        position = Signal.like(self.length)
-        heading, payload = Signal(), Signal()  # the part of the frame; neither: the payload's CRC
+        position = Signal.like(self.length)  # in this part of the frame, the byte on its way included once it is sent
+        heading, payload = Signal(), Signal()  # the part; neither: the payload's CRC
         checked, checking = Signal(), Signal()  # the byte belongs to a CRC; which is taking it
-
-        last_heading, last_payload, last_crc = Signal(), Signal(), Signal()
         m.d.comb += [
-            last_heading.eq(heading & (position == HEADER_BYTES - 1)),
-            last_payload.eq(payload & (position + 1 == self.length)),
-            last_crc.eq(~heading & ~payload & (position == 3)),
-            checked.eq(payload | (heading & (position >= 2) & (position < 6))),
-            crc.data.eq(self.data),
-            crc.header.eq(heading),
-            crc.header_clear.eq(self.start),
-            crc.payload_clear.eq(self.start),
+            checked.eq(payload | (heading & (position[1:3].any() & ~position[1:3].all()))),  # 2..5
+            self.crc_header.eq(heading),
+            self.crc_clear.eq(self.start),
             self.advance.eq(self.valid & self.ready & payload),
         ]
 
@@ -76,27 +73,24 @@ class FrameSender(Block):
                 with m.If(payload):
                     m.d.sync += self.data.eq(self.payload)
                 with m.Elif(heading):
-                    with m.Switch(position[:3]):
-                        for number, byte in enumerate((*SYNC, self.kind, self.tag, self.length[:8], self.length[8:],
-                                                       crc.header_crc[:8], crc.header_crc[8:])):  # fmt: skip
-                            with m.Case(number):
-                                m.d.sync += self.data.eq(byte)
+                    header = Cat(Const(int.from_bytes(SYNC, "little"), 16), self.kind, self.tag,
+                                 self.length, Const(0, 16 - len(self.length)), self.crc_header_crc)  # fmt: skip
+                    m.d.sync += self.data.eq(header.word_select(position[:3], 8))
                 with m.Else():
-                    m.d.sync += self.data.eq(crc.payload_crc.word_select(position[:2], 8))
+                    m.d.sync += self.data.eq(self.crc_payload_crc.word_select(position[:2], 8))
                 m.next = "SEND"
             with m.State("SEND"):
                 m.d.comb += self.valid.eq(1)
                 with m.If(self.ready):
-                    m.d.comb += crc.start.eq(checked)
-                    m.d.sync += checking.eq(checked)
+                    m.d.comb += self.crc_start.eq(checked)
+                    m.d.sync += [checking.eq(checked), position.eq(position + 1)]
                     m.next = "CHECK"
             with m.State("CHECK"):
-                with m.If(~checking | crc.done):
-                    m.d.sync += position.eq(position + 1)
+                with m.If(~checking | self.crc_done):
                     m.next = "FETCH"
-                    with m.If(last_heading | last_payload):
-                        m.d.sync += [position.eq(0), heading.eq(0), payload.eq(last_heading)]
-                    with m.If(last_crc):
+                    with m.If(Mux(payload, position == self.length, heading & (position == HEADER_BYTES))):
+                        m.d.sync += [position.eq(0), heading.eq(0), payload.eq(heading)]
+                    with m.Elif(~heading & ~payload & (position == 4)):
                         m.d.comb += self.done.eq(1)
                         m.next = "IDLE"
         return m

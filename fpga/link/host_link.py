@@ -11,7 +11,7 @@ Everything takes its time: a byte lasts 30 cycles on the line or more, and none 
 the line is what limits, as long as the host keeps requests waiting.
 """
 
-from amaranth.hdl import Module, ResetSignal, Signal
+from amaranth.hdl import Module, Mux, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
 from fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERSION, Identification
@@ -23,6 +23,7 @@ from .bit_clock import bit_clock
 from .byte_fifo import ByteFifo
 from .byte_memory import require_power_of_two
 from .command_engine import CommandEngine
+from .frame_crc import FrameCrc
 from .frame_receiver import FrameReceiver
 from .frame_sender import FrameSender
 from .packet_demultiplexer import PacketDemultiplexer
@@ -155,6 +156,7 @@ class HostLink(Block):
         receiver = instantiate(
             m, "frame_receiver", FrameReceiver(payload_max=self.payload_max, stall_cycles=self.stall_cycles)
         )
+        crc = instantiate(m, "crc", FrameCrc())
         engine = instantiate(m, "engine", engine_block)
         sender = instantiate(m, "frame_sender", FrameSender(payload_max=engine_block.reply_max))
         master = instantiate(m, "register_master", RegisterMaster())
@@ -169,6 +171,21 @@ class HostLink(Block):
         )
         splitter = instantiate(m, "splitter", BeatSplitter(stream_bytes=self.stream_bytes), reset=clear)
         result_buffer = instantiate(m, "result_buffer", ResultBuffer(depth=self.result_bytes), reset=clear)
+
+        # One CRC for both directions: the receiver waits until its request is answered.
+        m.d.comb += [
+            crc.data.eq(Mux(receiver.done, sender.data, fifo.read_data)),
+            crc.header.eq(Mux(receiver.done, sender.crc_header, receiver.crc_header)),
+            crc.start.eq(receiver.crc_start | sender.crc_start),
+            crc.header_clear.eq(receiver.crc_header_clear | sender.crc_clear),
+            crc.payload_clear.eq(receiver.crc_payload_clear | sender.crc_clear),
+            receiver.crc_done.eq(crc.done),
+            receiver.crc_header_crc.eq(crc.header_crc),
+            receiver.crc_payload_good.eq(crc.payload_good),
+            sender.crc_done.eq(crc.done),
+            sender.crc_header_crc.eq(crc.header_crc),
+            sender.crc_payload_crc.eq(crc.payload_crc),
+        ]
 
         # Requests in, answers out.
         m.d.comb += [

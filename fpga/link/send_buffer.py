@@ -72,7 +72,7 @@ class SendBuffer(Block):
         m.d.comb += [
             end.eq(self.next_offset + self.size),
             empty.eq(self.next_offset[: len(taken)] == taken),
-            self.free.eq(self.depth - (self.next_offset - taken)[: len(taken)]),
+            self.free.eq(((taken ^ self.depth) - self.next_offset)[: len(taken)]),
             self.read_valid.eq(~empty & settled(m, empty | self.read, self.memory.latency)),
             memory.write_enable.eq(self.write & ~full & ~self.no_space),
             memory.write_address.eq(end),
