@@ -25,6 +25,7 @@ from gen.verilog import emit
 from golden.quantizer import QuantizedJob
 from rtl.accelerator import Accelerator
 from rtl.config import AcceleratorConfig
+from rtl.registers import EVENTS
 from verif import heads_bench
 from verif.bench import Build, RunResult, SimulationError, build
 from verif.bench import run as run_bench
@@ -69,10 +70,15 @@ def run(*, config: AcceleratorConfig, input: str | Path, output: str | Path | No
             return 1
 
     built = f"build {simulation.seconds:.1f} s" if simulation.seconds else "build cached"
-    outcome = Outcome(z, result.measurements["jobs"], {"time": f"{built}, simulation {result.seconds:.1f} s"})
+    jobs = [entry | {"events": _event_names(entry["events"])} for entry in result.measurements["jobs"]]
+    outcome = Outcome(z, jobs, {"time": f"{built}, simulation {result.seconds:.1f} s"})
     waveform = () if result.waves is None else (f"waveform: {result.waves.relative_to(ROOT)}",)
     return conclude(outcome, operands, config, output=output, notes=waveform,
                     console=output_console() if console is None else console)
+
+
+def _event_names(register: int) -> list[str]:
+    return [name for name, (bit, _description) in EVENTS.items() if register >> bit & 1]
 
 
 def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog: str | None = None) -> Build:

@@ -198,7 +198,7 @@ class BoardModel(Port):
         self._check_stall(self._now)
 
     def _check_stall(self, moment: float) -> None:
-        if self._frame and self._in_sync and moment - self._last_byte >= STALL_SECONDS:
+        if self._frame and self._in_sync and moment >= self._last_byte + STALL_SECONDS:
             self._lose_sync(Status.STALLED, self._last_byte + STALL_SECONDS)
 
     def _take(self, byte: int, moment: float) -> None:
