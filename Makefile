@@ -1,9 +1,12 @@
 # TaylorViT: `make help` lists what can be made. Needs python3 (3.11 or newer); to simulate, a C++ compiler too.
-# Everything else comes from PyPI into .venv: `.venv/.base` stands for what generating Verilog needs, `.venv/.sim` for
-# the rest, and each is installed when it is first needed or pyproject.toml has changed.
+# Everything else comes from PyPI into .venv: `.venv/.base` stands for what generating Verilog needs, `.venv/.fpga` for
+# bitstreams, `.venv/.sim` for simulation and tests; each is installed when it is first needed or pyproject.toml has
+# changed.
 
 PYTHON ?= python3
 PRESET ?= edge-16x16
+BOARD  ?= ulx3s-85f
+BOARDS ?= $(patsubst fpga/boards/%.toml,%,$(sort $(wildcard fpga/boards/*.toml)))
 JOBS   ?= 2
 SIM    ?= verilator
 # Icarus is for the blocks: the whole accelerator takes too long in it.
@@ -14,7 +17,7 @@ SEED   ?= 1
 export SIM WAVES SEED
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog test sim lint bench mutants clean distclean check-python check-compiler
+.PHONY: help generate-verilog bitstream bitstreams test sim lint bench mutants clean distclean check-python check-compiler
 
 help:  ## this list
 	@echo 'Targets:'
@@ -22,7 +25,10 @@ help:  ## this list
 	    printf '  %-17s%s\n' "$$name" "$$text"; done
 	@echo 'Variables (make TARGET NAME=VALUE), with their values now:'
 	@printf '  %-17s %s\n' \
-	    'PRESET=$(PRESET)' 'which accelerator generate-verilog makes (.venv/bin/taylorvit presets lists them)' \
+	    'PRESET=$(PRESET)' 'which accelerator generate-verilog makes (.venv/bin/taylorvit presets lists them);' \
+	    '' 'if given, also which one bitstream builds instead of the one that the board is meant for' \
+	    'BOARD=$(BOARD)' 'which board bitstream is for (.venv/bin/python -m fpga boards lists them)' \
+	    'BOARDS=...' 'which boards bitstreams is for; now all' \
 	    'TESTS=...' 'files, folders or test names for sim; now $(strip $(TESTS))' \
 	    'SEED=$(SEED)' 'seed of the stimuli: a number, or random' \
 	    'WAVES=$(WAVES)' '1: record waveforms, build/runs/*/waves.vcd' \
@@ -33,7 +39,13 @@ help:  ## this list
 generate-verilog: .venv/.base  ## Verilog, register map and metadata of PRESET into build/PRESET
 	.venv/bin/python -m gen generate --preset $(PRESET) -o build/$(PRESET)
 
-test: lint check-compiler .venv/.sim  ## everything: lint, unit tests, golden model, regression
+bitstream: .venv/.fpga  ## a bitstream for BOARD, below build/fpga/BOARD
+	.venv/bin/python -m fpga build --board $(BOARD) $(if $(filter file default,$(origin PRESET)),,--preset $(PRESET))
+
+bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
+	.venv/bin/python -m fpga build $(addprefix --board ,$(BOARDS))
+
+test: lint check-compiler .venv/.sim .venv/.fpga  ## everything: lint, unit tests, golden model, regression
 	.venv/bin/python -m pytest verif -n $(JOBS)
 
 sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS named
@@ -64,6 +76,11 @@ distclean: clean  ## removes .venv as well
 .venv/.sim: .venv/.base
 	@echo 'Installing simulator, golden model and lint into .venv ...'
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[sim,lint]'
+	@touch $@
+
+.venv/.fpga: .venv/.base
+	@echo 'Installing synthesis, place and route into .venv ...'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fpga]'
 	@touch $@
 
 check-python:

@@ -7,7 +7,7 @@ A build has a folder of its own, `build/fpga/BOARD/HASH`, named by a hash of eve
 Verilog, the constraints, the commands and the versions of the tools. So what is there is right: a finished build is
 used again, and one that was interrupted goes on with the first stage that is missing. A stage writes its files under
 names that end in `.partial` and renames them when it is done; last comes `STAGE.json`, which says that it is finished
-and how long it took.
+and how long it took. A lock keeps a second process that asks for the same build waiting until it is there.
 
 Two things end a build with a `BuildError`: a large buffer that did not become block RAM (found after synthesis, before
 the long part), and timing that is not met. In the second case figures and picture are there to be looked at, but no
@@ -21,6 +21,8 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from filelock import FileLock
 
 from gen.verilog import emit, instances
 from rtl.memory_bank import MemoryBank
@@ -113,6 +115,10 @@ class Build:
         """
         progress = progress or (lambda _stage, _event: None)
         self.directory.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.directory / ".lock"):
+            return self._run_stages(progress)
+
+    def _run_stages(self, progress):
         reused = True
         for stage in STAGES:
             if self._is_done(stage):

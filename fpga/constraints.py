@@ -1,11 +1,9 @@
 """Constraint files: where each port of the board's top level goes, and how fast its clocks are.
 
-Each family has a format of its own: LPF (ECP5), PCF (iCE40), CST (Gowin). Timing of the core clock is in the same file
-where the format has words for it; nextpnr gets it with `--freq` in any case. What `io` of a board's pins says goes into
-the file as it is.
+Each family has a format of its own: LPF (ECP5), PCF (iCE40), CST (Gowin). The frequency of the oscillator is in the
+same file where the format has words for it, and nextpnr derives from it what the PLL makes; `--freq` says the same once
+more. What `io` of a board's pins says goes into the file as it is.
 """
-
-from .clocking import core_clock
 
 __all__ = ["constraints"]
 
@@ -33,8 +31,6 @@ def _lpf(board, ports):
         if io:
             lines.append(f'IOBUF PORT "{name}" {" ".join(f"{key}={value}" for key, value in io.items())};')
     lines.append(f'FREQUENCY PORT "clock" {board.clock_hz / 1e6:.6g} MHZ;')
-    if core_clock(board).cell:
-        lines.append(f'FREQUENCY NET "clk" {float(core_clock(board).hz) / 1e6:.6g} MHZ;')
     return "\n".join([*lines, ""])
 
 
@@ -44,8 +40,6 @@ def _pcf(board, ports):
         options = "".join(f"-{key} {value} " for key, value in io.items())
         lines.append(f"set_io {options}{name} {pin}")
     lines.append(f"set_frequency clock {board.clock_hz / 1e6:.6g}")
-    if core_clock(board).cell:
-        lines.append(f"set_frequency clk {float(core_clock(board).hz) / 1e6:.6g}")
     return "\n".join([*lines, ""])
 
 
