@@ -166,9 +166,9 @@ def _read(placed_json, _modified, family):
         sites = tuple(_site(name, cell, block, rules) for (name, cell), block in zip(cells.items(), blocks))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{placed_json} must be a {family} design placed by nextpnr, not anything else") from None
-    if device not in rules.grids:
-        raise ValueError(f"device of {placed_json} must be one of {', '.join(rules.grids)}, not {device!r}")
-    return Placement(family, device, rules.grids[device], sites)
+    # Of a device that is not in the table, as much as is used is drawn.
+    extent = tuple(1 + max((getattr(site, axis) for site in sites), default=0) for axis in "xy")
+    return Placement(family, device, rules.grids.get(device, extent), sites)
 
 
 def block_of(name):

@@ -234,6 +234,10 @@ def test_errors(tmp_path):
         file.write_text(content)
         with pytest.raises(ValueError, match=r"placed.json must be a ecp5 design placed by nextpnr, not anything else"):
             placement.read(file, family="ecp5")
-    file.write_text(json.dumps({"modules": {"top": {"settings": {"arch.type": "hx8k"}, "cells": {}}}}))
-    with pytest.raises(ValueError, match=r"device of .*placed.json must be one of lfe5u_12f, .*, not 'hx8k'"):
-        placement.read(file, family="ecp5")
+
+
+def test_unknown_device_is_as_large_as_what_is_used(tmp_path):
+    module = {"settings": {"arch.type": "lfe5u_13f"}, "cells": {"array.sum": _cell(6)}}
+    (tmp_path / "placed.json").write_text(json.dumps({"modules": {"top": module}}))
+    placed = placement.read(tmp_path / "placed.json", family="ecp5")
+    assert (placed.device, placed.grid) == ("lfe5u_13f", (7, 2))
