@@ -88,6 +88,14 @@ class Multiplier(Block):
         """Adds the multiplication to module `m`; returns the product, 1 + `least_pipeline` cycles after `streamed`."""
         raise NotImplementedError
 
+    def next_active(self, m):
+        """Keeps `active`; returns what it is in the next cycle, for a cell with a register of its own for it."""
+        active = Signal.like(self.stationary)
+        next_active = Signal.like(self.stationary)
+        m.d.comb += next_active.eq(Mux(self.swap, self.stationary, active))
+        m.d.sync += active.eq(next_active)
+        return next_active
+
 
 class InferredMultiplier(Multiplier):
     """Portable multiplier: the operators and registers of any family."""
@@ -104,27 +112,31 @@ class InferredMultiplier(Multiplier):
 
 
 class Ecp5Multiplier(Multiplier):
-    """Lattice ECP5: a MULT18X18D with its registers A (streamed), B (`active`, enabled by `swap`) and OUT."""
+    """Lattice ECP5: a MULT18X18D with its registers A (streamed), B (`active`) and OUT.
+
+    The register B cannot keep `active` by itself: four cells share their clock enables, four of them, and every
+    multiplier of an array has a `swap` of its own. So `active` is kept in fabric too, and B takes its next value.
+    """
 
     module_name = "multiplier_ecp5"
     operand_limit = 18
     least_pipeline = 1
 
     def multiply(self, m):
+        stationary = self.next_active(m)
         product = Signal.like(self.product, name="dsp_product")
         registers = {
-            f"p_REG_{register}_{what}": setting
-            for register, enable in (("INPUTA", "CE0"), ("INPUTB", "CE1"), ("OUTPUT", "CE0"))
-            for what, setting in (("CLK", "CLK0"), ("CE", enable), ("RST", "RST0"))
+            f"p_REG_{register}_{what}": f"{what}0"
+            for register in ("INPUTA", "INPUTB", "OUTPUT")
+            for what in ("CLK", "CE", "RST")
         }
         # Ports that are not named stay open: those that are tied low use up routing, and nextpnr fails.
         m.submodules.dsp = Instance(
-            "MULT18X18D",
+            "MULT18X18D", **_ATTRIBUTES,
             **registers, p_GSR="DISABLED", p_RESETMODE="SYNC",
-            i_CLK0=ClockSignal(), i_CE0=1, i_CE1=self.swap, i_RST0=0,
-            i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
+            i_CLK0=ClockSignal(), i_CE0=1, i_RST0=0, i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
             **_pins("i_A", self.streamed, self.operand_limit),
-            **_pins("i_B", self.stationary, self.operand_limit),
+            **_pins("i_B", stationary, self.operand_limit),
             **_pins("o_P", product, len(product)),
         )  # fmt: skip
         return product
@@ -141,7 +153,7 @@ class BoothMultiplier(Multiplier):
     exactly one right operand, so every adder settles one such debt by its carry, and row 0's is `increment`.
 
         digits,  --> row 0 --\
-        streamed --> row 1 --(+)--.       each stage may end in registers: the last `pipeline` ones of them do
+        streamed --> row 1 --(+)--.       `pipeline` registers on the way, as evenly as they go
                  --> row 2 --\    (+)--> product
                  --> row 3 --(+)--'
     """
@@ -161,13 +173,20 @@ class BoothMultiplier(Multiplier):
             if level > 0:
                 pairs = [terms[index : index + 2] for index in range(0, len(terms), 2)]
                 terms = [self._sum(m, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
-            if levels - level < self.pipeline:
+            if self._is_registered(level, levels):
                 terms = [_registered(m, term) for term in terms]
         (product,) = terms
         for _stage in range(levels + 1, self.pipeline):
             product = _registered(m, product)
         m.d.comb += [self.product.eq(product.value), self.increment.eq(product.debt)]
         return m
+
+    def _is_registered(self, level, levels):
+        """Whether a register follows this level of adders; level 0 are the rows, which are quick."""
+        below = levels - level
+        if level == 0 or level == levels:
+            return self.pipeline > below
+        return below * self.pipeline // levels > (below - 1) * self.pipeline // levels
 
     def _rows(self, m, streamed):
         """The digits' multiples of the streamed operand, lowest first."""
@@ -233,6 +252,11 @@ def _registered(m, term):
     value, debt = Signal.like(term.value, name_suffix="_later"), Signal(name=f"debt_{term.weight // 2}_of_{term.rows}")
     m.d.sync += [value.eq(term.value), debt.eq(term.debt)]
     return term._replace(value=value, debt=debt)
+
+
+# Yosys notes with a cell of parameters that its module may be read anew, and does so after flattening, when the modules
+# below are gone ("referenced ... is not part of the design"). A note that is there already, and empty, is left alone.
+_ATTRIBUTES = {"a_reprocess_after": ""}
 
 
 def _pins(prefix, value, width):
