@@ -68,6 +68,8 @@ RUNTIME_FILES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threa
 VERILATOR_OPTIONS = ("--cc", "--vpi", "--no-timing", "--prefix", "Vdesign", "--timescale", TIMESCALE, "-Wno-fatal",
                      "-Wno-lint", "-Wno-style", "--quiet")
 COMPILER_FLAGS = ("-std=c++20", "-O1")
+# Said in the source, not as a flag: a precompiled header is only for the flags that it was compiled with.
+UNOPTIMIZED = '#pragma GCC optimize ("O0")\n'
 # All generated files are compiled as one, since reading the design's headers again for each costs more than what is
 # compiled in parallel gains; above this many bytes (a 16x16 array has 0.7 MB, 64x64 has 9.7 MB) as one a processor.
 SINGLE_FILE_LIMIT = 1_500_000
@@ -136,13 +138,14 @@ def selected_waves() -> bool:
 
 
 def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool | None = None,
-          no_inline: tuple[str, ...] = (), main: Path | None = None) -> Build:
+          no_inline: tuple[str, ...] = (), main: Path | None = None, optimized: bool = True) -> Build:
     """Make a simulation of the module `top` in the text `verilog`, or find the one made before.
 
     `simulator` is "verilator" or "icarus" and `waves` whether runs can record a waveform; by default the
     environment's `SIM` and `WAVES` say. `no_inline` names modules that Verilator is to keep apart instead of
     merging them into their parents, where it does not see by itself that they are too many. `main` is a C++ program
     that drives the model, Verilator's class `Vdesign`, instead of cocotb; such a build is not for `run`.
+    Without `optimized` the C++ compiler does not optimize the model: for short runs of large netlists of gates.
 
     Raises `ToolError` if a tool is missing or refuses the Verilog, `ValueError` for an unknown simulator.
     """
@@ -159,8 +162,11 @@ def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool |
         if simulator != "verilator":
             raise ValueError(f"simulator must be verilator for a main program in C++, not {simulator!r}")
         options["main"] = main.read_text(encoding="utf-8")
+    preamble = "" if optimized else UNOPTIMIZED
+    if preamble:
+        options["preamble"] = preamble
     directory = BUILDS / f"{top}-{_hash(verilog, options, toolchain.versions(simulator))}"
-    seconds = once(directory, lambda unfinished: make(unfinished, verilog, top, waves, no_inline, main))
+    seconds = once(directory, lambda unfinished: make(unfinished, verilog, top, waves, no_inline, main, preamble))
     return Build(directory, top, simulator, waves, seconds)
 
 
@@ -188,7 +194,7 @@ def _lock(directory: Path) -> FileLock:
 
 
 def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, _no_inline: tuple[str, ...],
-                 _main: None) -> None:
+                 _main: None, _preamble: str) -> None:
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     (directory / "options.f").write_text(f"+timescale+{TIMESCALE}\n", encoding="utf-8")
     command = [toolchain.icarus()[0], "-g2012", "-o", "simulation", "-f", "options.f", "-s", top, "design.v"]
@@ -200,7 +206,7 @@ def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, _no_inlin
 
 
 def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...],
-                    main: Path | None) -> None:
+                    main: Path | None, preamble: str) -> None:
     runtime = _runtime(waves)
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     rules = [f'public_flat_rw -module "{top}" -port "*"', *(f'no_inline -module "{name}"' for name in no_inline)]
@@ -211,7 +217,7 @@ def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inl
     sources = sorted((directory / "cpp").glob("*.cpp"))
     program = SOURCES / "model.cpp" if main is None else main
     sources.append(Path(shutil.copy(program, directory / "cpp" / program.name)))
-    objects = _compile(_merge(sources), directory / "cpp", waves, header=runtime / "runtime.h")
+    objects = _compile(_merge(sources, preamble), directory / "cpp", waves, header=runtime / "runtime.h")
     if main is None:
         libraries = cocotb_tools.config.libs_dir
         rest = [*sorted(runtime.glob("*.o")), f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator"]
@@ -221,7 +227,7 @@ def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inl
                         "-pthread"])
 
 
-def _merge(sources: list[Path]) -> list[Path]:
+def _merge(sources: list[Path], preamble: str) -> list[Path]:
     """Files that include the sources, in shares of about equal size: one, or for a large design one a processor."""
     sizes = {source: source.stat().st_size for source in sources}
     shares = [[] for _ in range(os.cpu_count() if sum(sizes.values()) > SINGLE_FILE_LIMIT else 1)]
@@ -229,7 +235,7 @@ def _merge(sources: list[Path]) -> list[Path]:
         min(shares, key=lambda share: sum(sizes[other] for other in share)).append(source)
     merged = [sources[0].with_name(f"share_{number}.cpp") for number in range(len(shares))]
     for path, share in zip(merged, shares):
-        path.write_text("".join(f'#include "{source.name}"\n' for source in share), encoding="utf-8")
+        path.write_text(preamble + "".join(f'#include "{source.name}"\n' for source in share), encoding="utf-8")
     return merged
 
 
