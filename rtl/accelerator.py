@@ -164,12 +164,18 @@ class Accelerator(Block):
                 incoming = self.signature.members[name].flow == In
                 m.d.comb += inner.eq(outer) if incoming else outer.eq(inner)
 
-        # A soft reset clears every block but the registers; what is on its way from block to block as well.
-        reset = Signal()
-        m.d.comb += reset.eq(registers.soft_reset | ResetSignal())
+        # A soft reset clears every block but the registers; what is on its way from block to block as well. A reset is
+        # late wherever it has far to go, so each block has a register of its own for it.
+        any_reset = Signal()
+        m.d.comb += any_reset.eq(registers.soft_reset | ResetSignal())
+
+        def reset_of(name):
+            reset = Signal(init=1, reset_less=True, name=f"{name}_reset")
+            m.d.sync += reset.eq(any_reset)
+            return reset
 
         def block(name, component):
-            return instantiate(m, name, component, reset=reset)
+            return instantiate(m, name, component, reset=None if component.reset_less else reset_of(name))
 
         job = block("job_control", self.job_control)
         loaders = {name: block(f"loader_{name}", loader) for name, loader in self.loaders.items()}
@@ -265,7 +271,7 @@ class Accelerator(Block):
 
         # Along the columns: stationary tiles, sums, divisions, results.
         accumulate = delay_bundle(
-            m, rows[-1].control_out.accumulate, self.accumulate_delay, "accumulate", reset=reset
+            m, rows[-1].control_out.accumulate, self.accumulate_delay, "accumulate", reset=reset_of("accumulate")
         )
         self._chain(m, passes.load_control, [diagonal, *columns], "load")
         self._chain(m, accumulate, [diagonal, *columns], "accumulate")
@@ -330,7 +336,9 @@ class Accelerator(Block):
             passes.k_loaded.eq(loaders["k"].loaded),
             passes.v_loaded.eq(loaders["v"].loaded),
             passes.mean_ready.eq(divisions.mean_ready),
-            passes.g_written.eq(delay(m, g_totals_out, self.array_column.g_latency, "g_written", reset=reset)),
+            passes.g_written.eq(
+                delay(m, g_totals_out, self.array_column.g_latency, "g_written", reset=reset_of("g_written"))
+            ),
             passes.row_divided.eq(divisions.row_divided),
             divisions.k_loaded.eq(loaders["k"].loaded),
             divisions.bias_ready.eq(bias_unit.done),

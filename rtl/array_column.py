@@ -65,7 +65,7 @@ class ArrayColumn(Block):
     mean: quotient of such a row, in the cycle of `write_back_in`; 0 where that is not `mean`.
     stationary: to the array, `load_latency` cycles after `load_in`.
     partial_sum: from the array, `sum_delay` cycles after `accumulate_in`.
-    shift_g, numerator_shift: constant during a job.
+    shift_g, numerator_shift: constant during a job; a cycle before they matter.
     """
 
     module_name = "array_column"
@@ -181,7 +181,7 @@ class ArrayColumn(Block):
             pass_on(m, getattr(self, f"{name}_in"), getattr(self, f"{name}_out"))
         m.d.sync += [self.divisor_out.eq(self.divisor_in), self.invalid_out.eq(self.invalid_in)]
 
-        # Stationary operand. `load_out` is this column's control one cycle later; the banks' words come with or after it.
+        # Stationary operand. `load_out` is this column's control one cycle later; the words come with or after it.
         v_bank = instantiate(m, "v_bank", self.v_bank)
         g_bank = instantiate(m, "g_bank", self.g_bank)
         m.d.comb += [
@@ -196,6 +196,10 @@ class ArrayColumn(Block):
         tile_row = Mux(load_phase == PHASE_G, v_bank.read_data, g_bank.read_data)
         m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
 
+        # The shifts come from afar: registers of the column's own keep their way out of the shifters' paths.
+        shift_g = delay(m, self.shift_g, 1, "shift_g")
+        numerator_shift = delay(m, self.numerator_shift, 1, "numerator_shift")
+
         # Totals: G goes back through the requantizer, Q G waits for its division.
         accumulator = instantiate(m, "accumulator", self.accumulator)
         requantizer = instantiate(m, "requantizer", self.requantizer)
@@ -207,7 +211,7 @@ class ArrayColumn(Block):
             accumulator.index.eq(self.accumulate_in.index),
             accumulator.partial_sum.eq(self.partial_sum),
             requantizer.i.eq(accumulator.total),
-            requantizer.shift.eq(self.shift_g),
+            requantizer.shift.eq(shift_g),
         ]
         total_phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
         total_address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
@@ -235,7 +239,7 @@ class ArrayColumn(Block):
             bias_bank.read_address.eq(self.divide_in.bias_address),
             adder.product.eq(row_queue.read_data),
             adder.bias.eq(bias_bank.read_data),
-            adder.shift.eq(self.numerator_shift),
+            adder.shift.eq(numerator_shift),
             adder.k_sum.eq(self.k_sum),
             divider.numerator.eq(adder.numerator),
             divider.divisor.eq(self.divisor_in),

@@ -7,11 +7,14 @@ bias banks in the alignment of the divider. What does not fit is clipped, where 
     v_sum --> (x c_v) --> << numerator_shift --> clip --> bias bank of column j % C, entry {half, j / C}
 """
 
+from math import ceil
+
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from .block import Block
-from .bundles import delay, index_width
+from .block import Block, instantiate
+from .bundles import delay, index_width, last_start
+from .multiplier import FORMS
 
 __all__ = ["BiasUnit"]
 
@@ -54,6 +57,22 @@ class BiasUnit(Block):
             "done": Out(1),
         })
 
+        # c_v in slices that the form of the PEs' multipliers takes, if it takes v_sum.
+        form = FORMS[config.multiplier]
+        limit = form.operand_limit or 18
+        slices = 1
+        if config.column_sum_width > limit:
+            form = FORMS["booth"]
+        else:
+            slices = ceil(config.c_v_width / (limit - 1))
+        self.slice_width = ceil(config.c_v_width / slices)
+        self.multiplier = form(
+            streamed_width=config.column_sum_width,
+            stationary_width=self.slice_width + 1,
+            pipeline=2,
+            suffix=f"_{config.column_sum_width}x{self.slice_width + 1}",
+        )
+
     def elaborate(self, platform):
         m = Module()
         waiting = Signal(2)  # heads to do
@@ -63,7 +82,8 @@ class BiasUnit(Block):
         tile = Signal(len(self.address) - 1)
         column = Signal(index_width(self.columns))
         finish = Signal()
-        m.d.comb += finish.eq(active & (column == self.columns - 1) & (base + self.columns >= self.head_dim))
+        last_base = last_start(m, self.head_dim, self.columns, "last_base")
+        m.d.comb += finish.eq(active & (column == self.columns - 1) & (base >= last_base))
 
         with m.If(~active):
             m.d.sync += active.eq((waiting != 0) & (held != 2))
@@ -85,24 +105,35 @@ class BiasUnit(Block):
         with m.If(self.start):
             m.d.sync += self.read_half.eq(0)
 
-        # Two registers for the multiplier, two for the shifter (by 0 to 7 first, while the word is narrow), one for
-        # clipping; the address goes along.
+        # The slices' products and their sum, two registers for the shifter (by 0 to 7 first, while the word is narrow),
+        # one for clipping; the address goes along.
         product = Signal(signed(len(self.c_v) + 1 + len(self.v_sum)))
-        registered = Signal.like(product)
-        m.d.sync += [product.eq(self.v_sum * Cat(self.c_v, 0).as_signed()), registered.eq(product)]
+        total = 0
+        for low in range(0, len(self.c_v), self.slice_width):
+            multiplier = instantiate(m, f"multiplier_{low}", self.multiplier)
+            m.d.comb += [
+                multiplier.streamed.eq(self.v_sum),
+                multiplier.stationary.eq(self.c_v[low : low + self.slice_width]),
+                multiplier.swap.eq(1),
+            ]
+            total = total + (multiplier.product << low)
+            if self.multiplier.has_increment:
+                total = total + (multiplier.increment << low)
+        m.d.sync += product.eq(total)
         fine_shifted = Signal(signed(len(product) + 7))
         shifted = Signal(signed(len(product) + (1 << len(self.shift)) - 1))
         fits = Signal()
         negative = shifted[-1]
-        m.d.sync += [fine_shifted.eq(registered << self.shift[:3]), shifted.eq(fine_shifted << (self.shift[3:] << 3))]
+        m.d.sync += [fine_shifted.eq(product << self.shift[:3]), shifted.eq(fine_shifted << (self.shift[3:] << 3))]
         m.d.comb += fits.eq(shifted[len(self.data) - 1 :] == negative.replicate(len(shifted) - len(self.data) + 1))
         low, high = -(1 << (len(self.data) - 1)), (1 << (len(self.data) - 1)) - 1
         m.d.sync += self.data.eq(Mux(fits, shifted, Mux(negative, low, high)))
 
+        later = 1 + self.multiplier.latency + 3  # cycles from an address to `shifted`
         strobe = Cat((active & (column == index)) for index in range(self.columns))
         m.d.sync += [
-            self.write.eq(delay(m, strobe, 5, "write")),
-            self.address.eq(delay(m, Cat(tile, self.read_half), 5, "address")),
-            self.done.eq(delay(m, finish, 5, "done")),
+            self.write.eq(delay(m, strobe, later, "write")),
+            self.address.eq(delay(m, Cat(tile, self.read_half), later, "address")),
+            self.done.eq(delay(m, finish, later, "done")),
         ]
         return m

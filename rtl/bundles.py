@@ -19,6 +19,7 @@ __all__ = [
     "delay",
     "delay_bundle",
     "index_width",
+    "last_start",
     "pass_on",
 ]
 
@@ -119,6 +120,16 @@ class WriteBackControl(Signature):
             "mean": Out(1),
             "mean_end": Out(1),
         })
+
+
+def last_start(m, size, step, name):
+    """The last start of `step` elements among `size`, size - step, to compare positions with; negative if they are one.
+
+    A register, so that no comparison waits for a subtraction: `size` must be constant from the cycle of a job's start.
+    """
+    last = Signal(range(-step, (1 << len(size)) - step), name=name, reset_less=True)
+    m.d.sync += last.eq(size - step)
+    return last
 
 
 def pass_on(m, source, target):

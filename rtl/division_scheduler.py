@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import DivideControl, WriteBackControl, delay, delay_bundle, index_width, pass_on
+from .bundles import DivideControl, WriteBackControl, delay, delay_bundle, index_width, last_start, pass_on
 
 __all__ = ["DivisionScheduler"]
 
@@ -74,6 +74,7 @@ class DivisionScheduler(Block):
         start_mean = Signal()
         start_row = Signal()
 
+        last_column_base = last_start(m, self.head_dim, self.columns, "last_column_base")
         wait = Signal(range(max(2, self.interval)))
         with m.If(start_mean | start_row):
             m.d.sync += wait.eq(self.interval - 1)
@@ -87,7 +88,7 @@ class DivisionScheduler(Block):
         mean_end = Signal()
         m.d.comb += [
             start_mean.eq((heads_to_mean != 0) & (wait == 0) & (mean_wait == 0)),
-            mean_end.eq(mean_base + self.columns >= self.head_dim),
+            mean_end.eq(mean_base >= last_column_base),
         ]
         m.d.sync += heads_to_mean.eq(heads_to_mean + self.k_loaded - (start_mean & mean_end))
         with m.If(start_mean):
@@ -111,8 +112,8 @@ class DivisionScheduler(Block):
         head_end = Signal()
         m.d.comb += [
             head_first.eq((token == 0) & (column_base == 0)),
-            tile_end.eq(token + 1 == self.tokens),
-            head_end.eq(tile_end & (column_base + self.columns >= self.head_dim)),
+            tile_end.eq(token == last_start(m, self.tokens, 1, "last_token")),
+            head_end.eq(tile_end & (column_base >= last_column_base)),
             start_row.eq(
                 (rows != 0) & (biases != 0) & (wait == 0) & ~start_mean & ~(head_first & (z_used == 2))
             ),

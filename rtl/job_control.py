@@ -68,12 +68,15 @@ class JobControl(Block):
             m.d.sync += [self.busy.eq(1), heads_left.eq(self.heads)]
 
         waited = Signal.like(self.timeout)
+        waited_next = Signal.like(self.timeout)
+        expired = Signal()
         silent = Signal()
         m.d.comb += [
             silent.eq(self.busy & self.starving.any() & ~self.moving.any() & ~self.array_busy & ~self.sink_waits),
-            self.input_timeout.eq(silent & (waited >= self.timeout)),
+            self.input_timeout.eq(silent & expired),
+            waited_next.eq(Mux(silent & ~expired, waited + 1, 0)),
         ]
-        m.d.sync += waited.eq(Mux(silent & ~self.input_timeout, waited + 1, 0))
+        m.d.sync += [waited.eq(waited_next), expired.eq(waited_next >= self.timeout)]
 
         smallest = self.data_width - 1
         with m.If(self.shift_z >= smallest):

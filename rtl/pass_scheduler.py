@@ -19,11 +19,11 @@ the next without a bubble. Every wait is for one of these: operands (K, V, Q not
 drained), a half of the G buffer, room for a pass's rows in the row queue.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, delay, index_width
+from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, delay, index_width, last_start
 
 __all__ = ["PassScheduler"]
 
@@ -105,7 +105,7 @@ class PassScheduler(Block):
             return [target[field].eq(source[field]) for field in target]
 
         coming, loading, streaming = new_pass("coming"), new_pass("loading"), new_pass("streaming")
-        del streaming["base"]  # its tile has moved in
+        del loading["base"], streaming["base"]  # `load_element` counts from it
         take_coming = Signal()
         stream_start = Signal()
 
@@ -133,12 +133,16 @@ class PassScheduler(Block):
         # Sequencer: the next pass of the product, else a new product.
         coming_valid = Signal()
         column_base = Signal(size_width)
-        reduction = Signal(size_width)  # tokens for G, features for Q G
+        last_token_base = last_start(m, self.tokens, self.rows, "last_token_base")
+        last_feature_base = last_start(m, self.head_dim, self.rows, "last_feature_base")
+        last_column_base = last_start(m, self.head_dim, self.columns, "last_column_base")
+        # Of the reduction: over tokens for G, over features for Q G.
+        last_base = Signal(signed(max(len(last_token_base), len(last_feature_base))))
         m.d.comb += [
-            reduction.eq(Mux(coming["phase"] == PHASE_G, self.tokens, self.head_dim)),
+            last_base.eq(Mux(coming["phase"] == PHASE_G, last_token_base, last_feature_base)),
             coming["first"].eq(coming["tile"] == 0),
-            coming["last"].eq(coming["base"] + self.rows >= reduction),
-            coming["product_end"].eq(coming["last"] & (column_base + self.columns >= self.head_dim)),
+            coming["last"].eq(coming["base"] >= last_base),
+            coming["product_end"].eq(coming["last"] & (column_base >= last_column_base)),
         ]
         with m.If(take_coming):
             m.d.sync += [coming["tile"].eq(coming["tile"] + 1), coming["base"].eq(coming["base"] + self.rows)]
@@ -182,6 +186,7 @@ class PassScheduler(Block):
         load_active = Signal()
         load_done = Signal()
         load_row = Signal(index_width(self.rows))
+        load_element = Signal(size_width)  # token or feature
         load_last = Signal()
         m.d.comb += [
             load_last.eq(load_active & (load_row == 0)),
@@ -189,19 +194,18 @@ class PassScheduler(Block):
             take_coming.eq(coming_valid & (stream_start | (~load_active & ~load_done))),
         ]
         with m.If(load_active):
-            m.d.sync += load_row.eq(load_row - 1)
+            m.d.sync += [load_row.eq(load_row - 1), load_element.eq(load_element - 1)]
         with m.If(load_last):
             m.d.sync += [load_active.eq(0), load_done.eq(1)]
         with m.If(stream_start):
             m.d.sync += load_done.eq(0)
         with m.If(take_coming):
-            m.d.sync += [load_active.eq(1), load_done.eq(0), load_row.eq(self.rows - 1), *copy(coming, loading)]
-        load_element = Signal(size_width)
+            m.d.sync += [
+                load_active.eq(1), load_done.eq(0), load_row.eq(self.rows - 1),
+                load_element.eq(coming["base"] + (self.rows - 1)), *copy(coming, loading),
+            ]  # fmt: skip
         load_limit = Signal(size_width)
-        m.d.comb += [
-            load_element.eq(loading["base"] + load_row),
-            load_limit.eq(Mux(loading["phase"] == PHASE_G, self.tokens, self.head_dim)),
-        ]
+        m.d.comb += load_limit.eq(Mux(loading["phase"] == PHASE_G, self.tokens, self.head_dim))
         control = self.load_control
         m.d.sync += [
             control.phase.eq(loading["phase"]),
@@ -226,9 +230,12 @@ class PassScheduler(Block):
         # Rows of Q G in the row queue, or promised to it.
         queued = Signal(range(self.row_queue_depth + 1))
         fills_queue = (loading["phase"] == PHASE_QG) & loading["last"]
+        # A register: passes begin two cycles apart at least, so that it knows of the rows promised last.
         queue_has_room = Signal()
-        m.d.comb += queue_has_room.eq(queued + self.tokens <= self.row_queue_depth)
-        m.d.sync += queued.eq(queued + Mux(stream_start & fills_queue, self.tokens, 0) - self.row_divided)
+        m.d.sync += [
+            queued.eq(queued + Mux(stream_start & fills_queue, self.tokens, 0) - self.row_divided),
+            queue_has_room.eq(queued + self.tokens <= self.row_queue_depth),
+        ]
 
         means = Signal(2)  # heads whose k_mean is known and not yet used up
         means_used = Signal()

@@ -16,7 +16,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import index_width
+from .bundles import index_width, last_start
 
 __all__ = ["StreamLoader"]
 
@@ -106,8 +106,8 @@ class StreamLoader(Block):
         step = Signal()
         finish = Signal()
         m.d.comb += [
-            row_last.eq(feature + self.lanes >= self.head_dim),
-            head_last.eq(row_last & (token + 1 == self.tokens)),
+            row_last.eq(feature >= last_start(m, self.head_dim, self.lanes, "last_feature")),
+            head_last.eq(row_last & (token == last_start(m, self.tokens, 1, "last_token"))),
             finish.eq(step & head_last),
         ]
 

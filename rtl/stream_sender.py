@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import index_width
+from .bundles import index_width, last_start
 
 __all__ = ["StreamSender"]
 
@@ -88,8 +88,8 @@ class StreamSender(Block):
         head_last = Signal()
         issue = Signal()
         m.d.comb += [
-            row_last.eq(feature + self.lanes >= self.head_dim),
-            head_last.eq(row_last & (token + 1 == self.tokens)),
+            row_last.eq(feature >= last_start(m, self.head_dim, self.lanes, "last_feature")),
+            head_last.eq(row_last & (token == last_start(m, self.tokens, 1, "last_token"))),
             issue.eq((heads_ready != 0) & move),
         ]
         with m.If(issue):
