@@ -5,10 +5,16 @@ from __future__ import annotations
 import doctest
 import re
 import textwrap
+import tomllib
+from pathlib import Path
 
 import torch
 
+import fpga.board
 import fpga.driver
+import fpga.report
+from fpga.board import board_names, load_board
+from fpga.clocking import core_clock
 from fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
 from gen.presets import load_preset
 from golden.float_attention import taylor_attention
@@ -31,6 +37,59 @@ def _tables(text: str) -> list[list[list[str]]]:
     tables = re.findall(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [[[cell.strip() for cell in row.strip().strip("|").split("|")] for row in table.splitlines()]
             for table in tables]
+
+
+def test_table_of_boards():
+    boards, wiring = _tables(_section("The boards"))
+    expected = []
+    for name in board_names():
+        board = load_board(name)
+        for preset_name, preset in board.presets.items():
+            config = preset.config
+            clock = core_clock(board.with_core_hz(preset.core_hz))
+            of_board = preset_name == board.default_preset
+            expected.append([
+                f"`{name}`" if of_board else "",
+                f"{board.device} {board.speed}".strip() if of_board else "",
+                f"`{preset_name}`",
+                f"{config.rows} x {config.columns}, {config.rows} x 1",
+                f"{float(clock.hz) / 1e6:.4g} MHz",
+                f"{config.max_tokens}, {config.max_head_dim}",
+                f"{sum(config.buffer_bytes.values()):,}",
+                f"{board.baud / 1e6:g} Mbaud" if of_board else "",
+            ])
+    assert boards == expected
+    assert wiring == [[board.title, " ".join(board.notes.split())] for board in map(load_board, board_names())]
+
+
+def test_keys_of_a_board():
+    """Every key of every board is in the table, and every key in the table is one of some board, or may be left out."""
+    (rows,) = _tables(_section("Adding a board"))
+    documented = set()
+    for row in rows:
+        keys = re.findall(r"`([\w.]+)`", row[0])
+        table, dot, _key = keys[0].rpartition(".")
+        documented |= {key if "." in key else f"{table}{dot}{key}" for key in keys}
+    used = set()
+    for name in board_names():
+        content = tomllib.loads((Path(fpga.board.__file__).parent / "boards" / f"{name}.toml").read_text("utf-8"))
+        for key, value in content.items():
+            if key == "presets":
+                fields = {field for preset in value.values() for field in preset}
+                used |= {f"presets.NAME.{field}" for field in fields & {"core_hz", "seed", "extends"}}
+            elif isinstance(value, dict):
+                used |= {f"{key}.{field}" for field in value if field != "io"}
+            else:
+                used.add(key)
+    assert used <= documented
+    assert documented - used <= {"presets.NAME.seed"}
+
+
+def test_names_in_a_report():
+    (names,) = _tables(_section("Reading a report"))[:1]
+    documented = {name for row in names for name in re.findall(r"`(\w+)`", row[0])}
+    described = re.findall(r"^    (\w[\w, ]*?)(?:  +\S.*)?$", fpga.report.__doc__, re.MULTILINE)
+    assert documented == {name for line in described for name in line.split(", ")}
 
 
 def test_python_sessions():
