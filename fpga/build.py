@@ -162,8 +162,13 @@ class Build:
         self._write(self.directory / "synthesis.ys", self._synthesis_script())
 
     def _synthesis_script(self):
+        # By way of RTLIL: Yosys would go back to the Verilog of modules that are flattened by then, when it finds out
+        # late, in its timing library, what an instantiated cell of the vendor is like.
         return (
             "read_verilog board_top.v\n"
+            "write_rtlil board_top.il\n"
+            "design -reset\n"
+            "read_rtlil board_top.il\n"
             f"{self.family.synthesis(self.board)} -json netlist.json.partial\n"
             "tee -o statistics.json.partial stat -json\n"
         )
