@@ -50,6 +50,7 @@ from enum import IntEnum
 from rtl import __version__
 
 __all__ = [
+    "COUNT_MAX",
     "HEADER_BYTES",
     "OVERHEAD_BYTES",
     "PAYLOAD_EXTRA",
@@ -75,6 +76,8 @@ HEADER_BYTES = 8
 OVERHEAD_BYTES = HEADER_BYTES + 4
 #: A frame's payload has up to this many bytes more than `payload_max`, which counts tensor or result bytes alone.
 PAYLOAD_EXTRA = 8
+#: The counters of bad headers and payloads stop there.
+COUNT_MAX = 255
 #: Added to the type of a request in the answer to it.
 REPLY = 0x80
 
@@ -241,7 +244,7 @@ class BoardStatus:
     result_offset: of the oldest result byte kept; available: result bytes from there on; interrupt: the accelerator's
     interrupt line; receive_overflow: the host sent more unanswered bytes than it may; malformed_packet: a tensor packet
     of no known stream or of no bytes was dropped (both stay until RESET); bad_headers, bad_payloads: how often
-    BAD_HEADER and BAD_CRC were answered since RESET, up to 65535.
+    BAD_HEADER and BAD_CRC were answered since RESET, up to `COUNT_MAX`.
     """
 
     next_offset: int

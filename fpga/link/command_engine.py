@@ -17,14 +17,14 @@ All that is ever answered after a status byte is one list of bytes, and every an
            17   read data
            21   identification
 
-An offset is compared with the one that is due by their difference, modulo 2^32, byte by byte as it comes. The byte to be
-compared with is taken from the same list.
+An offset is compared with the one that is due by their difference, modulo 2^32, byte by byte as it comes. What each
+byte is compared with is taken from the same list.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from fpga.protocol import PAYLOAD_EXTRA, REPLY, FrameType, Status
+from fpga.protocol import COUNT_MAX, PAYLOAD_EXTRA, REPLY, FrameType, Status
 from rtl.block import Block
 from rtl.registers import ADDRESS_WIDTH, DATA_WIDTH
 
@@ -117,6 +117,7 @@ class CommandEngine(Block):
     def elaborate(self, platform):
         m = Module()
         kind = self.kind
+        length = self.length[: (self.payload_max + PAYLOAD_EXTRA).bit_length()]  # the receiver believes no other
         on_bus = Signal()
         m.d.comb += on_bus.eq((kind == FrameType.READ) | (kind == FrameType.WRITE))
 
@@ -140,9 +141,13 @@ class CommandEngine(Block):
                 m.d.sync += self.word.eq(Cat(self.word[8:], self.payload))
 
         # How the offset lies to the one that is due, whose bytes come by the way that those of answers take.
-        low, borrow = Signal(16), Signal()  # of offset - due
-        is_same, upper_zeros, upper_ones, is_negative = Signal(), Signal(), Signal(), Signal()
         difference = Signal(9)
+        borrow = Signal()
+        low = Signal(16)  # of offset - due
+        is_same = Signal()
+        is_negative = Signal()
+        upper_zeros = Signal()
+        upper_ones = Signal()
         m.d.comb += difference.eq(self.payload - self.reply_payload - borrow)
         with m.If(self.frame_start):
             m.d.sync += [borrow.eq(0), is_same.eq(1), upper_zeros.eq(1), upper_ones.eq(1)]
@@ -159,33 +164,47 @@ class CommandEngine(Block):
                 ]
             with m.Else():
                 m.d.sync += low.eq(Cat(low[8:], difference[:8]))
-        is_old, is_kept = Signal(), Signal()
+        is_old = Signal()
+        is_kept = Signal()
+        end = low + self.send_size  # of a SEND from before what is due; 2^16 is all old
         m.d.sync += [
-            is_old.eq(is_negative & (~upper_ones | (low + self.send_size <= 1 << 16))),
+            is_old.eq(is_negative & (~upper_ones | ~end[16] | (end[:16] == 0))),
             is_kept.eq(upper_zeros & (low <= self.result_available)),
         ]
 
-        # Does the payload have the length of its type?
-        fits = Signal()
-        with m.Switch(kind):
-            with m.Case(FrameType.IDENTIFY, FrameType.STATUS, FrameType.RESET):
-                m.d.sync += fits.eq(self.length == 0)
-            with m.Case(FrameType.READ):
-                m.d.sync += fits.eq(self.length == 2)
-            with m.Case(FrameType.WRITE, FrameType.RECEIVE):
-                m.d.sync += fits.eq(self.length == 6)
-            with m.Default():
-                m.d.sync += fits.eq((self.length > 4) & (self.length <= self.payload_max + 4))
+        # How many bytes a RECEIVE gets.
+        most = Signal(range(min(self.payload_max, self.result_bytes) + 1))
+        wants_more = Signal()
+        m.d.sync += [most.eq(self.result_available), wants_more.eq(halfword > most)]
+        if self.result_bytes > self.payload_max:
+            with m.If(self.result_available > self.payload_max):
+                m.d.sync += most.eq(self.payload_max)
 
-        last_write, last_write_tag, last_write_error = Signal(), Signal(8), Signal()
-        overflowed, malformed = Signal(), Signal()
-        bad_headers, bad_payloads = Signal(16), Signal(16)
+        # Does the payload have the length of its type?
+        is_known = Signal()
+        fits = Signal()
+        m.d.sync += is_known.eq((kind != 0) & (kind <= FrameType.RESET))
+        with m.Switch(kind[:3]):
+            with m.Case(FrameType.IDENTIFY, FrameType.STATUS, FrameType.RESET):
+                m.d.sync += fits.eq(length == 0)
+            with m.Case(FrameType.READ):
+                m.d.sync += fits.eq(length == 2)
+            with m.Case(FrameType.WRITE, FrameType.RECEIVE):
+                m.d.sync += fits.eq(length == 6)
+            with m.Default():
+                m.d.sync += fits.eq((length > 4) & (length <= self.payload_max + 4))
+
+        overflowed = Signal()
+        malformed = Signal()
+        bad_headers = Signal(range(COUNT_MAX + 1))
+        bad_payloads = Signal(range(COUNT_MAX + 1))
         m.d.sync += [
             overflowed.eq((overflowed | self.overflow) & ~self.clear),
             malformed.eq((malformed | self.malformed) & ~self.clear),
         ]
         # These move while an answer is under way; its bytes have to belong together.
-        free, available = Signal.like(self.send_free), Signal.like(self.result_available)
+        free = Signal.like(self.send_free)
+        available = Signal.like(self.result_available)
         fields, starts = self._fields({
             "next_offset": (self.send_next_offset, 4),
             "free": (free, 2),
@@ -197,22 +216,17 @@ class CommandEngine(Block):
             "read_data": (self.bus_read_data, 4),
         })
 
-        # The answer: a status byte, fields from `field` on, results.
+        # The answer: a status byte, fields, results.
         status = Signal(4)
+        is_bare = Signal()  # nothing but the status
         field = Signal(range(len(fields)))
-        in_status, in_results = Signal(), Signal()
-        m.d.comb += self.result_read.eq(self.reply_advance & in_results)
-        with m.If(self.frame_start):
-            m.d.sync += [
-                field.eq(Mux(kind == FrameType.SEND, starts["next_offset"], starts["result_offset"])),
-                in_results.eq(0),
-            ]
-        with m.Elif(self.reply_advance):
-            m.d.sync += in_status.eq(0)
-            with m.If((kind == FrameType.RECEIVE) & (field == starts["available"] - 1)):
-                m.d.sync += in_results.eq(1)
-        with m.If(self.payload_valid | (self.reply_advance & ~in_status)):
-            m.d.sync += field.eq(field + 1)
+        in_status = Signal()
+        in_results = Signal()
+        m.d.comb += [
+            self.reply_kind.eq(kind | REPLY),
+            self.reply_tag.eq(self.tag),
+            self.result_read.eq(self.reply_advance & in_results),
+        ]
         with m.If(in_status):
             m.d.sync += self.reply_payload.eq(status)
         with m.Elif(in_results):
@@ -220,98 +234,123 @@ class CommandEngine(Block):
         with m.Else():
             m.d.sync += self.reply_payload.eq(Cat(fields).word_select(field, 8))
 
-        m.d.comb += [
-            self.bus_write.eq(kind == FrameType.WRITE),
-            self.bus_address.eq(halfword),
-        ]
+        with m.If(self.frame_start):
+            m.d.sync += [
+                field.eq(Mux(kind == FrameType.SEND, starts["next_offset"], starts["result_offset"])),
+                in_results.eq(0),
+            ]
+        with m.Elif(self.reply_advance):
+            m.d.sync += in_status.eq(0)
+            with m.If((kind[:3] == FrameType.RECEIVE) & (field == starts["available"] - 1)):
+                m.d.sync += in_results.eq(1)
+        with m.If(self.payload_valid | (self.reply_advance & ~in_status)):
+            m.d.sync += field.eq(field + 1)
+
+        m.d.comb += [self.bus_write.eq(kind[:3] == FrameType.WRITE), self.bus_address.eq(halfword)]
+        last_write = Signal()
+        last_write_tag = Signal(8)
+        last_write_error = Signal()
         remaining = Signal(range(self.reset_cycles))
         m.d.sync += self.clear.eq(0)
 
-        def answer(code, length=1, start=0):
-            """Next: the status `code`, then fields from `start` on, `length` bytes in all."""
-            m.d.sync += [status.eq(code), in_status.eq(1), self.reply_length.eq(length), field.eq(start)]
-            m.next = "REPLY"
+        def answer(code, *, is_alone=0):
+            """Next: the status `code`, and what belongs to it unless `is_alone`."""
+            m.d.sync += [status.eq(code), is_bare.eq(is_alone)]
+            m.next = "MEASURE"
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [
-                    self.reply_kind.eq(kind | REPLY),
-                    self.reply_tag.eq(self.tag),
-                    remaining.eq(self.reset_cycles - 1),
-                ]
+                m.d.sync += remaining.eq(self.reset_cycles - 1)
                 with m.If(self.done):
                     m.next = "DECIDE"
             with m.State("DECIDE"):
                 with m.If(self.status != Status.OK):
-                    answer(self.status)
+                    answer(self.status, is_alone=1)
                     with m.If(self.status == Status.BAD_CRC):
                         m.d.sync += bad_payloads.eq(bad_payloads + ~bad_payloads.all())
-                    with m.Else():
-                        m.d.sync += [self.reply_kind.eq(FrameType.ERROR), self.reply_tag.eq(0)]
-                        with m.If(self.status == Status.BAD_HEADER):
-                            m.d.sync += bad_headers.eq(bad_headers + ~bad_headers.all())
-                with m.Elif((kind == 0) | (kind > FrameType.RESET)):
-                    answer(Status.UNKNOWN_TYPE)
+                    with m.If(self.status == Status.BAD_HEADER):
+                        m.d.sync += bad_headers.eq(bad_headers + ~bad_headers.all())
+                with m.Elif(~is_known):
+                    answer(Status.UNKNOWN_TYPE, is_alone=1)
                 with m.Elif(~fits):
-                    answer(Status.BAD_LENGTH)
+                    answer(Status.BAD_LENGTH, is_alone=1)
                 with m.Else():
+                    answer(Status.OK)
                     with m.Switch(kind[:3]):
-                        with m.Case(FrameType.IDENTIFY):
-                            answer(Status.OK, 1 + len(self.identification), starts["identification"])
                         with m.Case(FrameType.READ, FrameType.WRITE):
-                            with m.If(self.bus_write & last_write & (last_write_tag == self.tag)):
-                                answer(Mux(last_write_error, Status.BUS_ERROR, Status.OK))
-                            with m.Elif(halfword[ADDRESS_WIDTH:].any()):
-                                answer(Status.BUS_ERROR)
-                            with m.Else():
-                                m.d.comb += self.bus_start.eq(1)
-                                m.next = "BUS"
+                            m.next = "ACCESS"
                         with m.Case(FrameType.SEND):
-                            answer(Status.OUT_OF_ORDER, 1 + starts["result_offset"])
+                            m.d.comb += self.send_commit.eq(is_same & ~self.send_no_space)
                             with m.If(is_same & self.send_no_space):
-                                m.d.sync += status.eq(Status.NO_SPACE)
-                            with m.Elif(is_same | is_old):
-                                m.d.comb += self.send_commit.eq(is_same)
-                                m.d.sync += status.eq(Status.OK)
+                                answer(Status.NO_SPACE)
+                            with m.Elif(~is_same & ~is_old):
+                                answer(Status.OUT_OF_ORDER)
                         with m.Case(FrameType.RECEIVE):
                             m.d.comb += self.result_seek.eq(is_kept)
-                            m.next = "AVAILABLE"
+                            m.next = "SEEK"
                             with m.If(~is_kept):
-                                answer(Status.OUT_OF_ORDER)
-                        with m.Case(FrameType.STATUS):
-                            answer(Status.OK, 1 + starts["read_data"])
+                                answer(Status.OUT_OF_ORDER, is_alone=1)
                         with m.Case(FrameType.RESET):
                             m.next = "RESET"
+            with m.State("ACCESS"):
+                with m.If(self.bus_write & last_write & (last_write_tag == self.tag)):
+                    answer(Mux(last_write_error, Status.BUS_ERROR, Status.OK), is_alone=1)
+                with m.Elif(halfword[ADDRESS_WIDTH:].any()):
+                    answer(Status.BUS_ERROR, is_alone=1)
+                with m.Else():
+                    m.d.comb += self.bus_start.eq(1)
+                    m.next = "BUS"
             with m.State("BUS"):
                 with m.If(self.bus_done):
-                    answer(Mux(self.bus_error, Status.BUS_ERROR, Status.OK), start=starts["read_data"])
-                    with m.If(~self.bus_write & ~self.bus_error):
-                        m.d.sync += self.reply_length.eq(1 + DATA_WIDTH // 8)
+                    answer(Mux(self.bus_error, Status.BUS_ERROR, Status.OK), is_alone=self.bus_write | self.bus_error)
                     with m.If(self.bus_write):
                         m.d.sync += [last_write.eq(1), last_write_tag.eq(self.tag), last_write_error.eq(self.bus_error)]
-            with m.State("AVAILABLE"):
-                with m.If(halfword > self.result_available):
-                    m.d.sync += halfword.eq(self.result_available)
-                m.next = "RECEIVE"
-                if self.result_bytes > self.payload_max:
-                    m.next = "LIMIT"
-            if self.result_bytes > self.payload_max:
-                with m.State("LIMIT"):
-                    with m.If(halfword > self.payload_max):
-                        m.d.sync += halfword.eq(self.payload_max)
-                    m.next = "RECEIVE"
-            with m.State("RECEIVE"):
-                answer(Status.OK, halfword[: len(self.reply_length)] + 5, starts["result_offset"])
+            with m.State("SEEK"):  # what is available from there on
+                m.next = "MOST"
+            with m.State("MOST"):
+                m.next = "COMPARE"
+            with m.State("COMPARE"):
+                m.next = "MEASURE"
             with m.State("RESET"):
                 m.d.sync += [
                     self.clear.eq(1), remaining.eq(remaining - 1), last_write.eq(0), bad_headers.eq(0),
                     bad_payloads.eq(0),
                 ]  # fmt: skip
                 with m.If(remaining == 0):
-                    answer(Status.OK)
+                    m.next = "MEASURE"
+            with m.State("MEASURE"):
+                m.d.sync += self.reply_length.eq(1)
+                with m.If(~is_bare):
+                    with m.Switch(kind[:3]):
+                        with m.Case(FrameType.IDENTIFY):
+                            m.d.sync += [
+                                field.eq(starts["identification"]),
+                                self.reply_length.eq(1 + len(self.identification)),
+                            ]
+                        with m.Case(FrameType.READ):
+                            m.d.sync += [
+                                field.eq(starts["read_data"]),
+                                self.reply_length.eq(1 + DATA_WIDTH // 8),
+                            ]
+                        with m.Case(FrameType.SEND):
+                            m.d.sync += [
+                                field.eq(starts["next_offset"]),
+                                self.reply_length.eq(1 + starts["result_offset"]),
+                            ]
+                        with m.Case(FrameType.RECEIVE):
+                            m.d.sync += [
+                                field.eq(starts["result_offset"]),
+                                self.reply_length.eq(5 + Mux(wants_more, most, halfword[: len(most)])),
+                            ]
+                        with m.Case(FrameType.STATUS):
+                            m.d.sync += [
+                                field.eq(starts["next_offset"]),
+                                self.reply_length.eq(1 + starts["read_data"]),
+                            ]
+                m.next = "REPLY"
             with m.State("REPLY"):
                 m.d.comb += self.reply_start.eq(1)
-                m.d.sync += [free.eq(self.send_free), available.eq(self.result_available)]
+                m.d.sync += [in_status.eq(1), free.eq(self.send_free), available.eq(self.result_available)]
                 m.next = "WAIT"
             with m.State("WAIT"):
                 with m.If(self.reply_done):

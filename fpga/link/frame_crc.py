@@ -33,8 +33,9 @@ class FrameCrc(Block):
     data: a byte, constant from `start` to `done`.
     header: which CRC takes it, 1: the header's; constant as well.
     start: one cycle, when no byte is under way; done: one cycle, `latency` later; the CRC has the byte in it.
+    drain: instead, the payload's CRC moves on by a byte, so that `payload_crc` is its next one; constant as well.
     header_clear, payload_clear: begin a new CRC; not while a byte is under way.
-    header_crc, payload_crc: of the bytes so far, as they are sent.
+    header_crc: of the bytes so far. payload_crc: the lowest byte of the payload's, which is sent first.
     payload_good: the bytes so far end with the CRC of those before.
     """
 
@@ -45,12 +46,13 @@ class FrameCrc(Block):
         super().__init__({
             "data": In(8),
             "header": In(1),
+            "drain": In(1),
             "start": In(1),
             "done": Out(1),
             "header_clear": In(1),
             "payload_clear": In(1),
             "header_crc": Out(HEADER.crc_width),
-            "payload_crc": Out(PAYLOAD.crc_width),
+            "payload_crc": Out(8),
             "payload_good": Out(1),
         })
 
@@ -77,14 +79,14 @@ class FrameCrc(Block):
         payload = Signal(PAYLOAD.crc_width, init=PAYLOAD.initial_crc)
         taken = self.data.bit_select(bit, 1)
         with m.If(busy & ~self.header):
-            feedback = Mux(payload[0] ^ taken, _reflected(PAYLOAD.polynomial, PAYLOAD.crc_width), 0)
+            feedback = Mux((payload[0] ^ taken) & ~self.drain, _reflected(PAYLOAD.polynomial, PAYLOAD.crc_width), 0)
             m.d.sync += payload.eq(payload[1:] ^ feedback)
         with m.If(self.payload_clear):
             m.d.sync += payload.eq(PAYLOAD.initial_crc)
 
         m.d.comb += [
             self.header_crc.eq(header ^ HEADER.xor_output),
-            self.payload_crc.eq(payload ^ PAYLOAD.xor_output),
+            self.payload_crc.eq(payload[:8] ^ (PAYLOAD.xor_output & 0xFF)),
             self.payload_good.eq(payload == PAYLOAD(data_width=8).residue()),
         ]
         return m

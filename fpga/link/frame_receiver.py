@@ -11,7 +11,7 @@ until a header is intact. Each byte is looked at when the CRC has taken it, `Fra
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from fpga.protocol import PAYLOAD_EXTRA, SYNC, Status
+from fpga.protocol import PAYLOAD_EXTRA, SYNC, FrameType, Status
 from rtl.block import Block
 
 __all__ = ["FrameReceiver"]
@@ -28,7 +28,7 @@ class FrameReceiver(Block):
     Ports
     -----
     data, valid, ready: the bytes; `ready` is high in the cycle in which one is taken.
-    kind, tag, length: of the frame, from `frame_start` on.
+    kind, tag, length: of the frame, from `frame_start` on; (ERROR, 0, 0) if something is to be reported.
     frame_start: one cycle: a header was intact.
     payload_valid: one cycle: `data` is the next byte of the payload.
     done: a frame is complete, or something is to be reported, as `status` says (OK, BAD_CRC, STALLED, BAD_HEADER); no
@@ -78,42 +78,45 @@ class FrameReceiver(Block):
         with m.Elif(step):
             m.d.sync += under_way.eq(0)
 
-        header = Signal(32)
+        header = Signal(32, init=FrameType.ERROR)
         m.d.comb += Cat(self.kind, self.tag, self.length).eq(header)
         believable = Signal()
         m.d.sync += believable.eq(self.length <= self.payload_max + PAYLOAD_EXTRA)
 
-        silence = Signal(range(self.stall_cycles))
-        silent = Signal()
+        # Counts up to a power of two, so that its highest bit says that the time is over.
+        bits = self.stall_cycles.bit_length()
+        silence = Signal(bits + 1, init=(1 << bits) - self.stall_cycles)
+        silent = silence[-1]
         m.d.comb += self.active.eq(~silent)
         with m.If(step):
-            m.d.sync += [silence.eq(0), silent.eq(0)]
-        with m.Elif(silence == self.stall_cycles - 1):
-            m.d.sync += silent.eq(1)
-        with m.Else():
+            m.d.sync += silence.eq(silence.init)
+        with m.Elif(~silent):
             m.d.sync += silence.eq(silence + 1)
 
         synchronized = Signal(init=1)
         begun = Signal()  # the byte before may be the first of a frame
-        position = Signal(range(self.payload_max + PAYLOAD_EXTRA + 1))
         intact = Signal()  # as far as the header's CRC has come
+        position = Signal(range(self.payload_max + PAYLOAD_EXTRA + 1))  # in this part of the frame
+        turn = Signal()  # to the next part
+        lost = Signal()  # not a frame
+        agrees = Signal()
+        m.d.comb += agrees.eq(self.data == Mux(position[0], self.crc_header_crc[8:], self.crc_header_crc[:8]))
 
         with m.FSM():
 
             def report(status):
                 """To the next frame; what went wrong is said only if that is new."""
-                m.d.sync += [synchronized.eq(0), self.status.eq(status), position.eq(0)]
+                m.d.comb += lost.eq(1)
+                m.d.sync += self.status.eq(status)
+                m.next = "SYNC"
                 with m.If(synchronized):
                     m.next = "DONE"
-                with m.Else():
-                    m.next = "SYNC"
 
             with m.State("SYNC"):
-                m.d.comb += self.crc_header_clear.eq(step)
+                m.d.comb += [self.crc_header_clear.eq(step), turn.eq(1)]
                 with m.If(step):
                     m.d.sync += begun.eq(self.data == SYNC[0])
                     with m.If(begun & (self.data == SYNC[1])):
-                        m.d.sync += position.eq(0)
                         m.next = "HEADER"
                     with m.Elif(begun | (self.data != SYNC[0])):
                         report(Status.BAD_HEADER)
@@ -121,51 +124,52 @@ class FrameReceiver(Block):
                     m.d.sync += begun.eq(0)
                     report(Status.STALLED)
             with m.State("HEADER"):
-                m.d.comb += self.crc_header.eq(1)
+                m.d.comb += [self.crc_header.eq(1), turn.eq(step & (position == 3))]
                 m.d.sync += [begun.eq(0), intact.eq(1)]
                 with m.If(step):
-                    m.d.sync += [header.eq(Cat(header[8:], self.data)), position.eq(position + 1)]
-                    with m.If(position == 3):
-                        m.d.sync += position.eq(0)
-                        m.next = "HEADER_CRC"
-                with m.Elif(silent):
+                    m.d.sync += header.eq(Cat(header[8:], self.data))
+                with m.If(turn):
+                    m.next = "HEADER_CRC"
+                with m.Elif(silent & ~step):
                     report(Status.STALLED)
             with m.State("HEADER_CRC"):
-                expected = Mux(position[0], self.crc_header_crc[8:], self.crc_header_crc[:8])
-                m.d.comb += self.crc_payload_clear.eq(step)
+                m.d.comb += [self.crc_payload_clear.eq(step), turn.eq(step & position[0])]
                 with m.If(step):
-                    m.d.sync += [intact.eq(self.data == expected), position.eq(position + 1)]
-                    with m.If(position[0]):
-                        m.d.sync += position.eq(0)
-                        with m.If(intact & (self.data == expected) & believable):
-                            m.d.comb += self.frame_start.eq(1)
-                            m.d.sync += [synchronized.eq(1), self.status.eq(Status.OK)]
-                            m.next = "PAYLOAD"
-                            with m.If(self.length == 0):
-                                m.next = "DONE"
-                        with m.Else():
-                            report(Status.BAD_HEADER)
-                with m.Elif(silent):
+                    m.d.sync += intact.eq(agrees)
+                with m.If(turn):
+                    with m.If(intact & agrees & believable):
+                        m.d.comb += self.frame_start.eq(1)
+                        m.d.sync += [synchronized.eq(1), self.status.eq(Status.OK)]
+                        m.next = "PAYLOAD"
+                        with m.If(self.length == 0):
+                            m.next = "DONE"
+                    with m.Else():
+                        report(Status.BAD_HEADER)
+                with m.Elif(silent & ~step):
                     report(Status.STALLED)
             with m.State("PAYLOAD"):
-                with m.If(position == self.length):
-                    m.d.sync += position.eq(0)
+                m.d.comb += [turn.eq(position == self.length), self.payload_valid.eq(step)]
+                with m.If(turn):
                     m.next = "PAYLOAD_CRC"
-                with m.Elif(step):
-                    m.d.comb += self.payload_valid.eq(1)
-                    m.d.sync += position.eq(position + 1)
-                with m.Elif(silent):
+                with m.Elif(silent & ~step):
                     report(Status.STALLED)
             with m.State("PAYLOAD_CRC"):
-                with m.If(step):
-                    m.d.sync += position.eq(position + 1)
-                    with m.If(position == 3):
-                        m.d.sync += [self.status.eq(Mux(self.crc_payload_good, Status.OK, Status.BAD_CRC)), position.eq(0)]
-                        m.next = "DONE"
-                with m.Elif(silent):
+                m.d.comb += turn.eq(step & (position == 3))
+                with m.If(turn):
+                    with m.If(~self.crc_payload_good):
+                        m.d.sync += self.status.eq(Status.BAD_CRC)
+                    m.next = "DONE"
+                with m.Elif(silent & ~step):
                     report(Status.STALLED)
             with m.State("DONE"):
-                m.d.comb += self.done.eq(1)
+                m.d.comb += [self.done.eq(1), turn.eq(1)]
                 with m.If(self.proceed):
                     m.next = "SYNC"
+
+        with m.If(step):
+            m.d.sync += position.eq(position + 1)
+        with m.If(turn | lost):
+            m.d.sync += position.eq(0)
+        with m.If(lost):
+            m.d.sync += [header.eq(header.init), synchronized.eq(0)]
         return m

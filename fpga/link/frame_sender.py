@@ -49,17 +49,19 @@ class FrameSender(Block):
             "crc_done": In(1),
             "crc_clear": Out(1),
             "crc_header_crc": In(16),
-            "crc_payload_crc": In(32),
+            "crc_payload_crc": In(8),
+            "crc_drain": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         position = Signal.like(self.length)  # in this part of the frame, the byte on its way included once it is sent
         heading, payload = Signal(), Signal()  # the part; neither: the payload's CRC
-        checked, checking = Signal(), Signal()  # the byte belongs to a CRC; which is taking it
+        checked, checking = Signal(), Signal()  # a CRC has to move on; it does
         m.d.comb += [
-            checked.eq(payload | (heading & (position[1:3].any() & ~position[1:3].all()))),  # 2..5
+            checked.eq(~heading | (position[1] ^ position[2])),  # bytes 2 to 5 of the heading
             self.crc_header.eq(heading),
+            self.crc_drain.eq(~heading & ~payload),
             self.crc_clear.eq(self.start),
             self.advance.eq(self.valid & self.ready & payload),
         ]
@@ -77,7 +79,7 @@ class FrameSender(Block):
                                  self.length, Const(0, 16 - len(self.length)), self.crc_header_crc)  # fmt: skip
                     m.d.sync += self.data.eq(header.word_select(position[:3], 8))
                 with m.Else():
-                    m.d.sync += self.data.eq(self.crc_payload_crc.word_select(position[:2], 8))
+                    m.d.sync += self.data.eq(self.crc_payload_crc)
                 m.next = "SEND"
             with m.State("SEND"):
                 m.d.comb += self.valid.eq(1)

@@ -176,6 +176,7 @@ class HostLink(Block):
         m.d.comb += [
             crc.data.eq(Mux(receiver.done, sender.data, fifo.read_data)),
             crc.header.eq(Mux(receiver.done, sender.crc_header, receiver.crc_header)),
+            crc.drain.eq(receiver.done & sender.crc_drain),
             crc.start.eq(receiver.crc_start | sender.crc_start),
             crc.header_clear.eq(receiver.crc_header_clear | sender.crc_clear),
             crc.payload_clear.eq(receiver.crc_payload_clear | sender.crc_clear),
