@@ -84,6 +84,7 @@ class Accelerator(Block):
             beats=config.max_beats_per_row,
             data_width=config.data_width,
             sum_width=config.column_sum_width,
+            memory_pipeline=config.memory_pipeline,
         )
         self.operand_row = OperandRow(config)
         self.mean_bank = MemoryBank(
@@ -105,12 +106,13 @@ class Accelerator(Block):
         )
         self.array_column = ArrayColumn(config)
         self.diagonal_column = DiagonalColumn(config, divisor_delay=self.array_column.divisor_delay)
-        self.bias_unit = BiasUnit(config)
+        self.bias_unit = BiasUnit(config, v_sum_latency=self.column_sums.read_latency)
         self.pass_scheduler = PassScheduler(config, load_latency=self.array_column.load_latency)
         # The diagonal column's register lies between the schedulers and column 0.
         self.division_scheduler = DivisionScheduler(
             config,
             k_sum_delay=1 + self.array_column.k_sum_delay,
+            k_sum_latency=self.column_sums.read_latency,
             write_back_delay=1 + self.array_column.write_back_delay,
         )
         self.sender = StreamSender(
@@ -344,7 +346,10 @@ class Accelerator(Block):
             divisions.bias_ready.eq(bias_unit.done),
             divisions.row_queued.eq(diagonal.row_queued),
             divisions.z_released.eq(sender.sent),
-            bias_unit.v_loaded.eq(loaders["v"].loaded),
+            # The bias unit asks for a sum two cycles after this, at the earliest.
+            bias_unit.v_loaded.eq(
+                delay(m, loaders["v"].loaded, self.column_sums.write_latency - 2, "v_sums", reset=reset_of("v_sums"))
+            ),
             bias_unit.released.eq(head_divided),
             sender.head_ready.eq(head_divided),
         ]

@@ -3,16 +3,19 @@
 One accumulator a stream lane adds up the rows of a head while they are written into their operand buffer, so the sums
 cost no pass of their own. The sums of two heads are kept, like the buffer's two halves.
 
-    data (L lanes) --(+)--> [sums: 2 halves x beats, L lanes wide] --> one element a cycle
+    data (L lanes) --(+)--> [sums: 2 halves x beats, L lanes wide] --> lane --> one element a cycle
                       ^----------------'
+
+The memory answers after some cycles, and a beat of the same place may come in each of them, so the totals of those
+cycles are kept beside it. Each of the two readers has a copy of the memory.
 """
 
-from amaranth.hdl import Cat, Module, Signal, signed
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from .block import Block
-from .bundles import index_width
+from .block import Block, instantiate
+from .bundles import delay, index_width
+from .memory_bank import MemoryBank
 
 __all__ = ["AccumulatorArray"]
 
@@ -23,26 +26,27 @@ class AccumulatorArray(Block):
     Parameters
     ----------
     lanes: elements a beat (L); beats: beats a row at most; data_width: bits of an element;
-    sum_width: bits of a sum, enough for every head's total.
+    sum_width: bits of a sum, enough for every head's total; memory_pipeline: registers behind the memories.
 
     Ports
     -----
     write: a beat arrives, for `half`, `beat`; first: it is of the head's first token; data: lane i in bits
         i * data_width and up.
-    read_half, read_beat, read_lane, read_data: one sum, one cycle later.
+    read_half, read_beat, read_lane, read_data: one sum, `read_latency` cycles later.
 
-    Throughput one beat a cycle; a sum can be read from the cycle after its last beat on.
+    Throughput one beat a cycle; a sum can be read from `write_latency` cycles after its last beat on.
     """
 
     reset_less = True
 
-    def __init__(self, *, lanes, beats, data_width, sum_width, module_name="accumulator_array"):
+    def __init__(self, *, lanes, beats, data_width, sum_width, memory_pipeline=0, module_name="accumulator_array"):
         self.module_name = module_name
         self.lanes = lanes
         self.beats = beats
         self.data_width = data_width
         self.sum_width = sum_width
         beat_width = index_width(beats)
+        self.sums = MemoryBank(depth=1 << (1 + beat_width), width=lanes * sum_width, pipeline=memory_pipeline)
         super().__init__({
             "write": In(1),
             "first": In(1),
@@ -55,22 +59,49 @@ class AccumulatorArray(Block):
             "read_data": Out(signed(sum_width)),
         })
 
+    @property
+    def read_latency(self):
+        """Cycles from an address to its sum: the memory, then a register behind the choice of the lane."""
+        return self.sums.latency + 1
+
+    @property
+    def write_latency(self):
+        """Cycles from a beat to the first in which its sum can be addressed."""
+        return self.sums.latency + 1
+
     def elaborate(self, platform):
         m = Module()
-        depth = 1 << (len(self.beat) + 1)
-        m.submodules.sums = sums = Memory(shape=self.lanes * self.sum_width, depth=depth, init=[])
-        write, before, read = sums.write_port(), sums.read_port(domain="comb"), sums.read_port(domain="comb")
+        so_far_bank, read_bank = instantiate(m, "so_far_bank", self.sums), instantiate(m, "read_bank", self.sums)
+        latency = self.sums.latency
         m.d.comb += [
-            before.addr.eq(Cat(self.beat, self.half)),
-            write.addr.eq(Cat(self.beat, self.half)),
-            write.en.eq(self.write),
-            read.addr.eq(Cat(self.read_beat, self.read_half)),
+            so_far_bank.read_address.eq(Cat(self.beat, self.half)),
+            read_bank.read_address.eq(Cat(self.read_beat, self.read_half)),
         ]
+        write, first = delay(m, self.write, latency, "write"), delay(m, self.first, latency, "first")
+        address = delay(m, Cat(self.beat, self.half), latency, "address")
+        data = delay(m, self.data, latency, "data")
+
+        # Totals that were on their way into the memory when it was asked; the latest of them counts.
+        total = Signal(self.lanes * self.sum_width)
+        word = so_far_bank.read_data
+        kept = [(write, address, total)]
+        for cycle in range(latency):
+            kept.append(tuple(delay(m, value, 1, f"{name}_{cycle}_later")
+                              for name, value in zip(("write", "address", "total"), kept[-1])))  # fmt: skip
+        for was_written, was_address, was_total in reversed(kept[1:]):
+            word = Mux(was_written & (was_address == address), was_total, word)
+
         for lane in range(self.lanes):
-            element = self.data.word_select(lane, self.data_width).as_signed()
-            total = Signal(signed(self.sum_width), name=f"total_{lane}")
-            with m.If(~self.first):
-                m.d.comb += total.eq(before.data.word_select(lane, self.sum_width).as_signed())
-            m.d.comb += write.data.word_select(lane, self.sum_width).eq(total + element)
-        m.d.sync += self.read_data.eq(read.data.word_select(self.read_lane, self.sum_width).as_signed())
+            element = data.word_select(lane, self.data_width).as_signed()
+            so_far = word.word_select(lane, self.sum_width).as_signed()
+            m.d.comb += total.word_select(lane, self.sum_width).eq(Mux(first, 0, so_far) + element)
+        for bank in (so_far_bank, read_bank):
+            m.d.comb += [
+                bank.write_enable.eq(write),
+                bank.write_address.eq(address),
+                bank.write_data.eq(total),
+            ]
+
+        lane = delay(m, self.read_lane, latency, "read_lane")
+        m.d.sync += self.read_data.eq(read_bank.read_data.word_select(lane, self.sum_width).as_signed())
         return m

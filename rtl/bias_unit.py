@@ -25,19 +25,21 @@ class BiasUnit(Block):
     Parameters
     ----------
     config: the accelerator's configuration.
+    v_sum_latency: cycles from the address of a sum to the sum.
 
     Ports
     -----
     v_loaded: the sums of one more head are complete; released: the biases of one head are no longer needed.
     start: a job begins; head_dim, c_v, shift: constant while it runs.
-    read_half, read_beat, read_lane, v_sum: the sum is there one cycle after its address.
+    read_half, read_beat, read_lane, v_sum: the sum is there `v_sum_latency` cycles after its address.
     write: one bit a column; address: {half, column tile}; data: the bias.
     done: all biases of a head are written.
     """
 
     module_name = "bias_unit"
 
-    def __init__(self, config):
+    def __init__(self, config, *, v_sum_latency):
+        self.v_sum_latency = v_sum_latency
         self.lanes = config.stream_lanes
         self.columns = config.columns
         super().__init__({
@@ -129,7 +131,7 @@ class BiasUnit(Block):
         low, high = -(1 << (len(self.data) - 1)), (1 << (len(self.data) - 1)) - 1
         m.d.sync += self.data.eq(Mux(fits, shifted, Mux(negative, low, high)))
 
-        later = 1 + self.multiplier.latency + 3  # cycles from an address to `shifted`
+        later = self.v_sum_latency + self.multiplier.latency + 3  # cycles from an address to `shifted`
         strobe = Cat((active & (column == index)) for index in range(self.columns))
         m.d.sync += [
             self.write.eq(delay(m, strobe, later, "write")),

@@ -24,7 +24,8 @@ class DivisionScheduler(Block):
     Parameters
     ----------
     config: the accelerator's configuration.
-    k_sum_delay: cycles from a row's `divide` to column 0's k_sum; the sum is read one cycle before.
+    k_sum_delay: cycles from a row's `divide` to column 0's k_sum.
+    k_sum_latency: cycles from the address of a k_sum to the sum, at most `k_sum_delay`.
     write_back_delay: cycles from a row's `divide` to column 0's `write_back`.
 
     Ports
@@ -34,18 +35,19 @@ class DivisionScheduler(Block):
     row_queued: one more row of Q G is in the row queue. z_released: a half of the Z buffer is free again.
     divide: to the head of the column chain. row_divided: a row has left the row queue.
     write_back: to column 0.
-    k_sum_half, k_sum_beat, k_sum_lane: element of the accumulator array, to be there one cycle later.
+    k_sum_half, k_sum_beat, k_sum_lane: element of the accumulator array, to be there `k_sum_latency` cycles later.
     mean_write, mean_address: {half, feature} of the k_mean that the columns delivered in the cycle before;
         mean_ready: it is the head's last.
     """
 
     module_name = "division_scheduler"
 
-    def __init__(self, config, *, k_sum_delay, write_back_delay):
+    def __init__(self, config, *, k_sum_delay, k_sum_latency, write_back_delay):
         self.columns = config.columns
         self.stream_lanes = config.stream_lanes
         self.interval = config.divider_row_interval
         self.k_sum_delay = k_sum_delay
+        self.k_sum_latency = k_sum_latency
         self.write_back_delay = write_back_delay
         self.token_bits = index_width(config.max_tokens)
         self.column_tile_bits = index_width(config.column_tiles)
@@ -150,8 +152,9 @@ class DivisionScheduler(Block):
         pass_on(m, delay_bundle(m, result, self.write_back_delay - 1, "result"), self.write_back)
 
         # Windows of C cycles in which the elements of a row of means pass, first k_sum, then k_mean.
-        k_sum_begin = delay(m, start_mean, self.k_sum_delay - 1, "k_sum_begin")
-        k_sum_end = delay(m, start_mean & mean_end, self.k_sum_delay - 1, "k_sum_end")
+        wait_to_read = self.k_sum_delay - self.k_sum_latency
+        k_sum_begin = delay(m, start_mean, wait_to_read, "k_sum_begin")
+        k_sum_end = delay(m, start_mean & mean_end, wait_to_read, "k_sum_end")
         reading, reading_end = self._window(m, k_sum_begin, k_sum_end, "k_sum")
         with m.If(reading):
             m.d.sync += self.k_sum_lane.eq(self.k_sum_lane + 1)

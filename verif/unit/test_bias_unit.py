@@ -19,7 +19,7 @@ LIMIT = 20_000  # cycles of one job
 CONFIGS = {
     name: AcceleratorConfig(name="bias", **sizes)
     for name, sizes in {
-        "default": {"rows": 16, "columns": 8, "max_tokens": 256, "max_head_dim": 64},
+        "default": {"rows": 16, "columns": 8, "max_tokens": 256, "max_head_dim": 64, "multiplier": "booth"},
         "odd": {"rows": 5, "columns": 3, "data_width": 6, "max_tokens": 50, "max_head_dim": 13, "stream_width": 8},
         "wide": {"rows": 4, "columns": 4, "data_width": 12, "max_tokens": 198, "max_head_dim": 32},
         "narrow": {"rows": 2, "columns": 1, "data_width": 4, "constant_fraction": 0, "max_tokens": 2,
@@ -27,28 +27,30 @@ CONFIGS = {
         "one_lane_group": {"rows": 4, "columns": 4, "max_tokens": 7, "max_head_dim": 12},
     }.items()
 }  # fmt: skip
+V_SUM_LATENCY = {"default": 3, "odd": 2, "wide": 1, "narrow": 2, "one_lane_group": 4}
 
 
 def blocks():
-    return {name: BiasUnit(config) for name, config in CONFIGS.items()}
+    return {name: BiasUnit(config, v_sum_latency=V_SUM_LATENCY[name]) for name, config in CONFIGS.items()}
 
 
 @cocotb.test()
 async def biases_are_products(dut):
-    await on_every_block(dut, blocks(), lambda view, name, seed: jobs(view, CONFIGS[name], seed))
+    await on_every_block(dut, blocks(), lambda view, name, seed: jobs(view, CONFIGS[name], V_SUM_LATENCY[name], seed))
 
 
-async def jobs(view, config, seed):
+async def jobs(view, config, v_sum_latency, seed):
     generator = random.Random(seed)
+    on_their_way = deque([0] * v_sum_latency, maxlen=v_sum_latency)  # sums that were asked for
     shifts = sorted({0, 1, 8, config.numerator_shift_max})
     for number, head_dim in enumerate((1, 8, 12, 32, 64, config.columns, config.columns + 1, config.max_head_dim)):
         head_dim = min(head_dim, config.max_head_dim)
         c_v = generator.choice((1, (1 << config.c_v_width) - 1, generator.getrandbits(config.c_v_width)))
         activities = [generator.choice(PATTERNS) for _ in range(2)]
-        await job(view, config, generator, head_dim, c_v, shifts[number % len(shifts)], activities)
+        await job(view, config, on_their_way, generator, head_dim, c_v, shifts[number % len(shifts)], activities)
 
 
-async def job(view, config, generator, head_dim, c_v, shift, activities, heads=5):
+async def job(view, config, on_their_way, generator, head_dim, c_v, shift, activities, heads=5):
     """Heads one after the other; the consumer releases each after a while; every bias is compared."""
     edge = RisingEdge(view.clk)
     view.head_dim.value, view.c_v.value, view.shift.value, view.start.value = head_dim, c_v, shift, 1
@@ -75,7 +77,8 @@ async def job(view, config, generator, head_dim, c_v, shift, activities, heads=5
         half = int(view.read_half.value)
         words = next((words for at, words in sums if at == half), [])
         [anything] = integers(generator, config.column_sum_width, 1)
-        view.v_sum.value = words[feature] if feature < len(words) else anything
+        on_their_way.append(words[feature] if feature < len(words) else anything)
+        view.v_sum.value = on_their_way[0]
 
         if release:
             held.popleft()

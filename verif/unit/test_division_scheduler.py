@@ -16,6 +16,7 @@ import pytest
 from cocotb.triggers import RisingEdge
 
 from gen.verilog import emit
+from rtl.accumulator_array import AccumulatorArray
 from rtl.array_column import ArrayColumn
 from rtl.config import AcceleratorConfig
 from rtl.division_scheduler import DivisionScheduler
@@ -41,7 +42,11 @@ CONFIGS = {
 def delays_of(config):
     """The delays that `DivisionScheduler` is built with in the accelerator."""
     column = ArrayColumn(config)
-    return {"k_sum_delay": 1 + column.k_sum_delay, "write_back_delay": 1 + column.write_back_delay}
+    sums = AccumulatorArray(lanes=1, beats=1, data_width=1, sum_width=1, memory_pipeline=config.memory_pipeline)
+    return {
+        "k_sum_delay": 1 + column.k_sum_delay, "k_sum_latency": sums.read_latency,
+        "write_back_delay": 1 + column.write_back_delay,
+    }  # fmt: skip
 
 
 def blocks():
@@ -123,8 +128,8 @@ class Checker:
         self.write_backs[written] = (0, 0, 1, int(last))
         for column in range(config.columns):
             feature = tile * config.columns + column
-            # The sum is there one cycle after its address.
-            self.k_sums[cycle + self.delays["k_sum_delay"] - 1 + column] = head % 2, feature
+            asked = cycle + self.delays["k_sum_delay"] - self.delays["k_sum_latency"] + column
+            self.k_sums[asked] = head % 2, feature
             address = (head % 2) << bits(config.column_tiles * config.columns) | feature
             self.mean_writes[written + 1 + column] = address, last and column == config.columns - 1
 
