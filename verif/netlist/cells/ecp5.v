@@ -1,0 +1,244 @@
+// Models of ECP5 cells, as Yosys maps to them and as nextpnr leaves them after routing.
+//
+// Written for simulation in two states: what the datasheet calls unknown is a definite wrong value here. A value of a
+// parameter that a model does not describe instantiates a module that does not exist, so that no simulation is built.
+// Free pins, and the multiplexers that invert pins or tie them, are resolved before (verif/netlist/families.py), and the
+// content of a look-up table is an input there, for the simulator to have one model for all of them.
+
+// Look-up table.
+module LUT4 (
+  input wire [15:0] INIT,
+  input wire A, B, C, D,
+  output wire Z
+);
+  assign Z = INIT[{D, C, B, A}];
+endmodule
+
+// Multiplexer between the two look-up tables of a slice.
+module PFUMX (
+  input wire ALUT, BLUT, C0,
+  output wire Z
+);
+  assign Z = C0 ? ALUT : BLUT;
+endmodule
+
+// Multiplexer between the multiplexers of two slices.
+module L6MUX21 (
+  input wire D0, D1, SD,
+  output wire Z
+);
+  assign Z = SD ? D1 : D0;
+endmodule
+
+// One bit of a carry chain: the sum of the table's value and the carry, which the table generates or passes on.
+module ecp5_carry (
+  input wire [15:0] INIT,
+  input wire A, B, C, D, carry_in, inject,
+  output wire sum, carry_out
+);
+  // With `inject` the table's value goes out as it is, and its lower half generates no carry.
+  wire passes = INIT[{D, C, B, A}];
+  wire generates = INIT[{2'b00, B, A}] & !inject;
+  assign sum = passes ^ (carry_in & !inject);
+  assign carry_out = passes ? carry_in : generates;
+endmodule
+
+// Two bits of a carry chain.
+module CCU2C #(
+  parameter INJECT1_0 = "YES",
+  parameter INJECT1_1 = "YES"
+) (
+  input wire [15:0] INIT0, INIT1,
+  input wire CIN, A0, B0, C0, D0, A1, B1, C1, D1,
+  output wire S0, S1, COUT
+);
+  generate
+    if (INJECT1_0 != "YES" && INJECT1_0 != "NO") CCU2C_has_no_such_INJECT1_0 refused();
+    if (INJECT1_1 != "YES" && INJECT1_1 != "NO") CCU2C_has_no_such_INJECT1_1 refused();
+  endgenerate
+  wire carry;
+  ecp5_carry low (
+    .INIT(INIT0), .A(A0), .B(B0), .C(C0), .D(D0), .carry_in(CIN), .inject(INJECT1_0 == "YES"), .sum(S0),
+    .carry_out(carry)
+  );
+  ecp5_carry high (
+    .INIT(INIT1), .A(A1), .B(B1), .C(C1), .D(D1), .carry_in(carry), .inject(INJECT1_1 == "YES"), .sum(S1),
+    .carry_out(COUT)
+  );
+endmodule
+
+// Distributed memory, 16 words of 4 bits: written at the clock, read at any time.
+module TRELLIS_DPR16X4 #(
+  parameter [63:0] INITVAL = 64'h0000000000000000,
+  parameter WCKMUX = "WCK",
+  parameter WREMUX = "WRE"
+) (
+  input wire [3:0] DI, WAD, RAD,
+  input wire WRE, WCK,
+  output wire [3:0] DO
+);
+  generate
+    if (WCKMUX != "WCK") TRELLIS_DPR16X4_has_no_such_WCKMUX refused();
+    if (WREMUX != "WRE") TRELLIS_DPR16X4_has_no_such_WREMUX refused();
+  endgenerate
+  reg [63:0] words = INITVAL;
+  always @(posedge WCK) if (WRE) words[{WAD, 2'b00} +: 4] <= DI;
+  assign DO = words[{RAD, 2'b00} +: 4];
+endmodule
+
+// Half a slice after packing: a look-up table, a bit of a carry chain, or a column of distributed memory; and one of the
+// multiplexers PFUMX (between this table, F, and the other one, F1) and L6MUX21 (FXA, FXB).
+module TRELLIS_COMB #(
+  parameter MODE = "LOGIC",
+  parameter CCU2_INJECT1 = "NO",
+  parameter WCKMUX = "WCK",
+  parameter WREMUX = "WRE",
+  parameter MULTIPLEXER = "F"
+) (
+  input wire [15:0] INITVAL,
+  input wire A, B, C, D, M, F1, FXA, FXB, FCI, WD, WAD0, WAD1, WAD2, WAD3, WRE, WCK,
+  output wire F, OFX, FCO
+);
+  generate
+    if (MODE == "LOGIC") begin : logic_mode
+      assign F = INITVAL[{D, C, B, A}];
+      assign FCO = 1'b0;
+    end else if (MODE == "CCU2") begin : carry_mode
+      if (CCU2_INJECT1 != "YES" && CCU2_INJECT1 != "NO") TRELLIS_COMB_has_no_such_CCU2_INJECT1 refused();
+      ecp5_carry carry (
+        .INIT(INITVAL), .A(A), .B(B), .C(C), .D(D), .carry_in(FCI), .inject(CCU2_INJECT1 == "YES"), .sum(F),
+        .carry_out(FCO)
+      );
+    end else if (MODE == "DPRAM") begin : memory_mode
+      if (WCKMUX != "WCK") TRELLIS_COMB_has_no_such_WCKMUX refused();
+      if (WREMUX != "WRE") TRELLIS_COMB_has_no_such_WREMUX refused();
+      reg [15:0] words = 16'h0000;
+      always @(posedge WCK) if (WRE) words[{WAD3, WAD2, WAD1, WAD0}] <= WD;
+      assign F = words[{A, C, B, D}];
+      assign FCO = 1'b0;
+    end else if (MODE == "RAMW_BLOCK") begin : blocked
+      // The half of a slice whose pins the memory's write port occupies.
+      assign F = 1'b0;
+      assign FCO = 1'b0;
+    end else TRELLIS_COMB_has_no_such_MODE refused();
+
+    if (MULTIPLEXER == "F") assign OFX = M ? F1 : F;
+    else if (MULTIPLEXER == "FX") assign OFX = M ? FXB : FXA;
+    else TRELLIS_COMB_has_no_such_MULTIPLEXER refused();
+  endgenerate
+endmodule
+
+// Write port of the distributed memory: it takes over the inputs of a slice.
+module TRELLIS_RAMW (
+  input wire A0, A1, B0, B1, C0, C1, D0, D1,
+  output wire WADO0, WADO1, WADO2, WADO3, WDO0, WDO1, WDO2, WDO3
+);
+  assign {WADO3, WADO2, WADO1, WADO0} = {A0, C0, B0, D0};
+  assign {WDO3, WDO2, WDO1, WDO0} = {B1, D1, A1, C1};
+endmodule
+
+// Register. GSR, the reset of the whole device, is not active after configuration.
+module TRELLIS_FF #(
+  parameter GSR = "ENABLED",
+  parameter CEMUX = "1",
+  parameter CLKMUX = "CLK",
+  parameter LSRMUX = "LSR",
+  parameter SRMODE = "LSR_OVER_CE",
+  parameter REGSET = "RESET",
+  parameter LSRMODE = "LSR"
+) (
+  input wire CLK, LSR, CE, DI,
+  output reg Q
+);
+  generate
+    if (CEMUX != "1" && CEMUX != "CE" && CEMUX != "INV") TRELLIS_FF_has_no_such_CEMUX refused();
+    if (CLKMUX != "CLK") TRELLIS_FF_has_no_such_CLKMUX refused();
+    if (LSRMUX != "LSR" && LSRMUX != "INV") TRELLIS_FF_has_no_such_LSRMUX refused();
+    if (SRMODE != "LSR_OVER_CE" && SRMODE != "ASYNC") TRELLIS_FF_has_no_such_SRMODE refused();
+    if (REGSET != "RESET" && REGSET != "SET") TRELLIS_FF_has_no_such_REGSET refused();
+    if (LSRMODE != "LSR") TRELLIS_FF_has_no_such_LSRMODE refused();
+  endgenerate
+  wire enable = CEMUX == "1" || (CEMUX == "INV" ? !CE : CE);
+  wire reset = LSRMUX == "INV" ? !LSR : LSR;
+  initial Q = REGSET == "SET";
+  generate
+    if (SRMODE == "ASYNC") begin : asynchronous
+      always @(posedge CLK, posedge reset)
+        if (reset) Q <= REGSET == "SET";
+        else if (enable) Q <= DI;
+    end else begin : synchronous
+      always @(posedge CLK)
+        if (reset) Q <= REGSET == "SET";
+        else if (enable) Q <= DI;
+    end
+  endgenerate
+endmodule
+
+// Block RAM, 2048 bytes of 9 bits, zero at first. Port A reads and writes, port B reads; of 36 bits in port B, the upper
+// half is at its own pins and the lower half at those of port A, and of 36 bits to port A the other way round.
+//
+// In narrow ports, data is at the lowest pins; the lowest bits of the address choose within a byte, or (18 and 36 bits)
+// enable bytes for writing. What port B reads where port A writes in the same cycle is unknown: here, what was there
+// before with all bits inverted.
+module DP16KD #(
+  parameter DATA_WIDTH_A = 18,
+  parameter DATA_WIDTH_B = 18,
+  parameter REGMODE_A = "NOREG",
+  parameter REGMODE_B = "NOREG",
+  parameter RESETMODE = "SYNC",  // of the output registers' reset, which is not active
+  parameter ASYNC_RESET_RELEASE = "SYNC",
+  parameter CLKAMUX = "CLKA",
+  parameter CLKBMUX = "CLKB",
+  parameter CSDECODE_A = "0b000",
+  parameter CSDECODE_B = "0b000",
+  parameter WRITEMODE_A = "NORMAL",
+  parameter WRITEMODE_B = "NORMAL",  // port B does not write
+  parameter GSR = "ENABLED"
+) (
+  input wire CLKA, CEA, OCEA, WEA, CLKB, CEB, OCEB,
+  input wire [13:0] ADA, ADB,
+  input wire [17:0] DIA, DIB,
+  output wire [17:0] DOA, DOB
+);
+  localparam WIDTH = DATA_WIDTH_A;
+  localparam WIDE = WIDTH == 36;
+  generate
+    if (DATA_WIDTH_A != DATA_WIDTH_B) DP16KD_must_have_ports_of_one_width refused();
+    if (WIDTH != 1 && WIDTH != 2 && WIDTH != 4 && WIDTH != 9 && WIDTH != 18 && !WIDE)
+      DP16KD_has_no_such_DATA_WIDTH refused();
+    if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG") DP16KD_has_no_such_REGMODE refused();
+    if (CLKAMUX != "CLKA" || CLKBMUX != "CLKB") DP16KD_has_no_such_CLKMUX refused();
+    if (CSDECODE_A != "0b000" || CSDECODE_B != "0b000") DP16KD_has_no_such_CSDECODE refused();
+    if (WRITEMODE_A != "NORMAL" && WRITEMODE_A != "READBEFOREWRITE") DP16KD_has_no_such_WRITEMODE refused();
+  endgenerate
+
+  // Where the addressed word begins, in bits: 16 addresses a pair of bytes.
+  function [14:0] start(input [13:0] address);
+    case (WIDTH)
+      36: start = address[13:5] * 15'd36;
+      18: start = address[13:4] * 15'd18;
+      default: start = address[13:3] * 15'd9 + (WIDTH == 9 ? 15'd0 : {12'd0, address[2:0]});
+    endcase
+  endfunction
+
+  reg [18431:0] bits = 18432'd0;
+  reg [35:0] read_a = 36'd0, read_b = 36'd0;
+  wire [14:0] start_a = start(ADA), start_b = start(ADB);
+  wire writes = CEA && WEA;
+  wire [3:0] enables = WIDE ? ADA[3:0] : WIDTH == 18 ? {2'b00, ADA[1:0]} : 4'b0001;
+  wire [35:0] written = {DIB, DIA};
+
+  integer index;
+  always @(posedge CLKA) begin
+    if (CEA && (!WEA || WRITEMODE_A == "READBEFOREWRITE")) read_a <= bits[start_a +: 36];
+    if (writes)
+      for (index = 0; index < WIDTH; index = index + 1)
+        if (enables[index / 9]) bits[start_a + index] <= written[index];
+  end
+  always @(posedge CLKB)
+    if (CEB) read_b <= bits[start_b +: 36] ^ {36{writes && start_a == start_b}};
+
+  wire [35:0] mask = (36'd1 << (WIDTH - 1) << 1) - 36'd1;
+  assign DOA = WIDE ? read_b[17:0] : read_a[17:0] & mask[17:0];
+  assign DOB = WIDE ? read_b[35:18] : read_b[17:0] & mask[17:0];
+endmodule

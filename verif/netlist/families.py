@@ -1,0 +1,232 @@
+"""The FPGA families whose netlists are simulated: their cells, and how their tools are called.
+
+What a cell's pin reads when no net is on it is a property of the bitstream, which nextpnr writes. The rules below
+follow its sources (`ecp5/pack.cc`, `ecp5/bitstream.cc`, `ice40/cells.cc`, `himbaechel/uarch/gowin/pack.cc`): they
+resolve each free pin, and each parameter that says what a pin reads, so that the models in `cells/` are of the cell
+alone. A pin or a parameter that no rule covers is a `NetlistError`, as a parameter's value that a model does not have
+is an error of the simulator.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from verif.netlist.netlist import Cell, NetlistError, PinRule
+
+__all__ = ["FAMILIES", "Family"]
+
+CELLS = Path(__file__).resolve().parent / "cells"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family.
+
+    Parameters
+    ----------
+    name: as in `fpga.board.FAMILIES`.
+    synthesis: the Yosys command that maps the module {top} to the family's cells and writes {output}.
+    sources: Verilog files with the models of these cells.
+    rule: resolves the free pins of a cell.
+    options: those of nextpnr for a device that takes the accelerator alone, without a board; {netlist} is read.
+    """
+
+    name: str
+    synthesis: str
+    sources: tuple[str, ...]
+    rule: PinRule
+    options: tuple[str, ...]
+
+    def models(self) -> str:
+        """The text of the cell models."""
+        return "\n".join((CELLS / source).read_text(encoding="utf-8") for source in self.sources)
+
+
+# ECP5
+
+
+def _ecp5_pins(label: str, cell: Cell) -> None:
+    rules = {
+        "LUT4": lambda _label, cell: _parameter_to_port(cell, "INIT", 16),
+        "CCU2C": lambda _label, cell: [_parameter_to_port(cell, name, 16) for name in ("INIT0", "INIT1")],
+        "TRELLIS_COMB": _ecp5_comb,
+        "TRELLIS_FF": _ecp5_register,
+        "TRELLIS_RAMW": _ecp5_write_port,
+        "DP16KD": _ecp5_memory,
+        "MULT18X18D": _ecp5_multiplier,
+    }
+    rules.get(cell.type, _connected)(label, cell)
+
+
+def _ecp5_comb(label: str, cell: Cell) -> None:
+    """Half a slice: a look-up table, the carry or memory around it, and a multiplexer that joins two of them."""
+    for port in cell.inputs:
+        if cell.pins[port] == [None]:
+            cell.pins[port] = ["1" if port in "ABCD" else "0"]
+    joins_tables, joins_multiplexers = (cell.pins.get(port, ["0"]) != ["0"] for port in ("F1", "FXA"))
+    if joins_tables and joins_multiplexers:
+        raise NetlistError(f"TRELLIS_COMB must have one multiplexer, not that of both halves: {label}")
+    cell.parameters["MULTIPLEXER"] = "FX" if joins_multiplexers else "F"
+    for port in ("DI0", "DI1"):
+        cell.pins.pop(port, None)
+    if cell.text("MODE") == "DPRAM":
+        _starts_at_zero(label, cell)
+    _parameter_to_port(cell, "INITVAL", 16)
+
+
+def _ecp5_register(label: str, cell: Cell) -> None:
+    """A register takes its data from the look-up table (DI) or, where nextpnr says SD = 0, from the fabric (M)."""
+    source = "M" if cell.take_text("SD", "1") == "0" else "DI"
+    data = cell.pins[source]
+    cell.pins.pop("M", None)
+    for port, free in (("LSR", "0"), ("CE", "1")):
+        if cell.pins.get(port, [None]) == [None]:
+            cell.add_input(port, [free])
+    cell.add_input("DI", data)
+    _connected(label, cell)
+
+
+def _ecp5_write_port(label: str, cell: Cell) -> None:
+    """Write port of distributed memory: data (A1 to D1) that is not used is free."""
+    for port in ("A1", "B1", "C1", "D1"):
+        if cell.pins[port] == [None]:
+            cell.pins[port] = ["1"]
+    _connected(label, cell)
+
+
+def _ecp5_memory(label: str, cell: Cell) -> None:
+    """Block RAM. Control pins are free at 1, with an inverter at hand; a parameter has the level of the others."""
+    for port in cell.inputs:
+        inverted = port.startswith(("CLK", "WE", "RST", "CS"))
+        control = inverted or port.startswith(("CE", "OCE"))
+        selected = cell.take_text(f"{port}MUX", ("INV" if inverted else port) if control else "0")
+        if cell.pins[port] != [None]:
+            if selected == "INV" and not inverted or selected not in ("INV", "0", port):
+                raise NetlistError(f"{port}MUX of a DP16KD must be {port}, not {selected!r}: {label}")
+        elif control:
+            cell.pins[port] = ["0" if selected == "INV" else "1"]
+        else:
+            cell.pins[port] = [selected]
+    fixed = {"RSTA": "0", "RSTB": "0", "WEB": "0", **{f"CS{port}{bit}": "0" for port in "AB" for bit in range(3)}}
+    for port, level in fixed.items():
+        if cell.pins.pop(port, [level]) != [level]:
+            raise NetlistError(f"{port} of a DP16KD must be {level}: {label}")
+    _starts_at_zero(label, cell)
+    for port, width in (("ADA", 14), ("ADB", 14), ("DIA", 18), ("DIB", 18), ("DOA", 18), ("DOB", 18)):
+        _join(cell, port, width)
+
+
+def _ecp5_multiplier(label: str, cell: Cell) -> None:
+    """Multiplier. Data pins are free at 0 unless a parameter says 1; clock enables and resets are free at 1."""
+    for port in cell.inputs:
+        free = cell.pins[port] == [None]
+        if re.fullmatch(r"[ABC]\d+", port):
+            level = cell.take_text(f"{port}MUX", "0")
+            if free:
+                cell.pins[port] = [level]
+        elif free and re.fullmatch(r"(CLK|SRI[AB])\d+", port):
+            cell.pins[port] = ["0"]
+        elif free and re.fullmatch(r"(CE|RST)\d", port):
+            cell.pins[port] = ["1"]
+    _connected(label, cell)
+
+
+# iCE40
+
+
+def _ice40_pins(label: str, cell: Cell) -> None:
+    rules = {
+        "SB_LUT4": lambda _label, cell: _parameter_to_port(cell, "LUT_INIT", 16),
+        "ICESTORM_LC": _ice40_logic_cell,
+        "SB_RAM40_4K": _starts_at_zero,
+        "ICESTORM_RAM": _ice40_memory,
+        "SB_IO": _ice40_pin,
+    }
+    rules.get(cell.type, lambda _label, _cell: None)(label, cell)
+    _connected(label, cell)
+
+
+def _ice40_logic_cell(label: str, cell: Cell) -> None:
+    """Table, carry and register: the register is enabled where nothing says otherwise, all else is free at 0."""
+    for port in cell.inputs:
+        if cell.pins[port] == [None]:
+            cell.pins[port] = ["1" if port == "CEN" else "0"]
+    _parameter_to_port(cell, "LUT_INIT", 16)
+
+
+def _ice40_memory(label: str, cell: Cell) -> None:
+    """Block RAM after routing: as before it, but with a pin for each bit. Clocks are enabled if nothing says so."""
+    for edge in ("NEG_CLK_R", "NEG_CLK_W"):
+        if cell.take_text(edge, "0").strip("0"):
+            raise NetlistError(f"{edge} of an ICESTORM_RAM must be 0: {label}")
+    for port in cell.inputs:
+        if cell.pins[port] == [None]:
+            cell.pins[port] = ["1" if port in ("RCLKE", "WCLKE") else "0"]
+    _starts_at_zero(label, cell)
+    for port, width in (("RADDR", 11), ("WADDR", 11), ("RDATA", 16), ("WDATA", 16), ("MASK", 16)):
+        _join(cell, port, width, separator="_")
+    cell.type = "SB_RAM40_4K"
+
+
+def _ice40_pin(label: str, cell: Cell) -> None:
+    """I/O cell: an input or an output without registers."""
+    kinds = {"000001": ("SB_IO_input", "PACKAGE_PIN", "D_IN_0"), "011001": ("SB_IO_output", "D_OUT_0", "PACKAGE_PIN")}
+    pin_type = cell.parameters["PIN_TYPE"][-6:]
+    if pin_type not in kinds:
+        raise NetlistError(f"PIN_TYPE of an SB_IO must be one of {', '.join(kinds)}, not {pin_type!r}: {label}")
+    cell.type, source, target = kinds[pin_type]
+    cell.parameters = {}
+    cell.pins = {source: cell.pins[source], target: cell.pins[target]}
+    cell.directions = {source: "input", target: "output"}
+
+
+# What the rules are made of
+
+
+def _starts_at_zero(label: str, cell: Cell) -> None:
+    """Memories are zero at first; the parameters that say so are removed."""
+    for parameter in [name for name in cell.parameters if name.startswith("INIT")]:
+        if cell.parameters.pop(parameter).strip("0x"):
+            raise NetlistError(f"{cell.type} must be zero at first: {label}")
+
+
+def _parameter_to_port(cell: Cell, parameter: str, width: int) -> None:
+    """Give a parameter to a port of its name: the simulator makes a copy of the model for each value of a parameter."""
+    value = cell.parameters.pop(parameter, "0").rjust(width, "0")
+    cell.add_input(parameter, ["1" if bit == "1" else "0" for bit in reversed(value)])
+
+
+def _join(cell: Cell, port: str, width: int, separator: str = "") -> None:
+    """Make one port of the pins that have its name and a number."""
+    pins = [cell.pins.pop(f"{port}{separator}{index}") for index in range(width)]
+    cell.pins[port] = [bit for [bit] in pins]
+    cell.directions[port] = cell.directions[f"{port}{separator}0"]
+
+
+def _connected(label: str, cell: Cell) -> None:
+    for port in cell.inputs:
+        if None in cell.pins[port]:
+            raise NetlistError(f"pin {port} of a {cell.type} must be connected: {label}")
+
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family(
+            name="ecp5",
+            synthesis="synth_ecp5 -top {top} -json {output}",
+            sources=("ecp5.v", "ecp5_dsp.v"),
+            rule=_ecp5_pins,
+            options=("--25k", "--package", "CABGA381", "--json", "{netlist}", "--out-of-context"),
+        ),
+        Family(
+            name="ice40",
+            synthesis="synth_ice40 -top {top} -json {output}",
+            sources=("ice40.v", "ice40_dsp.v"),
+            rule=_ice40_pins,
+            options=("--hx8k", "--package", "ct256", "--json", "{netlist}", "--pcf-allow-unconstrained"),
+        ),
+    )
+}
