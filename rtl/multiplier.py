@@ -12,6 +12,8 @@ for the product, or do without a cell.
 |---|---|---|---|
 | `InferredMultiplier` | `*` | any | 0 or more |
 | `Ecp5Multiplier` | MULT18X18D with registers A, B and OUT | 18 bits | 1 in the cell, any others in fabric |
+| `Ice40Multiplier` | SB_MAC16 with registers A, B and H | 16 bits | the same |
+| `GowinMultiplier` | MULT18X18 or MULT9X9 with registers A, B and OUT | 18 bits | the same |
 | `BoothMultiplier` | LUTs: digits of the stationary operand, and a tree of adders | any | 1 or more, after its stages |
 
 Every form has the same latency for the same `pipeline`, so those of one array may be of several forms.
@@ -19,12 +21,13 @@ Every form has the same latency for the same `pipeline`, so those of one array m
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
 
-__all__ = ["FORMS", "BoothMultiplier", "Ecp5Multiplier", "InferredMultiplier", "Multiplier"]
+__all__ = ["FORMS", "BoothMultiplier", "Ecp5Multiplier", "GowinMultiplier", "Ice40Multiplier", "InferredMultiplier",
+           "Multiplier"]  # fmt: skip
 
 
 class Multiplier(Block):
@@ -135,11 +138,63 @@ class Ecp5Multiplier(Multiplier):
             "MULT18X18D", **_ATTRIBUTES,
             **registers, p_GSR="DISABLED", p_RESETMODE="SYNC",
             i_CLK0=ClockSignal(), i_CE0=1, i_RST0=0, i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
-            **_pins("i_A", self.streamed, self.operand_limit),
-            **_pins("i_B", stationary, self.operand_limit),
-            **_pins("o_P", product, len(product)),
+            **_pins("i_A", _extended(self.streamed, self.operand_limit)),
+            **_pins("i_B", _extended(stationary, self.operand_limit)),
+            **_pins("o_P", product),
         )  # fmt: skip
         return product
+
+
+class Ice40Multiplier(Multiplier):
+    """Lattice iCE40 UltraPlus: an SB_MAC16, 16 x 16, with its registers A (streamed), B (`active`) and H (product).
+
+    Two products of 8 x 8 would fit a cell, but the streamed operand is wider than 8 bits for most configurations.
+    """
+
+    module_name = "multiplier_ice40"
+    operand_limit = 16
+    least_pipeline = 1
+
+    def multiply(self, m):
+        product = Signal(signed(2 * self.operand_limit), name="dsp_product")
+        # Input B has an enable of its own. The adders behind the product are not used.
+        holds = ("AHOLD", "CHOLD", "DHOLD", "OHOLDTOP", "OHOLDBOT")
+        resets = ("IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
+        adders = ("C", "D", "CI", "ACCUMCI", "SIGNEXTIN", "ADDSUBTOP", "ADDSUBBOT", "OLOADTOP", "OLOADBOT")
+        m.submodules.dsp = Instance(
+            "SB_MAC16", **_ATTRIBUTES,
+            p_A_SIGNED=1, p_B_SIGNED=1, p_A_REG=1, p_B_REG=1, p_PIPELINE_16x16_MULT_REG2=1,
+            p_TOPOUTPUT_SELECT=3, p_BOTOUTPUT_SELECT=3,
+            i_CLK=ClockSignal(), i_CE=1, i_BHOLD=~self.swap,
+            **{f"i_{name}": Const(0, 16 if name in "CD" else 1) for name in (*holds, *resets, *adders)},
+            i_A=_extended(self.streamed, self.operand_limit), i_B=_extended(self.stationary, self.operand_limit),
+            o_O=product,
+        )  # fmt: skip
+        return product[: len(self.product)].as_signed()
+
+
+class GowinMultiplier(Multiplier):
+    """Gowin GW1N and GW2A: a MULT18X18 or, two of which take the same place, a MULT9X9, with its registers A, B and OUT.
+
+    One clock enable is for all registers of a cell, so `active` is kept in fabric too, and B takes its next value.
+    """
+
+    module_name = "multiplier_gowin"
+    operand_limit = 18
+    least_pipeline = 1
+
+    def multiply(self, m):
+        stationary = self.next_active(m)
+        width = 9 if max(len(self.streamed), len(stationary)) <= 9 else 18
+        product = Signal(signed(2 * width), name="dsp_product")
+        m.submodules.dsp = Instance(
+            f"MULT{width}X{width}", **_ATTRIBUTES,
+            p_AREG=1, p_BREG=1, p_OUT_REG=1, p_MULT_RESET_MODE="SYNC",
+            i_CLK=ClockSignal(), i_CE=1, i_RESET=0, i_ASIGN=1, i_BSIGN=1, i_ASEL=0, i_BSEL=0,
+            i_A=_extended(self.streamed, width), i_B=_extended(stationary, width),
+            i_SIA=Const(0, width), i_SIB=Const(0, width), o_DOUT=product,
+        )  # fmt: skip
+        return product[: len(self.product)].as_signed()
 
 
 class BoothMultiplier(Multiplier):
@@ -259,9 +314,20 @@ def _registered(m, term):
 _ATTRIBUTES = {"a_reprocess_after": ""}
 
 
-def _pins(prefix, value, width):
-    """Ports of one bit, `prefix`0 and up, for `value` with its sign extended to `width` bits."""
-    return {f"{prefix}{index}": value[min(index, len(value) - 1)] for index in range(width)}
+def _extended(value, width):
+    """`value` with its sign extended to `width` bits."""
+    return Cat(value, value[-1].replicate(width - len(value)))
 
 
-FORMS = {"inferred": InferredMultiplier, "ecp5": Ecp5Multiplier, "booth": BoothMultiplier}
+def _pins(prefix, value):
+    """Ports of one bit, `prefix`0 and up."""
+    return {f"{prefix}{index}": bit for index, bit in enumerate(value)}
+
+
+FORMS = {
+    "inferred": InferredMultiplier,
+    "ecp5": Ecp5Multiplier,
+    "ice40": Ice40Multiplier,
+    "gowin": GowinMultiplier,
+    "booth": BoothMultiplier,
+}
