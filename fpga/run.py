@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gen.presets import load_file, load_preset, preset_names
 
-from .board import board_names, load_board
+from .board import board_names, load_board, load_board_file
 from .driver import JobParameters, SerialPort, TaylorVit
 
 __all__ = ["add_arguments", "run"]
@@ -31,7 +31,7 @@ def add_arguments(parser):
     where.add_argument("--sim", action="store_true", help="simulate the board, through its UART pins")
     parser.add_argument(
         "--board", metavar="NAME",
-        help=f"the board, one of {', '.join(board_names())}; with --port, what its bitstream was built from is checked",
+        help=f"one of {', '.join(board_names())}, or a TOML file; with --port, the board's bitstream has to be its own",
     )  # fmt: skip
     configuration = parser.add_mutually_exclusive_group()
     configuration.add_argument("--preset", metavar="NAME", help="preset of the board, or of the generator")
@@ -63,7 +63,7 @@ def run(arguments):
 
 
 def _complain(message):
-    print(f"taylorvit: error: {message}", file=sys.stderr)
+    print(f"fpga: error: {message}", file=sys.stderr)
 
 
 def _run(arguments):
@@ -105,7 +105,9 @@ def _target(arguments):
     name = arguments.board
     if name is None and arguments.sim:
         name = DEFAULT_SIMULATED_BOARD
-    board = None if name is None else load_board(name)
+    board = None
+    if name is not None:
+        board = load_board_file(name) if name.endswith(".toml") else load_board(name)
     if arguments.config is not None:
         return board, load_file(arguments.config)
     if arguments.preset is not None:

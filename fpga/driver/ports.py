@@ -134,11 +134,12 @@ class SerialPort(Port):
 
     @contextlib.contextmanager
     def _disconnection(self):
+        if not self._serial.is_open:
+            raise PortError(f"{self.name} is gone: it was closed")
         try:
             yield
         except self._failures as error:
-            reason = "it was unplugged, or its driver failed" if self._serial.is_open else "it was closed"
-            raise PortError(f"{self.name} is gone: {reason} ({error})") from None
+            raise PortError(f"{self.name} is gone: it was unplugged, or its driver failed ({error})") from None
 
 
 def _serial_ports():

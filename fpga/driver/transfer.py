@@ -17,7 +17,8 @@ up the answers behind it:
 On the other side a result waits for the answers to everything sent before it was asked for, a whole receive buffer of
 bytes; and one byte of results comes for three of tensors, so that an answer has to bring a third of a receive buffer.
 With 2,048 bytes that is a SEND of 480 (3.3 % of its frame are not payload) and RECEIVEs of 720: 3 Mbaud are kept busy
-at up to 2.7 ms turn-around. When there is nothing left to send, RECEIVE asks for as much as a frame holds.
+at up to 2.7 ms turn-around. When there is nothing left to send, RECEIVE asks for as much as a frame holds. What gets
+lost halves its sizes for a while: on a line that changes one byte in 500, hardly a large frame would arrive.
 """
 
 import struct
@@ -37,12 +38,37 @@ _RECEIVE = struct.Struct("<IH")
 _TAKEN = struct.Struct("<IH")
 
 
+class _FrameSize:
+    """Tensor or result bytes of a frame: at most `limit`, and less while frames get lost."""
+
+    _SMALLEST = 16
+    _STEPS = 16  # from nothing to the limit
+
+    def __init__(self, limit):
+        self.limit = self.now = max(1, limit)
+
+    def grow(self):
+        self.now = min(self.limit, self.now + -(-self.limit // self._STEPS))
+
+    def shrink(self):
+        self.now = min(self.limit, max(self.now // 2, self._SMALLEST))
+
+
 @dataclass(frozen=True)
 class _Send:
     """A SEND on its way: it carries the tensor bytes up to `end`; `generation` counts how often sending went back."""
 
     end: int
     generation: int
+
+
+@dataclass(frozen=True)
+class _Receive:
+    """A RECEIVE on its way: `count` bytes from `offset` on, as `size` had them."""
+
+    offset: int
+    count: int
+    size: _FrameSize
 
 
 class Transfer:
@@ -65,8 +91,10 @@ class Transfer:
         self.on_results = on_results
         sizes = link.identification
         frame = (sizes.receive_bytes - (OVERHEAD_BYTES + _RECEIVE.size)) // _SEND_FRAMES
-        self.chunk = max(1, min(frame - OVERHEAD_BYTES - _OFFSET_BYTES, sizes.payload_max, sizes.send_bytes // 2))
-        self.count = max(1, min(int(_RECEIVE_SHARE * sizes.receive_bytes), sizes.payload_max))
+        send_limit = min(frame - OVERHEAD_BYTES - _OFFSET_BYTES, sizes.payload_max, sizes.send_bytes // 2)
+        self._send_size = _FrameSize(send_limit)
+        self._receive_size = _FrameSize(min(int(_RECEIVE_SHARE * sizes.receive_bytes), sizes.payload_max))
+        self._last_receive_size = _FrameSize(sizes.payload_max)
         # Positions in `tensors`: everything below has arrived, was sent (since going back), was ever sent, has room.
         self.arrived = 0
         self.sent = 0
@@ -116,14 +144,15 @@ class Transfer:
             return
         available = min(self.possible(self.arrived), self.results) - len(self.received)
         if available > 0:
-            limit = self.link.identification.payload_max if self.sent == len(self.tensors) else self.count
+            size = self._last_receive_size if self.sent == len(self.tensors) else self._receive_size
             offset = self._first_result + len(self.received)
-            payload = _RECEIVE.pack(offset % _MODULUS, min(available, limit))
-            self._submit(FrameType.RECEIVE, payload, 1 + _OFFSET_BYTES + limit, offset)
+            count = min(available, size.now)
+            self._submit(FrameType.RECEIVE, _RECEIVE.pack(offset % _MODULUS, count), 1 + _OFFSET_BYTES + count,
+                         _Receive(offset, count, size))  # fmt: skip
 
     def _send_tensors(self):
         while self.sent < len(self.tensors):
-            size = min(self.chunk, len(self.tensors) - self.sent)
+            size = min(self._send_size.now, len(self.tensors) - self.sent)
             if self.sent + size > self.room or not self.link.has_room(_OFFSET_BYTES + size):
                 return
             offset = (self._first_tensor + self.sent) % _MODULUS
@@ -160,12 +189,16 @@ class Transfer:
         for request in lost:
             if request.kind is FrameType.SEND:
                 self._go_back(request.purpose)
+            elif request.kind is FrameType.RECEIVE:
+                request.purpose.size.shrink()
 
     def _sent(self, request, answer):
         if len(answer) != 1 + _TAKEN.size:
             raise ProtocolError(f"answer to SEND must have {1 + _TAKEN.size} bytes, not {len(answer)}")
         self._arrived_up_to(*_TAKEN.unpack_from(answer, 1))
-        if answer[0] != Status.OK:
+        if answer[0] == Status.OK:
+            self._send_size.grow()
+        else:
             self._go_back(request.purpose)
 
     def _go_back(self, send):
@@ -173,6 +206,7 @@ class Transfer:
         if send.end > self.arrived and send.generation == self.generation:
             self.generation += 1
             self.sent = self.arrived
+            self._send_size.shrink()
 
     def _received(self, request, answer):
         if answer[0] == Status.OUT_OF_ORDER:
@@ -181,10 +215,11 @@ class Transfer:
             raise ProtocolError(f"answer to RECEIVE must be OK and an offset, not {answer[:5].hex()}")
         offset = int.from_bytes(answer[1 : 1 + _OFFSET_BYTES], "little")
         data = answer[1 + _OFFSET_BYTES :]
-        _first, count = _RECEIVE.unpack(request.payload)
-        if offset != request.purpose % _MODULUS or len(data) > count:
-            raise ProtocolError(f"answer to RECEIVE of {count} bytes from {request.purpose} on must be these, "
+        asked = request.purpose
+        if offset != asked.offset % _MODULUS or len(data) > asked.count:
+            raise ProtocolError(f"answer to RECEIVE of {asked.count} bytes from {asked.offset} on must be these, "
                                 f"not {len(data)} from {offset} on")  # fmt: skip
+        asked.size.grow()
         if data:
             self.received += data
             self.link.result_offset = self._first_result + len(self.received)

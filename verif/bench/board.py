@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpga.board import Board
+from fpga.clocking import ResetGenerator
 from fpga.driver import Port, PortError
 from fpga.top import BoardTop
 from gen.verilog import emit
@@ -84,6 +85,7 @@ class SimulatedPort(Port):
             [board.build.directory / "simulation", str(board.clock_hz), str(board.baud), str(button)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0, start_new_session=True,
         )  # fmt: skip
+        self.read(2 * ResetGenerator.reset_cycles / board.clock_hz)  # whoever plugs a board in takes longer than that
 
     def write(self, data):
         self._command(b"W" + len(data).to_bytes(4, "little") + data)

@@ -62,7 +62,7 @@ def test_new_write_is_never_taken_for_a_repetition():
 
 
 def test_requests_are_sent_ahead_within_the_receive_buffer():
-    """Of 100 reads, over a turn-around of 20 ms: far faster than one after the other, and nothing overflows."""
+    """100 reads over a turn-around of 20 ms are far faster than one after the other, and nothing overflows."""
     board = BoardModel(CONFIG, turn_around=0.02, receive_bytes=256)
     link = identified(board)
     start = board.now()
@@ -90,8 +90,8 @@ def test_silent_board_is_an_error():
 
 def test_line_that_loses_nearly_everything_is_an_error():
     board = BoardModel(CONFIG, to_host=Faults(bit_error=0.3))
-    with pytest.raises(LinkTimeout, match=r"does not answer: IDENTIFY was sent 6 times in vain, \d+ bytes came that are "
-                                          r"no answer|loses too much"):  # fmt: skip
+    with pytest.raises(LinkTimeout, match=r"does not answer: IDENTIFY was sent 6 times in vain, \d+ bytes came that "
+                                          r"are no answer|loses too much"):  # fmt: skip
         Link(board).identify()
 
 
