@@ -78,7 +78,7 @@ def test_nothing_is_lost(direction, kind):
 def test_nothing_is_lost_when_everything_happens_at_once():
     faults = [Faults(bit_error=0.001, loss=0.0005, garbage=0.001, seed=seed) for seed in (7, 8)]
     board = Echo(to_board=faults[0], to_host=faults[1])
-    link = transfer(board, 25_000)
+    link = transfer(board, 24_000)
     assert all(each.happened > 10 for each in faults)
     assert board.overflows == 0
     transfer(board, 5_000, link=link, seed=2)  # and the link is as good as new
