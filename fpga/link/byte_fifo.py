@@ -57,7 +57,7 @@ class ByteFifo(Block):
             full.eq(written == taken ^ self.depth),
             accept.eq(self.write & ~full),
             self.overflow.eq(self.write & full),
-            self.read_valid.eq(~empty & settled(m, empty | self.read, self.memory.latency)),
+            self.read_valid.eq(settled(m, empty | self.read, self.memory.latency)),
             memory.write_enable.eq(accept),
             memory.write_address.eq(written[:-1]),
             memory.write_data.eq(self.write_data),

@@ -25,13 +25,16 @@ def require_power_of_two(name, value):
 
 
 def settled(m: Module, moved, latency):
-    """Signal: the read address has been the same for `latency` cycles, so that its byte is there.
+    """Signal: there is a byte, and its address has been the same for `latency` cycles, so that it can be read.
 
-    `moved`: the address changes at the end of this cycle, or the byte is yet to be written.
+    `moved`: the address changes at the end of this cycle, or there is no byte.
     """
-    waiting = Signal(range(latency + 1), init=latency)
+    waiting = Signal(range(latency), init=latency - 1)
+    there = Signal()
     with m.If(moved):
-        m.d.sync += waiting.eq(latency)
+        m.d.sync += [waiting.eq(latency - 1), there.eq(0)]
     with m.Elif(waiting != 0):
         m.d.sync += waiting.eq(waiting - 1)
-    return waiting == 0
+    with m.Else():
+        m.d.sync += there.eq(1)
+    return there

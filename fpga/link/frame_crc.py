@@ -40,7 +40,7 @@ class FrameCrc(Block):
     """
 
     module_name = "frame_crc"
-    latency = 9
+    latency = 10
 
     def __init__(self):
         super().__init__({
@@ -60,13 +60,14 @@ class FrameCrc(Block):
         m = Module()
         busy = Signal()
         bit = Signal(3)
-        m.d.sync += self.done.eq(0)
+        finished = Signal()
+        m.d.sync += [finished.eq(0), self.done.eq(finished)]
         with m.If(self.start):
             m.d.sync += busy.eq(1)
         with m.If(busy):
             m.d.sync += bit.eq(bit + 1)
             with m.If(bit == 7):
-                m.d.sync += [busy.eq(0), self.done.eq(1)]
+                m.d.sync += [busy.eq(0), finished.eq(1)]
 
         header = Signal(HEADER.crc_width, init=HEADER.initial_crc)
         taken = self.data.bit_select(~bit, 1)
@@ -87,6 +88,6 @@ class FrameCrc(Block):
         m.d.comb += [
             self.header_crc.eq(header ^ HEADER.xor_output),
             self.payload_crc.eq(payload[:8] ^ (PAYLOAD.xor_output & 0xFF)),
-            self.payload_good.eq(payload == PAYLOAD(data_width=8).residue()),
         ]
+        m.d.sync += self.payload_good.eq(payload == PAYLOAD(data_width=8).residue())
         return m

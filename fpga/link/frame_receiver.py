@@ -81,7 +81,11 @@ class FrameReceiver(Block):
         header = Signal(32, init=FrameType.ERROR)
         m.d.comb += Cat(self.kind, self.tag, self.length).eq(header)
         believable = Signal()
-        m.d.sync += believable.eq(self.length <= self.payload_max + PAYLOAD_EXTRA)
+        is_empty = Signal()
+        m.d.sync += [
+            believable.eq(self.length <= self.payload_max + PAYLOAD_EXTRA),
+            is_empty.eq(self.length == 0),
+        ]
 
         # Counts up to a power of two, so that its highest bit says that the time is over.
         bits = self.stall_cycles.bit_length()
@@ -99,8 +103,17 @@ class FrameReceiver(Block):
         position = Signal(range(self.payload_max + PAYLOAD_EXTRA + 1))  # in this part of the frame
         turn = Signal()  # to the next part
         lost = Signal()  # not a frame
+        # Comparisons are a cycle old. A byte is there for longer than that before it is looked at.
+        is_first = Signal()
+        is_second = Signal()
         agrees = Signal()
-        m.d.comb += agrees.eq(self.data == Mux(position[0], self.crc_header_crc[8:], self.crc_header_crc[:8]))
+        at_end = Signal()
+        m.d.sync += [
+            is_first.eq(self.data == SYNC[0]),
+            is_second.eq(self.data == SYNC[1]),
+            agrees.eq(self.data == Mux(position[0], self.crc_header_crc[8:], self.crc_header_crc[:8])),
+            at_end.eq((position == self.length) & ~turn),
+        ]
 
         with m.FSM():
 
@@ -115,10 +128,10 @@ class FrameReceiver(Block):
             with m.State("SYNC"):
                 m.d.comb += [self.crc_header_clear.eq(step), turn.eq(1)]
                 with m.If(step):
-                    m.d.sync += begun.eq(self.data == SYNC[0])
-                    with m.If(begun & (self.data == SYNC[1])):
+                    m.d.sync += begun.eq(is_first)
+                    with m.If(begun & is_second):
                         m.next = "HEADER"
-                    with m.Elif(begun | (self.data != SYNC[0])):
+                    with m.Elif(begun | ~is_first):
                         report(Status.BAD_HEADER)
                 with m.Elif(begun & silent):
                     m.d.sync += begun.eq(0)
@@ -141,14 +154,14 @@ class FrameReceiver(Block):
                         m.d.comb += self.frame_start.eq(1)
                         m.d.sync += [synchronized.eq(1), self.status.eq(Status.OK)]
                         m.next = "PAYLOAD"
-                        with m.If(self.length == 0):
+                        with m.If(is_empty):
                             m.next = "DONE"
                     with m.Else():
                         report(Status.BAD_HEADER)
                 with m.Elif(silent & ~step):
                     report(Status.STALLED)
             with m.State("PAYLOAD"):
-                m.d.comb += [turn.eq(position == self.length), self.payload_valid.eq(step)]
+                m.d.comb += [turn.eq(at_end), self.payload_valid.eq(step)]
                 with m.If(turn):
                     m.next = "PAYLOAD_CRC"
                 with m.Elif(silent & ~step):

@@ -52,16 +52,16 @@ class PacketDemultiplexer(Block):
         m = Module()
         stream = Signal(8)
         left = Signal(24)  # bytes of the packet still to come
-        ended = Signal()
+        ended = Signal()  # of the cycle before
         lane = Signal(range(max(3, self.stream_bytes)))  # counts the bytes of the length as well
         offered, taken = Signal(), Signal()
         m.d.comb += [
-            ended.eq(left == 0),
             self.m_tlast.eq(ended),
             self.m_tvalid.eq(offered << stream[:2]),
             taken.eq((self.m_tvalid & self.m_tready).any()),
         ]
 
+        m.d.sync += ended.eq(left == 0)
         with m.FSM():
             with m.State("STREAM"):
                 m.d.comb += self.ready.eq(self.valid)
@@ -73,7 +73,9 @@ class PacketDemultiplexer(Block):
                 with m.If(self.valid):
                     m.d.sync += [left.eq(Cat(left[8:], self.data)), lane.eq(lane + 1)]
                     with m.If(lane == 2):
-                        m.next = "CHECK"
+                        m.next = "LENGTH_IN"
+            with m.State("LENGTH_IN"):
+                m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.sync += lane.eq(0)
                 with m.If(ended):
@@ -95,7 +97,9 @@ class PacketDemultiplexer(Block):
                     ]
                     with m.If(lane == self.stream_bytes - 1):
                         m.d.sync += lane.eq(0)
-                        m.next = "BEAT"
+                        m.next = "BEAT_FULL"
+            with m.State("BEAT_FULL"):
+                m.next = "BEAT"
             with m.State("BEAT"):
                 m.d.comb += offered.eq(1)
                 with m.If(taken):

@@ -73,7 +73,7 @@ class SendBuffer(Block):
             end.eq(self.next_offset + self.size),
             empty.eq(self.next_offset[: len(taken)] == taken),
             self.free.eq(((taken ^ self.depth) - self.next_offset)[: len(taken)]),
-            self.read_valid.eq(~empty & settled(m, empty | self.read, self.memory.latency)),
+            self.read_valid.eq(settled(m, empty | self.read, self.memory.latency)),
             memory.write_enable.eq(self.write & ~full & ~self.no_space),
             memory.write_address.eq(end),
             memory.write_data.eq(self.write_data),
