@@ -1,0 +1,29 @@
+"""Generated Verilog made ready for simulation: a vendor's multipliers (`rtl.multiplier`) need models of their cells."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+__all__ = ["dsp_models", "with_dsp_models"]
+
+_FOLDER = Path(__file__).resolve().parent / "cells"
+_FILES = {  # cell -> file with its model
+    "MULT18X18D": "ecp5_dsp.v",
+    "SB_MAC16": "ice40_dsp.v",
+    "MULT18X18": "gowin_dsp.v",
+    "MULT9X9": "gowin_dsp.v",
+}
+
+
+def dsp_models(verilog: str) -> str:
+    """The models of the DSP cells that `verilog` instantiates, as Verilog; nothing if it has none."""
+    words = set(re.findall(r"\w+", verilog))
+    files = sorted({file for cell, file in _FILES.items() if cell in words})
+    return "\n".join((_FOLDER / file).read_text(encoding="utf-8") for file in files)
+
+
+def with_dsp_models(verilog: str) -> str:
+    """`verilog` followed by `dsp_models` of it."""
+    models = dsp_models(verilog)
+    return f"{verilog}\n{models}" if models else verilog
