@@ -1,0 +1,106 @@
+"""The simulated board: its line, its button, and that nothing which goes wrong there hangs."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from fpga.board import load_board
+from fpga.driver import BoardReset, Link, PortError, TaylorVit, Transfer
+from fpga.protocol import build_id
+from gen.presets import load_preset
+from verif.bench import Build, build
+from verif.bench import board as board_bench
+from verif.bench.board import SimulatedBoard, SimulatedPort, build_board
+
+BOARD = load_board("ulx3s-85f")
+# That of verif/fpga/test_run.py, so that it is built once.
+CONFIG = replace(load_preset("tiny-4x4"), name="small", max_head_dim=32, max_heads=2)
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return build_board(BOARD, CONFIG)
+
+
+@pytest.fixture
+def port(simulation):
+    port = SimulatedPort(simulation)
+    yield port
+    port.close()
+
+
+def test_board_says_what_it_is(port):
+    identification = Link(port).identify()
+    assert identification.build_id == build_id(BOARD.name, CONFIG)
+    assert identification.clock_hz == BOARD.clock_hz == 4 * identification.baud
+    assert identification.stream_bytes == CONFIG.stream_width // 8
+
+
+def test_time_is_that_of_the_board(port):
+    start, cycles = port.now(), port.cycles
+    assert port.read(1e-3) == b""
+    assert port.cycles - cycles == pytest.approx(1e-3 * port.clock_hz, abs=1)
+    assert port.now() - start == pytest.approx(1e-3)
+
+
+def test_button_in_the_middle_of_a_transfer_is_seen(port):
+    link = Link(port)
+    link.identify()
+    link.reset()
+    with pytest.raises(BoardReset, match="board on the simulated board was reset during the transfer"):
+        pressed = []
+
+        def possible(arrived):
+            if arrived > 1_000 and not pressed:
+                pressed.append(port.press_button(100))
+            return 0
+
+        Transfer(link, b"\x01\x00\x10\x00" + bytes(4_096), 0, possible=possible).run()
+    assert pressed
+    with TaylorVit(port, board=BOARD.name, config=CONFIG) as accelerator:
+        assert accelerator.read("TOKENS") == CONFIG.max_tokens
+
+
+def test_button_must_be_there(simulation):
+    port = SimulatedPort(replace(simulation, button=None))
+    with pytest.raises(ValueError, match="board must have a button"):
+        port.press_button(1)
+    port.close()
+
+
+def test_closed_port_is_an_error(port):
+    port.close()
+    port.close()
+    with pytest.raises(PortError, match="the simulated board is gone: it was closed"):
+        port.write(b"x")
+
+
+def test_end_of_the_simulation_is_an_error(port):
+    port._process.kill()
+    with pytest.raises(PortError, match="the simulated board is gone: its simulation ended with exit status -9"):
+        port.read(1)
+
+
+def script(tmp_path, text):
+    """A program in place of a simulation."""
+    path = tmp_path / "simulation"
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    os.chmod(path, 0o755)
+    return SimulatedBoard(Build(tmp_path, "board_top", "verilator", False, 0.0), 1_000_000, 250_000)
+
+
+def test_simulation_that_hangs_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(board_bench, "_WALL_LIMIT", 0.2)
+    with pytest.raises(PortError, match="the simulated board must simulate 20,000 cycles within 0.2 s, and did not"):
+        SimulatedPort(script(tmp_path, "exec sleep 60"))
+
+
+def test_last_words_are_handed_on(tmp_path):
+    with pytest.raises(PortError, match=r"its simulation ended with exit status 3 \(no more\)"):
+        SimulatedPort(script(tmp_path, "echo something >&2; echo no more >&2; exit 3"))
+
+
+def test_main_program_must_be_verilators(tmp_path):
+    with pytest.raises(ValueError, match="simulator must be verilator for a main program in C\\+\\+, not 'icarus'"):
+        build("module board_top; endmodule", "board_top", simulator="icarus", main=tmp_path / "main.cpp")
