@@ -15,7 +15,6 @@ the vendor are simulated by the models of these cells.
 from __future__ import annotations
 
 import contextlib
-import re
 import select
 import struct
 import subprocess
@@ -30,11 +29,11 @@ from fpga.top import BoardTop
 from gen.verilog import emit
 from rtl.config import AcceleratorConfig
 from verif.bench.simulation import Build, build
+from verif.netlist.dsp_cells import with_dsp_models
 
 __all__ = ["SimulatedBoard", "SimulatedPort", "build_board"]
 
 CLOCKS_PER_BIT = 4
-CELLS = Path(__file__).resolve().parents[1] / "netlist" / "cells"
 MAIN = Path(__file__).with_name("board.cpp")
 
 _READ_ANSWER = struct.Struct("<QI")
@@ -59,17 +58,9 @@ def build_board(board: Board, config: AcceleratorConfig) -> SimulatedBoard:
     """
     simulated = board.with_core_hz(board.clock_hz).with_baud(board.clock_hz // CLOCKS_PER_BIT)
     top = BoardTop(simulated, config)
-    made = build(_with_cells(emit(top)), top.module_name, simulator="verilator", waves=False, main=MAIN)
+    made = build(with_dsp_models(emit(top)), top.module_name, simulator="verilator", waves=False, main=MAIN)
     pressed = None if board.button is None else int(not board.button.active_low)
     return SimulatedBoard(made, top.clock_hz, simulated.baud, pressed)
-
-
-def _with_cells(verilog: str) -> str:
-    """The Verilog together with the models of the vendors' cells in it."""
-    models = [path.read_text(encoding="utf-8") for path in sorted(CELLS.glob("*_dsp.v"))]
-    words = set(re.findall(r"\w+", verilog))
-    used = [text for text in models if words & set(re.findall(r"^module (\w+)", text, re.MULTILINE))]
-    return "\n".join([verilog, *used])
 
 
 class SimulatedPort(Port):
