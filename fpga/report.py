@@ -44,7 +44,7 @@ def make_report(build):
     blocks = floorplan.resources(placed, family=family)
     available = floorplan.available_sites(timing, family=family)
     clocks = {
-        _plain(name): {"fmax_mhz": round(clock["achieved"], 2), "constraint_mhz": round(clock["constraint"], 2)}
+        _clock_name(name): {"fmax_mhz": round(clock["achieved"], 2), "constraint_mhz": round(clock["constraint"], 2)}
         for name, clock in timing["fmax"].items()
     }
     notes = [build.family.note] if build.family.note else []
@@ -71,9 +71,10 @@ def make_report(build):
     }
 
 
-def _plain(name):
-    """The name of a net without what tools put in front of that of a global one."""
-    return re.sub(r"^\$\w+\$", "", name)
+def _clock_name(net):
+    """ "core" for the clock that everything runs on, whichever of its names in the hierarchy a tool has chosen."""
+    net = re.sub(r"^\$\w+\$", "", net)  # what nextpnr puts in front of a global net's
+    return "core" if re.match(r"clk|clock", net.rpartition(".")[2]) else net
 
 
 def _instance(cell):
@@ -98,7 +99,7 @@ def _critical_path(timing):
     for hop in hops:
         hop |= {"logic_ns": round(hop["logic_ns"], 3), "routing_ns": round(hop["routing_ns"], 3)}
     return {
-        "clock": _plain(slowest["from"].partition(" ")[2]),
+        "clock": _clock_name(slowest["from"].partition(" ")[2]),
         "delay_ns": round(sum(step["delay"] for step in steps), 3),
         "source": _instance(steps[0]["from"]["cell"]),
         "sink": _instance(steps[-1]["to"]["cell"]),

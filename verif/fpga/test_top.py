@@ -1,0 +1,96 @@
+"""The board's top level: for every board it joins what it should, and its LEDs show what happens."""
+
+from __future__ import annotations
+
+import re
+
+import cocotb
+import pytest
+from cocotb.triggers import FallingEdge
+
+from fpga.board import board_names, load_board
+from fpga.protocol import build_id
+from fpga.top import BoardTop, Indicators
+from gen.generate import port_table
+from gen.presets import load_preset
+from gen.verilog import emit
+from rtl.config import AcceleratorConfig
+from verif.bench import build, expect_equal, run, start
+
+SMALL = load_preset("tiny-4x4")
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_ports_are_the_pins_of_the_board(name):
+    board = load_board(name)
+    ports = {port: (direction, width) for port, direction, width, _signed in port_table(BoardTop(board, SMALL))}
+    expected = {"clock": ("input", 1), "uart_rx": ("input", 1), "uart_tx": ("output", 1),
+                "led": ("output", len(board.led.pins))}  # fmt: skip
+    if board.button:
+        expected["button"] = ("input", 1)
+    assert ports == expected
+
+
+@pytest.mark.parametrize("name", ["ulx3s-85f", "icebreaker", "tang-nano-9k"])
+def test_verilog_joins_the_blocks(name):
+    board = load_board(name).with_core_hz(24_000_000)
+    verilog = emit(BoardTop(board, SMALL))
+    assert verilog.count("module board_top (") == 1
+    top = verilog.partition("module board_top (")[2].partition("endmodule")[0]
+    for instance in ("clock_generator clock_generator (", "reset_generator reset_generator (", "host_link host_link (",
+                     "taylorvit accelerator (", "indicators indicators ("):  # fmt: skip
+        assert instance in top
+    # The accelerator has a reset of its own, everything else that of the board.
+    accelerator = top.partition("taylorvit accelerator (")[2].partition(");")[0]
+    assert ".rst(reset_generator__accelerator_reset)" in accelerator
+    assert ".rst(rst)" in top.partition("host_link host_link (")[2].partition(");")[0]
+    # Nothing that crosses between link and accelerator is left open.
+    assert not re.search(r"\.(s_axis|m_axis|s_axil)_\w+\(\)", accelerator)
+    inverted = bool(re.search(r"led = ~|\.button\(!", top))
+    assert inverted == (board.led.active_low or board.button.active_low)
+
+
+def test_link_is_told_clock_baud_and_build():
+    board = load_board("ulx3s-85f").with_core_hz(50_000_000).with_baud(12_500_000)
+    top = BoardTop(board, SMALL)
+    assert (top.clock_hz, top.baud) == (50_000_000, 12_500_000)
+    assert top.host_link.clock_hz == 50_000_000 and top.host_link.baud == 12_500_000
+    assert top.host_link.build_id == build_id("ulx3s-85f", SMALL)
+    assert top.host_link.stream_bytes == SMALL.stream_width // 8
+
+
+def test_same_board_and_configuration_are_the_same_component():
+    board = load_board("ulx3s-85f")
+    other = AcceleratorConfig.from_mapping(SMALL.to_mapping() | {"max_tokens": 32})
+    assert BoardTop(board, SMALL).parameters == BoardTop(board, SMALL).parameters
+    assert BoardTop(board, SMALL).parameters != BoardTop(board, other).parameters
+    assert BoardTop(board, SMALL).parameters != BoardTop(board.with_core_hz(50_000_000), SMALL).parameters
+
+
+CLOCK_HZ = 500  # nine bits: a tick every 16 cycles, a heartbeat of 512
+
+
+@cocotb.test()
+async def leds_show_what_happens(dut):
+    await start(dut, activity=0, moving=0, interrupt=0)
+    lit = []
+    for cycle in range(1200):
+        dut.activity.value = cycle in range(100, 140)
+        dut.moving.value = cycle == 300
+        dut.interrupt.value = cycle in range(700, 705)
+        await FallingEdge(dut.clk)
+        lit.append(int(dut.led.value))
+    columns = [[value >> bit & 1 for value in lit] for bit in range(5)]
+    beats = sum(before != after for before, after in zip(columns[0], columns[0][1:]))
+    expect_equal("heartbeats in 1200 cycles of 512", beats, 4)
+    expect_equal("activity", sum(columns[1]), 40)
+    # One beat is shown for one to two ticks, from the cycle after it on.
+    shown = [cycle for cycle, on in enumerate(columns[2]) if on]
+    expect_equal("begin of moving", shown[0] in range(300, 303), True)
+    expect_equal("moving is seen", 16 <= len(shown) <= 33 and shown == list(range(shown[0], shown[-1] + 1)), True)
+    expect_equal("interrupt", sum(columns[3]), 5)
+    expect_equal("LEDs beyond the fourth stay off", sum(columns[4]), 0)
+
+
+def test_indicators():
+    run(build(emit(Indicators(count=5, clock_hz=CLOCK_HZ)), "indicators"), __name__, testcase="leds_show_what_happens")
