@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 from .placement import BLOCKS, FAMILIES, KINDS, REST, read
 
-__all__ = ["available_sites", "critical_path", "draw", "modules", "resources"]
+__all__ = ["SITES", "available_sites", "critical_path", "draw", "modules", "resources"]
 
 _TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
 _COLOURS = dict(
@@ -29,8 +29,8 @@ _COLOURS = dict(
     )
 )  # fmt: skip
 
-# What nextpnr's report calls the sites of a kind.
-_SITES = {
+#: What nextpnr's report calls the sites of a kind.
+SITES = {
     "ecp5": {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "block_ram": "DP16KD"},
     "ice40": {"lut": "ICESTORM_LC", "ff": "ICESTORM_LC", "dsp": "ICESTORM_DSP", "block_ram": "ICESTORM_RAM"},
     "gowin": {"lut": "LUT4", "ff": "DFF", "dsp": "MULT9X9", "block_ram": "BSRAM"},
@@ -82,7 +82,7 @@ def modules(placed_json, *, family):
 
 def available_sites(report, *, family):
     """{kind: how many the device has} from nextpnr's `--report`, already parsed."""
-    return {kind: report["utilization"][name]["available"] for kind, name in _SITES[family].items()}
+    return {kind: report["utilization"][name]["available"] for kind, name in SITES[family].items()}
 
 
 def critical_path(report):
@@ -120,7 +120,7 @@ def draw(placed_json, svg, *, title, family, report):
     delay, tiles = critical_path(facts)
     panel_x = _MARGIN + 14 + width + _GAP
     panel, panel_height = _panel(placement, available_sites(facts, family=family), panel_x)
-    caption = f"critical path, {delay:.2f} ns, from the dot" if tiles else ""
+    caption = f"critical path, {delay:.2f} ns ({1000 / delay:.1f} MHz), from the dot" if tiles else ""
     total = (panel_x + _PANEL + _MARGIN, _TOP + max(height + 34, panel_height) + _MARGIN)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total[0]} {total[1]}" width="{total[0]}" '

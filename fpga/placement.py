@@ -162,8 +162,7 @@ def _read(placed_json, _modified, family):
         (module,) = (each for each in modules.values() if "settings" in each)  # the others are libraries of cells
         device = module["settings"][rules.device].strip()
         cells = module["cells"]
-        blocks = _blocks(cells)
-        sites = tuple(_site(name, cell, block, rules) for (name, cell), block in zip(cells.items(), blocks))
+        sites = tuple(_site(cell, owner, rules) for cell, owner in zip(cells.values(), _owners(cells)))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{placed_json} must be a {family} design placed by nextpnr, not anything else") from None
     # Of a device that is not in the table, as much as is used is drawn.
@@ -176,9 +175,10 @@ def block_of(name):
     return next((block for block, pattern in _PATTERNS.items() if pattern.match(name)), REST)
 
 
-def _site(name, cell, block, rules):
+def _site(cell, owner, rules):
     bel = rules.site.fullmatch(cell["attributes"]["NEXTPNR_BEL"])
     place = bel["place"]
+    block, path = owner
     return Site(
         kind=next((kind for kind, pattern in rules.kinds.items() if pattern.fullmatch(place)), "other"),
         amount=4 if place == "RAM16SDP4" else 1,
@@ -187,13 +187,15 @@ def _site(name, cell, block, rules):
         y=int(bel["y"]),
         place=place,
         block=block,
-        path=_MEMORY.sub("", name.rpartition(".")[0]),
+        path=path,
     )
 
 
-def _blocks(cells):
-    """The block of each cell: by its name, or, if it has none, that of most cells that it is connected with."""
-    blocks = {name: block_of(name) for name in cells if not name.startswith("$")}
+def _owners(cells):
+    """(block, path) of each cell: by its name, or, if it has none, those of most cells that it is connected with."""
+    owners = {
+        name: (block_of(name), _MEMORY.sub("", name.rpartition(".")[0])) for name in cells if not name.startswith("$")
+    }
     unnamed = [name for name in cells if name.startswith("$")]
     ends_of_net = {}
     for name, cell in cells.items():
@@ -204,17 +206,17 @@ def _blocks(cells):
         found = {}
         for name in unnamed:
             votes = Counter(
-                blocks[end]
+                owners[end]
                 for bits in cells[name]["connections"].values()
                 for bit in bits
                 if len(ends_of_net[bit]) <= _MOST_ENDS
                 for end in ends_of_net[bit]
-                if end in blocks
+                if end in owners
             )
             if votes:
                 found[name] = votes.most_common(1)[0][0]
         if not found:  # constants, global buffers
-            found = dict.fromkeys(unnamed, REST)
-        blocks |= found
+            found = dict.fromkeys(unnamed, (REST, ""))
+        owners |= found
         unnamed = [name for name in unnamed if name not in found]
-    return [blocks[name] for name in cells]
+    return [owners[name] for name in cells]

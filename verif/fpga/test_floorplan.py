@@ -209,6 +209,8 @@ def test_cells_without_a_name_belong_to_their_neighbours(tmp_path):
     (tmp_path / "placed.json").write_text(json.dumps({"modules": {"top": module}}))
     resources = floorplan.resources(tmp_path / "placed.json", family="ecp5")
     assert {block: row["lut"] for block, row in resources.items()} == {"systolic array": 3, placement.REST: 1}
+    modules = floorplan.modules(tmp_path / "placed.json", family="ecp5")
+    assert {path: row["lut"] for path, row in modules.items()} == {"": 1, "array": 3}
 
 
 def test_cells_of_gowin_that_count_several_times(tmp_path):

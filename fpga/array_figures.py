@@ -1,0 +1,92 @@
+"""What each form of a PE's multiplier costs: systolic arrays alone, placed and routed: `python -m fpga.array_figures`.
+
+The widths are those of the presets. An array alone is placed out of context, without pins and without anything else
+that competes for sites and wires: in a whole design it is slower. Arrays of a few rows tell one form from another,
+which is what the figures are for.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gen.presets import load_preset
+from gen.verilog import emit
+from rtl.systolic_array import SystolicArray
+
+from .floorplan import SITES, critical_path
+from .toolchain import ToolError, find_toolchain, run_tool
+
+__all__ = ["FORMS_SHOWN", "main", "measure"]
+
+#: (multiplier, pe_pipeline) of each row of the table.
+FORMS_SHOWN = (("inferred", 1), ("inferred", 2), ("ecp5", 1), ("ecp5", 2), ("booth", 2), ("booth", 3))
+
+
+def measure(multiplier, pipeline, *, rows, columns, directory, device="85k", speed="6"):
+    """{"lut", "ff", "dsp", "fmax_mhz"} of an array on an ECP5, SA-Diag included.
+
+    `directory` takes the files of the tools; `device` and `speed` are options of nextpnr. Raises `ToolError` if a tool
+    is missing or fails.
+    """
+    config = load_preset("edge-16x8")
+    array = SystolicArray(
+        rows=rows,
+        columns=columns,
+        streamed_width=config.streamed_width,
+        stationary_width=config.data_width,
+        sum_width=config.partial_sum_width,
+        diagonal_width=config.k_hat_sum_width,
+        diagonal_sum_width=config.diagonal_sum_width,
+        pipeline=pipeline,
+        multiplier=multiplier,
+    )
+    (directory / "array.v").write_text(emit(array), encoding="utf-8")
+    tools = find_toolchain("ecp5")
+    script = (  # by way of RTLIL, as in `fpga.build`
+        "read_verilog array.v; write_rtlil array.il; design -reset; read_rtlil array.il; "
+        f"synth_ecp5 -top {array.module_name} -json netlist.json"
+    )
+    run_tool(tools.yosys, ["-q", "-p", script], directory=directory, log=directory / "yosys.log")
+    options = f"--{device} --package CABGA381 --speed {speed} --out-of-context --json netlist.json --report report.json"
+    run_tool(
+        tools.nextpnr, [*options.split(), "--freq", "300", "--timing-allow-fail", "--quiet"], directory=directory,
+        log=directory / "nextpnr.log",
+    )  # fmt: skip
+    report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    delay, _tiles = critical_path(report)
+    used = {kind: report["utilization"][SITES["ecp5"][kind]]["used"] for kind in ("lut", "ff", "dsp")}
+    return used | {"fmax_mhz": round(1000 / delay, 1)}
+
+
+def main(argv=None):
+    """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m fpga.array_figures", description=__doc__.partition("\n")[0])
+    sizes = range(2, 65)
+    parser.add_argument("--rows", metavar="N", type=int, choices=sizes, default=8, help="2 to 64; default: 8")
+    parser.add_argument("--columns", metavar="N", type=int, choices=sizes, default=4, help="2 to 64; default: 4")
+    arguments = parser.parse_args(argv)
+    table = Table(title=f"{arguments.rows} x {arguments.columns} + {arguments.rows} PEs, ECP5-85, grade 6")
+    for heading in ("multiplier", "pe_pipeline", "LUT", "FF", "DSP", "MHz"):
+        table.add_column(heading, justify="left" if heading == "multiplier" else "right")
+    for multiplier, pipeline in FORMS_SHOWN:
+        with tempfile.TemporaryDirectory() as directory:
+            try:
+                figures = measure(
+                    multiplier, pipeline, rows=arguments.rows, columns=arguments.columns, directory=Path(directory)
+                )
+            except ToolError as error:
+                print(f"fpga: error: {error}", file=sys.stderr)
+                return 2
+        table.add_row(multiplier, str(pipeline), *(f"{value:,}" for value in figures.values()))
+        print(f"{multiplier}, pe_pipeline = {pipeline}: {figures}", file=sys.stderr)
+    Console(highlight=False).print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
