@@ -174,9 +174,10 @@ class Ice40Multiplier(Multiplier):
 
 
 class GowinMultiplier(Multiplier):
-    """Gowin GW1N and GW2A: a MULT18X18 or, two of which take the same place, a MULT9X9, with its registers A, B and OUT.
+    """Gowin GW1N and GW2A: a MULT18X18 or MULT9X9 with its registers A (streamed), B (`active`) and OUT.
 
-    One clock enable is for all registers of a cell, so `active` is kept in fabric too, and B takes its next value.
+    Two MULT9X9 take the place of a MULT18X18. One clock enable is for all registers of a cell, so `active` is kept in
+    fabric too, and B takes its next value.
     """
 
     module_name = "multiplier_gowin"
