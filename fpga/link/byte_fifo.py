@@ -51,7 +51,9 @@ class ByteFifo(Block):
         # One bit more than an address, so that full and empty differ.
         written = Signal(range(2 * self.depth))
         taken = Signal.like(written)
-        empty, full, accept = Signal(), Signal(), Signal()
+        empty = Signal()
+        full = Signal()
+        accept = Signal()
         m.d.comb += [
             empty.eq(written == taken),
             full.eq(written == taken ^ self.depth),

@@ -56,8 +56,11 @@ class FrameSender(Block):
     def elaborate(self, platform):
         m = Module()
         position = Signal.like(self.length)  # in this part of the frame, the byte on its way included once it is sent
-        heading, payload = Signal(), Signal()  # the part; neither: the payload's CRC
-        checked, checking = Signal(), Signal()  # a CRC has to move on; it does
+        # The part of the frame; with neither, the payload's CRC.
+        heading = Signal()
+        payload = Signal()
+        checked = Signal()  # a CRC moves on with the byte
+        checking = Signal()  # it does so now
         m.d.comb += [
             checked.eq(~heading | (position[1] ^ position[2])),  # bytes 2 to 5 of the heading
             self.crc_header.eq(heading),

@@ -54,7 +54,8 @@ class PacketDemultiplexer(Block):
         left = Signal(24)  # bytes of the packet still to come
         ended = Signal()  # of the cycle before
         lane = Signal(range(max(3, self.stream_bytes)))  # counts the bytes of the length as well
-        offered, taken = Signal(), Signal()
+        offered = Signal()
+        taken = Signal()
         m.d.comb += [
             self.m_tlast.eq(ended),
             self.m_tvalid.eq(offered << stream[:2]),

@@ -30,7 +30,7 @@ class SendBuffer(Block):
     Ports
     -----
     start: a frame begins; what was written and not committed is forgotten.
-    write, write_data: a byte of it; two cycles or more apart.
+    write, write_data: a byte of it, two cycles or more after `start` and after the one before.
     size: bytes of the frame so far. no_space: not all of them found space.
     commit: the frame becomes part of the stream; not if `no_space`, and two cycles or more after its last byte.
     next_offset: bytes committed since reset, modulo 2^32; free: bytes that fit.
@@ -68,7 +68,8 @@ class SendBuffer(Block):
         memory = instantiate(m, "memory", self.memory)
         taken = Signal(range(2 * self.depth))  # one bit more than an address, so that full and empty differ
         end = Signal(32)  # of the frame so far
-        empty, full = Signal(), Signal()
+        empty = Signal()
+        full = Signal()
         m.d.comb += [
             end.eq(self.next_offset + self.size),
             empty.eq(self.next_offset[: len(taken)] == taken),

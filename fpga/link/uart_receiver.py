@@ -66,7 +66,9 @@ class UartReceiver(Block):
                     m.d.sync += bit.eq(bit + 1)
                     with m.If(bit == 9):
                         m.d.comb += self.valid.eq(line)
-                        m.next = "REST"
+                        m.next = "IDLE"  # at once: the next start bit may begin in this very cycle
+                        with m.If(~line):
+                            m.next = "REST"
                     with m.Elif((bit == 0) & line):
                         m.next = "IDLE"
                     with m.Elif(bit != 9):

@@ -1,0 +1,55 @@
+"""Beat splitter: the bytes of every beat, in order, whatever the pace."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+from cocotb.triggers import RisingEdge
+
+from fpga.link.beat_splitter import BeatSplitter
+from gen.verilog import emit
+from verif.bench import Scoreboard, build, expect_equal, run
+from verif.unit.harness import SideBySide, on_every_block
+
+SIZES = {"one": 1, "two": 2, "three": 3, "four": 4, "eight": 8}
+BEATS = 40
+
+
+def blocks():
+    return {name: BeatSplitter(stream_bytes=size) for name, size in SIZES.items()}
+
+
+@cocotb.test()
+async def bytes_of_beats(dut):
+    async def job(view, name, seed):
+        generator = random.Random(seed)
+        edge = RisingEdge(view.clk)
+        size = SIZES[name]
+        data = generator.randbytes(BEATS * size)
+        scoreboard = Scoreboard("byte", list(data))
+        taken = 0
+        offering = False
+        for cycle in range(12 * BEATS * size):
+            offering = taken < BEATS and (offering or cycle < 20 or generator.random() < 0.5)
+            beat = data[taken * size : (taken + 1) * size] if offering else generator.randbytes(size)
+            ready = cycle < 20 or generator.random() < 0.5
+            view.s_tvalid.value, view.s_tdata.value = offering, int.from_bytes(beat, "little")
+            view.ready.value = ready
+            await edge
+            expect_equal("valid", view.valid.value, offering)
+            if offering and ready:
+                scoreboard.check(int(view.data.value))
+            last = offering and ready and scoreboard.received % size == 0
+            expect_equal("tready while a beat is offered", bool(view.s_tready.value) and offering, last)
+            if last:
+                taken += 1
+                offering = False
+        scoreboard.finish()
+
+    await on_every_block(dut, blocks(), job)
+
+
+def test_beat_splitter():
+    block = SideBySide(blocks())
+    run(build(emit(block), block.module_name), __name__)
