@@ -15,6 +15,7 @@ the vendor are simulated by the models of these cells.
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import struct
 import subprocess
@@ -93,7 +94,7 @@ class SimulatedPort(Port):
         self._command(b"W" + len(data).to_bytes(4, "little") + data)
 
     def read(self, timeout):
-        left = round(timeout * self.clock_hz)
+        left = math.ceil(timeout * self.clock_hz)  # so that time goes on, however little of it is asked for
         while True:
             cycles = min(left, _SLICE)
             self._command(b"R" + cycles.to_bytes(8, "little"))

@@ -3,15 +3,19 @@
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fpga.board import load_board
-from fpga.driver import BoardReset, Link, PortError, TaylorVit, Transfer
+from fpga.driver import BoardReset, JobParameters, Link, PortError, TaylorVit, Transfer
 from fpga.protocol import build_id
 from gen.presets import load_preset
+from golden.integer_attention import JobConstants, integer_taylor_attention
 from verif.bench import Build, build
 from verif.bench import board as board_bench
+from verif.bench.accelerator import format_of
 from verif.bench.board import SimulatedBoard, SimulatedPort, build_board
+from verif.fpga.board_model import Faults
 
 BOARD = load_board("ulx3s-85f")
 # That of verif/fpga/test_run.py, so that it is built once.
@@ -104,3 +108,31 @@ def test_last_words_are_handed_on(tmp_path):
 def test_main_program_must_be_verilators(tmp_path):
     with pytest.raises(ValueError, match="simulator must be verilator for a main program in C\\+\\+, not 'icarus'"):
         build("module board_top; endmodule", "board_top", simulator="icarus", main=tmp_path / "main.cpp")
+
+
+class BadLine(SimulatedPort):
+    """A simulated board at the end of a line that changes and loses bytes."""
+
+    def __init__(self, simulation):
+        self.faults = Faults(bit_error=0.002, seed=1), Faults(bit_error=0.001, loss=0.001, seed=2)
+        super().__init__(simulation)
+
+    def write(self, data):
+        super().write(bytes(arriving for byte in data for arriving in self.faults[0].apply(byte)))
+
+    def read(self, timeout):
+        return bytes(arriving for byte in super().read(timeout) for arriving in self.faults[1].apply(byte))
+
+
+def test_hardware_and_driver_make_up_for_a_bad_line(simulation):
+    q, k, v = np.random.default_rng(3).integers(-128, 128, (3, 4, 16, 16))
+    constants = JobConstants(shift_g=8, shift_z=7, c_v=1_000, c_d=10_000_000)
+    port = BadLine(simulation)
+    with TaylorVit(port, board=BOARD.name, config=CONFIG) as accelerator:
+        result = accelerator.run(q, k, v, JobParameters(**vars(constants)))
+        status = accelerator.link_status()
+        assert accelerator.link.statistics.lost > 5
+    assert all(faults.happened > 3 for faults in port.faults)
+    assert status.bad_headers + status.bad_payloads > 2
+    golden = integer_taylor_attention(q, k, v, constants, format_of(CONFIG))
+    np.testing.assert_array_equal(result.z, golden.z)
