@@ -31,7 +31,7 @@ LINKS = {  # `skew` is how much faster the host's bits are
     "fastest": {"stream_bytes": 1, "baud": CLOCK_HZ // 3, "skew": 0.99, "payload_max": 40, "receive_bytes": 128,
                 "send_bytes": 64, "result_bytes": 16},
     "slow": {"stream_bytes": 3, "baud": 9_700_000, "skew": 0.98, "payload_max": 17, "receive_bytes": 64,
-             "send_bytes": 128, "result_bytes": 64},
+             "send_bytes": 32, "result_bytes": 16},
 }  # fmt: skip
 STALL_BYTES = 60  # a frame is given up after the time of so many bytes
 
