@@ -1,19 +1,27 @@
-"""The bench that runs on a netlist beside its RTL: the jobs of the regression, with the golden model's results."""
+"""Benches that run on a netlist beside its RTL (`verif.netlist.pair`)."""
 
 from __future__ import annotations
 
+import random
+
 import cocotb
 import numpy as np
+from cocotb.triggers import RisingEdge
 
 from rtl.config import AcceleratorConfig
 from verif.accelerator.checks import expect_errors, expect_result
 from verif.accelerator.jobs import random_job
-from verif.bench import expect_equal, parameters
+from verif.bench import expect_equal, parameters, start
 from verif.bench.accelerator import AcceleratorHost
 
 
+def expect_no_differences(dut) -> None:
+    """No output of the netlist was unequal to that of the RTL in any cycle."""
+    expect_equal("cycles in which the netlist is not as the RTL", int(dut.differences.value), 0)
+
+
 @cocotb.test()
-async def netlist_equals_golden_and_rtl(dut):
+async def accelerator_equals_golden_and_rtl(dut):
     """Random jobs of each of the shapes, first with all channels always active, then with each idle at random."""
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     host = await AcceleratorHost.start(dut, config)
@@ -24,4 +32,22 @@ async def netlist_equals_golden_and_rtl(dut):
             job = random_job(generator, config, heads, tokens, head_dim)
             expect_result(job, await host.run(job), config)
             await expect_errors(host, {})
-    expect_equal("cycles in which the netlist's outputs are not the RTL's", int(dut.differences.value), 0)
+    expect_no_differences(dut)
+
+
+@cocotb.test()
+async def blocks_equal_rtl(dut):
+    """Random bits on every input in every cycle; now and then all zeros, all ones, or what was there."""
+    generator = random.Random(cocotb.RANDOM_SEED)
+    inputs = {name: getattr(dut, name) for name in parameters()["inputs"]}
+    await start(dut, **dict.fromkeys(inputs, 0))
+    edge = RisingEdge(dut.clk)
+    for _cycle in range(parameters()["cycles"]):
+        for port in inputs.values():
+            kind = generator.randrange(8)
+            if kind > 1:
+                port.value = generator.getrandbits(len(port))
+            elif kind == 1:
+                port.value = generator.choice((0, (1 << len(port)) - 1))
+        await edge
+    expect_no_differences(dut)

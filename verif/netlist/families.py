@@ -30,14 +30,15 @@ class Family:
     synthesis: the Yosys command that maps the module {top} to the family's cells and writes {output}.
     sources: Verilog files with the models of these cells.
     rule: resolves the free pins of a cell.
-    options: those of nextpnr for a device that takes the accelerator alone, without a board; {netlist} is read.
+    options: those of nextpnr for a device with pins enough for an accelerator without a board, or for one that is
+        placed without pins; None where there is none.
     """
 
     name: str
     synthesis: str
     sources: tuple[str, ...]
     rule: PinRule
-    options: tuple[str, ...]
+    options: tuple[str, ...] | None = None
 
     def models(self) -> str:
         """The text of the cell models."""
@@ -120,6 +121,11 @@ def _ecp5_memory(label: str, cell: Cell) -> None:
 
 def _ecp5_multiplier(label: str, cell: Cell) -> None:
     """Multiplier. Data pins are free at 0 unless a parameter says 1; clock enables and resets are free at 1."""
+    for port in (f"{name}{index}" for name in ("CE", "RST") for index in range(4)):
+        if port not in cell.pins:
+            cell.add_input(port, [None])
+    if not any(cell.text(f"REG_{name}_CLK", "NONE") != "NONE" for name in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")):
+        cell.parameters["GSR"] = "DISABLED"  # without registers it means nothing
     for port in cell.inputs:
         free = cell.pins[port] == [None]
         if re.fullmatch(r"[ABC]\d+", port):
@@ -182,6 +188,32 @@ def _ice40_pin(label: str, cell: Cell) -> None:
     cell.directions = {source: "input", target: "output"}
 
 
+# Gowin
+
+
+def _gowin_pins(label: str, cell: Cell) -> None:
+    if re.fullmatch("LUT[1-4]", cell.type):
+        _parameter_to_port(cell, "INIT", 1 << int(cell.type[-1]))
+    elif cell.type == "RAM16SDP4":
+        _starts_at_zero(label, cell)
+    elif cell.type in ("SDPB", "SDPX9B", "DPB", "DPX9B"):
+        _gowin_memory(label, cell)
+    _connected(label, cell)
+
+
+def _gowin_memory(label: str, cell: Cell) -> None:
+    """Block RAM: one port writes, the other one reads; neither is reset, or selected by a block address."""
+    fixed = {"RESETA": "0", "RESETB": "0", "WREB": "0", "BLKSELA": "000", "BLKSELB": "000"}
+    for port, level in fixed.items():
+        if cell.pins.pop(port, list(level)) != list(level):
+            raise NetlistError(f"{port} of a {cell.type} must be {level}: {label}")
+    for parameter in ("BLK_SEL_0", "BLK_SEL_1"):
+        if cell.take_text(parameter, "000") != "000":
+            raise NetlistError(f"{parameter} of a {cell.type} must be 000: {label}")
+    cell.pins.pop("DIB", None)
+    _starts_at_zero(label, cell)
+
+
 # What the rules are made of
 
 
@@ -217,16 +249,22 @@ FAMILIES = {
         Family(
             name="ecp5",
             synthesis="synth_ecp5 -top {top} -json {output}",
-            sources=("ecp5.v", "ecp5_dsp.v"),
+            sources=("block_ram.v", "ecp5.v", "ecp5_dsp.v"),
             rule=_ecp5_pins,
-            options=("--25k", "--package", "CABGA381", "--json", "{netlist}", "--out-of-context"),
+            options=("--25k", "--package", "CABGA381", "--out-of-context"),
         ),
         Family(
             name="ice40",
             synthesis="synth_ice40 -top {top} -json {output}",
             sources=("ice40.v", "ice40_dsp.v"),
             rule=_ice40_pins,
-            options=("--hx8k", "--package", "ct256", "--json", "{netlist}", "--pcf-allow-unconstrained"),
+            options=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
+        ),
+        Family(
+            name="gowin",
+            synthesis="synth_gowin -family gw2a -top {top} -json {output}",
+            sources=("block_ram.v", "gowin.v", "gowin_dsp.v"),
+            rule=_gowin_pins,
         ),
     )
 }

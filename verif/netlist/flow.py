@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpga.toolchain import find_toolchain, find_yosys, run_tool
+from gen.verilog import emit
+from rtl.block import Block
 from verif.bench.simulation import ROOT, once
 from verif.netlist.families import Family
+from verif.netlist.netlist import Netlist, read_netlist, restore_constant_ports
 
-__all__ = ["Step", "route", "synthesize"]
+__all__ = ["STAGES", "Step", "make_netlist", "route", "synthesize"]
 
 STEPS = ROOT / "build" / "netlist"
+STAGES = ("post-synthesis", "post-route")
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,13 @@ class Step:
 
 
 def synthesize(verilog: str, top: str, family: Family) -> Step:
-    """The netlist of the module `top`, of the cells of a family. Raises `ToolError` if Yosys refuses it."""
+    """The netlist of the module `top`, of the cells of a family. Raises `ToolError` if Yosys refuses it.
+
+    By way of RTLIL, as in `fpga.build`: Yosys would go back to the Verilog where a vendor's cell is instantiated.
+    """
     yosys = find_yosys()
-    script = f"read_verilog design.v; {family.synthesis.format(top=top, output='netlist.json')}"
+    script = "read_verilog design.v; write_rtlil design.il; design -reset; read_rtlil design.il; " \
+             f"{family.synthesis.format(top=top, output='netlist.json')}"
 
     def make(directory: Path) -> None:
         (directory / "design.v").write_text(verilog, encoding="utf-8")
@@ -40,25 +48,36 @@ def synthesize(verilog: str, top: str, family: Family) -> Step:
     return _step(f"{family.name}-synthesized", make, verilog, script, yosys.version)
 
 
-def route(synthesized: Path, family: Family, *, options: tuple[str, ...] | None = None,
-          files: dict[str, str] | None = None) -> Step:
-    """The netlist after place and route of what `synthesize` made, out of context unless `options` say otherwise.
+def route(synthesized: Path, family: Family) -> Step:
+    """The netlist after place and route of what `synthesize` made, on the family's device for a design without a board.
 
-    `files` are written beside the netlist first: name -> text. Raises `ToolError` if nextpnr fails.
+    Raises `ToolError` if nextpnr fails, `ValueError` if the family has no such device.
     """
+    if family.options is None:
+        raise ValueError(f"family must have a device to route a design without a board for, not {family.name!r}")
     nextpnr = find_toolchain(family.name).nextpnr
-    netlist = synthesized.read_bytes()
-    given = family.options if options is None else options
-    arguments = [option.format(netlist="synthesized.json", output="netlist.json") for option in given]
-    arguments += ["-q", "--write", "netlist.json", "--timing-allow-fail", "--seed", "1"]
+    netlist = synthesized.read_text(encoding="utf-8")
+    arguments = ["--json", "synthesized.json", "--write", "netlist.json", *family.options]
+    arguments += ["-q", "--timing-allow-fail", "--seed", "1"]
 
     def make(directory: Path) -> None:
-        (directory / "synthesized.json").write_bytes(netlist)
-        for name, text in (files or {}).items():
-            (directory / name).write_text(text, encoding="utf-8")
+        (directory / "synthesized.json").write_text(netlist, encoding="utf-8")
         run_tool(nextpnr, arguments, directory=directory, log=directory / "log.txt")
 
-    return _step(f"{family.name}-routed", make, netlist.decode(), arguments, files, nextpnr.version)
+    return _step(f"{family.name}-routed", make, netlist, arguments, nextpnr.version)
+
+
+def make_netlist(design: Block, family: Family, stage: str) -> Netlist:
+    """The netlist of a design after the stage, one of `STAGES`."""
+    if stage not in STAGES:
+        raise ValueError(f"stage must be one of {', '.join(STAGES)}, not {stage!r}")
+    path = synthesize(emit(design), design.module_name, family).netlist
+    synthesized = read_netlist(path)
+    if stage == "post-synthesis":
+        return synthesized
+    routed = read_netlist(route(path, family).netlist)
+    restore_constant_ports(routed, synthesized)
+    return routed
 
 
 def _step(name: str, make, *inputs) -> Step:

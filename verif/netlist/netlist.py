@@ -20,6 +20,8 @@ __all__ = ["Cell", "Netlist", "NetlistError", "PinRule", "Port", "read_netlist",
 
 # Yosys notes the module that cells came from in cells of this type, which are no hardware.
 _NO_HARDWARE = ("$scopeinfo",)
+# Cells that hold a net at a level: type -> port, level.
+_CONSTANTS = {"GND": ("G", "0"), "VCC": ("V", "1")}
 
 
 class NetlistError(ValueError):
@@ -107,6 +109,7 @@ def read_netlist(path: Path) -> Netlist:
     }
     netlist = Netlist(name, ports, cells)
     _free_undriven_pins(netlist)
+    _fold_constants(netlist)
     return netlist
 
 
@@ -171,9 +174,26 @@ def _driven(netlist: Netlist) -> Iterator[int]:
 def _free_undriven_pins(netlist: Netlist) -> None:
     """nextpnr numbers also what is on no net: such a number is read, and nothing drives it."""
     driven = set(_driven(netlist))
-    for pins in [{"": port.bits} for port in netlist.ports.values()] + [cell.pins for cell in netlist.cells.values()]:
+    for pins in _all_pins(netlist):
         for bits in pins.values():
             bits[:] = [None if isinstance(bit, int) and bit not in driven else bit for bit in bits]
+
+
+def _fold_constants(netlist: Netlist) -> None:
+    """Nets that a cell holds at a level become that level, in which form a rule sees that they are constant."""
+    levels = {}
+    for label, cell in list(netlist.cells.items()):
+        if cell.type in _CONSTANTS:
+            port, level = _CONSTANTS[cell.type]
+            levels.update((bit, level) for bit in netlist.cells.pop(label).pins[port])
+    for pins in _all_pins(netlist):
+        for bits in pins.values():
+            bits[:] = [levels.get(bit, bit) for bit in bits]
+
+
+def _all_pins(netlist: Netlist) -> list[dict[str, list[int | str | None]]]:
+    """The pins of all cells, and the ports of the module as if they were pins."""
+    return [{name: port.bits for name, port in netlist.ports.items()}, *(cell.pins for cell in netlist.cells.values())]
 
 
 def _is_library_cell(module: Mapping) -> bool:

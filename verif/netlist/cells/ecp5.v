@@ -174,12 +174,11 @@ module TRELLIS_FF #(
   endgenerate
 endmodule
 
-// Block RAM, 2048 bytes of 9 bits, zero at first. Port A reads and writes, port B reads; of 36 bits in port B, the upper
-// half is at its own pins and the lower half at those of port A, and of 36 bits to port A the other way round.
+// Block RAM of 18 Kbit, zero at first. Port A reads and writes, port B reads. Of 36 bits, the upper half of what is
+// written has the pins of port B, and the lower half of what is read those of port A.
 //
-// In narrow ports, data is at the lowest pins; the lowest bits of the address choose within a byte, or (18 and 36 bits)
-// enable bytes for writing. What port B reads where port A writes in the same cycle is unknown: here, what was there
-// before with all bits inverted.
+// In narrow ports, data is at the lowest pins; the lowest bits of the address choose a part of a byte, or (18 and 36
+// bits) enable bytes for writing.
 module DP16KD #(
   parameter DATA_WIDTH_A = 18,
   parameter DATA_WIDTH_B = 18,
@@ -200,45 +199,18 @@ module DP16KD #(
   input wire [17:0] DIA, DIB,
   output wire [17:0] DOA, DOB
 );
-  localparam WIDTH = DATA_WIDTH_A;
-  localparam WIDE = WIDTH == 36;
   generate
     if (DATA_WIDTH_A != DATA_WIDTH_B) DP16KD_must_have_ports_of_one_width refused();
-    if (WIDTH != 1 && WIDTH != 2 && WIDTH != 4 && WIDTH != 9 && WIDTH != 18 && !WIDE)
-      DP16KD_has_no_such_DATA_WIDTH refused();
     if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG") DP16KD_has_no_such_REGMODE refused();
     if (CLKAMUX != "CLKA" || CLKBMUX != "CLKB") DP16KD_has_no_such_CLKMUX refused();
     if (CSDECODE_A != "0b000" || CSDECODE_B != "0b000") DP16KD_has_no_such_CSDECODE refused();
     if (WRITEMODE_A != "NORMAL" && WRITEMODE_A != "READBEFOREWRITE") DP16KD_has_no_such_WRITEMODE refused();
   endgenerate
-
-  // Where the addressed word begins, in bits: 16 addresses a pair of bytes.
-  function [14:0] start(input [13:0] address);
-    case (WIDTH)
-      36: start = address[13:5] * 15'd36;
-      18: start = address[13:4] * 15'd18;
-      default: start = address[13:3] * 15'd9 + (WIDTH == 9 ? 15'd0 : {12'd0, address[2:0]});
-    endcase
-  endfunction
-
-  reg [18431:0] bits = 18432'd0;
-  reg [35:0] read_a = 36'd0, read_b = 36'd0;
-  wire [14:0] start_a = start(ADA), start_b = start(ADB);
-  wire writes = CEA && WEA;
-  wire [3:0] enables = WIDE ? ADA[3:0] : WIDTH == 18 ? {2'b00, ADA[1:0]} : 4'b0001;
-  wire [35:0] written = {DIB, DIA};
-
-  integer index;
-  always @(posedge CLKA) begin
-    if (CEA && (!WEA || WRITEMODE_A == "READBEFOREWRITE")) read_a <= bits[start_a +: 36];
-    if (writes)
-      for (index = 0; index < WIDTH; index = index + 1)
-        if (enables[index / 9]) bits[start_a + index] <= written[index];
-  end
-  always @(posedge CLKB)
-    if (CEB) read_b <= bits[start_b +: 36] ^ {36{writes && start_a == start_b}};
-
-  wire [35:0] mask = (36'd1 << (WIDTH - 1) << 1) - 36'd1;
-  assign DOA = WIDE ? read_b[17:0] : read_a[17:0] & mask[17:0];
-  assign DOB = WIDE ? read_b[35:18] : read_b[17:0] & mask[17:0];
+  wire [35:0] read_a, read_b;
+  block_ram #(.WIDTH(DATA_WIDTH_A), .READS_WHILE_WRITING(WRITEMODE_A == "NORMAL" ? "NOT" : "OLD")) memory (
+    .clock_a(CLKA), .enable_a(CEA), .write(WEA), .address_a(ADA), .written({DIB, DIA}), .read_a(read_a),
+    .clock_b(CLKB), .enable_b(CEB), .address_b(ADB), .read_b(read_b)
+  );
+  assign DOA = DATA_WIDTH_A == 36 ? read_b[17:0] : read_a[17:0];
+  assign DOB = DATA_WIDTH_A == 36 ? read_b[35:18] : read_b[17:0];
 endmodule

@@ -1,0 +1,68 @@
+"""What is built of each family in the tests: small, with sizes that are no powers of two, and the family's multipliers.
+
+An accelerator has buffers of either kind, block RAM and distributed. Blocks side by side are those that compute, in
+sizes that no accelerator here has.
+"""
+
+from __future__ import annotations
+
+from rtl.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
+from rtl.config import AcceleratorConfig
+from rtl.divider_lane import DividerLane
+from rtl.multiplier import FORMS
+from rtl.requantizer import Requantizer
+from rtl.systolic_array import SystolicArray
+from verif.unit.harness import SideBySide
+
+__all__ = ["ACCELERATORS", "SHAPES", "arithmetic_blocks"]
+
+ACCELERATORS = {
+    config["name"]: AcceleratorConfig.from_mapping(config)
+    for config in (
+        # Columns of DSP cells and of LUTs.
+        {"name": "ecp5", "rows": 2, "columns": 2, "data_width": 5, "mean_fraction": 1, "constant_fraction": 2,
+         "max_tokens": 100, "max_head_dim": 5, "stream_width": 8, "max_heads": 5, "multiplier": "ecp5",
+         "booth_columns": 1},
+        # For a device without DSP cells.
+        {"name": "ice40", "rows": 2, "columns": 1, "data_width": 4, "mean_fraction": 0, "constant_fraction": 0,
+         "max_tokens": 40, "max_head_dim": 3, "stream_width": 8, "max_heads": 5},
+        {"name": "gowin", "rows": 3, "columns": 2, "data_width": 6, "mean_fraction": 2, "constant_fraction": 1,
+         "max_tokens": 50, "max_head_dim": 5, "stream_width": 8, "max_heads": 5, "multiplier": "gowin"},
+    )
+}  # fmt: skip
+
+#: Jobs of each accelerator: heads, tokens, head dimension.
+SHAPES = {"ecp5": [(2, 100, 5), (3, 7, 3)], "ice40": [(2, 40, 3), (4, 3, 1)], "gowin": [(2, 50, 5), (3, 4, 4)]}
+
+
+def arithmetic_blocks(family: str) -> SideBySide:
+    """The blocks that compute, with the multipliers of the family and those of LUTs."""
+    widths = {"ecp5": (11, 7, 21), "ice40": (13, 9, 25), "gowin": (9, 5, 17)}[family]
+    streamed_width, stationary_width, sum_width = widths
+    multipliers = {
+        f"{form}_{pipeline}": FORMS[form](
+            streamed_width=streamed_width + pipeline, stationary_width=stationary_width, pipeline=pipeline
+        )
+        for form, pipeline in (("inferred", 0), ("inferred", 2), ("booth", 1), ("booth", 3), (family, 1), (family, 2))
+    }
+    return SideBySide({
+        **multipliers,
+        "array": SystolicArray(
+            rows=3, columns=2, streamed_width=streamed_width, stationary_width=stationary_width, sum_width=sum_width,
+            diagonal_width=stationary_width - 2, diagonal_sum_width=sum_width - 3, pipeline=1, multiplier=family,
+            booth_columns=1,
+        ),
+        "requantizer": Requantizer(i_width=sum_width, o_width=stationary_width, shift_max=sum_width - 1),
+        "divider": DividerLane(
+            numerator_width=2 * streamed_width, divisor_width=sum_width, data_width=stationary_width,
+            mean_width=stationary_width + 2, interval=3,
+        ),
+        "centring": CentringAdder(data_width=stationary_width, fraction=3),
+        "numerator": NumeratorAdder(
+            product_width=sum_width, fraction=3, shift_max=5, bias_width=sum_width + 4, k_sum_width=streamed_width
+        ),
+        "denominator": DenominatorAdder(
+            product_width=sum_width, fraction=3, c_d_width=sum_width, denominator_width=sum_width + 5, shift_max=5,
+            tokens_width=7, tokens_shift=stationary_width - 1, divisor_width=sum_width + 10,
+        ),
+    })  # fmt: skip

@@ -1,0 +1,72 @@
+"""Netlists against RTL and golden: every family after synthesis, ECP5 and iCE40 after routing; and faults are found."""
+
+from __future__ import annotations
+
+import pytest
+
+from gen.generate import port_table
+from rtl.accelerator import Accelerator
+from verif.bench import SimulationError, run
+from verif.netlist import bench
+from verif.netlist.configurations import ACCELERATORS, SHAPES, arithmetic_blocks
+from verif.netlist.families import FAMILIES
+from verif.netlist.flow import make_netlist
+from verif.netlist.pair import build_pair
+
+CYCLES = 400
+LAST_STAGES = {"ecp5": "post-route", "ice40": "post-route", "gowin": "post-synthesis"}
+
+
+def run_blocks(family, netlist):
+    """Runs the arithmetic blocks of a family beside their netlist."""
+    design = arithmetic_blocks(family)
+    inputs = [name for name, direction, _width, _signed in port_table(design) if direction == "input"]
+    values = {"inputs": [name for name in inputs if name not in ("clk", "rst")], "cycles": CYCLES}
+    return run(build_pair(design, netlist, FAMILIES[family]), bench.__name__, testcase="blocks_equal_rtl",
+               parameters=values)  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_blocks_after_synthesis(family):
+    run_blocks(family, make_netlist(arithmetic_blocks(family), FAMILIES[family], "post-synthesis"))
+
+
+@pytest.mark.parametrize("family, stage", LAST_STAGES.items())
+def test_accelerator(family, stage):
+    config = ACCELERATORS[family]
+    design = Accelerator(config)
+    netlist = make_netlist(design, FAMILIES[family], stage)
+    assert any(cell in netlist.cell_types() for cell in ("DP16KD", "ICESTORM_RAM", "DPX9B", "SDPX9B", "SDPB", "DPB"))
+    run(build_pair(design, netlist, FAMILIES[family]), bench.__name__, testcase="accelerator_equals_golden_and_rtl",
+        parameters={"config": config.to_mapping(), "shapes": SHAPES[family]})  # fmt: skip
+
+
+def merge_registers(netlist):
+    """What synthesis was seen to do with multipliers of iCE40: two registers that are not the same become one."""
+    registers = [cell for cell in netlist.cells.values() if cell.type == "SB_DFFE"]
+    first, second = registers[0], next(cell for cell in registers if cell.pins["E"] != registers[0].pins["E"])
+    replaced, kept = second.pins["Q"][0], first.pins["Q"][0]
+    for cell in netlist.cells.values():
+        for port in cell.inputs:
+            cell.pins[port] = [kept if bit == replaced else bit for bit in cell.pins[port]]
+
+
+def invert_table(netlist):
+    """One look-up table gives the opposite."""
+    table = next(cell for cell in netlist.cells.values() if cell.type == "SB_LUT4")
+    table.parameters["LUT_INIT"] = table.parameters["LUT_INIT"].translate(str.maketrans("01", "10"))
+
+
+def drop_product_register(netlist):
+    """A multiplier without the register behind it."""
+    multiplier = next(cell for cell in netlist.cells.values() if cell.type == "SB_MAC16")
+    multiplier.parameters["PIPELINE_16x16_MULT_REG2"] = "0"
+
+
+@pytest.mark.parametrize("fault", [merge_registers, invert_table, drop_product_register])
+def test_fault_is_found(fault):
+    family = "ice40"
+    netlist = make_netlist(arithmetic_blocks(family), FAMILIES[family], "post-synthesis")
+    fault(netlist)
+    with pytest.raises(SimulationError, match="cycles in which the netlist is not as the RTL"):
+        run_blocks(family, netlist)
