@@ -109,16 +109,15 @@ class AcceleratorConfig:
             raise ConfigError(f"{field} must be in {low}..{high}, not {value!r}")
 
     def _require_multiplier(self):
-        if self.multiplier not in FORMS:
+        if not isinstance(self.multiplier, str) or self.multiplier not in FORMS:
             raise ConfigError(f"multiplier must be one of {', '.join(FORMS)}, not {self.multiplier!r}")
         self._require_range("booth_columns", 0, self.columns)
-        forms = {self.multiplier} | ({"booth"} if self.booth_columns else set())
-        least = max(FORMS[form].least_pipeline for form in forms)
-        if self.pe_pipeline < least:
-            raise ConfigError(
-                f"pe_pipeline must be at least {least} for {' and '.join(sorted(forms))} multipliers, "
-                f"not {self.pe_pipeline!r}"
-            )
+        for form in (self.multiplier, "booth") if self.booth_columns else (self.multiplier,):
+            least = FORMS[form].least_pipeline
+            if self.pe_pipeline < least:
+                raise ConfigError(
+                    f"pe_pipeline must be at least {least} for {form} multipliers, not {self.pe_pipeline!r}"
+                )
         limit = FORMS[self.multiplier].operand_limit
         if limit is None:
             return

@@ -31,6 +31,7 @@ from verif.bench import Build, RunResult, SimulationError, build
 from verif.bench import run as run_bench
 from verif.bench.simulation import ROOT
 from verif.judgement import Outcome, check_output, conclude, output_console, progress_bars
+from verif.netlist.dsp_cells import with_dsp_models
 from verif.operands import read_operands
 
 __all__ = ["build_accelerator", "run", "simulate_heads"]
@@ -84,7 +85,7 @@ def _event_names(register: int) -> list[str]:
 def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog: str | None = None) -> Build:
     """The simulation of the accelerator; `verilog` where it has been emitted already."""
     verilog = emit(Accelerator(config)) if verilog is None else verilog
-    return build(verilog, Accelerator.module_name, simulator="verilator", waves=waves)
+    return build(with_dsp_models(verilog), Accelerator.module_name, simulator="verilator", waves=waves)
 
 
 def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJob,

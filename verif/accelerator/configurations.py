@@ -9,6 +9,7 @@ from gen.verilog import emit
 from rtl.accelerator import Accelerator
 from rtl.config import AcceleratorConfig
 from verif.bench import Build, build
+from verif.netlist.dsp_cells import with_dsp_models
 
 __all__ = ["CONFIGURATIONS", "build_accelerator"]
 
@@ -28,6 +29,9 @@ _DIFFERENT = (
      "max_head_dim": 17, "stream_width": 16, "divider_interval": 12},
     {"name": "array-5x3-w8", "rows": 5, "columns": 3, "pe_pipeline": 2, "max_tokens": 99, "max_head_dim": 16,
      "stream_width": 8},
+    # Multipliers of both kinds in one array: DSP cells, and LUTs in half of the columns.
+    {"name": "array-6x6-ecp5", "rows": 6, "columns": 6, "pe_pipeline": 2, "multiplier": "ecp5", "booth_columns": 3,
+     "memory_pipeline": 1, "max_tokens": 64, "max_head_dim": 16, "stream_width": 16},
     # The smallest that can be built, and elements as wide as 64-bit sums in the golden allow.
     {"name": "array-2x1", "rows": 2, "columns": 1, "data_width": 2, "mean_fraction": 0, "constant_fraction": 0,
      "max_tokens": 1, "max_head_dim": 1, "stream_width": 8, "max_heads": 1},
@@ -44,4 +48,4 @@ CONFIGURATIONS: dict[str, AcceleratorConfig] = {
 @cache  # a worker of pytest runs many tests on one array
 def build_accelerator(name: str) -> Build:
     """The simulation of one of `CONFIGURATIONS`."""
-    return build(emit(Accelerator(CONFIGURATIONS[name])), "taylorvit")
+    return build(with_dsp_models(emit(Accelerator(CONFIGURATIONS[name]))), "taylorvit")

@@ -51,7 +51,9 @@ def shared_jobs():
     return jobs
 
 
-@pytest.mark.parametrize("name", ["tiny-4x4", "array-5x3-w8", "array-8x4-w8", "edge-16x8", "edge-16x16"])
+@pytest.mark.parametrize("name", [
+    "tiny-4x4", "array-5x3-w8", "array-8x4-w8", "array-6x6-ecp5", "edge-16x8", "edge-16x16",
+])  # fmt: skip
 def test_one_golden_many_hardwares(name):
     jobs = shared_jobs()
     # Once, from the golden, for all arrays: what follows from the array's own configuration plays no part.

@@ -12,24 +12,28 @@ from gen.verilog import emit
 from rtl.config import AcceleratorConfig
 from rtl.systolic_array import SystolicArray
 from verif.bench import build, expect_equal, pack, parameters, run, start
+from verif.netlist.dsp_cells import with_dsp_models
 from verif.unit.harness import drive, element, idle_inputs, integers
 
-SIZES = [  # rows, columns, data width, registers after the multiplier
-    (4, 4, 8, 0), (4, 4, 4, 3), (8, 4, 8, 2), (5, 3, 6, 3), (16, 8, 8, 1), (16, 16, 12, 1),
+SIZES = [  # rows, columns, data width, registers after the multiplier, its form, columns with Booth multipliers
+    (4, 4, 8, 0, "inferred", 0), (4, 4, 4, 3, "inferred", 0), (8, 4, 8, 2, "ecp5", 0), (5, 3, 6, 3, "gowin", 2),
+    (16, 8, 8, 1, "booth", 1), (4, 3, 8, 2, "ice40", 3), (16, 16, 12, 1, "inferred", 0),
 ]  # fmt: skip
 ELEMENTS = (1, 2, 7, 8, 12, 16, 32, 50, 64, 197)  # tokens or features that stream past one tile
 TILE_SETTLES = 1  # cycles after the last of a load until row 0 can be swapped
 
 
-def array_of(rows, columns, data_width, pipeline):
+def array_of(rows, columns, data_width, pipeline, multiplier, booth_columns):
     config = AcceleratorConfig(
         name="array", rows=rows, columns=columns, data_width=data_width, max_tokens=198, max_head_dim=64,
-        pe_pipeline=pipeline, stream_width=-(-data_width // 8) * 8,
+        pe_pipeline=pipeline, multiplier=multiplier, booth_columns=booth_columns,
+        stream_width=-(-data_width // 8) * 8,
     )  # fmt: skip
     return SystolicArray(
         rows=rows, columns=columns, streamed_width=config.streamed_width, stationary_width=config.data_width,
         sum_width=config.partial_sum_width, diagonal_width=config.k_hat_sum_width,
-        diagonal_sum_width=config.diagonal_sum_width, pipeline=pipeline,
+        diagonal_sum_width=config.diagonal_sum_width, pipeline=pipeline, multiplier=multiplier,
+        booth_columns=booth_columns,
     )  # fmt: skip
 
 
@@ -73,7 +77,7 @@ def timed(generator, rows, elements):
 
 @cocotb.test()
 async def sums_equal_matrix_products(dut):
-    rows, columns, _data_width, _pipeline = parameters()["size"]
+    rows, columns, *_others = parameters()["size"]
     array = array_of(*parameters()["size"])
     generator = random.Random(cocotb.RANDOM_SEED)
     await start(dut, **idle_inputs(array))
@@ -133,8 +137,8 @@ async def sums_equal_matrix_products(dut):
 # Tests: run by pytest.
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}-width{}-pipeline{}".format(*size))
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}-width{}-pipeline{}-{}-{}".format(*size))
 def test_systolic_array(size):
     block = array_of(*size)
-    result = run(build(emit(block), block.module_name), __name__, parameters={"size": size})
+    result = run(build(with_dsp_models(emit(block)), block.module_name), __name__, parameters={"size": size})
     assert result.compared > (sum(ELEMENTS) + 7 * size[0]) * (size[1] + 1)
