@@ -1,6 +1,8 @@
 """The simulated board: its line, its button, and that nothing which goes wrong there hangs."""
 
+import math
 import os
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from fpga.board import load_board
 from fpga.driver import BoardReset, JobParameters, Link, PortError, TaylorVit, Transfer
+from fpga.driver.tensors import head_packets
 from fpga.protocol import build_id
 from gen.presets import load_preset
 from golden.integer_attention import JobConstants, integer_taylor_attention
@@ -136,3 +139,57 @@ def test_hardware_and_driver_make_up_for_a_bad_line(simulation):
     assert status.bad_headers + status.bad_payloads > 2
     golden = integer_taylor_attention(q, k, v, constants, format_of(CONFIG))
     np.testing.assert_array_equal(result.z, golden.z)
+
+
+class DistantBoard(SimulatedPort):
+    """A simulated board whose bytes come late, by the time that TURN_AROUND bytes take on the line."""
+
+    TURN_AROUND = 600  # bytes: 2 ms at 3 Mbaud
+    patience_cycles = 200_000
+
+    def __init__(self, simulation):
+        self.delay = self.TURN_AROUND * 10 * simulation.clock_hz // simulation.baud
+        self.under_way = deque()  # (cycle of their arrival, bytes)
+        super().__init__(simulation)
+
+    def read(self, timeout):
+        deadline = self.cycles + math.ceil(timeout * self.clock_hz)
+        while not self.under_way or self.under_way[0][0] > self.cycles:
+            stop = min(deadline, self.under_way[0][0]) if self.under_way else deadline
+            data = super().read((stop - self.cycles) / self.clock_hz)
+            if data:
+                self.under_way.append((self.cycles + self.delay, data))
+            elif self.cycles >= deadline:
+                return b""
+        return self.under_way.popleft()[1]
+
+
+def test_line_is_the_limit(simulation):
+    """With 2 ms of turn-around, 90 % of what the line could carry, and of what it carries, is payload.
+
+    The line is as fast as 4 clocks a bit allow, so the hardware has less time for a byte than on any board.
+    """
+    heads, tokens, head_dim = 2, 64, 32
+    q, k, v = np.random.default_rng(4).integers(-128, 128, (3, heads, tokens, head_dim))
+    tensors = b"".join(head_packets(*head, CONFIG) for head in zip(q, k, v))
+    head_size = tokens * head_dim
+    arrivals = []
+
+    def possible(arrived):
+        arrivals.append((port.cycles, arrived))
+        return arrived // (len(tensors) // heads) * head_size
+
+    port = DistantBoard(simulation)
+    with TaylorVit(port, board=BOARD.name, config=CONFIG) as accelerator:
+        parameters = JobParameters(shift_g=8, shift_z=7, c_v=1_000, c_d=10_000_000)
+        accelerator.configure(heads=heads, tokens=tokens, head_dim=head_dim, parameters=parameters)
+        accelerator.write("CONTROL", 1)
+        Transfer(accelerator.link, tensors, heads * head_size, possible=possible).run()
+        statistics = accelerator.link.statistics
+    # From the first answer to the last: in the steady state.
+    began, first = next((cycle, arrived) for cycle, arrived in arrivals if arrived)
+    ended = next(cycle for cycle, arrived in arrivals if arrived == len(tensors))
+    bytes_possible = (ended - began) * port.baud / port.clock_hz / 10
+    assert (len(tensors) - first) / bytes_possible >= 0.9
+    assert len(tensors) / statistics.sent_bytes >= 0.9
+    assert statistics.lost == 0
