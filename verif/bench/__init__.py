@@ -1,7 +1,7 @@
 """What benches and their pytest functions are written with.
 
 `simulation` builds Verilog and runs benches on it, `compare` compares exactly and counts, `lockstep` drives and
-samples ports, `toolchain` knows the tools.
+samples ports, `toolchain` knows the tools; `board` is a simulated FPGA board at the end of a serial line.
 """
 
 from verif.bench.compare import Scoreboard, compared, expect_equal, record
