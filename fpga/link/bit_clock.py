@@ -8,7 +8,7 @@ cycle, and a bit ends when it wraps around:
 
 __all__ = ["BIT_ERROR_MAX", "CYCLES_PER_BIT_MIN", "bit_clock"]
 
-#: How much longer or shorter a bit may be than it should. Two ends may be apart by about 4 %.
+#: How much longer or shorter a bit may be than it should; a receiver bears 2 % and more between the two ends.
 BIT_ERROR_MAX = 0.001
 #: Fewer do not leave room for where in a cycle an edge lies.
 CYCLES_PER_BIT_MIN = 3

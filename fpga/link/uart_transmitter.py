@@ -22,7 +22,7 @@ class UartTransmitter(Block):
     data, valid, ready: a byte is taken in a cycle with valid and ready; ready is low while one is sent.
     tx: the line, high when idle.
 
-    A byte occupies the line for 10 clock_hz / baud cycles and one more, and the next one follows at once.
+    A byte occupies the line for 10 clock_hz / baud cycles, rounded up; `ready` is high again in the next one.
     """
 
     module_name = "uart_transmitter"

@@ -381,6 +381,24 @@ async def requests_may_wait_in_a_row(dut):
 
 
 @cocotb.test()
+async def the_line_is_what_limits(dut):
+    bench = await Bench.start(dut)
+    size = bench.link.payload_max
+    packets = [(Stream.V, bench.bytes(8 * size - 4))]
+    stream = tensor_packet(*packets[0])
+    arriving = cocotb.start_soon(bench.expect_packets(packets))
+    requests = [bench.host.request(FrameType.SEND, struct.pack("<I", at) + stream[at : at + size])
+                for at in range(0, len(stream), size)]  # fmt: skip
+    await bench.host.transmit(b"".join(requests))  # without a pause, and nobody waits for answers
+    await bench.host.idle(len(requests[0]))
+    expect("answers", [(answer.tag, answer.status) for answer in bench.host.answers],
+           [(request[3], Status.OK) for request in requests])  # fmt: skip
+    bench.host.answers.clear()
+    await arriving
+    expect("overflow", (await bench.host.status()).receive_overflow, False)
+
+
+@cocotb.test()
 async def requests_that_are_wrong_are_named(dut):
     bench = await Bench.start(dut)
     host = bench.host
@@ -604,7 +622,7 @@ def test_host_link(name):
     block = link(name)
     result = run(build(emit(block), block.module_name), __name__,
                  parameters={"link": name, "skew": LINKS[name]["skew"]})  # fmt: skip
-    assert result.tests == 19
+    assert result.tests == 20
 
 
 RIGHT = {"stream_bytes": 4, "clock_hz": 25_000_000, "baud": 3_000_000, "build_id": 1}
