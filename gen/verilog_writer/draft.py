@@ -16,8 +16,16 @@ _KEYWORDS = frozenset("""
     inout input instance integer join large library localparam medium module nand negedge nor not or output parameter
     posedge primitive pulldown pullup real realtime reg release repeat scalared signed small specify strong0 strong1
     supply0 supply1 table task time tran tri unsigned use vectored wait wand weak0 weak1 while wire wor xnor xor
-    bit byte const do final int logic package priority property return sequence static string struct type union unique
-    var void
+    accept_on alias always_comb always_ff always_latch assert assume before bind bins binsof bit break byte chandle
+    checker class clocking const constraint context continue cover covergroup coverpoint cross dist do endchecker
+    endclass endclocking endgroup endinterface endpackage endprogram endproperty endsequence enum eventually expect
+    export extends extern final first_match foreach forkjoin global iff ignore_bins illegal_bins implements implies
+    import inside int interconnect interface intersect join_any join_none let local logic longint matches modport
+    nettype new nexttime null package packed priority program property protected pure rand randc randcase randsequence
+    ref reject_on restrict return s_always s_eventually s_nexttime s_until s_until_with sequence shortint shortreal
+    soft solve static string strong struct super sync_accept_on sync_reject_on tagged this throughout timeprecision
+    timeunit type typedef union unique unique0 until until_with untyped uwire var virtual void wait_order weak wildcard
+    with within
 """.split())
 
 
@@ -86,6 +94,8 @@ class Draft:
         module = self.netlist.module
         for item in module.items:
             if isinstance(item, Cell) and item.instance_of:
+                if identifier(item.name) in _KEYWORDS:
+                    raise ValueError(f"instance in {module.name} must not be called by a keyword, {item.name[1:]!r}")
                 self._reserved.add(identifier(item.name))
         for wire in module.wires.values():
             if wire.direction:

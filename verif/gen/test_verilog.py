@@ -310,6 +310,21 @@ class Keyword(Block):
         return m
 
 
+class KeywordInside(Block):
+    """A block inside, named by a word of SystemVerilog."""
+
+    module_name = "outside"
+
+    def __init__(self):
+        super().__init__({"i": In(4), "o": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        inside = instantiate(m, "before", Division())
+        m.d.comb += [inside.a.eq(self.i), self.o.eq(inside.o)]
+        return m
+
+
 class Division(Block):
     """A division of signed numbers."""
 
@@ -328,6 +343,7 @@ class Division(Block):
     (Nested, "submodule of nested must be a block, not "),
     (Transparent, "read port of transparent must not be transparent"),
     (Keyword, "port of keyword must have a plain name, not 'wire'"),
+    (KeywordInside, "instance in outside must not be called by a keyword, 'before'"),
     (Division, "division of division must be unsigned, not signed"),
 ])  # fmt: skip
 def test_what_cannot_be_written_is_told(block, text):
