@@ -23,15 +23,22 @@ from .toolchain import ToolError, find_toolchain, run_tool
 
 __all__ = ["FORMS_SHOWN", "main", "measure"]
 
-#: (multiplier, pe_pipeline) of each row of the table.
-FORMS_SHOWN = (("inferred", 1), ("inferred", 2), ("ecp5", 1), ("ecp5", 2), ("booth", 2), ("booth", 3))
+#: Multipliers of SA-General, of SA-Diag, and pe_pipeline, for each row of the table.
+FORMS_SHOWN = (
+    ("inferred", "inferred", 1),
+    ("inferred", "inferred", 2),
+    ("ecp5", "ecp5", 1),
+    ("ecp5", "ecp5", 2),
+    ("booth", "ecp5", 2),
+    ("booth", "ecp5", 3),
+)
 
 
-def measure(multiplier, pipeline, *, rows, columns, directory, device="85k", speed="6"):
-    """{"lut", "ff", "dsp", "fmax_mhz"} of an array on an ECP5, SA-Diag included.
+def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85k", speed="6"):
+    """{"lut", "ff", "dsp", "fmax_mhz"} of an array on an ECP5, with the multipliers `general` and `diagonal`.
 
-    `directory` takes the files of the tools; `device` and `speed` are options of nextpnr. Raises `ToolError` if a tool
-    is missing or fails.
+    These are the same, unless `general` is "booth". `directory` takes the files of the tools; `device` and `speed` are
+    options of nextpnr. Raises `ToolError` if a tool is missing or fails.
     """
     config = load_preset("edge-16x8")
     array = SystolicArray(
@@ -43,7 +50,8 @@ def measure(multiplier, pipeline, *, rows, columns, directory, device="85k", spe
         diagonal_width=config.k_hat_sum_width,
         diagonal_sum_width=config.diagonal_sum_width,
         pipeline=pipeline,
-        multiplier=multiplier,
+        multiplier=diagonal,
+        booth_columns=0 if general == diagonal else columns,
     )
     (directory / "array.v").write_text(emit(array), encoding="utf-8")
     tools = find_toolchain("ecp5")
@@ -71,19 +79,19 @@ def main(argv=None):
     parser.add_argument("--columns", metavar="N", type=int, choices=sizes, default=4, help="2 to 64; default: 4")
     arguments = parser.parse_args(argv)
     table = Table(title=f"{arguments.rows} x {arguments.columns} + {arguments.rows} PEs, ECP5-85, grade 6")
-    for heading in ("multiplier", "pe_pipeline", "LUT", "FF", "DSP", "MHz"):
-        table.add_column(heading, justify="left" if heading == "multiplier" else "right")
-    for multiplier, pipeline in FORMS_SHOWN:
+    for heading in ("SA-General", "SA-Diag", "pe_pipeline", "LUT", "FF", "DSP", "MHz"):
+        table.add_column(heading, justify="left" if heading.startswith("SA") else "right")
+    for form in FORMS_SHOWN:
         with tempfile.TemporaryDirectory() as directory:
             try:
                 figures = measure(
-                    multiplier, pipeline, rows=arguments.rows, columns=arguments.columns, directory=Path(directory)
+                    *form, rows=arguments.rows, columns=arguments.columns, directory=Path(directory)
                 )
             except ToolError as error:
                 print(f"fpga: error: {error}", file=sys.stderr)
                 return 2
-        table.add_row(multiplier, str(pipeline), *(f"{value:,}" for value in figures.values()))
-        print(f"{multiplier}, pe_pipeline = {pipeline}: {figures}", file=sys.stderr)
+        table.add_row(*map(str, form), *(f"{value:,}" for value in figures.values()))
+        print(f"{form}: {figures}", file=sys.stderr)
     Console(highlight=False).print(table)
     return 0
 

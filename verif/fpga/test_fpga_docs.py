@@ -13,14 +13,18 @@ import torch
 import fpga.board
 import fpga.driver
 import fpga.report
+from fpga.array_figures import FORMS_SHOWN
 from fpga.board import board_names, load_board
+from fpga.cli import main
 from fpga.clocking import core_clock
 from fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
 from gen.presets import load_preset
 from golden.float_attention import taylor_attention
 from golden.quantizer import sqnr_db
+from rtl.multiplier import FORMS
 from verif.bench.simulation import ROOT
 from verif.fpga.board_model import BoardModel
+from verif.fpga.test_run import CONFIGURATION
 
 PAGE = ROOT / "docs" / "fpga.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -90,6 +94,30 @@ def test_names_in_a_report():
     documented = {name for row in names for name in re.findall(r"`(\w+)`", row[0])}
     described = re.findall(r"^    (\w[\w, ]*?)(?:  +\S.*)?$", fpga.report.__doc__, re.MULTILINE)
     assert documented == {name for line in described for name in line.split(", ")}
+
+
+def test_forms_of_the_multiplier():
+    forms = [table for table in _tables(_section("Technology mapping")) if table[0][0].startswith("`")]
+    assert [row[0].strip("`") for row in forms[0]] == list(FORMS)
+    figures = [table for table in _tables(_section("Technology mapping")) if len(table[0]) == 7]
+    assert [tuple(row[:3]) for row in figures[0]] == [tuple(map(str, form)) for form in FORMS_SHOWN]
+
+
+def test_example_of_run(tmp_path, monkeypatch, capsys):
+    """The files as they are made there, the command, and what it prints but for the seconds."""
+    section = textwrap.dedent(_section("Loading and running"))
+    (configuration,) = re.findall(r"\$ cat small.toml\n((?:    .+\n)+)", section)
+    assert textwrap.dedent(configuration) == CONFIGURATION.lstrip()  # the simulation is the one of that test
+    (tmp_path / "small.toml").write_text(textwrap.dedent(configuration), encoding="utf-8")
+    (program,) = re.findall(r"\$ python -c '([^']*)'", section)
+    monkeypatch.chdir(tmp_path)
+    exec(textwrap.dedent(f"    {program}"), {})
+    (command, shown) = re.findall(r"\$ python -m fpga (run .*)\n((?:    .*\n)+)", section)[0]
+    assert main(command.split()) == 0
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for shown_line, printed_line in zip(shown.splitlines(), printed, strict=True):
+        if "simulation" not in printed_line:
+            assert shown_line.strip() == printed_line
 
 
 def test_python_sessions():
