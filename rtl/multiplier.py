@@ -117,8 +117,9 @@ class InferredMultiplier(Multiplier):
 class Ecp5Multiplier(Multiplier):
     """Lattice ECP5: a MULT18X18D with its registers A (streamed), B (`active`) and OUT.
 
-    The register B cannot keep `active` by itself: four cells share their clock enables, four of them, and every
-    multiplier of an array has a `swap` of its own. So `active` is kept in fabric too, and B takes its next value.
+    The register B cannot keep `active` by itself: the four cells of a block have four clock enables between them, of
+    which A and OUT take one, and every multiplier of an array has a `swap` of its own. So `active` is kept in fabric
+    too, and B takes its next value.
     """
 
     module_name = "multiplier_ecp5"
