@@ -28,8 +28,6 @@ DATA_WIDTH = 32
 IDENTIFICATION = int.from_bytes(b"TAYL", "big")
 """Value of register ID."""
 
-ERROR_COUNT_WIDTH = 16
-
 _WORD = (1 << DATA_WIDTH) - 1
 
 
@@ -270,19 +268,19 @@ def register_map(config):
         *_constant_words("C_D", 0x09C, config.c_d_width, 3, "constant c_d"),
         _parameter("TIMEOUT", 0x0A8, 1, _WORD, config.input_timeout,
                    "cycles without an input beat that the running job waits for, until INPUT_TIMEOUT"),
-        _counter("CYCLES", 0x0C0, Access.READ_ONLY, 32, "cycles in which the job ran (STATUS.BUSY)"),
-        _counter("ARRAY_BUSY", 0x0C4, Access.READ_ONLY, 32,
+        _counter("CYCLES", 0x0C0, Access.READ_ONLY, config.counter_width, "cycles in which the job ran (STATUS.BUSY)"),
+        _counter("ARRAY_BUSY", 0x0C4, Access.READ_ONLY, config.counter_width,
                  "of these, cycles in which the array got an operand"),
-        _counter("STALL_INPUT", 0x0C8, Access.READ_ONLY, 32,
+        _counter("STALL_INPUT", 0x0C8, Access.READ_ONLY, config.counter_width,
                  "of these, cycles in which the array waited for an input stream"),
-        _counter("STALL_OUTPUT", 0x0CC, Access.READ_ONLY, 32,
+        _counter("STALL_OUTPUT", 0x0CC, Access.READ_ONLY, config.counter_width,
                  "of these, cycles in which the array waited for the output stream"),
         _counter("HEADS_DONE", 0x0D0, Access.READ_ONLY, 16, "heads of the job that are finished"),
     ]  # fmt: skip
     errors = [name for name in EVENTS if name != "DONE"]
     for index, name in enumerate(errors):
         registers.append(
-            _counter(f"COUNT_{name}", 0x100 + 4 * index, Access.WRITE_TO_CLEAR, ERROR_COUNT_WIDTH,
+            _counter(f"COUNT_{name}", 0x100 + 4 * index, Access.WRITE_TO_CLEAR, config.error_count_width,
                      f"{name} events since reset or since this register was written")
         )  # fmt: skip
     return RegisterMap(tuple(registers))
