@@ -57,6 +57,9 @@ def _ecp5_pins(label: str, cell: Cell) -> None:
         "TRELLIS_RAMW": _ecp5_write_port,
         "DP16KD": _ecp5_memory,
         "MULT18X18D": _ecp5_multiplier,
+        "DCCA": _ecp5_clock_buffer,
+        "EHXPLLL": _ecp5_pll,
+        "TRELLIS_IO": _ecp5_pin,
     }
     rules.get(cell.type, _connected)(label, cell)
 
@@ -139,6 +142,26 @@ def _ecp5_multiplier(label: str, cell: Cell) -> None:
     _connected(label, cell)
 
 
+def _ecp5_clock_buffer(label: str, cell: Cell) -> None:
+    """Buffer onto a global net, enabled where nothing says otherwise."""
+    if cell.pins.pop("CE", [None]) not in ([None], ["1"]):
+        raise NetlistError(f"CE of a DCCA must be free: {label}")
+    _connected(label, cell)
+
+
+def _ecp5_pll(label: str, cell: Cell) -> None:
+    """The ratio of a PLL is not modelled, so none of its parameters is."""
+    cell.parameters = {}
+    cell.pins = {port: bits for port, bits in cell.pins.items() if port in ("CLKI", "CLKOP", "CLKOS", "LOCK")}
+    _connected(label, cell)
+
+
+def _ecp5_pin(label: str, cell: Cell) -> None:
+    """I/O cell: an input or an output, always enabled."""
+    kinds = {"INPUT": ("TRELLIS_IO_input", "B", "O"), "OUTPUT": ("TRELLIS_IO_output", "I", "B")}
+    _make_pin(label, cell, kinds, cell.text("DIR", "INPUT"))
+
+
 # iCE40
 
 
@@ -179,13 +202,7 @@ def _ice40_memory(label: str, cell: Cell) -> None:
 def _ice40_pin(label: str, cell: Cell) -> None:
     """I/O cell: an input or an output without registers."""
     kinds = {"000001": ("SB_IO_input", "PACKAGE_PIN", "D_IN_0"), "011001": ("SB_IO_output", "D_OUT_0", "PACKAGE_PIN")}
-    pin_type = cell.parameters["PIN_TYPE"][-6:]
-    if pin_type not in kinds:
-        raise NetlistError(f"PIN_TYPE of an SB_IO must be one of {', '.join(kinds)}, not {pin_type!r}: {label}")
-    cell.type, source, target = kinds[pin_type]
-    cell.parameters = {}
-    cell.pins = {source: cell.pins[source], target: cell.pins[target]}
-    cell.directions = {source: "input", target: "output"}
+    _make_pin(label, cell, kinds, cell.parameters["PIN_TYPE"][-6:])
 
 
 # Gowin
@@ -228,6 +245,16 @@ def _parameter_to_port(cell: Cell, parameter: str, width: int) -> None:
     """Give a parameter to a port of its name: the simulator makes a copy of the model for each value of a parameter."""
     value = cell.parameters.pop(parameter, "0").rjust(width, "0")
     cell.add_input(parameter, ["1" if bit == "1" else "0" for bit in reversed(value)])
+
+
+def _make_pin(label: str, cell: Cell, kinds: dict[str, tuple[str, str, str]], kind: str) -> None:
+    """Turn an I/O cell into the model of its kind: the kind's type, its input, its output."""
+    if kind not in kinds:
+        raise NetlistError(f"kind of a {cell.type} must be one of {', '.join(kinds)}, not {kind!r}: {label}")
+    cell.type, source, target = kinds[kind]
+    cell.parameters = {}
+    cell.pins = {source: cell.pins[source], target: cell.pins[target]}
+    cell.directions = {source: "input", target: "output"}
 
 
 def _join(cell: Cell, port: str, width: int, separator: str = "") -> None:

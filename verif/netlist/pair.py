@@ -29,10 +29,10 @@ NETLIST = "netlist_under_test"
 DIFFERENCES_LOGGED = 20
 
 
-def build_pair(design: Block, netlist: Netlist, family: Family) -> Build:
-    """The simulation of `design` beside the netlist that was made of it."""
+def build_pair(design: Block, netlist: Netlist, family: Family, clock: str = "clk") -> Build:
+    """The simulation of `design` beside the netlist that was made of it; `clock` as in `pair_verilog`."""
     text = "\n".join([
-        emit(design), write_verilog(netlist, NETLIST, family.rule), family.models(), pair_verilog(design)
+        emit(design), write_verilog(netlist, NETLIST, family.rule), family.models(), pair_verilog(design, clock)
     ])  # fmt: skip
     return build(text, PAIR, optimized=False)
 

@@ -214,3 +214,55 @@ module DP16KD #(
   assign DOA = DATA_WIDTH_A == 36 ? read_b[17:0] : read_a[17:0];
   assign DOB = DATA_WIDTH_A == 36 ? read_b[35:18] : read_b[17:0];
 endmodule
+
+// Buffer onto a global net.
+module DCCA (
+  input wire CLKI,
+  output wire CLKO
+);
+  assign CLKO = CLKI;
+endmodule
+
+// PLL, without its ratio: it passes its input on.
+module EHXPLLL #(
+  parameter CLKI_DIV = 1,
+  parameter CLKFB_DIV = 1,
+  parameter CLKOP_ENABLE = "ENABLED",
+  parameter CLKOP_DIV = 8,
+  parameter CLKOP_CPHASE = 0,
+  parameter CLKOP_FPHASE = 0,
+  parameter CLKOS_ENABLE = "DISABLED",
+  parameter CLKOS_DIV = 8,
+  parameter CLKOS_CPHASE = 0,
+  parameter CLKOS_FPHASE = 0,
+  parameter FEEDBK_PATH = "CLKOP",
+  parameter OUTDIVIDER_MUXA = "DIVA",
+  parameter OUTDIVIDER_MUXB = "DIVB",
+  parameter DPHASE_SOURCE = "DISABLED",
+  parameter PLLRST_ENA = "DISABLED",
+  parameter INTFB_WAKE = "DISABLED",
+  parameter STDBY_ENABLE = "DISABLED"
+) (
+  input wire CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG, PLLWAKESYNC, ENCLKOP,
+  input wire ENCLKOS,
+  output wire CLKOP, CLKOS, LOCK
+);
+  assign CLKOP = CLKI;
+  assign CLKOS = CLKI;
+  assign LOCK = 1'b1;
+endmodule
+
+// The two forms of TRELLIS_IO that are used: an input pin, an output pin.
+module TRELLIS_IO_input (
+  input wire B,
+  output wire O
+);
+  assign O = B;
+endmodule
+
+module TRELLIS_IO_output (
+  input wire I,
+  output wire B
+);
+  assign B = I;
+endmodule

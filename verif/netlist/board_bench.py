@@ -1,0 +1,16 @@
+"""The bench of a board's netlist: that of the board's pins, and no difference from the RTL."""
+
+from __future__ import annotations
+
+import cocotb
+
+from verif.fpga.test_board_pins import Bench
+from verif.netlist.bench import expect_no_differences
+
+
+@cocotb.test()
+async def board_equals_golden_and_rtl(dut):
+    bench = await Bench.start(dut)
+    await bench.run_job()
+    await bench.run_job()
+    expect_no_differences(dut)

@@ -1,0 +1,53 @@
+"""The routed netlist of a whole board, as its bitstream has it, driven through the pins.
+
+The build is that of `python -m fpga build`, with the board's own device, pins and PLL. Two things are set: the link has
+a quarter of the core clock, since every bit of it is simulated, and the core clock is one that any board meets.
+"""
+
+from __future__ import annotations
+
+from fpga.board import Board, load_board
+from fpga.build import prepare
+from fpga.top import BoardTop
+from rtl.config import AcceleratorConfig
+from verif.accelerator.test_hardwares import captured_job
+from verif.bench import RunResult, run
+from verif.bench.simulation import ROOT
+from verif.fpga.test_board_pins import CYCLES_PER_BIT
+from verif.netlist import board_bench
+from verif.netlist.families import FAMILIES
+from verif.netlist.netlist import Netlist, read_netlist
+from verif.netlist.pair import build_pair
+
+__all__ = ["board_with_fast_link", "routed_board", "run_board"]
+
+CORE_HZ = 24_000_000
+TOKENS, HEAD_DIM = 19, 13  # of the job, at most
+
+
+def board_with_fast_link(name: str) -> Board:
+    """The board with a core clock of `CORE_HZ` and a link of `CYCLES_PER_BIT` cycles a bit."""
+    return load_board(name).with_core_hz(CORE_HZ).with_baud(CORE_HZ // CYCLES_PER_BIT)
+
+
+def routed_board(board: Board, config: AcceleratorConfig, progress=None) -> tuple[BoardTop, Netlist]:
+    """The board's top level and the netlist that its bitstream is packed from; `progress` as in `fpga.build.Build.run`.
+
+    Raises `fpga.build.BuildError` or `fpga.toolchain.ToolError` if it cannot be built.
+    """
+    build = prepare(board, config, root=ROOT / "build")
+    build.run(progress)
+    return build.top, read_netlist(build.directory / "placed.json")
+
+
+def run_board(top: BoardTop, netlist: Netlist) -> RunResult:
+    """Captured tensors in, Z out, twice, through the pins of the netlist; all of them as those of the RTL."""
+    config = top.config
+    job = captured_job("mnist_vit", slice(0, 2), config, tokens=min(TOKENS, config.max_tokens),
+                       head_dim=min(HEAD_DIM, config.max_head_dim))  # fmt: skip
+    pair = build_pair(top, netlist, FAMILIES[top.board.family], clock="clock")
+    return run(
+        pair, board_bench.__name__, timeout_s=3600,
+        parameters={"board": top.board.name, "config": config.to_mapping(), "job": job.to_mapping(),
+                    "z": job.golden(config).z},
+    )  # fmt: skip
