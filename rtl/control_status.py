@@ -20,7 +20,7 @@ Resets. `soft_reset` stops the core only. Job registers, events, interrupt enabl
 values, so that a host can still read what went wrong.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
@@ -64,7 +64,7 @@ class ControlStatus(Block):
     module_name = "control_status"
 
     read_latency = 2
-    write_latency = 3
+    write_latency = 4
 
     def __init__(self, config):
         self.config = config
@@ -157,7 +157,7 @@ class ControlStatus(Block):
                 _count_up(m, values[f"COUNT_{name}"], events[name])
 
     def _write(self, m, values, events):
-        """AW and W into registers, in any order; then merge; then commit and respond."""
+        """AW and W into registers, in any order; then merge; then check; then commit and respond."""
         address_held = Signal()
         data_held = Signal()
         write_word = Signal(ADDRESS_WIDTH - 2)
@@ -181,12 +181,17 @@ class ControlStatus(Block):
                     with m.Case(register.offset >> 2):
                         m.d.comb += kept.eq(values[register.name])
         merged = Signal(DATA_WIDTH)
+        check = Signal()
         commit = Signal()
-        with m.If(address_held & data_held & ~commit & ~self.s_axil_bvalid):
-            m.d.sync += commit.eq(1)
+        with m.If(address_held & data_held & ~check & ~commit & ~self.s_axil_bvalid):
+            m.d.sync += check.eq(1)
             for byte, strobe in enumerate(write_strobe):
                 bits = slice(8 * byte, 8 * byte + 8)
                 m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept[bits]))
+
+        in_range = Signal()
+        with m.If(check):
+            m.d.sync += [check.eq(0), commit.eq(1), in_range.eq(self._is_in_range(m, write_word, merged))]
 
         accepted = Signal()
         m.d.sync += [self.start.eq(0), self.soft_reset.eq(0)]
@@ -203,9 +208,25 @@ class ControlStatus(Block):
                             if register.access is Access.PULSE:
                                 self._control(m, register, merged, values, events, accepted)
                             else:
-                                _commit(m, register, merged, write_strobe, values, events, accepted)
+                                _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
         with m.If(self.s_axil_bvalid & self.s_axil_bready):
             m.d.sync += [self.s_axil_bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
+
+    def _is_in_range(self, m, write_word, written):
+        """Whether the register at `write_word` may have the value: one comparison with the limits chosen for it."""
+        number = Signal(signed(DATA_WIDTH + 1))
+        least = Signal.like(number, init=-1 << DATA_WIDTH)
+        most = Signal.like(number, init=(1 << DATA_WIDTH) - 1)
+        m.d.comb += number.eq(written)
+        with m.Switch(write_word):
+            for register in self.registers:
+                field = register.fields[0]
+                if register.access is Access.READ_WRITE and field.maximum is not None:
+                    with m.Case(register.offset >> 2):
+                        m.d.comb += [least.eq(field.minimum), most.eq(field.maximum)]
+                        if field.signed:
+                            m.d.comb += number.eq(written.as_signed())
+        return (number >= least) & (number <= most)
 
     def _control(self, m, register, written, values, events, accepted):
         """Acts on register CONTROL. Two commits are 4 cycles apart: `busy` already shows an earlier START."""
@@ -257,7 +278,7 @@ def _value(register):
     return Signal(shape, init=field.reset, name=f"{register.name.lower()}_register")
 
 
-def _commit(m, register, written, write_strobe, values, events, accepted):
+def _commit(m, register, written, in_range, write_strobe, values, events, accepted):
     """Writes one register that is not CONTROL, under the conditions that hold where this is called."""
     value = values[register.name]
     field = register.fields[0]
@@ -272,14 +293,8 @@ def _commit(m, register, written, write_strobe, values, events, accepted):
         m.d.comb += accepted.eq(1)
         m.d.sync += value.eq(written & register.mask)
     else:
-        number = written.as_signed() if field.signed else written
-        limits = []
-        if field.minimum != 0:
-            limits.append(number >= field.minimum)
-        if field.maximum != (1 << DATA_WIDTH) - 1:
-            limits.append(number <= field.maximum)
-        m.d.comb += [accepted.eq(Cat(limits).all()), events["BAD_VALUE"].eq(~accepted)]
-        with m.If(accepted):
+        m.d.comb += [accepted.eq(in_range), events["BAD_VALUE"].eq(~in_range)]
+        with m.If(in_range):
             m.d.sync += value.eq(written)
 
 

@@ -37,6 +37,9 @@ class Requantizer(Block):
 
         rounded = Signal(signed(len(self.i) + 1))
         m.d.comb += rounded.eq((halves + 1) >> 1)
+        # It fits if all bits from the output's sign on are equal.
+        negative = rounded[-1]
+        fits = rounded[len(self.o) - 1 :] == negative.replicate(len(rounded) - len(self.o) + 1)
         low, high = -(1 << (len(self.o) - 1)), (1 << (len(self.o) - 1)) - 1
-        m.d.sync += self.o.eq(Mux(rounded < low, low, Mux(rounded > high, high, rounded)))
+        m.d.sync += self.o.eq(Mux(fits, rounded, Mux(negative, low, high)))
         return m
