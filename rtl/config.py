@@ -46,8 +46,8 @@ class AcceleratorConfig:
         with the array at `max_head_dim` (see `divider_row_interval`).
     stream_width: bits of each AXI4-Stream's TDATA, a whole number of element containers (`element_width`).
     input_timeout: reset value of the TIMEOUT register, cycles.
-    counter_width, error_count_width: bits of each performance counter and of each count of errors, which stop at
-        their maximum; fewer make the registers smaller, where every LUT counts.
+    counter_width: bits of TIMEOUT and of each performance counter, which stop at their maximum; error_count_width: of
+        each count of errors. Fewer make the registers smaller, where every LUT counts.
     """
 
     name: str
@@ -87,8 +87,8 @@ class AcceleratorConfig:
         self._require_range("memory_pipeline", 0, 2)
         self._require_range("divider_interval", 0, self.divider_iterations)
         self._require_range("stream_width", self.element_width, 4096)
-        self._require_range("input_timeout", 1, (1 << 32) - 1)
         self._require_range("counter_width", 8, 32)
+        self._require_range("input_timeout", 1, (1 << self.counter_width) - 1)
         self._require_range("error_count_width", 1, 16)
         if self.rows < self.memory_pipeline + 2:
             # A pass takes `rows` cycles at least; a partial sum must be back in its memory when the next one comes.

@@ -99,7 +99,7 @@ class ControlStatus(Block):
             "shift_z": Out(range(config.shift_z_min, config.shift_z_max + 1)),
             "c_v": Out(config.c_v_width),
             "c_d": Out(config.c_d_width),
-            "timeout": Out(DATA_WIDTH),
+            "timeout": Out(config.counter_width),
             "busy": In(1),
             "done": In(1),
             "head_done": In(1),

@@ -43,7 +43,7 @@ class JobControl(Block):
             "start": In(1),
             "heads": In(config.max_heads.bit_length()),
             "shift_z": In(range(config.shift_z_min, config.shift_z_max + 1)),
-            "timeout": In(32),
+            "timeout": In(config.counter_width),
             "starving": In(streams),
             "moving": In(streams),
             "idle": In(streams),

@@ -266,7 +266,7 @@ def register_map(config):
                    "left shift of T_N before the division"),
         *_constant_words("C_V", 0x094, config.c_v_width, 2, "constant c_v"),
         *_constant_words("C_D", 0x09C, config.c_d_width, 3, "constant c_d"),
-        _parameter("TIMEOUT", 0x0A8, 1, _WORD, config.input_timeout,
+        _parameter("TIMEOUT", 0x0A8, 1, (1 << config.counter_width) - 1, config.input_timeout,
                    "cycles without an input beat that the running job waits for, until INPUT_TIMEOUT"),
         _counter("CYCLES", 0x0C0, Access.READ_ONLY, config.counter_width, "cycles in which the job ran (STATUS.BUSY)"),
         _counter("ARRAY_BUSY", 0x0C4, Access.READ_ONLY, config.counter_width,

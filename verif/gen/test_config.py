@@ -39,6 +39,7 @@ SMALL = {"name": "small", "rows": 4, "columns": 4}
     ({"divider_interval": 13}, "divider_interval must be in 0..12, not 13"),
     ({"stream_width": 4}, "stream_width must be in 8..4096, not 4"),
     ({"input_timeout": 0}, "input_timeout must be in 1..4294967295, not 0"),
+    ({"counter_width": 20}, "input_timeout must be in 1..1048575, not 16777216"),
     ({"counter_width": 7}, "counter_width must be in 8..32, not 7"),
     ({"error_count_width": 0}, "error_count_width must be in 1..16, not 0"),
     ({"stream_width": 20}, "stream_width must be a multiple of the 8-bit element container, not 20"),

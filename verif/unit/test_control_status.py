@@ -102,7 +102,7 @@ class Host:
             "TOKENS": (1, config.max_tokens), "HEAD_DIM": (1, config.max_head_dim), "HEADS": (1, config.max_heads),
             "SHIFT_G": (0, config.shift_g_max), "SHIFT_Z": (config.shift_z_min, config.shift_z_max),
             **words("C_V", config.c_v_width, 2), **words("C_D", config.c_d_width, 3),
-            "TIMEOUT": (1, (1 << 32) - 1),
+            "TIMEOUT": (1, (1 << config.counter_width) - 1),
         }  # fmt: skip
 
 
@@ -437,7 +437,7 @@ CONFIGURATIONS = {
     "no fraction": {"name": "d", "rows": 2, "columns": 2, "data_width": 2, "mean_fraction": 0,
                     "constant_fraction": 0, "max_tokens": 8, "max_head_dim": 8, "max_heads": 8, "stream_width": 8},
     "counters that reach their maximum": {"name": "e", "rows": 2, "columns": 1, "stream_width": 8, "counter_width": 8,
-                                          "error_count_width": 1},
+                                          "error_count_width": 1, "input_timeout": 255},
 }  # fmt: skip
 
 
