@@ -1,7 +1,8 @@
 """A netlist beside its RTL, from the command line: `python -m verif.netlist --family ecp5 --stage post-route`.
 
-Makes the netlist of an accelerator, simulates it with jobs of its sizes, and compares every result with the golden
-model's and every port with the RTL's. The exit status is 1 if anything differs, 2 if it cannot be made.
+Makes the netlist of an accelerator, or with --board that of a whole board, simulates it with jobs of its sizes, and
+compares every result with the golden model's and every port with the RTL's. The exit status is 1 if anything differs,
+2 if it cannot be made.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from fpga.board import board_names
+from fpga.build import BuildError
 from fpga.toolchain import ToolError as FpgaToolError
 from gen.presets import load_file, load_preset, preset_names
 from rtl.accelerator import Accelerator
 from rtl.config import AcceleratorConfig
-from verif.bench import SimulationError, ToolError, run
+from verif.bench import RunResult, SimulationError, ToolError, run
 from verif.netlist import bench
+from verif.netlist.boards import board_with_fast_link, routed_board, run_board
 from verif.netlist.configurations import ACCELERATORS, SHAPES
 from verif.netlist.families import FAMILIES
 from verif.netlist.flow import STAGES, make_netlist
-from verif.netlist.netlist import NetlistError
+from verif.netlist.netlist import Netlist
 from verif.netlist.pair import build_pair
 
 __all__ = ["jobs_of", "main"]
@@ -42,54 +46,72 @@ def jobs_of(config: AcceleratorConfig) -> list[tuple[int, int, int]]:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 if the netlist gives the golden's results and the RTL's outputs, 1 if not, 2 if there is none."""
     parser = argparse.ArgumentParser(prog="python -m verif.netlist", description=__doc__.partition("\n\n")[2])
-    parser.add_argument("--family", choices=FAMILIES, required=True)
-    parser.add_argument("--stage", choices=STAGES, default="post-synthesis")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--family", choices=FAMILIES, help="the accelerator alone, for a device of the family")
+    what.add_argument("--board", choices=board_names(), help="the whole board after routing, driven through its pins")
+    parser.add_argument("--stage", choices=STAGES, help=f"by default {STAGES[0]}; a board's is {STAGES[1]}")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--preset", choices=preset_names(), help="a preset of the generator")
     which.add_argument("--config", type=Path, metavar="FILE", help="a configuration, TOML; by default the small one "
                        "of the tests")  # fmt: skip
     options = parser.parse_args(arguments)
+    if options.board and options.stage == STAGES[0]:
+        parser.error(f"stage of a board must be {STAGES[1]}, not {STAGES[0]!r}")
     console = Console(width=120)
     try:
-        return _check(options, console)
+        return _check_board(options, console) if options.board else _check_accelerator(options, console)
     except SimulationError as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1
-    except (ValueError, ToolError, FpgaToolError, NetlistError) as error:
+    except (ValueError, ToolError, FpgaToolError, BuildError) as error:
         console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         return 2
 
 
-def _check(options: argparse.Namespace, console: Console) -> int:
+def _check_accelerator(options: argparse.Namespace, console: Console) -> int:
     family = FAMILIES[options.family]
-    if options.config or options.preset:
-        config = load_file(options.config) if options.config else load_preset(options.preset)
-        shapes = jobs_of(config)
-    else:
-        config, shapes = ACCELERATORS[family.name], SHAPES[family.name]
+    stage = options.stage or STAGES[0]
+    config = _configuration(options, family.name)
+    shapes = jobs_of(config) if options.config or options.preset else SHAPES[family.name]
     design = Accelerator(config)
-    seconds = {}
-
-    def timed(stage: str, make):
-        begin = time.monotonic()
-        with console.status(f"{config.name}: {stage}"):
-            made = make()
-        seconds[stage] = time.monotonic() - begin
-        console.print(f"{stage}: {seconds[stage]:.1f} s", highlight=False)
-        return made
-
-    netlist = timed(f"{options.stage} netlist", lambda: make_netlist(design, family, options.stage))
-    cells = ", ".join(f"{count:,} {name}" for name, count in netlist.cell_types().most_common())
-    simulation = timed("simulation built", lambda: build_pair(design, netlist, family))
-    result = timed("simulation run", lambda: run(
+    netlist = _timed(console, f"{stage} netlist", lambda: make_netlist(design, family, stage))
+    simulation = _timed(console, "simulation built", lambda: build_pair(design, netlist, family))
+    result = _timed(console, "simulation run", lambda: run(
         simulation, bench.__name__, testcase="accelerator_equals_golden_and_rtl", timeout_s=TIME_LIMIT,
         parameters={"config": config.to_mapping(), "shapes": shapes},
     ))  # fmt: skip
+    jobs = ", ".join(f"{heads} x {tokens} x {head_dim}" for heads, tokens, head_dim in shapes)
+    return _show(console, f"{config.name}, {family.name} {stage}", netlist, jobs, result)
 
-    table = Table(title=f"{config.name}, {family.name} {options.stage}", show_header=False)
-    table.add_row("cells", cells)
-    table.add_row("jobs", ", ".join(f"{heads} x {tokens} x {head_dim}" for heads, tokens, head_dim in shapes))
-    table.add_row("compared", f"{result.compared:,} values with the golden model's, 0 differ")
+
+def _check_board(options: argparse.Namespace, console: Console) -> int:
+    board = board_with_fast_link(options.board)
+    config = _configuration(options, board.family)
+    top, netlist = _timed(console, f"{STAGES[1]} netlist", lambda: routed_board(board, config))
+    result = _timed(console, "simulation", lambda: run_board(top, netlist))
+    jobs = "captured tensors, twice, over the UART"
+    return _show(console, f"{config.name} on {board.name}, {STAGES[1]}", netlist, jobs, result)
+
+
+def _configuration(options: argparse.Namespace, family: str) -> AcceleratorConfig:
+    if options.config:
+        return load_file(options.config)
+    return load_preset(options.preset) if options.preset else ACCELERATORS[family]
+
+
+def _timed(console: Console, what: str, make):
+    begin = time.monotonic()
+    with console.status(what):
+        made = make()
+    console.print(f"{what}: {time.monotonic() - begin:.1f} s", highlight=False)
+    return made
+
+
+def _show(console: Console, title: str, netlist: Netlist, jobs: str, result: RunResult) -> int:
+    table = Table(title=title, show_header=False)
+    table.add_row("cells", ", ".join(f"{count:,} {name}" for name, count in netlist.cell_types().most_common()))
+    table.add_row("jobs", jobs)
+    table.add_row("beside the golden model", f"{result.compared:,} values compared, 0 differ")
     table.add_row("beside the RTL", "every output in every cycle, 0 differ")
     console.print(table)
     return 0

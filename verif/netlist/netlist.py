@@ -49,6 +49,11 @@ class Cell:
     directions: dict[str, str]
     pins: dict[str, list[int | str | None]]
 
+    def copy(self) -> Cell:
+        """An equal cell that can be changed without changing this one."""
+        pins = {port: list(bits) for port, bits in self.pins.items()}
+        return Cell(self.type, dict(self.parameters), dict(self.directions), pins)
+
     def text(self, parameter: str, default: str = "") -> str:
         """A parameter's text, without the space that marks it as such."""
         return self.parameters.get(parameter, default).removesuffix(" ")
@@ -130,12 +135,13 @@ def restore_constant_ports(routed: Netlist, synthesized: Netlist) -> None:
 def write_verilog(netlist: Netlist, name: str, rule: PinRule) -> str:
     """The netlist as a Verilog module `name` whose instances are connected by name, one wire a net.
 
-    `rule` is applied to each cell first. A don't-care is written as 0. Raises `NetlistError` if a net has two drivers,
+    `rule` is applied to a copy of each cell first. A don't-care is written as 0. Raises `NetlistError` if a net has two drivers,
     or an output none.
     """
     drivers = Counter(_driven(netlist))
     lines = []
-    for number, (label, cell) in enumerate(netlist.cells.items()):
+    for number, (label, original) in enumerate(netlist.cells.items()):
+        cell = original.copy()
         rule(label, cell)
         lines.append(_instance(f"c{number}", label, cell))
 

@@ -1,0 +1,40 @@
+"""The command line: what it says of requests that cannot be met."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtl.config import AcceleratorConfig
+from verif.netlist.__main__ import jobs_of, main
+from verif.netlist.configurations import ACCELERATORS, SHAPES
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "one of the arguments --family --board is required"),
+        (["--family", "other"], "invalid choice: 'other'"),
+        (["--board", "ulx3s-25f", "--stage", "post-synthesis"], "stage of a board must be post-route"),
+    ],
+)
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_configuration_that_cannot_be_read(tmp_path, capsys):
+    assert main(["--family", "ecp5", "--config", str(tmp_path / "none.toml")]) == 2
+    assert "error: " in capsys.readouterr().out
+
+
+def test_jobs_fit_the_configuration():
+    smallest = AcceleratorConfig(name="smallest", rows=2, columns=1, data_width=2, max_tokens=1, max_head_dim=1,
+                                 stream_width=8, max_heads=1)  # fmt: skip
+    for config, shapes in [(smallest, jobs_of(smallest)), *((ACCELERATORS[name], SHAPES[name]) for name in SHAPES)]:
+        for heads, tokens, head_dim in shapes:
+            assert 1 <= heads <= config.max_heads
+            assert 1 <= tokens <= config.max_tokens
+            assert 1 <= head_dim <= config.max_head_dim
+        assert shapes[0][2] == config.max_head_dim
