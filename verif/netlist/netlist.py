@@ -135,8 +135,8 @@ def restore_constant_ports(routed: Netlist, synthesized: Netlist) -> None:
 def write_verilog(netlist: Netlist, name: str, rule: PinRule) -> str:
     """The netlist as a Verilog module `name` whose instances are connected by name, one wire a net.
 
-    `rule` is applied to a copy of each cell first. A don't-care is written as 0. Raises `NetlistError` if a net has two drivers,
-    or an output none.
+    `rule` is applied to a copy of each cell first. A don't-care is written as 0. Raises `NetlistError` if a net has two
+    drivers, or an output none.
     """
     drivers = Counter(_driven(netlist))
     lines = []
