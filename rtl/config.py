@@ -44,6 +44,7 @@ class AcceleratorConfig:
     memory_pipeline: registers behind the output of every buffer's memory; block RAM is slow to answer.
     divider_interval: cycles between two rows entering the divider array; 0 sizes it so that division keeps up
         with the array at `max_head_dim` (see `divider_row_interval`).
+    shift_z_min, shift_z_max: limits of SHIFT_Z (negative: a Z much larger than V). T_N and t_D are as much wider.
     stream_width: bits of each AXI4-Stream's TDATA, a whole number of element containers (`element_width`).
     input_timeout: reset value of the TIMEOUT register, cycles.
     counter_width: bits of TIMEOUT and of each performance counter, which stop at their maximum; error_count_width: of
@@ -64,6 +65,8 @@ class AcceleratorConfig:
     booth_columns: int = 0
     memory_pipeline: int = 0
     divider_interval: int = 0
+    shift_z_min: int = -8
+    shift_z_max: int = 31
     stream_width: int = 32
     input_timeout: int = 1 << 24
     counter_width: int = 32
@@ -86,6 +89,8 @@ class AcceleratorConfig:
         self._require_multiplier()
         self._require_range("memory_pipeline", 0, 2)
         self._require_range("divider_interval", 0, self.divider_iterations)
+        self._require_range("shift_z_min", -8, 0)
+        self._require_range("shift_z_max", 0, 31)
         self._require_range("stream_width", self.element_width, 4096)
         self._require_range("counter_width", 8, 32)
         self._require_range("input_timeout", 1, (1 << self.counter_width) - 1)
@@ -252,16 +257,6 @@ class AcceleratorConfig:
     def shift_g_max(self):
         """Largest SHIFT_G: beyond it every G is 0."""
         return self.g_sum_width
-
-    @property
-    def shift_z_min(self):
-        """Smallest SHIFT_Z (negative: a Z much larger than V)."""
-        return -8
-
-    @property
-    def shift_z_max(self):
-        """Largest SHIFT_Z."""
-        return 31
 
     @property
     def numerator_shift_max(self):

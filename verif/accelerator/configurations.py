@@ -21,9 +21,10 @@ _DIFFERENT = (
     {"name": "array-5x3", "rows": 5, "columns": 3, "data_width": 12, "mean_fraction": 1, "pe_pipeline": 3,
      "memory_pipeline": 2, "max_tokens": 198, "max_head_dim": 13, "stream_width": 16, "divider_interval": 4,
      "max_heads": 9},
-    # An array larger than any job; a divider lane that is one serial divider.
+    # An array larger than any job; a divider lane that is one serial divider; narrow shifts and counters.
     {"name": "array-16x8-d6", "rows": 16, "columns": 8, "data_width": 4, "mean_fraction": 2, "pe_pipeline": 2,
-     "max_tokens": 12, "max_head_dim": 6, "stream_width": 8, "divider_interval": 7, "max_heads": 20},
+     "max_tokens": 12, "max_head_dim": 6, "stream_width": 8, "divider_interval": 7, "max_heads": 20,
+     "shift_z_min": -2, "shift_z_max": 12, "counter_width": 25},
     # Sizes as above for elements of 8 bits in the default number format, to run the same jobs as the presets.
     {"name": "array-8x4-w8", "rows": 8, "columns": 4, "pe_pipeline": 0, "memory_pipeline": 1, "max_tokens": 64,
      "max_head_dim": 17, "stream_width": 16, "divider_interval": 12},

@@ -37,6 +37,8 @@ SMALL = {"name": "small", "rows": 4, "columns": 4}
     ({"multiplier": "ice40", "max_tokens": 32769},
      "max_tokens must be at most 32768 for the 16-bit operands of ice40 multipliers, not 32769"),
     ({"divider_interval": 13}, "divider_interval must be in 0..12, not 13"),
+    ({"shift_z_min": 1}, "shift_z_min must be in -8..0, not 1"),
+    ({"shift_z_max": 32}, "shift_z_max must be in 0..31, not 32"),
     ({"stream_width": 4}, "stream_width must be in 8..4096, not 4"),
     ({"input_timeout": 0}, "input_timeout must be in 1..4294967295, not 0"),
     ({"counter_width": 20}, "input_timeout must be in 1..1048575, not 16777216"),
