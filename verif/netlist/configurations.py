@@ -16,16 +16,19 @@ from verif.unit.harness import SideBySide
 
 __all__ = ["ACCELERATORS", "SHAPES", "arithmetic_blocks"]
 
+#: Fewer cells where nothing is to be seen: each of these is simulated gate by gate.
+_NARROW = {"counter_width": 16, "input_timeout": 60000, "error_count_width": 4}
+
 ACCELERATORS = {
-    config["name"]: AcceleratorConfig.from_mapping(config)
+    config["name"]: AcceleratorConfig.from_mapping(_NARROW | config)
     for config in (
         # Columns of DSP cells and of LUTs.
         {"name": "ecp5", "rows": 2, "columns": 2, "data_width": 5, "mean_fraction": 1, "constant_fraction": 2,
          "max_tokens": 100, "max_head_dim": 5, "stream_width": 8, "max_heads": 5, "multiplier": "ecp5",
-         "booth_columns": 1},
+         "booth_columns": 1, "shift_z_min": -1, "shift_z_max": 12},
         # For a device without DSP cells.
         {"name": "ice40", "rows": 2, "columns": 1, "data_width": 4, "mean_fraction": 0, "constant_fraction": 0,
-         "max_tokens": 40, "max_head_dim": 3, "stream_width": 8, "max_heads": 5},
+         "max_tokens": 40, "max_head_dim": 3, "stream_width": 8, "max_heads": 5, "shift_z_min": -1, "shift_z_max": 9},
         {"name": "gowin", "rows": 3, "columns": 2, "data_width": 6, "mean_fraction": 2, "constant_fraction": 1,
          "max_tokens": 50, "max_head_dim": 5, "stream_width": 8, "max_heads": 5, "multiplier": "gowin"},
     )
