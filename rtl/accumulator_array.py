@@ -77,19 +77,23 @@ class AccumulatorArray(Block):
             so_far_bank.read_address.eq(Cat(self.beat, self.half)),
             read_bank.read_address.eq(Cat(self.read_beat, self.read_half)),
         ]
-        write, first = delay(m, self.write, latency, "write"), delay(m, self.first, latency, "first")
-        address = delay(m, Cat(self.beat, self.half), latency, "address")
-        data = delay(m, self.data, latency, "data")
+        # What has arrived so many cycles ago, as far back as a total can be younger than what the memory answers.
+        writes, addresses = [self.write], [Cat(self.beat, self.half)]
+        for cycle in range(2 * latency):
+            writes.append(delay(m, writes[-1], 1, f"write_{cycle}"))
+            addresses.append(delay(m, addresses[-1], 1, f"address_{cycle}"))
+        write, address = writes[latency], addresses[latency]
+        first, data = delay(m, self.first, latency, "first"), delay(m, self.data, latency, "data")
 
-        # Totals that were on their way into the memory when it was asked; the latest of them counts.
+        # Totals that were on their way into the memory when it was asked; the latest of them counts. Which of them are
+        # of this place is found a cycle ahead.
         total = Signal(self.lanes * self.sum_width)
         word = so_far_bank.read_data
-        kept = [(write, address, total)]
-        for cycle in range(latency):
-            kept.append(tuple(delay(m, value, 1, f"{name}_{cycle}_later")
-                              for name, value in zip(("write", "address", "total"), kept[-1])))  # fmt: skip
-        for was_written, was_address, was_total in reversed(kept[1:]):
-            word = Mux(was_written & (was_address == address), was_total, word)
+        for cycles in range(latency, 0, -1):
+            earlier = latency - 1 + cycles
+            is_same = Signal(name=f"is_same_{cycles}")
+            m.d.sync += is_same.eq(writes[earlier] & (addresses[earlier] == addresses[latency - 1]))
+            word = Mux(is_same, delay(m, total, cycles, f"total_{cycles}"), word)
 
         for lane in range(self.lanes):
             element = data.word_select(lane, self.data_width).as_signed()

@@ -63,7 +63,7 @@ class ControlStatus(Block):
 
     module_name = "control_status"
 
-    read_latency = 2
+    read_latency = 3
     write_latency = 4
 
     def __init__(self, config):
@@ -244,20 +244,22 @@ class ControlStatus(Block):
                 m.d.sync += getattr(self, name).eq(Cat(words) if len(words) > 1 else words[0])
 
     def _read(self, m, values):
-        """AR into a register, then R from the selected register."""
+        """AR into a register, then which register it is, then R from that register."""
         read_held = Signal()
+        found = Signal()
         read_word = Signal(ADDRESS_WIDTH - 2)
         m.d.comb += self.s_axil_arready.eq(~read_held)
         with m.If(self.s_axil_arvalid & self.s_axil_arready):
             m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
 
-        selected = Signal(DATA_WIDTH)
-        known = Signal()
-        with m.Switch(read_word):
-            for register in self.registers:
-                with m.Case(register.offset >> 2):
-                    m.d.comb += [known.eq(1), selected.eq(values[register.name])]
-        with m.If(read_held & ~self.s_axil_rvalid):
+        is_read = Signal(len(self.registers.registers))
+        for bit, register in zip(is_read, self.registers):
+            m.d.sync += bit.eq(read_word == register.offset >> 2)
+        selected, known = 0, is_read.any()
+        for bit, register in zip(is_read, self.registers):
+            selected = selected | Mux(bit, values[register.name], 0)
+        m.d.sync += found.eq(read_held & ~found & ~self.s_axil_rvalid)
+        with m.If(found):
             m.d.sync += [
                 self.s_axil_rvalid.eq(1),
                 self.s_axil_rdata.eq(selected),

@@ -230,11 +230,14 @@ class PassScheduler(Block):
         # Rows of Q G in the row queue, or promised to it.
         queued = Signal(range(self.row_queue_depth + 1))
         fills_queue = (loading["phase"] == PHASE_QG) & loading["last"]
-        # A register: passes begin two cycles apart at least, so that it knows of the rows promised last.
+        # Passes begin two cycles apart at least, so that registers know of the rows that were promised last.
+        promised = Signal()
         queue_has_room = Signal()
+        rows_promised = Mux(promised, self.tokens, 0)
         m.d.sync += [
-            queued.eq(queued + Mux(stream_start & fills_queue, self.tokens, 0) - self.row_divided),
-            queue_has_room.eq(queued + self.tokens <= self.row_queue_depth),
+            promised.eq(stream_start & fills_queue),
+            queued.eq(queued + rows_promised - self.row_divided),
+            queue_has_room.eq(queued + rows_promised + self.tokens <= self.row_queue_depth),
         ]
 
         means = Signal(2)  # heads whose k_mean is known and not yet used up
