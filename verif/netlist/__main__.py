@@ -24,7 +24,7 @@ from rtl.config import AcceleratorConfig
 from verif.bench import RunResult, SimulationError, ToolError, run
 from verif.netlist import bench
 from verif.netlist.boards import board_with_fast_link, routed_board, run_board
-from verif.netlist.configurations import ACCELERATORS, SHAPES
+from verif.netlist.configurations import ACCELERATORS, ON_BOARDS, SHAPES
 from verif.netlist.families import FAMILIES
 from verif.netlist.flow import STAGES, make_netlist
 from verif.netlist.netlist import Netlist
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _check_accelerator(options: argparse.Namespace, console: Console) -> int:
     family = FAMILIES[options.family]
     stage = options.stage or STAGES[0]
-    config = _configuration(options, family.name)
+    config = _configuration(options, ACCELERATORS[family.name])
     shapes = jobs_of(config) if options.config or options.preset else SHAPES[family.name]
     design = Accelerator(config)
     netlist = _timed(console, f"{stage} netlist", lambda: make_netlist(design, family, stage))
@@ -86,17 +86,17 @@ def _check_accelerator(options: argparse.Namespace, console: Console) -> int:
 
 def _check_board(options: argparse.Namespace, console: Console) -> int:
     board = board_with_fast_link(options.board)
-    config = _configuration(options, board.family)
+    config = _configuration(options, ON_BOARDS[board.family])
     top, netlist = _timed(console, f"{STAGES[1]} netlist", lambda: routed_board(board, config))
     result = _timed(console, "simulation", lambda: run_board(top, netlist))
     jobs = "captured tensors, twice, over the UART"
     return _show(console, f"{config.name} on {board.name}, {STAGES[1]}", netlist, jobs, result)
 
 
-def _configuration(options: argparse.Namespace, family: str) -> AcceleratorConfig:
+def _configuration(options: argparse.Namespace, default: AcceleratorConfig) -> AcceleratorConfig:
     if options.config:
         return load_file(options.config)
-    return load_preset(options.preset) if options.preset else ACCELERATORS[family]
+    return load_preset(options.preset) if options.preset else default
 
 
 def _timed(console: Console, what: str, make):

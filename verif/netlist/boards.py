@@ -15,6 +15,7 @@ from verif.bench import RunResult, run
 from verif.bench.simulation import ROOT
 from verif.fpga.test_board_pins import CYCLES_PER_BIT
 from verif.netlist import board_bench
+from verif.netlist.configurations import ON_BOARDS
 from verif.netlist.families import FAMILIES
 from verif.netlist.netlist import Netlist, read_netlist
 from verif.netlist.pair import build_pair
@@ -26,8 +27,16 @@ TOKENS, HEAD_DIM = 19, 13  # of the job, at most
 
 
 def board_with_fast_link(name: str) -> Board:
-    """The board with a core clock of `CORE_HZ` and a link of `CYCLES_PER_BIT` cycles a bit."""
-    return load_board(name).with_core_hz(CORE_HZ).with_baud(CORE_HZ // CYCLES_PER_BIT)
+    """The board with a core clock of `CORE_HZ` and a link of `CYCLES_PER_BIT` cycles a bit.
+
+    On iCE40 the core clock is the oscillator's: nextpnr's netlist does not show what a PLL there drives.
+    Raises `ValueError` for a family whose routed cells have no models.
+    """
+    board = load_board(name)
+    if board.family not in ON_BOARDS:
+        raise ValueError(f"family of a board must be one of {', '.join(ON_BOARDS)}, not {board.family!r}")
+    core_hz = board.clock_hz if board.family == "ice40" else CORE_HZ
+    return board.with_core_hz(core_hz).with_baud(core_hz // CYCLES_PER_BIT)
 
 
 def routed_board(board: Board, config: AcceleratorConfig, progress=None) -> tuple[BoardTop, Netlist]:

@@ -6,6 +6,8 @@ sizes that no accelerator here has.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rtl.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
 from rtl.config import AcceleratorConfig
 from rtl.divider_lane import DividerLane
@@ -14,7 +16,7 @@ from rtl.requantizer import Requantizer
 from rtl.systolic_array import SystolicArray
 from verif.unit.harness import SideBySide
 
-__all__ = ["ACCELERATORS", "SHAPES", "arithmetic_blocks"]
+__all__ = ["ACCELERATORS", "ON_BOARDS", "SHAPES", "arithmetic_blocks"]
 
 #: Fewer cells where nothing is to be seen: each of these is simulated gate by gate.
 _NARROW = {"counter_width": 16, "input_timeout": 60000, "error_count_width": 4}
@@ -32,6 +34,15 @@ ACCELERATORS = {
         {"name": "gowin", "rows": 3, "columns": 2, "data_width": 6, "mean_fraction": 2, "constant_fraction": 1,
          "max_tokens": 50, "max_head_dim": 5, "stream_width": 8, "max_heads": 5, "multiplier": "gowin"},
     )
+}  # fmt: skip
+
+#: What a board of each family is simulated with; iCE40's are small, and have DSP cells.
+ON_BOARDS = {
+    "ecp5": ACCELERATORS["ecp5"],
+    "ice40": replace(
+        ACCELERATORS["ice40"], name="ice40-board", multiplier="ice40", max_heads=3, shift_z_min=0, shift_z_max=7,
+        divider_interval=5, error_count_width=1,
+    ),
 }  # fmt: skip
 
 #: Jobs of each accelerator: heads, tokens, head dimension.

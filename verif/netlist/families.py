@@ -171,6 +171,7 @@ def _ice40_pins(label: str, cell: Cell) -> None:
         "ICESTORM_LC": _ice40_logic_cell,
         "SB_RAM40_4K": _starts_at_zero,
         "ICESTORM_RAM": _ice40_memory,
+        "ICESTORM_DSP": _ice40_multiplier,
         "SB_IO": _ice40_pin,
     }
     rules.get(cell.type, lambda _label, _cell: None)(label, cell)
@@ -197,6 +198,19 @@ def _ice40_memory(label: str, cell: Cell) -> None:
     for port, width in (("RADDR", 11), ("WADDR", 11), ("RDATA", 16), ("WDATA", 16), ("MASK", 16)):
         _join(cell, port, width, separator="_")
     cell.type = "SB_RAM40_4K"
+
+
+def _ice40_multiplier(label: str, cell: Cell) -> None:
+    """DSP cell after routing: as before it, but with a pin for each bit; outputs for cascades are not modelled."""
+    for port in [port for port in cell.pins if port in ("CO", "ACCUMCO", "SIGNEXTOUT")]:
+        if cell.pins.pop(port) != [None]:
+            raise NetlistError(f"{port} of an ICESTORM_DSP must be free: {label}")
+    for port in cell.inputs:
+        if cell.pins[port] == [None]:
+            cell.pins[port] = ["1" if port == "CE" else "0"]
+    for port, width in (("A", 16), ("B", 16), ("C", 16), ("D", 16), ("O", 32)):
+        _join(cell, port, width, separator="_")
+    cell.type = "SB_MAC16"
 
 
 def _ice40_pin(label: str, cell: Cell) -> None:

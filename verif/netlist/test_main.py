@@ -29,6 +29,11 @@ def test_configuration_that_cannot_be_read(tmp_path, capsys):
     assert "error: " in capsys.readouterr().out
 
 
+def test_board_whose_routed_cells_have_no_models(capsys):
+    assert main(["--board", "tang-nano-20k"]) == 2
+    assert "family of a board must be one of ecp5, ice40, not 'gowin'" in capsys.readouterr().out
+
+
 def test_jobs_fit_the_configuration():
     smallest = AcceleratorConfig(name="smallest", rows=2, columns=1, data_width=2, max_tokens=1, max_head_dim=1,
                                  stream_width=8, max_heads=1)  # fmt: skip

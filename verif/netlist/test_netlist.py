@@ -146,6 +146,7 @@ def test_ice40_logic_cell_is_enabled_where_nothing_says_so():
         ("ecp5", "DCCA", {}, {"CE": [4]}, "CE of a DCCA must be free"),
         ("ice40", "SB_IO", {"PIN_TYPE": "101001"}, {}, "kind of a SB_IO must be one of 000001, 011001, not '101001'"),
         ("ice40", "ICESTORM_RAM", {"NEG_CLK_W": "1"}, {}, "NEG_CLK_W of an ICESTORM_RAM must be 0"),
+        ("ice40", "ICESTORM_DSP", {}, {"CO": [4]}, "CO of an ICESTORM_DSP must be free"),
         ("gowin", "DPX9B", {}, {"WREB": [2]}, "WREB of a DPX9B must be 0"),
         ("gowin", "SDPB", {"BLK_SEL_1": "001"}, {}, "BLK_SEL_1 of a SDPB must be 000"),
     ],
