@@ -181,17 +181,22 @@ class ControlStatus(Block):
                     with m.Case(register.offset >> 2):
                         m.d.comb += kept.eq(values[register.name])
         merged = Signal(DATA_WIDTH)
+        limits = least, most, is_signed = (
+            Signal(signed(DATA_WIDTH + 1), name="least_written"), Signal(signed(DATA_WIDTH + 1), name="most_written"),
+            Signal(name="signed_written"),
+        )  # fmt: skip
         check = Signal()
         commit = Signal()
         with m.If(address_held & data_held & ~check & ~commit & ~self.s_axil_bvalid):
-            m.d.sync += check.eq(1)
+            m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, self._limits(m, write_word)))]
             for byte, strobe in enumerate(write_strobe):
                 bits = slice(8 * byte, 8 * byte + 8)
                 m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept[bits]))
 
         in_range = Signal()
+        number = Cat(merged, is_signed & merged[-1]).as_signed()
         with m.If(check):
-            m.d.sync += [check.eq(0), commit.eq(1), in_range.eq(self._is_in_range(m, write_word, merged))]
+            m.d.sync += [check.eq(0), commit.eq(1), in_range.eq((number >= least) & (number <= most))]
 
         accepted = Signal()
         m.d.sync += [self.start.eq(0), self.soft_reset.eq(0)]
@@ -212,21 +217,18 @@ class ControlStatus(Block):
         with m.If(self.s_axil_bvalid & self.s_axil_bready):
             m.d.sync += [self.s_axil_bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
 
-    def _is_in_range(self, m, write_word, written):
-        """Whether the register at `write_word` may have the value: one comparison with the limits chosen for it."""
-        number = Signal(signed(DATA_WIDTH + 1))
-        least = Signal.like(number, init=-1 << DATA_WIDTH)
-        most = Signal.like(number, init=(1 << DATA_WIDTH) - 1)
-        m.d.comb += number.eq(written)
+    def _limits(self, m, write_word):
+        """Least and most of what the register at `write_word` may be given, and whether it is signed."""
+        least = Signal(signed(DATA_WIDTH + 1), init=-1 << DATA_WIDTH)
+        most = Signal(signed(DATA_WIDTH + 1), init=(1 << DATA_WIDTH) - 1)
+        is_signed = Signal()
         with m.Switch(write_word):
             for register in self.registers:
                 field = register.fields[0]
                 if register.access is Access.READ_WRITE and field.maximum is not None:
                     with m.Case(register.offset >> 2):
-                        m.d.comb += [least.eq(field.minimum), most.eq(field.maximum)]
-                        if field.signed:
-                            m.d.comb += number.eq(written.as_signed())
-        return (number >= least) & (number <= most)
+                        m.d.comb += [least.eq(field.minimum), most.eq(field.maximum), is_signed.eq(field.signed)]
+        return least, most, is_signed
 
     def _control(self, m, register, written, values, events, accepted):
         """Acts on register CONTROL. Two commits are 4 cycles apart: `busy` already shows an earlier START."""
