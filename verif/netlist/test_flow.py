@@ -14,5 +14,5 @@ def test_stage_must_be_known():
 
 
 def test_route_needs_a_device(tmp_path):
-    with pytest.raises(ValueError, match="family must have a device to route a design without a board for, not 'gowin'"):
+    with pytest.raises(ValueError, match="family must have a device to route .* for, not 'gowin'"):
         route(tmp_path / "netlist.json", FAMILIES["gowin"])
