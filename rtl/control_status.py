@@ -198,6 +198,7 @@ class ControlStatus(Block):
         with m.If(check):
             m.d.sync += [check.eq(0), commit.eq(1), in_range.eq((number >= least) & (number <= most))]
 
+        is_written = self._is_each(m, write_word, "is_written")
         accepted = Signal()
         m.d.sync += [self.start.eq(0), self.soft_reset.eq(0)]
         with m.If(commit):
@@ -206,16 +207,21 @@ class ControlStatus(Block):
                 self.s_axil_bvalid.eq(1),
                 self.s_axil_bresp.eq(Mux(accepted, _OKAY, _SLVERR)),
             ]
-            with m.Switch(write_word):
-                for register in self.registers:
-                    if register.access.writable:
-                        with m.Case(register.offset >> 2):
-                            if register.access is Access.PULSE:
-                                self._control(m, register, merged, values, events, accepted)
-                            else:
-                                _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
+            for selected, register in zip(is_written, self.registers):
+                if register.access.writable:
+                    with m.If(selected):
+                        if register.access is Access.PULSE:
+                            self._control(m, register, merged, values, events, accepted)
+                        else:
+                            _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
         with m.If(self.s_axil_bvalid & self.s_axil_bready):
             m.d.sync += [self.s_axil_bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
+
+    def _is_each(self, m, word, name):
+        """One bit a register: whether it is the one at `word`, a cycle later."""
+        is_each = Signal(len(self.registers.registers), name=name)
+        m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in self.registers))
+        return is_each
 
     def _limits(self, m, write_word):
         """Least and most of what the register at `write_word` may be given, and whether it is signed."""
@@ -254,9 +260,7 @@ class ControlStatus(Block):
         with m.If(self.s_axil_arvalid & self.s_axil_arready):
             m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
 
-        is_read = Signal(len(self.registers.registers))
-        for bit, register in zip(is_read, self.registers):
-            m.d.sync += bit.eq(read_word == register.offset >> 2)
+        is_read = self._is_each(m, read_word, "is_read")
         selected, known = 0, is_read.any()
         for bit, register in zip(is_read, self.registers):
             selected = selected | Mux(bit, values[register.name], 0)
