@@ -64,7 +64,7 @@ class ControlStatus(Block):
     module_name = "control_status"
 
     read_latency = 3
-    write_latency = 4
+    write_latency = 5
 
     def __init__(self, config):
         self.config = config
@@ -174,31 +174,33 @@ class ControlStatus(Block):
             ]
 
         # Bytes left out keep the old value of a parameter, and are 0 (no effect) for every other register.
-        kept = Signal(DATA_WIDTH)
-        with m.Switch(write_word):
-            for register in self.registers:
-                if register.access is Access.READ_WRITE:
-                    with m.Case(register.offset >> 2):
-                        m.d.comb += kept.eq(values[register.name])
+        is_written = self._is_each(m, write_word, "is_written")
+        kept = 0
+        for selected, register in zip(is_written, self.registers):
+            if register.access is Access.READ_WRITE:
+                kept = kept | Mux(selected, values[register.name], 0)
+        kept_word = Signal(DATA_WIDTH)
+        m.d.comb += kept_word.eq(kept)
         merged = Signal(DATA_WIDTH)
         limits = least, most, is_signed = (
             Signal(signed(DATA_WIDTH + 1), name="least_written"), Signal(signed(DATA_WIDTH + 1), name="most_written"),
             Signal(name="signed_written"),
         )  # fmt: skip
+        held = Signal()
         check = Signal()
         commit = Signal()
-        with m.If(address_held & data_held & ~check & ~commit & ~self.s_axil_bvalid):
-            m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, self._limits(m, write_word)))]
+        m.d.sync += held.eq(address_held & data_held)
+        with m.If(held & address_held & data_held & ~check & ~commit & ~self.s_axil_bvalid):
+            m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, self._limits(is_written)))]
             for byte, strobe in enumerate(write_strobe):
                 bits = slice(8 * byte, 8 * byte + 8)
-                m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept[bits]))
+                m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept_word[bits]))
 
         in_range = Signal()
         number = Cat(merged, is_signed & merged[-1]).as_signed()
         with m.If(check):
             m.d.sync += [check.eq(0), commit.eq(1), in_range.eq((number >= least) & (number <= most))]
 
-        is_written = self._is_each(m, write_word, "is_written")
         accepted = Signal()
         m.d.sync += [self.start.eq(0), self.soft_reset.eq(0)]
         with m.If(commit):
@@ -223,21 +225,19 @@ class ControlStatus(Block):
         m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in self.registers))
         return is_each
 
-    def _limits(self, m, write_word):
-        """Least and most of what the register at `write_word` may be given, and whether it is signed."""
-        least = Signal(signed(DATA_WIDTH + 1), init=-1 << DATA_WIDTH)
-        most = Signal(signed(DATA_WIDTH + 1), init=(1 << DATA_WIDTH) - 1)
-        is_signed = Signal()
-        with m.Switch(write_word):
-            for register in self.registers:
-                field = register.fields[0]
-                if register.access is Access.READ_WRITE and field.maximum is not None:
-                    with m.Case(register.offset >> 2):
-                        m.d.comb += [least.eq(field.minimum), most.eq(field.maximum), is_signed.eq(field.signed)]
+    def _limits(self, is_written):
+        """Least and most of what the register that is written may be given, and whether it is signed."""
+        least, most, is_signed = -1 << DATA_WIDTH, (1 << DATA_WIDTH) - 1, 0
+        for selected, register in zip(is_written, self.registers):
+            field = register.fields[0]
+            if register.access is Access.READ_WRITE and field.maximum is not None:
+                least = Mux(selected, field.minimum, least)
+                most = Mux(selected, field.maximum, most)
+                is_signed = Mux(selected, field.signed, is_signed)
         return least, most, is_signed
 
     def _control(self, m, register, written, values, events, accepted):
-        """Acts on register CONTROL. Two commits are 4 cycles apart: `busy` already shows an earlier START."""
+        """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
         soft_reset = written[register["SOFT_RESET"].low]
         start = written[register["START"].low] & ~soft_reset
         m.d.comb += [
