@@ -79,7 +79,7 @@ class AccumulatorArray(Block):
         ]
         # What has arrived so many cycles ago, as far back as a total can be younger than what the memory answers.
         writes, addresses = [self.write], [Cat(self.beat, self.half)]
-        for cycle in range(2 * latency):
+        for cycle in range(2 * latency - 1):
             writes.append(delay(m, writes[-1], 1, f"write_{cycle}"))
             addresses.append(delay(m, addresses[-1], 1, f"address_{cycle}"))
         write, address = writes[latency], addresses[latency]

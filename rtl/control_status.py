@@ -174,9 +174,10 @@ class ControlStatus(Block):
             ]
 
         # Bytes left out keep the old value of a parameter, and are 0 (no effect) for every other register.
-        is_written = self._is_each(m, write_word, "is_written")
+        writable = [register for register in self.registers if register.access.writable]
+        is_written = _is_each(m, writable, write_word, "is_written")
         kept = 0
-        for selected, register in zip(is_written, self.registers):
+        for selected, register in zip(is_written, writable):
             if register.access is Access.READ_WRITE:
                 kept = kept | Mux(selected, values[register.name], 0)
         kept_word = Signal(DATA_WIDTH)
@@ -191,7 +192,7 @@ class ControlStatus(Block):
         commit = Signal()
         m.d.sync += held.eq(address_held & data_held)
         with m.If(held & address_held & data_held & ~check & ~commit & ~self.s_axil_bvalid):
-            m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, self._limits(is_written)))]
+            m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, _limits(writable, is_written)))]
             for byte, strobe in enumerate(write_strobe):
                 bits = slice(8 * byte, 8 * byte + 8)
                 m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept_word[bits]))
@@ -209,32 +210,14 @@ class ControlStatus(Block):
                 self.s_axil_bvalid.eq(1),
                 self.s_axil_bresp.eq(Mux(accepted, _OKAY, _SLVERR)),
             ]
-            for selected, register in zip(is_written, self.registers):
-                if register.access.writable:
-                    with m.If(selected):
-                        if register.access is Access.PULSE:
-                            self._control(m, register, merged, values, events, accepted)
-                        else:
-                            _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
+            for selected, register in zip(is_written, writable):
+                with m.If(selected):
+                    if register.access is Access.PULSE:
+                        self._control(m, register, merged, values, events, accepted)
+                    else:
+                        _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
         with m.If(self.s_axil_bvalid & self.s_axil_bready):
             m.d.sync += [self.s_axil_bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
-
-    def _is_each(self, m, word, name):
-        """One bit a register: whether it is the one at `word`, a cycle later."""
-        is_each = Signal(len(self.registers.registers), name=name)
-        m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in self.registers))
-        return is_each
-
-    def _limits(self, is_written):
-        """Least and most of what the register that is written may be given, and whether it is signed."""
-        least, most, is_signed = -1 << DATA_WIDTH, (1 << DATA_WIDTH) - 1, 0
-        for selected, register in zip(is_written, self.registers):
-            field = register.fields[0]
-            if register.access is Access.READ_WRITE and field.maximum is not None:
-                least = Mux(selected, field.minimum, least)
-                most = Mux(selected, field.maximum, most)
-                is_signed = Mux(selected, field.signed, is_signed)
-        return least, most, is_signed
 
     def _control(self, m, register, written, values, events, accepted):
         """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
@@ -260,7 +243,7 @@ class ControlStatus(Block):
         with m.If(self.s_axil_arvalid & self.s_axil_arready):
             m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
 
-        is_read = self._is_each(m, read_word, "is_read")
+        is_read = _is_each(m, [*self.registers], read_word, "is_read")
         selected, known = 0, is_read.any()
         for bit, register in zip(is_read, self.registers):
             selected = selected | Mux(bit, values[register.name], 0)
@@ -284,6 +267,25 @@ def _value(register):
     if field.maximum is not None:
         shape = range(field.minimum, field.maximum + 1)
     return Signal(shape, init=field.reset, name=f"{register.name.lower()}_register")
+
+
+def _is_each(m, registers, word, name):
+    """One bit for each of `registers`: whether it is the one at `word`, a cycle later."""
+    is_each = Signal(len(registers), name=name)
+    m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in registers))
+    return is_each
+
+
+def _limits(registers, is_written):
+    """Least and most of what the register that is written may be given, and whether it is signed."""
+    least, most, is_signed = -1 << DATA_WIDTH, (1 << DATA_WIDTH) - 1, 0
+    for selected, register in zip(is_written, registers):
+        field = register.fields[0]
+        if register.access is Access.READ_WRITE and field.maximum is not None:
+            least = Mux(selected, field.minimum, least)
+            most = Mux(selected, field.maximum, most)
+            is_signed = Mux(selected, field.signed, is_signed)
+    return least, most, is_signed
 
 
 def _commit(m, register, written, in_range, write_strobe, values, events, accepted):

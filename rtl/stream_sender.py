@@ -5,7 +5,7 @@ the last beat of the head. Each element is sign-extended to its container. What 
 head dimension is undefined.
 """
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
@@ -104,17 +104,17 @@ class StreamSender(Block):
         with m.If(self.start):
             m.d.sync += half.eq(0)
 
-        coming, coming_last, coming_group = heads_ready != 0, head_last, group
-        for step in range(self.z_latency):
-            valid, last = Signal(name=f"coming_{step}"), Signal(name=f"coming_last_{step}")
-            lane_group = Signal.like(group, name=f"coming_group_{step}")
-            with m.If(move):
-                m.d.sync += [valid.eq(coming), last.eq(coming_last), lane_group.eq(coming_group)]
-            coming, coming_last, coming_group = valid, last, lane_group
+        def moved(signal, name):
+            for step in range(self.z_latency):
+                before, signal = signal, Signal.like(Value.cast(signal), name=f"{name}_{step}")
+                with m.If(move):
+                    m.d.sync += signal.eq(before)
+            return signal
 
+        coming, coming_last = moved(heads_ready != 0, "coming"), moved(head_last, "coming_last")
         word = self.z_data
         if groups > 1:
-            word = self.z_data.word_select(coming_group, self.lanes * self.data_width)
+            word = self.z_data.word_select(moved(group, "coming_group"), self.lanes * self.data_width)
         with m.If(move):
             m.d.sync += [self.m_tvalid.eq(coming), self.m_tlast.eq(coming_last)]
             for lane in range(self.lanes):
