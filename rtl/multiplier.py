@@ -8,13 +8,13 @@ What Yosys infers from `*` is right on every family, but nowhere fast: no synthe
 multiplier into its DSP cell. So the other forms instantiate the cell, with its own registers for both operands and
 for the product, or do without a cell.
 
-| form | made of | operands up to | registers after the operands' |
+| form | made of | operands up to | `pipeline` |
 |---|---|---|---|
-| `InferredMultiplier` | `*` | any | 0 or more |
-| `Ecp5Multiplier` | MULT18X18D with registers A, B and OUT | 18 bits | 1 in the cell, any others in fabric |
-| `Ice40Multiplier` | SB_MAC16 with registers A, B and H | 16 bits | the same |
+| `InferredMultiplier` | `*` | any | 0 or more, behind the multiplication |
+| `Ecp5Multiplier` | MULT18X18D with registers A, B and OUT | 18 bits | OUT, one behind, one in front, more behind |
 | `GowinMultiplier` | MULT18X18 or MULT9X9 with registers A, B and OUT | 18 bits | the same |
-| `BoothMultiplier` | LUTs: digits of the stationary operand, and a tree of adders | any | 1 or more, after its stages |
+| `Ice40Multiplier` | SB_MAC16 with registers A, B and H | 16 bits | H, others behind the cell |
+| `BoothMultiplier` | LUTs: digits of the stationary operand, a tree of adders | any | 1 or more, between its stages |
 
 Every form has the same latency for the same `pipeline`, so those of one array may be of several forms.
 """
@@ -36,7 +36,7 @@ class Multiplier(Block):
     Parameters
     ----------
     streamed_width, stationary_width: bits of the signed operands, at most `operand_limit` where that is not None.
-    pipeline: registers behind the multiplication, `least_pipeline` or more.
+    pipeline: registers besides those of the operands, `least_pipeline` or more.
     suffix: end of the module's name, for a second multiplier of other widths in the same design.
 
     Ports
@@ -79,8 +79,8 @@ class Multiplier(Block):
 
     def elaborate(self, platform):
         m = Module()
-        product = self.multiply(m)
-        for stage in range(self.least_pipeline, self.pipeline):
+        product, registers = self.multiply(m)
+        for stage in range(registers, self.latency):
             registered = Signal.like(product, name=f"product_{stage}")
             m.d.sync += registered.eq(product)
             product = registered
@@ -88,38 +88,25 @@ class Multiplier(Block):
         return m
 
     def multiply(self, m):
-        """Adds the multiplication to module `m`; returns the product, 1 + `least_pipeline` cycles after `streamed`."""
+        """Adds the multiplication to module `m`; returns the product, and how many cycles after `streamed` it is."""
         raise NotImplementedError
-
-    def next_active(self, m):
-        """Keeps `active`; returns what it is in the next cycle, for a cell with a register of its own for it."""
-        active = Signal.like(self.stationary)
-        next_active = Signal.like(self.stationary)
-        m.d.comb += next_active.eq(Mux(self.swap, self.stationary, active))
-        m.d.sync += active.eq(next_active)
-        return next_active
 
 
 class InferredMultiplier(Multiplier):
     """Portable multiplier: the operators and registers of any family."""
 
     def multiply(self, m):
-        streamed_now = Signal.like(self.streamed)
-        active = Signal.like(self.stationary)
-        m.d.sync += streamed_now.eq(self.streamed)
-        with m.If(self.swap):
-            m.d.sync += active.eq(self.stationary)
         product = Signal.like(self.product, name="product_now")
+        streamed_now, active = _registered_operands(self, m)
         m.d.comb += product.eq(streamed_now * active)
-        return product
+        return product, 1
 
 
 class Ecp5Multiplier(Multiplier):
     """Lattice ECP5: a MULT18X18D with its registers A (streamed), B (`active`) and OUT.
 
     The register B cannot keep `active` by itself: the four cells of a block have four clock enables between them, of
-    which A and OUT take one, and every multiplier of an array has a `swap` of its own. So `active` is kept in fabric
-    too, and B takes its next value.
+    which A and OUT take one, and every multiplier of an array has a `swap` of its own. So `active` is kept in fabric.
     """
 
     module_name = "multiplier_ecp5"
@@ -127,7 +114,7 @@ class Ecp5Multiplier(Multiplier):
     least_pipeline = 1
 
     def multiply(self, m):
-        stationary = self.next_active(m)
+        streamed, stationary, cycles = _operands_of_cell(self, m)
         product = Signal.like(self.product, name="dsp_product")
         registers = {
             f"p_REG_{register}_{what}": f"{what}0"
@@ -139,11 +126,11 @@ class Ecp5Multiplier(Multiplier):
             "MULT18X18D", **_ATTRIBUTES,
             **registers, p_GSR="DISABLED", p_RESETMODE="SYNC",
             i_CLK0=ClockSignal(), i_CE0=1, i_RST0=0, i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
-            **_pins("i_A", _extended(self.streamed, self.operand_limit)),
+            **_pins("i_A", _extended(streamed, self.operand_limit)),
             **_pins("i_B", _extended(stationary, self.operand_limit)),
             **_pins("o_P", product),
         )  # fmt: skip
-        return product
+        return product, cycles + 2
 
 
 class Ice40Multiplier(Multiplier):
@@ -171,14 +158,14 @@ class Ice40Multiplier(Multiplier):
             i_A=_extended(self.streamed, self.operand_limit), i_B=_extended(self.stationary, self.operand_limit),
             o_O=product,
         )  # fmt: skip
-        return product[: len(self.product)].as_signed()
+        return product[: len(self.product)].as_signed(), 2
 
 
 class GowinMultiplier(Multiplier):
     """Gowin GW1N and GW2A: a MULT18X18 or MULT9X9 with its registers A (streamed), B (`active`) and OUT.
 
     Two MULT9X9 take the place of a MULT18X18. One clock enable is for all registers of a cell, so `active` is kept in
-    fabric too, and B takes its next value.
+    fabric.
     """
 
     module_name = "multiplier_gowin"
@@ -186,17 +173,17 @@ class GowinMultiplier(Multiplier):
     least_pipeline = 1
 
     def multiply(self, m):
-        stationary = self.next_active(m)
-        width = 9 if max(len(self.streamed), len(stationary)) <= 9 else 18
+        streamed, stationary, cycles = _operands_of_cell(self, m)
+        width = 9 if max(len(streamed), len(stationary)) <= 9 else 18
         product = Signal(signed(2 * width), name="dsp_product")
         m.submodules.dsp = Instance(
             f"MULT{width}X{width}", **_ATTRIBUTES,
             p_AREG=1, p_BREG=1, p_OUT_REG=1, p_MULT_RESET_MODE="SYNC",
             i_CLK=ClockSignal(), i_CE=1, i_RESET=0, i_ASIGN=1, i_BSIGN=1, i_ASEL=0, i_BSEL=0,
-            i_A=_extended(self.streamed, width), i_B=_extended(stationary, width),
+            i_A=_extended(streamed, width), i_B=_extended(stationary, width),
             i_SIA=Const(0, width), i_SIB=Const(0, width), o_DOUT=product,
         )  # fmt: skip
-        return product[: len(self.product)].as_signed()
+        return product[: len(self.product)].as_signed(), cycles + 2
 
 
 class BoothMultiplier(Multiplier):
@@ -309,6 +296,31 @@ def _registered(m, term):
     value, debt = Signal.like(term.value, name_suffix="_later"), Signal(name=f"debt_{term.weight // 2}_of_{term.rows}")
     m.d.sync += [value.eq(term.value), debt.eq(term.debt)]
     return term._replace(value=value, debt=debt)
+
+
+def _registered_operands(multiplier, m):
+    """The streamed operand a cycle later, and `active`."""
+    streamed_now = Signal.like(multiplier.streamed, name="streamed_now")
+    active = Signal.like(multiplier.stationary, name="active")
+    m.d.sync += streamed_now.eq(multiplier.streamed)
+    with m.If(multiplier.swap):
+        m.d.sync += active.eq(multiplier.stationary)
+    return streamed_now, active
+
+
+def _operands_of_cell(multiplier, m):
+    """What the registers of a cell take that cannot hold: the operands, and how many cycles after `streamed` they are.
+
+    A cell may be far from the fabric around it, so where `pipeline` has one to spare, there are registers in front of
+    it. Otherwise its second operand is what `active` is going to be, chosen on the way.
+    """
+    if multiplier.pipeline >= 3:
+        return *_registered_operands(multiplier, m), 1
+    active = Signal.like(multiplier.stationary, name="active")
+    next_active = Signal.like(multiplier.stationary, name="next_active")
+    m.d.comb += next_active.eq(Mux(multiplier.swap, multiplier.stationary, active))
+    m.d.sync += active.eq(next_active)
+    return multiplier.streamed, next_active, 0
 
 
 # Yosys notes with a cell of parameters that its module may be read anew, and does so after flattening, when the modules
