@@ -58,7 +58,9 @@ def _ice40_place_and_route(board, constraints):
 
 
 def _gowin_place_and_route(board, constraints):
-    return ["--device", board.device, "--vopt", f"family={board.chip}", "--vopt", f"cst={constraints}"]
+    # A design that is too full ends with an error instead of days of attempts.
+    return ["--device", board.device, "--vopt", f"family={board.chip}", "--vopt", f"cst={constraints}",
+            "--placer-heap-cell-placement-timeout", "100000"]  # fmt: skip
 
 
 FAMILIES = {
