@@ -36,7 +36,7 @@ class AcceleratorConfig:
     mean_fraction: fractional bits kept of the token mean of K (f).
     constant_fraction: fractional bits of the run-time constants c_v and c_d (F).
     max_tokens, max_head_dim, max_heads: limits of a job's run-time sizes (N, D, and heads in one job).
-    pe_pipeline: registers after the multiplier of a PE.
+    pe_pipeline: registers of a PE's multiplier besides those of its operands; DSP cells are fastest with 3.
     multiplier: form of the PEs' multipliers (`rtl.multiplier.FORMS`): "inferred", which is portable, the DSP cell of
         an FPGA family, or "booth" for none.
     booth_columns: columns of SA-General, the rightmost, that have Booth multipliers whatever the others have: for an
