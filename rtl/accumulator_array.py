@@ -94,10 +94,12 @@ class AccumulatorArray(Block):
             is_same = Signal(name=f"is_same_{cycles}")
             m.d.sync += is_same.eq(writes[earlier] & (addresses[earlier] == addresses[latency - 1]))
             word = Mux(is_same, delay(m, total, cycles, f"total_{cycles}"), word)
+        sums_so_far = Signal.like(total)
+        m.d.comb += sums_so_far.eq(word)
 
         for lane in range(self.lanes):
             element = data.word_select(lane, self.data_width).as_signed()
-            so_far = word.word_select(lane, self.sum_width).as_signed()
+            so_far = sums_so_far.word_select(lane, self.sum_width).as_signed()
             m.d.comb += total.word_select(lane, self.sum_width).eq(Mux(first, 0, so_far) + element)
         for bank in (so_far_bank, read_bank):
             m.d.comb += [

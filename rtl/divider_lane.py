@@ -1,4 +1,4 @@
-"""One lane of the divider array: a restoring divider, exactly rounded.
+"""One lane of the divider array: a non-restoring divider, exactly rounded.
 
 The divider array has one lane a column. It works in two modes, as in ViTALiTy's accelerator figure: with one divisor
 for all (n, for k_mean) or with one divisor a row (t_D, for Z). The lanes are skewed like the columns, so the divisor
@@ -6,9 +6,11 @@ moves from lane to lane through the lanes' divisor registers.
 
 Why it is exact. Let x be the aligned numerator and D > 0 the aligned divisor, with quotient x / D in [-1, 1), and
 I = `iterations`. The lane computes the I bits of floor(2^(I-1) (x + D) / D) = floor(2^(I-1) x / D) + 2^(I-1), a number
-without sign, most significant bit first: subtract D where it goes, double the rest. Of a quotient with b bits the
-bit below the unit is the (b+1)-th, and floor(y + 1/2) = floor((floor(2 y) + 1) / 2) rounds half up, so the upper b + 1
-bits of the I are all that rounding needs; no correction step, no error bound. x < -D and x >= D saturate.
+without sign, most significant bit first. It does not restore: a bit is 1 where the difference d is not negative, and
+the next difference is 2 d - D there, else 2 d + D; the first is x, and all are in [-D, D). So the sign, a register,
+chooses before the carry chain and not behind it. Of a quotient with b bits the bit below the unit is the (b+1)-th, and
+floor(y + 1/2) = floor((floor(2 y) + 1) / 2) rounds half up, so the upper b + 1 bits of the I are all that rounding
+needs; no correction step, no error bound. x < -D and x >= D saturate.
 
     k_mean: x = k_sum,                D = n << (W-1),   b = W + f:  x / D 2^(b-1) = k_sum 2^f / n
     Z:      x = T_N << (s + 1 - W),   D = t_D,          b = W:      x / D 2^(b-1) = T_N 2^s / t_D
@@ -73,14 +75,14 @@ class DividerLane(Block):
         age = Signal(self.iterations)
         m.d.sync += age.eq(Cat(self.start, age[:-1]))
 
-        # Into the first stage: x + D, and whether the quotient saturates.
+        # Into the first stage: x, and whether the quotient saturates.
         above_low = Signal(signed(max(len(self.numerator), len(self.divisor) + 1) + 1))
         above_high = Signal.like(above_low)
         negative = self.numerator[-1]
         m.d.comb += [above_low.eq(self.numerator + self.divisor), above_high.eq(self.numerator - self.divisor)]
         stage = {
             "load": self.start,
-            "remainder": above_low[: len(self.divisor) + 1],
+            "difference": self.numerator,
             "divisor": self.divisor,
             "low": Mux(self.invalid, negative, above_low < 0),
             "high": Mux(self.invalid, ~negative, above_high >= 0),
@@ -100,25 +102,26 @@ class DividerLane(Block):
 
     def _stage(self, m, before, first, last, age):
         """Quotient bits first..last-1, one a cycle, in one set of registers."""
-        remainder = Signal(len(self.divisor) + 1, name=f"remainder_{first}", reset_less=True)
+        difference = Signal(signed(len(self.divisor) + 1), name=f"difference_{first}", reset_less=True)
         divisor = Signal.like(self.divisor, name=f"divisor_{first}", reset_less=True)
         low = Signal(name=f"low_{first}", reset_less=True)
         high = Signal(name=f"high_{first}", reset_less=True)
         bits = Signal(last - 1, name=f"bits_{first}", reset_less=True)
 
-        difference = Signal(signed(len(self.divisor) + 2), name=f"difference_{first}")
+        # 2 difference - divisor, or + divisor where it is negative: -y = ~y + 1, and the 1 has room below the doubled.
         bit = Signal(name=f"bit_{first}")
-        rest = Signal.like(remainder, name=f"rest_{first}")
+        next_difference = Signal.like(difference, name=f"next_difference_{first}")
+        subtract = ~difference[-1]
+        signed_divisor = Cat(divisor ^ subtract.replicate(len(divisor)), subtract)
         m.d.comb += [
-            difference.eq(remainder - divisor),
-            bit.eq(high | (~low & (difference >= 0))),
-            rest.eq(Mux(difference >= 0, difference, remainder) << 1),
+            bit.eq(high | (~low & subtract)),
+            next_difference.eq(Cat(subtract, difference[:-1]) + signed_divisor),
         ]
         quotient = Cat(bit, bits)[: last]
 
         with m.If(before["load"]):
             m.d.sync += [
-                remainder.eq(before["remainder"]),
+                difference.eq(before["difference"]),
                 divisor.eq(before["divisor"]),
                 low.eq(before["low"]),
                 high.eq(before["high"]),
@@ -126,8 +129,8 @@ class DividerLane(Block):
             if first:
                 m.d.sync += bits.eq(before["quotient"])
         with m.Else():
-            m.d.sync += [remainder.eq(rest), bits.eq(Cat(bit, bits))]
-        return {"load": age[last - 1], "remainder": rest, "divisor": divisor, "low": low, "high": high,
+            m.d.sync += [difference.eq(next_difference), bits.eq(Cat(bit, bits))]
+        return {"load": age[last - 1], "difference": next_difference, "divisor": divisor, "low": low, "high": high,
                 "quotient": quotient}  # fmt: skip
 
     def _round(self, quotient, width):
