@@ -13,6 +13,7 @@ names file and key.
     [led]      pins, active_low, io
     [button]   pin, active_low, io    resets everything; may be left out
     [loader]   command            with {bitstream} where its path belongs
+    [tools]    synthesis, place_and_route    further options of the family's command in Yosys and of nextpnr; optional
     [presets.NAME]                core_hz; `seed` of place and route, if not 1; `extends` and fields of
                                   `AcceleratorConfig`; the first is the default
     notes = "..."                 what a user has to know of its link
@@ -76,6 +77,7 @@ class Board:
     receive_bytes, send_bytes, result_bytes, payload_max: sizes of the link (`fpga.link.host_link.HostLink`).
     presets: name -> `BoardPreset`, the default first.
     loader: command line that loads a bitstream, `{bitstream}` for its path.
+    synthesis, place_and_route: options beyond those of `fpga.families`.
     notes, source: text for people.
     """
 
@@ -100,6 +102,8 @@ class Board:
     button: Pins | None
     presets: Mapping[str, BoardPreset]
     loader: tuple[str, ...]
+    synthesis: tuple[str, ...]
+    place_and_route: tuple[str, ...]
     notes: str
     source: str
 
@@ -162,6 +166,7 @@ def load_board_file(path):
 def _board(name, table):
     clock, uart, led = table.table("clock"), table.table("uart"), table.table("led")
     loader = table.table("loader")
+    tools = table.table("tools") if "tools" in table else _Table({})
     button = table.table("button") if "button" in table else None
     presets = _presets(table.table("presets"))
     uart_io = uart.io()
@@ -187,10 +192,12 @@ def _board(name, table):
         button=button and Pins(pins=(button.text("pin"),), io=button.io(), active_low=button.flag("active_low")),
         presets=presets,
         loader=loader.texts("command"),
+        synthesis=tools.texts("synthesis", optional=True),
+        place_and_route=tools.texts("place_and_route", optional=True),
         notes=table.text("notes"),
         source=table.text("source"),
     )
-    for each in (table, clock, uart, led, loader, *([button] if button else [])):
+    for each in (table, clock, uart, led, loader, tools, *([button] if button else [])):
         each.refuse_the_rest()
     used = [pin for pins in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button) if pins
             for pin in pins.pins]  # fmt: skip
@@ -249,7 +256,9 @@ class _Table:
             self._require(value in choices, key, f"one of {', '.join(choices)}", value)
         return value
 
-    def texts(self, key):
+    def texts(self, key, optional=False):
+        if optional and key not in self:
+            return ()
         value = self._take(key)
         good = isinstance(value, list) and value and all(isinstance(each, str) and each for each in value)
         self._require(good, key, "a list of texts", value)

@@ -169,7 +169,7 @@ class Build:
             "write_rtlil board_top.il\n"
             "design -reset\n"
             "read_rtlil board_top.il\n"
-            f"{self.family.synthesis(self.board)} -json netlist.json.partial\n"
+            f"{' '.join([self.family.synthesis(self.board), *self.board.synthesis])} -json netlist.json.partial\n"
             "tee -o statistics.json.partial stat -json\n"
         )
 
@@ -186,6 +186,7 @@ class Build:
         # Timing is judged by `_require_timing`, so that a build that fails it has its figures.
         return [
             *family.place_and_route(self.board, f"board_top.{family.constraints}"),
+            *self.board.place_and_route,
             "--json", "netlist.json", "--write", "placed.json.partial", *routed, "--report", "timing.json.partial",
             "--freq", frequency, "--seed", str(self.seed), "--timing-allow-fail", "--quiet",
             "--log", "place_and_route.log",
