@@ -136,13 +136,20 @@ class PassScheduler(Block):
         last_token_base = last_start(m, self.tokens, self.rows, "last_token_base")
         last_feature_base = last_start(m, self.head_dim, self.rows, "last_feature_base")
         last_column_base = last_start(m, self.head_dim, self.columns, "last_column_base")
-        # Of the reduction: over tokens for G, over features for Q G.
-        last_base = Signal(signed(max(len(last_token_base), len(last_feature_base))))
+        # Passes are taken two cycles apart at least, and the first of a product a cycle after its choice: so what is
+        # compared with a base is a register. The reduction is over tokens for G, over features for Q G.
+        at_last_token = Signal()
+        at_last_feature = Signal()
+        at_last_column = Signal()
+        m.d.sync += [
+            at_last_token.eq(coming["base"] >= last_token_base),
+            at_last_feature.eq(coming["base"] >= last_feature_base),
+            at_last_column.eq(column_base >= last_column_base),
+        ]
         m.d.comb += [
-            last_base.eq(Mux(coming["phase"] == PHASE_G, last_token_base, last_feature_base)),
             coming["first"].eq(coming["tile"] == 0),
-            coming["last"].eq(coming["base"] >= last_base),
-            coming["product_end"].eq(coming["last"] & (column_base >= last_column_base)),
+            coming["last"].eq(Mux(coming["phase"] == PHASE_G, at_last_token, at_last_feature)),
+            coming["product_end"].eq(coming["last"] & at_last_column),
         ]
         with m.If(take_coming):
             m.d.sync += [coming["tile"].eq(coming["tile"] + 1), coming["base"].eq(coming["base"] + self.rows)]
@@ -154,7 +161,7 @@ class PassScheduler(Block):
                     column_base.eq(column_base + self.columns),
                 ]
             with m.If(coming["product_end"]):
-                m.d.sync += coming_valid.eq(0)
+                m.d.sync += [coming_valid.eq(0), coming["column_tile"].eq(0), column_base.eq(0)]
         g_inputs = Signal()
         qg_inputs = Signal()
         m.d.comb += [
@@ -180,7 +187,6 @@ class PassScheduler(Block):
                     coming_valid.eq(1), coming["phase"].eq(PHASE_QG), coming["half"].eq(qg_half),
                     qg_half.eq(~qg_half),
                 ]  # fmt: skip
-            m.d.sync += [coming["tile"].eq(0), coming["base"].eq(0), coming["column_tile"].eq(0), column_base.eq(0)]
 
         # Loader: R rows of the tile, bottom row first, as soon as the streamer has taken the tile before.
         load_active = Signal()
@@ -247,15 +253,14 @@ class PassScheduler(Block):
         # Streamer.
         active = Signal()
         position = Signal(size_width)
-        last_position = Signal(size_width)
+        next_to_last = Signal(signed(size_width))  # position
         beat = Signal(self.beat_bits)
         lane = Signal(index_width(self.stream_lanes))
-        at_last = Signal()
+        at_last = Signal()  # position
         tile_ready = Signal()
         operands_ready = Signal()
         room_ready = Signal()
         m.d.comb += [
-            at_last.eq(active & (position == last_position)),
             tile_ready.eq(load_last | load_done),
             # In the last cycle of a head's G its k_mean still counts; the next head's must be there as well.
             operands_ready.eq((loading["phase"] == PHASE_QG) | (means > means_used)),
@@ -263,6 +268,8 @@ class PassScheduler(Block):
             stream_start.eq((~active | at_last) & tile_ready & operands_ready & room_ready),
             means_used.eq(at_last & streaming["product_end"] & (streaming["phase"] == PHASE_G)),
         ]
+        length = Mux(loading["phase"] == PHASE_G, self.head_dim, self.tokens)
+        m.d.sync += at_last.eq(active & (position.as_signed() == next_to_last))
         with m.If(active):
             m.d.sync += [position.eq(position + 1), lane.eq(lane + 1)]
             with m.If(lane == self.stream_lanes - 1):
@@ -272,8 +279,7 @@ class PassScheduler(Block):
         with m.If(stream_start):
             m.d.sync += [
                 active.eq(1), position.eq(0), beat.eq(0), lane.eq(0),
-                last_position.eq(Mux(loading["phase"] == PHASE_G, self.head_dim, self.tokens) - 1),
-                *copy(loading, streaming),
+                next_to_last.eq(length - 2), at_last.eq(length == 1), *copy(loading, streaming),
             ]  # fmt: skip
 
         queue_address = Signal(range(self.row_queue_depth))
