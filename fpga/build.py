@@ -164,14 +164,19 @@ class Build:
     def _synthesis_script(self):
         # By way of RTLIL: Yosys would go back to the Verilog of modules that are flattened by then, when it finds out
         # late, in its timing library, what an instantiated cell of the vendor is like.
-        return (
-            "read_verilog board_top.v\n"
-            "write_rtlil board_top.il\n"
-            "design -reset\n"
-            "read_rtlil board_top.il\n"
-            f"{' '.join([self.family.synthesis(self.board), *self.board.synthesis])} -json netlist.json.partial\n"
-            "tee -o statistics.json.partial stat -json\n"
-        )
+        sites = self.family.sites(self.top.config, self.board)
+        return "\n".join([
+            "read_verilog board_top.v",
+            "write_rtlil board_top.il",
+            "design -reset",
+            "read_rtlil board_top.il",
+            " ".join([self.family.synthesis(self.board), *self.board.synthesis]),
+            *(f'setattr -set BEL "{site}" c:accelerator.{cell}' for cell, site in sites.items()),
+            f"select -assert-count {len(sites)} a:BEL",
+            "write_json netlist.json.partial",
+            "tee -o statistics.json.partial stat -json",
+            "",
+        ])  # fmt: skip
 
     def _synthesize(self):
         # Yosys keeps a log of its own: some builds of it lose what they print.

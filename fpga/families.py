@@ -9,6 +9,8 @@ the same. What the array needs of them it instantiates (`rtl.multiplier`).
 
 from dataclasses import dataclass
 
+from .multiplier_sites import multiplier_sites
+
 __all__ = ["FAMILIES", "Family"]
 
 #: Devices of ECP5 -> option of nextpnr.
@@ -28,6 +30,7 @@ class Family:
     part_keys: keys of a board's file that name the device.
     constraints: suffix of its constraint file; routed: file name that packing starts from; bitstream: suffix.
     synthesis: function of a board, the command of Yosys that synthesizes, without its output file.
+    sites: function of (configuration, board), the cells whose place is decided here, path in the accelerator -> site.
     place_and_route: function of a board, the options of nextpnr that name the device and the constraint file.
     routed_option: option of nextpnr that writes `routed`; None where it is the design that `--write` leaves.
     pack: function of (board, routed, bitstream), the arguments of the packer.
@@ -40,6 +43,7 @@ class Family:
     routed: str
     bitstream: str
     synthesis: object
+    sites: object
     place_and_route: object
     routed_option: str | None
     pack: object
@@ -50,7 +54,9 @@ class Family:
 def _ecp5_place_and_route(board, constraints):
     if board.device not in _ECP5_DEVICES:
         raise ValueError(f"device must be one of {', '.join(_ECP5_DEVICES)}, not {board.device!r}")
-    return [_ECP5_DEVICES[board.device], "--package", board.package, "--speed", board.speed, "--lpf", constraints]
+    # Of the two routers, the one that finds a way for a large array, and in a fraction of the time.
+    return [_ECP5_DEVICES[board.device], "--package", board.package, "--speed", board.speed, "--lpf", constraints,
+            "--router", "router2"]  # fmt: skip
 
 
 def _ice40_place_and_route(board, constraints):
@@ -70,6 +76,7 @@ FAMILIES = {
         routed="routed.config",
         bitstream="bit",
         synthesis=lambda board: "synth_ecp5 -top board_top",
+        sites=lambda config, board: multiplier_sites(config, board.device),
         place_and_route=_ecp5_place_and_route,
         routed_option="--textcfg",
         pack=lambda board, routed, bitstream: ["--compress", routed, bitstream],
@@ -81,6 +88,7 @@ FAMILIES = {
         routed="routed.asc",
         bitstream="bin",
         synthesis=lambda board: "synth_ice40 -top board_top" + (" -device u" if board.device == "UP5K" else ""),
+        sites=lambda config, board: {},
         place_and_route=_ice40_place_and_route,
         routed_option="--asc",
         pack=lambda board, routed, bitstream: [routed, bitstream],
@@ -93,6 +101,7 @@ FAMILIES = {
         routed="placed.json",
         bitstream="fs",
         synthesis=lambda board: f"synth_gowin -top board_top -family {board.chip[:4].lower()}",
+        sites=lambda config, board: {},
         place_and_route=_gowin_place_and_route,
         routed_option=None,
         pack=lambda board, routed, bitstream: ["-d", board.chip, "-o", bitstream, routed],

@@ -364,15 +364,18 @@ class Accelerator(Block):
             job.sent.eq(sender.sent),
             *(loader.input_timeout.eq(job.input_timeout) for loader in loaders.values()),
             registers.busy.eq(job.busy),
+            registers.array_busy.eq(passes.array_busy),
+            registers.stall_input.eq(passes.stall_input),
+            registers.stall_output.eq(passes.stall_output),
+        ]
+        # What is only recorded may take a cycle more.
+        m.d.sync += [
             registers.done.eq(job.done),
             registers.head_done.eq(sender.sent),
             registers.tlast_early.eq(Cat(loader.tlast_early for loader in loaders.values())),
             registers.tlast_late.eq(Cat(loader.tlast_late for loader in loaders.values())),
             registers.input_timeout.eq(job.input_timeout),
             registers.denominator_error.eq(diagonal.denominator_error),
-            registers.array_busy.eq(passes.array_busy),
-            registers.stall_input.eq(passes.stall_input),
-            registers.stall_output.eq(passes.stall_output),
         ]
         return m
 

@@ -5,7 +5,7 @@ from that description; here is how a host's access is carried out and how the re
 
     AW --> [address] --+--> merge bytes --> [merged] --> check, commit --> B
     W  --> [data] -----+                                    |
-    AR --> [address] -----> select --> R                    +--> job registers --(start)--> [job] --> core
+    AR --> [address] --> select, in two steps --> R         +--> job registers --(start)--> [job] --> core
 
     core's pulses --> events, error counts --> interrupt
     core's levels --> performance counters
@@ -30,6 +30,8 @@ __all__ = ["ControlStatus"]
 
 _OKAY = 0b00
 _SLVERR = 0b10
+
+_READ_GROUP = 8  # registers of which at most one is read in one step
 
 _JOB_PARAMETERS = ("tokens", "head_dim", "heads", "shift_g", "shift_z", "c_v", "c_d")
 
@@ -63,7 +65,7 @@ class ControlStatus(Block):
 
     module_name = "control_status"
 
-    read_latency = 3
+    read_latency = 4
     write_latency = 5
 
     def __init__(self, config):
@@ -121,6 +123,7 @@ class ControlStatus(Block):
         m = Module()
         values = {register.name: _value(register) for register in self.registers}
         events = {name: Signal(name=f"event_{name.lower()}") for name in EVENTS}
+        starting = Signal()
 
         m.d.comb += [
             events["DONE"].eq(self.done),
@@ -128,11 +131,17 @@ class ControlStatus(Block):
             events["DENOMINATOR"].eq(self.denominator_error),
             *(events[f"TLAST_EARLY_{stream}"].eq(self.tlast_early[bit]) for bit, stream in enumerate("QKV")),
             *(events[f"TLAST_LATE_{stream}"].eq(self.tlast_late[bit]) for bit, stream in enumerate("QKV")),
-            values["STATUS"].eq(self.busy | self.start),
+            values["STATUS"].eq(self.busy | self.start | starting),
             self.timeout.eq(values["TIMEOUT"]),
         ]
         self._count(m, values, events)
-        self._write(m, values, events)
+        self._write(m, values, events, starting)
+        # The parameters are many and everywhere: they follow the decision a cycle later.
+        m.d.sync += self.start.eq(starting)
+        with m.If(starting):
+            for name in _JOB_PARAMETERS:
+                words = [values[word.name] for word in self.registers.words(name.upper())]
+                m.d.sync += getattr(self, name).eq(Cat(words) if len(words) > 1 else words[0])
         self._read(m, values)
         # After the write: an event in the very cycle in which its bit is cleared is kept.
         for name, (bit, _description) in EVENTS.items():
@@ -156,7 +165,7 @@ class ControlStatus(Block):
             if f"COUNT_{name}" in values:
                 _count_up(m, values[f"COUNT_{name}"], events[name])
 
-    def _write(self, m, values, events):
+    def _write(self, m, values, events, starting):
         """AW and W into registers, in any order; then merge; then check; then commit and respond."""
         address_held = Signal()
         data_held = Signal()
@@ -176,12 +185,11 @@ class ControlStatus(Block):
         # Bytes left out keep the old value of a parameter, and are 0 (no effect) for every other register.
         writable = [register for register in self.registers if register.access.writable]
         is_written = _is_each(m, writable, write_word, "is_written")
-        kept = 0
-        for selected, register in zip(is_written, writable):
-            if register.access is Access.READ_WRITE:
-                kept = kept | Mux(selected, values[register.name], 0)
         kept_word = Signal(DATA_WIDTH)
-        m.d.comb += kept_word.eq(kept)
+        m.d.comb += kept_word.eq(_any(
+            Mux(selected, values[register.name], 0)
+            for selected, register in zip(is_written, writable) if register.access is Access.READ_WRITE
+        ))  # fmt: skip
         merged = Signal(DATA_WIDTH)
         limits = least, most, is_signed = (
             Signal(signed(DATA_WIDTH + 1), name="least_written"), Signal(signed(DATA_WIDTH + 1), name="most_written"),
@@ -197,13 +205,15 @@ class ControlStatus(Block):
                 bits = slice(8 * byte, 8 * byte + 8)
                 m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept_word[bits]))
 
-        in_range = Signal()
+        above_least = Signal()
+        below_most = Signal()
+        in_range = above_least & below_most
         number = Cat(merged, is_signed & merged[-1]).as_signed()
         with m.If(check):
-            m.d.sync += [check.eq(0), commit.eq(1), in_range.eq((number >= least) & (number <= most))]
+            m.d.sync += [check.eq(0), commit.eq(1), above_least.eq(number >= least), below_most.eq(number <= most)]
 
         accepted = Signal()
-        m.d.sync += [self.start.eq(0), self.soft_reset.eq(0)]
+        m.d.sync += [starting.eq(0), self.soft_reset.eq(0)]
         with m.If(commit):
             m.d.sync += [
                 commit.eq(0),
@@ -213,13 +223,13 @@ class ControlStatus(Block):
             for selected, register in zip(is_written, writable):
                 with m.If(selected):
                     if register.access is Access.PULSE:
-                        self._control(m, register, merged, values, events, accepted)
+                        self._control(m, register, merged, events, accepted, starting)
                     else:
                         _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
         with m.If(self.s_axil_bvalid & self.s_axil_bready):
             m.d.sync += [self.s_axil_bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
 
-    def _control(self, m, register, written, values, events, accepted):
+    def _control(self, m, register, written, events, accepted, starting):
         """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
         soft_reset = written[register["SOFT_RESET"].low]
         start = written[register["START"].low] & ~soft_reset
@@ -229,30 +239,33 @@ class ControlStatus(Block):
         ]
         m.d.sync += self.soft_reset.eq(soft_reset)
         with m.If(start & ~self.busy):
-            m.d.sync += self.start.eq(1)
-            for name in _JOB_PARAMETERS:
-                words = [values[word.name] for word in self.registers.words(name.upper())]
-                m.d.sync += getattr(self, name).eq(Cat(words) if len(words) > 1 else words[0])
+            m.d.sync += starting.eq(1)
 
     def _read(self, m, values):
-        """AR into a register, then which register it is, then R from that register."""
+        """AR into a register, then which register it is, then a word of each group of registers, then R from these."""
         read_held = Signal()
         found = Signal()
+        gathered = Signal()
         read_word = Signal(ADDRESS_WIDTH - 2)
         m.d.comb += self.s_axil_arready.eq(~read_held)
         with m.If(self.s_axil_arvalid & self.s_axil_arready):
             m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
 
         is_read = _is_each(m, [*self.registers], read_word, "is_read")
-        selected, known = 0, is_read.any()
-        for bit, register in zip(is_read, self.registers):
-            selected = selected | Mux(bit, values[register.name], 0)
-        m.d.sync += found.eq(read_held & ~found & ~self.s_axil_rvalid)
-        with m.If(found):
+        choices = [Mux(bit, values[register.name], 0) for bit, register in zip(is_read, self.registers)]
+        groups = []
+        for first in range(0, len(choices), _READ_GROUP):
+            groups.append(Signal(DATA_WIDTH, name=f"read_group_{len(groups)}", reset_less=True))
+            m.d.sync += groups[-1].eq(_any(choices[first : first + _READ_GROUP]))
+        m.d.sync += [
+            found.eq(read_held & ~found & ~gathered & ~self.s_axil_rvalid),
+            gathered.eq(found),
+        ]
+        with m.If(gathered):
             m.d.sync += [
                 self.s_axil_rvalid.eq(1),
-                self.s_axil_rdata.eq(selected),
-                self.s_axil_rresp.eq(Mux(known, _OKAY, _SLVERR)),
+                self.s_axil_rdata.eq(_any(groups)),
+                self.s_axil_rresp.eq(Mux(is_read.any(), _OKAY, _SLVERR)),
             ]
         with m.If(self.s_axil_rvalid & self.s_axil_rready):
             m.d.sync += [self.s_axil_rvalid.eq(0), read_held.eq(0)]
@@ -274,6 +287,14 @@ def _is_each(m, registers, word, name):
     is_each = Signal(len(registers), name=name)
     m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in registers))
     return is_each
+
+
+def _any(words):
+    """The bitwise or of some words."""
+    either = 0
+    for word in words:
+        either = either | word
+    return either
 
 
 def _limits(registers, is_written):

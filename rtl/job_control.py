@@ -71,8 +71,11 @@ class JobControl(Block):
         waited_next = Signal.like(self.timeout)
         expired = Signal()
         silent = Signal()
+        # A register: what it is made of comes from the far ends of the accelerator, and from outside.
+        m.d.sync += silent.eq(
+            self.busy & self.starving.any() & ~self.moving.any() & ~self.array_busy & ~self.sink_waits
+        )
         m.d.comb += [
-            silent.eq(self.busy & self.starving.any() & ~self.moving.any() & ~self.array_busy & ~self.sink_waits),
             self.input_timeout.eq(silent & expired),
             waited_next.eq(Mux(silent & ~expired, waited + 1, 0)),
         ]

@@ -239,11 +239,13 @@ class PassScheduler(Block):
         # Passes begin two cycles apart at least, so that registers know of the rows that were promised last.
         promised = Signal()
         queue_has_room = Signal()
-        rows_promised = Mux(promised, self.tokens, 0)
+        most_queued = [Signal(range(-self.row_queue_depth, self.row_queue_depth + 1), name=f"most_queued_{passes}")
+                       for passes in (1, 2)]  # so that the rows of one pass more, of two more, have room
         m.d.sync += [
+            *(most.eq(self.row_queue_depth - passes * self.tokens) for passes, most in enumerate(most_queued, start=1)),
             promised.eq(stream_start & fills_queue),
-            queued.eq(queued + rows_promised - self.row_divided),
-            queue_has_room.eq(queued + rows_promised + self.tokens <= self.row_queue_depth),
+            queued.eq(queued + Mux(promised, self.tokens, 0) - self.row_divided),
+            queue_has_room.eq(Mux(promised, queued <= most_queued[1], queued <= most_queued[0])),
         ]
 
         means = Signal(2)  # heads whose k_mean is known and not yet used up

@@ -15,8 +15,9 @@ or the wait for TLAST given up, when `input_timeout` says that nobody will send 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from .block import Block
-from .bundles import index_width, last_start
+from .block import Block, instantiate
+from .bundles import index_width
+from .matrix_position import MatrixPosition
 
 __all__ = ["StreamLoader"]
 
@@ -62,6 +63,7 @@ class StreamLoader(Block):
         self.banks = banks
         self.banked_by = banked_by
         self.beats = -(-max_head_dim // lanes)
+        self.position = MatrixPosition(lanes=lanes, max_tokens=max_tokens, max_head_dim=max_head_dim)
         if banked_by == "feature":
             self.inner_bits = index_width(max_tokens)
             self.tiles = -(-max_head_dim // banks)
@@ -98,24 +100,30 @@ class StreamLoader(Block):
         heads_left = Signal.like(self.heads)
         held = [Signal(2, name=f"held_{reader}") for reader in range(len(self.released))]  # halves that it may read
         half = Signal()
-        token = Signal.like(self.tokens)
-        feature = Signal(len(self.head_dim) + 1)  # first feature of the beat
         beat = Signal(index_width(self.beats))
-        row_last = Signal()
-        head_last = Signal()
         step = Signal()
         finish = Signal()
+        position = instantiate(m, "position", self.position)
+        token, row_last, head_last = position.token, position.row_last, position.head_last
         m.d.comb += [
-            row_last.eq(feature >= last_start(m, self.head_dim, self.lanes, "last_feature")),
-            head_last.eq(row_last & (token == last_start(m, self.tokens, 1, "last_token"))),
+            position.start.eq(self.start),
+            position.tokens.eq(self.tokens),
+            position.head_dim.eq(self.head_dim),
+            position.step.eq(step),
             finish.eq(step & head_last),
         ]
+
+        # A head is left to take and a half of the buffer free for it, with all that has happened before this cycle.
+        ready = Signal()
+        room = Cat((count != 2) | released for count, released in zip(held, self.released)).all()
+        room_after = Cat((count == 0) | released for count, released in zip(held, self.released)).all()
+        m.d.sync += ready.eq(Mux(finish, (heads_left != 1) & room_after, (heads_left != 0) & room))
 
         filling = Signal()
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += [
-                    self.s_tready.eq((heads_left != 0) & Cat(count != 2 for count in held).all()),
+                    self.s_tready.eq(ready),
                     step.eq(self.s_tready & self.s_tvalid),
                     self.tlast_early.eq(step & self.s_tlast & ~head_last),
                     self.tlast_late.eq(step & ~self.s_tlast & head_last),
@@ -137,15 +145,15 @@ class StreamLoader(Block):
 
         # Position in the head.
         with m.If(step):
-            m.d.sync += [feature.eq(feature + self.lanes), beat.eq(beat + 1)]
+            m.d.sync += beat.eq(beat + 1)
             with m.If(row_last):
-                m.d.sync += [feature.eq(0), beat.eq(0), token.eq(token + 1)]
+                m.d.sync += beat.eq(0)
             with m.If(head_last):
-                m.d.sync += [token.eq(0), half.eq(~half), heads_left.eq(heads_left - 1)]
+                m.d.sync += [half.eq(~half), heads_left.eq(heads_left - 1)]
         for count, released in zip(held, self.released):
             m.d.sync += count.eq(count + finish - released)
         with m.If(self.start):
-            m.d.sync += [heads_left.eq(self.heads), half.eq(0)]
+            m.d.sync += [heads_left.eq(self.heads), half.eq(0), ready.eq(room)]
 
         # Bank and tile: of the beat's features, or of its token.
         groups = self.banks // self.lanes if self.banked_by == "feature" else self.banks

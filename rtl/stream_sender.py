@@ -8,8 +8,9 @@ head dimension is undefined.
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from .block import Block
-from .bundles import index_width, last_start
+from .block import Block, instantiate
+from .bundles import index_width
+from .matrix_position import MatrixPosition
 
 __all__ = ["StreamSender"]
 
@@ -40,6 +41,7 @@ class StreamSender(Block):
 
     def __init__(self, *, lanes, data_width, element_width, columns, max_tokens, max_head_dim, z_latency):
         self.z_latency = z_latency
+        self.position = MatrixPosition(lanes=lanes, max_tokens=max_tokens, max_head_dim=max_head_dim)
         self.lanes = lanes
         self.data_width = data_width
         self.element_width = element_width
@@ -70,8 +72,8 @@ class StreamSender(Block):
         m = Module()
         heads_ready = Signal(2)
         half = Signal()
-        token = Signal.like(self.tokens)
-        feature = Signal(len(self.head_dim) + 1)
+        position = instantiate(m, "position", self.position)
+        token, row_last, head_last = position.token, position.row_last, position.head_last
         groups = self.columns // self.lanes
         group = Signal(index_width(groups))
         tile = Signal(self.column_tile_bits)
@@ -84,22 +86,22 @@ class StreamSender(Block):
             self.z_address.eq(Cat(token[: self.token_bits], tile, half)),
         ]
 
-        row_last = Signal()
-        head_last = Signal()
         issue = Signal()
         m.d.comb += [
-            row_last.eq(feature >= last_start(m, self.head_dim, self.lanes, "last_feature")),
-            head_last.eq(row_last & (token == last_start(m, self.tokens, 1, "last_token"))),
+            position.start.eq(self.start),
+            position.tokens.eq(self.tokens),
+            position.head_dim.eq(self.head_dim),
+            position.step.eq(issue),
             issue.eq((heads_ready != 0) & move),
         ]
         with m.If(issue):
-            m.d.sync += [feature.eq(feature + self.lanes), group.eq(group + 1)]
+            m.d.sync += group.eq(group + 1)
             with m.If(group == groups - 1):
                 m.d.sync += [group.eq(0), tile.eq(tile + 1)]
             with m.If(row_last):
-                m.d.sync += [feature.eq(0), group.eq(0), tile.eq(0), token.eq(token + 1)]
+                m.d.sync += [group.eq(0), tile.eq(0)]
             with m.If(head_last):
-                m.d.sync += [token.eq(0), half.eq(~half)]
+                m.d.sync += half.eq(~half)
         m.d.sync += heads_ready.eq(heads_ready + self.head_ready - (issue & head_last))
         with m.If(self.start):
             m.d.sync += half.eq(0)

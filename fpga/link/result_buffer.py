@@ -25,7 +25,8 @@ class ResultBuffer(Block):
 
     Ports
     -----
-    write_valid, write_ready, write_data: results come in while there is space.
+    write_valid, write_ready, write_data: results come in while there is space; `write_ready` does not wait for
+        `write_valid`, and learns of a `seek` two cycles later.
     offset: of the oldest byte, counted since reset, modulo 2^32; available: bytes from there on.
     seek, seek_offset: give up the bytes before this offset and read from it; at most `available` beyond `offset`.
     read_data: the byte to be read, `latency` cycles after `seek` or `read`; read: it is taken, the next one follows.
@@ -60,7 +61,6 @@ class ResultBuffer(Block):
         written = Signal(range(2 * self.depth))  # one bit more than an address, so that full and empty differ
         position = Signal(range(self.depth))
         m.d.comb += [
-            self.write_ready.eq(written != self.offset[: len(written)] ^ self.depth),
             self.available.eq((written - self.offset)[: len(written)]),
             memory.write_enable.eq(self.write_valid & self.write_ready),
             memory.write_address.eq(written[:-1]),
@@ -68,7 +68,13 @@ class ResultBuffer(Block):
             memory.read_address.eq(position),
             self.read_data.eq(memory.read_data),
         ]
-        m.d.sync += [written.eq(written + memory.write_enable), position.eq(position + self.read)]
+        following = (written + memory.write_enable)[: len(written)]
+        m.d.sync += [
+            written.eq(following),
+            # A register, since ready goes far. It notices space that `seek` makes a cycle later.
+            self.write_ready.eq(following != self.offset[: len(written)] ^ self.depth),
+            position.eq(position + self.read),
+        ]
         with m.If(self.seek):
             m.d.sync += [self.offset.eq(self.seek_offset), position.eq(self.seek_offset)]
         return m

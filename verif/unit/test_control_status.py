@@ -417,6 +417,7 @@ async def counters_count_the_cycles_of_a_job(dut):
     for cycles in (300, 150):
         await toggle(20, busy=False)
         await host.write("CONTROL", 1)
+        await toggle(2, busy=False)  # `start` is then past
         counts = await toggle(cycles, busy=True)
         await toggle(20, busy=False)
         await host.expect("CYCLES", cycles)

@@ -62,7 +62,8 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
         view.timeout.value, view.heads.value, view.start.value = timeout, 1, 1
         await edge
         view.start.value = 0
-        silent = 0  # cycles before this one in which nothing but the source held the job up
+        quiet = False  # the source held the job up a cycle ago
+        silent = 0  # such cycles before that one
         for _ in range(60 * timeout):
             starving, moving, array_busy, sink_waits = generator.getrandbits(STREAMS) | 1, 0, 0, 0
             if generator.random() < 0.5 / timeout:
@@ -72,11 +73,11 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
             view.starving.value, view.moving.value = starving, moving
             view.array_busy.value, view.sink_waits.value = array_busy, sink_waits
             await edge
-            quiet = bool(starving) and not (moving or array_busy or sink_waits)
             expires = quiet and silent == timeout
             expect_equal(f"input_timeout after {silent} of {timeout} silent cycles", view.input_timeout.value, expires)
             silent = silent + 1 if quiet and not expires else 0
             expired += expires
+            quiet = bool(starving) and not (moving or array_busy or sink_waits)
         # The job ends, and with it the watch.
         view.sent.value, view.idle.value, view.starving.value = 1, 0b111, 0
         await edge

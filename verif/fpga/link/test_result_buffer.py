@@ -29,21 +29,23 @@ async def bytes_are_kept_until_they_are_given_up(dut):
         depth, latency = DEPTHS[name], blocks()[name].latency
         written = bytearray()
         offset = refused = repeated = 0
+        room = True  # for a byte, by the offset of a cycle ago
 
         async def cycle():
             """One cycle, in which a result may come."""
-            nonlocal refused
+            nonlocal refused, room
             valid, byte = generator.random() < 0.3, generator.randrange(256)
             view.write_valid.value, view.write_data.value = valid, byte
             await edge
-            room = len(written) - offset < depth
             expect_equal("write_ready", view.write_ready.value, room)
             expect_equal("offset", view.offset.value, offset)
             expect_equal("available", view.available.value, len(written) - offset)
             if valid and room:
                 written.append(byte)
             refused += valid and not room
+            room = len(written) - offset < depth
 
+        await edge  # the first out of reset
         for _ in range(READS):
             for _ in range(generator.choice((0, 3, 4 * depth))):
                 await cycle()
