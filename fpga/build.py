@@ -171,6 +171,8 @@ class Build:
             "design -reset",
             "read_rtlil board_top.il",
             " ".join([self.family.synthesis(self.board), *self.board.synthesis]),
+            "flatten",
+            "clean",
             *(f'setattr -set BEL "{site}" c:accelerator.{cell}' for cell, site in sites.items()),
             f"select -assert-count {len(sites)} a:BEL",
             "write_json netlist.json.partial",

@@ -16,6 +16,9 @@ ready, a half of a buffer released.
 This file only joins blocks; every latency that it needs is asked of the blocks themselves.
 """
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
@@ -303,13 +306,15 @@ class Accelerator(Block):
             k_sums.read_lane.eq(divisions.k_sum_lane),
         ]
         mean = Signal(config.mean_width)
-        any_mean = 0
-        for column in columns:
-            any_mean = any_mean | column.mean.as_unsigned()
-        m.d.sync += mean.eq(any_mean)
+        near = []  # of four neighbours: a register on the way
+        for first in range(0, len(columns), 4):
+            near.append(Signal(config.mean_width, name=f"mean_{first}"))
+            m.d.sync += near[-1].eq(reduce(or_, (column.mean.as_unsigned() for column in columns[first : first + 4])))
+        m.d.sync += mean.eq(reduce(or_, near))
+        mean_written = reset_of("mean_written")
         m.d.comb += [
-            mean_bank.write_enable.eq(divisions.mean_write),
-            mean_bank.write_address.eq(divisions.mean_address),
+            mean_bank.write_enable.eq(delay(m, divisions.mean_write, 1, "mean_write", reset=mean_written)),
+            mean_bank.write_address.eq(delay(m, divisions.mean_address, 1, "mean_address")),
             mean_bank.write_data.eq(mean),
         ]
 
@@ -337,7 +342,7 @@ class Accelerator(Block):
             passes.q_loaded.eq(loaders["q"].loaded),
             passes.k_loaded.eq(loaders["k"].loaded),
             passes.v_loaded.eq(loaders["v"].loaded),
-            passes.mean_ready.eq(divisions.mean_ready),
+            passes.mean_ready.eq(delay(m, divisions.mean_ready, 1, "mean_ready", reset=mean_written)),
             passes.g_written.eq(
                 delay(m, g_totals_out, self.array_column.g_latency, "g_written", reset=reset_of("g_written"))
             ),

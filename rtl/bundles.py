@@ -5,7 +5,7 @@ The array and everything around it is skewed: row r works r cycles after row 0, 
 stays in step with the data of its row or column.
 """
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Mux, Signal
 from amaranth.lib.wiring import Out, Signature
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "PHASE_QG",
     "StreamControl",
     "WriteBackControl",
+    "credits",
     "delay",
     "delay_bundle",
     "index_width",
@@ -120,6 +121,17 @@ class WriteBackControl(Signature):
             "mean": Out(1),
             "mean_end": Out(1),
         })
+
+
+def credits(m, width, arrives, taken, name):
+    """Whether there are any of what `arrives` and is `taken`, one at a time; never more than `width` bits can count.
+
+    A register, so that a decision does not wait for a comparison with 0.
+    """
+    count = Signal(width, name=name)
+    some = Signal(name=f"some_{name}")
+    m.d.sync += [count.eq(count + arrives - taken), some.eq(arrives | Mux(taken, count != 1, count != 0))]
+    return some
 
 
 def last_start(m, size, step, name):

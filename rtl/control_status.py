@@ -20,6 +20,9 @@ Resets. `soft_reset` stops the core only. Job registers, events, interrupt enabl
 values, so that a host can still read what went wrong.
 """
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
@@ -186,10 +189,10 @@ class ControlStatus(Block):
         writable = [register for register in self.registers if register.access.writable]
         is_written = _is_each(m, writable, write_word, "is_written")
         kept_word = Signal(DATA_WIDTH)
-        m.d.comb += kept_word.eq(_any(
+        m.d.comb += kept_word.eq(reduce(or_, (
             Mux(selected, values[register.name], 0)
             for selected, register in zip(is_written, writable) if register.access is Access.READ_WRITE
-        ))  # fmt: skip
+        )))  # fmt: skip
         merged = Signal(DATA_WIDTH)
         limits = least, most, is_signed = (
             Signal(signed(DATA_WIDTH + 1), name="least_written"), Signal(signed(DATA_WIDTH + 1), name="most_written"),
@@ -256,7 +259,7 @@ class ControlStatus(Block):
         groups = []
         for first in range(0, len(choices), _READ_GROUP):
             groups.append(Signal(DATA_WIDTH, name=f"read_group_{len(groups)}", reset_less=True))
-            m.d.sync += groups[-1].eq(_any(choices[first : first + _READ_GROUP]))
+            m.d.sync += groups[-1].eq(reduce(or_, choices[first : first + _READ_GROUP]))
         m.d.sync += [
             found.eq(read_held & ~found & ~gathered & ~self.s_axil_rvalid),
             gathered.eq(found),
@@ -264,7 +267,7 @@ class ControlStatus(Block):
         with m.If(gathered):
             m.d.sync += [
                 self.s_axil_rvalid.eq(1),
-                self.s_axil_rdata.eq(_any(groups)),
+                self.s_axil_rdata.eq(reduce(or_, groups)),
                 self.s_axil_rresp.eq(Mux(is_read.any(), _OKAY, _SLVERR)),
             ]
         with m.If(self.s_axil_rvalid & self.s_axil_rready):
@@ -287,14 +290,6 @@ def _is_each(m, registers, word, name):
     is_each = Signal(len(registers), name=name)
     m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in registers))
     return is_each
-
-
-def _any(words):
-    """The bitwise or of some words."""
-    either = 0
-    for word in words:
-        either = either | word
-    return either
 
 
 def _limits(registers, is_written):

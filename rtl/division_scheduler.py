@@ -9,11 +9,11 @@ order of their features: one read port and one write port serve all columns. Row
 cycles apart.
 """
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import DivideControl, WriteBackControl, delay, delay_bundle, index_width, last_start, pass_on
+from .bundles import DivideControl, WriteBackControl, credits, delay, delay_bundle, index_width, last_start, pass_on
 
 __all__ = ["DivisionScheduler"]
 
@@ -77,64 +77,68 @@ class DivisionScheduler(Block):
         start_row = Signal()
 
         last_column_base = last_start(m, self.head_dim, self.columns, "last_column_base")
-        wait = Signal(range(max(2, self.interval)))
-        with m.If(start_mean | start_row):
-            m.d.sync += wait.eq(self.interval - 1)
-        with m.Elif(wait != 0):
-            m.d.sync += wait.eq(wait - 1)
+        free = self._pause(m, start_mean | start_row, self.interval, "wait")
 
         # Rows of means: one a column tile, for every head in its turn.
-        heads_to_mean = Signal(2)
-        mean_wait = Signal(range(max(2, self.columns)))
         mean_base = Signal(len(self.head_dim) + 1)
         mean_end = Signal()
         m.d.comb += [
-            start_mean.eq((heads_to_mean != 0) & (wait == 0) & (mean_wait == 0)),
+            start_mean.eq(
+                credits(m, 2, self.k_loaded, start_mean & mean_end, "heads_to_mean")
+                & free
+                & self._pause(m, start_mean, self.columns, "mean_wait")
+            ),
             mean_end.eq(mean_base >= last_column_base),
         ]
-        m.d.sync += heads_to_mean.eq(heads_to_mean + self.k_loaded - (start_mean & mean_end))
         with m.If(start_mean):
-            m.d.sync += [mean_wait.eq(self.columns - 1), mean_base.eq(mean_base + self.columns)]
+            m.d.sync += mean_base.eq(mean_base + self.columns)
             with m.If(mean_end):
                 m.d.sync += mean_base.eq(0)
-        with m.Elif(mean_wait != 0):
-            m.d.sync += mean_wait.eq(mean_wait - 1)
 
         # Rows of Q G: a head's column tiles, each with all of its tokens.
-        rows = Signal(range(1 << (self.token_bits + 2)))
-        biases = Signal(2)
         z_used = Signal(2)
+        z_full = Signal()
         token = Signal.like(self.tokens)
         column_tile = Signal(self.column_tile_bits)
         column_base = Signal(len(self.head_dim) + 1)
         half = Signal()
         queue_address = Signal.like(self.divide.queue_address)
-        head_first = Signal()
+        head_first = Signal(init=1)
         tile_end = Signal()
+        one_token = Signal()
         head_end = Signal()
+        last_but_one_token = last_start(m, self.tokens, 2, "last_but_one_token")
         m.d.comb += [
-            head_first.eq((token == 0) & (column_base == 0)),
-            tile_end.eq(token == last_start(m, self.tokens, 1, "last_token")),
             head_end.eq(tile_end & (column_base >= last_column_base)),
             start_row.eq(
-                (rows != 0) & (biases != 0) & (wait == 0) & ~start_mean & ~(head_first & (z_used == 2))
+                credits(m, self.token_bits + 2, self.row_queued, start_row, "rows")
+                & credits(m, 2, self.bias_ready, start_row & head_end, "biases")
+                & free
+                & ~start_mean
+                & ~(head_first & z_full)
             ),
         ]
         with m.If(start_row):
-            m.d.sync += [queue_address.eq(queue_address + 1), token.eq(token + 1)]
+            m.d.sync += [
+                queue_address.eq(queue_address + 1), token.eq(token + 1), head_first.eq(head_end),
+                tile_end.eq(token == last_but_one_token),
+            ]  # fmt: skip
             with m.If(tile_end):
                 m.d.sync += [
-                    token.eq(0), column_tile.eq(column_tile + 1), column_base.eq(column_base + self.columns)
+                    token.eq(0), column_tile.eq(column_tile + 1), column_base.eq(column_base + self.columns),
+                    tile_end.eq(one_token),
                 ]  # fmt: skip
             with m.If(head_end):
                 m.d.sync += [column_tile.eq(0), column_base.eq(0), half.eq(~half)]
+        z_taken = start_row & head_first
         m.d.sync += [
-            rows.eq(rows + self.row_queued - start_row),
-            biases.eq(biases + self.bias_ready - (start_row & head_end)),
-            z_used.eq(z_used + (start_row & head_first) - self.z_released),
+            z_used.eq(z_used + z_taken - self.z_released),
+            z_full.eq(Mux(z_taken, z_used == 1, z_used == 2) & ~self.z_released),
         ]
         with m.If(self.start):
-            m.d.sync += [half.eq(0), queue_address.eq(0)]
+            m.d.sync += [
+                half.eq(0), queue_address.eq(0), one_token.eq(self.tokens == 1), tile_end.eq(self.tokens == 1),
+            ]  # fmt: skip
 
         # Into the array, and out of it.
         m.d.sync += [
@@ -178,6 +182,17 @@ class DivisionScheduler(Block):
         with m.If(self.start):
             m.d.sync += [self.k_sum_half.eq(0), mean_half.eq(0)]
         return m
+
+    @staticmethod
+    def _pause(m, begin, cycles, name):
+        """Low for cycles - 1 cycles from the cycle after `begin`; a register."""
+        left = Signal(range(max(2, cycles)), name=name)
+        over = Signal(init=1, name=f"{name}_over")
+        with m.If(begin):
+            m.d.sync += [left.eq(cycles - 1), over.eq(cycles == 1)]
+        with m.Elif(left != 0):
+            m.d.sync += [left.eq(left - 1), over.eq(left == 1)]
+        return over
 
     def _window(self, m, begin, end, name):
         """High for C cycles from the cycle after `begin`; and its last cycle, if `end` came with `begin`."""

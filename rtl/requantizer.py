@@ -1,6 +1,6 @@
 """Requantizer: an exact sum back to data_width bits, by a shift set at run time (the numerics contract, section 3)."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
@@ -9,10 +9,10 @@ __all__ = ["Requantizer"]
 
 
 class Requantizer(Block):
-    """o = saturate(round_half_up(i / 2^shift)), two cycles later, one a cycle.
+    """o = saturate(round_half_up(i / 2^shift)), three cycles later, one a cycle.
 
     Rounding uses floor(x + 1/2) = floor((floor(2 x) + 1) / 2): the shifter keeps one bit below the unit, and rounding
-    is one increment. Saturation is to the full range of `o`.
+    is one increment. Saturation is to the full range of `o`. The shift takes two cycles, its upper bits first.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Requantizer(Block):
 
     module_name = "requantizer"
     reset_less = True
-    latency = 2
+    latency = 3
 
     def __init__(self, *, i_width, o_width, shift_max):
         super().__init__({
@@ -33,7 +33,11 @@ class Requantizer(Block):
     def elaborate(self, platform):
         m = Module()
         halves = Signal(signed(len(self.i) + 1))
-        m.d.sync += halves.eq((self.i << 1) >> self.shift)
+        shifted = Signal.like(halves)
+        split = len(self.shift) // 2
+        fine = Signal(split)
+        coarse = Cat(Const(0, split), self.shift[split:])
+        m.d.sync += [shifted.eq((self.i << 1) >> coarse), fine.eq(self.shift[:split]), halves.eq(shifted >> fine)]
 
         rounded = Signal(signed(len(self.i) + 1))
         m.d.comb += rounded.eq((halves + 1) >> 1)
