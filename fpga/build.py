@@ -15,6 +15,7 @@ bitstream.
 """
 
 import hashlib
+import inspect
 import json
 import os
 import time
@@ -101,6 +102,7 @@ class Build:
             "verilog": self.verilog,
             "constraints": constraints(self.board),
             "synthesis": self._synthesis_script(),
+            "sites": inspect.getsource(inspect.getmodule(self.family.sites)) if self.family.sites else "",
             "place_and_route": self._place_and_route_arguments(),
             "pack": self._pack_arguments(),
             "tools": self.toolchain.versions,
@@ -164,7 +166,6 @@ class Build:
     def _synthesis_script(self):
         # By way of RTLIL: Yosys would go back to the Verilog of modules that are flattened by then, when it finds out
         # late, in its timing library, what an instantiated cell of the vendor is like.
-        sites = self.family.sites(self.top.config, self.board)
         return "\n".join([
             "read_verilog board_top.v",
             "write_rtlil board_top.il",
@@ -173,8 +174,6 @@ class Build:
             " ".join([self.family.synthesis(self.board), *self.board.synthesis]),
             "flatten",
             "clean",
-            *(f'setattr -set BEL "{site}" c:accelerator.{cell}' for cell, site in sites.items()),
-            f"select -assert-count {len(sites)} a:BEL",
             "write_json netlist.json.partial",
             "tee -o statistics.json.partial stat -json",
             "",
@@ -184,7 +183,16 @@ class Build:
         # Yosys keeps a log of its own: some builds of it lose what they print.
         self._run(self.toolchain.yosys, ["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], "synthesis.out",
                   ["netlist.json", "statistics.json"])  # fmt: skip
-        self._require_block_ram()
+        netlist = json.loads((self.directory / "netlist.json").read_text(encoding="utf-8"))
+        cells = netlist["modules"]["board_top"]["cells"]
+        block_rams = [name for name, cell in cells.items() if cell["type"] in self.family.block_ram]
+        self._require_block_ram(block_rams)
+        if self.family.sites is not None:
+            prefix = "accelerator."
+            names = [name.removeprefix(prefix) for name in block_rams if name.startswith(prefix)]
+            for name, site in self.family.sites(self.top.config, self.board.device, names).items():
+                cells[prefix + name]["attributes"]["BEL"] = site
+            self._write(self.directory / "netlist.json", json.dumps(netlist))
 
     def _place_and_route_arguments(self):
         frequency = f"{self.top.clock_hz / 1e6:.6g}"
@@ -236,11 +244,9 @@ class Build:
 
     # Checks
 
-    def _require_block_ram(self):
-        """Raises `BuildError` if a large buffer has no block RAM in the netlist."""
-        netlist = json.loads((self.directory / "netlist.json").read_text(encoding="utf-8"))
-        cells = netlist["modules"]["board_top"]["cells"]
-        used = {name.rpartition(".memory")[0] for name, cell in cells.items() if cell["type"] in self.family.block_ram}
+    def _require_block_ram(self, block_rams):
+        """Raises `BuildError` if a large buffer has none of the cells `block_rams`, their names in the netlist."""
+        used = {name.rpartition(".memory")[0] for name in block_rams}
         missing = [
             f"{path} ({block.depth} x {block.width})"
             for path, block in instances(self.top)

@@ -9,7 +9,7 @@ the same. What the array needs of them it instantiates (`rtl.multiplier`).
 
 from dataclasses import dataclass
 
-from .multiplier_sites import multiplier_sites
+from .array_sites import array_sites
 
 __all__ = ["FAMILIES", "Family"]
 
@@ -30,11 +30,12 @@ class Family:
     part_keys: keys of a board's file that name the device.
     constraints: suffix of its constraint file; routed: file name that packing starts from; bitstream: suffix.
     synthesis: function of a board, the command of Yosys that synthesizes, without its output file.
-    sites: function of (configuration, board), the cells whose place is decided here, path in the accelerator -> site.
     place_and_route: function of a board, the options of nextpnr that name the device and the constraint file.
     routed_option: option of nextpnr that writes `routed`; None where it is the design that `--write` leaves.
     pack: function of (board, routed, bitstream), the arguments of the packer.
     block_ram: cells that a buffer may become.
+    sites: function that decides where some cells go, with the arguments and the result of
+        `fpga.array_sites.array_sites`; None if the placer decides everything.
     note: what the report has to say of its figures, or "".
     """
 
@@ -43,11 +44,11 @@ class Family:
     routed: str
     bitstream: str
     synthesis: object
-    sites: object
     place_and_route: object
     routed_option: str | None
     pack: object
     block_ram: tuple[str, ...]
+    sites: object = None
     note: str = ""
 
 
@@ -77,7 +78,7 @@ FAMILIES = {
         bitstream="bit",
         # Module by module: in a third of the time, and registers that happen to be equal stay where they are needed.
         synthesis=lambda board: "synth_ecp5 -noflatten -top board_top",
-        sites=lambda config, board: multiplier_sites(config, board.device),
+        sites=array_sites,
         place_and_route=_ecp5_place_and_route,
         routed_option="--textcfg",
         pack=lambda board, routed, bitstream: ["--compress", routed, bitstream],
@@ -89,7 +90,6 @@ FAMILIES = {
         routed="routed.asc",
         bitstream="bin",
         synthesis=lambda board: "synth_ice40 -top board_top" + (" -device u" if board.device == "UP5K" else ""),
-        sites=lambda config, board: {},
         place_and_route=_ice40_place_and_route,
         routed_option="--asc",
         pack=lambda board, routed, bitstream: [routed, bitstream],
@@ -102,7 +102,6 @@ FAMILIES = {
         routed="placed.json",
         bitstream="fs",
         synthesis=lambda board: f"synth_gowin -top board_top -family {board.chip[:4].lower()}",
-        sites=lambda config, board: {},
         place_and_route=_gowin_place_and_route,
         routed_option=None,
         pack=lambda board, routed, bitstream: ["-d", board.chip, "-o", bitstream, routed],

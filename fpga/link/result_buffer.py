@@ -53,13 +53,14 @@ class ResultBuffer(Block):
     @property
     def latency(self):
         """Cycles from `seek` or `read` to the byte."""
-        return 1 + self.memory.latency
+        return 2 + self.memory.latency
 
     def elaborate(self, platform):
         m = Module()
         memory = instantiate(m, "memory", self.memory)
         written = Signal(range(2 * self.depth))  # one bit more than an address, so that full and empty differ
         position = Signal(range(self.depth))
+        advance = Signal()
         m.d.comb += [
             self.available.eq((written - self.offset)[: len(written)]),
             memory.write_enable.eq(self.write_valid & self.write_ready),
@@ -73,7 +74,8 @@ class ResultBuffer(Block):
             written.eq(following),
             # A register, since ready goes far. It notices space that `seek` makes a cycle later.
             self.write_ready.eq(following != self.offset[: len(written)] ^ self.depth),
-            position.eq(position + self.read),
+            advance.eq(self.read),
+            position.eq(position + advance),
         ]
         with m.If(self.seek):
             m.d.sync += [self.offset.eq(self.seek_offset), position.eq(self.seek_offset)]

@@ -289,7 +289,7 @@ FAMILIES = {
     for family in (
         Family(
             name="ecp5",
-            synthesis="synth_ecp5 -top {top} -json {output}",
+            synthesis="synth_ecp5 -noflatten -top {top}; flatten; clean; write_json {output}",
             sources=("block_ram.v", "ecp5.v", "ecp5_dsp.v"),
             rule=_ecp5_pins,
             options=("--25k", "--package", "CABGA381", "--out-of-context"),

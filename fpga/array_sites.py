@@ -1,0 +1,112 @@
+"""Where the array's multipliers and block RAMs go, so that neighbours in the array are neighbours on the chip.
+
+Placers treat the few bands of multipliers and of block RAM on an ECP5 as so many interchangeable sites, and tear an
+array to pieces: PEs thirty tiles away from their own multiplier, in a design that fills a quarter of the device. Yet
+a good arrangement is plain. Most wires of the array run down a column (partial sums and stationary operands; the
+streamed operand is all that goes to the right), so a band takes a few columns of the array, all of their rows side by
+side:
+
+    band 2    row 0: column 6, 7, 8    row 1: column 6, 7, 8    ...
+    band 1    row 0: column 3, 4, 5    row 1: column 3, 4, 5    ...
+    band 0    row 0: SA-Diag, 1, 2     row 1: SA-Diag, 1, 2     ...
+
+If the columns do not fit so, it is tried with rows in the place of columns. Each block RAM goes next to the PE that it
+feeds or is fed by. Everything else is left to the placer: the bias unit, PEs with Booth multipliers and their columns,
+the host link, and all that is made of LUTs and registers.
+"""
+
+import re
+from dataclasses import dataclass
+from math import ceil
+
+__all__ = ["array_sites"]
+
+
+@dataclass(frozen=True)
+class _Device:
+    """Rows of tiles with multipliers, rows of tiles with block RAM, columns of tiles where both have groups of four."""
+
+    multipliers: tuple[int, ...]
+    block_rams: tuple[int, ...]
+    groups: tuple[int, ...]
+
+    def bands(self):
+        """(x, y, site as nextpnr names it) of all multipliers, band by band, from left to right."""
+        return [[(x + at, y, f"X{x + at}/Y{y}/MULT18_{at}") for x in self.groups for at in (0, 1, 4, 5)]
+                for y in self.multipliers]  # fmt: skip
+
+    def block_ram_sites(self):
+        """(x, y, site) of all block RAMs."""
+        return [(x + 2 * at, y, f"X{x + 2 * at}/Y{y}/EBR{at}")
+                for y in self.block_rams for x in self.groups for at in range(4)]  # fmt: skip
+
+
+#: LFE5 size -> its grid, from nextpnr's device database: where a netlist is placed that uses all multipliers, all
+#: block RAMs.
+_DEVICES = {
+    "12": _Device((13,), (25, 37), (4, 13, 22, 33, 42, 51, 60)),
+    "25": _Device((13,), (25, 37), (4, 13, 22, 33, 42, 51, 60)),
+    "45": _Device((22, 46), (10, 34, 58), (4, 13, 22, 31, 42, 51, 60, 69, 78)),
+    "85": _Device((10, 34, 58), (22, 46, 70, 82), (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)),
+}
+
+#: Block RAM below the accelerator -> row and column of the PE it belongs to; row -1 is the last one, and column -1
+#: stands for SA-Diag. The first pattern that matches counts.
+_NEIGHBOURS = (
+    (r"operand_row_(?P<row>\d+)\.", -1, -1),
+    (r"column_(?P<column>\d+)\.(v|g)_bank\.", 0, None),
+    (r"column_(?P<column>\d+)\.", -1, None),
+    (r"diagonal_column\.k_hat_sum_bank\.", 0, -1),
+    (r"diagonal_column\.", -1, -1),
+)
+
+
+def array_sites(config, device, block_rams):
+    """Cell below the accelerator -> its site, for the array of `config` on the ECP5 `device`.
+
+    `block_rams` are the names of the block RAM cells, as synthesis left them. Empty if the array's multipliers are not
+    instantiated cells of ECP5 or do not fit.
+    """
+    if config.multiplier != "ecp5":
+        return {}
+    grid = _DEVICES[device[-3:-1]]
+    columns = [-1, *range(config.columns - config.booth_columns)]
+    rows = [*range(config.rows)]
+    places = _fold(columns, rows, grid.bands()) or {
+        (column, row): place for (row, column), place in _fold(rows, columns, grid.bands()).items()
+    }
+    sites = {}
+    for (column, row), (_x, _y, site) in places.items():
+        pe = "diagonal" if column < 0 else f"general_{column}"
+        sites[f"array.row_{row}.{pe}.multiplier.dsp"] = site
+    free = grid.block_ram_sites()
+    for name in sorted(block_rams):
+        place = places.get(_neighbour(name, config.rows))
+        if place is not None and free:
+            nearest = min(free, key=lambda candidate: abs(candidate[0] - place[0]) + abs(candidate[1] - place[1]))
+            free.remove(nearest)
+            sites[name] = nearest[2]
+    return sites
+
+
+def _fold(split, whole, bands):
+    """(member of `split`, member of `whole`) -> place, so many of `split` in each band; {} if a band is too short."""
+    share = ceil(len(split) / len(bands))
+    if share * len(whole) > len(bands[0]):
+        return {}
+    return {
+        cell: place
+        for index, band in enumerate(bands)
+        for cell, place in zip(
+            ((first, second) for second in whole for first in split[index * share : (index + 1) * share]), band
+        )
+    }
+
+
+def _neighbour(name, rows):
+    """(column, row) of the PE that the block RAM `name` belongs to, None if there is none."""
+    for pattern, row, column in _NEIGHBOURS:
+        if found := re.match(pattern, name):
+            given = {key: int(value) for key, value in found.groupdict().items()}
+            return given.get("column", column), given.get("row", row) % rows
+    return None
