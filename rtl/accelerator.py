@@ -34,6 +34,7 @@ from .job_control import JobControl
 from .memory_bank import MemoryBank
 from .operand_row import OperandRow
 from .pass_scheduler import PassScheduler
+from .reset_line import ResetLine
 from .stream_loader import StreamLoader
 from .stream_sender import StreamSender
 from .systolic_array import SystolicArray
@@ -62,6 +63,7 @@ class Accelerator(Block):
     def __init__(self, config):
         self.config = config
         self.control_status = ControlStatus(config)
+        self.reset_line = ResetLine()
         self.job_control = JobControl(config, streams=3)
         self.loaders = {
             name: StreamLoader(
@@ -169,15 +171,21 @@ class Accelerator(Block):
                 incoming = self.signature.members[name].flow == In
                 m.d.comb += inner.eq(outer) if incoming else outer.eq(inner)
 
-        # A soft reset clears every block but the registers; what is on its way from block to block as well. A reset is
-        # late wherever it has far to go, so each block has a register of its own for it.
-        any_reset = Signal()
-        m.d.comb += any_reset.eq(registers.soft_reset | ResetSignal())
+        # A soft reset clears every block but the registers; what is on its way from block to block as well.
+        # It takes some cycles to get there. Until then the ports to the outside are closed: what is behind them is past.
+        reset = registers.soft_reset | ResetSignal()
+        any_reset = Signal(init=1, reset_less=True)
+        closed = Signal(init=1, reset_less=True)
+        under_way = [any_reset]
+        for step in range(1, self.reset_line.latency):
+            under_way.append(Signal(init=1, reset_less=True, name=f"any_reset_{step}"))
+            m.d.sync += under_way[-1].eq(under_way[-2])
+        m.d.sync += [any_reset.eq(reset), closed.eq(reset | Cat(under_way).any())]
 
         def reset_of(name):
-            reset = Signal(init=1, reset_less=True, name=f"{name}_reset")
-            m.d.sync += reset.eq(any_reset)
-            return reset
+            line = instantiate(m, f"{name}_reset", self.reset_line)
+            m.d.comb += line.i.eq(any_reset)
+            return line.o
 
         def block(name, component):
             return instantiate(m, name, component, reset=None if component.reset_less else reset_of(name))
@@ -212,15 +220,17 @@ class Accelerator(Block):
             bias_unit.c_v.eq(registers.c_v),
             bias_unit.shift.eq(job.numerator_shift),
         ]
+        shift_g, numerator_shift = registers.shift_g, job.numerator_shift
         for column in columns:
-            m.d.comb += [column.shift_g.eq(registers.shift_g), column.numerator_shift.eq(job.numerator_shift)]
+            m.d.comb += [column.shift_g_in.eq(shift_g), column.numerator_shift_in.eq(numerator_shift)]
+            shift_g, numerator_shift = column.shift_g_out, column.numerator_shift_out
 
         # Streams in, to the banks and the accumulator arrays.
         for name, loader in loaders.items():
             m.d.comb += [
                 loader.s_tdata.eq(getattr(self, f"s_axis_{name}_tdata")),
-                loader.s_tvalid.eq(getattr(self, f"s_axis_{name}_tvalid")),
-                getattr(self, f"s_axis_{name}_tready").eq(loader.s_tready),
+                loader.s_tvalid.eq(getattr(self, f"s_axis_{name}_tvalid") & ~closed),
+                getattr(self, f"s_axis_{name}_tready").eq(loader.s_tready & ~closed),
                 loader.s_tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
             ]
         lanes, width = config.stream_lanes, config.data_width
@@ -294,7 +304,6 @@ class Accelerator(Block):
                 column.divisor_in.eq(left.divisor_out),
                 column.invalid_in.eq(left.invalid_out),
                 column.k_sum.eq(k_sums.read_data),
-                column.z_enable.eq(sender.z_enable),
                 column.z_address.eq(sender.z_address),
             ]
             left = column
@@ -322,9 +331,9 @@ class Accelerator(Block):
         m.d.comb += [
             sender.z_data.eq(Cat(column.z_data for column in columns)),
             self.m_axis_z_tdata.eq(sender.m_tdata),
-            self.m_axis_z_tvalid.eq(sender.m_tvalid),
+            self.m_axis_z_tvalid.eq(sender.m_tvalid & ~closed),
             self.m_axis_z_tlast.eq(sender.m_tlast),
-            sender.m_tready.eq(self.m_axis_z_tready),
+            sender.m_tready.eq(self.m_axis_z_tready & ~closed),
         ]
 
         # Who waits for whom. A half is released when the last row or column has read its last word.
@@ -368,19 +377,19 @@ class Accelerator(Block):
             job.sink_waits.eq(sender.m_tvalid & ~sender.m_tready),
             job.sent.eq(sender.sent),
             *(loader.input_timeout.eq(job.input_timeout) for loader in loaders.values()),
-            registers.busy.eq(job.busy),
+            registers.busy.eq(job.busy & ~closed),
             registers.array_busy.eq(passes.array_busy),
             registers.stall_input.eq(passes.stall_input),
             registers.stall_output.eq(passes.stall_output),
         ]
         # What is only recorded may take a cycle more.
         m.d.sync += [
-            registers.done.eq(job.done),
-            registers.head_done.eq(sender.sent),
-            registers.tlast_early.eq(Cat(loader.tlast_early for loader in loaders.values())),
-            registers.tlast_late.eq(Cat(loader.tlast_late for loader in loaders.values())),
-            registers.input_timeout.eq(job.input_timeout),
-            registers.denominator_error.eq(diagonal.denominator_error),
+            registers.done.eq(job.done & ~closed),
+            registers.head_done.eq(sender.sent & ~closed),
+            registers.tlast_early.eq(Cat(loader.tlast_early & ~closed for loader in loaders.values())),
+            registers.tlast_late.eq(Cat(loader.tlast_late & ~closed for loader in loaders.values())),
+            registers.input_timeout.eq(job.input_timeout & ~closed),
+            registers.denominator_error.eq(diagonal.denominator_error & ~closed),
         ]
         return m
 

@@ -57,21 +57,21 @@ class ArrayColumn(Block):
     -----
     v_write, v_address, v_data: one element into the V bank {half, column tile, token}.
     bias_write, bias_address, bias_data: one c_v v_sum, aligned, into the bias bank {half, column tile}.
-    z_enable, z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later, not
-        counting those in which `z_enable` is low.
+    z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later.
     load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
         right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles before.
     k_sum: numerator of a row of means, `k_sum_delay` cycles after its `divide_in`.
     mean: quotient of such a row, in the cycle of `write_back_in`; 0 where that is not `mean`.
     stationary: to the array, `load_latency` cycles after `load_in`.
     partial_sum: from the array, `sum_delay` cycles after `accumulate_in`.
-    shift_g, numerator_shift: constant during a job; a cycle before they matter.
+    shift_g_*, numerator_shift_*: constant during a job, known here one cycle after the column on the left.
     """
 
     module_name = "array_column"
 
     def __init__(self, config):
         self.data_width = config.data_width
+        self.arrival = config.arrival_registers
         v_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
         g_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
         z_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
@@ -79,9 +79,7 @@ class ArrayColumn(Block):
         pipeline = config.memory_pipeline
         self.v_bank = MemoryBank(depth=1 << v_address_width, width=config.data_width, pipeline=pipeline)
         self.g_bank = MemoryBank(depth=1 << g_address_width, width=config.data_width, pipeline=pipeline)
-        self.z_bank = MemoryBank(
-            depth=1 << z_address_width, width=config.data_width, pipeline=pipeline, stallable=True
-        )
+        self.z_bank = MemoryBank(depth=1 << z_address_width, width=config.data_width, pipeline=pipeline)
         self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.qg_width, pipeline=pipeline)
         self.bias_bank = MemoryBank(
             depth=1 << bias_address_width, width=config.aligned_bias_width, pipeline=pipeline
@@ -124,7 +122,6 @@ class ArrayColumn(Block):
                 "bias_write": In(1),
                 "bias_address": In(bias_address_width),
                 "bias_data": In(signed(config.aligned_bias_width)),
-                "z_enable": In(1),
                 "z_address": In(z_address_width),
                 "z_data": Out(signed(config.data_width)),
                 "divisor_in": In(config.divisor_width),
@@ -135,8 +132,10 @@ class ArrayColumn(Block):
                 "mean": Out(signed(config.mean_width)),
                 "stationary": Out(signed(config.data_width)),
                 "partial_sum": In(signed(config.partial_sum_width)),
-                "shift_g": In(range(config.shift_g_max + 1)),
-                "numerator_shift": In(range(config.numerator_shift_max + 1)),
+                "shift_g_in": In(range(config.shift_g_max + 1)),
+                "shift_g_out": Out(range(config.shift_g_max + 1)),
+                "numerator_shift_in": In(range(config.numerator_shift_max + 1)),
+                "numerator_shift_out": Out(range(config.numerator_shift_max + 1)),
             }
         )
 
@@ -153,7 +152,7 @@ class ArrayColumn(Block):
     @property
     def z_latency(self):
         """Cycles from `z_address` to `z_data`."""
-        return self.z_bank.latency
+        return self.arrival + self.z_bank.latency
 
     @property
     def g_latency(self):
@@ -183,11 +182,14 @@ class ArrayColumn(Block):
 
         # Stationary operand. `load_out` is this column's control one cycle later; the words come with or after it.
         v_bank = instantiate(m, "v_bank", self.v_bank)
+        v_write, v_address, v_data = (
+            delay(m, getattr(self, name), self.arrival, name) for name in ("v_write", "v_address", "v_data")
+        )
         g_bank = instantiate(m, "g_bank", self.g_bank)
         m.d.comb += [
-            v_bank.write_enable.eq(self.v_write),
-            v_bank.write_address.eq(self.v_address),
-            v_bank.write_data.eq(self.v_data),
+            v_bank.write_enable.eq(v_write),
+            v_bank.write_address.eq(v_address),
+            v_bank.write_data.eq(v_data),
             v_bank.read_address.eq(self.load_in.address),
             g_bank.read_address.eq(self.load_in.address),
         ]
@@ -196,9 +198,10 @@ class ArrayColumn(Block):
         tile_row = Mux(load_phase == PHASE_G, v_bank.read_data, g_bank.read_data)
         m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
 
-        # The shifts come from afar: registers of the column's own keep their way out of the shifters' paths.
-        shift_g = delay(m, self.shift_g, 1, "shift_g")
-        numerator_shift = delay(m, self.numerator_shift, 1, "numerator_shift")
+        m.d.sync += [
+            self.shift_g_out.eq(self.shift_g_in),
+            self.numerator_shift_out.eq(self.numerator_shift_in),
+        ]
 
         # Totals: G goes back through the requantizer, Q G waits for its division.
         accumulator = instantiate(m, "accumulator", self.accumulator)
@@ -211,7 +214,7 @@ class ArrayColumn(Block):
             accumulator.index.eq(self.accumulate_in.index),
             accumulator.partial_sum.eq(self.partial_sum),
             requantizer.i.eq(accumulator.total),
-            requantizer.shift.eq(shift_g),
+            requantizer.shift.eq(self.shift_g_out),
         ]
         total_phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
         total_address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
@@ -239,7 +242,7 @@ class ArrayColumn(Block):
             bias_bank.read_address.eq(self.divide_in.bias_address),
             adder.product.eq(row_queue.read_data),
             adder.bias.eq(bias_bank.read_data),
-            adder.shift.eq(numerator_shift),
+            adder.shift.eq(self.numerator_shift_out),
             adder.k_sum.eq(self.k_sum),
             divider.numerator.eq(adder.numerator),
             divider.divisor.eq(self.divisor_in),
@@ -257,8 +260,7 @@ class ArrayColumn(Block):
             z_bank.write_enable.eq(self.write_back_in.write),
             z_bank.write_address.eq(self.write_back_in.address),
             z_bank.write_data.eq(divider.z),
-            z_bank.read_enable.eq(self.z_enable),
-            z_bank.read_address.eq(self.z_address),
+            z_bank.read_address.eq(delay(m, self.z_address, self.arrival, "z_address")),
             self.z_data.eq(z_bank.read_data),
             self.mean.eq(Mux(self.write_back_in.mean, divider.mean, 0)),
         ]

@@ -324,6 +324,11 @@ class AcceleratorConfig:
     # Buffers
 
     @property
+    def arrival_registers(self):
+        """Registers at each bank for what goes to all banks of its kind: where `memory_pipeline` asks for speed."""
+        return min(1, self.memory_pipeline)
+
+    @property
     def row_queue_depth(self):
         """Rows of Q G that may wait below the array for division: one whole pass."""
         return 1 << _ceil_log2(max(self.max_tokens, 2))

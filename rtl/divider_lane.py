@@ -19,7 +19,7 @@ Sizing. One bit a cycle; a lane is a chain of stages, and each stage keeps a quo
 interval of 1 the lane is fully pipelined, with an interval of `iterations` it is a single serial divider.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
@@ -82,7 +82,8 @@ class DividerLane(Block):
         m.d.comb += [above_low.eq(self.numerator + self.divisor), above_high.eq(self.numerator - self.divisor)]
         stage = {
             "load": self.start,
-            "difference": self.numerator,
+            "doubled": self.numerator,
+            "addend": Const(0, 1),
             "divisor": self.divisor,
             "low": Mux(self.invalid, negative, above_low < 0),
             "high": Mux(self.invalid, ~negative, above_high >= 0),
@@ -109,19 +110,18 @@ class DividerLane(Block):
         bits = Signal(last - 1, name=f"bits_{first}", reset_less=True)
 
         # 2 difference - divisor, or + divisor where it is negative: -y = ~y + 1, and the 1 has room below the doubled.
+        # What a stage begins with comes in before the sum, not after it: the sum is the long part.
         bit = Signal(name=f"bit_{first}")
-        next_difference = Signal.like(difference, name=f"next_difference_{first}")
         subtract = ~difference[-1]
-        signed_divisor = Cat(divisor ^ subtract.replicate(len(divisor)), subtract)
-        m.d.comb += [
-            bit.eq(high | (~low & subtract)),
-            next_difference.eq(Cat(subtract, difference[:-1]) + signed_divisor),
-        ]
+        doubled = Cat(subtract, difference[:-1])
+        addend = Cat(divisor ^ subtract.replicate(len(divisor)), subtract)
+        m.d.comb += bit.eq(high | (~low & subtract))
+        load = before["load"]
+        m.d.sync += difference.eq(Mux(load, before["doubled"], doubled) + Mux(load, before["addend"], addend))
         quotient = Cat(bit, bits)[: last]
 
-        with m.If(before["load"]):
+        with m.If(load):
             m.d.sync += [
-                difference.eq(before["difference"]),
                 divisor.eq(before["divisor"]),
                 low.eq(before["low"]),
                 high.eq(before["high"]),
@@ -129,9 +129,9 @@ class DividerLane(Block):
             if first:
                 m.d.sync += bits.eq(before["quotient"])
         with m.Else():
-            m.d.sync += [difference.eq(next_difference), bits.eq(Cat(bit, bits))]
-        return {"load": age[last - 1], "difference": next_difference, "divisor": divisor, "low": low, "high": high,
-                "quotient": quotient}  # fmt: skip
+            m.d.sync += bits.eq(Cat(bit, bits))
+        return {"load": age[last - 1], "doubled": doubled, "addend": addend, "divisor": divisor, "low": low,
+                "high": high, "quotient": quotient}  # fmt: skip
 
     def _round(self, quotient, width):
         """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""

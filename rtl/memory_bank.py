@@ -24,24 +24,21 @@ class MemoryBank(Block):
     ----------
     depth, width: words, and bits of a word.
     pipeline: registers behind the memory.
-    stallable: has the port `read_enable`.
 
     Ports
     -----
     write_enable, write_address, write_data: the word is written at the end of this cycle.
     read_address, read_data: `read_data` follows `latency` = 1 + pipeline cycles later. The word that is being written
         in the cycle of `read_address`, and addresses of `depth` and above, give nothing in particular.
-    read_enable: while it is low, the words on their way from `read_address` to `read_data` stay where they are.
     """
 
     reset_less = True
 
-    def __init__(self, *, depth, width, pipeline=0, stallable=False):
+    def __init__(self, *, depth, width, pipeline=0):
         self.depth = depth
         self.width = width
         self.pipeline = pipeline
-        self.stallable = stallable
-        self.module_name = f"{'stallable_' if stallable else ''}memory_{depth}x{width}"
+        self.module_name = f"memory_{depth}x{width}"
         address_width = index_width(depth)
         super().__init__({
             "write_enable": In(1),
@@ -49,7 +46,7 @@ class MemoryBank(Block):
             "write_data": In(width),
             "read_address": In(address_width),
             "read_data": Out(width),
-        } | ({"read_enable": In(1)} if stallable else {}))
+        })
 
     @property
     def latency(self):
@@ -62,19 +59,17 @@ class MemoryBank(Block):
             shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1}
         )
         write, read = memory.write_port(), memory.read_port()
-        enable = self.read_enable if self.stallable else 1
         m.d.comb += [
             write.en.eq(self.write_enable),
             write.addr.eq(self.write_address),
             write.data.eq(self.write_data),
-            read.en.eq(enable),
+            read.en.eq(1),
             read.addr.eq(self.read_address),
         ]
         word = read.data
         for stage in range(self.pipeline):
             registered = Signal(self.width, name=f"word_{stage}", reset_less=True)
-            with m.If(enable):
-                m.d.sync += registered.eq(word)
+            m.d.sync += registered.eq(word)
             word = registered
         m.d.comb += self.read_data.eq(word)
         return m

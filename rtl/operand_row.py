@@ -41,6 +41,7 @@ class OperandRow(Block):
 
     def __init__(self, config):
         self.data_width = config.data_width
+        self.arrival = config.arrival_registers
         self.stream_lanes = config.stream_lanes
         control = StreamControl(config)
         q_address_width = 1 + index_width(config.row_tiles) + index_width(config.max_tokens)
@@ -81,13 +82,12 @@ class OperandRow(Block):
         q_bank = instantiate(m, "q_bank", self.q_bank)
         k_bank = instantiate(m, "k_bank", self.k_bank)
         adder = instantiate(m, "adder", self.adder)
+        for name, bank in (("q", q_bank), ("k", k_bank)):
+            for port, target in (
+                ("write", bank.write_enable), ("address", bank.write_address), ("data", bank.write_data),
+            ):  # fmt: skip
+                m.d.comb += target.eq(delay(m, getattr(self, f"{name}_{port}"), self.arrival, f"{name}_{port}"))
         m.d.comb += [
-            q_bank.write_enable.eq(self.q_write),
-            q_bank.write_address.eq(self.q_address),
-            q_bank.write_data.eq(self.q_data),
-            k_bank.write_enable.eq(self.k_write),
-            k_bank.write_address.eq(self.k_address),
-            k_bank.write_data.eq(self.k_data),
             q_bank.read_address.eq(self.control_in.address),
             k_bank.read_address.eq(self.control_in.address),
         ]

@@ -9,10 +9,11 @@ __all__ = ["Requantizer"]
 
 
 class Requantizer(Block):
-    """o = saturate(round_half_up(i / 2^shift)), three cycles later, one a cycle.
+    """o = saturate(round_half_up(i / 2^shift)), four cycles later, one a cycle.
 
     Rounding uses floor(x + 1/2) = floor((floor(2 x) + 1) / 2): the shifter keeps one bit below the unit, and rounding
-    is one increment. Saturation is to the full range of `o`. The shift takes two cycles, its upper bits first.
+    is one increment. Saturation is to the full range of `o`. The shift takes two cycles, its upper bits first,
+    rounding and saturation one each.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ class Requantizer(Block):
 
     module_name = "requantizer"
     reset_less = True
-    latency = 3
+    latency = 4
 
     def __init__(self, *, i_width, o_width, shift_max):
         super().__init__({
@@ -40,7 +41,7 @@ class Requantizer(Block):
         m.d.sync += [shifted.eq((self.i << 1) >> coarse), fine.eq(self.shift[:split]), halves.eq(shifted >> fine)]
 
         rounded = Signal(signed(len(self.i) + 1))
-        m.d.comb += rounded.eq((halves + 1) >> 1)
+        m.d.sync += rounded.eq((halves + 1) >> 1)
         # It fits if all bits from the output's sign on are equal.
         negative = rounded[-1]
         fits = rounded[len(self.o) - 1 :] == negative.replicate(len(rounded) - len(self.o) + 1)

@@ -5,11 +5,11 @@ the last beat of the head. Each element is sign-extended to its container. What 
 head dimension is undefined.
 """
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import index_width
+from .bundles import delay, index_width
 from .matrix_position import MatrixPosition
 
 __all__ = ["StreamSender"]
@@ -31,7 +31,6 @@ class StreamSender(Block):
     start: a job begins; tokens, head_dim: its sizes, constant while it runs.
     head_ready: one more head of Z is complete.
     z_address: of all banks; z_data: `z_latency` cycles later, column c in bits c * data_width and up.
-    z_enable: while it is low, words on their way stay where they are.
     sent: the last beat of a head was accepted.
 
     One beat a cycle while the sink is ready; the first `latency` cycles after `head_ready`.
@@ -57,11 +56,15 @@ class StreamSender(Block):
             "tokens": In(max_tokens.bit_length()),
             "head_dim": In(max_head_dim.bit_length()),
             "head_ready": In(1),
-            "z_enable": Out(1),
             "z_address": Out(1 + self.column_tile_bits + self.token_bits),
             "z_data": In(columns * data_width),
             "sent": Out(1),
         })
+
+    @property
+    def queue_depth(self):
+        """Beats that are asked for and not yet offered, at most: one a cycle, until the first of them is offered."""
+        return self.z_latency + 1
 
     @property
     def latency(self):
@@ -78,21 +81,18 @@ class StreamSender(Block):
         group = Signal(index_width(groups))
         tile = Signal(self.column_tile_bits)
 
-        # Address, words on their way, beat: all move together, and stand still while the sink does not take the beat.
+        # As many beats are asked for as the queue behind the banks can hold, so that none is lost if the sink stalls.
         move = Signal()
-        m.d.comb += [
-            move.eq(~self.m_tvalid | self.m_tready),
-            self.z_enable.eq(move),
-            self.z_address.eq(Cat(token[: self.token_bits], tile, half)),
-        ]
-
+        room = Signal()
         issue = Signal()
         m.d.comb += [
+            move.eq(~self.m_tvalid | self.m_tready),
+            self.z_address.eq(Cat(token[: self.token_bits], tile, half)),
             position.start.eq(self.start),
             position.tokens.eq(self.tokens),
             position.head_dim.eq(self.head_dim),
             position.step.eq(issue),
-            issue.eq((heads_ready != 0) & move),
+            issue.eq((heads_ready != 0) & room),
         ]
         with m.If(issue):
             m.d.sync += group.eq(group + 1)
@@ -106,21 +106,30 @@ class StreamSender(Block):
         with m.If(self.start):
             m.d.sync += half.eq(0)
 
-        def moved(signal, name):
-            for step in range(self.z_latency):
-                before, signal = signal, Signal.like(Value.cast(signal), name=f"{name}_{step}")
-                with m.If(move):
-                    m.d.sync += signal.eq(before)
-            return signal
-
-        coming, coming_last = moved(heads_ready != 0, "coming"), moved(head_last, "coming_last")
+        arrived = delay(m, issue, self.z_latency, "issue")
+        last = delay(m, head_last, self.z_latency, "last")
         word = self.z_data
         if groups > 1:
-            word = self.z_data.word_select(moved(group, "coming_group"), self.lanes * self.data_width)
+            word = word.word_select(delay(m, group, self.z_latency, "group"), self.lanes * self.data_width)
+        beat = Cat(word, last)
+
+        # The queue, the newest beat first; empty unless the sink stalls.
+        queue = [Signal.like(beat, name=f"queue_{place}", reset_less=True) for place in range(self.queue_depth)]
+        held = Signal(range(self.queue_depth + 1))
+        under_way = Signal.like(held)  # in the queue or on the way to it
+        push = arrived & (~move | (held != 0))
+        pop = move & (held != 0)
+        following = Signal.like(held)
+        m.d.comb += following.eq(under_way + issue - (move & (arrived | (held != 0))))
+        m.d.sync += [under_way.eq(following), room.eq(following != self.queue_depth), held.eq(held + push - pop)]
+        with m.If(push):
+            m.d.sync += [later.eq(earlier) for earlier, later in zip([beat, *queue], queue)]
+
         with m.If(move):
-            m.d.sync += [self.m_tvalid.eq(coming), self.m_tlast.eq(coming_last)]
+            oldest = Array([beat, *queue])[held]
+            m.d.sync += [self.m_tvalid.eq(arrived | (held != 0)), self.m_tlast.eq(oldest[-1])]
             for lane in range(self.lanes):
-                element = word.word_select(lane, self.data_width).as_signed()
+                element = oldest.word_select(lane, self.data_width).as_signed()
                 m.d.sync += self.m_tdata.word_select(lane, self.element_width).eq(element)
         m.d.comb += self.sent.eq(self.m_tvalid & self.m_tready & self.m_tlast)
         return m

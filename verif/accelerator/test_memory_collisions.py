@@ -22,7 +22,7 @@ COLLIDING = r"\1 <= write_enable && write_address == read_address ? ~memory[read
 
 def poisoned(verilog: str) -> str:
     """The Verilog with every memory bank wrong wherever its two addresses meet."""
-    banks = len(re.findall(r"^module (?:stallable_)?memory_", verilog, re.MULTILINE))
+    banks = len(re.findall(r"^module memory_", verilog, re.MULTILINE))
     changed, count = READ.subn(COLLIDING, verilog)
     assert count == banks > 5
     return changed

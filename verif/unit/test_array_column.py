@@ -191,7 +191,7 @@ async def rounds_equal_the_model(dut):
         z, means = model.divisions(timeline, numerator_shift)
         elements = model.reads(timeline)
 
-        inputs = timeline.inputs(z_enable=1, shift_g=shift_g, numerator_shift=numerator_shift)
+        inputs = timeline.inputs(shift_g_in=shift_g, numerator_shift_in=numerator_shift)
         passed = {port: port.replace("_in", "_out", 1) for port in inputs if "_in" in port}
         outputs = ["stationary", "mean", "z_data", *passed.values()]
         got = await drive(dut, inputs, outputs, extra=model.column.g_latency + model.column.load_latency)

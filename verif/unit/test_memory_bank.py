@@ -11,18 +11,18 @@ from rtl.memory_bank import MemoryBank
 from verif.bench import build, expect_equal, run, start
 from verif.unit.harness import SideBySide, View, drive, idle_inputs, integers
 
-# Words, their bits, registers behind the memory, whether it can be stalled.
+# Words, their bits, registers behind the memory.
 SIZES = {
-    "one_word": (1, 8, 0, False), "odd": (5, 12, 1, True), "small": (16, 4, 2, False), "large": (512, 6, 0, True),
-    "wide": (256, 75, 1, False), "deep_stall": (33, 9, 2, True),
+    "one_word": (1, 8, 0), "odd": (5, 12, 1), "small": (16, 4, 2), "large": (512, 6, 0), "wide": (256, 75, 1),
+    "deep": (33, 9, 3),
 }  # fmt: skip
 ACCESSES = 3000
 
 
 def blocks():
     return {
-        name: MemoryBank(depth=depth, width=width, pipeline=pipeline, stallable=stallable)
-        for name, (depth, width, pipeline, stallable) in SIZES.items()
+        name: MemoryBank(depth=depth, width=width, pipeline=pipeline)
+        for name, (depth, width, pipeline) in SIZES.items()
     }
 
 
@@ -47,15 +47,13 @@ async def check(view, bank, seed):
         for cycle in range(len(read_address))
     ]
     write_data = integers(generator, bank.width, len(read_address), signed=False)
-    moves = [1 if not bank.stallable else int(generator.random() < 0.7) for _ in read_address]
 
     words = [0] * bank.depth
     on_its_way = [None] * bank.latency  # None: nothing in particular
     expected = []  # what `read_data` shows at the end of each cycle
     for cycle, address in enumerate(read_address):
         written = write_enable[cycle] and write_address[cycle] == address
-        if moves[cycle]:
-            on_its_way = [None if written else words[address], *on_its_way[:-1]]
+        on_its_way = [None if written else words[address], *on_its_way[:-1]]
         expected.append(on_its_way[-1])
         if write_enable[cycle]:
             words[write_address[cycle]] = write_data[cycle]
@@ -64,8 +62,6 @@ async def check(view, bank, seed):
         "read_address": read_address, "write_enable": write_enable, "write_address": write_address,
         "write_data": write_data,
     }  # fmt: skip
-    if bank.stallable:
-        inputs["read_enable"] = moves
     got = (await drive(view, inputs, ["read_data"], extra=1))["read_data"][1:]
     known = [(word.to_unsigned(), right) for word, right in zip(got, expected) if right is not None]
     expect_equal("read_data", [word for word, _right in known], [right for _word, right in known], width=bank.width)

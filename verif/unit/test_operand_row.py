@@ -66,9 +66,10 @@ async def operands_are_streamed(dut):
             word = banks["k"][address % len(banks["k"])]
             key = unpack(word, width, lanes)[inputs["control_in__lane"][cycle]]
             expected.append(key * 2**config.mean_fraction - means[cycle])
+        arriving = cycle - config.arrival_registers
         for bank, contents in banks.items():
-            if inputs[f"{bank}_write"][cycle]:
-                contents[inputs[f"{bank}_address"][cycle]] = inputs[f"{bank}_data"][cycle]
+            if arriving >= 0 and inputs[f"{bank}_write"][arriving]:
+                contents[inputs[f"{bank}_address"][arriving]] = inputs[f"{bank}_data"][arriving]
 
     passed = [port for port in inputs if port.startswith("control_in__")]
     outputs = ["streamed", "swap", "mean_out", *(port.replace("_in__", "_out__") for port in passed)]

@@ -94,9 +94,8 @@ class Bench:
             word = self.banks.get(int(view.z_address.value)) if matrices else None
             if word is None:
                 word = integers(generator, self.data_width, self.columns)
-            if view.z_enable.value:
-                self.on_their_way.append(pack(word, self.data_width))
-                view.z_data.value = self.on_their_way[0]
+            self.on_their_way.append(pack(word, self.data_width))
+            view.z_data.value = self.on_their_way[0]
             valid = bool(view.m_tvalid.value)
             last = valid and bool(view.m_tlast.value)
             expect_equal("sent", view.sent.value, valid and taken and last)
