@@ -3,16 +3,17 @@
 Placers treat the few bands of multipliers and of block RAM on an ECP5 as so many interchangeable sites, and tear an
 array to pieces: PEs thirty tiles away from their own multiplier, in a design that fills a quarter of the device. Yet
 a good arrangement is plain. Most wires of the array run down a column (partial sums and stationary operands; the
-streamed operand is all that goes to the right), so a band takes a few columns of the array, all of their rows side by
-side:
+streamed operand is all that goes to the right), so a band takes a few columns of the array. Their rows lie side by
+side, folded in the middle: the first and the last row are both at the left end, and with them what feeds a column and
+what becomes of its sums.
 
-    band 2    row 0: column 6, 7, 8    row 1: column 6, 7, 8    ...
-    band 1    row 0: column 3, 4, 5    row 1: column 3, 4, 5    ...
-    band 0    row 0: SA-Diag, 1, 2     row 1: SA-Diag, 1, 2     ...
+    band 2    row 0: columns 5, 6, 7             row 15: columns 5, 6, 7             row 1 ...
+    band 1    row 0: columns 2, 3, 4             row 15: columns 2, 3, 4             row 1 ...
+    band 0    row 0: SA-Diag, columns 0, 1       row 15: SA-Diag, columns 0, 1       row 1 ...
 
 If the columns do not fit so, it is tried with rows in the place of columns. Each block RAM goes next to the PE that it
-feeds or is fed by. Everything else is left to the placer: the bias unit, PEs with Booth multipliers and their columns,
-the host link, and all that is made of LUTs and registers.
+feeds or is fed by; those of columns with Booth multipliers are spread over the others' in turn. Everything else is left
+to the placer: the bias unit, PEs with Booth multipliers, the host link, and all that is made of LUTs and registers.
 """
 
 import re
@@ -72,7 +73,8 @@ def array_sites(config, device, block_rams):
     grid = _DEVICES[device[-3:-1]]
     columns = [-1, *range(config.columns - config.booth_columns)]
     rows = [*range(config.rows)]
-    places = _fold(columns, rows, grid.bands()) or {
+    folded = [row for pair in zip(rows, reversed(rows)) for row in pair][: config.rows]
+    places = _fold(columns, folded, grid.bands()) or {
         (column, row): place for (row, column), place in _fold(rows, columns, grid.bands()).items()
     }
     sites = {}
@@ -81,7 +83,7 @@ def array_sites(config, device, block_rams):
         sites[f"array.row_{row}.{pe}.multiplier.dsp"] = site
     free = grid.block_ram_sites()
     for name in sorted(block_rams):
-        place = places.get(_neighbour(name, config.rows))
+        place = places.get(_neighbour(name, config.rows, config.columns - config.booth_columns))
         if place is not None and free:
             nearest = min(free, key=lambda candidate: abs(candidate[0] - place[0]) + abs(candidate[1] - place[1]))
             free.remove(nearest)
@@ -103,10 +105,11 @@ def _fold(split, whole, bands):
     }
 
 
-def _neighbour(name, rows):
-    """(column, row) of the PE that the block RAM `name` belongs to, None if there is none."""
+def _neighbour(name, rows, columns):
+    """(column, row) of the PE, of those with sites, that the block RAM `name` belongs to; None if there is none."""
     for pattern, row, column in _NEIGHBOURS:
         if found := re.match(pattern, name):
             given = {key: int(value) for key, value in found.groupdict().items()}
-            return given.get("column", column), given.get("row", row) % rows
+            column = given.get("column", column)
+            return column if column < 0 else column % columns, given.get("row", row) % rows
     return None
