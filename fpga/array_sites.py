@@ -111,5 +111,5 @@ def _neighbour(name, rows, columns):
         if found := re.match(pattern, name):
             given = {key: int(value) for key, value in found.groupdict().items()}
             column = given.get("column", column)
-            return column if column < 0 else column % columns, given.get("row", row) % rows
+            return column if column < 0 else column % max(1, columns), given.get("row", row) % rows
     return None

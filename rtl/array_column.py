@@ -249,9 +249,10 @@ class ArrayColumn(Block):
             divider.invalid.eq(self.invalid_in),
         ]
         m.d.comb += [
-            # The numerator adder chooses in its last cycle, one before the numerator is there.
+            # The numerator adder chooses in its last cycle, one before the numerator is there; and there the divider is
+            # told.
             adder.single.eq(delay(m, self.divide_in.mean, self.divisor_delay - 1, "mean")),
-            divider.start.eq(delay(m, self.divide_in.start, self.divisor_delay, "start")),
+            divider.start.eq(delay(m, self.divide_in.start, self.divisor_delay - 1, "start")),
         ]
 
         # Results.

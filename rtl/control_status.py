@@ -34,7 +34,7 @@ __all__ = ["ControlStatus"]
 _OKAY = 0b00
 _SLVERR = 0b10
 
-_READ_GROUP = 8  # registers of which at most one is read in one step
+_READ_GROUP = 6  # registers of which at most one is read in one step
 
 _JOB_PARAMETERS = ("tokens", "head_dim", "heads", "shift_g", "shift_z", "c_v", "c_d")
 

@@ -22,7 +22,8 @@ interval of 1 the lane is fully pipelined, with an interval of `iterations` it i
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from .block import Block
+from .block import Block, instantiate
+from .copied_register import CopiedRegister
 
 __all__ = ["DividerLane"]
 
@@ -38,9 +39,9 @@ class DividerLane(Block):
 
     Ports
     -----
-    start: a division begins with this cycle's `numerator`, `divisor` and `invalid`.
+    start: a division begins with the next cycle's `numerator`, `divisor` and `invalid`.
     invalid: there is no divisor (t_D <= 0): the quotient saturates by the sign of the numerator.
-    mean, z: the quotient rounded to either width, `latency` cycles after `start`, for one cycle at least.
+    mean, z: the quotient rounded to either width, `latency` cycles after `numerator`, for one cycle at least.
     """
 
     module_name = "divider_lane"
@@ -49,6 +50,7 @@ class DividerLane(Block):
         self.data_width = data_width
         self.mean_width = mean_width
         self.interval = interval
+        self.copied_register = CopiedRegister()
         super().__init__({
             "start": In(1),
             "numerator": In(signed(numerator_width)),
@@ -65,15 +67,16 @@ class DividerLane(Block):
 
     @property
     def latency(self):
-        """Cycles from `start` to the quotient: taking it in, the iterations, rounding."""
+        """Cycles from `numerator` to the quotient: taking it in, the iterations, rounding."""
         return 1 + self.iterations + 1
 
     def elaborate(self, platform):
         m = Module()
 
-        # age[k]: a division began k + 1 cycles ago.
+        # early[k]: quotient bit k is the next to be found, from the next cycle on.
         age = Signal(self.iterations)
         m.d.sync += age.eq(Cat(self.start, age[:-1]))
+        early = Cat(self.start, age)
 
         # Into the first stage: x, and whether the quotient saturates.
         above_low = Signal(signed(max(len(self.numerator), len(self.divisor) + 1) + 1))
@@ -81,7 +84,6 @@ class DividerLane(Block):
         negative = self.numerator[-1]
         m.d.comb += [above_low.eq(self.numerator + self.divisor), above_high.eq(self.numerator - self.divisor)]
         stage = {
-            "load": self.start,
             "doubled": self.numerator,
             "addend": Const(0, 1),
             "divisor": self.divisor,
@@ -92,17 +94,23 @@ class DividerLane(Block):
 
         for first in range(0, self.iterations, self.interval):
             last = min(first + self.interval, self.iterations)
-            stage = self._stage(m, stage, first, last, age)
+            stage = self._stage(m, stage, first, last, early[first])
 
         quotient = Signal(self.iterations)
-        with m.If(stage["load"]):
+        complete = Signal()
+        m.d.sync += complete.eq(early[self.iterations])
+        with m.If(complete):
             m.d.sync += quotient.eq(stage["quotient"])
         m.d.sync += [self.mean.eq(self._round(quotient, self.mean_width)),
                      self.z.eq(self._round(quotient, self.data_width))]  # fmt: skip
         return m
 
-    def _stage(self, m, before, first, last, age):
-        """Quotient bits first..last-1, one a cycle, in one set of registers."""
+    def _stage(self, m, before, first, last, early):
+        """Quotient bits first..last-1, one a cycle, in one set of registers; `early`: it takes over in the next cycle."""
+        loads = [instantiate(m, f"{use}_{first}", self.copied_register) for use in ("doubled", "addend", "load")]
+        for copy in loads:
+            m.d.comb += copy.i.eq(early)
+        load_doubled, load_addend, load = (copy.o for copy in loads)
         difference = Signal(signed(len(self.divisor) + 1), name=f"difference_{first}", reset_less=True)
         divisor = Signal.like(self.divisor, name=f"divisor_{first}", reset_less=True)
         low = Signal(name=f"low_{first}", reset_less=True)
@@ -116,8 +124,9 @@ class DividerLane(Block):
         doubled = Cat(subtract, difference[:-1])
         addend = Cat(divisor ^ subtract.replicate(len(divisor)), subtract)
         m.d.comb += bit.eq(high | (~low & subtract))
-        load = before["load"]
-        m.d.sync += difference.eq(Mux(load, before["doubled"], doubled) + Mux(load, before["addend"], addend))
+        m.d.sync += difference.eq(
+            Mux(load_doubled, before["doubled"], doubled) + Mux(load_addend, before["addend"], addend)
+        )
         quotient = Cat(bit, bits)[: last]
 
         with m.If(load):
@@ -130,8 +139,8 @@ class DividerLane(Block):
                 m.d.sync += bits.eq(before["quotient"])
         with m.Else():
             m.d.sync += bits.eq(Cat(bit, bits))
-        return {"load": age[last - 1], "doubled": doubled, "addend": addend, "divisor": divisor, "low": low,
-                "high": high, "quotient": quotient}  # fmt: skip
+        return {"doubled": doubled, "addend": addend, "divisor": divisor, "low": low, "high": high,
+                "quotient": quotient}  # fmt: skip
 
     def _round(self, quotient, width):
         """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""

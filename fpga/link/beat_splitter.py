@@ -18,7 +18,8 @@ class BeatSplitter(Block):
 
     Ports
     -----
-    s_tdata, s_tvalid, s_tready: the stream; a beat is taken with its last byte.
+    s_tdata, s_tvalid, s_tready: the stream; a beat is taken when the bytes of the one before are gone. `s_tready` is a
+        register.
     data, valid, ready: the bytes.
     """
 
@@ -38,14 +39,12 @@ class BeatSplitter(Block):
     def elaborate(self, platform):
         m = Module()
         lane = Signal(index_width(self.stream_bytes))
-        last = lane == self.stream_bytes - 1
-        m.d.comb += [
-            self.data.eq(self.s_tdata.word_select(lane, 8)),
-            self.valid.eq(self.s_tvalid),
-            self.s_tready.eq(self.ready & last),
-        ]
-        with m.If(self.valid & self.ready):
+        beat = Signal.like(self.s_tdata)
+        m.d.comb += [self.data.eq(beat.word_select(lane, 8)), self.s_tready.eq(~self.valid)]
+        with m.If(self.s_tready):
+            m.d.sync += [beat.eq(self.s_tdata), self.valid.eq(self.s_tvalid)]
+        with m.Elif(self.ready):
             m.d.sync += lane.eq(lane + 1)
-            with m.If(last):
-                m.d.sync += lane.eq(0)
+            with m.If(lane == self.stream_bytes - 1):
+                m.d.sync += [lane.eq(0), self.valid.eq(0)]
         return m

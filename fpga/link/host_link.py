@@ -189,11 +189,10 @@ class HostLink(Block):
         ]
 
         # Requests in, answers out.
+        m.d.sync += [fifo.write.eq(uart_receiver.valid), fifo.write_data.eq(uart_receiver.data)]
         m.d.comb += [
             uart_receiver.rx.eq(self.uart_rx),
             self.activity.eq(receiver.active),
-            fifo.write.eq(uart_receiver.valid),
-            fifo.write_data.eq(uart_receiver.data),
             receiver.data.eq(fifo.read_data),
             receiver.valid.eq(fifo.read_valid),
             fifo.read.eq(receiver.ready),

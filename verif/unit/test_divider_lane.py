@@ -91,9 +91,11 @@ async def divide(view, lane, copies, divisions, generator=None):
                       integers(generator, divisor_width, copies, signed=False),
                       [generator.getrandbits(1) for _ in range(copies)])  # fmt: skip
     inputs["start"].append(0)
+    for port in ("numerator", "divisor", "invalid"):
+        inputs[port].insert(0, 0)  # they follow `start` by a cycle
 
     got = await drive(view, inputs, ["mean", "z"], extra=lane.latency)
-    for begin, row in zip(begins, rows):
+    for begin, row in zip((begin + 1 for begin in begins), rows):
         for port, width in (("mean", lane.mean_width), ("z", lane.data_width)):
             quotients = unpack(got[port][begin + lane.latency], width, copies)
             expect_equal(f"{port} of (numerator, divisor, invalid) = {row}", quotients,
