@@ -40,7 +40,7 @@ __all__ = ["STAGES", "Build", "BuildError", "Finished", "prepare"]
 STAGES = ("emit", "synthesize", "place_and_route", "report", "pack")
 
 #: Buffers of at least so many bits have to become block RAM; smaller ones may be distributed over LUTs.
-_LARGE_BUFFER = 2048
+_LARGE_BUFFER = 4096
 
 
 class BuildError(RuntimeError):

@@ -171,8 +171,8 @@ class Accelerator(Block):
                 incoming = self.signature.members[name].flow == In
                 m.d.comb += inner.eq(outer) if incoming else outer.eq(inner)
 
-        # A soft reset clears every block but the registers; what is on its way from block to block as well.
-        # It takes some cycles to get there. Until then the ports to the outside are closed: what is behind them is past.
+        # A soft reset clears every block but the registers; what is on its way from block to block as well. It takes
+        # some cycles to get there. Until then the ports to the outside are closed: what is behind them is past.
         reset = registers.soft_reset | ResetSignal()
         any_reset = Signal(init=1, reset_less=True)
         closed = Signal(init=1, reset_less=True)

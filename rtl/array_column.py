@@ -90,7 +90,8 @@ class ArrayColumn(Block):
             memory_pipeline=pipeline,
         )
         self.requantizer = Requantizer(
-            i_width=config.g_sum_width, o_width=config.data_width, shift_max=config.shift_g_max
+            i_width=config.g_sum_width, o_width=config.data_width, shift_max=config.shift_g_max,
+            pipelined=config.memory_pipeline > 0,
         )
         self.adder = NumeratorAdder(
             product_width=config.qg_width,
@@ -182,8 +183,9 @@ class ArrayColumn(Block):
 
         # Stationary operand. `load_out` is this column's control one cycle later; the words come with or after it.
         v_bank = instantiate(m, "v_bank", self.v_bank)
-        v_write, v_address, v_data = (
-            delay(m, getattr(self, name), self.arrival, name) for name in ("v_write", "v_address", "v_data")
+        v_write, v_address, v_data, bias_write, bias_address, bias_data = (
+            delay(m, getattr(self, name), self.arrival, name)
+            for name in ("v_write", "v_address", "v_data", "bias_write", "bias_address", "bias_data")
         )
         g_bank = instantiate(m, "g_bank", self.g_bank)
         m.d.comb += [
@@ -236,9 +238,9 @@ class ArrayColumn(Block):
         divider = instantiate(m, "divider", self.divider)
         m.d.comb += [
             row_queue.read_address.eq(self.divide_in.queue_address),
-            bias_bank.write_enable.eq(self.bias_write),
-            bias_bank.write_address.eq(self.bias_address),
-            bias_bank.write_data.eq(self.bias_data),
+            bias_bank.write_enable.eq(bias_write),
+            bias_bank.write_address.eq(bias_address),
+            bias_bank.write_data.eq(bias_data),
             bias_bank.read_address.eq(self.divide_in.bias_address),
             adder.product.eq(row_queue.read_data),
             adder.bias.eq(bias_bank.read_data),

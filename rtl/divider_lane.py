@@ -106,7 +106,7 @@ class DividerLane(Block):
         return m
 
     def _stage(self, m, before, first, last, early):
-        """Quotient bits first..last-1, one a cycle, in one set of registers; `early`: it takes over in the next cycle."""
+        """Quotient bits first..last-1, one a cycle, in one set of registers; `early`: a cycle before it takes over."""
         loads = [instantiate(m, f"{use}_{first}", self.copied_register) for use in ("doubled", "addend", "load")]
         for copy in loads:
             m.d.comb += copy.i.eq(early)

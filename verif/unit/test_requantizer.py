@@ -19,6 +19,8 @@ SIZES = {  # name: widths as the accelerator has them (2 W + f + log2 N), and on
     "width_6": {"i_width": 20, "o_width": 6, "shift_max": 20},
     "width_8": {"i_width": 27, "o_width": 8, "shift_max": 27},
     "width_12": {"i_width": 33, "o_width": 12, "shift_max": 33},
+    "slow": {"i_width": 15, "o_width": 4, "shift_max": 15, "pipelined": False},
+    "slow_odd": {"i_width": 9, "o_width": 3, "shift_max": 5, "pipelined": False},
 }
 
 
@@ -37,13 +39,14 @@ async def check(view, size, values, shifts):
         "i": [pack(row, size["i_width"]) for row in values],
         "shift": [pack(row, shift_width) for row in shifts],
     }
-    got = await drive(view, inputs, ["o"], extra=Requantizer.latency)
+    latency = Requantizer(**size).latency
+    got = await drive(view, inputs, ["o"], extra=latency)
     for cycle, row in enumerate(values):
         expected = [
             saturate(shift_right_round_half_up(value, shift), size["o_width"])
             for value, shift in zip(row, shifts[cycle])
         ]
-        outputs = unpack(got["o"][cycle + Requantizer.latency], size["o_width"], COPIES)
+        outputs = unpack(got["o"][cycle + latency], size["o_width"], COPIES)
         expect_equal(f"{row} >> {shifts[cycle]}", outputs, expected)
 
 
