@@ -127,7 +127,8 @@ class BiasUnit(Block):
         fits = Signal()
         negative = shifted[-1]
         m.d.sync += [fine_shifted.eq(product << self.shift[:3]), shifted.eq(fine_shifted << (self.shift[3:] << 3))]
-        m.d.comb += fits.eq(shifted[len(self.data) - 1 :] == negative.replicate(len(shifted) - len(self.data) + 1))
+        signs = shifted[len(self.data) - 1 :]
+        m.d.comb += fits.eq(signs == negative.replicate(len(signs)))
         low, high = -(1 << (len(self.data) - 1)), (1 << (len(self.data) - 1)) - 1
         m.d.sync += self.data.eq(Mux(fits, shifted, Mux(negative, low, high)))
 

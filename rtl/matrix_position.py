@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import last_start
+from .bundles import index_width, last_start
 
 __all__ = ["MatrixPosition"]
 
@@ -31,7 +31,7 @@ class MatrixPosition(Block):
             "tokens": In(max_tokens.bit_length()),
             "head_dim": In(max_head_dim.bit_length()),
             "step": In(1),
-            "token": Out(max_tokens.bit_length()),
+            "token": Out(index_width(max_tokens)),
             "row_last": Out(1),
             "head_last": Out(1),
         })

@@ -242,7 +242,7 @@ class PassScheduler(Block):
         most_queued = [Signal(range(-self.row_queue_depth, self.row_queue_depth + 1), name=f"most_queued_{passes}")
                        for passes in (1, 2)]  # so that the rows of one pass more, of two more, have room
         m.d.sync += [
-            *(most.eq(self.row_queue_depth - passes * self.tokens) for passes, most in enumerate(most_queued, start=1)),
+            *(most.eq(self.row_queue_depth - (self.tokens << more)) for more, most in enumerate(most_queued)),
             promised.eq(stream_start & fills_queue),
             queued.eq(queued + Mux(promised, self.tokens, 0) - self.row_divided),
             queue_has_room.eq(Mux(promised, queued <= most_queued[1], queued <= most_queued[0])),

@@ -125,8 +125,9 @@ class StreamSender(Block):
         with m.If(push):
             m.d.sync += [later.eq(earlier) for earlier, later in zip([beat, *queue], queue)]
 
+        oldest = Signal.like(beat)
+        m.d.comb += oldest.eq(Array([beat, *queue])[held])
         with m.If(move):
-            oldest = Array([beat, *queue])[held]
             m.d.sync += [self.m_tvalid.eq(arrived | (held != 0)), self.m_tlast.eq(oldest[-1])]
             for lane in range(self.lanes):
                 element = oldest.word_select(lane, self.data_width).as_signed()

@@ -76,7 +76,7 @@ FAULTS = (
     Fault("mean added", "centring_adder", r" - (\S*mean)", r" + \1"),
     Fault("one bit less of the mean's fraction", "centring_adder", r"<< 2'd3", "<< 2'd2"),
     Fault("half not added", "requantizer", r"halves \+ \S*1;", "halves + 2'sd0;"),
-    Fault("saturation removed", "requantizer", r"\(\$signed\(shifted_\d\[\d+:\d+\]\) == \$signed\(\S+\]\)\)",
+    Fault("saturation removed", "requantizer", r"\(\$signed\(rounded\[\d+:\d+\]\) == \$signed\(\S+\]\)\)",
           "(1'b1)"),
     Fault("columns swapped", "systolic_row", r"(pe general_1 [^;]*stationary_in\()stationary_in\[15:8\]",
           r"\1stationary_in[23:16]"),
@@ -87,7 +87,7 @@ FAULTS = (
     Fault("quotient above its range wraps", "divider_lane", r"above_high >= \S*0;", "1'b0;"),
     Fault("bias not clipped", "bias_unit", r"assign fits = [^;]*", "assign fits = 1'b1"),
     # Control
-    Fault("last element not streamed", "pass_scheduler", r"(last_position <= \S+) - 8'd1", r"\1 - 8'd2"),
+    Fault("last element not streamed", "pass_scheduler", r"(next_to_last <= \S+) - 8'd2", r"\1 - 8'd3"),
     Fault("rows beyond the job not masked", "array_column", r"blank_1 \?", "1'b0 ?"),
     Fault("means of the other half", "pass_scheduler", r"mean_address <= \{streaming_half",
           "mean_address <= {!streaming_half"),
@@ -97,13 +97,13 @@ FAULTS = (
     Fault("job ends before its last packet", "job_control", r"(heads_left == 12'd0\) && )[^;]*", r"\g<1>1'b1"),
     # Streams
     Fault("data changes while the sink waits", "stream_sender", r"else if \([^)]*\) begin(?=\s+m_tdata)", "else begin"),
-    Fault("TLAST stuck", "stream_sender", r"m_tlast <= coming_last_1", "m_tlast <= 1'b1"),
-    Fault("operand buffer overwritten", "stream_loader_v", r"(s_tready =[^;]*\(heads_left != 12'd0\))[^:]*", r"\1 "),
+    Fault("TLAST stuck", "stream_sender", r"m_tlast <= oldest\S*;", "m_tlast <= 1'b1;"),
+    Fault("operand buffer overwritten", "stream_loader_v", r"(s_tready = [^;]*\? )ready", r"\1(heads_left != 12'd0)"),
     Fault("missing beats not zero", "stream_loader_k", r"assign filling = [^;]*", "assign filling = 1'b0"),
     # Resets
-    Fault("token not reset", "stream_loader_q", r"if \(rst\) token <= 7'd0;\s+else ", ""),
+    Fault("token not reset", "matrix_position_64x16_4", r"if \(rst\) token <= 6'd0;\s+else ", ""),
     Fault("bias unit not reset by a soft reset", "taylorvit",
-          r"bias_unit_reset <= any_reset", "bias_unit_reset <= rst"),
+          r"\.rst\(bias_unit_reset__o\)", ".rst(rst)"),
 )  # fmt: skip
 
 

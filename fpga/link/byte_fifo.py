@@ -56,6 +56,7 @@ class ByteFifo(Block):
         accept = Signal()
         m.d.comb += [
             empty.eq(written == taken),
+            full.eq(written == taken ^ self.depth),
             accept.eq(self.write & ~full),
             self.overflow.eq(self.write & full),
             self.read_valid.eq(settled(m, empty | self.read, self.memory.latency)),
@@ -65,8 +66,5 @@ class ByteFifo(Block):
             memory.read_address.eq(taken[:-1]),
             self.read_data.eq(memory.read_data),
         ]
-        following = (written + accept)[: len(written)]
-        m.d.sync += [
-            written.eq(following), taken.eq(taken + self.read), full.eq((following == taken ^ self.depth) & ~self.read)
-        ]  # fmt: skip
+        m.d.sync += [written.eq(written + accept), taken.eq(taken + self.read)]
         return m
