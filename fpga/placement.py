@@ -38,7 +38,7 @@ BLOCKS = {
     "diagonal column": r"diagonal_column(\.|__)",
     "column sums, bias": r"(k_sums|v_sums|bias_unit)(\.|__)",
     "loaders, sender": r"(loader_[qkv]|sender)(\.|__)|[sm]_axis_[qkvz]_",
-    "control": r"(control_status|job_control|pass_scheduler|division_scheduler)(\.|__)|s_axil_",
+    "control": r"(control_status|job_control|pass_scheduler|division_scheduler|\w+_reset)(\.|__)|s_axil_",
     "host link": r"host_link(\.|__)",
 }
 REST = "clock, pins, rest"
