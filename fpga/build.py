@@ -4,10 +4,11 @@
      .v       netlist       placed design    figures   bitstream
 
 A build has a folder of its own, `build/fpga/BOARD/HASH`, named by a hash of everything that it depends on: the
-Verilog, the constraints, the commands and the versions of the tools. So what is there is right: a finished build is
-used again, and one that was interrupted goes on with the first stage that is missing. A stage writes its files under
-names that end in `.partial` and renames them when it is done; last comes `STAGE.json`, which says that it is finished
-and how long it took. A lock keeps a second process that asks for the same build waiting until it is there.
+Verilog, the constraints, the commands, the rules for sites and the versions of the tools. So what is there is right: a
+finished build is used again, and one that was interrupted goes on with the first stage that is missing. A stage writes
+its files under names that end in `.partial` and renames them when it is done; last comes `STAGE.json`, which says that
+it is finished and how long it took. A lock keeps a second process that asks for the same build waiting until it is
+there.
 
 Two things end a build with a `BuildError`: a large buffer that did not become block RAM (found after synthesis, before
 the long part), and timing that is not met. In the second case figures and picture are there to be looked at, but no

@@ -56,7 +56,8 @@ class ArrayColumn(Block):
     Ports
     -----
     v_write, v_address, v_data: one element into the V bank {half, column tile, token}.
-    bias_write, bias_address, bias_data: one c_v v_sum, aligned, into the bias bank {half, column tile}.
+    bias_write, bias_address, bias_data: one c_v v_sum, aligned, into the bias bank {half, column tile}. What is written
+        into either bank is there `arrival` cycles later than in a bank of one's own.
     z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later.
     load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
         right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles before.
@@ -251,8 +252,7 @@ class ArrayColumn(Block):
             divider.invalid.eq(self.invalid_in),
         ]
         m.d.comb += [
-            # The numerator adder chooses in its last cycle, one before the numerator is there; and there the divider is
-            # told.
+            # In the numerator adder's last cycle, one before the numerator is there, it chooses; the divider is told.
             adder.single.eq(delay(m, self.divide_in.mean, self.divisor_delay - 1, "mean")),
             divider.start.eq(delay(m, self.divide_in.start, self.divisor_delay - 1, "start")),
         ]

@@ -87,7 +87,7 @@ class StreamSender(Block):
         issue = Signal()
         m.d.comb += [
             move.eq(~self.m_tvalid | self.m_tready),
-            self.z_address.eq(Cat(token[: self.token_bits], tile, half)),
+            self.z_address.eq(Cat(token, tile, half)),
             position.start.eq(self.start),
             position.tokens.eq(self.tokens),
             position.head_dim.eq(self.head_dim),

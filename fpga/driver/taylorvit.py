@@ -233,8 +233,8 @@ class TaylorVit:
 
         Raises `ValueError` for what the built accelerator cannot take, `RegisterError` if it refuses something.
         """
-        limit = self._registers["TIMEOUT"].fields[0].maximum
-        timeout = min(SOURCE_TIMEOUT * self.link.identification.clock_hz, _WORD_MAX if limit is None else limit)
+        longest = self._registers["TIMEOUT"].fields[0].maximum
+        timeout = min(SOURCE_TIMEOUT * self.link.identification.clock_hz, longest)
         writes = self._registers.writes(
             heads=heads, tokens=tokens, head_dim=head_dim, shift_g=parameters.shift_g, shift_z=parameters.shift_z,
             c_v=parameters.c_v, c_d=parameters.c_d, timeout=timeout,
