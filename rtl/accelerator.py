@@ -77,6 +77,7 @@ class Accelerator(Block):
                 banks=banks,
                 banked_by=banked_by,
                 readers=readers,
+                pipelined=config.memory_pipeline > 0,
             )
             for name, banks, banked_by, readers in (
                 ("q", config.rows, "feature", 1),
@@ -356,17 +357,19 @@ class Accelerator(Block):
                 delay(m, g_totals_out, self.array_column.g_latency, "g_written", reset=reset_of("g_written"))
             ),
             passes.row_divided.eq(divisions.row_divided),
-            divisions.k_loaded.eq(loaders["k"].loaded),
             divisions.bias_ready.eq(bias_unit.done),
             divisions.row_queued.eq(diagonal.row_queued),
             divisions.z_released.eq(sender.sent),
-            # The bias unit asks for a sum two cycles after this, at the earliest.
-            bias_unit.v_loaded.eq(
-                delay(m, loaders["v"].loaded, self.column_sums.write_latency - 2, "v_sums", reset=reset_of("v_sums"))
-            ),
             bias_unit.released.eq(head_divided),
             sender.head_ready.eq(head_divided),
         ]
+
+        # Of a head's sums the first is asked for two cycles after this, at the earliest.
+        for unit, stream in ((divisions.k_loaded, "k"), (bias_unit.v_loaded, "v")):
+            name = f"{stream}_summed"
+            m.d.comb += unit.eq(
+                delay(m, loaders[stream].loaded, self.column_sums.write_latency - 2, name, reset=reset_of(name))
+            )
 
         # Start, end and what the host sees of a job.
         m.d.comb += [

@@ -139,14 +139,17 @@ class DenominatorAdder(Block):
         denominator = Signal(signed(self.denominator_width))
         m.d.sync += denominator.eq(self.c_d + (self.product << self.fraction))
 
-        shifted = Signal.like(self.divisor)
+        # The shifter is cut in two here as well.
+        fine, coarse = self.shift[:3], self.shift[3:]
+        fine_shifted = Signal.like(self.divisor)
         not_positive = Signal()
         m.d.sync += [
-            shifted.eq(denominator.as_unsigned() << self.shift),
+            fine_shifted.eq(denominator.as_unsigned() << fine),
             not_positive.eq(denominator <= 0),
         ]
 
         single = delay(m, self.single, 2, "single")
+        shifted = fine_shifted << (coarse << 3) if len(coarse) else fine_shifted
         m.d.sync += [
             self.divisor.eq(Mux(single, self.tokens << self.tokens_shift, shifted)),
             self.invalid.eq(~single & not_positive),

@@ -107,6 +107,7 @@ class ArrayColumn(Block):
             data_width=config.data_width,
             mean_width=config.mean_width,
             interval=config.divider_row_interval,
+            pipelined=config.memory_pipeline > 0,
         )
         bundles = {
             "load": LoadControl(config),
@@ -163,8 +164,8 @@ class ArrayColumn(Block):
 
     @property
     def k_sum_delay(self):
-        """Cycles from `divide_in` to `k_sum`: the row queue, then all but the last step of the numerator adder."""
-        return self.row_queue.latency + self.adder.latency - 1
+        """Cycles from `divide_in` to `k_sum`, which has registers in the column: the numerator adder takes it last."""
+        return self.row_queue.latency + self.adder.latency - 1 - self.arrival
 
     @property
     def divisor_delay(self):
@@ -180,7 +181,13 @@ class ArrayColumn(Block):
         m = Module()
         for name in ("load", "accumulate", "divide", "write_back"):
             pass_on(m, getattr(self, f"{name}_in"), getattr(self, f"{name}_out"))
-        m.d.sync += [self.divisor_out.eq(self.divisor_in), self.invalid_out.eq(self.invalid_in)]
+        for source, target, name in (
+            (self.divisor_in, self.divisor_out, "divisor"),
+            (self.invalid_in, self.invalid_out, "invalid"),
+            (self.shift_g_in, self.shift_g_out, "shift_g"),
+            (self.numerator_shift_in, self.numerator_shift_out, "numerator_shift"),
+        ):
+            m.d.comb += target.eq(delay(m, source, 1, name))
 
         # Stationary operand. `load_out` is this column's control one cycle later; the words come with or after it.
         v_bank = instantiate(m, "v_bank", self.v_bank)
@@ -200,11 +207,6 @@ class ArrayColumn(Block):
         load_phase = delay(m, self.load_out.phase, after, "load_phase")
         tile_row = Mux(load_phase == PHASE_G, v_bank.read_data, g_bank.read_data)
         m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
-
-        m.d.sync += [
-            self.shift_g_out.eq(self.shift_g_in),
-            self.numerator_shift_out.eq(self.numerator_shift_in),
-        ]
 
         # Totals: G goes back through the requantizer, Q G waits for its division.
         accumulator = instantiate(m, "accumulator", self.accumulator)
@@ -246,7 +248,7 @@ class ArrayColumn(Block):
             adder.product.eq(row_queue.read_data),
             adder.bias.eq(bias_bank.read_data),
             adder.shift.eq(self.numerator_shift_out),
-            adder.k_sum.eq(self.k_sum),
+            adder.k_sum.eq(delay(m, self.k_sum, self.arrival, "k_sum")),
             divider.numerator.eq(adder.numerator),
             divider.divisor.eq(self.divisor_in),
             divider.invalid.eq(self.invalid_in),

@@ -133,9 +133,9 @@ class BiasUnit(Block):
         m.d.sync += self.data.eq(Mux(fits, shifted, Mux(negative, low, high)))
 
         later = self.v_sum_latency + self.multiplier.latency + 3  # cycles from an address to `shifted`
-        strobe = Cat((active & (column == index)) for index in range(self.columns))
+        written, at = delay(m, active, later, "active"), delay(m, column, later, "column")
         m.d.sync += [
-            self.write.eq(delay(m, strobe, later, "write")),
+            self.write.eq(Cat(written & (at == index) for index in range(self.columns))),
             self.address.eq(delay(m, Cat(tile, self.read_half), later, "address")),
             self.done.eq(delay(m, finish, later, "done")),
         ]

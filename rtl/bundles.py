@@ -145,32 +145,33 @@ def last_start(m, size, step, name):
 
 
 def pass_on(m, source, target):
-    """target <= source, one cycle later, member by member."""
+    """target <= source, one cycle later, member by member; flags are reset, numbers are not (see `delay`)."""
     for path, _member, value in source.signature.flatten(source):
         destination = target
         for name in path:
             destination = getattr(destination, name)
-        m.d.sync += destination.eq(value)
+        m.d.comb += destination.eq(delay(m, value, 1, f"{destination.name}_register"))
 
 
 def delay_bundle(m, source, cycles, name, *, reset=None):
     """The bundle `source`, `cycles` cycles later; `reset` empties the line, besides the reset of `m` itself."""
-    for cycle in range(cycles):
-        later = source.signature.create(path=(f"{name}_{cycle + 1}",))
-        pass_on(m, source, later)
-        if reset is not None:
-            with m.If(reset):
-                m.d.sync += [value.eq(0) for _path, _member, value in later.signature.flatten(later)]
-        source = later
-    return source
+    target = source.signature.create(path=(name,))
+    pairs = zip(source.signature.flatten(source), target.signature.flatten(target))
+    for (_path, _member, value), (_path, _member, later) in pairs:
+        m.d.comb += later.eq(delay(m, value, cycles, later.name, reset=reset))
+    return target
 
 
 def delay(m, signal, cycles, name, *, reset=None):
-    """The value `signal`, `cycles` cycles later; `reset` empties the line, besides the reset of `m` itself."""
+    """The value `signal`, `cycles` cycles later; `reset` empties the line, besides the reset of `m` itself.
+
+    Only flags, of one bit, are reset: a number means nothing without the flag that comes with it.
+    """
+    is_flag = len(signal) == 1
     for cycle in range(cycles):
-        later = Signal.like(signal, name=f"{name}_{cycle + 1}")
+        later = Signal.like(signal, name=f"{name}_{cycle + 1}", reset_less=not is_flag)
         m.d.sync += later.eq(signal)
-        if reset is not None:
+        if reset is not None and is_flag:
             with m.If(reset):
                 m.d.sync += later.eq(0)
         signal = later

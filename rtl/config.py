@@ -326,7 +326,7 @@ class AcceleratorConfig:
     @property
     def arrival_registers(self):
         """Registers at each bank for what goes to all banks of its kind: where `memory_pipeline` asks for speed."""
-        return min(1, self.memory_pipeline)
+        return 2 if self.memory_pipeline else 0
 
     @property
     def row_queue_depth(self):

@@ -19,10 +19,13 @@ Sizing. One bit a cycle; a lane is a chain of stages, and each stage keeps a quo
 interval of 1 the lane is fully pipelined, with an interval of `iterations` it is a single serial divider.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from math import ceil
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
+from .bundles import delay
 from .copied_register import CopiedRegister
 
 __all__ = ["DividerLane"]
@@ -35,7 +38,8 @@ class DividerLane(Block):
     ----------
     numerator_width: bits of the signed numerator; divisor_width: bits of the unsigned divisor, not 0 unless
         `invalid`; data_width, mean_width: bits of the two roundings of the quotient, data_width <= mean_width;
-    interval: cycles between two `start`s at least, 1 to mean_width + 1.
+    interval: cycles between two `start`s at least, 1 to mean_width + 1;
+    pipelined: a register on the way from each stage to the next.
 
     Ports
     -----
@@ -46,10 +50,11 @@ class DividerLane(Block):
 
     module_name = "divider_lane"
 
-    def __init__(self, *, numerator_width, divisor_width, data_width, mean_width, interval):
+    def __init__(self, *, numerator_width, divisor_width, data_width, mean_width, interval, pipelined=False):
         self.data_width = data_width
         self.mean_width = mean_width
         self.interval = interval
+        self.pipelined = pipelined
         self.copied_register = CopiedRegister()
         super().__init__({
             "start": In(1),
@@ -66,43 +71,51 @@ class DividerLane(Block):
         return self.mean_width + 1
 
     @property
+    def ways(self):
+        """Cycles on the way from stage to stage, all together."""
+        return self.pipelined * (ceil(self.iterations / self.interval) - 1)
+
+    @property
     def latency(self):
-        """Cycles from `numerator` to the quotient: taking it in, the iterations, rounding."""
-        return 1 + self.iterations + 1
+        """Cycles from `numerator` to the quotient: taking it in, the iterations, the ways between, rounding."""
+        return 1 + self.iterations + self.ways + 1
 
     def elaborate(self, platform):
         m = Module()
 
-        # early[k]: quotient bit k is the next to be found, from the next cycle on.
-        age = Signal(self.iterations)
+        # early[k]: a stage takes over in the next cycle but one. The last one: the quotient is complete.
+        age = Signal(self.iterations + self.ways)
         m.d.sync += age.eq(Cat(self.start, age[:-1]))
         early = Cat(self.start, age)
 
-        # Into the first stage: x, and whether the quotient saturates.
-        above_low = Signal(signed(max(len(self.numerator), len(self.divisor) + 1) + 1))
-        above_high = Signal.like(above_low)
-        negative = self.numerator[-1]
-        m.d.comb += [above_low.eq(self.numerator + self.divisor), above_high.eq(self.numerator - self.divisor)]
+        # Whether the quotient saturates: known a cycle after x is in the first stage, it goes along so much later.
+        below, above, negative, invalid = (
+            Signal(name=name, reset_less=True) for name in ("below", "above", "negative", "no_divisor")
+        )
+        m.d.sync += [
+            below.eq(self.numerator + self.divisor < 0),
+            above.eq(self.numerator - self.divisor >= 0),
+            negative.eq(self.numerator < 0),
+            invalid.eq(self.invalid),
+        ]
         stage = {
-            "doubled": self.numerator,
-            "addend": Const(0, 1),
-            "divisor": self.divisor,
-            "low": Mux(self.invalid, negative, above_low < 0),
-            "high": Mux(self.invalid, ~negative, above_high >= 0),
-            "quotient": None,
-        }
+            "difference": None, "divisor": self.divisor, "bits": None,
+            "low": Mux(invalid, negative, below), "high": Mux(invalid, ~negative, above),
+        }  # fmt: skip
 
-        for first in range(0, self.iterations, self.interval):
+        for index, first in enumerate(range(0, self.iterations, self.interval)):
+            if first:
+                stage = {name: delay(m, value, self.pipelined, f"{name}_{first}") for name, value in stage.items()}
             last = min(first + self.interval, self.iterations)
-            stage = self._stage(m, stage, first, last, early[first])
+            stage = self._stage(m, stage, first, last, early[first + index * self.pipelined])
 
-        quotient = Signal(self.iterations)
+        quotient = Signal(self.iterations, reset_less=True)
         complete = Signal()
-        m.d.sync += complete.eq(early[self.iterations])
+        m.d.sync += complete.eq(early[-1])
         with m.If(complete):
-            m.d.sync += quotient.eq(stage["quotient"])
-        m.d.sync += [self.mean.eq(self._round(quotient, self.mean_width)),
-                     self.z.eq(self._round(quotient, self.data_width))]  # fmt: skip
+            m.d.sync += quotient.eq(stage["bits"])
+        for target, width in ((self.mean, self.mean_width), (self.z, self.data_width)):
+            m.d.sync += target.eq(self._round(quotient, stage["low"], stage["high"], width))
         return m
 
     def _stage(self, m, before, first, last, early):
@@ -113,37 +126,42 @@ class DividerLane(Block):
         load_doubled, load_addend, load = (copy.o for copy in loads)
         difference = Signal(signed(len(self.divisor) + 1), name=f"difference_{first}", reset_less=True)
         divisor = Signal.like(self.divisor, name=f"divisor_{first}", reset_less=True)
-        low = Signal(name=f"low_{first}", reset_less=True)
-        high = Signal(name=f"high_{first}", reset_less=True)
-        bits = Signal(last - 1, name=f"bits_{first}", reset_less=True)
+        bits = Signal(last - 1, name=f"bits_{first}", reset_less=True)  # found before the one of this cycle
 
-        # 2 difference - divisor, or + divisor where it is negative: -y = ~y + 1, and the 1 has room below the doubled.
         # What a stage begins with comes in before the sum, not after it: the sum is the long part.
-        bit = Signal(name=f"bit_{first}")
-        subtract = ~difference[-1]
-        doubled = Cat(subtract, difference[:-1])
-        addend = Cat(divisor ^ subtract.replicate(len(divisor)), subtract)
-        m.d.comb += bit.eq(high | (~low & subtract))
+        if first:
+            first_doubled, first_addend = self._terms(before["difference"], before["divisor"])
+        else:
+            first_doubled, first_addend = self.numerator, 0
+        doubled, addend = self._terms(difference, divisor)
         m.d.sync += difference.eq(
-            Mux(load_doubled, before["doubled"], doubled) + Mux(load_addend, before["addend"], addend)
+            Mux(load_doubled, first_doubled, doubled) + Mux(load_addend, first_addend, addend)
         )
-        quotient = Cat(bit, bits)[: last]
-
+        found = Cat(~difference[-1], bits)
         with m.If(load):
-            m.d.sync += [
-                divisor.eq(before["divisor"]),
-                low.eq(before["low"]),
-                high.eq(before["high"]),
-            ]
+            m.d.sync += divisor.eq(before["divisor"])
             if first:
-                m.d.sync += bits.eq(before["quotient"])
+                m.d.sync += bits.eq(before["bits"])
         with m.Else():
-            m.d.sync += bits.eq(Cat(bit, bits))
-        return {"doubled": doubled, "addend": addend, "divisor": divisor, "low": low, "high": high,
-                "quotient": quotient}  # fmt: skip
+            m.d.sync += bits.eq(found)
 
-    def _round(self, quotient, width):
+        load_flags = delay(m, load, 1, f"load_flags_{first}")
+        low, high = (Signal(name=f"{name}_{first}", reset_less=True) for name in ("low", "high"))
+        with m.If(load_flags):
+            m.d.sync += [low.eq(before["low"]), high.eq(before["high"])]
+        return {"difference": difference, "divisor": divisor, "bits": found[:last], "low": low, "high": high}
+
+    @staticmethod
+    def _terms(difference, divisor):
+        """The next difference's: 2 difference, and -divisor, or divisor where the difference is negative.
+
+        -y = ~y + 1, and that 1 has room below the doubled.
+        """
+        subtract = ~difference[-1]
+        return Cat(subtract, difference[:-1]), Cat(divisor ^ subtract.replicate(len(divisor)), subtract)
+
+    def _round(self, quotient, low, high, width):
         """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""
         rounded = (quotient[self.iterations - width - 1 :] + 1)[1:]
         offset = 1 << (width - 1)
-        return Mux(rounded[width], offset - 1, rounded - offset)
+        return Mux(low, -offset, Mux(high | rounded[width], offset - 1, rounded - offset))

@@ -61,7 +61,9 @@ class JobControl(Block):
         m = Module()
         heads_left = Signal.like(self.heads)
         m.d.comb += self.done.eq(self.busy & (heads_left == 0) & self.idle.all())
-        m.d.sync += heads_left.eq(heads_left - self.sent)
+        # A register: it comes from outside, by way of the sender. A job's end may wait a cycle.
+        sent = Signal()
+        m.d.sync += [sent.eq(self.sent), heads_left.eq(heads_left - sent)]
         with m.If(self.done):
             m.d.sync += self.busy.eq(0)
         with m.If(self.start):
@@ -70,11 +72,15 @@ class JobControl(Block):
         waited = Signal.like(self.timeout)
         waited_next = Signal.like(self.timeout)
         expired = Signal()
+        waiting = Signal()
+        occupied = Signal()
         silent = Signal()
-        # A register: what it is made of comes from the far ends of the accelerator, and from outside.
-        m.d.sync += silent.eq(
-            self.busy & self.starving.any() & ~self.moving.any() & ~self.array_busy & ~self.sink_waits
-        )
+        # Registers: what they are made of comes from the far ends of the accelerator, and from outside.
+        m.d.sync += [
+            waiting.eq(self.starving.any()),
+            occupied.eq(self.moving.any() | self.array_busy | self.sink_waits),
+            silent.eq(self.busy & waiting & ~occupied),
+        ]
         m.d.comb += [
             self.input_timeout.eq(silent & expired),
             waited_next.eq(Mux(silent & ~expired, waited + 1, 0)),

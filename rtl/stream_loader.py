@@ -16,7 +16,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import index_width
+from .bundles import delay, index_width
 from .matrix_position import MatrixPosition
 
 __all__ = ["StreamLoader"]
@@ -34,6 +34,7 @@ class StreamLoader(Block):
     banked_by: "feature": bank b holds the features b, b + banks, ..., one element a word {half, feature tile, token};
         "token": bank b holds the tokens b, b + banks, ..., one beat a word {half, token tile, beat}.
     readers: how many units read each head, and release it on their own.
+    pipelined: a register between taking a beat and finding its bank.
 
     Ports
     -----
@@ -47,11 +48,11 @@ class StreamLoader(Block):
     loaded: a head is complete (its last write is in this cycle). tlast_early, tlast_late: a packet was too short,
         too long. starving: ready, but nothing comes. idle: all heads of the job are in, at a packet boundary.
 
-    One beat a cycle. Banks are written one cycle after the beat.
+    One beat a cycle. Banks are written one cycle after the beat, two if `pipelined`.
     """
 
     def __init__(self, *, name, lanes, data_width, element_width, max_tokens, max_head_dim, max_heads, banks,
-                 banked_by, readers=1):  # fmt: skip
+                 banked_by, readers=1, pipelined=False):  # fmt: skip
         if banks % lanes:
             raise ValueError(f"banks must be a multiple of the {lanes} lanes, not {banks!r}")
         if banked_by not in ("feature", "token"):
@@ -62,6 +63,7 @@ class StreamLoader(Block):
         self.element_width = element_width
         self.banks = banks
         self.banked_by = banked_by
+        self.pipelined = pipelined
         self.beats = -(-max_head_dim // lanes)
         self.position = MatrixPosition(lanes=lanes, max_tokens=max_tokens, max_head_dim=max_head_dim)
         if banked_by == "feature":
@@ -156,13 +158,21 @@ class StreamLoader(Block):
             m.d.sync += [heads_left.eq(self.heads), half.eq(0), ready.eq(room)]
 
         # Bank and tile: of the beat's features, or of its token.
+        elements = Signal.like(self.data)
+        for lane in range(self.lanes):
+            element = self.s_tdata.word_select(lane, self.element_width)[: self.data_width]
+            m.d.comb += elements.word_select(lane, self.data_width).eq(Mux(filling, 0, element))
+        step, row_end, head_end, half, token, beat, elements = (
+            delay(m, value, self.pipelined, name)
+            for name, value in (
+                ("step", step), ("row_end", step & row_last), ("head_end", finish),
+                ("half", half), ("token", token), ("beat", beat), ("elements", elements),
+            )
+        )  # fmt: skip
         groups = self.banks // self.lanes if self.banked_by == "feature" else self.banks
         group = Signal(index_width(groups))
         tile = Signal(index_width(self.tiles))
-        if self.banked_by == "feature":
-            next_group, first_group = step, step & row_last
-        else:
-            next_group, first_group = step & row_last, step & head_last
+        next_group, first_group = (step, row_end) if self.banked_by == "feature" else (row_end, head_end)
         with m.If(next_group):
             m.d.sync += group.eq(group + 1)
             with m.If(group == groups - 1):
@@ -176,13 +186,11 @@ class StreamLoader(Block):
         m.d.sync += [
             self.write.eq(Cat((step & (group == bank // per_group)) for bank in range(self.banks))),
             self.address.eq(Cat(inner[: self.inner_bits], tile, half)),
+            self.data.eq(elements),
             self.row_write.eq(step),
             self.row_first.eq(token == 0),
             self.row_half.eq(half),
             self.row_beat.eq(beat),
-            self.loaded.eq(finish),
+            self.loaded.eq(head_end),
         ]
-        for lane in range(self.lanes):
-            element = self.s_tdata.word_select(lane, self.element_width)[: self.data_width]
-            m.d.sync += self.data.word_select(lane, self.data_width).eq(Mux(filling, 0, element))
         return m

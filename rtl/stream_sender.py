@@ -5,11 +5,14 @@ the last beat of the head. Each element is sign-extended to its container. What 
 head dimension is undefined.
 """
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import delay, index_width
+from .bundles import credits, delay, index_width
 from .matrix_position import MatrixPosition
 
 __all__ = ["StreamSender"]
@@ -64,12 +67,12 @@ class StreamSender(Block):
     @property
     def queue_depth(self):
         """Beats that are asked for and not yet offered, at most: one a cycle, until the first of them is offered."""
-        return self.z_latency + 1
+        return self.z_latency + 2
 
     @property
     def latency(self):
-        """Cycles from `head_ready` to the first beat: counting the head, the Z banks, the beat's register."""
-        return 1 + self.z_latency + 1
+        """Cycles from `head_ready` to the first beat: counting the head, Z banks, queue, the beat's register."""
+        return 1 + self.z_latency + 2
 
     def elaborate(self, platform):
         m = Module()
@@ -113,22 +116,30 @@ class StreamSender(Block):
             word = word.word_select(delay(m, group, self.z_latency, "group"), self.lanes * self.data_width)
         beat = Cat(word, last)
 
-        # The queue, the newest beat first; empty unless the sink stalls.
+        # The queue: where the next beat comes in and goes out, one bit a place.
         queue = [Signal.like(beat, name=f"queue_{place}", reset_less=True) for place in range(self.queue_depth)]
-        held = Signal(range(self.queue_depth + 1))
-        under_way = Signal.like(held)  # in the queue or on the way to it
-        push = arrived & (~move | (held != 0))
-        pop = move & (held != 0)
-        following = Signal.like(held)
-        m.d.comb += following.eq(under_way + issue - (move & (arrived | (held != 0))))
-        m.d.sync += [under_way.eq(following), room.eq(following != self.queue_depth), held.eq(held + push - pop)]
-        with m.If(push):
-            m.d.sync += [later.eq(earlier) for earlier, later in zip([beat, *queue], queue)]
+        place_in = Signal(self.queue_depth, init=1)
+        place_out = Signal(self.queue_depth, init=1)
+        under_way = Signal(range(self.queue_depth + 1))  # in the queue or on the way to it
+        following = Signal.like(under_way)
+        pop = Signal()
+        some_held = credits(m, len(under_way), arrived, pop, "held")
+        m.d.comb += [pop.eq(move & some_held), following.eq(under_way + issue - pop)]
+        m.d.sync += [under_way.eq(following), room.eq(following != self.queue_depth)]
+        for place, word in enumerate(queue):
+            with m.If(arrived & place_in[place]):
+                m.d.sync += word.eq(beat)
+        with m.If(arrived):
+            m.d.sync += place_in.eq(place_in.rotate_left(1))
+        with m.If(pop):
+            m.d.sync += place_out.eq(place_out.rotate_left(1))
 
         oldest = Signal.like(beat)
-        m.d.comb += oldest.eq(Array([beat, *queue])[held])
+        m.d.comb += oldest.eq(
+            reduce(or_, (Mux(place_out[place], word, 0) for place, word in enumerate(queue)))
+        )
         with m.If(move):
-            m.d.sync += [self.m_tvalid.eq(arrived | (held != 0)), self.m_tlast.eq(oldest[-1])]
+            m.d.sync += [self.m_tvalid.eq(some_held), self.m_tlast.eq(oldest[-1])]
             for lane in range(self.lanes):
                 element = oldest.word_select(lane, self.data_width).as_signed()
                 m.d.sync += self.m_tdata.word_select(lane, self.element_width).eq(element)

@@ -354,8 +354,10 @@ class CommandEngine(Block):
                 m.next = "WAIT"
             with m.State("WAIT"):
                 with m.If(self.reply_done):
-                    m.d.comb += [self.proceed.eq(1), self.bus_taken.eq(1)]
-                    m.next = "IDLE"
+                    m.next = "PROCEED"
+            with m.State("PROCEED"):
+                m.d.comb += [self.proceed.eq(1), self.bus_taken.eq(1)]
+                m.next = "IDLE"
         return m
 
     def _fields(self, values):

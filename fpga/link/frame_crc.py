@@ -69,20 +69,28 @@ class FrameCrc(Block):
             with m.If(bit == 7):
                 m.d.sync += [busy.eq(0), finished.eq(1)]
 
+        # As they were in the cycle before: a byte is not shifted in before the cycle after `start`.
+        data, is_header, is_drained = Signal(8, reset_less=True), Signal(), Signal()
+        header_clear, payload_clear = Signal(), Signal()
+        m.d.sync += [
+            data.eq(self.data), is_header.eq(self.header), is_drained.eq(self.drain),
+            header_clear.eq(self.header_clear), payload_clear.eq(self.payload_clear),
+        ]  # fmt: skip
+
         header = Signal(HEADER.crc_width, init=HEADER.initial_crc)
-        taken = self.data.bit_select(~bit, 1)
-        with m.If(busy & self.header):
+        taken = data.bit_select(~bit, 1)
+        with m.If(busy & is_header):
             feedback = Mux(header[-1] ^ taken, HEADER.polynomial, 0)
             m.d.sync += header.eq(Cat(0, header[:-1]) ^ feedback)
-        with m.If(self.header_clear):
+        with m.If(header_clear):
             m.d.sync += header.eq(HEADER.initial_crc)
 
         payload = Signal(PAYLOAD.crc_width, init=PAYLOAD.initial_crc)
-        taken = self.data.bit_select(bit, 1)
-        with m.If(busy & ~self.header):
-            feedback = Mux((payload[0] ^ taken) & ~self.drain, _reflected(PAYLOAD.polynomial, PAYLOAD.crc_width), 0)
+        taken = data.bit_select(bit, 1)
+        with m.If(busy & ~is_header):
+            feedback = Mux((payload[0] ^ taken) & ~is_drained, _reflected(PAYLOAD.polynomial, PAYLOAD.crc_width), 0)
             m.d.sync += payload.eq(payload[1:] ^ feedback)
-        with m.If(self.payload_clear):
+        with m.If(payload_clear):
             m.d.sync += payload.eq(PAYLOAD.initial_crc)
 
         m.d.comb += [

@@ -54,11 +54,9 @@ class PacketDemultiplexer(Block):
         left = Signal(24)  # bytes of the packet still to come
         ended = Signal()  # of the cycle before
         lane = Signal(range(max(3, self.stream_bytes)))  # counts the bytes of the length as well
-        offered = Signal()
         taken = Signal()
         m.d.comb += [
             self.m_tlast.eq(ended),
-            self.m_tvalid.eq(offered << stream[:2]),
             taken.eq((self.m_tvalid & self.m_tready).any()),
         ]
 
@@ -100,10 +98,11 @@ class PacketDemultiplexer(Block):
                         m.d.sync += lane.eq(0)
                         m.next = "BEAT_FULL"
             with m.State("BEAT_FULL"):
+                m.d.sync += self.m_tvalid.eq(1 << stream[:2])
                 m.next = "BEAT"
             with m.State("BEAT"):
-                m.d.comb += offered.eq(1)
                 with m.If(taken):
+                    m.d.sync += self.m_tvalid.eq(0)
                     m.next = "BYTES"
                     with m.If(ended):
                         m.next = "STREAM"

@@ -1,6 +1,7 @@
 """Register master: one access at a time to registers behind AXI4-Lite.
 
-The slave keeps its answer until it is taken, so the master needs no register for it.
+The slave keeps its answer until it is taken, so the master needs no register for the word read. What comes from the
+slave and what goes to it are registers otherwise: it may be far away, and nobody is in a hurry.
 """
 
 from amaranth.hdl import Module
@@ -62,11 +63,13 @@ class RegisterMaster(Block):
             self.m_axil_araddr.eq(self.address),
             self.m_axil_wdata.eq(self.write_data),
             self.m_axil_wstrb.eq(-1),
-            self.m_axil_bready.eq(self.taken),
-            self.m_axil_rready.eq(self.taken),
-            self.done.eq(self.m_axil_bvalid | self.m_axil_rvalid),
-            self.error.eq((self.m_axil_bvalid & self.m_axil_bresp[1]) | (self.m_axil_rvalid & self.m_axil_rresp[1])),
+            self.m_axil_rready.eq(self.m_axil_bready),
             self.read_data.eq(self.m_axil_rdata),
+        ]
+        m.d.sync += [
+            self.m_axil_bready.eq(self.taken),
+            self.done.eq((self.m_axil_bvalid | self.m_axil_rvalid) & ~self.taken & ~self.m_axil_bready),
+            self.error.eq((self.m_axil_bvalid & self.m_axil_bresp[1]) | (self.m_axil_rvalid & self.m_axil_rresp[1])),
         ]
         for channel, chosen in (("aw", self.write), ("w", self.write), ("ar", ~self.write)):
             valid, ready = getattr(self, f"m_axil_{channel}valid"), getattr(self, f"m_axil_{channel}ready")

@@ -79,7 +79,7 @@ class Draft:
     def all_declarations(self):
         """Declarations of the wires that are mentioned, ports aside, and of what else there is."""
         wires = [
-            f"{declaration(self.kind(wire), wire.width, self._names[wire.name], wire.signed, wire.init)};"
+            f"{declaration(self.kind(wire), wire.width, self._names[wire.name], wire.signed, self.init(wire))};"
             for wire in self.netlist.wires.values()
             if not wire.direction and wire.name in self._mentioned
         ]
@@ -88,6 +88,10 @@ class Draft:
     def kind(self, wire):
         """`reg` if the wire is assigned in a clocked block, else `wire`."""
         return "reg" if wire.name in self.netlist.registers else "wire"
+
+    def init(self, wire):
+        """The power-up bits of a register; a wire that is only connected to one has none of its own."""
+        return wire.init if self.kind(wire) == "reg" else None
 
     def _keep_names(self):
         """Gives instances, ports, signals and memories the names that they have in the source."""

@@ -73,7 +73,7 @@ def _text(draft, ports, comment):
     for port in ports:
         wire = draft.netlist.wires[f"\\{port}"]
         kind = f"{wire.direction:6} {draft.kind(wire):4}"
-        heads.append(declaration(kind, wire.width, port, wire.signed, wire.init))
+        heads.append(declaration(kind, wire.width, port, wire.signed, draft.init(wire)))
     lines = [
         f"// {comment}",
         f"module {draft.netlist.module.name} (",

@@ -35,7 +35,7 @@ async def cycles_at_the_ports(dut, heads):
     """Cycles of the job that is started next, as the ports show them.
 
     START takes effect in the cycle after the one in which its write is answered, the job runs from the next cycle on;
-    it ends with the cycle after the one in which the last beat of Z is taken.
+    it ends with the second cycle after the one in which the last beat of Z is taken.
     """
     edge = RisingEdge(dut.clk)
     cycle = answered = 0
@@ -45,7 +45,7 @@ async def cycles_at_the_ports(dut, heads):
         if not answered and dut.s_axil_bvalid.value:
             answered = cycle
         heads -= bool(dut.m_axis_z_tvalid.value and dut.m_axis_z_tready.value and dut.m_axis_z_tlast.value)
-    return cycle - answered
+    return cycle + 1 - answered
 
 
 @cocotb.test()

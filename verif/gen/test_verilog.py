@@ -236,6 +236,26 @@ def test_ports_come_clock_first_then_as_in_the_signature():
     assert names == ["clk", "rst", *ControlStatus(SMALL).signature.members]
 
 
+class Echo(Block):
+    """A register with two ports."""
+
+    module_name = "echo"
+
+    def __init__(self):
+        super().__init__({"i": In(1), "o": Out(1, init=1), "same": Out(1, init=1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.o.eq(self.i)
+        m.d.comb += self.same.eq(self.o)
+        return m
+
+
+def test_only_registers_have_a_value_at_power_up():
+    text = emit(Echo())
+    assert "output reg  o = 1'b1" in text and re.search(r"output wire same$", text, flags=re.MULTILINE)
+
+
 class Twin(Block):
     """A block that holds two of one module name that differ."""
 

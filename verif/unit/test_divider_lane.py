@@ -16,12 +16,14 @@ from rtl.divider_lane import DividerLane
 from verif.bench import build, expect_equal, pack, run, start, unpack
 from verif.unit.harness import SideBySide, View, drive, idle_inputs, integers, limits
 
-# Data width 4: k_sum of 16 tokens by anything. (mean_fraction, interval) of the lanes, all their iterations included.
+# Data width 4: k_sum of 16 tokens by anything. (mean_fraction, interval, pipelined) of the lanes, all their iterations
+# included.
 EXHAUSTIVE_COPIES = 16
 EXHAUSTIVE_WIDTHS = {"numerator_width": 8, "divisor_width": 7, "data_width": 4}
-EXHAUSTIVE_LANES = ((0, 1), (1, 2), (2, 3), (3, 4), (3, 8))
+EXHAUSTIVE_LANES = ((0, 1, False), (0, 1, True), (1, 2, True), (2, 3, False), (3, 4, True), (3, 8, False))
 
-# Widths of whole accelerators, (data_width, mean_fraction, tokens, head_dim) with the intervals of their lanes.
+# Widths of whole accelerators, (data_width, mean_fraction, tokens, head_dim) with the intervals of their lanes; those
+# of an even interval are pipelined.
 COPIES = 2
 ACCELERATORS = {
     (8, 3, 256, 64): (1, 2, 3, 4, 8, 12), (4, 0, 7, 5): (2, 5), (6, 1, 50, 12): (3, 8), (12, 2, 198, 32): (4, 15),
@@ -31,10 +33,11 @@ ACCELERATORS = {
 
 def exhaustive_lanes():
     return {
-        f"fraction_{fraction}_interval_{interval}": DividerLane(
-            **EXHAUSTIVE_WIDTHS, mean_width=EXHAUSTIVE_WIDTHS["data_width"] + fraction, interval=interval
+        f"fraction_{fraction}_interval_{interval}{'_pipelined' * pipelined}": DividerLane(
+            **EXHAUSTIVE_WIDTHS, mean_width=EXHAUSTIVE_WIDTHS["data_width"] + fraction, interval=interval,
+            pipelined=pipelined,
         )
-        for fraction, interval in EXHAUSTIVE_LANES
+        for fraction, interval, pipelined in EXHAUSTIVE_LANES
     }
 
 
@@ -48,7 +51,7 @@ def accelerator_lanes():
         for interval in intervals:
             lanes[f"width_{data_width}_fraction_{fraction}_interval_{interval}"] = DividerLane(
                 numerator_width=config.numerator_width, divisor_width=config.divisor_width, data_width=data_width,
-                mean_width=config.mean_width, interval=interval,
+                mean_width=config.mean_width, interval=interval, pipelined=interval % 2 == 0,
             )  # fmt: skip
     return lanes
 

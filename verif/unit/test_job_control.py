@@ -36,16 +36,16 @@ async def a_job_ends_with_its_last_head_and_idle_streams(dut):
         await edge
         expect_equal("busy before the job", view.busy.value, 0)
         view.start.value = 0
-        sent, ended = 0, False
+        sent, counted, ended = 0, 0, False  # what leaves counts a cycle later
         for _ in range(2_000):
             idle = generator.choice((0b111, 0b111, generator.getrandbits(STREAMS)))
             send = sent < heads and generator.random() < 0.2
             view.idle.value, view.sent.value = idle, send
             await edge
             expect_equal("busy", view.busy.value, not ended)
-            expect_equal("done", view.done.value, not ended and sent == heads and idle == 0b111)
+            expect_equal("done", view.done.value, not ended and counted == heads and idle == 0b111)
             ended = ended or bool(view.done.value)
-            sent += send
+            sent, counted = sent + send, sent
             if ended and generator.random() < 0.1:
                 break
         expect_equal("the job ended with all heads sent", (ended, sent), (True, heads))
@@ -59,11 +59,11 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
     generator = random.Random(cocotb.RANDOM_SEED)
     expired = 0
     for timeout in (1, 2, 7, 40):
-        view.timeout.value, view.heads.value, view.start.value = timeout, 1, 1
+        view.timeout.value, view.heads.value, view.start.value, view.starving.value = timeout, 1, 1, 0
         await edge
         view.start.value = 0
-        quiet = False  # the source held the job up a cycle ago
-        silent = 0  # such cycles before that one
+        was_quiet = quiet = False  # the source held the job up two cycles ago, a cycle ago
+        silent = 0  # such cycles before the former
         for _ in range(60 * timeout):
             starving, moving, array_busy, sink_waits = generator.getrandbits(STREAMS) | 1, 0, 0, 0
             if generator.random() < 0.5 / timeout:
@@ -73,15 +73,17 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
             view.starving.value, view.moving.value = starving, moving
             view.array_busy.value, view.sink_waits.value = array_busy, sink_waits
             await edge
-            expires = quiet and silent == timeout
+            expires = was_quiet and silent == timeout
             expect_equal(f"input_timeout after {silent} of {timeout} silent cycles", view.input_timeout.value, expires)
-            silent = silent + 1 if quiet and not expires else 0
+            silent = silent + 1 if was_quiet and not expires else 0
             expired += expires
-            quiet = bool(starving) and not (moving or array_busy or sink_waits)
+            was_quiet, quiet = quiet, bool(starving) and not (moving or array_busy or sink_waits)
         # The job ends, and with it the watch.
         view.sent.value, view.idle.value, view.starving.value = 1, 0b111, 0
         await edge
-        view.sent.value, view.starving.value, view.moving.value = 0, 0b111, 0
+        view.sent.value = 0
+        await edge
+        view.starving.value, view.moving.value = 0b111, 0
         view.array_busy.value, view.sink_waits.value = 0, 0
         await edge
         for _ in range(3 * timeout):

@@ -18,9 +18,10 @@ from verif.unit.harness import SideBySide, View, integers, limits, on_every_bloc
 
 MAX_HEADS = 200
 LIMIT = 200_000  # cycles of one job
-SIZES = {  # lanes, data width, container, most tokens, largest head dimension, banks
-    "default": (4, 8, 8, 256, 64, 16), "one_group": (4, 8, 8, 50, 12, 4), "odd": (1, 6, 8, 17, 13, 5),
-    "wide": (2, 12, 16, 198, 32, 6), "narrow": (2, 4, 8, 16, 8, 4), "smallest": (1, 8, 8, 1, 1, 1),
+SIZES = {  # lanes, data width, container, most tokens, largest head dimension, banks, pipelined
+    "default": (4, 8, 8, 256, 64, 16, True), "one_group": (4, 8, 8, 50, 12, 4, False),
+    "odd": (1, 6, 8, 17, 13, 5, True), "wide": (2, 12, 16, 198, 32, 6, False),
+    "narrow": (2, 4, 8, 16, 8, 4, True), "smallest": (1, 8, 8, 1, 1, 1, False), "tiny": (2, 8, 8, 2, 3, 2, True),
 }  # fmt: skip
 READERS = {"feature": 2, "token": 1}  # by `banked_by`
 
@@ -30,8 +31,9 @@ def blocks():
         f"{name}_{banked_by}": StreamLoader(
             name=name, lanes=lanes, data_width=data_width, element_width=element_width, max_tokens=max_tokens,
             max_head_dim=max_head_dim, max_heads=MAX_HEADS, banks=banks, banked_by=banked_by, readers=readers,
+            pipelined=pipelined,
         )
-        for name, (lanes, data_width, element_width, max_tokens, max_head_dim, banks) in SIZES.items()
+        for name, (lanes, data_width, element_width, max_tokens, max_head_dim, banks, pipelined) in SIZES.items()
         for banked_by, readers in READERS.items()
     }  # fmt: skip
 
@@ -56,7 +58,7 @@ class Bench:
         self.generator = random.Random(seed)
         size, _, self.banked_by = name.rpartition("_")
         (self.lanes, self.data_width, self.element_width, self.max_tokens, self.max_head_dim,
-         self.banks) = SIZES[size]  # fmt: skip
+         self.banks, _pipelined) = SIZES[size]  # fmt: skip
         self.memory = {}  # (bank, address) -> lanes of a word
         self.held = [deque() for _ in range(READERS[self.banked_by])]  # (half, matrix) that a reader has not released
 

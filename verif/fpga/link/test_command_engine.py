@@ -71,8 +71,11 @@ class Bench:
             dut.reply_advance.value = 0
         dut.reply_done.value = 1
         await self.cycles()
+        dut.reply_done.value = 0
+        expect_equal("proceed", dut.proceed.value, 0)
+        await self.cycles()
         expect_equal("proceed", dut.proceed.value, 1)
-        dut.reply_done.value = dut.done.value = dut.bus_done.value = 0
+        dut.done.value = dut.bus_done.value = 0
         await self.cycles(2)
         return answer
 

@@ -53,6 +53,8 @@ async def accesses_are_carried_out(dut):
         getattr(dut, f"m_axil_{name}valid").value = 1
         getattr(dut, f"m_axil_{name}resp").value = 2 * error
         dut.m_axil_rdata.value = answer
+        await edge  # a register lies between
+        expect_equal("done", dut.done.value, 0)
         for _ in range(generator.choice((1, 3))):
             await edge
             expect_equal("done", dut.done.value, 1)
@@ -62,9 +64,13 @@ async def accesses_are_carried_out(dut):
                 expect_equal("read_data", dut.read_data.value, answer)
         dut.taken.value = 1
         await edge
-        expect_equal("response is taken", getattr(dut, f"m_axil_{name}ready").value, 1)
         dut.taken.value = 0
+        await edge
+        expect_equal("response is taken", getattr(dut, f"m_axil_{name}ready").value, 1)
+        expect_equal("done with an answer that is gone", dut.done.value, 0)
         getattr(dut, f"m_axil_{name}valid").value = 0
+        await edge
+        expect_equal("done with an answer that is gone", dut.done.value, 0)
 
 
 def test_register_master():
