@@ -38,6 +38,7 @@ class Indicators(Block):
     """
 
     module_name = "indicators"
+    reset_less = True
 
     def __init__(self, *, count, clock_hz):
         self.count = count

@@ -108,7 +108,7 @@ class BiasUnit(Block):
             m.d.sync += self.read_half.eq(0)
 
         # The slices' products and their sum, two registers for the shifter (by 0 to 7 first, while the word is narrow),
-        # one for clipping; the address goes along.
+        # one for clipping and one for the way to the columns; the address goes along.
         product = Signal(signed(len(self.c_v) + 1 + len(self.v_sum)))
         total = 0
         for low in range(0, len(self.c_v), self.slice_width):
@@ -130,9 +130,10 @@ class BiasUnit(Block):
         signs = shifted[len(self.data) - 1 :]
         m.d.comb += fits.eq(signs == negative.replicate(len(signs)))
         low, high = -(1 << (len(self.data) - 1)), (1 << (len(self.data) - 1)) - 1
-        m.d.sync += self.data.eq(Mux(fits, shifted, Mux(negative, low, high)))
+        clipped = Signal.like(self.data, reset_less=True)
+        m.d.sync += [clipped.eq(Mux(fits, shifted, Mux(negative, low, high))), self.data.eq(clipped)]
 
-        later = self.v_sum_latency + self.multiplier.latency + 3  # cycles from an address to `shifted`
+        later = self.v_sum_latency + self.multiplier.latency + 4  # cycles from an address to `clipped`
         written, at = delay(m, active, later, "active"), delay(m, column, later, "column")
         m.d.sync += [
             self.write.eq(Cat(written & (at == index) for index in range(self.columns))),
