@@ -130,14 +130,14 @@ class DividerLane(Block):
 
         # What a stage begins with comes in before the sum, not after it: the sum is the long part.
         if first:
-            first_doubled, first_addend = self._terms(before["difference"], before["divisor"])
+            _, first_doubled, first_addend = self._terms(m, before["difference"], before["divisor"], f"before_{first}")
         else:
             first_doubled, first_addend = self.numerator, 0
-        doubled, addend = self._terms(difference, divisor)
+        bit, doubled, addend = self._terms(m, difference, divisor, first)
         m.d.sync += difference.eq(
             Mux(load_doubled, first_doubled, doubled) + Mux(load_addend, first_addend, addend)
         )
-        found = Cat(~difference[-1], bits)
+        found = Cat(bit, bits)
         with m.If(load):
             m.d.sync += divisor.eq(before["divisor"])
             if first:
@@ -152,13 +152,14 @@ class DividerLane(Block):
         return {"difference": difference, "divisor": divisor, "bits": found[:last], "low": low, "high": high}
 
     @staticmethod
-    def _terms(difference, divisor):
-        """The next difference's: 2 difference, and -divisor, or divisor where the difference is negative.
+    def _terms(m, difference, divisor, name):
+        """The quotient bit, and the terms of the next difference: 2 difference, and -divisor where the bit is 1.
 
         -y = ~y + 1, and that 1 has room below the doubled.
         """
-        subtract = ~difference[-1]
-        return Cat(subtract, difference[:-1]), Cat(divisor ^ subtract.replicate(len(divisor)), subtract)
+        bit = Signal(name=f"bit_{name}")
+        m.d.comb += bit.eq(~difference[-1])
+        return bit, Cat(bit, difference[:-1]), Cat(divisor ^ bit.replicate(len(divisor)), bit)
 
     def _round(self, quotient, low, high, width):
         """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""
