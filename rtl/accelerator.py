@@ -234,29 +234,16 @@ class Accelerator(Block):
                 getattr(self, f"s_axis_{name}_tready").eq(loader.s_tready & ~closed),
                 loader.s_tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
             ]
-        lanes, width = config.stream_lanes, config.data_width
-        for index, row in enumerate(rows):
-            m.d.comb += [
-                row.q_write.eq(loaders["q"].write[index]),
-                row.q_address.eq(loaders["q"].address),
-                row.q_data.eq(loaders["q"].data.word_select(index % lanes, width)),
-                row.k_write.eq(loaders["k"].write[index]),
-                row.k_address.eq(loaders["k"].address),
-                row.k_data.eq(loaders["k"].data),
-            ]
-        for index, column in enumerate(columns):
-            m.d.comb += [
-                column.v_write.eq(loaders["v"].write[index]),
-                column.v_address.eq(loaders["v"].address),
-                column.v_data.eq(loaders["v"].data.word_select(index % lanes, width)),
-            ]
+        self._chain(m, loaders["q"].write, rows, "q")
+        self._chain(m, loaders["k"].write, rows, "k")
+        self._chain(m, loaders["v"].write, columns, "v")
         for sums, loader in ((k_sums, loaders["k"]), (v_sums, loaders["v"])):
             m.d.comb += [
                 sums.write.eq(loader.row_write),
                 sums.first.eq(loader.row_first),
                 sums.half.eq(loader.row_half),
                 sums.beat.eq(loader.row_beat),
-                sums.data.eq(loader.data),
+                sums.data.eq(loader.write.data),
             ]
 
         # c_v v_sum, from the accumulators into the columns' bias banks.
@@ -266,12 +253,7 @@ class Accelerator(Block):
             v_sums.read_lane.eq(bias_unit.read_lane),
             bias_unit.v_sum.eq(v_sums.read_data),
         ]
-        for index, column in enumerate(columns):
-            m.d.comb += [
-                column.bias_write.eq(bias_unit.write[index]),
-                column.bias_address.eq(bias_unit.address),
-                column.bias_data.eq(bias_unit.data),
-            ]
+        self._chain(m, bias_unit.write, columns, "bias")
 
         # Down the rows: streamed elements and their k_mean.
         self._chain(m, passes.stream_control, rows, "control")

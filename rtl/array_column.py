@@ -31,9 +31,11 @@ from .bundles import (
     PHASE_G,
     PHASE_QG,
     AccumulateControl,
+    BankWrite,
     DivideControl,
     LoadControl,
     WriteBackControl,
+    bank_write,
     delay,
     index_width,
     pass_on,
@@ -55,9 +57,8 @@ class ArrayColumn(Block):
 
     Ports
     -----
-    v_write, v_address, v_data: one element into the V bank {half, column tile, token}.
-    bias_write, bias_address, bias_data: one c_v v_sum, aligned, into the bias bank {half, column tile}. What is written
-        into either bank is there `arrival` cycles later than in a bank of one's own.
+    v_in, v_out: a beat of which the V bank {half, column tile, token} takes an element; bias_in, bias_out: a c_v v_sum,
+        aligned, for the bias bank {half, column tile}. They go on to the right (`rtl.bundles.BankWrite`).
     z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later.
     load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
         right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles before.
@@ -72,7 +73,9 @@ class ArrayColumn(Block):
 
     def __init__(self, config):
         self.data_width = config.data_width
-        self.arrival = config.arrival_registers
+        self.stream_lanes = config.stream_lanes
+        self.chain_registers = config.chain_registers
+        self.broadcast_registers = config.broadcast_registers
         v_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
         g_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
         z_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
@@ -114,17 +117,18 @@ class ArrayColumn(Block):
             "accumulate": AccumulateControl(config),
             "divide": DivideControl(config),
             "write_back": WriteBackControl(config),
-        }
+            "v": BankWrite(
+                banks=config.columns, address_width=v_address_width,
+                data_width=config.stream_lanes * config.data_width,
+            ),
+            "bias": BankWrite(
+                banks=config.columns, address_width=bias_address_width, data_width=config.aligned_bias_width
+            ),
+        }  # fmt: skip
         super().__init__(
             {f"{name}_in": In(bundle) for name, bundle in bundles.items()}
             | {f"{name}_out": Out(bundle) for name, bundle in bundles.items()}
             | {
-                "v_write": In(1),
-                "v_address": In(v_address_width),
-                "v_data": In(config.data_width),
-                "bias_write": In(1),
-                "bias_address": In(bias_address_width),
-                "bias_data": In(signed(config.aligned_bias_width)),
                 "z_address": In(z_address_width),
                 "z_data": Out(signed(config.data_width)),
                 "divisor_in": In(config.divisor_width),
@@ -155,7 +159,7 @@ class ArrayColumn(Block):
     @property
     def z_latency(self):
         """Cycles from `z_address` to `z_data`."""
-        return self.arrival + self.z_bank.latency
+        return self.broadcast_registers + self.z_bank.latency
 
     @property
     def g_latency(self):
@@ -165,7 +169,7 @@ class ArrayColumn(Block):
     @property
     def k_sum_delay(self):
         """Cycles from `divide_in` to `k_sum`, which has registers in the column: the numerator adder takes it last."""
-        return self.row_queue.latency + self.adder.latency - 1 - self.arrival
+        return self.row_queue.latency + self.adder.latency - 1 - self.broadcast_registers
 
     @property
     def divisor_delay(self):
@@ -191,15 +195,14 @@ class ArrayColumn(Block):
 
         # Stationary operand. `load_out` is this column's control one cycle later; the words come with or after it.
         v_bank = instantiate(m, "v_bank", self.v_bank)
-        v_write, v_address, v_data, bias_write, bias_address, bias_data = (
-            delay(m, getattr(self, name), self.arrival, name)
-            for name in ("v_write", "v_address", "v_data", "bias_write", "bias_address", "bias_data")
-        )
+        bias_bank = instantiate(m, "bias_bank", self.bias_bank)
+        for bank, source, target, shares in (
+            (v_bank, self.v_in, self.v_out, self.stream_lanes), (bias_bank, self.bias_in, self.bias_out, 1),
+        ):  # fmt: skip
+            taken, address, data = bank_write(m, source, target, shares=shares, registers=self.chain_registers)
+            m.d.comb += [bank.write_enable.eq(taken), bank.write_address.eq(address), bank.write_data.eq(data)]
         g_bank = instantiate(m, "g_bank", self.g_bank)
         m.d.comb += [
-            v_bank.write_enable.eq(v_write),
-            v_bank.write_address.eq(v_address),
-            v_bank.write_data.eq(v_data),
             v_bank.read_address.eq(self.load_in.address),
             g_bank.read_address.eq(self.load_in.address),
         ]
@@ -236,19 +239,15 @@ class ArrayColumn(Block):
         ]
 
         # Division.
-        bias_bank = instantiate(m, "bias_bank", self.bias_bank)
         adder = instantiate(m, "adder", self.adder)
         divider = instantiate(m, "divider", self.divider)
         m.d.comb += [
             row_queue.read_address.eq(self.divide_in.queue_address),
-            bias_bank.write_enable.eq(bias_write),
-            bias_bank.write_address.eq(bias_address),
-            bias_bank.write_data.eq(bias_data),
             bias_bank.read_address.eq(self.divide_in.bias_address),
             adder.product.eq(row_queue.read_data),
             adder.bias.eq(bias_bank.read_data),
             adder.shift.eq(self.numerator_shift_out),
-            adder.k_sum.eq(delay(m, self.k_sum, self.arrival, "k_sum")),
+            adder.k_sum.eq(delay(m, self.k_sum, self.broadcast_registers, "k_sum")),
             divider.numerator.eq(adder.numerator),
             divider.divisor.eq(self.divisor_in),
             divider.invalid.eq(self.invalid_in),
@@ -265,7 +264,7 @@ class ArrayColumn(Block):
             z_bank.write_enable.eq(self.write_back_in.write),
             z_bank.write_address.eq(self.write_back_in.address),
             z_bank.write_data.eq(divider.z),
-            z_bank.read_address.eq(delay(m, self.z_address, self.arrival, "z_address")),
+            z_bank.read_address.eq(delay(m, self.z_address, self.broadcast_registers, "z_address")),
             self.z_data.eq(z_bank.read_data),
             self.mean.eq(Mux(self.write_back_in.mean, divider.mean, 0)),
         ]

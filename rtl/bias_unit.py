@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import delay, index_width, last_start
+from .bundles import BankWrite, delay, index_width, last_start
 from .multiplier import FORMS
 
 __all__ = ["BiasUnit"]
@@ -32,7 +32,7 @@ class BiasUnit(Block):
     v_loaded: the sums of one more head are complete; released: the biases of one head are no longer needed.
     start: a job begins; head_dim, c_v, shift: constant while it runs.
     read_half, read_beat, read_lane, v_sum: the sum is there `v_sum_latency` cycles after its address.
-    write: one bit a column; address: {half, column tile}; data: the bias.
+    write: a bias for one column's bank {half, column tile}, on its way to column 0.
     done: all biases of a head are written.
     """
 
@@ -53,9 +53,10 @@ class BiasUnit(Block):
             "read_beat": Out(index_width(config.max_beats_per_row)),
             "read_lane": Out(index_width(config.stream_lanes)),
             "v_sum": In(signed(config.column_sum_width)),
-            "write": Out(config.columns),
-            "address": Out(1 + index_width(config.column_tiles)),
-            "data": Out(signed(config.aligned_bias_width)),
+            "write": Out(BankWrite(
+                banks=config.columns, address_width=1 + index_width(config.column_tiles),
+                data_width=config.aligned_bias_width,
+            )),
             "done": Out(1),
         })
 
@@ -81,7 +82,7 @@ class BiasUnit(Block):
         held = Signal(2)  # heads whose biases are in the banks
         active = Signal()
         base = Signal(len(self.head_dim) + 1)  # first feature of the column tile
-        tile = Signal(len(self.address) - 1)
+        tile = Signal(len(self.write.address) - 1)
         column = Signal(index_width(self.columns))
         finish = Signal()
         last_base = last_start(m, self.head_dim, self.columns, "last_base")
@@ -108,7 +109,7 @@ class BiasUnit(Block):
             m.d.sync += self.read_half.eq(0)
 
         # The slices' products and their sum, two registers for the shifter (by 0 to 7 first, while the word is narrow),
-        # one for clipping and one for the way to the columns; the address goes along.
+        # one for clipping; the address goes along.
         product = Signal(signed(len(self.c_v) + 1 + len(self.v_sum)))
         total = 0
         for low in range(0, len(self.c_v), self.slice_width):
@@ -127,17 +128,17 @@ class BiasUnit(Block):
         fits = Signal()
         negative = shifted[-1]
         m.d.sync += [fine_shifted.eq(product << self.shift[:3]), shifted.eq(fine_shifted << (self.shift[3:] << 3))]
-        signs = shifted[len(self.data) - 1 :]
+        width = len(self.write.data)
+        signs = shifted[width - 1 :]
         m.d.comb += fits.eq(signs == negative.replicate(len(signs)))
-        low, high = -(1 << (len(self.data) - 1)), (1 << (len(self.data) - 1)) - 1
-        clipped = Signal.like(self.data, reset_less=True)
-        m.d.sync += [clipped.eq(Mux(fits, shifted, Mux(negative, low, high))), self.data.eq(clipped)]
+        low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
 
-        later = self.v_sum_latency + self.multiplier.latency + 4  # cycles from an address to `clipped`
-        written, at = delay(m, active, later, "active"), delay(m, column, later, "column")
+        later = self.v_sum_latency + self.multiplier.latency + 3  # cycles from an address to `shifted`
         m.d.sync += [
-            self.write.eq(Cat(written & (at == index) for index in range(self.columns))),
-            self.address.eq(delay(m, Cat(tile, self.read_half), later, "address")),
+            self.write.valid.eq(delay(m, active, later, "active")),
+            self.write.offset.eq(-delay(m, column, later, "column")),
+            self.write.address.eq(delay(m, Cat(tile, self.read_half), later, "address")),
+            self.write.data.eq(Mux(fits, shifted, Mux(negative, low, high))),
             self.done.eq(delay(m, finish, later, "done")),
         ]
         return m

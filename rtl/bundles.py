@@ -10,12 +10,14 @@ from amaranth.lib.wiring import Out, Signature
 
 __all__ = [
     "AccumulateControl",
+    "BankWrite",
     "DivideControl",
     "LoadControl",
     "PHASE_G",
     "PHASE_QG",
     "StreamControl",
     "WriteBackControl",
+    "bank_write",
     "credits",
     "delay",
     "delay_bundle",
@@ -90,6 +92,22 @@ class LoadControl(Signature):
         super().__init__({"phase": Out(1), "address": Out(max(v_width, g_width)), "blank": Out(1), "release": Out(1)})
 
 
+class BankWrite(Signature):
+    """A word on its way from bank to bank, which some of them take a share of.
+
+    valid: there is one; offset: of the bank that it comes to from the first that it is for, modulo a power of two, so
+    that it is large before that one; address: in each bank; data: the share of this bank in the lowest bits.
+    """
+
+    def __init__(self, *, banks, address_width, data_width):
+        super().__init__({
+            "valid": Out(1),
+            "offset": Out(index_width(2 * banks)),
+            "address": Out(address_width),
+            "data": Out(data_width),
+        })
+
+
 class DivideControl(Signature):
     """One row entering the divider array.
 
@@ -151,6 +169,26 @@ def pass_on(m, source, target):
         for name in path:
             destination = getattr(destination, name)
         m.d.comb += destination.eq(delay(m, value, 1, f"{destination.name}_register"))
+
+
+def bank_write(m, source, target, *, shares, registers):
+    """(write enable, address, data) of one bank on the way of a `BankWrite` from `source` on to `target`.
+
+    `shares` banks, one after the other, take a word, which turns by one share from bank to bank. `registers`, 0 or 1,
+    lie before each.
+    """
+    name = source.valid.name.removesuffix("__valid")
+    taken = delay(m, source.valid & (source.offset < shares), registers, f"{name}__taken")
+    valid, offset, address, data = (
+        delay(m, getattr(source, part), registers, f"{name}__{part}") for part in ("valid", "offset", "address", "data")
+    )
+    m.d.comb += [
+        target.valid.eq(valid),
+        target.offset.eq(offset + 1),
+        target.address.eq(address),
+        target.data.eq(data.rotate_right(len(data) // shares)),
+    ]
+    return taken, address, data
 
 
 def delay_bundle(m, source, cycles, name, *, reset=None):

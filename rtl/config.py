@@ -324,8 +324,13 @@ class AcceleratorConfig:
     # Buffers
 
     @property
-    def arrival_registers(self):
-        """Registers at each bank for what goes to all banks of its kind: where `memory_pipeline` asks for speed."""
+    def chain_registers(self):
+        """Registers before each bank for what is written into banks of its kind, which goes from bank to bank."""
+        return 1 if self.memory_pipeline else 0
+
+    @property
+    def broadcast_registers(self):
+        """Registers in each column for what goes to all columns at once: where `memory_pipeline` asks for speed."""
         return 2 if self.memory_pipeline else 0
 
     @property

@@ -197,7 +197,7 @@ class BoothMultiplier(Multiplier):
     exactly one right operand, so every adder settles one such debt by its carry, and row 0's is `increment`.
 
         digits,  --> row 0 --\
-        streamed --> row 1 --(+)--.       `pipeline` registers on the way, as evenly as they go
+        streamed --> row 1 --(+)--.       `pipeline` registers behind adders, as evenly as they go
                  --> row 2 --\    (+)--> product
                  --> row 3 --(+)--'
     """
@@ -220,17 +220,17 @@ class BoothMultiplier(Multiplier):
             if self._is_registered(level, levels):
                 terms = [_registered(m, term) for term in terms]
         (product,) = terms
-        for _stage in range(levels + 1, self.pipeline):
+        for _stage in range(max(1, levels), self.pipeline):
             product = _registered(m, product)
         m.d.comb += [self.product.eq(product.value), self.increment.eq(product.debt)]
         return m
 
     def _is_registered(self, level, levels):
-        """Whether a register follows this level of adders; level 0 are the rows, which are quick."""
+        """Whether a register follows this level of adders; none follows level 0, the rows: they are quick, and many."""
         below = levels - level
-        if level == 0 or level == levels:
-            return self.pipeline > below
-        return below * self.pipeline // levels > (below - 1) * self.pipeline // levels
+        if below == 0:
+            return True
+        return level > 0 and below * self.pipeline // levels > (below - 1) * self.pipeline // levels
 
     def _rows(self, m, streamed):
         """The digits' multiples of the streamed operand, lowest first."""

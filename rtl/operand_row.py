@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from .adder_array import CentringAdder
 from .block import Block, instantiate
-from .bundles import PHASE_QG, StreamControl, delay, index_width, pass_on
+from .bundles import PHASE_QG, BankWrite, StreamControl, bank_write, delay, index_width, pass_on
 from .memory_bank import MemoryBank
 
 __all__ = ["OperandRow"]
@@ -30,8 +30,8 @@ class OperandRow(Block):
 
     Ports
     -----
-    q_write, q_address, q_data: one element into the Q bank {half, row tile, token}.
-    k_write, k_address, k_data: one beat into the K bank {half, token tile, beat}.
+    q_in, q_out: a beat of which the Q bank {half, row tile, token} takes an element; k_in, k_out: one for the K bank
+        {half, token tile, beat}. They go on to the row below (`rtl.bundles.BankWrite`).
     control_in, control_out: what to stream; passed on one cycle later.
     mean_in, mean_out: k_mean of the feature, `memory_latency` cycles after its control; passed on one cycle later.
     streamed, swap: to the array, `latency` cycles after `control_in`.
@@ -41,7 +41,7 @@ class OperandRow(Block):
 
     def __init__(self, config):
         self.data_width = config.data_width
-        self.arrival = config.arrival_registers
+        self.chain_registers = config.chain_registers
         self.stream_lanes = config.stream_lanes
         control = StreamControl(config)
         q_address_width = 1 + index_width(config.row_tiles) + index_width(config.max_tokens)
@@ -52,13 +52,16 @@ class OperandRow(Block):
             depth=1 << k_address_width, width=config.stream_lanes * config.data_width, pipeline=pipeline
         )
         self.adder = CentringAdder(data_width=config.data_width, fraction=config.mean_fraction)
+        beat_width = config.stream_lanes * config.data_width
+        q_write, k_write = (
+            BankWrite(banks=config.rows, address_width=width, data_width=beat_width)
+            for width in (q_address_width, k_address_width)
+        )
         super().__init__({
-            "q_write": In(1),
-            "q_address": In(q_address_width),
-            "q_data": In(config.data_width),
-            "k_write": In(1),
-            "k_address": In(k_address_width),
-            "k_data": In(config.stream_lanes * config.data_width),
+            "q_in": In(q_write),
+            "q_out": Out(q_write),
+            "k_in": In(k_write),
+            "k_out": Out(k_write),
             "control_in": In(control),
             "control_out": Out(control),
             "mean_in": In(signed(config.mean_width)),
@@ -82,11 +85,11 @@ class OperandRow(Block):
         q_bank = instantiate(m, "q_bank", self.q_bank)
         k_bank = instantiate(m, "k_bank", self.k_bank)
         adder = instantiate(m, "adder", self.adder)
-        for name, bank in (("q", q_bank), ("k", k_bank)):
-            for port, target in (
-                ("write", bank.write_enable), ("address", bank.write_address), ("data", bank.write_data),
-            ):  # fmt: skip
-                m.d.comb += target.eq(delay(m, getattr(self, f"{name}_{port}"), self.arrival, f"{name}_{port}"))
+        for bank, source, target, shares in (
+            (q_bank, self.q_in, self.q_out, self.stream_lanes), (k_bank, self.k_in, self.k_out, 1),
+        ):  # fmt: skip
+            taken, address, data = bank_write(m, source, target, shares=shares, registers=self.chain_registers)
+            m.d.comb += [bank.write_enable.eq(taken), bank.write_address.eq(address), bank.write_data.eq(data)]
         m.d.comb += [
             q_bank.read_address.eq(self.control_in.address),
             k_bank.read_address.eq(self.control_in.address),

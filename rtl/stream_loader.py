@@ -4,7 +4,7 @@ A packet (up to TLAST) is one head's matrix: token by token, the features of a t
 `lanes` elements a beat; what a row's last beat holds beyond the head dimension is ignored. The buffer has two halves;
 a head is taken as soon as a half is free, while the array works on the other.
 
-    s_axis --> [check TLAST, count token and beat] --> write strobes, address, data of the banks
+    s_axis --> [check TLAST, count token and beat] --> word, address and offset for the chain of banks
 
 A packet that is too short is filled up with zeros. One that is too long is cut: the rest up to TLAST is dropped. Both
 are reported, and since the next packet begins behind TLAST, the next head is not affected. A packet without any TLAST
@@ -16,7 +16,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import delay, index_width
+from .bundles import BankWrite, delay, index_width
 from .matrix_position import MatrixPosition
 
 __all__ = ["StreamLoader"]
@@ -42,13 +42,13 @@ class StreamLoader(Block):
     start: a job begins; tokens, head_dim, heads: its sizes, constant while it runs.
     released: one bit a reader, which needs the older half no longer.
     input_timeout: do not wait for the source any longer.
-    write: one bit a bank; address: of all banks; data: lane i in bits i * data_width and up; bank b takes lane
-        b % lanes ("feature") or the whole beat ("token").
+    write: a beat, lane i in bits i * data_width and up, on its way to the first bank: `lanes` neighbouring banks take a
+        lane each ("feature"), or one takes the whole beat ("token").
     row_write, row_first, row_half, row_beat: the same beat for the accumulator array.
     loaded: a head is complete (its last write is in this cycle). tlast_early, tlast_late: a packet was too short,
         too long. starving: ready, but nothing comes. idle: all heads of the job are in, at a packet boundary.
 
-    One beat a cycle. Banks are written one cycle after the beat, two if `pipelined`.
+    One beat a cycle. `write` comes one cycle after the beat, two if `pipelined`.
     """
 
     def __init__(self, *, name, lanes, data_width, element_width, max_tokens, max_head_dim, max_heads, banks,
@@ -83,9 +83,9 @@ class StreamLoader(Block):
             "heads": In(max_heads.bit_length()),
             "released": In(readers),
             "input_timeout": In(1),
-            "write": Out(banks),
-            "address": Out(1 + index_width(self.tiles) + self.inner_bits),
-            "data": Out(lanes * data_width),
+            "write": Out(BankWrite(
+                banks=banks, address_width=1 + index_width(self.tiles) + self.inner_bits, data_width=lanes * data_width
+            )),
             "row_write": Out(1),
             "row_first": Out(1),
             "row_half": Out(1),
@@ -158,7 +158,7 @@ class StreamLoader(Block):
             m.d.sync += [heads_left.eq(self.heads), half.eq(0), ready.eq(room)]
 
         # Bank and tile: of the beat's features, or of its token.
-        elements = Signal.like(self.data)
+        elements = Signal.like(self.write.data)
         for lane in range(self.lanes):
             element = self.s_tdata.word_select(lane, self.element_width)[: self.data_width]
             m.d.comb += elements.word_select(lane, self.data_width).eq(Mux(filling, 0, element))
@@ -169,24 +169,25 @@ class StreamLoader(Block):
                 ("half", half), ("token", token), ("beat", beat), ("elements", elements),
             )
         )  # fmt: skip
-        groups = self.banks // self.lanes if self.banked_by == "feature" else self.banks
-        group = Signal(index_width(groups))
+        offset = Signal.like(self.write.offset)  # of bank 0 from the first that takes the beat
         tile = Signal(index_width(self.tiles))
-        next_group, first_group = (step, row_end) if self.banked_by == "feature" else (row_end, head_end)
-        with m.If(next_group):
-            m.d.sync += group.eq(group + 1)
-            with m.If(group == groups - 1):
-                m.d.sync += [group.eq(0), tile.eq(tile + 1)]
-        with m.If(first_group):
-            m.d.sync += [group.eq(0), tile.eq(0)]
+        by_feature = self.banked_by == "feature"
+        shares = self.lanes if by_feature else 1
+        is_next, is_first = (step, row_end) if by_feature else (row_end, head_end)
+        with m.If(is_next):
+            m.d.sync += offset.eq(offset - shares)
+            with m.If(offset == (shares - self.banks) % (1 << len(offset))):
+                m.d.sync += [offset.eq(0), tile.eq(tile + 1)]
+        with m.If(is_first):
+            m.d.sync += [offset.eq(0), tile.eq(0)]
 
         # To the banks.
-        per_group = self.banks // groups
-        inner = token if self.banked_by == "feature" else beat
+        inner = token if by_feature else beat
         m.d.sync += [
-            self.write.eq(Cat((step & (group == bank // per_group)) for bank in range(self.banks))),
-            self.address.eq(Cat(inner[: self.inner_bits], tile, half)),
-            self.data.eq(elements),
+            self.write.valid.eq(step),
+            self.write.offset.eq(offset),
+            self.write.address.eq(Cat(inner[: self.inner_bits], tile, half)),
+            self.write.data.eq(elements),
             self.row_write.eq(step),
             self.row_first.eq(token == 0),
             self.row_half.eq(half),

@@ -68,6 +68,16 @@ class View:
         return handle
 
 
+def handed_on(port, value, width, shares):
+    """What becomes of `value`, a part of a `BankWrite` for so many banks at once, on its way from bank to bank."""
+    if port.endswith("__offset"):
+        return (value + 1) % (1 << width)
+    if port.endswith("__data"):
+        share = width // shares
+        return value >> share | (value & ((1 << share) - 1)) << (width - share)
+    return value
+
+
 class Timeline:
     """Inputs of a block by cycle, put together in any order.
 

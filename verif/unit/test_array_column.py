@@ -18,12 +18,13 @@ from rtl.array_column import ArrayColumn
 from rtl.bundles import PHASE_G, PHASE_QG
 from rtl.config import AcceleratorConfig
 from verif.bench import build, expect_equal, parameters, run, start
-from verif.unit.harness import Timeline, bits, drive, idle_inputs, integers, limits, ports_of, wrapped
+from verif.unit.harness import Timeline, bits, drive, handed_on, idle_inputs, integers, limits, ports_of, wrapped
 
 ROUNDS = 5
 REDUCTIONS = 10  # a round
 PASSED_ON = 1  # cycles from a column to the one on its right
-STROBES = ("v_write", "bias_write", "accumulate_in__valid", "divide_in__start", "write_back_in__write",
+SHARED = ("v", "bias")  # banks that take their share of what goes from column to column
+STROBES = ("v_in__valid", "bias_in__valid", "accumulate_in__valid", "divide_in__start", "write_back_in__write",
            "write_back_in__mean")  # fmt: skip
 CONFIGURATIONS = {
     "default": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 32, "divider_interval": 8},
@@ -69,13 +70,17 @@ class Column:
         v = dict.fromkeys(self.places(self.half, config.max_tokens))
         for cycle, address in enumerate(v):
             [v[address]] = integers(generator, config.data_width, 1)
-            timeline.set(cycle, v_write=1, v_address=address, v_data=v[address])
+            others = generator.getrandbits((config.stream_lanes - 1) * config.data_width)
+            data = others << config.data_width | v[address] % (1 << config.data_width)
+            offset = generator.randrange(config.stream_lanes)
+            timeline.set(cycle, v_in__valid=1, v_in__offset=offset, v_in__address=address, v_in__data=data)
         bias = {}
         for tile in range(config.column_tiles):
             address = self.half << bits(config.column_tiles) | tile
             width = generator.choice((config.aligned_bias_width, generator.randint(2, config.aligned_bias_width)))
             [bias[address]] = integers(generator, width, 1)
-            timeline.set(tile, bias_write=1, bias_address=address, bias_data=bias[address])
+            timeline.set(tile, bias_in__valid=1, bias_in__offset=0, bias_in__address=address,
+                         bias_in__data=bias[address] % (1 << config.aligned_bias_width))  # fmt: skip
         return v, bias
 
     def reductions(self, timeline, shift_g):
@@ -180,6 +185,7 @@ async def rounds_equal_the_model(dut):
     generator = random.Random(cocotb.RANDOM_SEED)
     model = Column(config, generator)
     await start(dut, **idle_inputs(model.column))
+    widths = {port: width for port, (width, _incoming) in ports_of(model.column).items()}
     for number in range(ROUNDS):
         timeline = Timeline(model.column, generator, STROBES)
         shift_g = generator.choice((0, config.data_width, generator.randint(0, config.shift_g_max)))
@@ -192,8 +198,11 @@ async def rounds_equal_the_model(dut):
         elements = model.reads(timeline)
 
         inputs = timeline.inputs(shift_g_in=shift_g, numerator_shift_in=numerator_shift)
-        passed = {port: port.replace("_in", "_out", 1) for port in inputs if "_in" in port}
-        outputs = ["stationary", "mean", "z_data", *passed.values()]
+        passed = {port: port.replace("_in", "_out", 1) for port in inputs if "_in" in port
+                  and port.partition("_in")[0] not in SHARED}  # fmt: skip
+        chained = {f"{bank}_in__{part}": f"{bank}_out__{part}" for bank in SHARED
+                   for part in ("valid", "offset", "address", "data")}  # fmt: skip
+        outputs = ["stationary", "mean", "z_data", *passed.values(), *chained.values()]
         got = await drive(dut, inputs, outputs, extra=model.column.g_latency + model.column.load_latency)
         for port, expected in (("stationary", stationary), ("mean", means), ("z_data", elements)):
             cycles, values = zip(*expected)
@@ -202,6 +211,12 @@ async def rounds_equal_the_model(dut):
         for port, later in passed.items():
             seen = [int(value) for value in got[later][PASSED_ON : timeline.length]]
             expect_equal(f"{later} of round {number}", seen, inputs[port][: timeline.length - PASSED_ON])
+
+        for port, later in chained.items():
+            shares = config.stream_lanes if port.startswith("v_in") else 1
+            seen = [int(value) for value in got[later][config.chain_registers : timeline.length]]
+            handed = [handed_on(port, value, widths[port], shares) for value in inputs[port]]
+            expect_equal(f"{later} of round {number}", seen, handed[: len(seen)])
 
         model.v |= v
         model.bias |= bias

@@ -82,12 +82,12 @@ async def job(view, config, on_their_way, generator, head_dim, c_v, shift, activ
 
         if release:
             held.popleft()
-        write, address = int(view.write.value), int(view.address.value)
-        if write:
+        if view.write__valid.value:
+            address = int(view.write__address.value)
+            column = -int(view.write__offset.value) % (1 << len(view.write__offset))
             half = address >> tile_bits
             expect_equal("the half being written is free", half not in [at for at, _ in held], True)
-            expect_equal("columns written at once", write.bit_count(), 1)
-            banks[write.bit_length() - 1, address] = view.data.value.to_signed()
+            banks[column, address] = view.write__data.value.to_signed()
         if view.done.value:
             half, words = sums.popleft()
             expected = [saturate((c_v * word) << shift, config.aligned_bias_width) for word in words]

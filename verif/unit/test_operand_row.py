@@ -12,7 +12,7 @@ from rtl.bundles import PHASE_QG
 from rtl.config import AcceleratorConfig
 from rtl.operand_row import OperandRow
 from verif.bench import build, expect_equal, pack, parameters, run, start, unpack
-from verif.unit.harness import drive, idle_inputs, integers, ports_of
+from verif.unit.harness import drive, handed_on, idle_inputs, integers, ports_of
 
 ACCESSES = 3000
 PASSED_ON = 1  # cycles from a row to the one below
@@ -42,18 +42,23 @@ async def operands_are_streamed(dut):
     width, lanes = config.data_width, config.stream_lanes
 
     # First every word of both banks is written, then they are read and overwritten at random.
-    words = {bank: 1 << widths[f"{bank}_address"] for bank in "qk"}
+    words = {bank: 1 << widths[f"{bank}_in__address"] for bank in "qk"}
+    shares = {"q": lanes, "k": 1}
     writes = max(words.values())
     cycles = writes + ACCESSES
     inputs = {port: [generator.getrandbits(widths[port]) for _ in range(cycles)] for port in idle_inputs(row)}
     inputs["control_in__lane"] = [generator.randrange(lanes) for _ in range(cycles)]
-    inputs["q_data"] = [pack(integers(generator, width, 1), width) for _ in range(cycles)]
-    inputs["k_data"] = [pack(integers(generator, width, lanes), width) for _ in range(cycles)]
+    for bank in words:
+        inputs[f"{bank}_in__data"] = [pack(integers(generator, width, lanes), width) for _ in range(cycles)]
+        near = [generator.randrange(shares[bank]) for _ in range(cycles)]
+        inputs[f"{bank}_in__offset"] = [generator.choice((offset, anywhere)) for offset, anywhere in
+                                        zip(near, inputs[f"{bank}_in__offset"])]  # fmt: skip
     means = integers(generator, config.mean_width, cycles)
     inputs["mean_in"] = [0] * row.memory_latency + [pack([mean], config.mean_width) for mean in means]
     for bank, count in words.items():
-        inputs[f"{bank}_write"][:writes] = [1] * writes
-        inputs[f"{bank}_address"][:writes] = [word % count for word in range(writes)]
+        inputs[f"{bank}_in__valid"][:writes] = [1] * writes
+        inputs[f"{bank}_in__offset"][:writes] = [0] * writes
+        inputs[f"{bank}_in__address"][:writes] = [word % count for word in range(writes)]
 
     banks = {bank: [0] * count for bank, count in words.items()}
     expected = []
@@ -66,13 +71,17 @@ async def operands_are_streamed(dut):
             word = banks["k"][address % len(banks["k"])]
             key = unpack(word, width, lanes)[inputs["control_in__lane"][cycle]]
             expected.append(key * 2**config.mean_fraction - means[cycle])
-        arriving = cycle - config.arrival_registers
+        arriving = cycle - config.chain_registers
         for bank, contents in banks.items():
-            if arriving >= 0 and inputs[f"{bank}_write"][arriving]:
-                contents[inputs[f"{bank}_address"][arriving]] = inputs[f"{bank}_data"][arriving]
+            valid, offset, address, data = (
+                inputs[f"{bank}_in__{part}"][max(0, arriving)] for part in ("valid", "offset", "address", "data")
+            )
+            if arriving >= 0 and valid and offset < shares[bank]:
+                contents[address] = data if bank == "k" else data & ((1 << width) - 1)
 
+    chained = [f"{bank}_in__{part}" for bank in words for part in ("valid", "offset", "address", "data")]
     passed = [port for port in inputs if port.startswith("control_in__")]
-    outputs = ["streamed", "swap", "mean_out", *(port.replace("_in__", "_out__") for port in passed)]
+    outputs = ["streamed", "swap", "mean_out", *(port.replace("_in__", "_out__") for port in [*passed, *chained])]
     got = await drive(dut, inputs, outputs, extra=row.latency)
     seen = [value.to_signed() for value in got["streamed"][row.latency :][:cycles]]
     expect_equal("streamed", seen, expected)
@@ -81,6 +90,10 @@ async def operands_are_streamed(dut):
     for port, later in [*((port, port.replace("_in__", "_out__")) for port in passed), ("mean_in", "mean_out")]:
         values = [int(value) for value in got[later][PASSED_ON:cycles]]
         expect_equal(later, values, inputs[port][: cycles - PASSED_ON])
+    for port in chained:
+        values = [int(value) for value in got[port.replace("_in__", "_out__")][config.chain_registers : cycles]]
+        turned = [handed_on(port, value, widths[port], shares[port[0]]) for value in inputs[port]]
+        expect_equal(port, values, turned[: len(values)])
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

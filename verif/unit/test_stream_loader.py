@@ -172,13 +172,13 @@ class Bench:
                 abandoned = starving = False
             early += int(view.tlast_early.value)
             late += int(view.tlast_late.value)
-            if view.write.value:
+            if view.write__valid.value:
                 self.write(view)
                 half = int(view.row_half.value)
                 rows.append((int(view.row_first.value), half, int(view.row_beat.value)))
                 in_use = {half for held in self.held for half, _matrix in held}
                 expect_equal("the half being written is free", half not in in_use, True)
-            expect_equal("row_write", view.row_write.value, bool(view.write.value))
+            expect_equal("row_write", view.row_write.value, view.write__valid.value)
             if view.loaded.value:
                 half, elements = loaded % 2, packets[loaded].elements
                 order = [(int(token == 0), half, beat) for token in range(tokens) for beat in range(per_row)]
@@ -207,16 +207,16 @@ class Bench:
 
     def write(self, view):
         """One cycle's writes into the model of the banks."""
-        mask, address, data = int(view.write.value), int(view.address.value), int(view.data.value)
-        for bank in range(self.banks):
-            if mask >> bank & 1:
-                if self.banked_by == "feature":
-                    lane = bank % self.lanes
-                    kept = self.memory.get((bank, address), 0) & ~((1 << self.data_width) - 1 << lane * self.data_width)
-                    element = data >> lane * self.data_width & ((1 << self.data_width) - 1)
-                    self.memory[bank, address] = kept | element << lane * self.data_width
-                else:
-                    self.memory[bank, address] = data
+        address, data = int(view.write__address.value), int(view.write__data.value)
+        first = -int(view.write__offset.value) % (1 << len(view.write__offset))
+        if self.banked_by == "token":
+            self.memory[first, address] = data
+            return
+        for lane in range(self.lanes):
+            # The model's word has a place for each lane, of which a bank fills one.
+            kept = self.memory.get((first + lane, address), 0) & ~((1 << self.data_width) - 1 << lane * self.data_width)
+            element = data >> lane * self.data_width & ((1 << self.data_width) - 1)
+            self.memory[first + lane, address] = kept | element << lane * self.data_width
 
 
 async def on_every_loader(dut, jobs):
