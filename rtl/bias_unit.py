@@ -40,6 +40,7 @@ class BiasUnit(Block):
 
     def __init__(self, config, *, v_sum_latency):
         self.v_sum_latency = v_sum_latency
+        self.chain_registers = config.chain_registers
         self.lanes = config.stream_lanes
         self.columns = config.columns
         super().__init__({
@@ -109,7 +110,7 @@ class BiasUnit(Block):
             m.d.sync += self.read_half.eq(0)
 
         # The slices' products and their sum, two registers for the shifter (by 0 to 7 first, while the word is narrow),
-        # one for clipping; the address goes along.
+        # one or two for clipping; the address goes along.
         product = Signal(signed(len(self.c_v) + 1 + len(self.v_sum)))
         total = 0
         for low in range(0, len(self.c_v), self.slice_width):
@@ -132,8 +133,13 @@ class BiasUnit(Block):
         signs = shifted[width - 1 :]
         m.d.comb += fits.eq(signs == negative.replicate(len(signs)))
         low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
+        fits, negative, shifted = (
+            delay(m, value, self.chain_registers, name)
+            for value, name in ((fits, "fits"), (negative, "negative"), (shifted[:width], "shifted"))
+        )
 
-        later = self.v_sum_latency + self.multiplier.latency + 3  # cycles from an address to `shifted`
+        # Cycles from an address to this.
+        later = self.v_sum_latency + self.multiplier.latency + 3 + self.chain_registers
         m.d.sync += [
             self.write.valid.eq(delay(m, active, later, "active")),
             self.write.offset.eq(-delay(m, column, later, "column")),

@@ -88,21 +88,7 @@ class DividerLane(Block):
         m.d.sync += age.eq(Cat(self.start, age[:-1]))
         early = Cat(self.start, age)
 
-        # Whether the quotient saturates: known a cycle after x is in the first stage, it goes along so much later.
-        below, above, negative, invalid = (
-            Signal(name=name, reset_less=True) for name in ("below", "above", "negative", "no_divisor")
-        )
-        m.d.sync += [
-            below.eq(self.numerator + self.divisor < 0),
-            above.eq(self.numerator - self.divisor >= 0),
-            negative.eq(self.numerator < 0),
-            invalid.eq(self.invalid),
-        ]
-        stage = {
-            "difference": None, "divisor": self.divisor, "bits": None,
-            "low": Mux(invalid, negative, below), "high": Mux(invalid, ~negative, above),
-        }  # fmt: skip
-
+        stage = None
         for index, first in enumerate(range(0, self.iterations, self.interval)):
             if first:
                 stage = {name: delay(m, value, self.pipelined, f"{name}_{first}") for name, value in stage.items()}
@@ -119,7 +105,10 @@ class DividerLane(Block):
         return m
 
     def _stage(self, m, before, first, last, early):
-        """Quotient bits first..last-1, one a cycle, in one set of registers; `early`: a cycle before it takes over."""
+        """Quotient bits first..last-1, one a cycle, in one set of registers; `early`: a cycle before it takes over.
+
+        `before` is what the stage before hands over, None where it is the lane's inputs.
+        """
         loads = [instantiate(m, f"{use}_{first}", self.copied_register) for use in ("doubled", "addend", "load")]
         for copy in loads:
             m.d.comb += copy.i.eq(early)
@@ -128,38 +117,45 @@ class DividerLane(Block):
         divisor = Signal.like(self.divisor, name=f"divisor_{first}", reset_less=True)
         bits = Signal(last - 1, name=f"bits_{first}", reset_less=True)  # found before the one of this cycle
 
-        # What a stage begins with comes in before the sum, not after it: the sum is the long part.
-        if first:
-            _, first_doubled, first_addend = self._terms(m, before["difference"], before["divisor"], f"before_{first}")
-        else:
-            first_doubled, first_addend = self.numerator, 0
-        bit, doubled, addend = self._terms(m, difference, divisor, first)
+        # The next difference is 2 difference - divisor where the bit is 1, else + divisor: -y = ~y + 1, and that 1 has
+        # room below the doubled. What a stage begins with comes in before the sum, which is the long part.
+        bit = Signal(name=f"bit_{first}")
+        m.d.comb += bit.eq(~difference[-1])
+        doubled, addend = Cat(bit, difference[:-1]), Cat(divisor ^ bit.replicate(len(divisor)), bit)
+        first_doubled = self.numerator if before is None else before["doubled"]
+        first_addend = 0 if before is None else before["addend"]
         m.d.sync += difference.eq(
             Mux(load_doubled, first_doubled, doubled) + Mux(load_addend, first_addend, addend)
         )
         found = Cat(bit, bits)
         with m.If(load):
-            m.d.sync += divisor.eq(before["divisor"])
-            if first:
-                m.d.sync += bits.eq(before["bits"])
+            if before is None:
+                m.d.sync += divisor.eq(self.divisor)
+            else:
+                first_bit = before["addend"][-1]
+                m.d.sync += [
+                    divisor.eq(before["addend"][:-1] ^ first_bit.replicate(len(divisor))),
+                    bits.eq(before["bits"]),
+                ]
         with m.Else():
             m.d.sync += bits.eq(found)
 
+        # Whether the quotient saturates: found from x beside the first bit, it goes along a cycle later.
         load_flags = delay(m, load, 1, f"load_flags_{first}")
         low, high = (Signal(name=f"{name}_{first}", reset_less=True) for name in ("low", "high"))
+        if before is None:
+            # x may be wider than the differences, which it does not fit then: it saturates.
+            x = difference
+            if len(self.numerator) > len(difference):
+                x = Cat(difference, delay(m, self.numerator[len(difference) :], 1, "upper_bits")).as_signed()
+            invalid = delay(m, self.invalid, 1, "no_divisor")
+            is_low = Mux(invalid, x[-1], x + divisor < 0)
+            is_high = Mux(invalid, ~x[-1], x - divisor >= 0)
+        else:
+            is_low, is_high = before["low"], before["high"]
         with m.If(load_flags):
-            m.d.sync += [low.eq(before["low"]), high.eq(before["high"])]
-        return {"difference": difference, "divisor": divisor, "bits": found[:last], "low": low, "high": high}
-
-    @staticmethod
-    def _terms(m, difference, divisor, name):
-        """The quotient bit, and the terms of the next difference: 2 difference, and -divisor where the bit is 1.
-
-        -y = ~y + 1, and that 1 has room below the doubled.
-        """
-        bit = Signal(name=f"bit_{name}")
-        m.d.comb += bit.eq(~difference[-1])
-        return bit, Cat(bit, difference[:-1]), Cat(divisor ^ bit.replicate(len(divisor)), bit)
+            m.d.sync += [low.eq(is_low), high.eq(is_high)]
+        return {"doubled": doubled, "addend": addend, "bits": found[:last], "low": low, "high": high}
 
     def _round(self, quotient, low, high, width):
         """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""

@@ -84,7 +84,7 @@ FAULTS = (
           r"1'b0\1"),
     Fault("t_D = 0 taken as positive", "denominator_adder", r"denominator <= (\S*0;)", r"denominator < \1"),
     Fault("last iteration of the division left out", "divider_lane", r"\{bits_8, bit_8\};", "{bits_8, 1'b0};"),
-    Fault("quotient above its range wraps", "divider_lane", r"(above <= )[^;]*", r"\g<1>1'b0"),
+    Fault("quotient above its range wraps", "divider_lane", r"(high_0 <= )[^;]*", r"\g<1>1'b0"),
     Fault("bias not clipped", "bias_unit", r"assign fits = [^;]*", "assign fits = 1'b1"),
     # Control
     Fault("last element not streamed", "pass_scheduler", r"(next_to_last <= \S+) - 8'd2", r"\1 - 8'd3"),

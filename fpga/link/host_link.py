@@ -189,16 +189,21 @@ class HostLink(Block):
         ]
 
         # Requests in, answers out.
-        m.d.sync += [fifo.write.eq(uart_receiver.valid), fifo.write_data.eq(uart_receiver.data)]
+        m.d.sync += [
+            fifo.write.eq(uart_receiver.valid),
+            fifo.write_data.eq(uart_receiver.data),
+            engine.frame_start.eq(receiver.frame_start),
+            engine.payload_valid.eq(receiver.payload_valid),
+            engine.payload.eq(fifo.read_data),
+        ]
         m.d.comb += [
             uart_receiver.rx.eq(self.uart_rx),
             self.activity.eq(receiver.active),
             receiver.data.eq(fifo.read_data),
             receiver.valid.eq(fifo.read_valid),
             fifo.read.eq(receiver.ready),
-            engine.payload.eq(fifo.read_data),
             *(getattr(engine, name).eq(getattr(receiver, name))
-              for name in ("kind", "tag", "length", "frame_start", "payload_valid", "done", "status")),
+              for name in ("kind", "tag", "length", "done", "status")),
             receiver.proceed.eq(engine.proceed),
             *(getattr(sender, name).eq(getattr(engine, f"reply_{name}"))
               for name in ("start", "kind", "tag", "length", "payload")),
