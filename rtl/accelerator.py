@@ -230,9 +230,10 @@ class Accelerator(Block):
         for name, loader in loaders.items():
             m.d.comb += [
                 loader.s_tdata.eq(getattr(self, f"s_axis_{name}_tdata")),
-                loader.s_tvalid.eq(getattr(self, f"s_axis_{name}_tvalid") & ~closed),
-                getattr(self, f"s_axis_{name}_tready").eq(loader.s_tready & ~closed),
+                loader.s_tvalid.eq(getattr(self, f"s_axis_{name}_tvalid")),
+                getattr(self, f"s_axis_{name}_tready").eq(loader.s_tready),
                 loader.s_tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
+                loader.closed.eq(closed),
             ]
         self._chain(m, loaders["q"].write, rows, "q")
         self._chain(m, loaders["k"].write, rows, "k")

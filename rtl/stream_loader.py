@@ -39,6 +39,7 @@ class StreamLoader(Block):
     Ports
     -----
     s_tdata, s_tvalid, s_tready, s_tlast: the stream.
+    closed: no beat is taken, whatever else.
     start: a job begins; tokens, head_dim, heads: its sizes, constant while it runs.
     released: one bit a reader, which needs the older half no longer.
     input_timeout: do not wait for the source any longer.
@@ -77,6 +78,7 @@ class StreamLoader(Block):
             "s_tvalid": In(1),
             "s_tready": Out(1),
             "s_tlast": In(1),
+            "closed": In(1),
             "start": In(1),
             "tokens": In(max_tokens.bit_length()),
             "head_dim": In(max_head_dim.bit_length()),
@@ -125,8 +127,8 @@ class StreamLoader(Block):
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += [
-                    self.s_tready.eq(ready),
-                    step.eq(self.s_tready & self.s_tvalid),
+                    self.s_tready.eq(ready & ~self.closed),
+                    step.eq(ready & ~self.closed & self.s_tvalid),
                     self.tlast_early.eq(step & self.s_tlast & ~head_last),
                     self.tlast_late.eq(step & ~self.s_tlast & head_last),
                     self.idle.eq(heads_left == 0),
@@ -140,7 +142,7 @@ class StreamLoader(Block):
                 with m.If(head_last):
                     m.next = "TAKE"
             with m.State("DROP"):
-                m.d.comb += self.s_tready.eq(1)
+                m.d.comb += self.s_tready.eq(~self.closed)
                 with m.If(Mux(self.s_tvalid, self.s_tlast, self.input_timeout)):
                     m.next = "TAKE"
         m.d.comb += self.starving.eq(self.s_tready & ~self.s_tvalid)
