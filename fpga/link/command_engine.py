@@ -227,12 +227,17 @@ class CommandEngine(Block):
             self.reply_tag.eq(self.tag),
             self.result_read.eq(self.reply_advance & in_results),
         ]
+        # The byte of the field in two steps: one of each eight, then which of these. There is time between bytes.
+        one_of_eight = []
+        for first in range(0, len(fields), 8):
+            one_of_eight.append(Signal(8, name=f"one_of_eight_{first}", reset_less=True))
+            m.d.sync += one_of_eight[-1].eq(Cat(fields[first : first + 8]).word_select(field[:3], 8))
         with m.If(in_status):
             m.d.sync += self.reply_payload.eq(status)
         with m.Elif(in_results):
             m.d.sync += self.reply_payload.eq(self.result_read_data)
         with m.Else():
-            m.d.sync += self.reply_payload.eq(Cat(fields).word_select(field, 8))
+            m.d.sync += self.reply_payload.eq(Cat(one_of_eight).word_select(field[3:], 8))
 
         with m.If(self.frame_start):
             m.d.sync += [
