@@ -110,7 +110,7 @@ class ArrayColumn(Block):
             data_width=config.data_width,
             mean_width=config.mean_width,
             interval=config.divider_row_interval,
-            pipelined=config.memory_pipeline > 0,
+            pipelined=config.memory_pipeline > 0 and config.divider_row_interval > 1,
         )
         bundles = {
             "load": LoadControl(config),

@@ -135,7 +135,7 @@ class BiasUnit(Block):
         low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
         fits, negative, shifted = (
             delay(m, value, self.chain_registers, name)
-            for value, name in ((fits, "fits"), (negative, "negative"), (shifted[:width], "shifted"))
+            for value, name in ((fits, "fits"), (negative, "negative"), (shifted[:width].as_signed(), "shifted"))
         )
 
         # Cycles from an address to this.
