@@ -196,11 +196,9 @@ class ArrayColumn(Block):
         # Stationary operand. `load_out` is this column's control one cycle later; the words come with or after it.
         v_bank = instantiate(m, "v_bank", self.v_bank)
         bias_bank = instantiate(m, "bias_bank", self.bias_bank)
-        for bank, source, target, shares in (
-            (v_bank, self.v_in, self.v_out, self.stream_lanes), (bias_bank, self.bias_in, self.bias_out, 1),
-        ):  # fmt: skip
-            taken, address, data = bank_write(m, source, target, shares=shares, registers=self.chain_registers)
-            m.d.comb += [bank.write_enable.eq(taken), bank.write_address.eq(address), bank.write_data.eq(data)]
+        registers = self.chain_registers
+        bank_write(m, v_bank, self.v_in, self.v_out, shares=self.stream_lanes, registers=registers)
+        bank_write(m, bias_bank, self.bias_in, self.bias_out, shares=1, registers=registers)
         g_bank = instantiate(m, "g_bank", self.g_bank)
         m.d.comb += [
             v_bank.read_address.eq(self.load_in.address),

@@ -171,8 +171,8 @@ def pass_on(m, source, target):
         m.d.comb += destination.eq(delay(m, value, 1, f"{destination.name}_register"))
 
 
-def bank_write(m, source, target, *, shares, registers):
-    """(write enable, address, data) of one bank on the way of a `BankWrite` from `source` on to `target`.
+def bank_write(m, bank, source, target, *, shares, registers):
+    """Writes into `bank` its share of the `BankWrite` that is on its way from `source` on to `target`.
 
     `shares` banks, one after the other, take a word, which turns by one share from bank to bank. `registers`, 0 or 1,
     lie before each.
@@ -187,8 +187,10 @@ def bank_write(m, source, target, *, shares, registers):
         target.offset.eq(offset + 1),
         target.address.eq(address),
         target.data.eq(data.rotate_right(len(data) // shares)),
+        bank.write_enable.eq(taken),
+        bank.write_address.eq(address),
+        bank.write_data.eq(data),
     ]
-    return taken, address, data
 
 
 def delay_bundle(m, source, cycles, name, *, reset=None):

@@ -85,11 +85,9 @@ class OperandRow(Block):
         q_bank = instantiate(m, "q_bank", self.q_bank)
         k_bank = instantiate(m, "k_bank", self.k_bank)
         adder = instantiate(m, "adder", self.adder)
-        for bank, source, target, shares in (
-            (q_bank, self.q_in, self.q_out, self.stream_lanes), (k_bank, self.k_in, self.k_out, 1),
-        ):  # fmt: skip
-            taken, address, data = bank_write(m, source, target, shares=shares, registers=self.chain_registers)
-            m.d.comb += [bank.write_enable.eq(taken), bank.write_address.eq(address), bank.write_data.eq(data)]
+        registers = self.chain_registers
+        bank_write(m, q_bank, self.q_in, self.q_out, shares=self.stream_lanes, registers=registers)
+        bank_write(m, k_bank, self.k_in, self.k_out, shares=1, registers=registers)
         m.d.comb += [
             q_bank.read_address.eq(self.control_in.address),
             k_bank.read_address.eq(self.control_in.address),
