@@ -1,7 +1,12 @@
 """`python -m fpga`: what each command prints and returns, without a long build."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +17,8 @@ from fpga.cli import main
 from fpga.report import make_baseline
 from fpga.toolchain import ToolError
 from verif.fpga import reports
+
+ROOT = Path(__file__).parents[2]
 
 
 class StandIn:
@@ -120,6 +127,28 @@ def test_interrupted(capsys, monkeypatch):
     monkeypatch.setattr(StandIn, "problem", {"icebreaker": KeyboardInterrupt()})
     status, _out, err = run(capsys, "build", "--board", "icebreaker")
     assert status == 130 and "interrupted" in err
+
+
+def test_terminated_with_the_tool_that_it_waits_for(tmp_path):
+    beats = tmp_path / "beats"
+    tool = tmp_path / "yosys"
+    beat = f"for beat in $(seq 600); do sleep 0.1; echo >> {beats}; done"
+    tool.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec echo Yosys 9.9\n{beat}\n')
+    tool.chmod(0o755)
+    build = subprocess.Popen(
+        [sys.executable, "-m", "fpga", "build", "--board", "icebreaker", "-o", str(tmp_path / "build")],
+        cwd=ROOT, env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not beats.exists():
+        assert build.poll() is None, build.stderr.read()
+        time.sleep(0.05)
+    build.terminate()
+    _out, err = build.communicate(timeout=60)
+    assert err == "fpga: error: interrupted; the stages that are done will be used again\n"
+    assert build.returncode == 130
+    beaten = beats.stat().st_size
+    time.sleep(1)
+    assert beats.stat().st_size == beaten
 
 
 def test_several_boards_go_on_after_a_failure(capsys, monkeypatch):
