@@ -55,10 +55,11 @@ class Family:
 def _ecp5_place_and_route(board, constraints):
     if board.device not in _ECP5_DEVICES:
         raise ValueError(f"device must be one of {', '.join(_ECP5_DEVICES)}, not {board.device!r}")
-    # Of the two routers, the one that finds a way for a large array, and in a fraction of the time. Timing weighs
-    # twice as much in placement as nextpnr's own choice.
+    # Of the two routers, the one that finds a way for a large array, and in a fraction of the time; it tears up again
+    # what is too slow, instead of leaving detours where the last wires were found. Timing weighs twice as much in
+    # placement as nextpnr's own choice.
     return [_ECP5_DEVICES[board.device], "--package", board.package, "--speed", board.speed, "--lpf", constraints,
-            "--router", "router2", "--placer-heap-timingweight", "20"]  # fmt: skip
+            "--router", "router2", "--tmg-ripup", "--placer-heap-timingweight", "20"]  # fmt: skip
 
 
 def _ice40_place_and_route(board, constraints):
