@@ -172,7 +172,7 @@ class Build:
             "write_rtlil board_top.il",
             "design -reset",
             "read_rtlil board_top.il",
-            " ".join([self.family.synthesis(self.board), *self.board.synthesis]),
+            *self.family.synthesis(self.board),
             "flatten",
             "clean",
             "write_json netlist.json.partial",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .array_sites import array_sites
 
-__all__ = ["FAMILIES", "Family"]
+__all__ = ["FAMILIES", "Family", "gowin_synthesis"]
 
 #: Devices of ECP5 -> option of nextpnr.
 _ECP5_DEVICES = {
@@ -29,7 +29,7 @@ class Family:
     ----------
     part_keys: keys of a board's file that name the device.
     constraints: suffix of its constraint file; routed: file name that packing starts from; bitstream: suffix.
-    synthesis: function of a board, the command of Yosys that synthesizes, without its output file.
+    synthesis: function of a board, the commands of Yosys that synthesize, in its words, with the board's own options.
     place_and_route: function of a board, the options of nextpnr that name the device and the constraint file.
     routed_option: option of nextpnr that writes `routed`; None where it is the design that `--write` leaves.
     pack: function of (board, routed, bitstream), the arguments of the packer.
@@ -62,14 +62,32 @@ def _ecp5_place_and_route(board, constraints):
             "--router", "router2", "--tmg-ripup", "--placer-heap-timingweight", "20"]  # fmt: skip
 
 
+def _ice40_synthesis(board):
+    device = ["-device u"] if board.device == "UP5K" else []
+    return [" ".join(["synth_ice40 -top board_top", *device, *board.synthesis])]
+
+
 def _ice40_place_and_route(board, constraints):
     return [f"--{board.device.lower()}", "--package", board.package.lower(), "--pcf", constraints]
 
 
+def gowin_synthesis(top, family, *options):
+    """The commands that synthesize the module `top` for Gowin's `family`: Yosys's own, in two, and a pass between them.
+
+    A slice has one enable and one reset for all of its flip-flops, so a signal that enables or resets a few of them
+    keeps the others empty, and a device that is nearly full has no place left: such signals become logic.
+    """
+    command = " ".join([f"synth_gowin -top {top} -family {family}", *options])
+    cells = " ".join(f"-cell {cell}" for cell in (
+        "$_DFF_?_ 0", "$_DFFE_?P_ 0", "$_SDFF_?P?_ r", "$_SDFFE_?P?P_ r", "$_DFF_?P?_ r", "$_DFFE_?P?P_ r",
+    ))  # fmt: skip
+    return [f"{command} -run begin:map_ffs", f"dfflegalize -mince 6 -minsrst 6 {cells}", f"{command} -run map_ffs:"]
+
+
 def _gowin_place_and_route(board, constraints):
-    # A design that is too full ends with an error instead of days of attempts.
+    # A design that is too full ends with an error instead of days of attempts: the square of the cells over this.
     return ["--device", board.device, "--vopt", f"family={board.chip}", "--vopt", f"cst={constraints}",
-            "--placer-heap-cell-placement-timeout", "100000"]  # fmt: skip
+            "--placer-heap-cell-placement-timeout", "2000"]  # fmt: skip
 
 
 FAMILIES = {
@@ -79,7 +97,7 @@ FAMILIES = {
         routed="routed.config",
         bitstream="bit",
         # Module by module: in a third of the time, and registers that happen to be equal stay where they are needed.
-        synthesis=lambda board: "synth_ecp5 -noflatten -top board_top",
+        synthesis=lambda board: [" ".join(["synth_ecp5 -noflatten -top board_top", *board.synthesis])],
         sites=array_sites,
         place_and_route=_ecp5_place_and_route,
         routed_option="--textcfg",
@@ -91,7 +109,7 @@ FAMILIES = {
         constraints="pcf",
         routed="routed.asc",
         bitstream="bin",
-        synthesis=lambda board: "synth_ice40 -top board_top" + (" -device u" if board.device == "UP5K" else ""),
+        synthesis=_ice40_synthesis,
         place_and_route=_ice40_place_and_route,
         routed_option="--asc",
         pack=lambda board, routed, bitstream: [routed, bitstream],
@@ -103,7 +121,7 @@ FAMILIES = {
         constraints="cst",
         routed="placed.json",
         bitstream="fs",
-        synthesis=lambda board: f"synth_gowin -top board_top -family {board.chip[:4].lower()}",
+        synthesis=lambda board: gowin_synthesis("board_top", board.chip[:4].lower(), *board.synthesis),
         place_and_route=_gowin_place_and_route,
         routed_option=None,
         pack=lambda board, routed, bitstream: ["-d", board.chip, "-o", bitstream, routed],

@@ -192,8 +192,9 @@ def test_timing_that_is_not_met_leaves_figures_and_no_bitstream(finished, tmp_pa
 
 def test_buffer_that_is_no_block_ram_is_an_error(tmp_path, monkeypatch):
     ice40 = build_module.FAMILIES["ice40"]
-    command = ice40.synthesis(load_board("icebreaker")) + " -nobram"
-    monkeypatch.setitem(build_module.FAMILIES, "ice40", replace(ice40, synthesis=lambda board: command))
+    (command,) = ice40.synthesis(load_board("icebreaker"))
+    command += " -nobram"
+    monkeypatch.setitem(build_module.FAMILIES, "ice40", replace(ice40, synthesis=lambda board: [command]))
     build = small_build(tmp_path)
     with pytest.raises(
         BuildError, match=r"^buffers must become block RAM, and these did not: accelerator.operand_row_0 \(512 x 8\)$"

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fpga.families import gowin_synthesis
 from verif.netlist.netlist import Cell, NetlistError, PinRule
 
 __all__ = ["FAMILIES", "Family"]
@@ -303,7 +304,7 @@ FAMILIES = {
         ),
         Family(
             name="gowin",
-            synthesis="synth_gowin -family gw2a -top {top} -json {output}",
+            synthesis="; ".join([*gowin_synthesis("{top}", "gw2a"), "write_json {output}"]),
             sources=("block_ram.v", "gowin.v", "gowin_dsp.v"),
             rule=_gowin_pins,
         ),
