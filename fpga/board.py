@@ -14,8 +14,8 @@ names file and key.
     [button]   pin, active_low, io    resets everything; may be left out
     [loader]   command            with {bitstream} where its path belongs
     [tools]    synthesis, place_and_route    further options of the family's command in Yosys and of nextpnr; optional
-    [presets.NAME]                core_hz; `seed` of place and route, if not 1; `extends` and fields of
-                                  `AcceleratorConfig`; the first is the default
+    [presets.NAME]                core_hz; `seed` of place and route, if not 1; `margin_percent`, if not 0; `extends`
+                                  and fields of `AcceleratorConfig`; the first is the default
     notes = "..."                 what a user has to know of its link
     source = "..."                where the pins were looked up
 
@@ -54,12 +54,14 @@ class Pins:
 class BoardPreset:
     """An accelerator that a board's file offers.
 
-    config: its configuration; core_hz: the core clock that it is built for; seed: of place and route.
+    config: its configuration; core_hz: the core clock that it is built for; seed: of place and route; margin_percent:
+    how much faster place and route is asked to make it.
     """
 
     config: AcceleratorConfig
     core_hz: int
     seed: int
+    margin_percent: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,9 +217,10 @@ def _presets(table):
         preset = table.table(name)
         core_hz = preset.number("core_hz", 1_000_000, 1_000_000_000)
         seed = preset.number("seed", 1, 1 << 31, default=1)
+        margin = preset.number("margin_percent", 0, 50, default=0)
         fields = load_mapping(preset.rest())
         config = AcceleratorConfig.from_mapping({"name": name, **fields})
-        presets[name] = BoardPreset(config=config, core_hz=core_hz, seed=seed)
+        presets[name] = BoardPreset(config=config, core_hz=core_hz, seed=seed, margin_percent=margin)
     if not presets:
         raise BoardError("presets must have at least one table, [presets.NAME]")
     return MappingProxyType(presets)

@@ -57,7 +57,7 @@ class Finished:
     reused: bool
 
 
-def prepare(board, config, *, seed=1, root=Path("build"), toolchain=None):
+def prepare(board, config, *, seed=1, margin_percent=0, root=Path("build"), toolchain=None):
     """The `Build` of an accelerator for a board: what is to be done, nothing of it done yet.
 
     Parameters
@@ -65,13 +65,15 @@ def prepare(board, config, *, seed=1, root=Path("build"), toolchain=None):
     board: `fpga.board.Board`, with the core clock wanted.
     config: the accelerator's configuration.
     seed: of place and route.
+    margin_percent: how much faster than wanted nextpnr is asked to make the core clock. Its router goes by estimates
+        until the last wire has its place.
     root: folder in which builds are made, `root/fpga/BOARD/HASH`.
     toolchain: the tools; those that `fpga.toolchain.find_toolchain` finds if left out.
 
     Raises `ToolError` if a tool is missing, `ValueError` if board, clock or link cannot be built so.
     """
     toolchain = find_toolchain(board.family) if toolchain is None else toolchain
-    return Build(board, BoardTop(board, config), seed, Path(root), toolchain)
+    return Build(board, BoardTop(board, config), seed, margin_percent, Path(root), toolchain)
 
 
 class Build:
@@ -79,15 +81,16 @@ class Build:
 
     Attributes
     ----------
-    board, top, seed, toolchain: what is built, with what.
+    board, top, seed, margin_percent, toolchain: what is built, with what.
     directory: the folder of this build and of no other.
     bitstream, report_file, picture: files that it leaves there.
     """
 
-    def __init__(self, board, top, seed, root, toolchain: Toolchain):
+    def __init__(self, board, top, seed, margin_percent, root, toolchain: Toolchain):
         self.board = board
         self.top = top
         self.seed = seed
+        self.margin_percent = margin_percent
         self.toolchain = toolchain
         self.family = FAMILIES[board.family]
         self.verilog = emit(top)
@@ -101,7 +104,7 @@ class Build:
         """Twelve hexadecimal digits of everything that the result depends on."""
         inputs = {
             "verilog": self.verilog,
-            "constraints": constraints(self.board),
+            "constraints": constraints(self.board, self.margin_percent),
             "synthesis": self._synthesis_script(),
             "sites": inspect.getsource(inspect.getmodule(self.family.sites)) if self.family.sites else "",
             "place_and_route": self._place_and_route_arguments(),
@@ -161,7 +164,8 @@ class Build:
 
     def _emit(self):
         self._write(self.directory / "board_top.v", self.verilog)
-        self._write(self.directory / f"board_top.{self.family.constraints}", constraints(self.board))
+        constraint_file = self.directory / f"board_top.{self.family.constraints}"
+        self._write(constraint_file, constraints(self.board, self.margin_percent))
         self._write(self.directory / "synthesis.ys", self._synthesis_script())
 
     def _synthesis_script(self):
@@ -196,7 +200,7 @@ class Build:
             self._write(self.directory / "netlist.json", json.dumps(netlist))
 
     def _place_and_route_arguments(self):
-        frequency = f"{self.top.clock_hz / 1e6:.6g}"
+        frequency = f"{self.top.clock_hz / 1e6 * (1 + self.margin_percent / 100):.6g}"
         family = self.family
         routed = [family.routed_option, f"{family.routed}.partial"] if family.routed_option else []
         # Timing is judged by `_require_timing`, so that a build that fails it has its figures.

@@ -190,7 +190,7 @@ def _build(arguments):
 
 
 def _choose(board, arguments):
-    """(board with its core clock, configuration, seed) of a request."""
+    """(board with its core clock, configuration, seed, margin in per cent) of a request."""
     preset = board.preset()
     config = preset.config
     if arguments.config is not None:
@@ -204,13 +204,14 @@ def _choose(board, arguments):
             raise _RequestError(f"preset must be one of {known}, not {arguments.preset!r}")
         config = load_preset(arguments.preset)
     core_hz = preset.core_hz if arguments.freq is None else round(arguments.freq * 1e6)
-    return board.with_core_hz(core_hz), config, preset.seed if arguments.seed is None else arguments.seed
+    seed = preset.seed if arguments.seed is None else arguments.seed
+    return board.with_core_hz(core_hz), config, seed, preset.margin_percent
 
 
 def _build_one(console, board, arguments):
-    board, config, seed = _choose(board, arguments)
+    board, config, seed, margin = _choose(board, arguments)
     try:
-        build = prepare(board, config, seed=seed, root=arguments.output)
+        build = prepare(board, config, seed=seed, margin_percent=margin, root=arguments.output)
     except ValueError as error:
         raise _RequestError(error) from None
     for why in build.toolchain.refused:

@@ -8,9 +8,13 @@ more. What `io` of a board's pins says goes into the file as it is.
 __all__ = ["constraints"]
 
 
-def constraints(board):
-    """Text of the constraint file of a board (`fpga.board.Board`)."""
-    return _WRITERS[board.family](board, list(_ports(board)))
+def constraints(board, margin_percent=0):
+    """Text of the constraint file of a board (`fpga.board.Board`).
+
+    The oscillator, from which nextpnr derives the core clock, is said to be `margin_percent` faster than it is.
+    """
+    oscillator = f"{board.clock_hz * (1 + margin_percent / 100) / 1e6:.6g}"
+    return _WRITERS[board.family](oscillator, list(_ports(board)))
 
 
 def _ports(board):
@@ -23,27 +27,27 @@ def _ports(board):
         yield f"led[{index}]" if len(board.led.pins) > 1 else "led", pin, board.led.io
 
 
-def _lpf(board, ports):
+def _lpf(oscillator, ports):
     # Resets go through two registers, so that nothing waits for the paths from pins.
     lines = ["BLOCK RESETPATHS;", "BLOCK ASYNCPATHS;"]
     for name, pin, io in ports:
         lines.append(f'LOCATE COMP "{name}" SITE "{pin}";')
         if io:
             lines.append(f'IOBUF PORT "{name}" {" ".join(f"{key}={value}" for key, value in io.items())};')
-    lines.append(f'FREQUENCY PORT "clock" {board.clock_hz / 1e6:.6g} MHZ;')
+    lines.append(f'FREQUENCY PORT "clock" {oscillator} MHZ;')
     return "\n".join([*lines, ""])
 
 
-def _pcf(board, ports):
+def _pcf(oscillator, ports):
     lines = []
     for name, pin, io in ports:
         options = "".join(f"-{key} {value} " for key, value in io.items())
         lines.append(f"set_io {options}{name} {pin}")
-    lines.append(f"set_frequency clock {board.clock_hz / 1e6:.6g}")
+    lines.append(f"set_frequency clock {oscillator}")
     return "\n".join([*lines, ""])
 
 
-def _cst(_board, ports):
+def _cst(_oscillator, ports):
     lines = []
     for name, pin, io in ports:
         lines.append(f'IO_LOC "{name}" {pin};')

@@ -27,7 +27,7 @@ class StandIn:
     problem = None
     asked = []
 
-    def __init__(self, board, config, *, seed, root):
+    def __init__(self, board, config, *, seed, margin_percent, root):
         self.asked.append((board.name, board.core_hz, config.name, seed))
         self.board = board
         self.directory = root / "fpga" / board.name / "0123456789ab"

@@ -82,7 +82,7 @@ def test_keys_of_a_board():
         for key, value in content.items():
             if key == "presets":
                 fields = {field for preset in value.values() for field in preset}
-                used |= {f"presets.NAME.{field}" for field in fields & {"core_hz", "seed", "extends"}}
+                used |= {f"presets.NAME.{field}" for field in fields & {"core_hz", "seed", "margin_percent", "extends"}}
             elif isinstance(value, dict):
                 used |= {f"{key}.{field}" for field in value if field != "io"}
             else:
