@@ -29,6 +29,7 @@ FORMS_SHOWN = (
     ("inferred", "inferred", 2),
     ("ecp5", "ecp5", 1),
     ("ecp5", "ecp5", 2),
+    ("ecp5", "ecp5", 3),
     ("booth", "ecp5", 2),
     ("booth", "ecp5", 3),
 )
