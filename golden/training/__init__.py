@@ -1,0 +1,1 @@
+"""Training: recipes, images, augmentation, the trainer."""

@@ -1,0 +1,412 @@
+"""Trains a model after a recipe; can be killed at any time, and goes on as if it had not been.
+
+    DIR/last.safetensors     weights, optimizer and metrics after the last whole epoch: what a resumed training needs
+    DIR/model.safetensors    the weights alone, after the last epoch
+    DIR/metrics.csv          one row an epoch
+    DIR/curves.png           the same as a picture
+
+Every epoch begins from a seed of its own, made from the recipe's seed, the epoch and the process: order, augmentation,
+stochastic depth. So nothing random has to be kept, and a training that goes on after epoch 10 is, on the same processor
+with the same number of threads and workers, bit for bit the one that never stopped.
+
+Several processes, as `torchrun` starts them, share each batch (DistributedDataParallel); the first one writes. On a
+GPU, matrix products are in bfloat16. Held-out images are looked at after each epoch and never decide anything.
+"""
+
+import csv
+import io
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import distributed, nn
+from torch.nn import functional
+
+from golden.attention import AttentionChoice
+from golden.checkpoint import Checkpoint, CheckpointError, load, load_weights, save
+from golden.training.augmentation import Augment
+from golden.training.curves import draw_curves
+from golden.training.images import Dataset, Split, load_batches, load_dataset, load_folder
+from golden.training.recipe import Data, Distillation, Recipe
+from golden.vit import SHAPES, VisionTransformer
+
+__all__ = ["Trained", "TrainingError", "evaluate", "load_images", "model_of", "normalize", "train"]
+
+_BATCH_OF_EVALUATION = 256
+
+METRICS = ("epoch", "learning_rate", "training_loss", "test_loss", "test_accuracy", "seconds")
+
+
+class TrainingError(ValueError):
+    """A training that cannot begin or go on; says why."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: the model, its file, and a row of `METRICS` for each epoch."""
+
+    model: VisionTransformer
+    path: Path
+    metrics: list[dict]
+
+
+def train(recipe: Recipe, folder: str | Path, *, resume: bool = False, device: str | None = None,
+          console: Console | None = None, epochs: int | None = None) -> Trained:  # fmt: skip
+    """Trains after a recipe.
+
+    Args:
+        folder: where the files go; must not hold a training, unless `resume`.
+        resume: go on after the last whole epoch that is there, if there is one.
+        device: of torch; a GPU if there is one, otherwise the processor.
+        console: where progress is shown; nowhere if left out.
+        epochs: stop after so many, of those that the recipe asks for; `resume` does the rest.
+
+    Raises:
+        TrainingError: another training is in the folder, classes or sizes of images and model differ, or the loss is
+            no number any more. ImageError, CheckpointError: a file that is missing, damaged or cannot be written.
+    """
+    with _Processes(device) as processes:
+        return _Training(recipe, Path(folder), resume, processes, console).run(epochs)
+
+
+def load_images(data: Data, image_size: int) -> Dataset:
+    """The images that a recipe names."""
+    return load_dataset(data.name) if data.name is not None else load_folder(data.folder, image_size)
+
+
+def normalize(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """Images (images, channels, height, width) of 0 to 1 as a model gets them: mean 0 and deviation 1 a channel."""
+    mean, std = (torch.tensor(each, device=images.device).view(-1, 1, 1) for each in (mean, std))
+    return (images - mean) / std
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: Split, dataset: Dataset, *, device: str = "cpu", workers: int = 0):
+    """(share recognized, mean cross-entropy) of a model on a split.
+
+    Args:
+        model: images, as `normalize` makes them, to scores.
+        dataset: that the split is of, for its mean and deviation.
+    """
+    model.eval()
+    correct, loss = 0, 0.0
+    batches = [batch.tolist() for batch in torch.arange(len(split)).split(_BATCH_OF_EVALUATION)]
+    for images, labels in load_batches(split, batches, workers=workers):
+        images, labels = images.to(device), labels.to(device)
+        scores = model(normalize(images, dataset.mean, dataset.std)).float()
+        correct += int((scores.argmax(dim=1) == labels).sum())
+        loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
+    return correct / len(split), loss / len(split)
+
+
+def model_of(checkpoint: Checkpoint, *, shape: str | None = None, attention: str | AttentionChoice | None = None):
+    """The model of a checkpoint, with its weights.
+
+    Args:
+        shape: a name of `SHAPES`, for files that do not say which model they are of.
+        attention: another one than that which the file names; for files that do not say, the default is softmax.
+
+    Raises `CheckpointError` if the shape is not known, or the weights are not of it.
+    """
+    from golden.training.recipe import check_recipe
+
+    described = checkpoint.description.get("recipe")
+    if checkpoint.description.get("kind") == "integer vit":
+        raise CheckpointError(f"{checkpoint.path} must be a model in floating point, and is an integer one")
+    if described is not None:
+        model = check_recipe(described, checkpoint.path).model
+        vit_shape, choice = model.vit_shape, model.choice
+    elif shape in SHAPES:
+        vit_shape, choice = SHAPES[shape], AttentionChoice("softmax")
+    else:
+        raise CheckpointError(
+            f"{checkpoint.path} does not say which model it is of: shape must be one of {', '.join(SHAPES)}, "
+            f"not {shape!r}"
+        )
+    if attention is not None:
+        choice = AttentionChoice(attention) if isinstance(attention, str) else attention
+    model = VisionTransformer(vit_shape, choice)
+    load_weights(model, checkpoint)
+    return model.eval()
+
+
+class _Processes:
+    """This process among those that train together, and its device."""
+
+    def __init__(self, device: str | None) -> None:
+        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank = int(os.environ.get("RANK", "0"))
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        try:
+            self.device = torch.device(device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError):
+            raise TrainingError(f"device must be one that torch finds here, not {device!r}") from None
+
+    def __enter__(self):
+        if self.count > 1:
+            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self.count > 1:
+            distributed.destroy_process_group()
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def mean(self, value: float) -> float:
+        """The mean of a number over all processes."""
+        if self.count == 1:
+            return value
+        total = torch.tensor(value, device=self.device, dtype=torch.float64)
+        distributed.all_reduce(total)
+        return float(total) / self.count
+
+
+class _ScoresOfHeads(nn.Module):
+    """A model whose output is what the loss is of; distributed training wants a module."""
+
+    def __init__(self, model: VisionTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.model.scores_of_heads(images)
+
+
+class _Training:
+    def __init__(self, recipe: Recipe, folder: Path, resume: bool, processes: _Processes, console) -> None:
+        self.recipe, self.folder, self.processes = recipe, folder, processes
+        self.settings = recipe.training
+        self.device = processes.device
+        self.console = console if processes.first and console is not None else Console(quiet=True)
+        self.last = folder / "last.safetensors"
+        begun = self.last.exists()
+        if begun and not resume:
+            raise TrainingError(f"{folder} must not hold a training already: go on with --resume, or choose another")
+        shape = recipe.model.vit_shape
+        self.dataset = load_images(recipe.data, shape.image_size)
+        self._check_sizes(shape)
+        # As many as there are, if they are fewer than a batch.
+        self.batch_size = min(self.settings.batch_size, len(self.dataset.training))
+        if self.batch_size < processes.count:
+            raise TrainingError(f"images of a step must be at least one a process, {processes.count}, not "
+                                f"{self.batch_size}")  # fmt: skip
+        torch.manual_seed(self.settings.seed)
+        self.model = VisionTransformer(shape, recipe.model.choice, drop_path=recipe.model.drop_path)
+        if recipe.model.weights is not None and not begun:
+            load_weights(self.model, load(recipe.model.weights), new_head=recipe.model.new_head)
+        self.model.to(self.device)
+        self.teacher = self._load_teacher(recipe.distillation)
+        self.optimizer = torch.optim.AdamW(self._parameter_groups(), lr=self.settings.learning_rate)
+        smoothing = self.settings.label_smoothing
+        self.augment = Augment(recipe.augmentation, classes=shape.classes, label_smoothing=smoothing)
+        self.metrics: list[dict] = []
+        if begun:
+            self._restore(load(self.last))
+
+    def _check_sizes(self, shape) -> None:
+        data = self.dataset
+        for name, of_model, of_images in (
+            ("classes", shape.classes, len(data.classes)),
+            ("channels", shape.channels, data.channels),
+            ("image_size", shape.image_size, data.image_size),
+        ):
+            if of_model != of_images:
+                raise TrainingError(f"{name} of the model must be that of {data.name}, {of_images}, not {of_model}")
+        if self.recipe.augmentation.rand_augment and data.channels != 3:
+            raise TrainingError(f"rand_augment must be off for images of {data.channels} channels")
+
+    def _load_teacher(self, distillation: Distillation | None):
+        if distillation is None:
+            return None
+        teacher = model_of(load(distillation.teacher), shape=distillation.shape)
+        for name in ("classes", "channels", "image_size"):
+            of_teacher, of_model = getattr(teacher.shape, name), getattr(self.model.shape, name)
+            if of_teacher != of_model:
+                raise TrainingError(f"{name} of the teacher must be that of the model, {of_model}, not {of_teacher}")
+        return teacher.to(self.device).requires_grad_(False)
+
+    def _parameter_groups(self) -> list[dict]:
+        decayed, others = [], []
+        for name, parameter in self.model.named_parameters():
+            plain = parameter.ndim < 2 or name in ("cls_token", "dist_token", "pos_embed")
+            (others if plain else decayed).append(parameter)
+        decay = self.settings.weight_decay
+        return [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+    # Epochs
+
+    def run(self, epochs: int | None) -> Trained:
+        heads = _ScoresOfHeads(self.model)
+        if self.processes.count > 1:
+            gpu = [self.device] if self.device.type == "cuda" else None
+            heads = nn.parallel.DistributedDataParallel(heads, device_ids=gpu)
+        last_epoch = self.settings.epochs if epochs is None else min(epochs, self.settings.epochs)
+        if self.processes.first:
+            self._make_folder()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task("training", total=last_epoch, completed=len(self.metrics))
+            for epoch in range(len(self.metrics), last_epoch):
+                self._run_epoch(heads, epoch, lambda text: progress.update(task, description=text))
+                progress.update(task, advance=1)
+        path = self.folder / "model.safetensors"
+        if self.processes.first and len(self.metrics) == self.settings.epochs:
+            save(path, self.model.state_dict(), self._description())
+        return Trained(self.model.eval(), path, self.metrics)
+
+    def _run_epoch(self, heads: nn.Module, epoch: int, show) -> None:
+        begin = time.perf_counter()
+        seed = self._seed_of(epoch, 1 + self.processes.rank)
+        torch.manual_seed(seed)
+        self.model.train()
+        batches = self._batches(epoch)
+        total = 0.0
+        loaded = load_batches(self.dataset.training, batches, workers=self.recipe.data.workers,
+                              generator=torch.Generator().manual_seed(seed))  # fmt: skip
+        for index, (images, labels) in enumerate(loaded):
+            learning_rate = self._learning_rate(epoch + (index + 1) / len(batches))
+            loss = self._step(heads, images.to(self.device), labels.to(self.device), learning_rate)
+            total += loss
+            show(f"epoch {epoch + 1}, step {index + 1} of {len(batches)}, loss {loss:.3f}{self._accuracy_so_far()}")
+        training_loss = self.processes.mean(total / len(batches))
+        accuracy, test_loss = evaluate(
+            self.model, self.dataset.testing, self.dataset, device=self.device, workers=self.recipe.data.workers
+        )
+        if not math.isfinite(training_loss + test_loss):
+            kept = f"; {self.last} is from before" if self.metrics else ""
+            raise TrainingError(f"loss must stay a number, and is {training_loss} in epoch {epoch + 1}, {test_loss} on "
+                                f"held-out images: a lower learning_rate may help{kept}")  # fmt: skip
+        seconds = round(time.perf_counter() - begin, 2)
+        values = (epoch + 1, learning_rate, training_loss, test_loss, accuracy, seconds)
+        self.metrics.append(dict(zip(METRICS, values)))
+        if self.processes.first:
+            self._save()
+
+    def _step(self, heads: nn.Module, images: torch.Tensor, labels: torch.Tensor, learning_rate: float) -> float:
+        images, shares = self.augment(images, labels)
+        images = normalize(images, self.dataset.mean, self.dataset.std)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            scores = [of_head.float() for of_head in heads(images)]
+            loss = self._loss(scores, images, shares)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _loss(self, scores: list[torch.Tensor], images: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy, and that of the teacher on the distillation token (DeiT, section 4), or on the only one."""
+        if self.teacher is None:
+            return torch.stack([_cross_entropy(of_head, shares) for of_head in scores]).mean()
+        distillation = self.recipe.distillation
+        with torch.no_grad():
+            teacher = self.teacher(images).float()
+        if distillation.kind == "hard":
+            of_teacher = functional.cross_entropy(scores[-1], teacher.argmax(dim=1))
+        else:
+            warm = distillation.temperature
+            of_student, teacher = (scores[-1] / warm).log_softmax(dim=1), (teacher / warm).log_softmax(dim=1)
+            of_teacher = functional.kl_div(of_student, teacher, reduction="batchmean", log_target=True) * warm**2
+        return (1 - distillation.weight) * _cross_entropy(scores[0], shares) + distillation.weight * of_teacher
+
+    def _learning_rate(self, epoch: float) -> float:
+        """At a time in epochs: linear warm-up from 0, then half of a cosine."""
+        settings = self.settings
+        if epoch < settings.warm_up_epochs:
+            return settings.learning_rate * epoch / settings.warm_up_epochs
+        done = (epoch - settings.warm_up_epochs) / (settings.epochs - settings.warm_up_epochs)
+        high, low = settings.learning_rate, settings.final_learning_rate
+        return low + (high - low) * (1 + math.cos(math.pi * done)) / 2
+
+    # Order of the images
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """The indices of each batch for this process; images that do not fill one are left out of this epoch."""
+        images = len(self.dataset.training)
+        order = torch.randperm(images, generator=torch.Generator().manual_seed(self._seed_of(epoch, 0)))
+        whole = order[: images // self.batch_size * self.batch_size].split(self.batch_size)
+        return [batch[self.processes.rank :: self.processes.count].tolist() for batch in whole]
+
+    def _seed_of(self, epoch: int, stream: int) -> int:
+        """Of an epoch; stream 0 is the order, 1 and up are the processes."""
+        return (self.settings.seed * 1_000_003 + epoch) * 4099 + stream
+
+    # Files
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"{self.folder} must be a folder to write to: {error.strerror.lower()}") from None
+        if self.metrics:
+            self._write_metrics()  # a training that was killed may not have come to it
+
+    def _description(self) -> dict:
+        data = self.dataset
+        return {
+            "kind": "model",
+            "recipe": self.recipe.model_dump(mode="json"),
+            "data": {"name": data.name, "classes": data.classes, "mean": data.mean, "std": data.std},
+            "epochs": len(self.metrics),
+            "metrics": self.metrics,
+        }
+
+    def _save(self) -> None:
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for kind, tensor in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{kind}.{name}"] = tensor
+        save(self.last, tensors, self._description() | {"kind": "training"})
+        self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, METRICS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.metrics)
+        try:
+            (self.folder / "metrics.csv").write_text(text.getvalue(), encoding="utf-8")
+            draw_curves(self.folder / "curves.png", self.metrics, title=self.recipe.title or str(self.folder))
+        except OSError as error:
+            raise TrainingError(
+                f"metrics could not be written into {self.folder}, and are in {self.last}: {error}"
+            ) from None
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        description = checkpoint.description
+        if description.get("kind") != "training":
+            raise CheckpointError(f"{checkpoint.path} must be the state of a training, and is not")
+        if description["recipe"] != self.recipe.model_dump(mode="json"):
+            raise TrainingError(f"{self.folder} must hold a training after this recipe, and holds one after another")
+        weights = {name.removeprefix("model."): tensor for name, tensor in checkpoint.tensors.items()
+                   if name.startswith("model.")}  # fmt: skip
+        load_weights(self.model, Checkpoint(checkpoint.path, weights, {}))
+        try:
+            for name, parameter in self.model.named_parameters():
+                self.optimizer.state[parameter] = {
+                    kind: checkpoint.tensors[f"optimizer.{kind}.{name}"].to(self.device if kind != "step" else "cpu")
+                    for kind in ("step", "exp_avg", "exp_avg_sq")
+                }
+        except KeyError as error:
+            raise CheckpointError(f"{checkpoint.path} must be the state of a training, and lacks {error}") from None
+        self.metrics = description["metrics"]
+
+    def _accuracy_so_far(self) -> str:
+        return f", {self.metrics[-1]['test_accuracy']:.1%} of held-out images" if self.metrics else ""
+
+
+def _cross_entropy(scores: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Of scores against shares of the classes, both (images, classes)."""
+    return -(shares * scores.log_softmax(dim=1)).sum(dim=1).mean()
