@@ -21,7 +21,7 @@ element, and is counted. Integer additions commute, so this file says nothing of
 and every dataflow must give these bits.
 
 Every step is returned by name, so that a mismatch names its stage. Sums are int64, and a bound on each is
-checked before anything is computed; the last division is done in Python ints.
+checked before anything is computed; the last division is done in Python ints where it could exceed them.
 """
 
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ __all__ = [
     "JobConstants",
     "check_operands",
     "check_shapes",
+    "check_sums_fit",
     "exact_g_sum",
     "folded_g_sum",
     "integer_taylor_attention",
@@ -118,7 +119,7 @@ def integer_taylor_attention(
         raise TypeError(f"constants must be a JobConstants, not {constants!r}")
     constants.check(number_format)
     q, k, v = check_operands(q, k, v, number_format)
-    _check_sums_fit(q.shape[1], q.shape[2], constants, number_format)
+    check_sums_fit(q.shape[1], q.shape[2], constants, number_format)
     width = number_format.data_width
     mean_fraction, constant_fraction = number_format.mean_fraction, number_format.constant_fraction
 
@@ -232,14 +233,22 @@ def _centre(k: np.ndarray, mean_fraction: int) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _quotient(t_n: np.ndarray, t_d: np.ndarray, shift_z: int, width: int) -> np.ndarray:
-    # Python ints: the shifted numerator has more than 64 bits.
-    numerator = t_n.astype(object) << max(shift_z, 0)  # (heads, tokens, head_dim)
-    denominator = t_d.astype(object)[:, :, np.newaxis] << max(-shift_z, 0)  # (heads, tokens, 1)
+    numerator = _shifted_left(t_n, max(shift_z, 0))  # (heads, tokens, head_dim)
+    denominator = _shifted_left(t_d, max(-shift_z, 0))[:, :, np.newaxis]  # (heads, tokens, 1)
     return saturate(divide_round_half_up(numerator, denominator), width).astype(np.int64)
 
 
-def _check_sums_fit(tokens: int, head_dim: int, constants: JobConstants, number_format: NumberFormat) -> None:
-    """Bound every int64 sum by its largest magnitude; the format can be set wider than 64 bits allow."""
+def _shifted_left(x: np.ndarray, bits: int) -> np.ndarray:
+    """x << bits: int64 if every value fits, otherwise Python ints."""
+    largest = max(-int(x.min()), int(x.max()))
+    return (x if largest << bits < 1 << 63 else x.astype(object)) << bits
+
+
+def check_sums_fit(tokens: int, head_dim: int, constants: JobConstants, number_format: NumberFormat) -> None:
+    """Raise ValueError unless every int64 sum of a job of this size is certain to fit.
+
+    Each is bounded by its largest magnitude; the format can be set wider than 64 bits allow.
+    """
     largest = 1 << (number_format.data_width - 1)
     k_hat = largest << (number_format.mean_fraction + 1)
     numerator = (head_dim * largest * largest << number_format.constant_fraction) + constants.c_v * tokens * largest

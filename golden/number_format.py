@@ -105,7 +105,7 @@ def shift_right_round_half_up(x, shift: int):
     if isinstance(x, int):
         return x << -shift if shift <= 0 else (x + (1 << (shift - 1))) >> shift
     x = _integer_array("x", x)
-    largest = max((-int(x.min()), int(x.max())), default=0) if x.size else 0
+    largest = _largest(x)
     grown = largest << -shift if shift <= 0 else largest + (1 << (shift - 1))
     if grown >= 1 << 63:
         raise OverflowError(f"x must stay within 64 bits when shifted by {shift}, not reach {grown!r}")
@@ -129,26 +129,42 @@ def saturate(x, width: int):
 def divide_round_half_up(numerator, denominator):
     """numerator / denominator, rounded to the nearest integer, halves towards plus infinity.
 
-    Exact for integers of any size: arrays are divided as arrays of Python ints (dtype object), because the
-    numerator of the last division, T_N 2^(shift_z + 1), does not fit 64 bits.
+    Exact for integers of any size: where 2 (numerator + denominator), which nothing in the division exceeds, is
+    certain to fit 64 bits, arrays are divided as int64, otherwise as Python ints.
 
     Args:
         numerator: a Python int or an integer array.
         denominator: a positive Python int, or an array of them that broadcasts against the numerator.
 
     Returns:
-        A Python int for two Python ints, otherwise an array of Python ints (dtype object).
+        A Python int for two Python ints; int64 for a numerator of int64, which its quotients always fit; otherwise
+        an array of Python ints (dtype object).
 
     Raises:
         ValueError: a denominator is not positive.
     """
     if not isinstance(numerator, int):
-        numerator = _integer_array("numerator", numerator).astype(object)
+        numerator = _integer_array("numerator", numerator)
     if not isinstance(denominator, int):
-        denominator = _integer_array("denominator", denominator).astype(object)
+        denominator = _integer_array("denominator", denominator)
     if np.size(denominator) and np.min(denominator) <= 0:
         raise ValueError(f"denominator must be positive, not {int(np.min(denominator))!r}")
+    if isinstance(numerator, int) and isinstance(denominator, int):
+        return _rounded_quotient(numerator, denominator)
+    as_int64 = not isinstance(numerator, int) and numerator.dtype == np.int64
+    if as_int64 and 2 * (_largest(numerator) + _largest(denominator)) < 1 << 63:
+        return _rounded_quotient(numerator, np.asarray(denominator, dtype=np.int64))
+    quotient = _rounded_quotient(np.asarray(numerator, dtype=object), np.asarray(denominator, dtype=object))
+    return np.asarray(quotient, dtype=np.int64 if as_int64 else object)
+
+
+def _rounded_quotient(numerator, denominator):
     return (2 * numerator + denominator) // (2 * denominator)
+
+
+def _largest(x) -> int:
+    """The largest magnitude in a Python int or an array."""
+    return max(-int(np.min(x)), int(np.max(x))) if np.size(x) else 0
 
 
 def _integer_array(name: str, x) -> np.ndarray:

@@ -35,6 +35,7 @@ __all__ = [
     "choose_exponent",
     "constants_for",
     "dequantize",
+    "fitting_exponents",
     "quantize_job",
     "quantize_tensor",
     "sqnr_db",
@@ -212,18 +213,14 @@ def sqnr_db(reference, value) -> float:
     return 10.0 * math.log10(signal / noise) if signal > 0.0 else -math.inf
 
 
-def _fit_query_key_exponents(
-    q: np.ndarray, k: np.ndarray, tokens: int, head_dim: int, number_format: NumberFormat
+def fitting_exponents(
+    q_exp: int, k_exp: int, tokens: int, head_dim: int, number_format: NumberFormat
 ) -> tuple[int, int]:
-    """Exponents of Q and K of the least error, made coarser where c_d asks for it."""
-    width = number_format.data_width
-    q_exp, k_exp = choose_exponent(q, width), choose_exponent(k, width)
-    # A tensor of zeros fits any exponent: the product gets that of unit normal tensors.
-    usual_product = 2 * (3 - width)
-    if not q.any():
-        q_exp = usual_product - k_exp
-    elif not k.any():
-        k_exp = usual_product - q_exp
+    """Exponents of Q and K as wanted, made coarser in equal shares where the constants don't fit their registers.
+
+    Raises:
+        ValueError: the exponents are so large that c_d would be 0.
+    """
 
     def constants_fit(logit_exp: int) -> bool:
         return (
@@ -240,6 +237,21 @@ def _fit_query_key_exponents(
     while not constants_fit(q_exp + k_exp + coarser):
         coarser += 1
     return q_exp + (coarser + 1) // 2, k_exp + coarser // 2
+
+
+def _fit_query_key_exponents(
+    q: np.ndarray, k: np.ndarray, tokens: int, head_dim: int, number_format: NumberFormat
+) -> tuple[int, int]:
+    """Exponents of Q and K of the least error, made coarser where c_d asks for it."""
+    width = number_format.data_width
+    q_exp, k_exp = choose_exponent(q, width), choose_exponent(k, width)
+    # A tensor of zeros fits any exponent: the product gets that of unit normal tensors.
+    usual_product = 2 * (3 - width)
+    if not q.any():
+        q_exp = usual_product - k_exp
+    elif not k.any():
+        k_exp = usual_product - q_exp
+    return fitting_exponents(q_exp, k_exp, tokens, head_dim, number_format)
 
 
 def _shift_that_fits(head_dim: int, logit_exp: int, number_format: NumberFormat) -> int:

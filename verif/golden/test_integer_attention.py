@@ -149,6 +149,18 @@ def test_a_denominator_that_is_not_positive_saturates_by_the_sign_of_the_numerat
     assert zeros.t_n[0, 0, 0] == 0 and zeros.z[0, 0, 0] == 127
 
 
+@pytest.mark.parametrize("shift_z", [-8, 0, 26, 27, 28, 31])
+def test_quotients_on_both_sides_of_64_bits(shift_z):
+    """T_N of 35 bits: shifted by 26 it fits int64 in the division, by 28 it does not."""
+    number_format = NumberFormat(data_width=12)
+    q, k, v = random_operands((1, 5, 3), 7, number_format)
+    constants = JobConstants(shift_g=6, shift_z=shift_z, c_v=2**22, c_d=2**43 - 1)
+    steps = integer_taylor_attention(q, k, v, constants, number_format)
+    assert int(np.abs(steps.t_n).max()).bit_length() == 35
+    expected = fraction_steps(q[0].tolist(), k[0].tolist(), v[0].tolist(), constants, number_format)
+    assert steps.z.dtype == np.int64 and steps.z[0].tolist() == expected["z"]
+
+
 def test_heads_are_independent():
     q, k, v = random_operands((3, 10, 6), 1, NumberFormat())
     constants = JobConstants(shift_g=8, shift_z=8, c_v=20, c_d=20000)

@@ -73,6 +73,39 @@ def test_division_broadcasts_and_goes_beyond_64_bits():
     assert divide_round_half_up(np.array([2**90], dtype=object), 2**20).tolist() == [2**70]
 
 
+# What is computed stays below 2 (numerator + denominator): the largest that int64 is used for, and the next.
+BOUND = 2**62
+
+
+@pytest.mark.parametrize("beyond", [-2, -1, 0, 1, BOUND // 2])
+@pytest.mark.parametrize("denominator", [1, 2, 3, 7, 2**31 + 1, BOUND // 3, BOUND - 1, BOUND])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_division_is_exact_on_both_sides_of_64_bits(beyond, denominator, sign):
+    numerator = sign * (BOUND - denominator + beyond)
+    expected = round_half_up(Fraction(numerator, denominator))
+    for of_array in (denominator, np.array([denominator]), np.array([denominator], dtype=object)):
+        quotient = divide_round_half_up(np.array([numerator]), of_array)
+        assert quotient.dtype == np.int64 and quotient.tolist() == [expected]
+
+
+@given(
+    numerators=st.lists(st.integers(-(2**63) + 1, 2**63 - 1), min_size=1, max_size=3),
+    denominator=st.integers(1, 70).flatmap(lambda bits: st.integers(1, 2**bits)),
+)
+def test_quotients_of_int64_are_int64(numerators, denominator):
+    quotient = divide_round_half_up(np.array(numerators), denominator)
+    assert quotient.dtype == np.int64
+    assert quotient.tolist() == [round_half_up(Fraction(numerator, denominator)) for numerator in numerators]
+
+
+def test_kinds_of_quotients():
+    assert type(divide_round_half_up(7, 2)) is int
+    assert divide_round_half_up(7, np.array([2])).dtype == object
+    assert divide_round_half_up(np.array([7], dtype=object), np.array([2])).dtype == object
+    assert divide_round_half_up(np.array([7], dtype=np.int8), 2).dtype == np.int64
+    assert divide_round_half_up(np.zeros((0, 3), dtype=np.int64), 2).shape == (0, 3)
+
+
 @pytest.mark.parametrize("denominator", [0, -3, np.array([1, 0])])
 def test_division_refuses_a_denominator_that_is_not_positive(denominator):
     with pytest.raises(ValueError, match=r"denominator must be positive, not (0|-3)"):
