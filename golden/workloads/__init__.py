@@ -1,7 +1,7 @@
 """Queries, keys and values of trained Vision Transformers on real images, ready to be computed.
 
 Each file holds ``q``, ``k`` and ``v``, (heads, tokens, head_dim) float32, and says in ``provenance`` where
-they come from; ``golden.capture`` made them. README.md in this folder tells the same in prose.
+they come from; ``python -m golden capture`` makes more. README.md in this folder tells the same in prose.
 """
 
 import json

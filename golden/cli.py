@@ -1,0 +1,284 @@
+"""The command line, `python -m golden`: train, quantize, evaluate, inspect, capture, ops.
+
+Exit status: 0 done, 2 a request that cannot be carried out, with one line that says why, 130 interrupted.
+"""
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments.command(arguments) or 0
+    except SystemExit as request:  # argparse has said what is wrong, or has printed the help
+        return request.code
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    except ModuleNotFoundError as error:
+        _complain(f"{error.name} is not installed: pip install -e '.[train]'")
+    except (ValueError, OverflowError) as error:  # what all errors of this package are
+        _complain(error)
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror.lower()}" if error.filename else error)
+    return 2
+
+
+def _complain(message: object) -> None:
+    print(f"golden: error: {message}", file=sys.stderr)
+
+
+def _console() -> Console:
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m golden", description="ViTs with ViTALiTy's attention.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    train = commands.add_parser(
+        "train", help="train a model after a recipe",
+        description="Trains after a recipe; writes weights, metrics.csv and curves.png. Under torchrun, with several "
+        "processes.",
+    )  # fmt: skip
+    train.add_argument("--config", required=True, metavar="FILE.toml", help="recipe: a file, or the name of ours")
+    train.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: build/golden/RECIPE")
+    train.add_argument("--resume", action="store_true", help="go on after the last whole epoch that is there")
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of the recipe")
+    train.add_argument("--device", help="of torch (default: a GPU if there is one)")
+    train.set_defaults(command=_train)
+
+    quantize = commands.add_parser(
+        "quantize", help="make a trained model one of integers",
+        description="Power-of-two scales from training images; attention becomes Taylor attention. Shows the error of "
+        "each layer.",
+    )  # fmt: skip
+    quantize.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="model.safetensors of a training")
+    quantize.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside it")
+    quantize.add_argument("--images", type=_count, default=128, metavar="N", help="training images (default: 128)")
+    quantize.set_defaults(command=_quantize)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="accuracy of float and integer models on held-out images",
+        description="A row for files that differ in their seeds alone: mean and standard deviation.",
+    )  # fmt: skip
+    evaluate.add_argument("checkpoints", type=Path, nargs="+", metavar="FILE", help="of `train` or `quantize`")
+    evaluate.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="draw them too")
+    evaluate.set_defaults(command=_evaluate)
+
+    inspect = commands.add_parser("inspect", help="draw attention maps, and how large the centred logits are")
+    inspect.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    inspect.add_argument("--images", type=_count, default=32, metavar="N", help="held-out images (default: 32)")
+    inspect.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: beside the checkpoint")
+    inspect.set_defaults(command=_inspect)
+
+    capture = commands.add_parser("capture", help="write Q, K and V of a model's layers, for `gen simulate`")
+    capture.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    capture.add_argument("--images", nargs="+", required=True, metavar="N|FILE",
+                         help="how many of the held-out images, or image files")  # fmt: skip
+    capture.add_argument("--layers", nargs="+", type=int, metavar="LAYER", help="from 0 (default: all)")
+    capture.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz")
+    capture.set_defaults(command=_capture)
+
+    ops = commands.add_parser("ops", help="count the operations of softmax and Taylor attention")
+    ops.add_argument("--model", default="deit_tiny", metavar="NAME", help="a shape of golden.vit (default: deit_tiny)")
+    ops.set_defaults(command=_ops)
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return value
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from golden.training.recipe import load_recipe
+    from golden.training.trainer import train
+
+    recipe = load_recipe(arguments.config, dict(_change(text) for text in arguments.set))
+    folder = arguments.output or Path("build/golden") / Path(arguments.config).stem
+    console = _console()
+    trained = train(recipe, folder, resume=arguments.resume, device=arguments.device, console=console)
+    if os.environ.get("RANK", "0") == "0":
+        last = trained.metrics[-1]
+        console.print(f"held-out images recognized: {last['test_accuracy']:.2%}\nwrote  {trained.path}\n"
+                      f"wrote  {folder / 'metrics.csv'}\nwrote  {folder / 'curves.png'}", markup=False)  # fmt: skip
+
+
+def _quantize(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from golden.checkpoint import load
+    from golden.evaluation import layer_sqnr, recipe_of
+    from golden.training.trainer import load_images, model_of
+    from golden.vit_quantizer import quantize_vit
+
+    console = _console()
+    checkpoint = load(arguments.checkpoint)
+    recipe, model = recipe_of(checkpoint), model_of(checkpoint)
+    dataset = load_images(recipe.data, model.shape.image_size)
+    count = min(arguments.images, len(dataset.training))
+    # Spread over all classes, and the same crops every time where crops are random.
+    torch.manual_seed(recipe.training.seed)
+    images, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
+    with console.status("quantizing") as status:
+        vit = quantize_vit(
+            model, images, mean=dataset.mean, std=dataset.std,
+            data={"name": dataset.name, "classes": list(dataset.classes)},
+            quantization={"checkpoint": str(arguments.checkpoint), "images": count,
+                          "recipe": recipe.model_dump(mode="json")},
+            progress=lambda step: status.update(f"quantizing {step}"),
+        )  # fmt: skip
+        sqnr = layer_sqnr(model, vit, images, mean=dataset.mean, std=dataset.std)
+    vit.quantization["sqnr_db"] = {name: round(value, 2) for name, value in sqnr.items() if math.isfinite(value)}
+    output = arguments.output or arguments.checkpoint.with_name("integer.safetensors")
+    vit.save(output)
+    console.print(_sqnr_table(sqnr, vit.shape.depth))
+    widest = max(vit.widths().items(), key=lambda item: item[1] if item[0].split(".")[-1] in _SUMS else 0)
+    console.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widest[1]} bits, {widest[0]}\n"
+                  f"wrote  {output}", markup=False)  # fmt: skip
+
+
+_SUMS = ("qkv", "proj", "fc1", "fc2", "head", "head_dist", "patch_embed")
+
+
+def _sqnr_table(sqnr: dict[str, float], depth: int):
+    """Signal to quantization noise by layer and step."""
+    from rich.table import Table
+
+    steps = ("q", "k", "v", "z", "hidden", "gelu")
+    table = Table(title=f"Signal to quantization noise, dB; {sqnr['residual.0']:.1f} behind the patch embedding")
+    for heading in ("layer", "q", "k", "v", "z", "+ attention", "hidden", "gelu", "+ MLP"):
+        table.add_column(heading, justify="right")
+    for layer in range(depth):
+        of_steps = [f"{sqnr[f'blocks.{layer}.{step}']:.1f}" for step in steps]
+        after_attention, after_mlp = (f"{sqnr[f'residual.{2 * layer + half}']:.1f}" for half in (1, 2))
+        table.add_row(str(layer), *of_steps[:4], after_attention, *of_steps[4:], after_mlp)
+    return table
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from rich.table import Table
+
+    from golden.evaluation import draw_accuracies, evaluate_file, summarize
+
+    console = _console()
+    results = []
+    with console.status("evaluating") as status:
+        for path in arguments.checkpoints:
+            status.update(f"evaluating {path}")
+            results.append(evaluate_file(path, lambda done, of, path=path: status.update(f"{path}: {done} of {of}")))
+    rows = summarize(results)
+    table = Table(title=f"{results[0].images} held-out images")
+    for heading in ("images", "trained with", "arithmetic", "seeds", "recognized", "deviation"):
+        table.add_column(heading, justify="left" if heading in ("images", "trained with", "arithmetic") else "right")
+    for row in rows:
+        kind = "integers" if row.integer else "float"
+        table.add_row(row.data, row.attention, kind, str(len(row.accuracies)), f"{row.mean:.2%}", f"{row.spread:.2%}")
+    console.print(table)
+    for result in results:
+        if result.denominator_errors:
+            console.print(f"{result.path}: {result.denominator_errors} rows with a denominator that is not positive")
+    if arguments.output:
+        draw_accuracies(arguments.output, rows)
+        console.print(f"wrote  {arguments.output}", markup=False)
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from rich.table import Table
+
+    from golden.checkpoint import load
+    from golden.evaluation import recipe_of
+    from golden.inspection import capture, draw_logits, draw_maps, logit_distribution
+    from golden.training.trainer import load_images, model_of, normalize
+
+    console = _console()
+    checkpoint = load(arguments.checkpoint)
+    recipe, model = recipe_of(checkpoint), model_of(checkpoint)
+    dataset = load_images(recipe.data, model.shape.image_size)
+    images, _labels = dataset.testing[list(range(min(arguments.images, len(dataset.testing))))]
+    captured = capture(model, normalize(images, dataset.mean, dataset.std))
+    layers = logit_distribution(captured)
+    table = Table(title=f"Share of logits in [-1, 1), {len(images)} held-out images of {dataset.name}")
+    for heading in ("layer", "plain", "centred"):
+        table.add_column(heading, justify="right")
+    for index, layer in enumerate(layers):
+        table.add_row(str(index), f"{layer.plain_inside:.1%}", f"{layer.centred_inside:.1%}")
+    console.print(table)
+    folder = arguments.output or arguments.checkpoint.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = min(len(images), 6)
+    draw_logits(folder / "logits.png", layers, title=f"{dataset.name}, trained with {recipe.model.attention} attention")
+    last = [type(captured[-1])(*(operand[:shown] for operand in captured[-1]))]
+    draw_maps(folder / "attention.png", images[:shown], last, extra_tokens=model.shape.extra_tokens)
+    console.print(f"wrote  {folder / 'logits.png'}\nwrote  {folder / 'attention.png'}", markup=False)
+
+
+def _capture(arguments: argparse.Namespace) -> None:
+    from golden import workloads
+    from golden.capture import capture_workload
+    from golden.checkpoint import load
+
+    first = arguments.images[0]
+    images = int(first) if len(arguments.images) == 1 and first.isdigit() else [Path(each) for each in arguments.images]
+    workload = capture_workload(load(arguments.checkpoint), images, arguments.layers)
+    workloads.save(arguments.output, workload)
+    heads, tokens, head_dim = workload.q.shape
+    _console().print(f"{heads} heads of {tokens} tokens x {head_dim} features\nwrote  {arguments.output}", markup=False)
+
+
+def _ops(arguments: argparse.Namespace) -> None:
+    from rich.table import Table
+
+    from golden.op_counts import OperationCount, attention_operations, linear_operations
+    from golden.vit import SHAPES
+
+    if arguments.model not in SHAPES:
+        raise ValueError(f"model must be one of {', '.join(SHAPES)}, not {arguments.model!r}")
+    shape = SHAPES[arguments.model]
+    table = Table(title=f"{arguments.model}: {shape.tokens} tokens, {shape.depth} layers of {shape.heads} heads of "
+                        f"{shape.head_dim}; operations of a layer, of all heads")  # fmt: skip
+    table.add_column("step")
+    for heading in ("multiplications", "additions", "divisions", "exponentials"):
+        table.add_column(heading, justify="right")
+    totals = {}
+    for attention in ("softmax", "taylor"):
+        total = OperationCount()
+        for step, count in attention_operations(attention, shape).items():
+            table.add_row(f"{attention} {step}", *(f"{each:,}" for each in count))
+            total = total.plus(count)
+        totals[attention] = total.times(shape.depth)
+        table.add_section()
+    for name, count in linear_operations(shape).items():
+        table.add_row(name, *(f"{each:,}" for each in count))
+    table.add_section()
+    for attention, total in totals.items():
+        table.add_row(f"{attention} attention, all layers", *(f"{each / 1e6:.1f} M" for each in total))
+    console = _console()
+    console.print(table)
+    ratio = totals["softmax"].multiplications / totals["taylor"].multiplications
+    console.print(f"Taylor attention has {ratio:.2f} times fewer multiplications")
+
+
+def _change(text: str) -> tuple[str, object]:
+    """A name and a TOML value; a value that is none is a string."""
+    import tomllib
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set must be NAME=VALUE, not {text!r}")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value

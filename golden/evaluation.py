@@ -1,0 +1,161 @@
+"""What trained and quantized models are worth: accuracy on held-out images, and the error of each layer in integers."""
+
+import copy
+import math
+import statistics
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from golden.checkpoint import Checkpoint, load
+from golden.integer_vit import IntegerVit, from_checkpoint, to_pixels
+from golden.training.images import Dataset
+from golden.training.recipe import Recipe, check_recipe
+from golden.training.trainer import evaluate, load_images, model_of
+from golden.vit import VisionTransformer
+from golden.vit_quantizer import float_steps
+
+__all__ = ["Accuracy", "Evaluated", "draw_accuracies", "evaluate_file", "layer_sqnr", "recipe_of", "summarize"]
+
+_BATCH = 100
+_BATCH_OF_STEPS = 16  # of a DeiT-Tiny, all steps of one image have some 100 MB
+
+# Steps whose error is told for each layer: what goes from one to the next, and what attention is made of.
+_STEPS_SHOWN = ("q", "k", "v", "z", "hidden", "gelu")
+
+
+class Evaluated(NamedTuple):
+    """One file on the held-out images of its data set."""
+
+    path: Path
+    data: str
+    recipe: Recipe  # of the training
+    integer: bool
+    accuracy: float
+    images: int
+    denominator_errors: int  # rows of attention whose denominator was not positive; integer models only
+
+
+class Accuracy(NamedTuple):
+    """Files that differ in their seeds alone."""
+
+    data: str
+    attention: str  # of the training
+    integer: bool
+    accuracies: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return statistics.fmean(self.accuracies)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the seeds; 0 of a single one."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
+
+
+def recipe_of(checkpoint: Checkpoint) -> Recipe:
+    """The recipe after which a file's weights were trained.
+
+    Raises `ValueError` if the file does not say.
+    """
+    description = checkpoint.description
+    tables = description.get("recipe") or description.get("quantization", {}).get("recipe")
+    if tables is None:
+        raise ValueError(f"{checkpoint.path} must say after which recipe it was trained, as files of `golden train` do")
+    return check_recipe(tables, checkpoint.path)
+
+
+def evaluate_file(path: str | Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Evaluated:
+    """The accuracy of a trained model or an integer one, on the held-out images of its data set."""
+    checkpoint = load(path)
+    recipe = recipe_of(checkpoint)
+    dataset = load_images(recipe.data, recipe.model.vit_shape.image_size)
+    integer = checkpoint.description.get("kind") == "integer vit"
+    errors = 0
+    if integer:
+        accuracy, errors = _evaluate_integer(from_checkpoint(checkpoint), dataset, progress)
+    else:
+        accuracy, _loss = evaluate(model_of(checkpoint), dataset.testing, dataset)
+    return Evaluated(Path(path), dataset.name, recipe, integer, accuracy, len(dataset.testing), errors)
+
+
+def _evaluate_integer(vit: IntegerVit, dataset: Dataset, progress) -> tuple[float, int]:
+    correct = errors = 0
+    images = len(dataset.testing)
+    for begin in range(0, images, _BATCH):
+        batch, labels = dataset.testing[list(range(begin, min(begin + _BATCH, images)))]
+        logits, of_batch = vit.with_errors(to_pixels(batch))
+        correct += int((logits.argmax(axis=1) == labels.numpy()).sum())
+        errors += of_batch
+        progress(begin + len(batch), images)
+    return correct / images, errors
+
+
+def layer_sqnr(
+    model: VisionTransformer, vit: IntegerVit, images: torch.Tensor, *, mean: Iterable[float], std: Iterable[float]
+) -> dict[str, float]:
+    """Step -> signal to quantization noise in dB of an integer model against the float one it was made from.
+
+    Args:
+        images: (images, channels, size, size), 0 to 1.
+    """
+    mean, std = (torch.tensor(tuple(each), dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
+    in_double = copy.deepcopy(model).double().eval()
+    powers: dict[str, np.ndarray] = {}  # of signal and noise
+    for batch in images.split(_BATCH_OF_STEPS):
+        pixels = to_pixels(batch)
+        with torch.no_grad():
+            wanted = float_steps(in_double, (torch.from_numpy(pixels).double() / 255 - mean) / std)
+        steps = vit.steps(pixels)
+        for name, value in wanted.items():
+            if name.startswith("residual.") or name == "logits" or name.rpartition(".")[2] in _STEPS_SHOWN:
+                noise = value.numpy() - vit.real(name, steps[name])
+                powers[name] = powers.get(name, 0) + np.array([np.sum(value.numpy() ** 2), np.sum(noise**2)])
+    return {name: _decibels(*of_step) for name, of_step in powers.items()}
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def summarize(results: Iterable[Evaluated]) -> list[Accuracy]:
+    """One row for all files that differ in their seeds alone, in the order in which they came."""
+    groups: dict[tuple, list[Evaluated]] = {}
+    for result in results:
+        groups.setdefault((_but_for_seed(result.recipe), result.integer), []).append(result)
+    rows = []
+    for alike in groups.values():
+        first, accuracies = alike[0], tuple(each.accuracy for each in alike)
+        rows.append(Accuracy(first.data, first.recipe.model.attention, first.integer, accuracies))
+    return rows
+
+
+def _but_for_seed(recipe: Recipe) -> str:
+    """A recipe without its seed, and without the file that it begins from, which can be that of a seed."""
+    begins = "from weights" if recipe.model.weights else "from random weights"
+    return begins + recipe.model_dump_json(exclude={"model": {"weights"}, "training": {"seed"}})
+
+
+def draw_accuracies(path: str | Path, rows: list[Accuracy]) -> None:
+    """Writes a PNG: a point for each seed, a line for each mean."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.5 + 1.3 * len(rows), 4), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        values = 100 * np.array(row.accuracies)
+        axes.plot([place] * len(values), values, "o", color="C1" if row.integer else "C0", alpha=0.6)
+        axes.hlines(values.mean(), place - 0.3, place + 0.3, color="black")
+    labels = [f"{row.attention}\n{'integer' if row.integer else 'float'}" for row in rows]
+    axes.set_xticks(range(len(rows)), labels)
+    axes.set_ylabel("held-out images recognized, %")
+    axes.set_title(", ".join(dict.fromkeys(row.data for row in rows)))
+    axes.grid(axis="y", alpha=0.4)
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,114 @@
+"""Looks into the attention of a model: how large the centred logits are, and where it looks.
+
+ViTALiTy's argument for a first-order expansion (its Fig. 3) is that centring brings most logits into [-1, 1), where
+exp(x) is near to 1 + x. `logit_distribution` says which share that is in each layer of a given model, and
+`draw_logits` shows it; `draw_maps` shows what the class token attends to, by softmax and by Taylor attention.
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from golden.float_attention import softmax_map, taylor_attention
+from golden.vit import HeadTensors, VisionTransformer
+
+__all__ = ["LayerLogits", "capture", "draw_logits", "draw_maps", "logit_distribution", "taylor_map"]
+
+_BINS = np.linspace(-6, 6, 121)
+
+
+class LayerLogits(NamedTuple):
+    """The logits Q K^T / sqrt(d) of one layer, plain and centred."""
+
+    plain: np.ndarray  # shares by bin of the histogram
+    centred: np.ndarray
+    plain_inside: float  # share in [-1, 1)
+    centred_inside: float
+
+
+def capture(model: VisionTransformer, inputs: torch.Tensor) -> list[HeadTensors]:
+    """Q, K and V of each layer, for normalized images."""
+    captured: list[HeadTensors] = []
+    model.eval()
+    with torch.no_grad():
+        model(inputs, captured)
+    return captured
+
+
+def logit_distribution(captured: list[HeadTensors]) -> list[LayerLogits]:
+    """The logits of each layer, with K as it is and with its mean over the tokens taken off."""
+    layers = []
+    for q, k, _v in captured:
+        root = math.sqrt(q.shape[-1])
+        plain = (q @ k.transpose(-2, -1) / root).flatten().double().numpy()
+        k_hat = k - k.mean(dim=-2, keepdim=True)
+        centred = (q @ k_hat.transpose(-2, -1) / root).flatten().double().numpy()
+        shares = [np.histogram(x.clip(_BINS[0], _BINS[-1]), _BINS)[0] / len(x) for x in (plain, centred)]
+        inside = [float(((x >= -1) & (x < 1)).mean()) for x in (plain, centred)]
+        layers.append(LayerLogits(*shares, *inside))
+    return layers
+
+
+def taylor_map(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """What Taylor attention gives to each key, (..., tokens, tokens): the map that it never forms. Rows have sum 1."""
+    tokens = q.shape[-2]
+    identity = torch.eye(tokens, dtype=q.dtype)
+    maps = []
+    # Z is linear in V: with the unit vectors as V, head_dim of them at a time, it is the map.
+    for part in identity.split(q.shape[-1], dim=1):
+        v = torch.nn.functional.pad(part, (0, q.shape[-1] - part.shape[1])).expand(q.shape)
+        maps.append(taylor_attention(q, k, v).z[..., : part.shape[1]])
+    return torch.cat(maps, dim=-1)
+
+
+def draw_logits(path: str | Path, layers: list[LayerLogits], *, title: str) -> None:
+    """Writes a PNG: a histogram for each layer."""
+    from matplotlib.figure import Figure
+
+    columns = min(len(layers), 4)
+    rows = -(-len(layers) // columns)
+    figure = Figure(figsize=(3.2 * columns, 2.6 * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    centres = (_BINS[:-1] + _BINS[1:]) / 2
+    for index, axes in enumerate(grid.flat):
+        if index >= len(layers):
+            axes.set_visible(False)
+            continue
+        layer = layers[index]
+        axes.axvspan(-1, 1, color="0.9")
+        axes.step(centres, layer.plain, where="mid", label=f"plain, {layer.plain_inside:.0%} in [-1, 1)")
+        axes.step(centres, layer.centred, where="mid", label=f"centred, {layer.centred_inside:.0%}")
+        axes.set_title(f"layer {index}", fontsize="medium")
+        axes.legend(fontsize="x-small")
+    figure.suptitle(title)
+    figure.supxlabel("logit")
+    figure.savefig(path, dpi=100)
+
+
+def draw_maps(path: str | Path, images: torch.Tensor, captured: list[HeadTensors], *, extra_tokens: int) -> None:
+    """Writes a PNG: a row for each image, what the class token attends to in the last layer, mean over its heads.
+
+    Args:
+        images: (images, channels, size, size), 0 to 1.
+        extra_tokens: tokens in front of those of the patches.
+    """
+    from matplotlib.figure import Figure
+
+    q, k, _v = captured[-1]
+    maps = {"softmax": softmax_map(q, k), "Taylor": taylor_map(q, k)}
+    figure = Figure(figsize=(6, 2 * len(images) + 0.3), layout="constrained")
+    grid = figure.subplots(len(images), 3, squeeze=False)
+    for index, image in enumerate(images):
+        grid[index, 0].imshow(image.permute(1, 2, 0).squeeze().numpy(), cmap="gray")
+        for axes, (name, weights) in zip(grid[index, 1:], maps.items(), strict=True):
+            of_patches = weights[index, :, 0, extra_tokens:].mean(dim=0)  # (patches,)
+            side = math.isqrt(len(of_patches))
+            axes.imshow(of_patches.reshape(side, side).numpy(), cmap="viridis")
+            if index == 0:
+                axes.set_title(name)
+        for axes in grid[index]:
+            axes.set_axis_off()
+    figure.savefig(path, dpi=100)
