@@ -32,7 +32,7 @@ from golden.checkpoint import Checkpoint, CheckpointError, load, load_weights, s
 from golden.training.augmentation import Augment
 from golden.training.curves import draw_curves
 from golden.training.images import Dataset, Split, load_batches, load_dataset, load_folder
-from golden.training.recipe import Data, Distillation, Recipe
+from golden.training.recipe import Data, Distillation, Recipe, check_recipe
 from golden.vit import SHAPES, VisionTransformer
 
 __all__ = ["Trained", "TrainingError", "evaluate", "load_images", "model_of", "normalize", "train"]
@@ -111,10 +111,8 @@ def model_of(checkpoint: Checkpoint, *, shape: str | None = None, attention: str
         shape: a name of `SHAPES`, for files that do not say which model they are of.
         attention: another one than that which the file names; for files that do not say, the default is softmax.
 
-    Raises `CheckpointError` if the shape is not known, or the weights are not of it.
+    Raises `CheckpointError` if the shape is not known, the weights are not of it, or the file is an integer model.
     """
-    from golden.training.recipe import check_recipe
-
     described = checkpoint.description.get("recipe")
     if checkpoint.description.get("kind") == "integer vit":
         raise CheckpointError(f"{checkpoint.path} must be a model in floating point, and is an integer one")
