@@ -16,7 +16,7 @@ from golden.checkpoint import Checkpoint
 from golden.evaluation import recipe_of
 from golden.training.images import Dataset, read_image
 from golden.training.trainer import load_images, model_of, normalize
-from golden.vit import VisionTransformer
+from golden.vit import VisionTransformer, head_tensors
 from golden.workloads import Workload
 
 __all__ = ["capture_heads", "capture_workload"]
@@ -41,10 +41,7 @@ def capture_heads(
     for layer in layers:
         if not 0 <= layer < depth:
             raise ValueError(f"layers must be 0 to {depth - 1}, not {layer}")
-    captured = []
-    model.eval()
-    with torch.no_grad():
-        model(inputs, captured)
+    captured = head_tensors(model, inputs)
     flattened = []
     for tensors in zip(*(captured[layer] for layer in layers), strict=True):  # the layers of one of q, k and v
         stacked = torch.stack(tensors, dim=1)  # (images, layers, heads, tokens, head_dim)

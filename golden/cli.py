@@ -200,15 +200,16 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
     from golden.checkpoint import load
     from golden.evaluation import recipe_of
-    from golden.inspection import capture, draw_logits, draw_maps, logit_distribution
+    from golden.inspection import draw_logits, draw_maps, logit_distribution
     from golden.training.trainer import load_images, model_of, normalize
+    from golden.vit import head_tensors
 
     console = _console()
     checkpoint = load(arguments.checkpoint)
     recipe, model = recipe_of(checkpoint), model_of(checkpoint)
     dataset = load_images(recipe.data, model.shape.image_size)
     images, _labels = dataset.testing[list(range(min(arguments.images, len(dataset.testing))))]
-    captured = capture(model, normalize(images, dataset.mean, dataset.std))
+    captured = head_tensors(model, normalize(images, dataset.mean, dataset.std))
     layers = logit_distribution(captured)
     table = Table(title=f"Share of logits in [-1, 1), {len(images)} held-out images of {dataset.name}")
     for heading in ("layer", "plain", "centred"):
@@ -250,7 +251,7 @@ def _ops(arguments: argparse.Namespace) -> None:
     table = Table(title=f"{arguments.model}: {shape.tokens} tokens, {shape.depth} layers of {shape.heads} heads of "
                         f"{shape.head_dim}; operations of a layer, of all heads")  # fmt: skip
     table.add_column("step")
-    for heading in ("multiplications", "additions", "divisions", "exponentials"):
+    for heading in OperationCount._fields:
         table.add_column(heading, justify="right")
     totals = {}
     for attention in ("softmax", "taylor"):

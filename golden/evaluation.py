@@ -1,7 +1,6 @@
 """What trained and quantized models are worth: accuracy on held-out images, and the error of each layer in integers."""
 
 import copy
-import math
 import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from golden.checkpoint import Checkpoint, load
 from golden.integer_vit import IntegerVit, from_checkpoint, to_pixels
+from golden.quantizer import decibels
 from golden.training.images import Dataset
 from golden.training.recipe import Recipe, check_recipe
 from golden.training.trainer import evaluate, load_images, model_of
@@ -116,13 +116,7 @@ def layer_sqnr(
             if name.startswith("residual.") or name == "logits" or name.rpartition(".")[2] in _STEPS_SHOWN:
                 noise = value.numpy() - vit.real(name, steps[name])
                 powers[name] = powers.get(name, 0) + np.array([np.sum(value.numpy() ** 2), np.sum(noise**2)])
-    return {name: _decibels(*of_step) for name, of_step in powers.items()}
-
-
-def _decibels(signal: float, noise: float) -> float:
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+    return {name: decibels(*of_step) for name, of_step in powers.items()}
 
 
 def summarize(results: Iterable[Evaluated]) -> list[Accuracy]:

@@ -31,6 +31,7 @@ __all__ = [
     "softmax_attention",
     "softmax_map",
     "taylor_attention",
+    "taylor_map",
     "vitality_attention",
 ]
 
@@ -102,10 +103,13 @@ def vitality_attention(
         bits: of the operands that the mask is predicted from.
     """
     steps = taylor_attention(q, k, v)
-    root = math.sqrt(q.shape[-1])
-    taylor_map = (root + q @ steps.k_hat.transpose(-2, -1)) / steps.t_d  # (..., tokens, tokens)
     mask = predicted_mask(q, k, threshold=threshold, bits=bits)  # (..., tokens, tokens)
-    return steps.z + (mask * (softmax_map(q, k) - taylor_map)) @ v
+    return steps.z + (mask * (softmax_map(q, k) - _map_of(q, steps))) @ v
+
+
+def taylor_map(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """What Taylor attention gives to each key, (..., tokens, tokens): the map that it never forms. Rows have sum 1."""
+    return _map_of(q, taylor_attention(q, k, k))  # whatever V is
 
 
 def predicted_mask(q: torch.Tensor, k: torch.Tensor, *, threshold: float, bits: int = 4) -> torch.Tensor:
@@ -148,6 +152,10 @@ def relu_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.T
     g = k.transpose(-2, -1) @ v  # (..., head_dim, head_dim)
     k_sum = k.sum(dim=-2, keepdim=True)  # (..., 1, head_dim)
     return q @ g / (q @ k_sum.transpose(-2, -1) + _RELU_EPSILON)
+
+
+def _map_of(q: torch.Tensor, steps: TaylorSteps) -> torch.Tensor:
+    return (math.sqrt(q.shape[-1]) + q @ steps.k_hat.transpose(-2, -1)) / steps.t_d  # (..., tokens, tokens)
 
 
 def _rounded_to(x: torch.Tensor, bits: int) -> torch.Tensor:

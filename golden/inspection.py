@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from golden.float_attention import softmax_map, taylor_attention
-from golden.vit import HeadTensors, VisionTransformer
+from golden.float_attention import softmax_map, taylor_map
+from golden.vit import HeadTensors
 
-__all__ = ["LayerLogits", "capture", "draw_logits", "draw_maps", "logit_distribution", "taylor_map"]
+__all__ = ["LayerLogits", "draw_logits", "draw_maps", "logit_distribution"]
 
 _BINS = np.linspace(-6, 6, 121)
 
@@ -27,15 +27,6 @@ class LayerLogits(NamedTuple):
     centred: np.ndarray
     plain_inside: float  # share in [-1, 1)
     centred_inside: float
-
-
-def capture(model: VisionTransformer, inputs: torch.Tensor) -> list[HeadTensors]:
-    """Q, K and V of each layer, for normalized images."""
-    captured: list[HeadTensors] = []
-    model.eval()
-    with torch.no_grad():
-        model(inputs, captured)
-    return captured
 
 
 def logit_distribution(captured: list[HeadTensors]) -> list[LayerLogits]:
@@ -50,18 +41,6 @@ def logit_distribution(captured: list[HeadTensors]) -> list[LayerLogits]:
         inside = [float(((x >= -1) & (x < 1)).mean()) for x in (plain, centred)]
         layers.append(LayerLogits(*shares, *inside))
     return layers
-
-
-def taylor_map(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    """What Taylor attention gives to each key, (..., tokens, tokens): the map that it never forms. Rows have sum 1."""
-    tokens = q.shape[-2]
-    identity = torch.eye(tokens, dtype=q.dtype)
-    maps = []
-    # Z is linear in V: with the unit vectors as V, head_dim of them at a time, it is the map.
-    for part in identity.split(q.shape[-1], dim=1):
-        v = torch.nn.functional.pad(part, (0, q.shape[-1] - part.shape[1])).expand(q.shape)
-        maps.append(taylor_attention(q, k, v).z[..., : part.shape[1]])
-    return torch.cat(maps, dim=-1)
 
 
 def draw_logits(path: str | Path, layers: list[LayerLogits], *, title: str) -> None:

@@ -25,9 +25,7 @@ from typing import NamedTuple
 
 from golden.vit import VitShape
 
-__all__ = ["KINDS", "OperationCount", "attention_operations", "linear_operations"]
-
-KINDS = ("multiplications", "additions", "divisions", "exponentials")
+__all__ = ["OperationCount", "attention_operations", "linear_operations"]
 
 
 class OperationCount(NamedTuple):

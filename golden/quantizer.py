@@ -34,6 +34,7 @@ __all__ = [
     "QuantizedJob",
     "choose_exponent",
     "constants_for",
+    "decibels",
     "dequantize",
     "fitting_exponents",
     "quantize_job",
@@ -207,7 +208,11 @@ def sqnr_db(reference, value) -> float:
     reference, value = (np.asarray(x, dtype=np.float64) for x in (reference, value))
     if reference.shape != value.shape:
         raise ValueError(f"value must be of the shape of reference, {reference.shape!r}, not {value.shape!r}")
-    signal, noise = float(np.sum(reference**2)), float(np.sum((reference - value) ** 2))
+    return decibels(float(np.sum(reference**2)), float(np.sum((reference - value) ** 2)))
+
+
+def decibels(signal: float, noise: float) -> float:
+    """10 log10(signal / noise) of two powers; infinite without noise, minus infinite without a signal."""
     if noise == 0.0:
         return math.inf
     return 10.0 * math.log10(signal / noise) if signal > 0.0 else -math.inf

@@ -21,7 +21,7 @@ from torch import nn
 
 from golden.attention import AttentionChoice, make_attention
 
-__all__ = ["SHAPES", "Attention", "Block", "DropPath", "HeadTensors", "VisionTransformer", "VitShape"]
+__all__ = ["SHAPES", "Attention", "Block", "DropPath", "HeadTensors", "VisionTransformer", "VitShape", "head_tensors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,3 +245,12 @@ class VisionTransformer(nn.Module):
 
     def _extra_tokens(self) -> list[torch.Tensor]:
         return [self.cls_token, self.dist_token] if self.shape.distilled else [self.cls_token]
+
+
+@torch.no_grad()
+def head_tensors(model: VisionTransformer, inputs: torch.Tensor) -> list[HeadTensors]:
+    """Q, K and V that each attention layer receives at inference, for normalized images."""
+    captured: list[HeadTensors] = []
+    model.eval()
+    model(inputs, captured)
+    return captured

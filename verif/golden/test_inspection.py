@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from golden.checkpoint import load
-from golden.float_attention import softmax_map, taylor_attention
-from golden.inspection import capture, draw_logits, draw_maps, logit_distribution, taylor_map
+from golden.float_attention import softmax_map, taylor_attention, taylor_map
+from golden.inspection import draw_logits, draw_maps, logit_distribution
 from golden.training.trainer import load_images, model_of, normalize
-from golden.vit import HeadTensors, VisionTransformer, VitShape
+from golden.vit import HeadTensors, VisionTransformer, VitShape, head_tensors
 
 SHAPE = VitShape(image_size=6, patch_size=2, channels=3, classes=3, depth=2, width=8, heads=2)
 
@@ -52,7 +52,7 @@ def test_captured_tensors_are_those_of_the_layers():
     torch.manual_seed(0)
     model = VisionTransformer(SHAPE, "softmax").train()
     inputs = torch.randn(2, 3, 6, 6)
-    captured = capture(model, inputs)
+    captured = head_tensors(model, inputs)
     with torch.no_grad():
         first = model.blocks[0].attn.project(model.blocks[0].norm1(model.embed(inputs)))
         second = model.blocks[1].attn.project(model.blocks[1].norm1(model.blocks[0](model.embed(inputs))))
@@ -142,7 +142,7 @@ def test_a_trained_model_is_inspected(trained_on_digits, tmp_path):
     path, recipe = trained_on_digits
     model, dataset = model_of(load(path)), load_images(recipe.data, 8)
     images, _labels = dataset.testing[list(range(3))]
-    captured = capture(model, normalize(images, dataset.mean, dataset.std))
+    captured = head_tensors(model, normalize(images, dataset.mean, dataset.std))
     layers = logit_distribution(captured)
     assert len(layers) == 2 and all(0 < layer.plain_inside <= 1 for layer in layers)
     draw_maps(tmp_path / "attention.png", images, captured, extra_tokens=model.shape.extra_tokens)
