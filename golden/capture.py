@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from golden.checkpoint import Checkpoint
-from golden.evaluation import recipe_of
 from golden.training.images import Dataset, read_image
-from golden.training.trainer import load_images, model_of, normalize
+from golden.training.models import load_images, model_of, normalize, recipe_of
 from golden.vit import VisionTransformer, head_tensors
 from golden.workloads import Workload
 

@@ -120,8 +120,8 @@ def _quantize(arguments: argparse.Namespace) -> None:
     import torch
 
     from golden.checkpoint import load
-    from golden.evaluation import layer_sqnr, recipe_of
-    from golden.training.trainer import load_images, model_of
+    from golden.evaluation import layer_sqnr
+    from golden.training.models import load_images, model_of, recipe_of
     from golden.vit_quantizer import quantize_vit
 
     console = _console()
@@ -199,9 +199,8 @@ def _inspect(arguments: argparse.Namespace) -> None:
     from rich.table import Table
 
     from golden.checkpoint import load
-    from golden.evaluation import recipe_of
     from golden.inspection import draw_logits, draw_maps, logit_distribution
-    from golden.training.trainer import load_images, model_of, normalize
+    from golden.training.models import load_images, model_of, normalize, recipe_of
     from golden.vit import head_tensors
 
     console = _console()

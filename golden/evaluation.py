@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from golden.checkpoint import Checkpoint, load
+from golden.checkpoint import load
 from golden.integer_vit import IntegerVit, from_checkpoint, to_pixels
 from golden.quantizer import decibels
 from golden.training.images import Dataset
-from golden.training.recipe import Recipe, check_recipe
-from golden.training.trainer import evaluate, load_images, model_of
+from golden.training.models import evaluate, load_images, model_of, recipe_of
+from golden.training.recipe import Recipe
 from golden.vit import VisionTransformer
 from golden.vit_quantizer import float_steps
 
-__all__ = ["Accuracy", "Evaluated", "draw_accuracies", "evaluate_file", "layer_sqnr", "recipe_of", "summarize"]
+__all__ = ["Accuracy", "Evaluated", "draw_accuracies", "evaluate_file", "layer_sqnr", "summarize"]
 
 _BATCH = 100
 _BATCH_OF_STEPS = 16  # of a DeiT-Tiny, all steps of one image have some 100 MB
@@ -56,18 +56,6 @@ class Accuracy(NamedTuple):
     def spread(self) -> float:
         """Standard deviation over the seeds; 0 of a single one."""
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
-
-
-def recipe_of(checkpoint: Checkpoint) -> Recipe:
-    """The recipe after which a file's weights were trained.
-
-    Raises `ValueError` if the file does not say.
-    """
-    description = checkpoint.description
-    tables = description.get("recipe") or description.get("quantization", {}).get("recipe")
-    if tables is None:
-        raise ValueError(f"{checkpoint.path} must say after which recipe it was trained, as files of `golden train` do")
-    return check_recipe(tables, checkpoint.path)
 
 
 def evaluate_file(path: str | Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Evaluated:

@@ -12,7 +12,7 @@ from golden import workloads
 from golden.capture import capture_heads, capture_workload
 from golden.checkpoint import Checkpoint, load
 from golden.training.images import ImageError, read_image
-from golden.training.trainer import load_images, model_of, normalize
+from golden.training.models import load_images, model_of, normalize
 from golden.vit import VisionTransformer, VitShape
 from verif.operands import read_operands
 

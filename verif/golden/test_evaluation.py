@@ -11,10 +11,10 @@ from PIL import Image
 from safetensors import safe_open
 
 from golden.checkpoint import load, save
-from golden.evaluation import Accuracy, Evaluated, draw_accuracies, evaluate_file, layer_sqnr, recipe_of, summarize
+from golden.evaluation import Accuracy, Evaluated, draw_accuracies, evaluate_file, layer_sqnr, summarize
 from golden.integer_vit import load_integer_vit, to_pixels
+from golden.training.models import load_images, model_of, recipe_of
 from golden.training.recipe import RecipeError, check_recipe
-from golden.training.trainer import load_images, model_of
 from golden.vit import SHAPES, VisionTransformer
 from golden.vit_quantizer import float_steps, quantize_vit
 

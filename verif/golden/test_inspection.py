@@ -10,7 +10,7 @@ from PIL import Image
 from golden.checkpoint import load
 from golden.float_attention import softmax_map, taylor_attention, taylor_map
 from golden.inspection import draw_logits, draw_maps, logit_distribution
-from golden.training.trainer import load_images, model_of, normalize
+from golden.training.models import load_images, model_of, normalize
 from golden.vit import HeadTensors, VisionTransformer, VitShape, head_tensors
 
 SHAPE = VitShape(image_size=6, patch_size=2, channels=3, classes=3, depth=2, width=8, heads=2)

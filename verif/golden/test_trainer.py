@@ -22,8 +22,9 @@ from golden import checkpoint as checkpoint_module
 from golden.checkpoint import CheckpointError, load, save
 from golden.training import trainer
 from golden.training.images import ImageError, load_dataset
+from golden.training.models import evaluate, model_of
 from golden.training.recipe import check_recipe
-from golden.training.trainer import TrainingError, evaluate, model_of, train
+from golden.training.trainer import TrainingError, train
 from golden.vit import SHAPES, VisionTransformer, VitShape
 
 ROOT = Path(__file__).parents[2]
