@@ -21,7 +21,8 @@ A model is a safetensors file of integers; its metadata "taylorvit" is a JSON te
     registers      of each layer's attention: shift_g, shift_z, c_v, c_d
     number_format  of the accelerator, the fields of `golden.number_format.NumberFormat`
     data           name, classes of the images
-    quantization   how it was made: calibration, checkpoint, SQNR
+    quantization   how it was made: checkpoint, images, recipe of the training, SQNR of steps in dB ("sqnr_db"), and for
+                   each NORM the log2 of the factors by which its channels were smoothed ("smoothing")
 
 and its tensors are, W features, L layers, T tokens of patches, E extra tokens (class, distillation):
 

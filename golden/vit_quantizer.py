@@ -6,12 +6,15 @@ images:
     exponent of a tensor   floor(log2(max|x| / 127.5)) + {-1, 0, 1, 2}, the one whose error at the output of what reads
                            the tensor is least: of the layer for weights and activations, of attention for Q, K, V;
                            coarser where biases would not fit 32 bits beside it, or constants their registers
-    residual stream        an exponent, by the error of the normalized tokens, before gamma and beta: where those are
-                           small, the stream still goes on to the next layers; and a left shift of 0 to 3 for each
+    residual stream        an exponent, by the relative error of the stream, which goes on to the next layers, and that of
+                           the normalized tokens, which this one reads, in sum; and a left shift of 0 to 3 for each
                            channel, by the channel's error (PTF of FQ-ViT, arXiv 2111.13824)
     smoothing              LayerNorm's outputs divided, and the columns of the weights behind it multiplied, by
                            2^round(log2(max|x_c|^a / max|w_c|^(1 - a))) for each channel c; a is 0.35, 0.5 or none at
                            all, by the error of the layer
+
+    biases                 corrected by the mean error of the rounded weights, (W - W_rounded) mean(x) (bias correction
+                           of DFQ, arXiv 1906.04721)
 
 Nothing here is looked up in test images. What is linear is folded: mean and deviation of the images into the patch
 embedding, positions into its bias, smoothing into gamma and beta.
@@ -33,7 +36,7 @@ from golden.number_format import NumberFormat
 from golden.quantizer import constants_for, fitting_exponents, quantize_tensor
 from golden.vit import VisionTransformer
 
-__all__ = ["float_steps", "quantize_vit"]
+__all__ = ["Rounding", "Steps", "float_steps", "quantize_vit"]
 
 _CANDIDATES = (-1, 0, 1, 2)
 _CHANNEL_SHIFTS = range(LARGEST_LEFT_SHIFT + 1)
@@ -42,6 +45,9 @@ _GAMMA_BITS = 16
 
 # Biases of 32 bits stay below 2^30: the rest is for the products that they are added to.
 _BIAS_BITS = 30
+
+Steps = dict[str, torch.Tensor]
+Rounding = Callable[[str, torch.Tensor], torch.Tensor]
 
 
 def quantize_vit(
@@ -80,42 +86,53 @@ def quantize_vit(
         raise ValueError(f"images must be of shape (images, {', '.join(map(str, size))}), not {tuple(images.shape)!r}")
     with torch.no_grad():
         in_double = copy.deepcopy(model).double().eval()
-        vit = _Quantizer(in_double, images, mean, std, number_format or NumberFormat(), progress).run()
-    vit.data, vit.quantization = data or {}, quantization or {}
+        quantizer = _Quantizer(in_double, images, mean, std, number_format or NumberFormat(), progress)
+        vit = quantizer.run()
+    vit.data, vit.quantization = data or {}, {**(quantization or {}), "smoothing": quantizer.smoothing}
     vit.widths()
     return vit
 
 
-def float_steps(model: VisionTransformer, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+def _as_it_is(_name: str, x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def float_steps(model: VisionTransformer, inputs: torch.Tensor, rounded: Rounding = _as_it_is) -> Steps:
     """What an `IntegerVit` computes between its layers, by the same names, of a float model with Taylor attention.
 
     Args:
         inputs: normalized images, (images, channels, size, size).
+        rounded: what the layers behind a step get of it, from its name and value; as it is, if left out.
     """
-    steps = {"residual.0": model.embed(inputs)}
+    steps = {"residual.0": rounded("residual.0", model.embed(inputs))}
     for layer in range(model.shape.depth):
-        steps |= _steps_of_block(model, layer, steps[f"residual.{2 * layer}"])
-    return steps | _steps_of_heads(model, steps[f"residual.{2 * model.shape.depth}"])
+        steps |= _steps_of_block(model, layer, steps[f"residual.{2 * layer}"], rounded)
+    return steps | _steps_of_heads(model, steps[f"residual.{2 * model.shape.depth}"], rounded)
 
 
-def _steps_of_block(model: VisionTransformer, layer: int, x: torch.Tensor) -> dict[str, torch.Tensor]:
+def _steps_of_block(model: VisionTransformer, layer: int, x: torch.Tensor, rounded: Rounding = _as_it_is) -> Steps:
     block, name, steps = model.blocks[layer], f"blocks.{layer}", {}
-    y = steps[f"{name}.norm1"] = block.norm1(x)
-    steps[f"{name}.q"], steps[f"{name}.k"], steps[f"{name}.v"] = operands = block.attn.project(y)
-    z = steps[f"{name}.z"] = taylor_attention(*operands).z
-    x = steps[f"residual.{2 * layer + 1}"] = x + block.attn.proj(z.transpose(1, 2).flatten(2))
-    y = steps[f"{name}.norm2"] = block.norm2(x)
-    hidden = steps[f"{name}.hidden"] = block.mlp.fc1(y)
-    y = steps[f"{name}.gelu"] = block.mlp.act(hidden)
-    steps[f"residual.{2 * layer + 2}"] = x + block.mlp.fc2(y)
+
+    def note(step: str, value: torch.Tensor) -> torch.Tensor:
+        steps[step] = rounded(step, value)
+        return steps[step]
+
+    y = note(f"{name}.norm1", block.norm1(x))
+    operands = [note(f"{name}.{step}", operand) for step, operand in zip("qkv", block.attn.project(y), strict=True)]
+    z = note(f"{name}.z", taylor_attention(*operands).z)
+    x = note(f"residual.{2 * layer + 1}", x + block.attn.proj(z.transpose(1, 2).flatten(2)))
+    y = note(f"{name}.norm2", block.norm2(x))
+    hidden = note(f"{name}.hidden", block.mlp.fc1(y))
+    y = note(f"{name}.gelu", block.mlp.act(hidden))
+    note(f"residual.{2 * layer + 2}", x + block.mlp.fc2(y))
     return steps
 
 
-def _steps_of_heads(model: VisionTransformer, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    y = model.norm(x)[:, : model.shape.extra_tokens]
-    heads = (model.head, model.head_dist) if model.shape.distilled else (model.head,)
-    logits = torch.stack([head(y[:, token]) for token, head in enumerate(heads)]).mean(dim=0)
-    return {"norm": y, "logits": logits}
+def _steps_of_heads(model: VisionTransformer, x: torch.Tensor, rounded: Rounding = _as_it_is) -> Steps:
+    y = rounded("norm", model.norm(x)[:, : model.shape.extra_tokens])
+    heads = {"head": model.head} | ({"head_dist": model.head_dist} if model.shape.distilled else {})
+    scores = {name: head(y[:, token]) for token, (name, head) in enumerate(heads.items())}
+    return {"norm": y, **scores, "logits": torch.stack(list(scores.values())).mean(dim=0)}
 
 
 class _Quantizer:
@@ -125,10 +142,13 @@ class _Quantizer:
         self.model, self.shape, self.number_format, self.progress = model, model.shape, number_format, progress
         self.mean, self.std = (torch.tensor(each, dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
         pixels = torch.from_numpy(to_pixels(images)).double()
+        patch = self.shape.patch_size
+        self.mean_patch = functional.unfold(pixels - 128, patch, stride=patch).mean(dim=(0, 2))  # (channels patch^2,)
         self.float = {"residual.0": model.embed((pixels / 255 - self.mean) / self.std)}
         self.tensors: dict[str, np.ndarray] = {}
         self.exponents: dict[str, int] = {}
         self.registers = []
+        self.smoothing: dict[str, list[int]] = {}  # of each norm: log2 of the factor of each channel
 
     def run(self) -> IntegerVit:
         self._patch_embedding()
@@ -164,7 +184,7 @@ class _Quantizer:
         scale = _scale_candidates(weight)
         # Every pixel weighs the same here: the error of the weights themselves.
         exponent = _least(scale, lambda e: _quantized(weight, e) - weight)
-        self._put_linear("patch_embed", weight, bias, exponent, 0)
+        self._put_linear("patch_embed", weight, bias, exponent, 0, self.mean_patch)
         self._residual(0)
         tokens = self.float["residual.0"][0, :extra]  # (extra, width), the same for every image
         grid = self.exponents["residual.0"] + self.tensors["residual.0.left_shift"]  # (width,)
@@ -183,7 +203,8 @@ class _Quantizer:
             shifts = errors.argmin(dim=0)  # (width,)
             rounded = torch.stack([_quantized(x, exponent + shift) for shift in _CHANNEL_SHIFTS])
             rounded = rounded.gather(0, shifts.expand(1, *x.shape))[0]
-            error = float(((functional.layer_norm(rounded, x.shape[-1:], eps=EPSILON) - wanted) ** 2).sum())
+            error = _relative_error(rounded, x)
+            error += _relative_error(functional.layer_norm(rounded, x.shape[-1:], eps=EPSILON), wanted)
             if best is None or error < best[0]:
                 best = (error, exponent, shifts)
         _error, self.exponents[name], shifts = best
@@ -203,6 +224,7 @@ class _Quantizer:
                 if best is None or error < best[0]:
                     best = (error, exponent, factors)
         _error, self.exponents[name], factors = best
+        self.smoothing[name] = torch.log2(factors).int().tolist()
         gamma, beta = norm.weight / factors, norm.bias / factors
         exponent = math.frexp(float(gamma.abs().max()) or 1.0)[1] - (_GAMMA_BITS - 1)
         exponent = max(exponent, _finest_for_bias(beta) + NORMALIZED_FRACTION)
@@ -218,10 +240,12 @@ class _Quantizer:
         x = x.reshape(-1, weight.shape[1])
         wanted = x @ weight.T
         exponent = _least(_scale_candidates(weight), lambda e: x @ _quantized(weight, e).T - wanted)
-        self._put_linear(name, weight, linear.bias, exponent, self.exponents[source])
+        self._put_linear(name, weight, linear.bias, exponent, self.exponents[source], x.mean(dim=0))
 
-    def _put_linear(self, name: str, weight, bias, exponent: int, input_exponent: int) -> None:
+    def _put_linear(self, name: str, weight, bias, exponent: int, input_exponent: int, mean_input) -> None:
+        """`mean_input`, (inputs,), is the mean of what the layer gets: rounded weights leave its output where it was."""
         exponent = max(exponent, _finest_for_bias(bias) - input_exponent)
+        bias = bias + (weight - _quantized(weight, exponent)) @ mean_input
         self.exponents[f"{name}.weight"] = exponent
         self.exponents[name] = exponent + input_exponent
         self.tensors[f"{name}.weight"] = quantize_tensor(weight, exponent, 8)
@@ -270,6 +294,11 @@ def _scale_candidates(x: torch.Tensor, width: int = 8) -> list[int]:
     largest = float(x.abs().max())
     alpha = math.log2(largest / ((1 << (width - 1)) - 0.5)) if largest > 0 else -width
     return [math.floor(alpha) + candidate for candidate in _CANDIDATES]
+
+
+def _relative_error(x: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Noise over signal; of a signal of zeros, the noise."""
+    return float(((x - wanted) ** 2).sum()) / (float((wanted**2).sum()) or 1.0)
 
 
 def _least(exponents: list[int], error: Callable[[int], torch.Tensor]) -> int:
