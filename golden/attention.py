@@ -94,7 +94,7 @@ class _LinearAngular(nn.Module):
 
     def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         z = linear_angular_attention(q, k, v) + self.convolution(v)  # (images, heads, tokens, head_dim)
-        if self.training:
+        if self.training and self.threshold < 1:
             mask = predicted_mask(q, k, threshold=self.threshold, bits=self.bits)
             z = z + (mask * softmax_map(q, k)) @ v
         return z

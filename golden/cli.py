@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     quantize.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="model.safetensors of a training")
     quantize.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside it")
     quantize.add_argument("--images", type=_count, default=128, metavar="N", help="training images (default: 128)")
+    quantize.add_argument("--fine-tune", type=_count, metavar="EPOCHS",
+                          help="train so many epochs with the rounding of the integers, a tenth of the learning rate")
+    quantize.add_argument("--resume", action="store_true", help="go on with that training")
     quantize.set_defaults(command=_quantize)
 
     evaluate = commands.add_parser(
@@ -117,6 +120,23 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _quantize(arguments: argparse.Namespace) -> None:
+    console = _console()
+    output = arguments.output or arguments.checkpoint.with_name("integer.safetensors")
+    if arguments.resume and not arguments.fine_tune:
+        raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
+    source = arguments.checkpoint
+    if arguments.fine_tune:
+        source = _fine_tuned(arguments, output.with_name(f"{output.stem}_straight_through"), console)
+    vit, sqnr = _quantized(source, arguments.images, console)
+    vit.save(output)
+    console.print(_sqnr_table(sqnr, vit.shape.depth))
+    widest = max(vit.widths().items(), key=lambda item: item[1] if item[0].split(".")[-1] in _SUMS else 0)
+    console.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widest[1]} bits, {widest[0]}\n"
+                  f"wrote  {output}", markup=False)  # fmt: skip
+
+
+def _quantized(path: Path, images: int, console: Console):
+    """The integer model of a checkpoint, and the signal to quantization noise of its steps."""
     import torch
 
     from golden.checkpoint import load
@@ -124,30 +144,39 @@ def _quantize(arguments: argparse.Namespace) -> None:
     from golden.training.models import load_images, model_of, recipe_of
     from golden.vit_quantizer import quantize_vit
 
-    console = _console()
-    checkpoint = load(arguments.checkpoint)
+    checkpoint = load(path)
     recipe, model = recipe_of(checkpoint), model_of(checkpoint)
     dataset = load_images(recipe.data, model.shape.image_size)
-    count = min(arguments.images, len(dataset.training))
+    count = min(images, len(dataset.training))
     # Spread over all classes, and the same crops every time where crops are random.
     torch.manual_seed(recipe.training.seed)
-    images, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
+    shown, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
     with console.status("quantizing") as status:
         vit = quantize_vit(
-            model, images, mean=dataset.mean, std=dataset.std,
+            model, shown, mean=dataset.mean, std=dataset.std,
             data={"name": dataset.name, "classes": list(dataset.classes)},
-            quantization={"checkpoint": str(arguments.checkpoint), "images": count,
-                          "recipe": recipe.model_dump(mode="json")},
+            quantization={"checkpoint": str(path), "images": count, "recipe": recipe.model_dump(mode="json")},
             progress=lambda step: status.update(f"quantizing {step}"),
         )  # fmt: skip
-        sqnr = layer_sqnr(model, vit, images, mean=dataset.mean, std=dataset.std)
+        sqnr = layer_sqnr(model, vit, shown, mean=dataset.mean, std=dataset.std)
     vit.quantization["sqnr_db"] = {name: round(value, 2) for name, value in sqnr.items() if math.isfinite(value)}
-    output = arguments.output or arguments.checkpoint.with_name("integer.safetensors")
-    vit.save(output)
-    console.print(_sqnr_table(sqnr, vit.shape.depth))
-    widest = max(vit.widths().items(), key=lambda item: item[1] if item[0].split(".")[-1] in _SUMS else 0)
-    console.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widest[1]} bits, {widest[0]}\n"
-                  f"wrote  {output}", markup=False)  # fmt: skip
+    return vit, sqnr
+
+
+def _fine_tuned(arguments: argparse.Namespace, folder: Path, console: Console) -> Path:
+    """Trains a checkpoint with the rounding of its integer model, after its own recipe; the checkpoint that results."""
+    from golden.checkpoint import load
+    from golden.training.models import recipe_of
+    from golden.training.recipe import rounded_recipe
+    from golden.training.trainer import train
+
+    grids = folder / "grids.safetensors"
+    recipe = rounded_recipe(recipe_of(load(arguments.checkpoint)), arguments.checkpoint, grids, arguments.fine_tune)
+    if not (folder / "last.safetensors").exists():  # a training that has begun keeps its grids
+        vit, _sqnr = _quantized(arguments.checkpoint, arguments.images, console)
+        folder.mkdir(parents=True, exist_ok=True)
+        vit.save(grids)
+    return train(recipe, folder, resume=arguments.resume, console=console).path
 
 
 _SUMS = ("qkv", "proj", "fc1", "fc2", "head", "head_dist", "patch_embed")

@@ -43,7 +43,7 @@ class Accuracy(NamedTuple):
     """Files that differ in their seeds alone."""
 
     data: str
-    attention: str  # of the training
+    attention: str  # of the training, and what it began with
     integer: bool
     accuracies: tuple[float, ...]
 
@@ -115,14 +115,20 @@ def summarize(results: Iterable[Evaluated]) -> list[Accuracy]:
     rows = []
     for alike in groups.values():
         first, accuracies = alike[0], tuple(each.accuracy for each in alike)
-        rows.append(Accuracy(first.data, first.recipe.model.attention, first.integer, accuracies))
+        rows.append(Accuracy(first.data, _training(first.recipe), first.integer, accuracies))
     return rows
 
 
+def _training(recipe: Recipe) -> str:
+    """In few words."""
+    begun = ", from weights" if recipe.model.weights else ""
+    return recipe.model.attention + (", rounded" if recipe.model.rounding else begun)
+
+
 def _but_for_seed(recipe: Recipe) -> str:
-    """A recipe without its seed, and without the file that it begins from, which can be that of a seed."""
-    begins = "from weights" if recipe.model.weights else "from random weights"
-    return begins + recipe.model_dump_json(exclude={"model": {"weights"}, "training": {"seed"}})
+    """A recipe without its seed, and without the files that it begins from, which can be those of a seed."""
+    exclude = {"model": {"weights", "rounding"}, "training": {"seed"}}
+    return _training(recipe) + recipe.model_dump_json(exclude=exclude)
 
 
 def draw_accuracies(path: str | Path, rows: list[Accuracy]) -> None:
@@ -135,7 +141,7 @@ def draw_accuracies(path: str | Path, rows: list[Accuracy]) -> None:
         values = 100 * np.array(row.accuracies)
         axes.plot([place] * len(values), values, "o", color="C1" if row.integer else "C0", alpha=0.6)
         axes.hlines(values.mean(), place - 0.3, place + 0.3, color="black")
-    labels = [f"{row.attention}\n{'integer' if row.integer else 'float'}" for row in rows]
+    labels = [f"{row.attention.replace(', ', chr(10))}\n{'integer' if row.integer else 'float'}" for row in rows]
     axes.set_xticks(range(len(rows)), labels)
     axes.set_ylabel("held-out images recognized, %")
     axes.set_title(", ".join(dict.fromkeys(row.data for row in rows)))

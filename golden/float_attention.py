@@ -103,6 +103,8 @@ def vitality_attention(
         bits: of the operands that the mask is predicted from.
     """
     steps = taylor_attention(q, k, v)
+    if threshold == 1:  # nothing is above it
+        return steps.z
     mask = predicted_mask(q, k, threshold=threshold, bits=bits)  # (..., tokens, tokens)
     return steps.z + (mask * (softmax_map(q, k) - _map_of(q, steps))) @ v
 

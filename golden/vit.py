@@ -243,6 +243,12 @@ class VisionTransformer(nn.Module):
         extra = [token.expand(len(x), -1, -1) for token in self._extra_tokens()]
         return torch.cat([*extra, x], dim=1) + self.pos_embed
 
+    def set_threshold(self, threshold: float) -> None:
+        """Above which attention has its residual in training; only `vitality` and `linear_angular` have one."""
+        for block in self.blocks:
+            if hasattr(block.attn.kernel, "threshold"):
+                block.attn.kernel.threshold = threshold
+
     def _extra_tokens(self) -> list[torch.Tensor]:
         return [self.cls_token, self.dist_token] if self.shape.distilled else [self.cls_token]
 

@@ -6,8 +6,8 @@ images:
     exponent of a tensor   floor(log2(max|x| / 127.5)) + {-1, 0, 1, 2}, the one whose error at the output of what reads
                            the tensor is least: of the layer for weights and activations, of attention for Q, K, V;
                            coarser where biases would not fit 32 bits beside it, or constants their registers
-    residual stream        an exponent, by the relative error of the stream, which goes on to the next layers, and that of
-                           the normalized tokens, which this one reads, in sum; and a left shift of 0 to 3 for each
+    residual stream        an exponent, by the sum of two relative errors: of the stream, which goes on to later layers,
+                           and of the normalized tokens, which this layer reads; and a left shift of 0 to 3 for each
                            channel, by the channel's error (PTF of FQ-ViT, arXiv 2111.13824)
     smoothing              LayerNorm's outputs divided, and the columns of the weights behind it multiplied, by
                            2^round(log2(max|x_c|^a / max|w_c|^(1 - a))) for each channel c; a is 0.35, 0.5 or none at
@@ -243,7 +243,7 @@ class _Quantizer:
         self._put_linear(name, weight, linear.bias, exponent, self.exponents[source], x.mean(dim=0))
 
     def _put_linear(self, name: str, weight, bias, exponent: int, input_exponent: int, mean_input) -> None:
-        """`mean_input`, (inputs,), is the mean of what the layer gets: rounded weights leave its output where it was."""
+        """`mean_input`, (inputs,), is the mean of what the layer gets: its mean output stays, though weights round."""
         exponent = max(exponent, _finest_for_bias(bias) - input_exponent)
         bias = bias + (weight - _quantized(weight, exponent)) @ mean_input
         self.exponents[f"{name}.weight"] = exponent

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from golden.attention import ATTENTIONS, AttentionChoice
 from golden.vit import SHAPES, VitShape
 
-__all__ = ["RECIPES", "Augmentation", "Recipe", "RecipeError", "load_recipe", "recipe_names"]
+__all__ = ["RECIPES", "Augmentation", "Recipe", "RecipeError", "load_recipe", "recipe_names", "rounded_recipe"]
 
 #: Where the recipes are that come with the package.
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -49,6 +49,8 @@ class Model(_Table):
         drop_path: probability that the last block leaves a branch out; rises linearly from 0.
         weights: checkpoint to start from; random weights if left out.
         new_head: start with a random head, for other classes than those of the weights.
+        rounding: integer model of the weights, as `golden quantize` makes it. Training then computes Taylor attention
+            with its rounding (`golden.training.straight_through`), and ends with weights on its grids.
     """
 
     shape: str | dict[str, int | bool]
@@ -58,11 +60,16 @@ class Model(_Table):
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weights: File | None = None
     new_head: bool = False
+    rounding: File | None = None
 
     @model_validator(mode="after")
     def _check(self):
         if self.attention not in ATTENTIONS:
             raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {self.attention!r}")
+        if self.rounding is not None and self.attention not in ("taylor", "vitality"):
+            raise ValueError(f"attention must be taylor or vitality with rounding, not {self.attention!r}")
+        if self.rounding is not None and self.drop_path:
+            raise ValueError(f"drop_path must be 0 with rounding, not {self.drop_path!r}")
         self.vit_shape  # noqa: B018 - raises
         return self
 
@@ -141,6 +148,8 @@ class Training(_Table):
         weight_decay: of matrices and filters; biases, norms, tokens and positions have none (DeiT).
         label_smoothing: share of the label spread over all classes.
         clip_norm: largest norm of the gradient; left out, it is not limited.
+        threshold_epochs: in which the threshold of `vitality` and `linear_angular` rises linearly to 1; from then on
+            training computes what inference does. Left out, it stays as it is.
         seed: of weights, order and augmentation.
     """
 
@@ -152,6 +161,7 @@ class Training(_Table):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_norm: Positive | None = None
+    threshold_epochs: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
 
     @model_validator(mode="after")
@@ -225,6 +235,17 @@ def load_recipe(path: str | Path, changes: dict | None = None) -> Recipe:
                 raise RecipeError(f"{path}: {name} must be in a table, and {parent} is {table!r}")
         table[field] = value
     return check_recipe(tables, path)
+
+
+def rounded_recipe(recipe: Recipe, weights: Path, rounding: Path, epochs: int) -> Recipe:
+    """A recipe for going on with the weights of one, with the rounding of an integer model, at a tenth of its rate."""
+    tables = recipe.model_dump(mode="json")
+    if tables["model"]["attention"] == "softmax":
+        tables["model"]["attention"] = "taylor"
+    tables["model"] |= {"weights": str(weights), "rounding": str(rounding), "new_head": False, "drop_path": 0.0}
+    rates = {name: tables["training"][name] / 10 for name in ("learning_rate", "final_learning_rate")}
+    tables["training"] |= {"epochs": epochs, "warm_up_epochs": 0.0, **rates}
+    return check_recipe(tables, weights)
 
 
 def check_recipe(tables: dict, path: str | Path) -> Recipe:

@@ -37,7 +37,6 @@ class StraightThrough(nn.Module):
             raise ValueError(f"integer model must be of the shape of the model, {model.shape}, not {vit.shape}")
         if "smoothing" not in vit.quantization:
             raise ValueError("integer model must say how it was smoothed, as those of `golden quantize` do")
-        self.shape = model.shape
         self.network = _FloatSteps(model)
         factors = {name: torch.exp2(torch.tensor(each)) for name, each in vit.quantization["smoothing"].items()}
         device = next(model.parameters()).device
@@ -55,6 +54,13 @@ class StraightThrough(nn.Module):
         """The scores of the class token and, if the model is distilled, those of the distillation token."""
         steps = self._steps(inputs)
         return tuple(steps[name] for name in ("head", "head_dist") if name in steps)
+
+    @torch.no_grad()
+    def round_weights(self) -> None:
+        """Brings the parameters of the model onto their grids, so that quantizing them loses nothing."""
+        parameters = dict(self.network.named_parameters())
+        for name, grid in self._of_weights.items():
+            parameters[name].copy_(grid.round(parameters[name]))
 
     def _steps(self, inputs: torch.Tensor) -> Steps:
         parameters = dict(self.network.named_parameters())

@@ -28,11 +28,13 @@ from torch import distributed, nn
 from torch.nn import functional
 
 from golden.checkpoint import Checkpoint, CheckpointError, load, load_weights, save
+from golden.integer_vit import load_integer_vit
 from golden.training.augmentation import Augment
 from golden.training.curves import draw_curves
 from golden.training.images import load_batches
 from golden.training.models import evaluate, load_images, model_of, normalize
 from golden.training.recipe import Distillation, Recipe
+from golden.training.straight_through import StraightThrough
 from golden.vit import VisionTransformer
 
 __all__ = ["Trained", "TrainingError", "train"]
@@ -110,7 +112,7 @@ class _Processes:
 class _ScoresOfHeads(nn.Module):
     """A model whose output is what the loss is of; distributed training wants a module."""
 
-    def __init__(self, model: VisionTransformer) -> None:
+    def __init__(self, model: VisionTransformer | StraightThrough) -> None:
         super().__init__()
         self.model = model
 
@@ -141,6 +143,7 @@ class _Training:
         if recipe.model.weights is not None and not begun:
             load_weights(self.model, load(recipe.model.weights), new_head=recipe.model.new_head)
         self.model.to(self.device)
+        self.computed = self._computed()
         self.teacher = self._load_teacher(recipe.distillation)
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), lr=self.settings.learning_rate)
         smoothing = self.settings.label_smoothing
@@ -160,6 +163,12 @@ class _Training:
                 raise TrainingError(f"{name} of the model must be that of {data.name}, {of_images}, not {of_model}")
         if self.recipe.augmentation.rand_augment and data.channels != 3:
             raise TrainingError(f"rand_augment must be off for images of {data.channels} channels")
+
+    def _computed(self) -> VisionTransformer | StraightThrough:
+        """The model as training computes it."""
+        if self.recipe.model.rounding is None:
+            return self.model
+        return StraightThrough(self.model, load_integer_vit(self.recipe.model.rounding), self.dataset.std)
 
     def _load_teacher(self, distillation: Distillation | None):
         if distillation is None:
@@ -182,7 +191,7 @@ class _Training:
     # Epochs
 
     def run(self, epochs: int | None) -> Trained:
-        heads = _ScoresOfHeads(self.model)
+        heads = _ScoresOfHeads(self.computed)
         if self.processes.count > 1:
             gpu = [self.device] if self.device.type == "cuda" else None
             heads = nn.parallel.DistributedDataParallel(heads, device_ids=gpu)
@@ -196,7 +205,10 @@ class _Training:
                 self._run_epoch(heads, epoch, lambda text: progress.update(task, description=text))
                 progress.update(task, advance=1)
         path = self.folder / "model.safetensors"
-        if self.processes.first and len(self.metrics) == self.settings.epochs:
+        ended = len(self.metrics) == self.settings.epochs
+        if ended and self.computed is not self.model:
+            self.computed.round_weights()
+        if self.processes.first and ended:
             save(path, self.model.state_dict(), self._description())
         return Trained(self.model.eval(), path, self.metrics)
 
@@ -204,19 +216,20 @@ class _Training:
         begin = time.perf_counter()
         seed = self._seed_of(epoch, 1 + self.processes.rank)
         torch.manual_seed(seed)
-        self.model.train()
+        self.computed.train()
         batches = self._batches(epoch)
         total = 0.0
         loaded = load_batches(self.dataset.training, batches, workers=self.recipe.data.workers,
                               generator=torch.Generator().manual_seed(seed))  # fmt: skip
         for index, (images, labels) in enumerate(loaded):
+            self.model.set_threshold(self._threshold(epoch + index / len(batches)))
             learning_rate = self._learning_rate(epoch + (index + 1) / len(batches))
             loss = self._step(heads, images.to(self.device), labels.to(self.device), learning_rate)
             total += loss
             show(f"epoch {epoch + 1}, step {index + 1} of {len(batches)}, loss {loss:.3f}{self._accuracy_so_far()}")
         training_loss = self.processes.mean(total / len(batches))
         accuracy, test_loss = evaluate(
-            self.model, self.dataset.testing, self.dataset, device=self.device, workers=self.recipe.data.workers
+            self.computed, self.dataset.testing, self.dataset, device=self.device, workers=self.recipe.data.workers
         )
         if not math.isfinite(training_loss + test_loss):
             kept = f"; {self.last} is from before" if self.metrics else ""
@@ -266,6 +279,11 @@ class _Training:
         done = (epoch - settings.warm_up_epochs) / (settings.epochs - settings.warm_up_epochs)
         high, low = settings.learning_rate, settings.final_learning_rate
         return low + (high - low) * (1 + math.cos(math.pi * done)) / 2
+
+    def _threshold(self, epoch: float) -> float:
+        """At a time in epochs: of the model, and rising to 1 if the recipe says so."""
+        low, epochs = self.recipe.model.threshold, self.settings.threshold_epochs
+        return low if epochs is None else min(low + (1 - low) * epoch / epochs, 1.0)
 
     # Order of the images
 

@@ -170,6 +170,17 @@ def test_trainings_may_begin_from_weights_of_their_own_seeds():
     assert [row.accuracies for row in summarize(results)] == [(0.1, 0.2)]
 
 
+def test_rows_say_what_the_training_began_with():
+    rows = summarize([
+        result_of(0.5, model_attention="taylor"), result_of(0.6, model_attention="taylor", model_weights="a"),
+        result_of(0.7, model_attention="taylor", model_weights="a", model_rounding="one.safetensors"),
+        result_of(0.8, model_attention="taylor", model_weights="a", model_rounding="other.safetensors"),
+    ])  # fmt: skip
+    assert [(row.attention, row.accuracies) for row in rows] == [
+        ("taylor", (0.5,)), ("taylor, from weights", (0.6,)), ("taylor, rounded", (0.7, 0.8)),
+    ]  # fmt: skip
+
+
 def test_the_picture_has_a_point_for_each_seed(tmp_path, monkeypatch):
     from matplotlib.axes import Axes
 

@@ -215,6 +215,23 @@ class RecordedAdamW(torch.optim.AdamW):
         super().step()
 
 
+@pytest.mark.parametrize(("epochs", "wanted"), [(None, [0.2] * 6), (2, [0.2, 0.4, 0.6, 0.8, 1.0, 1.0])])
+@pytest.mark.parametrize("attention", ["vitality", "linear_angular"])
+def test_thresholds(tmp_path, monkeypatch, attention, epochs, wanted):
+    """Of three epochs of two steps each: at the beginning of each step."""
+    settings = recipe({"model.attention": attention, "model.threshold": 0.2, "training.batch_size": 700,
+                       "training.threshold_epochs": epochs and float(epochs)})  # fmt: skip
+    thresholds, step = [], trainer._Training._step
+
+    def noting(training, *arguments):
+        thresholds.append([block.attn.kernel.threshold for block in training.model.blocks])
+        return step(training, *arguments)
+
+    monkeypatch.setattr(trainer._Training, "_step", noting)
+    train(settings, tmp_path / "a")
+    assert thresholds == [pytest.approx([each] * 2) for each in wanted]
+
+
 def test_gradients_are_clipped(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.optim, "AdamW", RecordedAdamW)
     train(recipe(), tmp_path / "a", epochs=1)

@@ -1,14 +1,18 @@
-"""`python -m golden train`: exit statuses, files, and one line for whatever cannot be done."""
+"""`python -m golden`: exit statuses, files, what is printed, and one line for whatever cannot be done."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from golden import workloads
 from golden.checkpoint import load
 from golden.cli import main
+from golden.integer_vit import load_integer_vit
 from golden.training import trainer
 
 RECIPE = """
@@ -123,8 +127,10 @@ def test_errors_are_one_line(config, capsys, arguments, text):
 
 
 def test_requests_that_are_none(capsys):
-    assert run(capsys, "--help")[0] == 0 and run(capsys, "train", "--help")[0] == 0
-    for arguments in ([], ["train"], ["learn"], ["train", "--config"]):
+    for command in ("train", "quantize", "evaluate", "inspect", "capture", "ops"):
+        assert run(capsys, command, "--help")[0] == 0
+    for arguments in ([], ["train"], ["learn"], ["train", "--config"], ["quantize"], ["capture", "a"],
+                      ["quantize", "a", "--images", "0"], ["inspect", "a", "--images", "all"]):  # fmt: skip
         status, out, err = run(capsys, *arguments)
         assert (status, out) == (2, "") and "error: " in err
 
@@ -140,3 +146,99 @@ def test_other_processes_of_a_training_are_silent(config, capsys, monkeypatch):
     assert run(capsys, "train", "--config", config, "-o", "a")[0] == 0
     monkeypatch.setenv("RANK", "1")
     assert run(capsys, "train", "--config", config, "-o", "a", "--resume") == (0, "", "")
+
+
+# With a trained model
+
+
+@pytest.fixture
+def trained(trained_on_digits, tmp_path, monkeypatch):
+    """The checkpoint of a small model, as model.safetensors in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return shutil.copy(trained_on_digits[0], "model.safetensors")
+
+
+def test_from_a_model_to_integers_and_a_table(trained, capsys):
+    status, out, err = run(capsys, "quantize", trained, "--images", 40)
+    assert (status, err) == (0, "")
+    vit = load_integer_vit("integer.safetensors")
+    sqnr = vit.quantization["sqnr_db"]
+    assert vit.quantization["images"] == 40 and vit.quantization["checkpoint"] == trained
+    assert f"logits: {sqnr['logits']:.1f} dB; widest sum of products: " in out
+    assert out.endswith("wrote  integer.safetensors\n")
+    for layer in range(2):  # a row each
+        of_steps = [f"{sqnr[f'blocks.{layer}.{step}']:.1f}" for step in "qkvz"]
+        assert re.search(rf"│ +{layer} │ +" + " │ +".join(of_steps), out)
+
+    status, out, err = run(capsys, "evaluate", trained, "integer.safetensors", "-o", "a.png")
+    assert (status, err) == (0, "")
+    accuracy = load(Path(trained)).description["metrics"][-1]["test_accuracy"]
+    assert "360 held-out images" in out and re.search(rf"digits +│ vitality +│ float +│ +1 │ +{accuracy:.2%}", out)
+    assert re.search(r"digits +│ vitality +│ integers +│ +1 │ +\d\d\.\d\d%", out)
+    with Image.open("a.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_fine_tuned_with_rounding(trained, capsys):
+    assert run(capsys, "quantize", trained, "--fine-tune", 2)[0] == 0
+    folder = Path("integer_straight_through")
+    description = load(folder / "model.safetensors").description
+    assert description["epochs"] == 2
+    assert description["recipe"]["model"]["rounding"] == str(folder / "grids.safetensors")
+    whole = load_integer_vit("integer.safetensors")
+    assert whole.quantization["checkpoint"] == str(folder / "model.safetensors")
+
+    text = f"golden: error: {folder} must not hold a training already: go on with --resume, or choose another\n"
+    assert run(capsys, "quantize", trained, "--fine-tune", 2) == (2, "", text)
+    (folder / "model.safetensors").unlink()
+    assert run(capsys, "quantize", trained, "--fine-tune", 2, "--resume")[0] == 0
+    again = load_integer_vit("integer.safetensors")
+    assert all((again.tensors[name] == tensor).all() for name, tensor in whole.tensors.items())
+    status, out, _err = run(capsys, "evaluate", "integer.safetensors", folder / "model.safetensors")
+    assert status == 0 and out.count("vitality, rounded") == 2
+    text = "golden: error: --resume must come with --fine-tune: only training can be gone on with\n"
+    assert run(capsys, "quantize", trained, "--resume") == (2, "", text)
+
+
+def test_attention_is_looked_into(trained, capsys):
+    status, out, err = run(capsys, "inspect", trained, "--images", 7, "-o", "pictures")
+    assert (status, err) == (0, "")
+    assert re.search(r"│ +1 │ +\d+\.\d% │ +\d+\.\d% │", out) and "7 held-out images of digits" in out
+    for name in ("logits.png", "attention.png"):
+        with Image.open(Path("pictures", name)) as picture:
+            assert picture.format == "PNG"
+
+
+def test_workloads_are_captured(trained, capsys):
+    status, out, err = run(capsys, "capture", trained, "--images", 3, "--layers", 1, "-o", "a.npz")
+    assert (status, err) == (0, "")
+    assert out == "9 heads of 5 tokens x 4 features\nwrote  a.npz\n"
+    assert workloads.load("a.npz").q.shape == (9, 5, 4)
+
+
+def test_operations_are_counted(capsys):
+    status, out, err = run(capsys, "ops")
+    assert (status, err) == (0, "")
+    assert re.search(r"softmax attention, all layers +│ +178\.8 M", out)
+    assert re.search(r"taylor attention, all layers +│ +58\.6 M", out)
+    status, _out, err = run(capsys, "ops", "--model", "resnet")
+    assert status == 2 and re.fullmatch("golden: error: model must be one of deit_tiny, .*, not 'resnet'\n", err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["quantize", "none.safetensors"], "checkpoint must be a file, not 'none.safetensors'"),
+        (["evaluate", "model.safetensors", "none.pth"], "checkpoint must be a file, not 'none.pth'"),
+        (["inspect", "noise.safetensors"], "noise.safetensors must be .*"),
+        (["capture", "model.safetensors", "--images", "1000", "-o", "a.npz"], "images must be 1 to 360, the .*"),
+        (["capture", "model.safetensors", "--images", "1", "--layers", "2", "-o", "a.npz"], "layers must be 0 to 1.*"),
+        (["capture", "model.safetensors", "--images", "a.png", "-o", "a.npz"], ".*a.png.*"),
+        (["evaluate", "model.safetensors", "-o", "none/a.png"], "none/a.png: no such file or directory"),
+    ],
+)  # fmt: skip
+def test_errors_of_models_are_one_line(trained, capsys, arguments, text):
+    Path("noise.safetensors").write_bytes(b"noise" * 100)
+    status, _out, err = run(capsys, *arguments)
+    assert status == 2
+    assert re.fullmatch(f"golden: error: ({text})\n", err)
