@@ -13,11 +13,12 @@ SIM    ?= verilator
 TESTS  ?= verif/unit $(if $(filter icarus,$(SIM)),,verif/accelerator)
 WAVES  ?= 0
 SEED   ?= 1
+SEEDS  ?= 1 2 3
 
 export SIM WAVES SEED
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog bitstream bitstreams test sim lint bench mutants clean distclean check-python check-compiler
+.PHONY: help generate-verilog bitstream bitstreams test sim lint bench mutants models accuracies clean distclean check-python check-compiler
 
 help:  ## this list
 	@echo 'Targets:'
@@ -31,9 +32,10 @@ help:  ## this list
 	    'BOARDS=...' 'which boards bitstreams is for; now all' \
 	    'TESTS=...' 'files, folders or test names for sim; now $(strip $(TESTS))' \
 	    'SEED=$(SEED)' 'seed of the stimuli: a number, or random' \
+	    'SEEDS=$(SEEDS)' 'of the trainings of models' \
 	    'WAVES=$(WAVES)' '1: record waveforms, build/runs/*/waves.vcd' \
 	    'SIM=$(SIM)' 'verilator, or icarus (four-state, the unit tests; must be installed)' \
-	    'JOBS=$(JOBS)' 'how many tests run at once' \
+	    'JOBS=$(JOBS)' 'how many tests or trainings run at once' \
 	    'PYTHON=$(PYTHON)' 'the Python that .venv is made from'
 
 generate-verilog: .venv/.base  ## Verilog, register map and metadata of PRESET into build/PRESET
@@ -60,6 +62,9 @@ bench: check-compiler .venv/.sim  ## cycles a head, emission and simulation spee
 
 mutants: check-compiler .venv/.sim  ## plants faults in the Verilog and shows that the regression catches each
 	.venv/bin/python -m verif.mutants
+
+models: .venv/.train  ## trains models with each attention on MNIST-5k, quantizes them: a table of what they recognize
+	@$(MAKE) --no-print-directory -j$(JOBS) accuracies
 
 clean:  ## removes what was generated, built and recorded
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
@@ -95,3 +100,35 @@ check-python:
 
 check-compiler:
 	@command -v "$${CXX:-g++}" > /dev/null || { echo "make: the C++ compiler '$${CXX:-g++}' was not found: install g++ (Debian, Ubuntu: apt-get install g++), or set CXX" >&2; exit 1; }
+
+# Models of MNIST-5k for `make models`. From random weights: softmax attention, and those whose queries and keys mean
+# something else. From softmax weights: ViTALiTy's training, Taylor attention alone and, to compare, softmax once more.
+
+GOLDEN = OMP_NUM_THREADS=1 .venv/bin/python -m golden
+TRAIN = $(GOLDEN) train --resume -o $(@D) --set training.seed=$*
+MODELS = mnist5k mnist5k_linear_angular mnist5k_relu mnist5k_softmax mnist5k_taylor mnist5k_vitality
+of_seeds = $(foreach model,$(1),$(SEEDS:%=build/golden/$(model)-%/$(2).safetensors))
+
+accuracies: $(call of_seeds,$(MODELS),model) $(call of_seeds,mnist5k_taylor mnist5k_vitality,integer)
+	$(GOLDEN) evaluate $^ -o build/golden/accuracies.png
+
+build/golden/mnist5k-%/model.safetensors:
+	$(TRAIN) --config mnist5k
+
+build/golden/mnist5k_linear_angular-%/model.safetensors:
+	$(TRAIN) --config mnist5k --set model.attention=linear_angular --set training.threshold_epochs=60
+
+build/golden/mnist5k_relu-%/model.safetensors:
+	$(TRAIN) --config mnist5k --set model.attention=relu
+
+build/golden/mnist5k_softmax-%/model.safetensors: build/golden/mnist5k-%/model.safetensors
+	$(TRAIN) --config mnist5k_vitality --set model.weights=$< --set model.attention=softmax
+
+build/golden/mnist5k_taylor-%/model.safetensors: build/golden/mnist5k-%/model.safetensors
+	$(TRAIN) --config mnist5k_vitality --set model.weights=$< --set model.attention=taylor
+
+build/golden/mnist5k_vitality-%/model.safetensors: build/golden/mnist5k-%/model.safetensors
+	$(TRAIN) --config mnist5k_vitality --set model.weights=$<
+
+build/golden/%/integer.safetensors: build/golden/%/model.safetensors
+	$(GOLDEN) quantize $<

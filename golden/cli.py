@@ -214,7 +214,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         table.add_column(heading, justify="left" if heading in ("images", "trained with", "arithmetic") else "right")
     for row in rows:
         kind = "integers" if row.integer else "float"
-        table.add_row(row.data, row.attention, kind, str(len(row.accuracies)), f"{row.mean:.2%}", f"{row.spread:.2%}")
+        spread = f"{row.spread:.2%}" if len(row.accuracies) > 1 else ""
+        table.add_row(row.data, row.attention, kind, str(len(row.accuracies)), f"{row.mean:.2%}", spread)
     console.print(table)
     for result in results:
         if result.denominator_errors:
