@@ -91,6 +91,7 @@ def _metadata(config, component, verilog, blocks):
             "element_width": config.element_width,
             "c_v_width": config.c_v_width,
             "c_d_width": config.c_d_width,
+            "shift_g_max": config.shift_g_max,
             "buffer_bytes": config.buffer_bytes,
             "array_cycles_at_maximum": config.array_cycles(config.max_tokens, config.max_head_dim),
         },

@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     quantize.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="model.safetensors of a training")
     quantize.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside it")
     quantize.add_argument("--images", type=_count, default=128, metavar="N", help="training images (default: 128)")
+    quantize.add_argument("--accelerator", type=Path, metavar="METADATA.json",
+                          help="that computes attention: what `gen generate` wrote (default: 8 bits, of any size)")
     quantize.add_argument("--fine-tune", type=_count, metavar="EPOCHS",
                           help="train so many epochs with the rounding of the integers, a tenth of the learning rate")
     quantize.add_argument("--resume", action="store_true", help="go on with that training")
@@ -120,14 +122,17 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _quantize(arguments: argparse.Namespace) -> None:
+    from golden.accelerator import load_accelerator
+
     console = _console()
     output = arguments.output or arguments.checkpoint.with_name("integer.safetensors")
     if arguments.resume and not arguments.fine_tune:
         raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
+    accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None
     source = arguments.checkpoint
     if arguments.fine_tune:
-        source = _fine_tuned(arguments, output.with_name(f"{output.stem}_straight_through"), console)
-    vit, sqnr = _quantized(source, arguments.images, console)
+        source = _fine_tuned(arguments, accelerator, output.with_name(f"{output.stem}_straight_through"), console)
+    vit, sqnr = _quantized(source, arguments.images, accelerator, console)
     vit.save(output)
     console.print(_sqnr_table(sqnr, vit.shape.depth))
     widest = max(vit.widths().items(), key=lambda item: item[1] if item[0].split(".")[-1] in _SUMS else 0)
@@ -135,7 +140,7 @@ def _quantize(arguments: argparse.Namespace) -> None:
                   f"wrote  {output}", markup=False)  # fmt: skip
 
 
-def _quantized(path: Path, images: int, console: Console):
+def _quantized(path: Path, images: int, accelerator, console: Console):
     """The integer model of a checkpoint, and the signal to quantization noise of its steps."""
     import torch
 
@@ -146,6 +151,8 @@ def _quantized(path: Path, images: int, console: Console):
 
     checkpoint = load(path)
     recipe, model = recipe_of(checkpoint), model_of(checkpoint)
+    if accelerator is not None:
+        accelerator.check(model.shape.tokens, model.shape.head_dim)
     dataset = load_images(recipe.data, model.shape.image_size)
     count = min(images, len(dataset.training))
     # Spread over all classes, and the same crops every time where crops are random.
@@ -153,7 +160,7 @@ def _quantized(path: Path, images: int, console: Console):
     shown, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
     with console.status("quantizing") as status:
         vit = quantize_vit(
-            model, shown, mean=dataset.mean, std=dataset.std,
+            model, shown, mean=dataset.mean, std=dataset.std, number_format=accelerator and accelerator.number_format,
             data={"name": dataset.name, "classes": list(dataset.classes)},
             quantization={"checkpoint": str(path), "images": count, "recipe": recipe.model_dump(mode="json")},
             progress=lambda step: status.update(f"quantizing {step}"),
@@ -163,7 +170,7 @@ def _quantized(path: Path, images: int, console: Console):
     return vit, sqnr
 
 
-def _fine_tuned(arguments: argparse.Namespace, folder: Path, console: Console) -> Path:
+def _fine_tuned(arguments: argparse.Namespace, accelerator, folder: Path, console: Console) -> Path:
     """Trains a checkpoint with the rounding of its integer model, after its own recipe; the checkpoint that results."""
     from golden.checkpoint import load
     from golden.training.models import recipe_of
@@ -173,7 +180,7 @@ def _fine_tuned(arguments: argparse.Namespace, folder: Path, console: Console) -
     grids = folder / "grids.safetensors"
     recipe = rounded_recipe(recipe_of(load(arguments.checkpoint)), arguments.checkpoint, grids, arguments.fine_tune)
     if not (folder / "last.safetensors").exists():  # a training that has begun keeps its grids
-        vit, _sqnr = _quantized(arguments.checkpoint, arguments.images, console)
+        vit, _sqnr = _quantized(arguments.checkpoint, arguments.images, accelerator, console)
         folder.mkdir(parents=True, exist_ok=True)
         vit.save(grids)
     return train(recipe, folder, resume=arguments.resume, console=console).path

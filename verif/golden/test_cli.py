@@ -1,5 +1,6 @@
 """`python -m golden`: exit statuses, files, what is printed, and one line for whatever cannot be done."""
 
+import dataclasses
 import re
 import shutil
 import sys
@@ -9,11 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from gen.generate import generate
+from gen.presets import load_preset
 from golden import workloads
 from golden.checkpoint import load
 from golden.cli import main
 from golden.integer_vit import load_integer_vit
 from golden.training import trainer
+from verif.bench.accelerator import format_of
 
 RECIPE = """
 title = "tiny [red]$digits$"
@@ -177,6 +181,20 @@ def test_from_a_model_to_integers_and_a_table(trained, capsys):
     assert re.search(r"digits +│ vitality +│ integers +│ +1 │ +\d\d\.\d\d%", out)
     with Image.open("a.png") as picture:
         assert picture.format == "PNG"
+
+
+def test_for_an_accelerator_that_was_generated(trained, capsys):
+    tiny = load_preset("tiny-4x4")
+    config = dataclasses.replace(tiny, data_width=6, max_head_dim=4)
+    generate(config, Path("mine"))
+    assert run(capsys, "quantize", trained, "--images", 9, "--accelerator", "mine/metadata.json")[0] == 0
+    assert load_integer_vit("integer.safetensors").number_format == format_of(config)
+    generate(dataclasses.replace(tiny, name="small", max_tokens=4), Path("small"))
+    status, _out, err = run(capsys, "quantize", trained, "--accelerator", "small/metadata.json")
+    assert (status, err) == (2, "golden: error: tokens must be at most 4 on small, not 5\n")
+    status, _out, err = run(capsys, "quantize", trained, "--accelerator", "none.json")
+    text = "accelerator must be a metadata.json of `gen generate`, not 'none.json'"
+    assert (status, err) == (2, f"golden: error: {text}\n")
 
 
 def test_fine_tuned_with_rounding(trained, capsys):
