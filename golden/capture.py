@@ -3,7 +3,7 @@
     python -m golden capture CHECKPOINT --images 8 -o FILE.npz
 
 The file is one that `python -m gen simulate` and `python -m fpga run` take. The images are held-out ones: the first of
-the model's data set, or files. The workloads in `golden/workloads` are of the same form, and older than this command.
+the model's data set, or files. The workloads in `golden/workloads` were made by this command.
 """
 
 import platform
