@@ -112,13 +112,13 @@ of_seeds = $(foreach model,$(1),$(SEEDS:%=build/golden/$(model)-%/$(2).safetenso
 accuracies: $(call of_seeds,$(MODELS),model) $(call of_seeds,mnist5k_taylor mnist5k_vitality,integer)
 	$(GOLDEN) evaluate $^ -o build/golden/accuracies.png
 
-build/golden/mnist5k-%/model.safetensors:
+build/golden/mnist5k-%/model.safetensors: | .venv/.train
 	$(TRAIN) --config mnist5k
 
-build/golden/mnist5k_linear_angular-%/model.safetensors:
+build/golden/mnist5k_linear_angular-%/model.safetensors: | .venv/.train
 	$(TRAIN) --config mnist5k --set model.attention=linear_angular --set training.threshold_epochs=60
 
-build/golden/mnist5k_relu-%/model.safetensors:
+build/golden/mnist5k_relu-%/model.safetensors: | .venv/.train
 	$(TRAIN) --config mnist5k --set model.attention=relu
 
 build/golden/mnist5k_softmax-%/model.safetensors: build/golden/mnist5k-%/model.safetensors
