@@ -109,6 +109,8 @@ TRAIN = $(GOLDEN) train --resume -o $(@D) --set training.seed=$*
 MODELS = mnist5k mnist5k_linear_angular mnist5k_relu mnist5k_softmax mnist5k_taylor mnist5k_vitality
 of_seeds = $(foreach model,$(1),$(SEEDS:%=build/golden/$(model)-%/$(2).safetensors))
 
+.PRECIOUS: build/golden/mnist5k-%/model.safetensors  # others go on from it
+
 accuracies: $(call of_seeds,$(MODELS),model) $(call of_seeds,mnist5k_taylor mnist5k_vitality,integer)
 	$(GOLDEN) evaluate $^ -o build/golden/accuracies.png
 

@@ -247,8 +247,8 @@ def _inspect(arguments: argparse.Namespace) -> None:
     images, _labels = dataset.testing[list(range(min(arguments.images, len(dataset.testing))))]
     captured = head_tensors(model, normalize(images, dataset.mean, dataset.std))
     layers = logit_distribution(captured)
-    table = Table(title=f"Share of logits in [-1, 1), {len(images)} held-out images of {dataset.name}")
-    for heading in ("layer", "plain", "centred"):
+    table = Table(title=f"{len(images)} held-out images of {dataset.name}")
+    for heading in ("layer", "plain logits in [-1, 1)", "centred ones"):
         table.add_column(heading, justify="right")
     for index, layer in enumerate(layers):
         table.add_row(str(index), f"{layer.plain_inside:.1%}", f"{layer.centred_inside:.1%}")
