@@ -64,11 +64,16 @@ def model_of(checkpoint: Checkpoint, *, shape: str | None = None, attention: str
         shape: a name of `SHAPES`, for files that do not say which model they are of.
         attention: another one than that which the file names; for files that do not say, the default is softmax.
 
-    Raises `CheckpointError` if the shape is not known, the weights are not of it, or the file is an integer model.
+    Raises `CheckpointError` if the shape is not known, the weights are not of it, or the file is an integer model or
+    the state of a training.
     """
     described = checkpoint.description.get("recipe")
-    if checkpoint.description.get("kind") == "integer vit":
+    kind = checkpoint.description.get("kind")
+    if kind == "integer vit":
         raise CheckpointError(f"{checkpoint.path} must be a model in floating point, and is an integer one")
+    if kind == "training":
+        raise CheckpointError(f"{checkpoint.path} must be a model, and is the state of a training, which leaves "
+                              "model.safetensors beside it when it ends")  # fmt: skip
     if described is not None:
         model = check_recipe(described, checkpoint.path).model
         vit_shape, choice = model.vit_shape, model.choice

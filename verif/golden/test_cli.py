@@ -248,6 +248,7 @@ def test_operations_are_counted(capsys):
     [
         (["quantize", "none.safetensors"], "checkpoint must be a file, not 'none.safetensors'"),
         (["evaluate", "model.safetensors", "none.pth"], "checkpoint must be a file, not 'none.pth'"),
+        (["quantize", "last.safetensors"], "last.safetensors must be a model, and is the state of a training.*"),
         (["inspect", "noise.safetensors"], "noise.safetensors must be .*"),
         (["capture", "model.safetensors", "--images", "1000", "-o", "a.npz"], "images must be 1 to 360, the .*"),
         (["capture", "model.safetensors", "--images", "1", "--layers", "2", "-o", "a.npz"], "layers must be 0 to 1.*"),
@@ -255,8 +256,9 @@ def test_operations_are_counted(capsys):
         (["evaluate", "model.safetensors", "-o", "none/a.png"], "none/a.png: no such file or directory"),
     ],
 )  # fmt: skip
-def test_errors_of_models_are_one_line(trained, capsys, arguments, text):
+def test_errors_of_models_are_one_line(trained, trained_on_digits, capsys, arguments, text):
     Path("noise.safetensors").write_bytes(b"noise" * 100)
+    shutil.copy(trained_on_digits[0].with_name("last.safetensors"), "last.safetensors")
     status, _out, err = run(capsys, *arguments)
     assert status == 2
     assert re.fullmatch(f"golden: error: ({text})\n", err)
