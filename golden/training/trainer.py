@@ -224,7 +224,11 @@ class _Training:
         for index, (images, labels) in enumerate(loaded):
             self.model.set_threshold(self._threshold(epoch + index / len(batches)))
             learning_rate = self._learning_rate(epoch + (index + 1) / len(batches))
-            loss = self._step(heads, images.to(self.device), labels.to(self.device), learning_rate)
+            try:
+                loss = self._step(heads, images.to(self.device), labels.to(self.device), learning_rate)
+            except torch.OutOfMemoryError:
+                raise TrainingError(f"memory of {self.device} must hold a step of {len(images)} images: a smaller "
+                                    "batch_size, or more processes, may help") from None  # fmt: skip
             total += loss
             show(f"epoch {epoch + 1}, step {index + 1} of {len(batches)}, loss {loss:.3f}{self._accuracy_so_far()}")
         training_loss = self.processes.mean(total / len(batches))

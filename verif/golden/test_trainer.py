@@ -475,6 +475,15 @@ def test_loss_that_is_no_number(tmp_path, monkeypatch):
     assert last.read_bytes() == before
 
 
+def test_memory_that_is_too_small(tmp_path, monkeypatch):
+    def too_much(*_arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer._Training, "_step", too_much)
+    with pytest.raises(TrainingError, match="^memory of cpu must hold a step of 150 images: a smaller batch_size, or"):
+        train(recipe(), tmp_path / "a", device="cpu")
+
+
 def test_weights_that_are_no_numbers(tmp_path):
     settings = recipe({"training.batch_size": ALL, "training.learning_rate": 1e30})
     with pytest.raises(TrainingError, match=r"and is 2\.\d+ in epoch 1, nan on held-out images: .* may help$"):
