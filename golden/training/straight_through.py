@@ -35,10 +35,8 @@ class StraightThrough(nn.Module):
         super().__init__()
         if vit.shape != model.shape:
             raise ValueError(f"integer model must be of the shape of the model, {model.shape}, not {vit.shape}")
-        if "smoothing" not in vit.quantization:
-            raise ValueError("integer model must say how it was smoothed, as those of `golden quantize` do")
         self.network = _FloatSteps(model)
-        factors = {name: torch.exp2(torch.tensor(each)) for name, each in vit.quantization["smoothing"].items()}
+        factors = _smoothing_factors(vit)
         device = next(model.parameters()).device
         self._of_steps, self._of_weights = (
             {name: _Grid(torch.as_tensor(step, dtype=torch.float32, device=device), bits)
@@ -89,6 +87,19 @@ class _Grid(NamedTuple):
         limit = 1 << (self.bits - 1)
         scaled = (x / self.step).clamp(-limit, limit - 1)
         return (scaled + (torch.floor(scaled + 0.5).clamp(max=limit - 1) - scaled).detach()) * self.step
+
+
+def _smoothing_factors(vit: IntegerVit) -> dict[str, torch.Tensor]:
+    """By which the channels of each norm were divided, (width,)."""
+    smoothing = vit.quantization.get("smoothing")
+    norms = [name.removesuffix(".gamma") for name in vit.tensors if name.endswith(".gamma")]
+    try:
+        factors = {name: torch.exp2(torch.tensor(smoothing[name], dtype=torch.float32)) for name in norms}
+        if all(factor.shape == (vit.shape.width,) for factor in factors.values()):
+            return factors
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise ValueError("integer model must say how it was smoothed, as those of `golden quantize` do")
 
 
 def _grids_of_steps(vit: IntegerVit, factors: dict[str, torch.Tensor]) -> dict:

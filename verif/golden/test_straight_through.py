@@ -123,9 +123,12 @@ def test_models_that_do_not_fit():
     vit = quantized(model)
     with pytest.raises(ValueError, match=r"integer model must be of the shape of the model, VitShape\(.*depth=1.*, n"):
         StraightThrough(float_model(depth=1), vit, STD)
-    vit.quantization = {}
-    with pytest.raises(ValueError, match="integer model must say how it was smoothed, as those of `golden quantize`"):
-        StraightThrough(model, vit, STD)
+    smoothing = vit.quantization["smoothing"]
+    for said in ({}, {"smoothing": None}, {"smoothing": {}}, {"smoothing": smoothing | {"norm": [0]}},
+                 {"smoothing": smoothing | {"norm": ["one"] * 12}}):  # fmt: skip
+        vit.quantization = said
+        with pytest.raises(ValueError, match="^integer model must say how it was smoothed, as those of `golden quant"):
+            StraightThrough(model, vit, STD)
 
 
 # In a training
