@@ -135,8 +135,9 @@ def _quantize(arguments: argparse.Namespace) -> None:
     vit, sqnr = _quantized(source, arguments.images, accelerator, console)
     vit.save(output)
     console.print(_sqnr_table(sqnr, vit.shape.depth))
-    widest = max(vit.widths().items(), key=lambda item: item[1] if item[0].split(".")[-1] in _SUMS else 0)
-    console.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widest[1]} bits, {widest[0]}\n"
+    widths = vit.widths()
+    widest = max(vit.linears, key=widths.get)
+    console.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widths[widest]} bits, {widest}\n"
                   f"wrote  {output}", markup=False)  # fmt: skip
 
 
@@ -186,9 +187,6 @@ def _fine_tuned(arguments: argparse.Namespace, accelerator, folder: Path, consol
     return train(recipe, folder, resume=arguments.resume, console=console).path
 
 
-_SUMS = ("qkv", "proj", "fc1", "fc2", "head", "head_dist", "patch_embed")
-
-
 def _sqnr_table(sqnr: dict[str, float], depth: int):
     """Signal to quantization noise by layer and step."""
     from rich.table import Table
@@ -216,7 +214,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             status.update(f"evaluating {path}")
             results.append(evaluate_file(path, lambda done, of, path=path: status.update(f"{path}: {done} of {of}")))
     rows = summarize(results)
-    table = Table(title=f"{results[0].images} held-out images")
+    table = Table(title=", ".join({f"{result.images} held-out images of {result.data}": None for result in results}))
     for heading in ("images", "trained with", "arithmetic", "seeds", "recognized", "deviation"):
         table.add_column(heading, justify="left" if heading in ("images", "trained with", "arithmetic") else "right")
     for row in rows:
@@ -257,8 +255,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shown = min(len(images), 6)
     draw_logits(folder / "logits.png", layers, title=f"{dataset.name}, trained with {recipe.model.attention} attention")
-    last = [type(captured[-1])(*(operand[:shown] for operand in captured[-1]))]
-    draw_maps(folder / "attention.png", images[:shown], last, extra_tokens=model.shape.extra_tokens)
+    draw_maps(folder / "attention.png", images[:shown], captured, extra_tokens=model.shape.extra_tokens)
     console.print(f"wrote  {folder / 'logits.png'}\nwrote  {folder / 'attention.png'}", markup=False)
 
 

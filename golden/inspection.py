@@ -71,7 +71,8 @@ def draw_maps(path: str | Path, images: torch.Tensor, captured: list[HeadTensors
     """Writes a PNG: a row for each image, what the class token attends to in the last layer, mean over its heads.
 
     Args:
-        images: (images, channels, size, size), 0 to 1.
+        images: (images, channels, size, size), 0 to 1: those that are shown.
+        captured: head tensors of each layer, of these images and perhaps more behind them.
         extra_tokens: tokens in front of those of the patches.
     """
     from matplotlib.figure import Figure

@@ -261,6 +261,11 @@ class IntegerVit:
 
     # Widths
 
+    @property
+    def linears(self) -> list[str]:
+        """The steps that are sums of products of the network's weights."""
+        return [name.removesuffix(".weight") for name in self.tensors if name.endswith(".weight")]
+
     def widths(self) -> dict[str, int]:
         """Bits that each sum can need, for any image, by interval arithmetic over the weights; step -> bits, signed.
 
@@ -290,9 +295,8 @@ class IntegerVit:
             self._bound_sum(widths, 2 * layer + 1, f"{block}.fc2", fc2)
         self._bound_norm(widths, "norm", f"residual.{2 * self.shape.depth}")
         self._bound_heads(widths)
-        sums = {"patch_embed", "head", "head_dist"} | {name for name in widths if name.split(".")[-1] in _LINEARS}
         for name, bits in widths.items():
-            limit = _SUM_BITS if name in sums else _WORD_BITS
+            limit = _SUM_BITS if name in self.linears else _WORD_BITS
             if bits > limit:
                 raise OverflowError(f"{name} must fit {limit} bits, and can need {bits}")
         return widths
