@@ -64,7 +64,7 @@ mutants: check-compiler .venv/.sim  ## plants faults in the Verilog and shows th
 	.venv/bin/python -m verif.mutants
 
 models: .venv/.train  ## trains models with each attention on MNIST-5k, quantizes them: a table of what they recognize
-	@$(MAKE) --no-print-directory -j$(JOBS) -O accuracies
+	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) accuracies
 
 clean:  ## removes what was generated, built and recorded
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
