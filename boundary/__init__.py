@@ -1,0 +1,4 @@
+"""Where what users give comes in and what they get goes out: files, their limits, and the commands' one error handler.
+
+Everything but `rtl` may import it; it imports nothing of ours, and no package that the generator does not need.
+"""

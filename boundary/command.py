@@ -1,0 +1,199 @@
+"""What all command lines have in common: one error handler, one console, options that are numbers.
+
+    def main(argv=None):
+        return run_command("taylorvit", lambda: carry_out(argv))
+
+Exit status: that of the body; 2 a request that cannot be carried out, which is said in one line on standard error; 130
+interrupted; 141 whoever read the output has gone away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from rich.console import Console
+from rich.text import Text
+
+from .errors import CommandError, FileError
+
+__all__ = ["CommandError", "FileError", "complain", "console", "needs", "real_number", "run_command", "whole_number"]
+
+REFUSED, INTERRUPTED, NO_READER = 2, 130, 141
+
+_OURS = ("boundary", "rtl", "gen", "golden", "fpga", "verif")
+_LONGEST_MESSAGE = 2000
+
+
+def run_command(program: str, body: Callable[[], int | None], *, interrupted: str = "interrupted") -> int:
+    """Runs a command line; returns its exit status.
+
+    Args:
+        program: name that stands in front of every error.
+        body: carries the command out and returns its exit status (None is 0).
+        interrupted: what is said when somebody interrupts it.
+    """
+    _encode_everything()
+    try:
+        status = _status_of(program, body, interrupted)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _forget(sys.stdout)
+        return NO_READER
+    except OSError as error:  # of the flush: the disk is full, for example
+        _forget(sys.stdout)
+        complain(program, _reason(error))
+        return REFUSED
+
+
+def _status_of(program: str, body: Callable[[], int | None], interrupted: str) -> int:
+    try:
+        return body() or 0
+    except SystemExit as request:  # argparse has said what is wrong, or has printed the help
+        return request.code or 0
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        complain(program, interrupted)
+        return INTERRUPTED
+    except CommandError as error:
+        complain(program, error)
+        return error.status
+    except ModuleNotFoundError as error:
+        if _root(error) in _OURS:
+            raise
+        complain(program, _missing(error, ""))
+    except (ValueError, OverflowError) as error:
+        complain(program, error)
+    except OSError as error:
+        complain(program, _reason(error))
+    except MemoryError as error:
+        complain(program, f"memory does not suffice: {error}" if str(error) else "memory does not suffice")
+    return REFUSED
+
+
+def complain(program: str, message: object) -> None:
+    """Says on standard error, in one line, why something cannot be done; lines that are indented may follow."""
+    text = str(message)
+    if len(text) > _LONGEST_MESSAGE:
+        text = f"{text[: _LONGEST_MESSAGE // 2]} ... {text[-_LONGEST_MESSAGE // 2 :]}"
+    lines = text.split("\n    ") if isinstance(message, CommandError) else [text]
+    if sys.stderr is None:
+        return
+    with suppress(OSError):  # nobody listens
+        print(f"{program}: error:", "\n    ".join(map(_printable, lines)), file=sys.stderr, flush=True)
+
+
+def _printable(text: str) -> str:
+    """The text with its line ends and control characters, which a file's name may have, written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def _reason(error: OSError) -> str:
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    return f"{error.filename}: {reason}" if error.filename is not None else reason
+
+
+# Packages of the extras
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Around a command, or the imports of one: a package that is missing belongs to the extra ("sim", "sim,fpga")."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if _root(error) in _OURS:
+            raise
+        raise CommandError(_missing(error, extra)) from None
+
+
+def _root(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]
+
+
+def _missing(error: ModuleNotFoundError, extra: str) -> str:
+    package = f"this needs the Python package {_root(error)!r}, which is not installed"
+    return f'{package}: pip install "taylorvit{f"[{extra}]" if extra else ""}"'
+
+
+# Screen
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or error: text as it is, without markup; no line is broken that goes to a file or a pipe."""
+    return _Console(stderr=stderr)
+
+
+class _Console(Console):
+    def __init__(self, *, stderr: bool) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        if not self.is_terminal:
+            self._width = 10_000  # as long as tables and lines may be
+
+    def print(self, *objects, **options) -> None:
+        # The terminal breaks text, so that a path can be copied; tables are fitted to its width.
+        if all(isinstance(each, str) for each in objects):
+            options.setdefault("soft_wrap", True)
+        super().print(*objects, **options)
+
+    def on_broken_pipe(self) -> None:
+        raise  # the pipe's error: `run_command` knows what to do
+
+    def status(self, status, **options):
+        return super().status(Text(status) if isinstance(status, str) else status, **options)
+
+
+def _encode_everything() -> None:
+    """What the terminal has no character for is written as its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget(stream) -> None:
+    """Nothing more goes there: what is left in the buffer would be complained of at the end of the process."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+# Options
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """For `type=` of an argument: integers of a range."""
+    rule = f"an integer of at least {low}" if high is None else f"an integer in {low}..{high}"
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"must be {rule}, not {text!r}")
+        return value
+
+    return convert
+
+
+def real_number(low: float, high: float, unit: str = "") -> Callable[[str], float]:
+    """For `type=` of an argument: numbers of a range."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            rule = f"a number in {low:g}..{high:g} {unit}".rstrip()
+            raise argparse.ArgumentTypeError(f"must be {rule}, not {text!r}")
+        return value
+
+    return convert

@@ -1,0 +1,19 @@
+"""Errors that a command tells in one line."""
+
+__all__ = ["CommandError", "FileError"]
+
+
+class FileError(ValueError):
+    """A file that cannot be read or written; the text names it, what is wrong, and what would be right."""
+
+
+class CommandError(RuntimeError):
+    """What a command cannot do although the request is a good one: a tool fails, a device is silent, a result is bad.
+
+    The text may have further lines, indented, for what a tool said.
+
+    Attributes:
+        status: exit status of the command.
+    """
+
+    status = 2

@@ -1,0 +1,98 @@
+"""Writes files so that each has exactly the name that was given, and nobody ever sees half of one.
+
+    check_output_file(path, endings=(".npz",))     before the work begins
+    ...
+    with written_whole(path) as partial:           when it is done
+        partial.write_text(...)
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import FileError
+
+__all__ = ["FileError", "check_output_file", "check_output_folder", "written_whole"]
+
+
+def check_output_file(path: str | Path, *, endings: tuple[str, ...] = ()) -> None:
+    """`FileError` if a file of exactly this name cannot be written; to be asked before the work, not after it.
+
+    Args:
+        endings: those that a reader of the file knows, in small letters; any, if left out. A device has none.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise FileError(f"output must be a file, not the folder {str(path)!r}")
+        if not path.parent.is_dir():
+            raise FileError(f"output must be in a folder that exists, not {str(path)!r}")
+        if _is_device(path):
+            return
+        if endings and path.suffix.lower() not in endings:
+            raise FileError(f"output must end in {' or '.join(endings)}, not {str(path)!r}")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise FileError(f"output must be a file that may be written to, not {str(path)!r}")
+        partial = _beside(path)
+        partial.touch(exist_ok=False)
+        partial.unlink()
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def check_output_folder(path: str | Path) -> None:
+    """`FileError` if this is no folder to write into, and cannot become one; makes nothing."""
+    path = Path(path)
+    try:
+        there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+        if not there.is_dir():
+            raise FileError(f"output must be a folder, not {str(path)!r}: {str(there)!r} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise FileError(f"output must be a folder that may be written to, not {str(path)!r}")
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()  # too long a name says so
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """A path beside `path`, with the same ending, to write to; renamed to `path` when that is done.
+
+    If something is raised, `path` stays as it was. `FileError` if the file cannot be written, for lack of space for
+    example. A device, such as /dev/null, is written to as it is, a link's target in its own place.
+    """
+    path = Path(path)
+    if _is_device(path):
+        yield path
+        return
+    target = Path(os.path.realpath(path))
+    partial = _beside(target)
+    try:
+        try:
+            yield partial
+            with suppress(FileNotFoundError):
+                partial.chmod(target.stat().st_mode & 0o7777)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _beside(path: Path) -> Path:
+    """A name that nobody else has, of allowed length, in the same folder and with the same ending."""
+    return path.with_name(f"{path.stem[:40]}.{secrets.token_hex(4)}.partial{path.suffix}")
+
+
+def _unwritable(path: Path, error: Exception) -> FileError:
+    if isinstance(error, FileError):
+        return error
+    reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else error
+    return FileError(f"output must be a file that can be written, not {str(path)!r}: {reason}")

@@ -1,0 +1,1 @@
+"""Tests of what users give and get: files, limits, errors."""
