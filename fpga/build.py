@@ -33,7 +33,7 @@ from . import floorplan
 from .constraints import constraints
 from .families import FAMILIES
 from .report import make_report
-from .toolchain import Toolchain, find_toolchain, run_tool
+from .toolchain import Toolchain, find_toolchain, get_ready, run_tool
 from .top import BoardTop
 
 __all__ = ["STAGES", "Build", "BuildError", "Finished", "prepare"]
@@ -157,6 +157,10 @@ class Build:
         return (self.report_file if stage == "report" else self._marker(stage)).exists()
 
     def _do(self, stage):
+        tools = self.toolchain
+        needed = {"synthesize": tools.yosys, "place_and_route": tools.nextpnr, "pack": tools.pack}
+        if stage in needed:
+            get_ready(needed[stage])
         begin = time.perf_counter()
         getattr(self, f"_{stage}")()
         if stage != "report":

@@ -10,7 +10,8 @@ the same place.
     ice40     yosys        nextpnr-ice40                icepack
     gowin     yosys        nextpnr-himbaechel (gowin)   gowin_pack
 
-The wheels see only files below the folder that they run in, so every tool gets relative paths.
+The wheels see only files below the folder that they run in, so every tool gets relative paths. `run_tool` is the one
+place where a tool runs; it has those of the wheels compiled before (`fpga.webassembly`).
 """
 
 import re
@@ -21,7 +22,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 
-__all__ = ["Tool", "ToolError", "Toolchain", "find_toolchain", "find_yosys", "run_tool"]
+from . import webassembly
+
+__all__ = ["Tool", "ToolError", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
 
 _INSTALL = "run `make .venv/.fpga`, or `pip install -e .[fpga]`"
 _LINES_SHOWN = 12
@@ -61,12 +64,16 @@ _FAMILIES = {
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool to run: its name, the beginning of its command line, version, and where it comes from."""
+    """A tool to run: its name, the beginning of its command line, version, and where it comes from.
+
+    `is_compiled` says of WebAssembly that its first run on a machine compiles it.
+    """
 
     name: str
     command: tuple[str, ...]
     version: str
     origin: str
+    is_compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,23 +117,36 @@ def find_toolchain(family, *, path=None):
     return Toolchain(yosys or _wheel(_YOSYS), nextpnr, pack, refused)
 
 
-def run_tool(tool, arguments, *, directory, log):
+def get_ready(tool):
+    """Has a tool compiled that needs it; `run_tool` does so too, and here it is not in the time that a run takes."""
+    if tool.is_compiled:
+        webassembly.make_ready(tool.name, tool.command)
+
+
+def run_tool(tool, arguments, *, directory, log, time_limit=None):
     """Runs a tool in `directory`; what it prints goes to the file `log`.
 
-    Raises `ToolError` with the last lines that it printed if it fails.
+    Raises `ToolError` with the last lines that it printed if it fails or is not done after `time_limit` seconds.
     """
+    get_ready(tool)
+    environment = webassembly.environment() if tool.is_compiled else None
     with open(log, "wb") as output:
         try:
             result = subprocess.run(
-                [*tool.command, *map(str, arguments)], cwd=directory, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, check=False,
+                [*tool.command, *map(str, arguments)], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, check=False, timeout=time_limit,
             )  # fmt: skip
         except OSError as error:
             raise ToolError(f"{tool.name} could not be started: {error.strerror.lower()}") from None
+        except subprocess.TimeoutExpired:
+            raise ToolError(f"{tool.name} was not done after {time_limit} s; {_said(log)}") from None
     if result.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        shown = "".join(f"\n    {line}" for line in lines[-_LINES_SHOWN:])
-        raise ToolError(f"{tool.name} failed with exit status {result.returncode}; all of what it said: {log}{shown}")
+        raise ToolError(f"{tool.name} failed with exit status {result.returncode}; {_said(log)}")
+
+
+def _said(log):
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return f"all of what it said: {log}" + "".join(f"\n    {line}" for line in lines[-_LINES_SHOWN:])
 
 
 @lru_cache
@@ -168,4 +188,5 @@ def _wheel(source):
         f"sys.argv[0] = {source.script!r}; sys.exit(main())"
     )
     origin = f"wheel {distribution.name}"
-    return Tool(source.native, (sys.executable, "-c", program), distribution.version, origin)
+    is_compiled = source.distribution.startswith("yowasp-")
+    return Tool(source.native, (sys.executable, "-c", program), distribution.version, origin, is_compiled)

