@@ -4,7 +4,7 @@
     digits    1,797 digits of UCI's test set, 8 x 8, grey        scikit-learn
     faces     200 cut-outs of LFW, 25 x 25, grey: a face or not  scikit-image
     photos    crops of ten photographs, 224 x 224, colour        scikit-image, scikit-learn
-    a folder  FOLDER/train/CLASS/*.jpg and FOLDER/val/CLASS/*.jpg, as ImageNet is kept
+    a folder  FOLDER/train/CLASS/*.jpg and FOLDER/val/CLASS/*.jpg, as ImageNet is kept; hidden files are passed over
 
 None needs the network. What is held out is decided here, once, by a permutation of a fixed seed: `mnist5k` keeps 1,000
 images, `digits` 360, `faces` 50. `photos` takes training crops from the left 70 % of each photograph, those for testing
@@ -24,12 +24,12 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from golden.training.image_files import IMAGE_SUFFIXES, ImageError, image_files, is_hidden, read_pixels
+
 __all__ = ["DATASETS", "Dataset", "FolderSplit", "ImageError", "MemorySplit", "PhotoSplit", "Split", "load_batches",
            "load_dataset", "load_folder", "read_image"]  # fmt: skip
 
 _SPLIT_SEED = 2023
-
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")  # in either case
 
 # Colour photographs inside scikit-image, by file name, and inside scikit-learn.
 _SCIKIT_IMAGE_PHOTOS = (
@@ -43,12 +43,9 @@ _PHOTO_TRAINING_CROPS, _PHOTO_TEST_CROPS = 960, 20  # of each photograph: an epo
 
 # DeiT tests on the centre of an image whose shorter side is so much larger: 256 for 224.
 _FOLDER_CROP_RATIO = 224 / 256
+_LONGEST_SIDE = 8  # times the shorter one, of what is resized to cut the centre out
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class ImageError(ValueError):
-    """A data set that is not there, or an image that cannot be read."""
 
 
 class Split(Protocol):
@@ -158,7 +155,7 @@ class FolderSplit:
         return images, torch.tensor([self.files[index][1] for index in indices])
 
     def _image(self, path: Path) -> torch.Tensor:
-        image = _decode(path, 3)
+        image = read_pixels(path, 3)
         return _inception_crop(image, self.image_size) if self.random else _centre_crop(image, self.image_size)
 
 
@@ -183,15 +180,14 @@ def load_folder(folder: str | Path, image_size: int) -> Dataset:
     for split in ("train", "val"):
         if not (folder / split).is_dir():
             raise ImageError(f"{folder} must have the folders train and val, and {folder / split} is missing")
-        names = sorted(path.name for path in (folder / split).iterdir() if path.is_dir())
+        names = sorted(path.name for path in (folder / split).iterdir() if path.is_dir() and not is_hidden(path))
         classes[split] = tuple(names)
         files[split] = []
         for label, name in enumerate(names):
-            paths = sorted((folder / split / name).iterdir())
-            of_class = [(path, label) for path in paths if path.suffix.lower() in _IMAGE_SUFFIXES]
-            if not of_class:
-                raise ImageError(f"{folder / split / name} must have images ({', '.join(_IMAGE_SUFFIXES)})")
-            files[split] += of_class
+            paths = image_files(folder / split / name)
+            if not paths:
+                raise ImageError(f"{folder / split / name} must have images ({', '.join(IMAGE_SUFFIXES)})")
+            files[split] += [(path, label) for path in paths]
     if classes["train"] != classes["val"]:
         differing = sorted(set(classes["train"]) ^ set(classes["val"]))
         raise ImageError(f"{folder}: train and val must have the same classes, and differ in {', '.join(differing)}")
@@ -208,20 +204,9 @@ def load_folder(folder: str | Path, image_size: int) -> Dataset:
 def read_image(path: str | Path, image_size: int, channels: int) -> torch.Tensor:
     """The centre of an image in a file, (channels, image_size, image_size), 0 to 1; grey if there is one channel.
 
-    Raises `ImageError` if there is no such file, or it is damaged.
+    Raises `ImageError` if there is no such file, or it is none that `read_pixels` takes.
     """
-    return _centre_crop(_decode(Path(path), channels), image_size)
-
-
-def _decode(path: Path, channels: int) -> torch.Tensor:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            pixels = np.array(file.convert("RGB" if channels == 3 else "L"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, for damaged files
-        raise ImageError(f"{path} must be an image that Pillow can read: {error}") from None
-    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)).permute(2, 0, 1).float() / 255
+    return _centre_crop(read_pixels(path, channels), image_size)
 
 
 # Data sets of packages
@@ -315,11 +300,20 @@ def _inception_crop(image: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _centre_crop(image: torch.Tensor, size: int) -> torch.Tensor:
+    image = _without_far_ends(image)
     height, width = image.shape[1:]
     factor = size / _FOLDER_CROP_RATIO / min(height, width)
     image = _resize(image, (max(round(height * factor), size), max(round(width * factor), size)))
     top, left = (image.shape[1] - size) // 2, (image.shape[2] - size) // 2
     return image[:, top : top + size, left : left + size]
+
+
+def _without_far_ends(image: torch.Tensor) -> torch.Tensor:
+    """At most so much of the longer side, about the centre: a line of pixels, enlarged, would not fit any memory."""
+    rows, columns = image.shape[1:]
+    longest = _LONGEST_SIDE * min(rows, columns)
+    top, left = (max((side - longest) // 2, 0) for side in (rows, columns))
+    return image[:, top : top + longest, left : left + longest]
 
 
 def _resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -1,0 +1,140 @@
+"""Image files as pixels of 0 to 1: what somebody sees who opens the file, or a reason why not.
+
+    pixels = read_pixels(path, channels=3)      (3, height, width)
+
+A picture that was taken with the camera on its side is turned as its EXIF tag says. What is transparent is white, as
+viewers show it. 16-bit grey is scaled by its range, which PNG, PGM and TIFF tell; where pixels are floats, signed, or
+integers of 32 bits, the file does not say which value is white, so that they are refused. Of a file with several
+images, animated or in pages, the first one is taken.
+"""
+
+import logging
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+__all__ = ["IMAGE_SUFFIXES", "ImageError", "image_files", "is_hidden", "read_pixels"]
+
+#: Endings of files that are taken for images in a folder; in either case.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+# What Pillow raises for files that are damaged.
+_DAMAGED = (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, AssertionError,
+            RuntimeError, EOFError, MemoryError, struct.error, zlib.error)  # fmt: skip
+
+# Tags of TIFF: bits of a sample, whether 0 is white (0) or black, whether samples are unsigned (1), signed (2), floats.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_SIGNED = 2
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # the error says it
+
+
+class ImageError(ValueError):
+    """A data set that is not there, or an image that cannot be read."""
+
+
+def is_hidden(path: Path) -> bool:
+    """What a computer has put among a user's files: `.DS_Store`, `._x.jpg`, `.ipynb_checkpoints`, `__MACOSX`."""
+    return path.name.startswith((".", "__MACOSX"))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder, by name; nothing hidden, no folders."""
+    return sorted(path for path in folder.iterdir()
+                  if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file())  # fmt: skip
+
+
+def read_pixels(path: str | Path, channels: int) -> torch.Tensor:
+    """The image in a file, (channels, height, width), 0 to 1; of one channel it is grey, otherwise coloured.
+
+    Raises `ImageError` if there is no such file, it is damaged, so large that memory may not suffice, or has pixels
+    whose range is not known.
+    """
+    from PIL import Image
+
+    try:
+        if not Path(path).is_file():
+            raise ImageError(f"{path} must be an image that Pillow can read: no such file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tags that do not matter here, without the name of the file
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                pixels = _pixels(file, channels)
+    except ImageError:
+        raise
+    except Image.DecompressionBombWarning:
+        raise ImageError(f"{path} must be an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels") from None
+    except (Image.DecompressionBombError, *_DAMAGED) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{path} must be an image that Pillow can read: {reason}") from None
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def _pixels(file, channels: int) -> np.ndarray:
+    """The opened image, (height, width, channels), 0 to 1."""
+    if not all(file.size):
+        raise ImageError(f"{file.filename} must be an image that Pillow can read: it has no pixels")
+    tags = getattr(file, "tag_v2", {})
+    if tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED:
+        raise ImageError(_unknown_range(file, "signed integers"))
+    if file.mode in ("I", "F") or file.mode.startswith("I;16"):
+        white = _white(file, tags)
+        grey = np.asarray(_upright(file)).astype(np.float32) / white
+        if tags.get(_PHOTOMETRIC) == 0:
+            grey = 1 - grey
+        if "transparency" in file.info:  # a grey that is to be seen through
+            grey[grey == np.float32(file.info["transparency"]) / white] = 1
+        return np.repeat(grey[..., None], channels, axis=-1)
+    image = _on_white(_upright(file))
+    if image.mode == "LAB":  # has no way to grey but this
+        image = image.convert("RGB")
+    pixels = np.array(image.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
+    pixels /= 255
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _upright(file):
+    """The first image of a file, turned and mirrored as its EXIF tag says."""
+    from PIL import ImageOps
+
+    file.load()
+    try:
+        return ImageOps.exif_transpose(file)
+    except _DAMAGED:  # the picture is whole, the tags are not: nothing says that it is to be turned
+        return file
+
+
+def _on_white(image):
+    """The image without transparency."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    if image.mode == "La":  # has no other way to colours
+        image = image.convert("LA")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _white(file, tags) -> int:
+    """The value of white, of grey pixels that have more than 8 bits."""
+    if file.mode == "F":
+        raise ImageError(_unknown_range(file, "floats"))
+    if file.mode == "I":
+        if file.format == "PPM":  # which Pillow has scaled to this
+            return 65535
+        raise ImageError(_unknown_range(file, "integers of 32 bits"))
+    if file.format == "TIFF":
+        return (1 << tags[_BITS_PER_SAMPLE][0]) - 1
+    if file.format == "PNG":
+        return 65535
+    raise ImageError(_unknown_range(file, f"16-bit integers in {file.format}"))
+
+
+def _unknown_range(file, kind: str) -> str:
+    return (f"{file.filename} must have pixels of a known range, and has {kind}: save it with 8 bits, "
+            "or as 16-bit grey PNG or TIFF")  # fmt: skip
