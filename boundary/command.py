@@ -20,14 +20,14 @@ from contextlib import contextmanager, suppress
 from rich.console import Console
 from rich.text import Text
 
-from .errors import CommandError, FileError
+from .errors import CommandError, FileError, install_command
 
 __all__ = ["CommandError", "FileError", "complain", "console", "needs", "real_number", "run_command", "whole_number"]
 
 REFUSED, INTERRUPTED, NO_READER = 2, 130, 141
 
 _OURS = ("boundary", "rtl", "gen", "golden", "fpga", "verif")
-_LONGEST_MESSAGE = 2000
+_LONGEST_LINE = 2000
 
 
 def run_command(program: str, body: Callable[[], int | None], *, interrupted: str = "interrupted") -> int:
@@ -81,10 +81,7 @@ def _status_of(program: str, body: Callable[[], int | None], interrupted: str) -
 
 def complain(program: str, message: object) -> None:
     """Says on standard error, in one line, why something cannot be done; lines that are indented may follow."""
-    text = str(message)
-    if len(text) > _LONGEST_MESSAGE:
-        text = f"{text[: _LONGEST_MESSAGE // 2]} ... {text[-_LONGEST_MESSAGE // 2 :]}"
-    lines = text.split("\n    ") if isinstance(message, CommandError) else [text]
+    lines = str(message).split("\n    ") if isinstance(message, CommandError) else [str(message)]
     if sys.stderr is None:
         return
     with suppress(OSError):  # nobody listens
@@ -92,7 +89,9 @@ def complain(program: str, message: object) -> None:
 
 
 def _printable(text: str) -> str:
-    """The text with its line ends and control characters, which a file's name may have, written out."""
+    """The text with its line ends and control characters, which a file's name may have, written out; not too long."""
+    if len(text) > _LONGEST_LINE:
+        text = f"{text[: _LONGEST_LINE // 2]} ... {text[-_LONGEST_LINE // 2 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
@@ -120,8 +119,7 @@ def _root(error: ModuleNotFoundError) -> str:
 
 
 def _missing(error: ModuleNotFoundError, extra: str) -> str:
-    package = f"this needs the Python package {_root(error)!r}, which is not installed"
-    return f'{package}: pip install "taylorvit{f"[{extra}]" if extra else ""}"'
+    return f"this needs the Python package {_root(error)!r}, which is not installed: {install_command(extra)}"
 
 
 # Screen

@@ -1,6 +1,6 @@
 """Errors that a command tells in one line."""
 
-__all__ = ["CommandError", "FileError"]
+__all__ = ["CommandError", "FileError", "install_command"]
 
 
 class FileError(ValueError):
@@ -17,3 +17,8 @@ class CommandError(RuntimeError):
     """
 
     status = 2
+
+
+def install_command(extra: str) -> str:
+    """What to type for the packages of an extra, whether this was installed from a wheel or from a checkout."""
+    return f'pip install "taylorvit[{extra}]"' if extra else "pip install taylorvit"

@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock
-
+from boundary.errors import CommandError
 from gen.verilog import emit, instances
 from rtl.memory_bank import MemoryBank
 
@@ -44,8 +43,10 @@ STAGES = ("emit", "synthesize", "place_and_route", "report", "pack")
 _LARGE_BUFFER = 4096
 
 
-class BuildError(RuntimeError):
+class BuildError(CommandError):
     """A build that ran, and whose result must not be used; the message says why."""
+
+    status = 1
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Build:
         `progress(stage, event)` is called with event "start", "done" or "reused" for each of `STAGES`. Raises
         `BuildError` or `fpga.toolchain.ToolError`; what is finished stays, and the next run goes on from there.
         """
+        from filelock import FileLock
+
         progress = progress or (lambda _stage, _event: None)
         self.directory.mkdir(parents=True, exist_ok=True)
         with FileLock(self.directory / ".lock"):

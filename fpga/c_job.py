@@ -9,15 +9,17 @@ the head dimension is 0; in a packet of Z that came out of the hardware it is un
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fpga.driver.tensors import matrix_bytes
+from boundary.command import needs
+from boundary.writing import check_output_file, written_whole
 from gen.presets import load_file, load_preset, preset_names
 from rtl.config import AcceleratorConfig
 from rtl.registers import DATA_WIDTH, register_map
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["add_arguments", "job_source", "run", "write_job"]
 
@@ -37,37 +39,20 @@ def add_arguments(parser):
                         help="default: example_job.h")  # fmt: skip
 
 
+@needs("sim,fpga")
 def run(arguments):
-    """Carries out the command; returns the exit status.
-
-    0: done; 2: it cannot be done, as is said in one line on standard error.
-
-    Raises `OSError` where a file cannot be written, `ConfigError` for a preset or configuration that is none.
-    """
+    """Carries out the command. Raises what `write_job` does, `ConfigError` for a configuration that is none."""
+    check_output_file(arguments.output, endings=(".h",))
     config = load_file(arguments.config) if arguments.config is not None else load_preset(arguments.preset)
-    try:
-        heads = write_job(config, arguments.input, arguments.output)
-    except ModuleNotFoundError as error:
-        if error.name.partition(".")[0] in ("fpga", "gen", "rtl"):
-            raise
-        _complain(f"c-job needs the Python package {error.name!r}: run `pip install -e .[sim,fpga]`")
-        return 2
-    except ValueError as error:
-        _complain(error)
-        return 2
+    heads = write_job(config, arguments.input, arguments.output)
     print(f"wrote  {arguments.output}, {heads} heads for {config.name}")
-    return 0
-
-
-def _complain(message):
-    print(f"fpga: error: {message}", file=sys.stderr)
 
 
 def write_job(config: AcceleratorConfig, input: str | Path, output: str | Path) -> int:
     """Write the job in the .npz file `input`, as `python -m gen simulate` takes it, to the header `output`.
 
-    Returns the number of heads. Raises `ValueError`, in one line, for an input that cannot be used, `OSError` for an
-    output that cannot be written, `ModuleNotFoundError` where the golden model is not installed.
+    Returns the number of heads. Raises `ValueError`, in one line, for an input that cannot be used or an output that
+    cannot be written, `ModuleNotFoundError` where the golden model is not installed.
     """
     from golden.integer_attention import integer_taylor_attention
     from verif.bench.accelerator import format_of
@@ -75,7 +60,9 @@ def write_job(config: AcceleratorConfig, input: str | Path, output: str | Path) 
 
     job = read_operands(input, config).job
     golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
-    Path(output).write_text(job_source(config, job, golden.z), encoding="utf-8")
+    source = job_source(config, job, golden.z)
+    with written_whole(output) as partial:
+        partial.write_text(source, encoding="utf-8")
     return len(job.q)
 
 
@@ -92,6 +79,8 @@ def job_source(config: AcceleratorConfig, job, z: np.ndarray) -> str:
     heads, tokens, head_dim = z.shape
     if heads > config.max_heads:
         raise ValueError(f"heads must be at most {config.max_heads} on {config.name}, not {heads!r}")
+    from fpga.driver.tensors import matrix_bytes
+
     constants = job.constants
     operands = {"q": job.q, "k": job.k, "v": job.v, "z": z}
     data = {name: [matrix_bytes(head, config) for head in operand] for name, operand in operands.items()}

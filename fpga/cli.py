@@ -9,22 +9,21 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from boundary.command import CommandError, complain, console, needs, real_number, run_command, whole_number
+from boundary.writing import check_output_folder
 from gen.presets import load_file, load_preset, preset_names
-from rtl.config import ConfigError
 
 from . import c_job
-from . import run as run_command
-from .board import BoardError, board_names, load_board, load_board_file
-from .build import STAGES, BuildError, prepare
+from . import run as board_run
+from .board import board_names, load_board, load_board_file
+from .build import STAGES, prepare
 from .clocking import core_clock
 from .families import FAMILIES
 from .report import (
@@ -36,43 +35,22 @@ from .report import (
     report_table,
     summary_row,
 )
-from .toolchain import ToolError
 
 __all__ = ["main"]
 
-
-class _RequestError(Exception):
-    """A request that cannot be carried out, in one line."""
+_PROGRAM = "fpga"
+#: Of nextpnr, which keeps it in an int.
+_LARGEST_SEED = (1 << 31) - 1
 
 
 def main(argv=None):
     """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
-    try:
+
+    def body():
         arguments = _parser().parse_args(argv)
         return arguments.command(arguments)
-    except SystemExit as request:  # argparse has said what is wrong, or has printed the help
-        return request.code
-    except (BuildError, BaselineError) as error:
-        _complain(error)
-        return 1
-    except (BoardError, ConfigError, ToolError, _RequestError) as error:
-        _complain(error)
-    except OSError as error:
-        _complain(f"{error.filename}: {error.strerror.lower()}" if error.filename else error)
-    except KeyboardInterrupt:
-        _complain("interrupted; the stages that are done will be used again")
-        return 130
-    return 2
 
-
-def _complain(message):
-    print(f"fpga: error: {message}", file=sys.stderr)
-
-
-def _console():
-    console = Console(highlight=False)
-    # Not a terminal (a file, a pipe): leave lines as long as they are.
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    return run_command(_PROGRAM, body, interrupted="interrupted; the stages that are done will be used again")
 
 
 def _parser():
@@ -92,8 +70,10 @@ def _parser():
     choice = build.add_mutually_exclusive_group()
     choice.add_argument("--preset", metavar="NAME", help="of the board (default: its first), or of the generator")
     choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
-    build.add_argument("--freq", metavar="MHZ", type=_megahertz, help="core clock (default: the preset's)")
-    build.add_argument("--seed", metavar="N", type=int, help="seed of place and route (default: the preset's)")
+    build.add_argument("--freq", metavar="MHZ", type=real_number(1, 1000, "MHz"),
+                       help="core clock (default: the preset's)")  # fmt: skip
+    build.add_argument("--seed", metavar="N", type=whole_number(1, _LARGEST_SEED),
+                       help="seed of place and route (default: the preset's)")  # fmt: skip
     build.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("build"), help="default: build")
     build.add_argument("--check", action="store_true", help="compare with the board's baseline")
     build.add_argument("--write-baseline", action="store_true", help="make this build the board's baseline")
@@ -105,8 +85,8 @@ def _parser():
     load.set_defaults(command=_load)
 
     run = commands.add_parser("run", help="run your own Q, K, V on a board, or on a simulated one")
-    run_command.add_arguments(run)
-    run.set_defaults(command=run_command.run)
+    board_run.add_arguments(run)
+    run.set_defaults(command=board_run.run)
 
     job = commands.add_parser("c-job", help="write your own Q, K, V as C source for the bare-metal example")
     c_job.add_arguments(job)
@@ -123,13 +103,6 @@ def _add_board(parser, option, *, required, several=False):
         option, metavar="BOARD", required=required, action="append" if several else "store",
         help=f"one of {', '.join(board_names())}, or a TOML file" + ("; may be given several times" if several else ""),
     )  # fmt: skip
-
-
-def _megahertz(text):
-    value = float(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"frequency must be in 1..1000 MHz, not {text}")
-    return value
 
 
 def _board(name):
@@ -157,35 +130,34 @@ def _boards(_arguments):
                 f"{sum(config.buffer_bytes.values()):,} bytes",
                 f"UART {board.baud / 1e6:g} Mbaud" if index == 0 else "",
             )
-    _console().print(table)
-    return 0
+    console().print(table)
 
 
 # build
 
 
+@needs("fpga")
 def _build(arguments):
-    console = _console()
+    check_output_folder(arguments.output)
+    screen = console()
     reports, failures = [], []
-    for name in arguments.board:
+    for name, chosen in {name: _choose(_board(name), arguments) for name in arguments.board}.items():
         try:
-            report = _build_one(console, _board(name), arguments)
-        except (BuildError, BaselineError, ToolError) as error:
+            reports.append(_build_one(screen, chosen, arguments))
+        except CommandError as error:
             if len(arguments.board) == 1:
                 raise
             failures.append(f"{name}: {error}")
-            _complain(failures[-1])
-        else:
-            reports.append(report)
+            complain(_PROGRAM, CommandError(failures[-1]))
     if len(arguments.board) > 1:
         table = Table(title="Bitstreams")
         for heading in SUMMARY_COLUMNS:
             table.add_column(heading, justify="left" if heading in ("board", "preset") else "right")
         for report in reports:
             table.add_row(*summary_row(report))
-        console.print(table)
+        screen.print(table)
         for failure in failures:
-            console.print(f"FAILED  {failure.splitlines()[0]}", markup=False)
+            screen.print(f"FAILED  {failure.splitlines()[0]}")
     return 1 if failures else 0
 
 
@@ -201,59 +173,55 @@ def _choose(board, arguments):
     elif arguments.preset is not None:
         if arguments.preset not in preset_names():
             known = ", ".join([*board.presets, *preset_names()])
-            raise _RequestError(f"preset must be one of {known}, not {arguments.preset!r}")
+            raise ValueError(f"preset must be one of {known}, not {arguments.preset!r}")
         config = load_preset(arguments.preset)
     core_hz = preset.core_hz if arguments.freq is None else round(arguments.freq * 1e6)
     seed = preset.seed if arguments.seed is None else arguments.seed
     return board.with_core_hz(core_hz), config, seed, preset.margin_percent
 
 
-def _build_one(console, board, arguments):
-    board, config, seed, margin = _choose(board, arguments)
-    try:
-        build = prepare(board, config, seed=seed, margin_percent=margin, root=arguments.output)
-    except ValueError as error:
-        raise _RequestError(error) from None
+def _build_one(screen, chosen, arguments):
+    board, config, seed, margin = chosen
+    build = prepare(board, config, seed=seed, margin_percent=margin, root=arguments.output)
     for why in build.toolchain.refused:
-        console.print(f"not used: {why}", markup=False)
-    console.print(f"{board.title}, {config.name}: {build.directory}", markup=False)
-    with _Progress(console) as progress:
+        screen.print(f"not used: {why}")
+    screen.print(f"{board.title}, {config.name}: {build.directory}")
+    with _Progress(screen) as progress:
         finished = build.run(progress)
     if finished.reused:
-        console.print("nothing has changed: this build was there already")
+        screen.print("nothing has changed: this build was there already")
     table, lines = report_table(finished.report)
-    console.print(table)
-    for line in lines:
-        console.print(line, markup=False)
-    console.print(f"wrote  {finished.bitstream}\nwrote  {build.picture}\nwrote  {build.report_file}", markup=False)
+    screen.print(table)
+    screen.print("\n".join(lines))
+    screen.print(f"wrote  {finished.bitstream}\nwrote  {build.picture}\nwrote  {build.report_file}")
     if arguments.write_baseline:
         path = baseline_file(board.name)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
-        console.print(f"wrote  {path}", markup=False)
+        screen.print(f"wrote  {path}")
     if arguments.check:
-        _check(console, board, finished.report)
+        _check(screen, board, finished.report)
     return finished.report
 
 
-def _check(console, board, report):
+def _check(screen, board, report):
     path = baseline_file(board.name)
     if not path.is_file():
         raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
     differences = compare(report, json.loads(path.read_text(encoding="utf-8")))
     if differences:
         raise BaselineError(f"build must agree with {path}: {'; '.join(differences)}")
-    console.print(f"agrees with {path}", markup=False)
+    screen.print(f"agrees with {path}")
 
 
 class _Progress:
     """The stages of a build with their times: a living display on a terminal, a line a stage elsewhere."""
 
-    def __init__(self, console):
-        self._console = console
+    def __init__(self, screen):
+        self._console = screen
         self._began = {}
         self._lines = {}
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self._live = Live(console=screen, get_renderable=self._render, refresh_per_second=4)
 
     def __enter__(self):
         if self._console.is_terminal:
@@ -272,7 +240,7 @@ class _Progress:
         taken = "was done before" if event == "reused" else f"{time.perf_counter() - self._began.pop(stage):7.1f} s"
         self._lines[stage] = f"  {name:16} {taken}"
         if not self._console.is_terminal:
-            self._console.print(self._lines[stage], markup=False)
+            self._console.print(self._lines[stage])
 
     def _render(self):
         lines = list(self._lines.values())
@@ -293,16 +261,16 @@ def _load(arguments):
         pattern = f"fpga/{board.name}/*/{board.name}.{FAMILIES[board.family].bitstream}"
         found = sorted(Path("build").glob(pattern), key=lambda path: path.stat().st_mtime)
         if not found:
-            raise _RequestError(
+            raise ValueError(
                 f"bitstream of {board.name} must be built first: python -m fpga build --board {board.name}"
             )
         bitstream = found[-1]
     elif not bitstream.is_file():
-        raise _RequestError(f"bitstream must be a file, not {str(bitstream)!r}")
+        raise ValueError(f"bitstream must be a file, not {str(bitstream)!r}")
     command = [word.replace("{bitstream}", str(bitstream)) for word in board.loader]
     print(shlex.join(command))
     if shutil.which(command[0]) is None:
-        raise _RequestError(f"{command[0]} was not found on PATH: install it, and type the line above")
+        raise CommandError(f"{command[0]} was not found on PATH: install it, and type the line above")
     return 1 if subprocess.run(command, check=False).returncode else 0
 
 
@@ -312,9 +280,7 @@ def _report(arguments):
         report = json.loads(path.read_text(encoding="utf-8"))
         table, lines = report_table(report)
     except (ValueError, KeyError):
-        raise _RequestError(f"{path} must be the report of a build, not anything else") from None
-    console = _console()
-    console.print(table)
-    for line in lines:
-        console.print(line, markup=False)
-    return 0
+        raise ValueError(f"{path} must be the report of a build, not anything else") from None
+    screen = console()
+    screen.print(table)
+    screen.print("\n".join(lines))

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from rich.table import Table
 
+from boundary.errors import CommandError
+
 from . import floorplan
 
 __all__ = ["RESOURCES", "SUMMARY_COLUMNS", "BaselineError", "baseline_file", "compare", "make_baseline", "make_report",
@@ -33,8 +35,10 @@ _BASELINES = Path(__file__).resolve().parent / "baselines"
 _TOLERANCES = {"lut": 0.05, "ff": 0.05, "dsp": 0.0, "block_ram": 0.0, "fmax_mhz": 0.10}
 
 
-class BaselineError(RuntimeError):
+class BaselineError(CommandError):
     """A build that differs from its board's baseline, or a board that has none."""
+
+    status = 1
 
 
 def make_report(build):

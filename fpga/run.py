@@ -9,14 +9,13 @@ counters: behind a serial line it mostly waits for input. Quantizing and compari
 are imported when they are needed.
 """
 
-import sys
 import time
 from pathlib import Path
 
+from boundary.command import needs
 from gen.presets import load_file, load_preset, preset_names
 
 from .board import board_names, load_board, load_board_file
-from .driver import JobParameters, SerialPort, TaylorVit
 
 __all__ = ["add_arguments", "run"]
 
@@ -45,30 +44,16 @@ def add_arguments(parser):
     parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="arrays z, z_int, z_exp")
 
 
+@needs("sim,fpga")
 def run(arguments):
-    """Carries out the command; returns the exit status.
+    """Carries out the command; returns the exit status: 0 if every bit equals the integer golden, else 1.
 
-    0: every bit equals the integer golden; 1: not so; 2: the request cannot be carried out, as is said in one line on
-    standard error.
+    Raises `ValueError` for a request that cannot be carried out, `CommandError` for what fails on the way.
     """
-    try:
-        return _run(arguments)
-    except ModuleNotFoundError as error:
-        if error.name.partition(".")[0] in ("fpga", "gen", "rtl"):
-            raise
-        _complain(f"run needs the Python package {error.name!r}: run `pip install -e .[sim,fpga]`")
-    except (ValueError, RuntimeError) as error:
-        _complain(error)
-    return 2
-
-
-def _complain(message):
-    print(f"fpga: error: {message}", file=sys.stderr)
-
-
-def _run(arguments):
     from verif.judgement import Outcome, check_output, conclude, output_console, progress_bars
     from verif.operands import read_operands
+
+    from .driver import TaylorVit
 
     if arguments.sim and arguments.baud is not None:
         raise ValueError(f"--baud must come with --port, not with --sim: {arguments.baud!r}")
@@ -121,6 +106,8 @@ def _target(arguments):
 
 
 def _serial_port(arguments, board):
+    from .driver import SerialPort
+
     baud = arguments.baud
     if baud is None:
         baud = DEFAULT_BAUD if board is None else board.baud
@@ -136,6 +123,8 @@ def _simulated_port(board, config):
 
 
 def _parameters(constants):
+    from .driver import JobParameters
+
     return JobParameters(shift_g=constants.shift_g, shift_z=constants.shift_z, c_v=constants.c_v, c_d=constants.c_d)
 
 

@@ -22,15 +22,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 
+from boundary.errors import CommandError, install_command
+
 from . import webassembly
 
 __all__ = ["Tool", "ToolError", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
 
-_INSTALL = "run `make .venv/.fpga`, or `pip install -e .[fpga]`"
 _LINES_SHOWN = 12
 
 
-class ToolError(RuntimeError):
+class ToolError(CommandError):
     """A tool is missing, or failed; the message says which and what to do."""
 
 
@@ -180,7 +181,7 @@ def _wheel(source):
     except metadata.PackageNotFoundError:
         raise ToolError(
             f"{source.native} was not found on PATH, and the Python package {source.distribution!r} is not "
-            f"installed: {_INSTALL}"
+            f"installed: {install_command('fpga')}"
         ) from None
     (entry,) = distribution.entry_points.select(group="console_scripts", name=source.script)
     program = (

@@ -5,14 +5,13 @@ differs from the golden model; 2 the request cannot be carried out, said in one 
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from boundary.command import console, needs, run_command
+from boundary.writing import check_output_folder
 from rtl import __version__
-from rtl.config import ConfigError
 from rtl.registers import register_map
 
 from .presets import load_file, load_preset, preset_names
@@ -25,33 +24,12 @@ _DEIT_TOKENS, _DEIT_HEAD_DIM = 197, 64
 
 def main(argv=None):
     """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
-    try:
+
+    def body():
         arguments = _parser().parse_args(argv)
         return arguments.run(arguments)
-    except SystemExit as request:  # argparse has said what is wrong, or has printed the help
-        return request.code
-    except (ConfigError, _RequestError) as error:
-        _complain(error)
-    except OSError as error:
-        _complain(f"{error.filename}: {error.strerror.lower()}" if error.filename else error)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return 130
-    return 2
 
-
-class _RequestError(Exception):
-    """A request that cannot be carried out, in one line."""
-
-
-def _complain(message):
-    print(f"taylorvit: error: {message}", file=sys.stderr)
-
-
-def _console(*, stderr=False):
-    console = Console(stderr=stderr, highlight=False)
-    # Not a terminal (a file, a pipe): leave lines as long as they are.
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+    return run_command("taylorvit", body)
 
 
 def _parser():
@@ -121,8 +99,7 @@ def _presets(arguments):
             f"{sum(config.buffer_bytes.values()):,} bytes",
             f"{config.array_cycles(tokens, head_dim):,} (n = {tokens}, d = {head_dim})",
         )
-    _console().print(table)
-    return 0
+    console().print(table)
 
 
 def _generate(arguments):
@@ -130,20 +107,19 @@ def _generate(arguments):
 
     config = _configuration(arguments)
     folder = arguments.output or Path("build") / config.name
-    with _console(stderr=True).status(f"generating {config.name}"):
+    check_output_folder(folder)
+    with console(stderr=True).status(f"generating {config.name}"):
         changed = generate(config, folder)
     pages = folder / "registers" / "html"
     for path, is_new in changed.items():
         if pages not in path.parents or path == pages / "index.html":
             print(f"{'wrote' if is_new else 'unchanged':9}  {path}")
-    return 0
 
 
 def _info(arguments):
     from .generate import port_table, top
 
     config = _configuration(arguments)
-    console = _console()
     registers = Table(title=f"Registers of {config.name}")
     for heading in ("offset", "register", "bits", "access", "reset", "values", "description"):
         registers.add_column(heading)
@@ -158,7 +134,8 @@ def _info(arguments):
                 field.values,
                 field.description,
             )
-    console.print(registers)
+    screen = console()
+    screen.print(registers)
 
     component = top(config)
     ports = Table(title=f"Ports of module {component.module_name}")
@@ -166,19 +143,12 @@ def _info(arguments):
         ports.add_column(heading, justify="right" if heading == "width" else "left")
     for name, direction, width, signed in port_table(component):
         ports.add_row(name, direction, str(width), "signed" if signed else "")
-    console.print(ports)
-    return 0
+    screen.print(ports)
 
 
+@needs("sim")
 def _simulate(arguments):
     config = _configuration(arguments)
-    try:
-        from verif.simulate import run
-    except ModuleNotFoundError as error:
-        raise _RequestError(
-            f"simulate needs the Python package {error.name!r}: run `make .venv/.sim`, or `pip install -e .[sim]`"
-        ) from None
-    try:
-        return run(config=config, input=arguments.input, output=arguments.output, waves=arguments.waves)
-    except (ValueError, RuntimeError) as error:
-        raise _RequestError(error) from None
+    from verif.simulate import run
+
+    return run(config=config, input=arguments.input, output=arguments.output, waves=arguments.waves)

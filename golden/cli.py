@@ -6,39 +6,24 @@ Exit status: 0 done, 2 a request that cannot be carried out, with one line that 
 import argparse
 import math
 import os
-import sys
 from pathlib import Path
 
 from rich.console import Console
+
+from boundary.command import console, needs, run_command, whole_number
 
 __all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
-    try:
+
+    @needs("train")
+    def body():
         arguments = _parser().parse_args(argv)
-        return arguments.command(arguments) or 0
-    except SystemExit as request:  # argparse has said what is wrong, or has printed the help
-        return request.code
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return 130
-    except ModuleNotFoundError as error:
-        _complain(f"{error.name} is not installed: pip install -e '.[train]'")
-    except (ValueError, OverflowError) as error:  # what all errors of this package are
-        _complain(error)
-    except OSError as error:
-        _complain(f"{error.filename}: {error.strerror.lower()}" if error.filename else error)
-    return 2
+        return arguments.command(arguments)
 
-
-def _complain(message: object) -> None:
-    print(f"golden: error: {message}", file=sys.stderr)
-
-
-def _console() -> Console:
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
+    return run_command("golden", body)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,10 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     quantize.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="model.safetensors of a training")
     quantize.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside it")
-    quantize.add_argument("--images", type=_count, default=128, metavar="N", help="training images (default: 128)")
+    quantize.add_argument("--images", type=whole_number(1), default=128, metavar="N",
+                          help="training images (default: 128)")
     quantize.add_argument("--accelerator", type=Path, metavar="METADATA.json",
                           help="that computes attention: what `gen generate` wrote (default: 8 bits, of any size)")
-    quantize.add_argument("--fine-tune", type=_count, metavar="EPOCHS",
+    quantize.add_argument("--fine-tune", type=whole_number(1), metavar="EPOCHS",
                           help="train so many epochs with the rounding of the integers, a tenth of the learning rate")
     quantize.add_argument("--resume", action="store_true", help="go on with that training")
     quantize.set_defaults(command=_quantize)
@@ -82,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 
     inspect = commands.add_parser("inspect", help="draw attention maps, and how large the centred logits are")
     inspect.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    inspect.add_argument("--images", type=_count, default=32, metavar="N", help="held-out images (default: 32)")
+    inspect.add_argument("--images", type=whole_number(1), default=32, metavar="N",
+                         help="held-out images (default: 32)")  # fmt: skip
     inspect.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: beside the checkpoint")
     inspect.set_defaults(command=_inspect)
 
@@ -100,48 +87,41 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return value
-
-
 def _train(arguments: argparse.Namespace) -> None:
     from golden.training.recipe import load_recipe
     from golden.training.trainer import train
 
     recipe = load_recipe(arguments.config, dict(_change(text) for text in arguments.set))
     folder = arguments.output or Path("build/golden") / Path(arguments.config).stem
-    console = _console()
-    trained = train(recipe, folder, resume=arguments.resume, device=arguments.device, console=console)
+    screen = console()
+    trained = train(recipe, folder, resume=arguments.resume, device=arguments.device, console=screen)
     if os.environ.get("RANK", "0") == "0":
         last = trained.metrics[-1]
-        console.print(f"held-out images recognized: {last['test_accuracy']:.2%}\nwrote  {trained.path}\n"
-                      f"wrote  {folder / 'metrics.csv'}\nwrote  {folder / 'curves.png'}", markup=False)  # fmt: skip
+        screen.print(f"held-out images recognized: {last['test_accuracy']:.2%}\nwrote  {trained.path}\n"
+                     f"wrote  {folder / 'metrics.csv'}\nwrote  {folder / 'curves.png'}")  # fmt: skip
 
 
 def _quantize(arguments: argparse.Namespace) -> None:
     from golden.accelerator import load_accelerator
 
-    console = _console()
+    screen = console()
     output = arguments.output or arguments.checkpoint.with_name("integer.safetensors")
     if arguments.resume and not arguments.fine_tune:
         raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
     accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None
     source = arguments.checkpoint
     if arguments.fine_tune:
-        source = _fine_tuned(arguments, accelerator, output.with_name(f"{output.stem}_straight_through"), console)
-    vit, sqnr = _quantized(source, arguments.images, accelerator, console)
+        source = _fine_tuned(arguments, accelerator, output.with_name(f"{output.stem}_straight_through"), screen)
+    vit, sqnr = _quantized(source, arguments.images, accelerator, screen)
     vit.save(output)
-    console.print(_sqnr_table(sqnr, vit.shape.depth))
+    screen.print(_sqnr_table(sqnr, vit.shape.depth))
     widths = vit.widths()
     widest = max(vit.linears, key=widths.get)
-    console.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widths[widest]} bits, {widest}\n"
-                  f"wrote  {output}", markup=False)  # fmt: skip
+    screen.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widths[widest]} bits, {widest}\n"
+                 f"wrote  {output}")  # fmt: skip
 
 
-def _quantized(path: Path, images: int, accelerator, console: Console):
+def _quantized(path: Path, images: int, accelerator, screen: Console):
     """The integer model of a checkpoint, and the signal to quantization noise of its steps."""
     import torch
 
@@ -159,7 +139,7 @@ def _quantized(path: Path, images: int, accelerator, console: Console):
     # Spread over all classes, and the same crops every time where crops are random.
     torch.manual_seed(recipe.training.seed)
     shown, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
-    with console.status("quantizing") as status:
+    with screen.status("quantizing") as status:
         vit = quantize_vit(
             model, shown, mean=dataset.mean, std=dataset.std, number_format=accelerator and accelerator.number_format,
             data={"name": dataset.name, "classes": list(dataset.classes)},
@@ -171,7 +151,7 @@ def _quantized(path: Path, images: int, accelerator, console: Console):
     return vit, sqnr
 
 
-def _fine_tuned(arguments: argparse.Namespace, accelerator, folder: Path, console: Console) -> Path:
+def _fine_tuned(arguments: argparse.Namespace, accelerator, folder: Path, screen: Console) -> Path:
     """Trains a checkpoint with the rounding of its integer model, after its own recipe; the checkpoint that results."""
     from golden.checkpoint import load
     from golden.training.models import recipe_of
@@ -181,10 +161,10 @@ def _fine_tuned(arguments: argparse.Namespace, accelerator, folder: Path, consol
     grids = folder / "grids.safetensors"
     recipe = rounded_recipe(recipe_of(load(arguments.checkpoint)), arguments.checkpoint, grids, arguments.fine_tune)
     if not (folder / "last.safetensors").exists():  # a training that has begun keeps its grids
-        vit, _sqnr = _quantized(arguments.checkpoint, arguments.images, accelerator, console)
+        vit, _sqnr = _quantized(arguments.checkpoint, arguments.images, accelerator, screen)
         folder.mkdir(parents=True, exist_ok=True)
         vit.save(grids)
-    return train(recipe, folder, resume=arguments.resume, console=console).path
+    return train(recipe, folder, resume=arguments.resume, console=screen).path
 
 
 def _sqnr_table(sqnr: dict[str, float], depth: int):
@@ -207,9 +187,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     from golden.evaluation import draw_accuracies, evaluate_file, summarize
 
-    console = _console()
+    screen = console()
     results = []
-    with console.status("evaluating") as status:
+    with screen.status("evaluating") as status:
         for path in arguments.checkpoints:
             status.update(f"evaluating {path}")
             results.append(evaluate_file(path, lambda done, of, path=path: status.update(f"{path}: {done} of {of}")))
@@ -221,13 +201,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         kind = "integers" if row.integer else "float"
         spread = f"{row.spread:.2%}" if len(row.accuracies) > 1 else ""
         table.add_row(row.data, row.attention, kind, str(len(row.accuracies)), f"{row.mean:.2%}", spread)
-    console.print(table)
+    screen.print(table)
     for result in results:
         if result.denominator_errors:
-            console.print(f"{result.path}: {result.denominator_errors} rows with a denominator that is not positive")
+            screen.print(f"{result.path}: {result.denominator_errors} rows with a denominator that is not positive")
     if arguments.output:
         draw_accuracies(arguments.output, rows)
-        console.print(f"wrote  {arguments.output}", markup=False)
+        screen.print(f"wrote  {arguments.output}")
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
@@ -238,7 +218,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
     from golden.training.models import load_images, model_of, normalize, recipe_of
     from golden.vit import head_tensors
 
-    console = _console()
+    screen = console()
     checkpoint = load(arguments.checkpoint)
     recipe, model = recipe_of(checkpoint), model_of(checkpoint)
     dataset = load_images(recipe.data, model.shape.image_size)
@@ -250,13 +230,13 @@ def _inspect(arguments: argparse.Namespace) -> None:
         table.add_column(heading, justify="right")
     for index, layer in enumerate(layers):
         table.add_row(str(index), f"{layer.plain_inside:.1%}", f"{layer.centred_inside:.1%}")
-    console.print(table)
+    screen.print(table)
     folder = arguments.output or arguments.checkpoint.parent
     folder.mkdir(parents=True, exist_ok=True)
     shown = min(len(images), 6)
     draw_logits(folder / "logits.png", layers, title=f"{dataset.name}, trained with {recipe.model.attention} attention")
     draw_maps(folder / "attention.png", images[:shown], captured, extra_tokens=model.shape.extra_tokens)
-    console.print(f"wrote  {folder / 'logits.png'}\nwrote  {folder / 'attention.png'}", markup=False)
+    screen.print(f"wrote  {folder / 'logits.png'}\nwrote  {folder / 'attention.png'}")
 
 
 def _capture(arguments: argparse.Namespace) -> None:
@@ -269,7 +249,7 @@ def _capture(arguments: argparse.Namespace) -> None:
     workload = capture_workload(load(arguments.checkpoint), images, arguments.layers)
     workloads.save(arguments.output, workload)
     heads, tokens, head_dim = workload.q.shape
-    _console().print(f"{heads} heads of {tokens} tokens x {head_dim} features\nwrote  {arguments.output}", markup=False)
+    console().print(f"{heads} heads of {tokens} tokens x {head_dim} features\nwrote  {arguments.output}")
 
 
 def _ops(arguments: argparse.Namespace) -> None:
@@ -299,10 +279,10 @@ def _ops(arguments: argparse.Namespace) -> None:
     table.add_section()
     for attention, total in totals.items():
         table.add_row(f"{attention} attention, all layers", *(f"{each / 1e6:.1f} M" for each in total))
-    console = _console()
-    console.print(table)
+    screen = console()
+    screen.print(table)
     ratio = totals["softmax"].multiplications / totals["taylor"].multiplications
-    console.print(f"Taylor attention has {ratio:.2f} times fewer multiplications")
+    screen.print(f"Taylor attention has {ratio:.2f} times fewer multiplications")
 
 
 def _change(text: str) -> tuple[str, object]:

@@ -3,11 +3,13 @@
 Wrong arguments are `ValueError` and `TypeError`, as everywhere. What the world does is a `DriverError`.
 """
 
+from boundary.errors import CommandError
+
 __all__ = ["BoardReset", "DriverError", "JobError", "LinkTimeout", "PortError", "ProtocolError", "RegisterError",
            "WrongBoard"]  # fmt: skip
 
 
-class DriverError(RuntimeError):
+class DriverError(CommandError):
     """Something beyond the program failed: port, link, board or job."""
 
 

@@ -11,6 +11,8 @@ import errno
 import time
 from abc import ABC, abstractmethod
 
+from boundary.errors import install_command
+
 from .errors import PortError
 
 __all__ = ["Port", "SerialPort"]
@@ -81,7 +83,7 @@ class SerialPort(Port):
             import serial
         except ModuleNotFoundError:
             raise PortError(
-                "serial ports need the Python package 'pyserial': run `pip install -e .[fpga]`"
+                f"serial ports need the Python package 'pyserial', which is not installed: {install_command('fpga')}"
             ) from None
         self.name = path
         self.baud = baud

@@ -24,6 +24,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from boundary.errors import install_command
 from golden.training.image_files import IMAGE_SUFFIXES, ImageError, image_files, is_hidden, read_pixels
 
 __all__ = ["DATASETS", "Dataset", "FolderSplit", "ImageError", "MemorySplit", "PhotoSplit", "Split", "load_batches",
@@ -269,8 +270,9 @@ def _import(module: str, package: str):
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise ImageError(f"the images are in the package {package}, which must be installed: pip install -e "
-                         "'.[train]'") from None  # fmt: skip
+        raise ImageError(
+            f"the images are in the package {package}, which must be installed: {install_command('train')}"
+        ) from None
 
 
 # Crops

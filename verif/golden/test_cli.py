@@ -140,10 +140,14 @@ def test_requests_that_are_none(capsys):
 
 
 def test_packages_that_are_not_installed(config, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "golden.training.trainer", None)
+    monkeypatch.delitem(sys.modules, "golden.training.recipe")
+    monkeypatch.setitem(sys.modules, "pydantic", None)
     status, _out, err = run(capsys, "train", "--config", config)
     assert status == 2
-    assert err == "golden: error: golden.training.trainer is not installed: pip install -e '.[train]'\n"
+    assert err == (
+        "golden: error: this needs the Python package 'pydantic', which is not installed: "
+        'pip install "taylorvit[train]"\n'
+    )
 
 
 def test_other_processes_of_a_training_are_silent(config, capsys, monkeypatch):
