@@ -17,6 +17,7 @@ This file only joins blocks; every latency that it needs is asked of the blocks 
 """
 
 from functools import reduce
+from math import ceil
 from operator import or_
 
 from amaranth.hdl import Cat, Module, ResetSignal, Signal
@@ -55,7 +56,7 @@ class Accelerator(Block):
     s_axis_q_*, s_axis_k_*, s_axis_v_*: AXI4-Stream slaves, one packet a head (`rtl.stream_loader`).
     m_axis_z_*: AXI4-Stream master, one packet a head (`rtl.stream_sender`).
 
-    Sustained over heads that follow each other, a head takes `config.array_cycles(n, d)` cycles.
+    Sustained over heads that follow each other, a head takes `config.array_cycles(n, d)` cycles where `sustains(n, d)`.
     """
 
     module_name = "taylorvit"
@@ -159,6 +160,38 @@ class Accelerator(Block):
     def accumulate_delay(self):
         """Cycles from the end of the row chain to SA-Diag's `accumulate`: its sum follows `sum_delay` cycles later."""
         return self.operand_row.latency + self.array.latency - self.array_column.sum_delay - self.config.rows
+
+    @property
+    def turnaround(self):
+        """Cycles that go by beside the array's work before something of one head can be the array's work again.
+
+        The longer of two ways, each from an element that the pass scheduler sends to the next one that depends on it:
+        totals of G out of the last column and as a tile back into the array, and a half of the K banks from its last
+        row through the divider array (the next head's k_mean) to the first element of that head.
+        """
+        rows, columns, column = self.config.rows, self.config.columns, self.array_column
+        # Down the rows, along the columns, into the G bank; the choice of the product, and its first tile.
+        g_out = 1 + rows + self.accumulate_delay + 1 + columns + column.g_latency
+        g_back = self.pass_scheduler.choice_latency + rows
+        # The last row's release; the loader's, the division scheduler's and the mean bank's own registers are 8.
+        k_in = 1 + rows + self.column_sums.write_latency
+        k_mean = 1 + column.write_back_delay + columns + 8
+        return max(g_out + g_back, k_in + k_mean)
+
+    def sustains(self, tokens, head_dim):
+        """Whether heads of this size follow each other in `config.array_cycles(tokens, head_dim)` cycles each.
+
+        Passes hide the loading of the next tile, the divider takes rows as fast as they leave the array, and the
+        array works long enough for the operands of a head to come in and for `turnaround`.
+        """
+        config = self.config
+        beats = tokens * ceil(head_dim / config.stream_lanes)
+        return (
+            tokens > config.rows
+            and head_dim >= config.rows
+            and config.divider_row_interval <= ceil(head_dim / config.rows)
+            and config.array_cycles(tokens, head_dim) >= beats + self.turnaround
+        )
 
     def elaborate(self, platform):
         m = Module()

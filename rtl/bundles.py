@@ -23,6 +23,7 @@ __all__ = [
     "delay_bundle",
     "index_width",
     "last_start",
+    "next_address",
     "pass_on",
 ]
 
@@ -150,6 +151,12 @@ def credits(m, width, arrives, taken, name):
     some = Signal(name=f"some_{name}")
     m.d.sync += [count.eq(count + arrives - taken), some.eq(arrives | Mux(taken, count != 1, count != 0))]
     return some
+
+
+def next_address(address, depth):
+    """The address after `address` in a memory of `depth` words that is used in a circle."""
+    following = address + 1
+    return following if depth == 1 << len(address) else Mux(address == depth - 1, 0, following)
 
 
 def last_start(m, size, step, name):

@@ -335,8 +335,16 @@ class AcceleratorConfig:
 
     @property
     def row_queue_depth(self):
-        """Rows of Q G that may wait below the array for division: one whole pass."""
-        return 1 << _ceil_log2(max(self.max_tokens, 2))
+        """Rows of Q G that may wait below the array for division: a whole pass, and the rest of the one before.
+
+        A pass that fills the queue begins once all of its rows have room. The next one, of the next column tile, may
+        follow at once: then the rows on their way from the array's top to the divider are still in the queue, and as
+        many as rows of means, one a column tile, went before them. A single column tile has a G in between.
+        """
+        if self.column_tiles == 1:
+            return max(2, self.max_tokens)
+        way = self.rows + self.pe_pipeline + 2 * self.memory_pipeline + 10
+        return self.max_tokens + ceil(way / self.divider_row_interval) + self.column_tiles + 1
 
     @property
     def buffer_bytes(self):

@@ -13,7 +13,17 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import DivideControl, WriteBackControl, credits, delay, delay_bundle, index_width, last_start, pass_on
+from .bundles import (
+    DivideControl,
+    WriteBackControl,
+    credits,
+    delay,
+    delay_bundle,
+    index_width,
+    last_start,
+    next_address,
+    pass_on,
+)
 
 __all__ = ["DivisionScheduler"]
 
@@ -46,6 +56,7 @@ class DivisionScheduler(Block):
         self.columns = config.columns
         self.stream_lanes = config.stream_lanes
         self.interval = config.divider_row_interval
+        self.row_queue_depth = config.row_queue_depth
         self.k_sum_delay = k_sum_delay
         self.k_sum_latency = k_sum_latency
         self.write_back_delay = write_back_delay
@@ -111,7 +122,7 @@ class DivisionScheduler(Block):
         m.d.comb += [
             head_end.eq(tile_end & (column_base >= last_column_base)),
             start_row.eq(
-                credits(m, self.token_bits + 2, self.row_queued, start_row, "rows")
+                credits(m, self.row_queue_depth.bit_length(), self.row_queued, start_row, "rows")
                 & credits(m, 2, self.bias_ready, start_row & head_end, "biases")
                 & free
                 & ~start_mean
@@ -120,8 +131,8 @@ class DivisionScheduler(Block):
         ]
         with m.If(start_row):
             m.d.sync += [
-                queue_address.eq(queue_address + 1), token.eq(token + 1), head_first.eq(head_end),
-                tile_end.eq(token == last_but_one_token),
+                queue_address.eq(next_address(queue_address, self.row_queue_depth)), token.eq(token + 1),
+                head_first.eq(head_end), tile_end.eq(token == last_but_one_token),
             ]  # fmt: skip
             with m.If(tile_end):
                 m.d.sync += [

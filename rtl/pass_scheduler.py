@@ -23,7 +23,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, delay, index_width, last_start
+from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, delay, index_width, last_start, next_address
 
 __all__ = ["PassScheduler"]
 
@@ -82,6 +82,11 @@ class PassScheduler(Block):
             "stall_input": Out(1),
             "stall_output": Out(1),
         })
+
+    @property
+    def choice_latency(self):
+        """Cycles from `g_written` or the like to the first row of a tile of the product that is chosen then."""
+        return 3
 
     def elaborate(self, platform):
         m = Module()
@@ -286,7 +291,7 @@ class PassScheduler(Block):
 
         queue_address = Signal(range(self.row_queue_depth))
         with m.If(active & (streaming["phase"] == PHASE_QG) & streaming["last"]):
-            m.d.sync += queue_address.eq(queue_address + 1)
+            m.d.sync += queue_address.eq(next_address(queue_address, self.row_queue_depth))
         control = self.stream_control
         m.d.sync += [
             control.phase.eq(streaming["phase"]),

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+
 import cocotb
 import numpy as np
 import pytest
 from cocotb.triggers import RisingEdge
 
+from rtl.accelerator import Accelerator
 from rtl.config import AcceleratorConfig
 from verif.accelerator.checks import expect_result
 from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
 from verif.accelerator.jobs import random_job
 from verif.bench import expect_equal, parameters, record, run
 from verif.bench.accelerator import AcceleratorHost
+from verif.bench.simulation import selected_seed
+
+HEADS_OF_A_RATE = 14
 
 
 @cocotb.test()
@@ -63,6 +70,44 @@ async def sustained_rate(dut):
     work = config.array_cycles(tokens, head_dim)
     if between.mean() > 1.03 * work:
         raise AssertionError(f"cycles a head must be at most 1.03 x {work}, not {between}")
+
+
+@cocotb.test()
+async def rate_of_many_sizes(dut):
+    """Where `Accelerator.sustains` says so a head takes T_SA cycles, to the cycle; nowhere fewer."""
+    config = AcceleratorConfig.from_mapping(parameters()["config"])
+    host = await AcceleratorHost.start(dut, config)
+    generator = np.random.default_rng(cocotb.RANDOM_SEED)
+    for tokens, head_dim in parameters()["sizes"]:
+        job = random_job(generator, config, HEADS_OF_A_RATE, tokens, head_dim)
+        result = await host.run(job)
+        expect_result(job, result, config)
+        # From when the pipeline is full to when the first stream has sent everything.
+        between = np.diff(result.head_cycles)[4:-4]
+        work = config.array_cycles(tokens, head_dim)
+        if Accelerator(config).sustains(tokens, head_dim):
+            expect_equal(f"cycles a head of {tokens} x {head_dim}", between, np.full(len(between), work))
+        elif between.mean() < work:
+            raise AssertionError(f"heads of {tokens} x {head_dim} must take {work} cycles at least, not {between}")
+
+
+def sizes_to_rate(config):
+    """Some sizes that are sustained, the largest and the smallest of them too; some that are not."""
+    every = list(itertools.product(range(1, config.max_tokens + 1), range(1, config.max_head_dim + 1)))
+    accelerator = Accelerator(config)
+    sustained = [size for size in every if accelerator.sustains(*size)]
+    sustained.sort(key=lambda size: config.array_cycles(*size))
+    others = sorted(set(every) - set(sustained))
+    chosen = random.Random(selected_seed())
+    full = config.max_tokens, chosen.choice(sustained)[1]
+    return [*sustained[:6], sustained[-1], full, *chosen.sample(sustained, 4), *chosen.sample(others, 4)]
+
+
+@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-6x6-ecp5", "array-5x3-w8"])
+def test_rate(name):
+    config = CONFIGURATIONS[name]
+    parameters = {"config": config.to_mapping(), "sizes": sizes_to_rate(config)}
+    run(build_accelerator(name), __name__, testcase="rate_of_many_sizes", parameters=parameters)
 
 
 @pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6"])

@@ -7,6 +7,7 @@ import pytest
 
 from gen.cli import main
 from gen.presets import load_preset, preset_names
+from rtl.accelerator import Accelerator
 from verif.bench.simulation import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,6 +54,13 @@ def test_table_of_presets():
             f"{sum(config.buffer_bytes.values()):,}",
             f"{config.array_cycles(tokens, head_dim):,}",
         ])
+
+
+def test_turnarounds_of_the_presets():
+    text = " ".join((ROOT / "docs/architecture.md").read_text(encoding="utf-8").split())
+    sentence = text.partition("`Accelerator.turnaround`,")[2].partition(".")[0]
+    shown = re.findall(r"(\d+)(?: cycles)? for `([\w-]+)`", sentence)
+    assert shown == [(str(Accelerator(load_preset(name)).turnaround), name) for name in preset_names()]
 
 
 def test_every_link_leads_somewhere():
