@@ -10,7 +10,7 @@ file states only what is different; `name` is the file's own name unless it says
 import tomllib
 from pathlib import Path
 
-from rtl.config import AcceleratorConfig, ConfigError
+from rtl.config import NAME_CHARACTERS, AcceleratorConfig, ConfigError
 
 __all__ = ["load_file", "load_mapping", "load_preset", "preset_names"]
 
@@ -45,7 +45,7 @@ def _files():
 
 def _load(path, label):
     try:
-        name = "".join(letter if letter.isalnum() else "-" for letter in path.stem)
+        name = "".join(letter if letter in NAME_CHARACTERS else "-" for letter in path.stem)
         return AcceleratorConfig.from_mapping({"name": name, **_read(path)})
     except ConfigError as error:
         raise ConfigError(f"{label}: {error}") from None

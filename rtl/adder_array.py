@@ -12,7 +12,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import delay
+from .bundles import delay, up_to
 
 __all__ = ["CentringAdder", "DenominatorAdder", "NumeratorAdder"]
 
@@ -75,7 +75,7 @@ class NumeratorAdder(Block):
         super().__init__({
             "product": In(signed(product_width)),
             "bias": In(signed(bias_width)),
-            "shift": In(range(shift_max + 1)),
+            "shift": In(up_to(shift_max)),
             "single": In(1),
             "k_sum": In(signed(k_sum_width)),
             "numerator": Out(signed(bias_width + 1)),
@@ -128,7 +128,7 @@ class DenominatorAdder(Block):
             "product": In(signed(product_width)),
             "single": In(1),
             "c_d": In(c_d_width),
-            "shift": In(range(shift_max + 1)),
+            "shift": In(up_to(shift_max)),
             "tokens": In(tokens_width),
             "divisor": Out(divisor_width),
             "invalid": Out(1),

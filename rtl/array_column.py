@@ -39,6 +39,7 @@ from .bundles import (
     delay,
     index_width,
     pass_on,
+    up_to,
 )
 from .divider_lane import DividerLane
 from .memory_bank import MemoryBank
@@ -139,10 +140,10 @@ class ArrayColumn(Block):
                 "mean": Out(signed(config.mean_width)),
                 "stationary": Out(signed(config.data_width)),
                 "partial_sum": In(signed(config.partial_sum_width)),
-                "shift_g_in": In(range(config.shift_g_max + 1)),
-                "shift_g_out": Out(range(config.shift_g_max + 1)),
-                "numerator_shift_in": In(range(config.numerator_shift_max + 1)),
-                "numerator_shift_out": Out(range(config.numerator_shift_max + 1)),
+                "shift_g_in": In(up_to(config.shift_g_max)),
+                "shift_g_out": Out(up_to(config.shift_g_max)),
+                "numerator_shift_in": In(up_to(config.numerator_shift_max)),
+                "numerator_shift_out": Out(up_to(config.numerator_shift_max)),
             }
         )
 

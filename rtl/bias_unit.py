@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import BankWrite, delay, index_width, last_start
+from .bundles import BankWrite, delay, index_width, last_start, up_to
 from .multiplier import FORMS
 
 __all__ = ["BiasUnit"]
@@ -47,7 +47,7 @@ class BiasUnit(Block):
             "start": In(1),
             "head_dim": In(config.max_head_dim.bit_length()),
             "c_v": In(config.c_v_width),
-            "shift": In(range(config.numerator_shift_max + 1)),
+            "shift": In(up_to(config.numerator_shift_max)),
             "v_loaded": In(1),
             "released": In(1),
             "read_half": Out(1),

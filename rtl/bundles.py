@@ -5,7 +5,7 @@ The array and everything around it is skewed: row r works r cycles after row 0, 
 stays in step with the data of its row or column.
 """
 
-from amaranth.hdl import Mux, Signal
+from amaranth.hdl import Mux, Shape, Signal, unsigned
 from amaranth.lib.wiring import Out, Signature
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "last_start",
     "next_address",
     "pass_on",
+    "up_to",
 ]
 
 #: Values of `phase`: which of the two products the array works on.
@@ -35,6 +36,12 @@ PHASE_QG = 1
 def index_width(count):
     """Width of an index below `count`, at least one bit."""
     return max(1, (count - 1).bit_length())
+
+
+def up_to(most, *, least=0):
+    """Shape of the integers from `least` to `most`, of one bit at least: a port needs one, even for a constant 0."""
+    shape = Shape.cast(range(least, most + 1))
+    return shape if shape.width else unsigned(1)
 
 
 class AccumulateControl(Signature):

@@ -10,10 +10,17 @@ N = `max_tokens`, D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a j
 
 from dataclasses import MISSING, asdict, dataclass, fields
 from math import ceil, gcd
+from string import ascii_letters, digits
 
 from .multiplier import FORMS
 
-__all__ = ["AcceleratorConfig", "ConfigError"]
+__all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ConfigError"]
+
+NAME_CHARACTERS = frozenset(f"{ascii_letters}{digits}-_")
+"""What a name consists of: tools that read the generated files, FuseSoC for one, pass over other characters."""
+
+# Of one bank: a column's share of a buffer. That is more than most FPGAs have in all, and takes the generator seconds.
+_BANK_BITS = 1 << 24
 
 
 class ConfigError(ValueError):
@@ -30,7 +37,7 @@ class AcceleratorConfig:
 
     Parameters
     ----------
-    name: preset or file name, a Python identifier with dashes; only a label.
+    name: a label, by default that of the preset or file; of `NAME_CHARACTERS`.
     rows, columns: SA-General is `rows` x `columns` PEs, SA-Diag `rows` x 1.
     data_width: bits of Q, K, V, G and Z elements (W).
     mean_fraction: fractional bits kept of the token mean of K (f).
@@ -75,8 +82,8 @@ class AcceleratorConfig:
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise ConfigError(f"name must be a string, not {self.name!r}")
-        if not self.name or not all(c.isalnum() or c in "-_" for c in self.name):
-            raise ConfigError(f"name must consist of letters, digits, '-' and '_', not {self.name!r}")
+        if not self.name or set(self.name) - NAME_CHARACTERS:
+            raise ConfigError(f"name must consist of ASCII letters, digits, '-' and '_', not {self.name!r}")
         self._require_range("rows", 2, 256)
         self._require_range("columns", 1, 256)
         self._require_range("data_width", 2, 16)
@@ -111,6 +118,7 @@ class AcceleratorConfig:
                 f"rows ({self.rows}) and columns ({self.columns}), not {self.stream_width!r} "
                 f"({self.stream_lanes} elements)"
             )
+        self._require_banks()
 
     def _require_range(self, field, low, high):
         value = getattr(self, field)
@@ -141,6 +149,15 @@ class AcceleratorConfig:
             raise ConfigError(
                 f"max_tokens must be at most {1 << (limit - 1)} for the {limit}-bit operands of {self.multiplier} "
                 f"multipliers, not {self.max_tokens!r}"
+            )
+
+    def _require_banks(self):
+        sizes = {name: max(words * width for _number, words, width in kinds) for name, kinds in self.banks.items()}
+        name = max(sizes, key=sizes.get)
+        if sizes[name] > _BANK_BITS:
+            raise ConfigError(
+                f"max_tokens, max_head_dim, rows and columns must be such that a bank of {name} has at most "
+                f"{_BANK_BITS // 8:,} bytes, not {ceil(sizes[name] / 8):,}"
             )
 
     @classmethod
@@ -347,23 +364,39 @@ class AcceleratorConfig:
         return self.max_tokens + ceil(way / self.divider_row_interval) + self.column_tiles + 1
 
     @property
-    def buffer_bytes(self):
-        """Bytes of on-chip buffers by name, as built (banks of whole powers of two where addresses are fields)."""
-        def power(value):
-            return 1 << _ceil_log2(value)
+    def banks(self):
+        """Memories of the buffers as built: name -> ((number of banks, words of each, bits of a word), ...).
 
-        bits = {
-            "q": self.rows * 2 * power(self.row_tiles) * power(self.max_tokens) * self.data_width,
-            "k": self.rows * 2 * power(self.token_tiles) * power(self.max_beats_per_row)
-                 * self.stream_lanes * self.data_width,
-            "v": self.columns * 2 * power(self.column_tiles) * power(self.max_tokens) * self.data_width,
-            "g": self.columns * 2 * power(self.column_tiles) * power(self.max_head_dim) * self.data_width,
-            "z": self.columns * 2 * power(self.column_tiles) * power(self.max_tokens) * self.data_width,
-            "partial_sums": power(max(self.max_tokens, self.max_head_dim))
-                 * (self.columns * self.partial_sum_width + self.diagonal_sum_width),
-            "row_queue": self.row_queue_depth * (self.columns * self.qg_width + self.q_k_hat_sum_width),
+        A word's address is put together from fields, each of one bit at least, the first of which is the half.
+        """
+        def field(count):
+            return 1 << max(1, _ceil_log2(count))
+
+        tokens, features = field(self.max_tokens), field(self.max_head_dim)
+        column_tiles = field(self.column_tiles)
+        longest_pass = max(self.max_tokens, self.max_head_dim)
+        width = self.data_width
+        return {
+            "q": ((self.rows, 2 * field(self.row_tiles) * tokens, width),),
+            "k": ((self.rows, 2 * field(self.token_tiles) * field(self.max_beats_per_row), self.stream_lanes * width),),
+            "v": ((self.columns, 2 * column_tiles * tokens, width),),
+            "g": ((self.columns, 2 * column_tiles * features, width),),
+            "z": ((self.columns, 2 * column_tiles * tokens, width),),
+            "partial_sums": (
+                (self.columns, longest_pass, self.partial_sum_width), (1, longest_pass, self.diagonal_sum_width),
+            ),
+            "row_queue": (
+                (self.columns, self.row_queue_depth, self.qg_width), (1, self.row_queue_depth, self.q_k_hat_sum_width),
+            ),
         }  # fmt: skip
-        return {name: ceil(count / 8) for name, count in bits.items()}
+
+    @property
+    def buffer_bytes(self):
+        """Bytes of on-chip buffers by name."""
+        return {
+            name: ceil(sum(number * words * width for number, words, width in kinds) / 8)
+            for name, kinds in self.banks.items()
+        }
 
     # Cycles
 

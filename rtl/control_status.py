@@ -27,6 +27,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .bundles import up_to
 from .registers import ADDRESS_WIDTH, DATA_WIDTH, EVENTS, Access, register_map
 
 __all__ = ["ControlStatus"]
@@ -100,8 +101,8 @@ class ControlStatus(Block):
             "tokens": Out(config.max_tokens.bit_length()),
             "head_dim": Out(config.max_head_dim.bit_length()),
             "heads": Out(config.max_heads.bit_length()),
-            "shift_g": Out(range(config.shift_g_max + 1)),
-            "shift_z": Out(range(config.shift_z_min, config.shift_z_max + 1)),
+            "shift_g": Out(up_to(config.shift_g_max)),
+            "shift_z": Out(up_to(config.shift_z_max, least=config.shift_z_min)),
             "c_v": Out(config.c_v_width),
             "c_d": Out(config.c_d_width),
             "timeout": Out(config.counter_width),

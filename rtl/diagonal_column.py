@@ -19,7 +19,17 @@ from amaranth.lib.wiring import In, Out
 
 from .adder_array import DenominatorAdder
 from .block import Block, instantiate
-from .bundles import PHASE_G, PHASE_QG, AccumulateControl, DivideControl, LoadControl, delay, index_width, pass_on
+from .bundles import (
+    PHASE_G,
+    PHASE_QG,
+    AccumulateControl,
+    DivideControl,
+    LoadControl,
+    delay,
+    index_width,
+    pass_on,
+    up_to,
+)
 from .memory_bank import MemoryBank
 from .partial_sum_accumulator import PartialSumAccumulator
 
@@ -88,7 +98,7 @@ class DiagonalColumn(Block):
                 "stationary": Out(signed(config.k_hat_sum_width)),
                 "partial_sum": In(signed(config.diagonal_sum_width)),
                 "c_d": In(config.c_d_width),
-                "divisor_shift": In(range(config.divisor_shift_max + 1)),
+                "divisor_shift": In(up_to(config.divisor_shift_max)),
                 "tokens": In(config.max_tokens.bit_length()),
             }
         )

@@ -12,6 +12,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .bundles import up_to
 
 __all__ = ["JobControl"]
 
@@ -42,7 +43,7 @@ class JobControl(Block):
         super().__init__({
             "start": In(1),
             "heads": In(config.max_heads.bit_length()),
-            "shift_z": In(range(config.shift_z_min, config.shift_z_max + 1)),
+            "shift_z": In(up_to(config.shift_z_max, least=config.shift_z_min)),
             "timeout": In(config.counter_width),
             "starving": In(streams),
             "moving": In(streams),
@@ -53,8 +54,8 @@ class JobControl(Block):
             "busy": Out(1),
             "done": Out(1),
             "input_timeout": Out(1),
-            "numerator_shift": Out(range(config.numerator_shift_max + 1)),
-            "divisor_shift": Out(range(config.divisor_shift_max + 1)),
+            "numerator_shift": Out(up_to(config.numerator_shift_max)),
+            "divisor_shift": Out(up_to(config.divisor_shift_max)),
         })
 
     def elaborate(self, platform):

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .bundles import up_to
 
 __all__ = ["Requantizer"]
 
@@ -28,7 +29,7 @@ class Requantizer(Block):
         self.pipelined = pipelined
         super().__init__({
             "i": In(signed(i_width)),
-            "shift": In(range(shift_max + 1)),
+            "shift": In(up_to(shift_max)),
             "o": Out(signed(o_width)),
         })
 

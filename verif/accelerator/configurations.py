@@ -35,7 +35,7 @@ _DIFFERENT = (
      "memory_pipeline": 1, "max_tokens": 64, "max_head_dim": 16, "stream_width": 16},
     # The smallest that can be built, and elements as wide as 64-bit sums in the golden allow.
     {"name": "array-2x1", "rows": 2, "columns": 1, "data_width": 2, "mean_fraction": 0, "constant_fraction": 0,
-     "max_tokens": 1, "max_head_dim": 1, "stream_width": 8, "max_heads": 1},
+     "max_tokens": 1, "max_head_dim": 1, "stream_width": 8, "max_heads": 1, "shift_z_min": 0, "shift_z_max": 0},
     {"name": "array-2x2-w16", "rows": 2, "columns": 2, "data_width": 16, "mean_fraction": 6, "constant_fraction": 12,
      "max_tokens": 7, "max_head_dim": 5, "stream_width": 32, "pe_pipeline": 4, "max_heads": 20},
 )  # fmt: skip

@@ -4,15 +4,21 @@ import re
 
 import pytest
 
+from gen.verilog import blocks
+from rtl.accelerator import Accelerator
 from rtl.config import AcceleratorConfig, ConfigError
+from rtl.memory_bank import MemoryBank
 
 SMALL = {"name": "small", "rows": 4, "columns": 4}
 
 
 @pytest.mark.parametrize(("changes", "text"), [
     ({"name": 4}, "name must be a string, not 4"),
-    ({"name": ""}, "name must consist of letters, digits, '-' and '_', not ''"),
-    ({"name": "a b"}, "name must consist of letters, digits, '-' and '_', not 'a b'"),
+    ({"name": ""}, "name must consist of ASCII letters, digits, '-' and '_', not ''"),
+    ({"name": "a b"}, "name must consist of ASCII letters, digits, '-' and '_', not 'a b'"),
+    ({"name": "größe"}, "name must consist of ASCII letters, digits, '-' and '_', not 'größe'"),
+    ({"name": "x²"}, "name must consist of ASCII letters, digits, '-' and '_', not 'x²'"),
+    ({"name": "tiny\n"}, "name must consist of ASCII letters, digits, '-' and '_', not 'tiny\\n'"),
     ({"rows": 1}, "rows must be in 2..256, not 1"),
     ({"rows": 257}, "rows must be in 2..256, not 257"),
     ({"rows": 4.0}, "rows must be an integer, not 4.0"),
@@ -48,6 +54,11 @@ SMALL = {"name": "small", "rows": 4, "columns": 4}
     ({"data_width": 12, "stream_width": 24}, "stream_width must be a multiple of the 16-bit element container, not 24"),
     ({"stream_width": 64}, "stream_width must carry a number of 8-bit elements that divides both rows (4) and "
                            "columns (4), not 64 (8 elements)"),
+    ({"max_tokens": 65535, "max_head_dim": 65}, "max_tokens, max_head_dim, rows and columns must be such that a bank "
+                                                "of q has at most 2,097,152 bytes, not 4,194,304"),
+    ({"max_tokens": 65535, "max_head_dim": 64, "columns": 3, "stream_width": 8},
+     "max_tokens, max_head_dim, rows and columns must be such that a bank of v has at most 2,097,152 bytes, "
+     "not 4,194,304"),
 ])  # fmt: skip
 def test_rule_is_told(changes, text):
     with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
@@ -59,6 +70,18 @@ def test_keys_are_checked():
         AcceleratorConfig.from_mapping(SMALL | {"row": 4})
     with pytest.raises(ConfigError, match="^configuration must have the key 'columns'$"):
         AcceleratorConfig.from_mapping({"name": "small", "rows": 4})
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"max_tokens": 1, "max_head_dim": 1}, {"max_tokens": 5, "max_head_dim": 3},
+    {"columns": 3, "stream_width": 8, "max_tokens": 70, "max_head_dim": 9},
+], ids=str)
+def test_banks_are_those_that_are_built(changes):
+    config = AcceleratorConfig(**(SMALL | changes))
+    built = {(block.depth, block.width) for block in blocks(Accelerator(config)) if isinstance(block, MemoryBank)}
+    stated = {(words, width) for kinds in config.banks.values() for _number, words, width in kinds}
+    assert stated <= built
+    assert config.buffer_bytes["q"] * 8 == config.rows * config.banks["q"][0][1] * config.data_width
 
 
 def test_mapping_round_trip():

@@ -43,6 +43,15 @@ def test_file_of_a_user(tmp_path):
     assert load_file(path) == AcceleratorConfig(name="mine", rows=4, columns=4)
 
 
+@pytest.mark.parametrize(("file", "name"), [
+    ("größe 16x16.toml", "gr--e-16x16"), ("x².4.toml", "x--4"), ("_a-B.toml", "_a-B"),
+])  # fmt: skip
+def test_name_of_a_file_becomes_a_name(tmp_path, file, name):
+    path = tmp_path / file
+    path.write_text("rows = 4\ncolumns = 4\n")
+    assert load_file(path).name == name
+
+
 @pytest.mark.parametrize(("content", "text"), [
     ("rows = 4\ncolumns = [", "file must be TOML, not Invalid value (at end of document)"),
     ("rows = 4", "configuration must have the key 'columns'"),

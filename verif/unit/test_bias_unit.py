@@ -26,10 +26,11 @@ CONFIGS = {
                    "max_head_dim": 5, "stream_width": 8},
         "few_shifts": {"rows": 2, "columns": 1, "data_width": 4, "mean_fraction": 0, "constant_fraction": 0,
                        "max_tokens": 40, "max_head_dim": 3, "stream_width": 8, "shift_z_min": -1, "shift_z_max": 9},
+        "no_shift": {"rows": 2, "columns": 2, "max_tokens": 3, "max_head_dim": 3, "stream_width": 8, "shift_z_max": 6},
         "one_lane_group": {"rows": 4, "columns": 4, "max_tokens": 7, "max_head_dim": 12},
     }.items()
 }  # fmt: skip
-V_SUM_LATENCY = {"default": 3, "few_shifts": 3, "odd": 2, "wide": 1, "narrow": 2, "one_lane_group": 4}
+V_SUM_LATENCY = {"default": 3, "few_shifts": 3, "odd": 2, "wide": 1, "narrow": 2, "one_lane_group": 4, "no_shift": 1}
 
 
 def blocks():

@@ -17,6 +17,10 @@ STREAMS = 3
 CONFIGS = {
     f"width_{width}": AcceleratorConfig(name="job", rows=4, columns=4, data_width=width, stream_width=16)
     for width in (4, 8, 12, 16)
+} | {
+    # No left shift of T_N; no choice at all.
+    "right_shifts": AcceleratorConfig(name="job", rows=4, columns=4, shift_z_max=7),
+    "one_shift": AcceleratorConfig(name="job", rows=4, columns=4, shift_z_min=0, shift_z_max=0),
 }
 
 
