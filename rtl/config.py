@@ -19,8 +19,9 @@ __all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ConfigError"]
 NAME_CHARACTERS = frozenset(f"{ascii_letters}{digits}-_")
 """What a name consists of: tools that read the generated files, FuseSoC for one, pass over other characters."""
 
-# Of one bank: a column's share of a buffer. That is more than most FPGAs have in all, and takes the generator seconds.
-_BANK_BITS = 1 << 24
+# Of one bank, a row's or a column's share of a buffer: what the largest array needs for the largest job. A small array
+# with more would be no accelerator, and memories so deep take the generator minutes.
+_BANK_BITS = 1 << 25
 
 
 class ConfigError(ValueError):

@@ -54,11 +54,11 @@ SMALL = {"name": "small", "rows": 4, "columns": 4}
     ({"data_width": 12, "stream_width": 24}, "stream_width must be a multiple of the 16-bit element container, not 24"),
     ({"stream_width": 64}, "stream_width must carry a number of 8-bit elements that divides both rows (4) and "
                            "columns (4), not 64 (8 elements)"),
-    ({"max_tokens": 65535, "max_head_dim": 65}, "max_tokens, max_head_dim, rows and columns must be such that a bank "
-                                                "of q has at most 2,097,152 bytes, not 4,194,304"),
-    ({"max_tokens": 65535, "max_head_dim": 64, "columns": 3, "stream_width": 8},
-     "max_tokens, max_head_dim, rows and columns must be such that a bank of v has at most 2,097,152 bytes, "
-     "not 4,194,304"),
+    ({"max_tokens": 65535, "max_head_dim": 129}, "max_tokens, max_head_dim, rows and columns must be such that a bank "
+                                                 "of q has at most 4,194,304 bytes, not 8,388,608"),
+    ({"max_tokens": 65535, "max_head_dim": 128, "columns": 3, "stream_width": 8},
+     "max_tokens, max_head_dim, rows and columns must be such that a bank of v has at most 4,194,304 bytes, "
+     "not 8,388,608"),
 ])  # fmt: skip
 def test_rule_is_told(changes, text):
     with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
@@ -82,6 +82,11 @@ def test_banks_are_those_that_are_built(changes):
     stated = {(words, width) for kinds in config.banks.values() for _number, words, width in kinds}
     assert stated <= built
     assert config.buffer_bytes["q"] * 8 == config.rows * config.banks["q"][0][1] * config.data_width
+
+
+def test_largest_array_takes_all_maxima():
+    AcceleratorConfig(name="largest", rows=256, columns=256, data_width=16, mean_fraction=8, constant_fraction=16,
+                      max_tokens=65535, max_head_dim=4096, max_heads=65535)  # fmt: skip
 
 
 def test_mapping_round_trip():

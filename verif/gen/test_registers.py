@@ -19,7 +19,7 @@ OFFSETS = {
     "COUNT_TLAST_LATE_V": 0x124,
 }  # fmt: skip
 
-WIDEST = AcceleratorConfig(name="widest", rows=4, columns=4, data_width=16, mean_fraction=8, constant_fraction=16,
+WIDEST = AcceleratorConfig(name="widest", rows=256, columns=256, data_width=16, mean_fraction=8, constant_fraction=16,
                            max_tokens=65535, max_head_dim=4096, max_heads=65535)  # fmt: skip
 
 

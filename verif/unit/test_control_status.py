@@ -433,7 +433,7 @@ CONFIGURATIONS = {
     "c_d in two words": {"name": "a", "rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 16},
     "c_d in one word": {"name": "b", "rows": 5, "columns": 3, "data_width": 4, "max_tokens": 13, "max_head_dim": 7,
                         "max_heads": 9, "stream_width": 8, "input_timeout": 77},
-    "c_d in three words": {"name": "c", "rows": 4, "columns": 4, "data_width": 16, "mean_fraction": 8,
+    "c_d in three words": {"name": "c", "rows": 256, "columns": 256, "data_width": 16, "mean_fraction": 8,
                            "constant_fraction": 16, "max_tokens": 65535, "max_head_dim": 4096, "max_heads": 65535},
     "no fraction": {"name": "d", "rows": 2, "columns": 2, "data_width": 2, "mean_fraction": 0,
                     "constant_fraction": 0, "max_tokens": 8, "max_head_dim": 8, "max_heads": 8, "stream_width": 8},
