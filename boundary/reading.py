@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import FileError
+from .schema import Schema, check_schema
 
 try:
     from lzma import LZMAError
@@ -28,7 +29,7 @@ except ImportError:  # Python was built without it
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["FileError", "read_json", "read_npz", "read_toml"]
+__all__ = ["FileError", "parse_json", "parse_toml", "read_json", "read_npz", "read_toml"]
 
 #: Bytes of a file; those of an .npz are limited by what its arrays may have.
 TOML_BYTES, JSON_BYTES = 1 << 20, 16 << 20
@@ -60,35 +61,48 @@ _LONG_KEY = re.compile(rf"(?<![\w-])[\w-]++(?:[ \t]*+\.[ \t]*+[\w-]++){{{KEY_PAR
 
 def read_toml(path: str | Path) -> dict:
     """The tables of a TOML file; `FileError` if it is none."""
-    text = _text(path, TOML_BYTES, "TOML")
+    return parse_toml(_text(path, TOML_BYTES, "TOML"), path)
+
+
+def parse_toml(text: str, source: str | Path) -> dict:
+    """The tables of a TOML text; `FileError`, which begins with `source`, if it is none."""
     if _LONG_KEY.search(_STRING_OR_COMMENT.sub("_", text)):
-        raise FileError(f"{path}: file must be TOML with keys of at most {KEY_PARTS} parts, not of more")
+        raise FileError(f"{source}: file must be TOML with keys of at most {KEY_PARTS} parts, not of more")
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise FileError(f"{path}: file must be TOML: {_sentence(error)}") from None
+        raise FileError(f"{source}: file must be TOML: {_sentence(error)}") from None
     except RecursionError:
-        raise _too_deep(path, "TOML") from None
+        raise _too_deep(source, "TOML") from None
     except ValueError:  # Python's own limit of digits
-        raise _too_large(path, "TOML") from None
-    _check_limits(path, "TOML", content)
+        raise _too_large(source, "TOML") from None
+    _check_limits(source, "TOML", content)
     return content
 
 
-def read_json(path: str | Path, *, what: str = "JSON") -> dict:
-    """The object in a JSON file; `FileError`, which says that the file must be `what`, if there is none."""
-    text = _text(path, JSON_BYTES, what)
+def read_json(path: str | Path, *, what: str = "JSON", schema: Schema = dict) -> dict:
+    """The object in a JSON file; `FileError`, which says that the file must be `what`, if there is none.
+
+    Args:
+        schema: what its members must be (`boundary.schema`).
+    """
+    return parse_json(_text(path, JSON_BYTES, what), path, what=what, schema=schema)
+
+
+def parse_json(text: str, source: str | Path, *, what: str = "JSON", schema: Schema = dict) -> dict:
+    """The object in a JSON text; `FileError`, which begins with `source`, if there is none."""
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise FileError(f"{path}: file must be {what}: {_sentence(error)}") from None
+        raise FileError(f"{source}: file must be {what}: {_sentence(error)}") from None
     except RecursionError:
-        raise _too_deep(path, what) from None
+        raise _too_deep(source, what) from None
     except ValueError:
-        raise _too_large(path, what) from None
+        raise _too_large(source, what) from None
     if not isinstance(content, dict):
-        raise FileError(f"{path}: file must be {what}, a JSON object, not {type(content).__name__}")
-    _check_limits(path, what, content)
+        raise FileError(f"{source}: file must be {what}, a JSON object, not {type(content).__name__}")
+    _check_limits(source, what, content)
+    check_schema(content, schema, f"{source}: file must be {what}:")
     return content
 
 

@@ -22,12 +22,12 @@ names file and key.
 `io` is a table of I/O attributes in the words of the family's constraint file.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from boundary.reading import read_toml
 from gen.presets import load_mapping
 from rtl.config import AcceleratorConfig, ConfigError
 
@@ -151,14 +151,13 @@ def load_board(name):
 
 
 def load_board_file(path):
-    """The board that a TOML file describes; `BoardError`, its text beginning with the path, if it cannot be used."""
+    """The board that a TOML file describes.
+
+    `FileError` if the file cannot be read or is not TOML, `BoardError`, its text beginning with the path too, if it is
+    no board.
+    """
     path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BoardError(f"{path}: file must be readable: {error.strerror.lower()}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BoardError(f"{path}: file must be TOML, not {error}") from None
+    table = read_toml(path)
     try:
         return _board(path.stem, _Table(table))
     except (BoardError, ConfigError) as error:

@@ -31,7 +31,7 @@ from rtl.memory_bank import MemoryBank
 from . import floorplan
 from .constraints import constraints
 from .families import FAMILIES
-from .report import make_report
+from .report import make_report, read_report
 from .toolchain import Toolchain, find_toolchain, get_ready, run_tool
 from .top import BoardTop
 
@@ -143,7 +143,7 @@ class Build:
 
     def report(self):
         """The figures of a build whose stage "report" is done, as in report.json."""
-        return json.loads(self.report_file.read_text(encoding="utf-8"))
+        return read_report(self.report_file)
 
     def seconds(self):
         """Stage -> wall seconds that it took, of those that are done."""

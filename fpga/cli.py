@@ -32,6 +32,8 @@ from .report import (
     baseline_file,
     compare,
     make_baseline,
+    read_baseline,
+    read_report,
     report_table,
     summary_row,
 )
@@ -208,7 +210,7 @@ def _check(screen, board, report):
     path = baseline_file(board.name)
     if not path.is_file():
         raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
-    differences = compare(report, json.loads(path.read_text(encoding="utf-8")))
+    differences = compare(report, read_baseline(path))
     if differences:
         raise BaselineError(f"build must agree with {path}: {'; '.join(differences)}")
     screen.print(f"agrees with {path}")
@@ -275,12 +277,7 @@ def _load(arguments):
 
 
 def _report(arguments):
-    path = arguments.directory / "report.json"
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        table, lines = report_table(report)
-    except (ValueError, KeyError):
-        raise ValueError(f"{path} must be the report of a build, not anything else") from None
+    table, lines = report_table(read_report(arguments.directory / "report.json"))
     screen = console()
     screen.print(table)
     screen.print("\n".join(lines))

@@ -21,11 +21,12 @@ from pathlib import Path
 from rich.table import Table
 
 from boundary.errors import CommandError
+from boundary.reading import read_json
 
 from . import floorplan
 
 __all__ = ["RESOURCES", "SUMMARY_COLUMNS", "BaselineError", "baseline_file", "compare", "make_baseline", "make_report",
-           "report_table", "summary_row"]  # fmt: skip
+           "read_baseline", "read_report", "report_table", "summary_row"]  # fmt: skip
 
 #: Resource -> how it is written in tables.
 RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
@@ -33,6 +34,20 @@ RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
 _BASELINES = Path(__file__).resolve().parent / "baselines"
 #: Figure -> how far, as a share, it may be off in a new baseline. Fmax may be higher by any amount.
 _TOLERANCES = {"lut": 0.05, "ff": 0.05, "dsp": 0.0, "block_ram": 0.0, "fmax_mhz": 0.10}
+
+#: What a report and a baseline must have, to be shown and compared.
+_REPORT = {
+    "board": str, "title": str, "config": {"name": str, "rows": int, "columns": int},
+    "core_clock_mhz": float, "timing_met": bool,
+    "resources": {kind: {"used": int, "available": int} for kind in RESOURCES},
+    "clocks": {str: {"fmax_mhz": float, "constraint_mhz": float}},
+    "critical_path": (None, {"delay_ns": float, "hops": [{"instance": str}]}),
+    "blocks": {str: dict.fromkeys(RESOURCES, int)}, "seconds": {str: float}, "tools": {str: str}, "notes": [str],
+}  # fmt: skip
+_BASELINE = {
+    "config": str, "core_clock_mhz": float,
+    "figures": {name: {"value": float, "tolerance": float} for name in _TOLERANCES},
+}  # fmt: skip
 
 
 class BaselineError(CommandError):
@@ -114,6 +129,11 @@ def _critical_path(timing):
     }
 
 
+def read_report(path):
+    """The report in a file; `FileError` if it is none."""
+    return read_json(path, what="the report of a build", schema=_REPORT)
+
+
 def report_table(report):
     """The report as tables and lines for a console."""
     resources = Table(title=f"{report['title']}, {report['config']['name']}")
@@ -167,6 +187,11 @@ def summary_row(report):
 def baseline_file(board_name):
     """Where a board's baseline is."""
     return _BASELINES / f"{board_name}.json"
+
+
+def read_baseline(path):
+    """The baseline in a file; `FileError` if it is none."""
+    return read_json(path, what="the baseline of a board", schema=_BASELINE)
 
 
 def _figures(report):

@@ -7,9 +7,9 @@ file states only what is different; `name` is the file's own name unless it says
     max_tokens = 1024
 """
 
-import tomllib
 from pathlib import Path
 
+from boundary.reading import read_toml
 from rtl.config import NAME_CHARACTERS, AcceleratorConfig, ConfigError
 
 __all__ = ["load_file", "load_mapping", "load_preset", "preset_names"]
@@ -33,8 +33,8 @@ def load_preset(name):
 def load_file(path):
     """The configuration in the TOML file `path`.
 
-    `ConfigError`, its text beginning with the path, if the file cannot be read, is not TOML, extends an unknown
-    preset, or breaks a rule of `AcceleratorConfig`.
+    `FileError` if the file cannot be read or is not TOML, `ConfigError`, its text beginning with the path too, if it
+    extends an unknown preset or breaks a rule of `AcceleratorConfig`.
     """
     return _load(Path(path), str(path))
 
@@ -53,15 +53,7 @@ def _load(path, label):
 
 def _read(path):
     """The fields in a file and in the presets it extends."""
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"file must be readable: {error.strerror.lower()}") from None
-    except UnicodeDecodeError:
-        raise ConfigError("file must be TOML in UTF-8, not other bytes") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"file must be TOML, not {error}") from None
-    return load_mapping(fields)
+    return load_mapping(read_toml(path))
 
 
 def load_mapping(fields):

@@ -3,14 +3,16 @@
 The golden model does not know the hardware; this file is where the generator says what it has built.
 """
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
+from boundary.reading import FileError, read_json
 from golden.number_format import NumberFormat, check_integer
 
 __all__ = ["Accelerator", "load_accelerator"]
+
+_WHAT = "the metadata.json of an accelerator, as `gen generate` writes it"
 
 
 class Accelerator(NamedTuple):
@@ -29,17 +31,15 @@ class Accelerator(NamedTuple):
 
 
 def load_accelerator(path: str | Path) -> Accelerator:
-    """The accelerator of a metadata.json, as `python -m gen generate` writes it; `ValueError` if it is none."""
+    """The accelerator of a metadata.json, as `python -m gen generate` writes it; `FileError` if it is none."""
     path = Path(path)
+    metadata = read_json(path, what=_WHAT, schema={"configuration": {"name": str}, "derived": dict})
+    configuration, known = metadata["configuration"], metadata["configuration"] | metadata["derived"]
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-        configuration, known = metadata["configuration"], metadata["configuration"] | metadata["derived"]
         number_format = NumberFormat(**{field.name: known[field.name] for field in fields(NumberFormat)})
         sizes = [check_integer(name, configuration[name], 1) for name in ("max_tokens", "max_head_dim")]
-        return Accelerator(str(configuration["name"]), number_format, *sizes)
-    except FileNotFoundError:
-        raise ValueError(f"accelerator must be a metadata.json of `gen generate`, not {str(path)!r}") from None
     except KeyError as error:
-        raise ValueError(f"{path} must be the metadata.json of an accelerator, and lacks {error}") from None
+        raise FileError(f"{path}: file must be {_WHAT}, and lacks {error}") from None
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be the metadata.json of an accelerator: {error}") from None
+        raise FileError(f"{path}: file must be {_WHAT}: {error}") from None
+    return Accelerator(configuration["name"], number_format, *sizes)

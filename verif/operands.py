@@ -7,14 +7,13 @@ line that names it.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from boundary.reading import read_npz
 from golden.integer_attention import check_shapes
 from golden.number_format import NumberFormat
 from golden.quantizer import QuantizedJob, constants_for, dequantize, quantize_job
@@ -40,32 +39,19 @@ def read_operands(path: str | Path, config: AcceleratorConfig) -> Operands:
     Raises:
         ValueError: with a text of one line that names the file, what is wrong in it, and the rule.
     """
+    arrays = read_npz(path, required=("q", "k", "v"), optional=EXPONENTS)
     try:
-        return _operands(_arrays(Path(path)), config)
+        return _operands(arrays, config)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """q, k, v, and the exponents that are there."""
-    try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("input must be an .npz file, not of another kind")
-        with np.load(path, allow_pickle=False) as file:
-            for name in ("q", "k", "v"):
-                if name not in file:
-                    raise ValueError(f"input must have the arrays q, k and v, not only {', '.join(sorted(file))}")
-            return {name: np.asarray(file[name]) for name in ("q", "k", "v", *EXPONENTS) if name in file}
-    except OSError as error:
-        raise ValueError(f"input must be a readable file: {(error.strerror or str(error)).lower()}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"input must be an undamaged .npz file: {error}") from None
-
-
 def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig) -> Operands:
     q, k, v = (arrays[name] for name in ("q", "k", "v"))
-    floating = [np.issubdtype(array.dtype, np.floating) for array in (q, k, v)]
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name} must be of floats or integers, not of {array.dtype}")
+    floating = [array.dtype.kind == "f" for array in (q, k, v)]
     if any(floating) != all(floating):
         raise ValueError(f"q, k and v must be all floats or all integers, not {q.dtype}, {k.dtype} and {v.dtype}")
     check_shapes(q, k, v)
@@ -93,6 +79,6 @@ def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: Number
 
 
 def _exponent(name: str, array: np.ndarray) -> int:
-    if array.size != 1 or not np.issubdtype(array.dtype, np.integer):
+    if array.size != 1 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be one integer, not {array.dtype} of shape {array.shape!r}")
     return int(array.item())

@@ -10,12 +10,13 @@ Recipes that come with the package are in `golden/recipes`. Every field has its 
 is an error, so that a misspelt one is not a default, and so is a text or a truth where a number belongs.
 """
 
-import tomllib
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from boundary.reading import KEY_PARTS, read_toml
 from golden.attention import ATTENTIONS, AttentionChoice
 from golden.vit import SHAPES, VitShape
 
@@ -26,7 +27,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-Whole = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=1, le=1_000_000_000)]
 File = Annotated[Path, Field(strict=False)]  # given as text
 
 
@@ -98,7 +99,7 @@ class Data(_Table):
 
     name: str | None = None
     folder: File | None = None
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
 
     @model_validator(mode="after")
     def _check(self):
@@ -211,23 +212,18 @@ def load_recipe(path: str | Path, changes: dict | None = None) -> Recipe:
     Args:
         changes: values by dotted name that replace those of the file, {"training.seed": 2}.
 
-    Raises `RecipeError` if there is no such file, it is not TOML, or a field is unknown or out of its limits. Paths of
-    checkpoints and folders are those that the file gives, from where the command runs.
+    Raises `RecipeError` if there is no such file, or a field is unknown or out of its limits, `FileError` if it is not
+    TOML. Paths of checkpoints and folders are those that the file gives, from where the command runs.
     """
     path = Path(path)
     file = RECIPES / f"{path}.toml" if str(path) in recipe_names() else path
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(
-            f"recipe must be a file, or one of {', '.join(recipe_names())}, not {str(path)!r}"
-        ) from None
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror.lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} must be a TOML file: {error}") from None
+    if not os.path.lexists(file):
+        raise RecipeError(f"recipe must be a file, or one of {', '.join(recipe_names())}, not {str(path)!r}")
+    tables = read_toml(file)
     for name, value in (changes or {}).items():
         *parents, field = name.split(".")
+        if len(parents) >= KEY_PARTS:
+            raise RecipeError(f"{path}: name of a field must have at most {KEY_PARTS} parts, not {len(parents) + 1}")
         table = tables
         for parent in parents:
             table = table.setdefault(parent, {})

@@ -5,11 +5,13 @@ they come from; ``python -m golden capture`` makes more. README.md in this folde
 """
 
 import json
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from boundary.reading import FileError, parse_json, read_npz
+from boundary.writing import written_whole
 
 __all__ = ["Workload", "load", "names", "save"]
 
@@ -40,24 +42,28 @@ def load(path_or_name: str | Path) -> Workload:
     """A workload by its name or from a file.
 
     Raises:
-        ValueError: there is no such workload, or the file is not one.
+        ValueError: there is no such workload, or (`FileError`) the file is not one.
     """
     path = Path(path_or_name)
     if not path.is_file():
         path = FOLDER / f"{path_or_name}.npz"
     if not path.is_file():
         raise ValueError(f"workload must be a file or one of {', '.join(names())}, not {str(path_or_name)!r}")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"workload must be an .npz file, not {path.name!r}")
-    with np.load(path, allow_pickle=False) as arrays:
-        missing = [key for key in ("q", "k", "v", "provenance") if key not in arrays]
-        if missing:
-            present = sorted(arrays)
-            raise ValueError(f"workload {path.name} must have the array {missing[0]!r}, not only {present!r}")
-        return Workload(arrays["q"], arrays["k"], arrays["v"], json.loads(str(arrays["provenance"])))
+    arrays = read_npz(path, required=("q", "k", "v", "provenance"))
+    q, k, v, provenance = arrays.values()
+    for name, operand in (("q", q), ("k", k), ("v", v)):
+        if operand.dtype.kind != "f" or operand.ndim != 3 or operand.shape != q.shape:
+            raise FileError(f"{path}: {name} must be floats, (heads, tokens, head_dim), of the shape of q, not "
+                            f"{operand.dtype} {operand.shape}")  # fmt: skip
+    if provenance.dtype.kind != "U" or provenance.ndim:
+        raise FileError(f"{path}: provenance must be a text, not {provenance.dtype} {provenance.shape}")
+    described = parse_json(str(provenance), path, what="a workload, whose provenance is JSON",
+                           schema={"layers": int, "heads_per_layer": int})  # fmt: skip
+    return Workload(q, k, v, described)
 
 
 def save(path: str | Path, workload: Workload) -> None:
     """Write a workload; the values are rounded to what float16 can represent, which halves the file."""
     operands = {name: getattr(workload, name).astype(np.float16).astype(np.float32) for name in ("q", "k", "v")}
-    np.savez_compressed(path, **operands, provenance=np.array(json.dumps(workload.provenance, indent=1)))
+    with written_whole(path) as partial, partial.open("wb") as file:  # numpy would add an ending to a name
+        np.savez_compressed(file, **operands, provenance=np.array(json.dumps(workload.provenance, indent=1)))
