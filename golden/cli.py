@@ -1,4 +1,4 @@
-"""The command line, `python -m golden`: train, quantize, evaluate, inspect, capture, ops.
+"""The command line, `python -m golden`: train, quantize, evaluate, inspect, capture, ops, fidelity.
 
 Exit status: 0 done, 2 a request that cannot be carried out, with one line that says why, 130 interrupted.
 """
@@ -6,13 +6,18 @@ Exit status: 0 done, 2 a request that cannot be carried out, with one line that 
 import argparse
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from boundary.command import console, needs, run_command, whole_number
+from boundary.reading import FileError, parse_toml
+from boundary.writing import check_output_file, check_output_folder
 
 __all__ = ["main"]
+
+_PICTURES = (".png", ".pdf", ".svg")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     ops = commands.add_parser("ops", help="count the operations of softmax and Taylor attention")
     ops.add_argument("--model", default="deit_tiny", metavar="NAME", help="a shape of golden.vit (default: deit_tiny)")
     ops.set_defaults(command=_ops)
+
+    fidelity = commands.add_parser("fidelity", help="how much of Taylor attention the integers keep, in dB")
+    fidelity.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="draw a histogram too")
+    fidelity.add_argument("--count", type=whole_number(1), default=200, metavar="N",
+                          help="random shapes of each kind (default: 200)")
+    fidelity.add_argument("--seed", type=whole_number(0), default=2023, metavar="N", help="default: 2023")
+    fidelity.set_defaults(command=_fidelity)
     return parser
 
 
@@ -93,6 +105,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
     recipe = load_recipe(arguments.config, dict(_change(text) for text in arguments.set))
     folder = arguments.output or Path("build/golden") / Path(arguments.config).stem
+    check_output_folder(folder)
     screen = console()
     trained = train(recipe, folder, resume=arguments.resume, device=arguments.device, console=screen)
     if os.environ.get("RANK", "0") == "0":
@@ -103,9 +116,11 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _quantize(arguments: argparse.Namespace) -> None:
     from golden.accelerator import load_accelerator
+    from golden.sqnr import sqnr_text
 
     screen = console()
-    output = arguments.output or arguments.checkpoint.with_name("integer.safetensors")
+    output = arguments.output or arguments.checkpoint.parent / "integer.safetensors"
+    check_output_file(output, endings=(".safetensors",))
     if arguments.resume and not arguments.fine_tune:
         raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
     accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None
@@ -117,7 +132,7 @@ def _quantize(arguments: argparse.Namespace) -> None:
     screen.print(_sqnr_table(sqnr, vit.shape.depth))
     widths = vit.widths()
     widest = max(vit.linears, key=widths.get)
-    screen.print(f"logits: {sqnr['logits']:.1f} dB; widest sum of products: {widths[widest]} bits, {widest}\n"
+    screen.print(f"logits: {sqnr_text(sqnr['logits'])}; widest sum of products: {widths[widest]} bits, {widest}\n"
                  f"wrote  {output}")  # fmt: skip
 
 
@@ -171,18 +186,22 @@ def _sqnr_table(sqnr: dict[str, float], depth: int):
     """Signal to quantization noise by layer and step."""
     from rich.table import Table
 
+    from golden.sqnr import sqnr_text
+
     steps = ("q", "k", "v", "z", "hidden", "gelu")
-    table = Table(title=f"Signal to quantization noise, dB; {sqnr['residual.0']:.1f} behind the patch embedding")
+    texts = {name: sqnr_text(value).removesuffix(" dB") for name, value in sqnr.items()}
+    table = Table(title=f"Signal to quantization noise, dB; {texts['residual.0']} behind the patch embedding")
     for heading in ("layer", "q", "k", "v", "z", "+ attention", "hidden", "gelu", "+ MLP"):
         table.add_column(heading, justify="right")
     for layer in range(depth):
-        of_steps = [f"{sqnr[f'blocks.{layer}.{step}']:.1f}" for step in steps]
-        after_attention, after_mlp = (f"{sqnr[f'residual.{2 * layer + half}']:.1f}" for half in (1, 2))
+        of_steps = [texts[f"blocks.{layer}.{step}"] for step in steps]
+        after_attention, after_mlp = (texts[f"residual.{2 * layer + half}"] for half in (1, 2))
         table.add_row(str(layer), *of_steps[:4], after_attention, *of_steps[4:], after_mlp)
     return table
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    _check_picture(arguments.output)
     from rich.table import Table
 
     from golden.evaluation import draw_accuracies, evaluate_file, summarize
@@ -211,6 +230,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
+    folder = arguments.output or arguments.checkpoint.parent
+    check_output_folder(folder)
+    logits, maps = folder / "logits.png", folder / "attention.png"
+    for path in (logits, maps) if folder.is_dir() else ():
+        _check_picture(path)
     from rich.table import Table
 
     from golden.checkpoint import load
@@ -231,25 +255,30 @@ def _inspect(arguments: argparse.Namespace) -> None:
     for index, layer in enumerate(layers):
         table.add_row(str(index), f"{layer.plain_inside:.1%}", f"{layer.centred_inside:.1%}")
     screen.print(table)
-    folder = arguments.output or arguments.checkpoint.parent
     folder.mkdir(parents=True, exist_ok=True)
     shown = min(len(images), 6)
-    draw_logits(folder / "logits.png", layers, title=f"{dataset.name}, trained with {recipe.model.attention} attention")
-    draw_maps(folder / "attention.png", images[:shown], captured, extra_tokens=model.shape.extra_tokens)
-    screen.print(f"wrote  {folder / 'logits.png'}\nwrote  {folder / 'attention.png'}")
+    draw_logits(logits, layers, title=f"{dataset.name}, trained with {recipe.model.attention} attention")
+    draw_maps(maps, images[:shown], captured, extra_tokens=model.shape.extra_tokens)
+    screen.print(f"wrote  {logits}\nwrote  {maps}")
 
 
 def _capture(arguments: argparse.Namespace) -> None:
+    check_output_file(arguments.output, endings=(".npz",))
     from golden import workloads
     from golden.capture import capture_workload
     from golden.checkpoint import load
 
-    first = arguments.images[0]
-    images = int(first) if len(arguments.images) == 1 and first.isdigit() else [Path(each) for each in arguments.images]
-    workload = capture_workload(load(arguments.checkpoint), images, arguments.layers)
+    workload = capture_workload(load(arguments.checkpoint), _count_or_files(arguments.images), arguments.layers)
     workloads.save(arguments.output, workload)
     heads, tokens, head_dim = workload.q.shape
     console().print(f"{heads} heads of {tokens} tokens x {head_dim} features\nwrote  {arguments.output}")
+
+
+def _count_or_files(texts: list[str]) -> int | list[Path]:
+    if len(texts) == 1:
+        with suppress(ValueError):
+            return int(texts[0])
+    return [Path(text) for text in texts]
 
 
 def _ops(arguments: argparse.Namespace) -> None:
@@ -285,14 +314,26 @@ def _ops(arguments: argparse.Namespace) -> None:
     screen.print(f"Taylor attention has {ratio:.2f} times fewer multiplications")
 
 
+def _fidelity(arguments: argparse.Namespace) -> None:
+    _check_picture(arguments.output)
+    from golden.fidelity import show
+
+    show(console(), count=arguments.count, seed=arguments.seed, output=arguments.output)
+
+
 def _change(text: str) -> tuple[str, object]:
     """A name and a TOML value; a value that is none is a string."""
-    import tomllib
-
     name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set must be NAME=VALUE, not {text!r}")
+    if not equals or not text.isprintable():
+        raise ValueError(f"--set must be NAME=VALUE, in one line, not {text!r}")
     try:
-        return name, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return name, parse_toml(f"value = {value}", "--set")["value"]
+    except FileError:
         return name, value
+
+
+def _check_picture(path: Path | None) -> None:
+    """What `draw_...` needs, before the work begins."""
+    if path is not None:
+        check_output_file(path, endings=_PICTURES)
+        import matplotlib.figure  # noqa: F401

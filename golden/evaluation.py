@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from boundary.writing import written_whole
 from golden.checkpoint import load
 from golden.integer_vit import IntegerVit, from_checkpoint, to_pixels
-from golden.quantizer import decibels
+from golden.sqnr import Power, decibels, power_of, total_power
 from golden.training.images import Dataset
 from golden.training.models import evaluate, load_images, model_of, recipe_of
 from golden.training.recipe import Recipe
@@ -94,7 +95,8 @@ def layer_sqnr(
     """
     mean, std = (torch.tensor(tuple(each), dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
     in_double = copy.deepcopy(model).double().eval()
-    powers: dict[str, np.ndarray] = {}  # of signal and noise
+    signals: dict[str, list[Power]] = {}  # of each batch
+    noises: dict[str, list[Power]] = {}
     for batch in images.split(_BATCH_OF_STEPS):
         pixels = to_pixels(batch)
         with torch.no_grad():
@@ -102,9 +104,9 @@ def layer_sqnr(
         steps = vit.steps(pixels)
         for name, value in wanted.items():
             if name.startswith("residual.") or name == "logits" or name.rpartition(".")[2] in _STEPS_SHOWN:
-                noise = value.numpy() - vit.real(name, steps[name])
-                powers[name] = powers.get(name, 0) + np.array([np.sum(value.numpy() ** 2), np.sum(noise**2)])
-    return {name: decibels(*of_step) for name, of_step in powers.items()}
+                signals.setdefault(name, []).append(power_of(value.numpy()))
+                noises.setdefault(name, []).append(power_of(value.numpy() - vit.real(name, steps[name])))
+    return {name: decibels(total_power(signals[name]), total_power(noises[name])) for name in signals}
 
 
 def summarize(results: Iterable[Evaluated]) -> list[Accuracy]:
@@ -132,7 +134,7 @@ def _but_for_seed(recipe: Recipe) -> str:
 
 
 def draw_accuracies(path: str | Path, rows: list[Accuracy]) -> None:
-    """Writes a PNG: a point for each seed, a line for each mean."""
+    """Draws a picture, of the kind that the ending says: a point for each seed, a line for each mean."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 + 1.3 * len(rows), 4), layout="constrained")
@@ -144,6 +146,7 @@ def draw_accuracies(path: str | Path, rows: list[Accuracy]) -> None:
     labels = [f"{row.attention.replace(', ', chr(10))}\n{'integer' if row.integer else 'float'}" for row in rows]
     axes.set_xticks(range(len(rows)), labels)
     axes.set_ylabel("held-out images recognized, %")
-    axes.set_title(", ".join(dict.fromkeys(row.data for row in rows)))
+    axes.set_title(", ".join(dict.fromkeys(row.data for row in rows)), parse_math=False)
     axes.grid(axis="y", alpha=0.4)
-    figure.savefig(path, dpi=100)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=100)

@@ -1,6 +1,6 @@
-"""How much of Algorithm 1 the integers keep: a table, and a histogram where matplotlib is installed.
+"""How much of Algorithm 1 the integers keep: tables, and a histogram.
 
-    python -m golden.fidelity [-o fidelity.png]
+    python -m golden fidelity [-o fidelity.png]
 
 Signal to quantization noise in decibels, over random shapes of up to 200 tokens and 64 features. The
 reference is Algorithm 1 in float64, once on the operands as quantized (what the integers inside cost: G, the
@@ -9,8 +9,6 @@ column "Z alone" is the first reference merely rounded to the integers of Z: no 
 better.
 """
 
-import argparse
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +17,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from boundary.writing import written_whole
 from golden import workloads
 from golden.float_attention import softmax_attention, taylor_attention
 from golden.integer_attention import integer_taylor_attention
 from golden.number_format import NumberFormat
-from golden.quantizer import dequantize, quantize_job, quantize_tensor, sqnr_db
+from golden.quantizer import dequantize, quantize_job, quantize_tensor
+from golden.sqnr import sqnr_db
 
-__all__ = ["Fidelity", "fidelity_of_job", "fidelity_of_random_shapes", "main"]
+__all__ = ["Fidelity", "fidelity_of_job", "fidelity_of_random_shapes", "show"]
 
 
 class Fidelity(NamedTuple):
@@ -90,35 +90,27 @@ def fidelity_of_random_shapes(
     return jobs
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m golden.fidelity", description="fidelity of the integer model")
-    parser.add_argument("-o", "--output", type=Path, help="also save a histogram (PNG) there; needs matplotlib")
-    parser.add_argument("--count", type=int, default=200, help="random shapes of each kind")
-    parser.add_argument("--seed", type=int, default=2023)
-    options = parser.parse_args(arguments)
-    console = Console(width=110)
+def show(screen: Console, *, count: int, seed: int, output: Path | None = None) -> None:
+    """Prints the tables, of so many random shapes of each kind.
+
+    Args:
+        output: a PNG to draw a histogram in.
+    """
     results = {
-        name: fidelity_of_random_shapes(scale, count=options.count, seed=options.seed)
+        name: fidelity_of_random_shapes(scale, count=count, seed=seed)
         for name, scale in (("unit normal", 1.0), ("scales up to 3", 3.0))
     }
-    console.print(_random_table(results, options))
-    console.print(_fraction_table(options))
-    console.print(_logit_table(options))
-    console.print(_workload_table())
-    if options.output is None:
-        return 0
-    try:
-        _save_histogram(results, options.output)
-    except ImportError as error:
-        console.print(f"error: the histogram needs matplotlib: {error}", style="red", highlight=False)
-        return 2
-    console.print(f"wrote {options.output}", highlight=False)
-    return 0
+    screen.print(_random_table(results, count, seed))
+    screen.print(_fraction_table(count, seed))
+    screen.print(_logit_table(count, seed))
+    screen.print(_workload_table())
+    if output is not None:
+        _save_histogram(results, output)
+        screen.print(f"wrote {output}")
 
 
-def _random_table(results: dict[str, list[Fidelity]], options: argparse.Namespace) -> Table:
-    table = Table(title=f"SQNR in dB of {options.count} shapes, seed {options.seed}; 5th percentile / median / worst")
+def _random_table(results: dict[str, list[Fidelity]], count: int, seed: int) -> Table:
+    table = Table(title=f"SQNR in dB of {count} shapes, seed {seed}; 5th percentile / median / worst")
     for column in ("operands", "integer model", "Z alone", "with Q, K, V quantized", "denominator errors"):
         table.add_column(column)
     for name, jobs in results.items():
@@ -127,7 +119,7 @@ def _random_table(results: dict[str, list[Fidelity]], options: argparse.Namespac
     return table
 
 
-def _fraction_table(options: argparse.Namespace) -> Table:
+def _fraction_table(count: int, seed: int) -> Table:
     table = Table(title="SQNR in dB of the integer model, scales up to 3, by fractional bits of mean and constants")
     for column in (
         "mean_fraction f",
@@ -141,18 +133,18 @@ def _fraction_table(options: argparse.Namespace) -> Table:
     fractions += [(default.mean_fraction, constant) for constant in (0, 2, 4, 6, 10)]
     for mean_fraction, constant_fraction in fractions:
         number_format = NumberFormat(mean_fraction=mean_fraction, constant_fraction=constant_fraction)
-        jobs = fidelity_of_random_shapes(3.0, count=options.count, seed=options.seed, number_format=number_format)
+        jobs = fidelity_of_random_shapes(3.0, count=count, seed=seed, number_format=number_format)
         errors = str(sum(job.denominator_errors for job in jobs))
         table.add_row(str(mean_fraction), str(constant_fraction), _spread([job.integers for job in jobs]), errors)
     return table
 
 
-def _logit_table(options: argparse.Namespace) -> Table:
+def _logit_table(count: int, seed: int) -> Table:
     table = Table(title="SQNR in dB of the integer model, 197 tokens of 64 features, by the size of the logits")
     for column in ("standard deviation of Q and K", "of the logits", "median", "rows with t_d <= 0"):
         table.add_column(column)
-    random = np.random.default_rng(options.seed)
-    count = min(options.count, 20)
+    random = np.random.default_rng(seed)
+    count = min(count, 20)
     for scale in (1, 2, 3, 5, 8, 16, 32):
         jobs = []
         for _ in range(count):
@@ -188,7 +180,9 @@ def _workload_table() -> Table:
 
 
 def _spread(decibels: list[float]) -> str:
-    return f"{np.percentile(decibels, 5):.1f} / {np.median(decibels):.1f} / {np.min(decibels):.1f}"
+    spread = (np.percentile(decibels, 5), np.median(decibels), np.min(decibels))
+    # Between two jobs without any error, percentiles are no numbers.
+    return " / ".join(f"{each:.1f}" if np.isfinite(each) else "no error" for each in spread)
 
 
 def _workload_cells(jobs: list[Fidelity]) -> list[str]:
@@ -208,8 +202,5 @@ def _save_histogram(results: dict[str, list[Fidelity]], path: Path) -> None:
     axes.set_xlabel("SQNR of the integer model against float64 Algorithm 1, dB")
     axes.set_ylabel("jobs")
     axes.legend()
-    figure.savefig(path, dpi=150)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=150)

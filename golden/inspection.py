@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from boundary.writing import written_whole
 from golden.float_attention import softmax_map, taylor_map
 from golden.vit import HeadTensors
 
@@ -62,9 +63,10 @@ def draw_logits(path: str | Path, layers: list[LayerLogits], *, title: str) -> N
         axes.step(centres, layer.centred, where="mid", label=f"centred, {layer.centred_inside:.0%}")
         axes.set_title(f"layer {index}", fontsize="medium")
         axes.legend(fontsize="x-small")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     figure.supxlabel("logit")
-    figure.savefig(path, dpi=100)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def draw_maps(path: str | Path, images: torch.Tensor, captured: list[HeadTensors], *, extra_tokens: int) -> None:
@@ -91,4 +93,5 @@ def draw_maps(path: str | Path, images: torch.Tensor, captured: list[HeadTensors
                 axes.set_title(name)
         for axes in grid[index]:
             axes.set_axis_off()
-    figure.savefig(path, dpi=100)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=100)

@@ -34,12 +34,10 @@ __all__ = [
     "QuantizedJob",
     "choose_exponent",
     "constants_for",
-    "decibels",
     "dequantize",
     "fitting_exponents",
     "quantize_job",
     "quantize_tensor",
-    "sqnr_db",
 ]
 
 # Exponents beyond those of float64 (2^-1074 to 2^1023) by the widest operand are typing mistakes.
@@ -78,7 +76,8 @@ def quantize_job(q, k, v, number_format: NumberFormat | None = None) -> Quantize
 
     Raises:
         TypeError: operands that are not floating point.
-        ValueError: NaN or infinite values, unequal or wrong shapes, or logits so large that c_d would be 0.
+        ValueError: NaN or infinite values, unequal or wrong shapes, logits so large that c_d would be 0, or a Z beyond
+        double precision.
     """
     number_format = NumberFormat() if number_format is None else number_format
     q, k, v = (_float_array(name, x) for name, x in (("q", q), ("k", k), ("v", v)))
@@ -104,7 +103,7 @@ def constants_for(
 
     Raises:
         TypeError: operands or exponents that are not integers. ValueError: operands or exponents out of
-        range, wrong shapes, or exponents whose constants fit no register.
+        range, wrong shapes, exponents whose constants fit no register, or a Z beyond double precision.
     """
     number_format = NumberFormat() if number_format is None else number_format
     q, k, v = check_operands(q, k, v, number_format)
@@ -146,7 +145,7 @@ def constants_for(
         constants.check(number_format)
     except ValueError as error:
         raise ValueError(f"q_exp + k_exp must be such that the constants fit, not {logit_exp!r}: {error}") from None
-    return JobScales(constants, v_exp + z_over_v_exp)
+    return JobScales(constants, _exponent_of_doubles(v_exp + z_over_v_exp, width))
 
 
 def quantize_tensor(x, exponent: int, width: int) -> np.ndarray:
@@ -195,27 +194,6 @@ def choose_exponent(x, width: int, if_zero: int | None = None) -> int:
     # every machine.
     least = min(errors.values()) * (1 + 1e-9) + 1e-24 * float(np.sum(scaled**2))
     return min(exponent for exponent in candidates if errors[exponent] <= least)
-
-
-def sqnr_db(reference, value) -> float:
-    """Signal to quantization noise in decibels: 10 log10(sum reference^2 / sum (reference - value)^2).
-
-    Infinite where the two are equal; minus infinite where only the reference is zero.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    reference, value = (np.asarray(x, dtype=np.float64) for x in (reference, value))
-    if reference.shape != value.shape:
-        raise ValueError(f"value must be of the shape of reference, {reference.shape!r}, not {value.shape!r}")
-    return decibels(float(np.sum(reference**2)), float(np.sum((reference - value) ** 2)))
-
-
-def decibels(signal: float, noise: float) -> float:
-    """10 log10(signal / noise) of two powers; infinite without noise, minus infinite without a signal."""
-    if noise == 0.0:
-        return math.inf
-    return 10.0 * math.log10(signal / noise) if signal > 0.0 else -math.inf
 
 
 def fitting_exponents(
@@ -298,6 +276,15 @@ def _round_root(square: int, exponent: int) -> int:
     return (root_doubled + divisor) // (2 * divisor)
 
 
+def _exponent_of_doubles(z_exp: int, width: int) -> int:
+    """The exponent of Z, with which every integer of this width is a number of double precision."""
+    low, high = -1074, 1024 - width
+    if not low <= z_exp <= high:
+        raise ValueError(f"v must be of such a size that z_exp is {low} to {high}, where z fits double precision, not "
+                         f"{z_exp!r}")  # fmt: skip
+    return z_exp
+
+
 def _float_array(name: str, x) -> np.ndarray:
     if isinstance(x, torch.Tensor):
         if not x.is_floating_point():
@@ -306,7 +293,8 @@ def _float_array(name: str, x) -> np.ndarray:
     x = np.asarray(x)
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"{name} must be floating point, not {x.dtype}")
-    x = x.astype(np.float64)
+    with np.errstate(over="ignore"):  # of long doubles: an infinity is told below
+        x = x.astype(np.float64)
     finite = np.isfinite(x)
     if not finite.all():
         raise ValueError(f"{name} must be finite, not {float(x[~finite].flat[0])!r}")

@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from boundary.writing import check_output_file
 from golden.float_attention import softmax_attention, taylor_attention
 from golden.integer_attention import IntegerSteps, integer_taylor_attention
-from golden.quantizer import QuantizedJob, dequantize, sqnr_db
+from golden.quantizer import QuantizedJob, dequantize
+from golden.sqnr import sqnr_db, sqnr_text
 from rtl.config import AcceleratorConfig
 from verif.bench.accelerator import format_of
 from verif.operands import Operands
@@ -51,9 +53,9 @@ class Outcome:
 
 
 def check_output(output: str | Path | None) -> None:
-    """`ValueError` if a file `output` could not be written for want of its folder; before the work, not after it."""
-    if output is not None and not Path(output).resolve().parent.is_dir():
-        raise ValueError(f"output must be in a folder that exists, not {str(output)!r}")
+    """`FileError` if an .npz could not be written to `output`; before the work, not after it."""
+    if output is not None:
+        check_output_file(output, endings=(".npz",))
 
 
 def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig, *, output: str | Path | None,
@@ -113,7 +115,7 @@ def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, gold
     cycles = total["CYCLES"]
     useful = heads * config.ideal_cycles(tokens, head_dim)
     mismatches = int(np.count_nonzero(z != golden.z)) if z.shape == golden.z.shape else z.size
-    real_z = dequantize(z, job.z_exp)
+    real_z = dequantize(z, job.z_exp - operands.real_exp)
 
     table = Table(title=f"{heads} heads of {tokens} tokens x {head_dim} features on {config.name}", show_header=False)
     table.add_column(style="bold")
@@ -137,7 +139,7 @@ def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, gold
 
 
 def _decibels(reference: torch.Tensor, z: np.ndarray) -> str:
-    return f"{sqnr_db(reference.numpy(), z):.1f} dB"
+    return sqnr_text(sqnr_db(reference.numpy(), z))
 
 
 def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfig) -> None:

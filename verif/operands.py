@@ -7,6 +7,7 @@ line that names it.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import torch
 from boundary.reading import read_npz
 from golden.integer_attention import check_shapes
 from golden.number_format import NumberFormat
-from golden.quantizer import QuantizedJob, constants_for, dequantize, quantize_job
+from golden.quantizer import QuantizedJob, constants_for, quantize_job
 from rtl.config import AcceleratorConfig
 from verif.bench.accelerator import format_of
 
@@ -29,7 +30,10 @@ class Operands(NamedTuple):
     """One job, and the real values that it stands for: those of the file, before they were quantized."""
 
     job: QuantizedJob
-    real: tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # q, k, v, each (heads, tokens, head_dim), float64
+    # q, k, v as they were before, each (heads, tokens, head_dim), float64, but for their scales: q and k are of about
+    # one size, with their product as it is, and v is 2^-real_exp of what it is. Nothing made of them can overflow.
+    real: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    real_exp: int
     quantized_here: bool
 
 
@@ -65,11 +69,20 @@ def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig) -> Opera
         if exponents:
             raise ValueError(f"{next(iter(exponents))} must come with integers, not with {q.dtype}")
         job = quantize_job(q, k, v, number_format)
-        return Operands(job, tuple(torch.from_numpy(array.astype(np.float64)) for array in (q, k, v)), True)
+        q, k, v = (array.astype(np.float64) for array in (q, k, v))
+        return _with_real(job, (q, k, v), (0, 0, 0), True)
     job = _taken_as_they_are(q, k, v, exponents, number_format)
-    real = (dequantize(array, exponent) for array, exponent in
-            ((job.q, job.q_exp), (job.k, job.k_exp), (job.v, job.v_exp)))
-    return Operands(job, tuple(torch.from_numpy(array) for array in real), False)
+    return _with_real(job, (job.q, job.k, job.v), (job.q_exp, job.k_exp, job.v_exp), False)
+
+
+def _with_real(job: QuantizedJob, arrays, exponents, quantized_here: bool) -> Operands:
+    """The job with the real values of arrays that have these exponents."""
+    q_size, k_size, v_size = (math.frexp(float(np.abs(array).max()))[1] + exponent
+                              for array, exponent in zip(arrays, exponents))  # fmt: skip
+    moved = (q_size - k_size) // 2
+    real = (torch.from_numpy(np.ldexp(array.astype(np.float64), exponent - shift))
+            for array, exponent, shift in zip(arrays, exponents, (moved, -moved, v_size)))  # fmt: skip
+    return Operands(job, tuple(real), v_size, quantized_here)
 
 
 def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: NumberFormat) -> QuantizedJob:

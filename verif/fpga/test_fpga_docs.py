@@ -20,7 +20,7 @@ from fpga.clocking import core_clock
 from fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
 from gen.presets import load_preset
 from golden.float_attention import taylor_attention
-from golden.quantizer import sqnr_db
+from golden.sqnr import sqnr_db
 from rtl.multiplier import FORMS
 from verif.bench.simulation import ROOT
 from verif.fpga.board_model import BoardModel

@@ -1,10 +1,13 @@
 """The integer model keeps what docs/numerics.md says of Algorithm 1."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from golden import fidelity
-from golden.fidelity import fidelity_of_job, fidelity_of_random_shapes, main
+from golden.cli import main
+from golden.fidelity import fidelity_of_job, fidelity_of_random_shapes
 
 
 @pytest.mark.parametrize(
@@ -26,19 +29,20 @@ def test_fidelity_on_random_shapes(largest_scale, percentile_5, median, worst):
 
 def test_main_prints_a_table(capsys, tmp_path):
     pytest.importorskip("matplotlib")
-    assert main(["--count", "3", "-o", str(tmp_path / "fidelity.png")]) == 0
+    assert main(["fidelity", "--count", "3", "-o", str(tmp_path / "fidelity.png")]) == 0
     assert (tmp_path / "fidelity.png").stat().st_size > 1000
     printed = capsys.readouterr().out
     assert "scales up to 3" in printed and "mnist_vit" in printed
 
 
-def test_a_histogram_without_matplotlib_is_an_error(monkeypatch, capsys, tmp_path):
-    def missing(results, path):
-        raise ImportError("no matplotlib")
-
-    monkeypatch.setattr(fidelity, "_save_histogram", missing)
-    assert main(["--count", "2", "-o", str(tmp_path / "fidelity.png")]) == 2
-    assert "the histogram needs matplotlib" in capsys.readouterr().out
+def test_a_histogram_without_matplotlib_is_refused_before_the_work(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(fidelity, "fidelity_of_random_shapes", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["fidelity", "--count", "2", "-o", str(tmp_path / "fidelity.png")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and "needs the Python package 'matplotlib'" in captured.err
 
 
 def test_wider_integers_are_closer():

@@ -18,7 +18,7 @@ from golden.integer_attention import JobConstants
 from golden.integer_layers import bits_of
 from golden.integer_vit import IntegerVit, load_integer_vit, to_pixels
 from golden.number_format import NumberFormat
-from golden.quantizer import sqnr_db
+from golden.sqnr import sqnr_db
 from golden.vit import VisionTransformer, VitShape
 from golden.vit_quantizer import float_steps, quantize_vit
 

@@ -20,8 +20,8 @@ from golden.quantizer import (
     dequantize,
     quantize_job,
     quantize_tensor,
-    sqnr_db,
 )
+from golden.sqnr import sqnr_db
 
 
 def normal_operands(shape, seed=0, scales=(1.0, 1.0, 1.0)):
@@ -181,14 +181,6 @@ def test_dequantize():
     assert dequantize(np.array([-3, 4]), -1).tolist() == [-1.5, 2.0]
     with pytest.raises(TypeError, match="x must be integers, not float64"):
         dequantize(np.array([0.5]), 0)
-
-
-def test_sqnr():
-    assert sqnr_db([1.0, 1.0], [1.1, 0.9]) == pytest.approx(20.0)
-    assert sqnr_db([1.0], [1.0]) == math.inf
-    assert sqnr_db([0.0], [1.0]) == -math.inf
-    with pytest.raises(ValueError, match=re.escape("value must be of the shape of reference, (2,), not (1,)")):
-        sqnr_db([1.0, 2.0], [1.0])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 
 from golden.checkpoint import CheckpointError, load
 from golden.integer_vit import to_pixels
-from golden.quantizer import sqnr_db
+from golden.sqnr import sqnr_db
 from golden.training.models import load_images, model_of, normalize
 from golden.training.recipe import RecipeError, check_recipe, rounded_recipe
 from golden.training.straight_through import StraightThrough

@@ -14,7 +14,8 @@ from golden.float_attention import taylor_attention
 from golden.integer_layers import NORMALIZED_FRACTION
 from golden.integer_vit import to_pixels
 from golden.number_format import NumberFormat
-from golden.quantizer import quantize_tensor, sqnr_db
+from golden.quantizer import quantize_tensor
+from golden.sqnr import sqnr_db
 from golden.training.models import load_images, model_of
 from golden.vit import VisionTransformer, VitShape
 from golden.vit_quantizer import float_steps, quantize_vit

@@ -55,7 +55,7 @@ def test_floats_are_quantized(simulated, dtype):
     np.testing.assert_array_equal(output["z"], dequantize(output["z_int"], int(output["z_exp"])))
     assert re.search(r"mismatches\W+0 of 105", text)
     assert "in 2 jobs" in text  # of at most two heads
-    # What 8 bits reach at the least, over many shapes, is measured by golden.fidelity; far below, something is wrong.
+    # What 8 bits reach at the least, over many shapes, is measured by `golden fidelity`; far below, something is wrong.
     assert float(re.search(r"([\d.]+) dB against Algorithm 1", text).group(1)) > 20
     assert "dB against softmax attention" in text
 
