@@ -12,7 +12,7 @@ are imported when they are needed.
 import time
 from pathlib import Path
 
-from boundary.command import needs
+from boundary.command import console, needs
 from gen.presets import load_file, load_preset, preset_names
 
 from .board import board_names, load_board, load_board_file
@@ -50,7 +50,7 @@ def run(arguments):
 
     Raises `ValueError` for a request that cannot be carried out, `CommandError` for what fails on the way.
     """
-    from verif.judgement import Outcome, check_output, conclude, output_console, progress_bars
+    from verif.judgement import Outcome, check_output, conclude, progress_bars
     from verif.operands import read_operands
 
     from .driver import TaylorVit
@@ -79,7 +79,7 @@ def run(arguments):
             link = _describe(accelerator.link)
     jobs = [{"heads": job.heads, "counters": job.counters, "events": job.events} for job in result.jobs]
     outcome = Outcome(result.z, jobs, {"link": link, "time": f"{preparation}{seconds:.1f} s"})
-    return conclude(outcome, operands, config, output=arguments.output, console=output_console())
+    return conclude(outcome, operands, config, output=arguments.output, screen=console())
 
 
 def _target(arguments):

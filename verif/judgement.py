@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from boundary.command import console
 from boundary.writing import check_output_file
 from golden.float_attention import softmax_attention, taylor_attention
 from golden.integer_attention import IntegerSteps, integer_taylor_attention
@@ -31,7 +32,7 @@ from rtl.config import AcceleratorConfig
 from verif.bench.accelerator import format_of
 from verif.operands import Operands
 
-__all__ = ["Outcome", "check_output", "conclude", "output_console", "progress_bars"]
+__all__ = ["Outcome", "check_output", "conclude", "progress_bars"]
 
 SHOWN_MISMATCHES = 5
 
@@ -59,7 +60,7 @@ def check_output(output: str | Path | None) -> None:
 
 
 def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig, *, output: str | Path | None,
-             console: Console, notes: tuple[str, ...] = ()) -> int:
+             screen: Console, notes: tuple[str, ...] = ()) -> int:
     """Save the result, compare it with the integer golden, and print what came of it.
 
     Args:
@@ -76,11 +77,11 @@ def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig, *,
     if output is not None:
         _save(Path(output), outcome.z, operands.job, config)
     problems = _mismatches(outcome.z, golden, operands.job) + _unexpected_events(outcome.jobs, golden)
-    console.print(_table(config, operands, outcome, golden))
+    screen.print(_table(config, operands, outcome, golden))
     for line in (*([f"wrote {output}"] if output is not None else []), *notes):
-        console.print(line, soft_wrap=True)
+        screen.print(line)
     for problem in problems:
-        console.print(problem, style="red", soft_wrap=True)
+        screen.print(problem, style="red")
     return 1 if problems else 0
 
 
@@ -154,14 +155,8 @@ def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfi
 # Screen
 
 
-def output_console() -> Console:
-    """Standard output, without breaking lines where it is not a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
-
-
 def progress_bars() -> Progress:
     """Bars for the stages of a run on standard error, if that is a terminal."""
-    console = Console(stderr=True)
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
+    screen = console(stderr=True)
+    return Progress(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+                    TimeElapsedColumn(), console=screen, transient=True, disable=not screen.is_terminal)

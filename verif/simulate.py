@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from boundary.command import console
 from gen.verilog import emit
 from golden.quantizer import QuantizedJob
 from rtl.accelerator import Accelerator
@@ -30,7 +31,7 @@ from verif import heads_bench
 from verif.bench import Build, RunResult, SimulationError, build
 from verif.bench import run as run_bench
 from verif.bench.simulation import ROOT
-from verif.judgement import Outcome, check_output, conclude, output_console, progress_bars
+from verif.judgement import Outcome, check_output, conclude, progress_bars
 from verif.netlist.dsp_cells import with_dsp_models
 from verif.operands import read_operands
 
@@ -41,7 +42,7 @@ WALL_TIME_LIMIT = 24 * 3600  # seconds; every wait inside the simulation is boun
 
 
 def run(*, config: AcceleratorConfig, input: str | Path, output: str | Path | None = None, waves: bool = False,
-        console: Console | None = None) -> int:
+        screen: Console | None = None) -> int:
     """Simulate the heads in the file `input` on the accelerator of `config`, print what came of it.
 
     Args:
@@ -75,7 +76,7 @@ def run(*, config: AcceleratorConfig, input: str | Path, output: str | Path | No
     outcome = Outcome(z, jobs, {"time": f"{built}, simulation {result.seconds:.1f} s"})
     waveform = () if result.waves is None else (f"waveform: {result.waves.relative_to(ROOT)}",)
     return conclude(outcome, operands, config, output=output, notes=waveform,
-                    console=output_console() if console is None else console)
+                    screen=console() if screen is None else screen)
 
 
 def _event_names(register: int) -> list[str]:

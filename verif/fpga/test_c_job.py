@@ -74,7 +74,8 @@ def test_input_that_is_no_job(tmp_path, capsys):
     path = tmp_path / "input.npz"
     path.write_text("text")
     assert command("--preset", "tiny-4x4", "--input", path, "-o", tmp_path / "job.h") == 2
-    assert capsys.readouterr().err == f"fpga: error: {path}: input must be an .npz file, not of another kind\n"
+    text = "file must be an .npz file, as numpy.savez writes it, not one of another kind"
+    assert capsys.readouterr().err == f"fpga: error: {path}: {text}\n"
     assert not (tmp_path / "job.h").exists()
 
 

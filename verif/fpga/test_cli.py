@@ -183,10 +183,12 @@ def test_report_of_a_folder(capsys, tmp_path):
     assert status == 0 and "systolic array" in out and "critical path" in out
     (tmp_path / "report.json").write_text("{}")
     assert run(capsys, "report", str(tmp_path))[::2] == (
-        2, f"fpga: error: {tmp_path / 'report.json'} must be the report of a build, not anything else\n"
+        2, f"fpga: error: {tmp_path / 'report.json'}: file must be the report of a build: board must be there\n"
     )  # fmt: skip
     status, _out, err = run(capsys, "report", str(tmp_path / "nowhere"))
-    assert (status, err) == (2, f"fpga: error: {tmp_path / 'nowhere' / 'report.json'}: no such file or directory\n")
+    assert (status, err) == (
+        2, f"fpga: error: {tmp_path / 'nowhere' / 'report.json'}: file must be readable: no such file or directory\n"
+    )  # fmt: skip
 
 
 def test_load_types_the_command_or_runs_it(capsys, monkeypatch, tmp_path):

@@ -45,12 +45,12 @@ def test_what_is_none(folder, tmp_path, table, name, value, text):
     if value is None:
         del metadata[table][name]
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
-    with pytest.raises(ValueError, match=f"metadata.json must be the metadata.json of an accelerator.*{text}"):
+    with pytest.raises(ValueError, match=f"metadata.json: file must be the metadata.json of an accelerator.*{text}"):
         load_accelerator(tmp_path / "metadata.json")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"configuration": 1, "derived": 2}', "\ufeff{"])
 def test_files_that_are_something_else(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(ValueError, match="a.json must be the metadata.json of an accelerator"):
+    with pytest.raises(ValueError, match="a.json: file must be the metadata.json of an accelerator"):
         load_accelerator(tmp_path / "a.json")

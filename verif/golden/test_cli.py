@@ -114,14 +114,14 @@ def test_interrupted_and_resumed(config, capsys, monkeypatch):
         (["--config", "none.toml"], "recipe must be a file, or one of .*, not 'none.toml'"),
         (["--set", "training.epochs=0"], ".*tiny.toml: training.epochs must be greater than or equal to 1, not 0"),
         (["--set", "training.epochs=many"], ".*: training.epochs must be a valid integer, not 'many'"),
-        (["--set", "training.epochs"], "--set must be NAME=VALUE, not 'training.epochs'"),
+        (["--set", "training.epochs"], "--set must be NAME=VALUE, in one line, not 'training.epochs'"),
         (["--set", "model.width=3"], ".*: model.width is no field of a recipe"),
         (["--set", "model.shape=vit_28"], "image_size of the model must be that of digits, 8, not 28"),
         (["--set", "data.name=imagenet"], "data set must be one of .*, not 'imagenet'"),
         (["--set", "data={folder='none'}"], "none must have the folders train and val, and none/train is missing"),
         (["--set", "model.weights=none.pth"], "checkpoint must be a file, not 'none.pth'"),
         (["--device", "gpu"], "device must be one that torch finds here, not 'gpu'"),
-        (["-o", "tiny.toml"], "tiny.toml must be a folder to write to: file exists"),
+        (["-o", "tiny.toml"], "output must be a folder, not 'tiny.toml': 'tiny.toml' is a file"),
     ],
 )
 def test_errors_are_one_line(config, capsys, arguments, text):
@@ -197,7 +197,7 @@ def test_for_an_accelerator_that_was_generated(trained, capsys):
     status, _out, err = run(capsys, "quantize", trained, "--accelerator", "small/metadata.json")
     assert (status, err) == (2, "golden: error: tokens must be at most 4 on small, not 5\n")
     status, _out, err = run(capsys, "quantize", trained, "--accelerator", "none.json")
-    text = "accelerator must be a metadata.json of `gen generate`, not 'none.json'"
+    text = "none.json: file must be readable: no such file or directory"
     assert (status, err) == (2, f"golden: error: {text}\n")
 
 
@@ -257,7 +257,7 @@ def test_operations_are_counted(capsys):
         (["capture", "model.safetensors", "--images", "1000", "-o", "a.npz"], "images must be 1 to 360, the .*"),
         (["capture", "model.safetensors", "--images", "1", "--layers", "2", "-o", "a.npz"], "layers must be 0 to 1.*"),
         (["capture", "model.safetensors", "--images", "a.png", "-o", "a.npz"], ".*a.png.*"),
-        (["evaluate", "model.safetensors", "-o", "none/a.png"], "none/a.png: no such file or directory"),
+        (["evaluate", "model.safetensors", "-o", "none/a.png"], "output must be in a folder that exists, not 'none.*"),
     ],
 )  # fmt: skip
 def test_errors_of_models_are_one_line(trained, trained_on_digits, capsys, arguments, text):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from boundary.reading import FileError
 from golden.attention import AttentionChoice
 from golden.training.recipe import Recipe, RecipeError, check_recipe, load_recipe, recipe_names
 from golden.vit import SHAPES, VitShape
@@ -131,13 +132,13 @@ def test_files_that_are_no_recipes(tmp_path):
     names = ", ".join(recipe_names())
     with pytest.raises(RecipeError, match=f"^recipe must be a file, or one of {names}, not 'mnist6k'$"):
         load_recipe("mnist6k")
-    with pytest.raises(RecipeError, match=f"^{tmp_path}: is a directory$"):
+    with pytest.raises(FileError, match=f"^{tmp_path}: file must be readable: is a directory$"):
         load_recipe(tmp_path)
     path = written(tmp_path, "[model\n")
-    with pytest.raises(RecipeError, match=rf"^{path} must be a TOML file: .* \(at line 1, column 7\)$"):
+    with pytest.raises(FileError, match=rf"^{path}: file must be TOML: .* \(at line 1, column 7\)$"):
         load_recipe(path)
     path.write_bytes(b"title = '\xff'")
-    with pytest.raises(RecipeError, match=f"^{path} must be a TOML file: .*utf-8"):
+    with pytest.raises(FileError, match=f"^{path}: file must be TOML in UTF-8"):
         load_recipe(path)
 
 

@@ -75,8 +75,9 @@ def refusal(path, **arrays):
 
 def test_sizes_beyond_double_precision(tmp_path, normal):
     integers = {name: np.random.default_rng(2).integers(-128, 128, (1, 9, 6)) for name in "qkv"}
-    for arrays in (integers | {"q_exp": -6, "k_exp": -7, "v_exp": 1100}, integers | {"q_exp": -6, "k_exp": -7, "v_exp": -1100},
-                   normal | {"v": np.ldexp(normal["v"], -1072)}):  # fmt: skip
+    integers |= {"q_exp": -6, "k_exp": -7}
+    tiny = normal | {"v": np.ldexp(normal["v"], -1072)}
+    for arrays in (integers | {"v_exp": 1100}, integers | {"v_exp": -1100}, tiny):
         assert "z_exp is -1074 to 1016, where z fits double precision, not " in refusal(tmp_path / "a.npz", **arrays)
     assert "q and k must be small enough" in refusal(tmp_path / "a.npz", **normal | {"q": np.ldexp(normal["q"], 664)})
     if np.finfo(np.longdouble).max > np.finfo(np.float64).max:

@@ -123,10 +123,10 @@ BAD_INPUTS = {
     "tokens": (_normal(1, tokens=17), "tokens must be at most 16 on small, not 17"),
     "features": (_normal(1, head_dim=9), "head_dim must be at most 8 on small, not 9"),
     "range": (INTEGER | {"q": np.full((1, 7, 5), 128)}, "q must be -128 to 127 (8 bits), not 128"),
-    "missing": ({"q": NORMAL["q"], "v": NORMAL["v"]}, "input must have the arrays q, k and v, not only q, v"),
+    "missing": ({"q": NORMAL["q"], "v": NORMAL["v"]}, "file must have the arrays q, k, v, and lacks k; it has"),
     "mixed": (NORMAL | {"q": INTEGER["q"]}, "q, k and v must be all floats or all integers, not int8, float64 and"),
-    "text": ({name: np.full((1, 7, 5), "x") for name in "qkv"}, "q must be integers, not <U1"),
-    "objects": (NORMAL | {"q": np.full((1, 7, 5), None)}, "Object arrays cannot be loaded"),
+    "text": ({name: np.full((1, 7, 5), "x") for name in "qkv"}, "q must be of floats or integers, not of <U1"),
+    "objects": (NORMAL | {"q": np.full((1, 7, 5), None)}, "array q must be of numbers, not of object"),
     "exponent of floats": (NORMAL | {"k_exp": 1}, "k_exp must come with integers, not with float64"),
     "exponents": (INTEGER | {"k_exp": np.array([1, 2])}, "k_exp must be one integer, not int64 of shape (2,)"),
     "float exponent": (INTEGER | {"k_exp": 0.5}, "k_exp must be one integer, not float64 of shape ()"),
@@ -145,9 +145,9 @@ def test_bad_input_exits_2(simulated, name):
 
 
 @pytest.mark.parametrize("content, message", [
-    (None, "input must be a readable file: no such file or directory"),
-    (b"q,k,v\n1,2,3\n", "input must be an .npz file, not of another kind"),
-    (b"", "input must be an .npz file, not of another kind"),
+    (None, "file must be readable: no such file or directory"),
+    (b"q,k,v\n1,2,3\n", "file must be an .npz file, as numpy.savez writes it, not one of another kind"),
+    (b"", "file must be an .npz file, as numpy.savez writes it, not an empty one"),
 ])
 def test_bad_file_exits_2(tmp_path, configuration, capsys, content, message):
     path = tmp_path / "in.npz"
