@@ -407,7 +407,7 @@ class Accelerator(Block):
             registers.head_done.eq(sender.sent & ~closed),
             registers.tlast_early.eq(Cat(loader.tlast_early & ~closed for loader in loaders.values())),
             registers.tlast_late.eq(Cat(loader.tlast_late & ~closed for loader in loaders.values())),
-            registers.input_timeout.eq(job.input_timeout & ~closed),
+            registers.input_timeout.eq(Cat(loader.gave_up for loader in loaders.values()).any() & ~closed),
             registers.denominator_error.eq(diagonal.denominator_error & ~closed),
         ]
         return m

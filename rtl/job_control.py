@@ -4,7 +4,7 @@ A job ends when its last head has left and every input stream stands at a packet
 never taken for the next one's.
 
 A watchdog keeps a job from waiting for ever: if nothing but a silent source holds it up for `timeout` cycles,
-`input_timeout` tells the waiting loaders to go on with zeros. It counts only while a loader that is ready gets
+`input_timeout` tells the loaders that are waiting to go on with zeros. It counts only while a loader that is ready gets
 nothing, no other stream moves, the array rests and the sink of Z takes what is offered.
 """
 
@@ -32,7 +32,8 @@ class JobControl(Block):
         job's heads and stands at a packet boundary.
     array_busy: an element streams. sink_waits: a beat of Z is offered and not taken. sent: a head of Z has left.
     busy: from the cycle after `start` to the end; done: the last of these cycles.
-    input_timeout: one cycle: do not wait for the source any longer.
+    input_timeout: one cycle, after more than `timeout` cycles of silence up to the one before: do not wait for the
+        source any longer. A loader whose source is back in this very cycle passes over it.
     numerator_shift, divisor_shift: shift_z - (W - 1) where that is positive, and its negative where not.
     """
 
@@ -75,14 +76,14 @@ class JobControl(Block):
         expired = Signal()
         waiting = Signal()
         occupied = Signal()
-        silent = Signal()
+        silent = Signal()  # in the cycle before this one
         # Registers: what they are made of comes from the far ends of the accelerator, and from outside.
         m.d.sync += [
             waiting.eq(self.starving.any()),
             occupied.eq(self.moving.any() | self.array_busy | self.sink_waits),
-            silent.eq(self.busy & waiting & ~occupied),
         ]
         m.d.comb += [
+            silent.eq(self.busy & waiting & ~occupied),
             self.input_timeout.eq(silent & expired),
             waited_next.eq(Mux(silent & ~expired, waited + 1, 0)),
         ]

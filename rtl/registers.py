@@ -156,7 +156,7 @@ class RegisterMap:
 
 EVENTS = {
     "DONE": (0, "the job has finished: the last beat of Z has been taken"),
-    "INPUT_TIMEOUT": (1, "an input stream kept the running job waiting for TIMEOUT cycles"),
+    "INPUT_TIMEOUT": (1, "an input stream kept the running job waiting for TIMEOUT cycles and was given up"),
     "DENOMINATOR": (2, "a row's t_D was not positive, the row of Z is saturated; counted once for each of its "
                        "ceil(HEAD_DIM / COLUMNS) column tiles"),
     "BAD_VALUE": (3, "a register was written a value out of its range; it keeps its old value"),
@@ -267,7 +267,7 @@ def register_map(config):
         *_constant_words("C_V", 0x094, config.c_v_width, 2, "constant c_v"),
         *_constant_words("C_D", 0x09C, config.c_d_width, 3, "constant c_d"),
         _parameter("TIMEOUT", 0x0A8, 1, (1 << config.counter_width) - 1, config.input_timeout,
-                   "cycles without an input beat that the running job waits for, until INPUT_TIMEOUT"),
+                   "cycles without an input beat that the running job waits, until INPUT_TIMEOUT"),
         _counter("CYCLES", 0x0C0, Access.READ_ONLY, config.counter_width, "cycles in which the job ran (STATUS.BUSY)"),
         _counter("ARRAY_BUSY", 0x0C4, Access.READ_ONLY, config.counter_width,
                  "of these, cycles in which the array got an operand"),

@@ -47,7 +47,8 @@ class StreamLoader(Block):
         lane each ("feature"), or one takes the whole beat ("token").
     row_write, row_first, row_half, row_beat: the same beat for the accumulator array.
     loaded: a head is complete (its last write is in this cycle). tlast_early, tlast_late: a packet was too short,
-        too long. starving: ready, but nothing comes. idle: all heads of the job are in, at a packet boundary.
+        too long. starving: ready, but nothing comes. gave_up: nor will it be waited for any longer, which takes
+        `input_timeout` in a cycle in which it does not come. idle: all heads of the job are in, at a packet boundary.
 
     One beat a cycle. `write` comes one cycle after the beat, two if `pipelined`.
     """
@@ -96,6 +97,7 @@ class StreamLoader(Block):
             "tlast_early": Out(1),
             "tlast_late": Out(1),
             "starving": Out(1),
+            "gave_up": Out(1),
             "idle": Out(1),
         })
 
@@ -133,7 +135,7 @@ class StreamLoader(Block):
                     self.tlast_late.eq(step & ~self.s_tlast & head_last),
                     self.idle.eq(heads_left == 0),
                 ]
-                with m.If(self.tlast_early | (self.starving & self.input_timeout)):
+                with m.If(self.tlast_early | self.gave_up):
                     m.next = "FILL"
                 with m.Elif(self.tlast_late):
                     m.next = "DROP"
@@ -143,9 +145,12 @@ class StreamLoader(Block):
                     m.next = "TAKE"
             with m.State("DROP"):
                 m.d.comb += self.s_tready.eq(~self.closed)
-                with m.If(Mux(self.s_tvalid, self.s_tlast, self.input_timeout)):
+                with m.If((self.s_tvalid & self.s_tlast) | self.gave_up):
                     m.next = "TAKE"
-        m.d.comb += self.starving.eq(self.s_tready & ~self.s_tvalid)
+        m.d.comb += [
+            self.starving.eq(self.s_tready & ~self.s_tvalid),
+            self.gave_up.eq(self.starving & self.input_timeout),
+        ]
 
         # Position in the head.
         with m.If(step):

@@ -162,6 +162,47 @@ async def send_part(bench, stream, packets, head, length):
 
 
 @cocotb.test()
+async def source_returns_around_the_timeout(dut):
+    """Whatever cycle a source comes back in: the event is there where zeros are for its beats, and only there."""
+    bench = await Bench.start(dut)
+    await bench.host.write_checked("TIMEOUT", 20)
+    for stream in STREAMS:
+        for first in (0, 2):  # beats before the silence
+            longest, shortest = 0, 1_000  # silence that is waited for, and that is not
+            while shortest - longest > 1:
+                silence = (longest + shortest) // 2
+                if await is_given_up(bench, stream, first, silence):
+                    shortest = silence
+                else:
+                    longest = silence
+            for silence in range(longest - 4, shortest + 5):
+                if await is_given_up(bench, stream, first, silence) != (silence >= shortest):
+                    raise AssertionError(f"{stream} must be given up from {shortest} cycles of silence on")
+
+
+async def is_given_up(bench, stream, first, silence):
+    """Whether a stream that is silent for that many cycles, after its first beats, is given up; all else is checked."""
+    host = bench.host
+    job, packets = bench.job(heads=1)
+    [packet] = packets.pop(stream)
+
+    async def send():
+        await host.send_and_stop(stream, packet[:first])
+        await ClockCycles(host.dut.clk, silence)
+        host.send_packet(stream, packet[first:])
+
+    sending = cocotb.start_soon(send())
+    result = await host.run(job, packets=packets)
+    await sending
+    given_up = "INPUT_TIMEOUT" in await host.error_counts()
+    if given_up:
+        host.take_back(stream)
+    received = {**packets, stream: [packet[:first] if given_up else packet]}
+    await bench.expect(job, received, result, {"INPUT_TIMEOUT": 1} if given_up else {})
+    return given_up
+
+
+@cocotb.test()
 async def slow_sink_is_no_timeout(dut):
     """The source waits for a result that the sink does not take: nobody is to blame but the sink."""
     bench = await Bench.start(dut)
@@ -276,4 +317,4 @@ async def interrupts(dut):
 def test_errors(name):
     config = CONFIGURATIONS[name]
     result = run(build_accelerator(name), __name__, parameters={"config": config.to_mapping()})
-    assert result.tests == 9
+    assert result.tests == 10

@@ -266,6 +266,10 @@ class AcceleratorHost:
             taken += bool(bus.tvalid.value and bus.tready.value)
         self.sources[stream].assert_reset()  # takes the beat back that would have ended the packet
 
+    def take_back(self, stream: str) -> None:
+        """Drop what a source has not sent yet."""
+        _empty(self.sources[stream])
+
     async def hold_back(self, stream: str, cycles: int) -> None:
         """Keep a source (or the sink, "z") from taking part for some cycles."""
         end = self.sink if stream == "z" else self.sources[stream]
@@ -358,6 +362,10 @@ class AcceleratorHost:
 
     def _empty_streams(self) -> None:
         for end in (*self.sources.values(), self.sink):
-            end.assert_reset(True)
-            end.clear()
-            end.assert_reset(False)
+            _empty(end)
+
+
+def _empty(end: AxiStreamSource | AxiStreamSink) -> None:
+    end.assert_reset(True)
+    end.clear()
+    end.assert_reset(False)

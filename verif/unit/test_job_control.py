@@ -66,8 +66,8 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
         view.timeout.value, view.heads.value, view.start.value, view.starving.value = timeout, 1, 1, 0
         await edge
         view.start.value = 0
-        was_quiet = quiet = False  # the source held the job up two cycles ago, a cycle ago
-        silent = 0  # such cycles before the former
+        quiet = False  # the source held the job up a cycle ago
+        silent = 0  # such cycles before that one
         for _ in range(60 * timeout):
             starving, moving, array_busy, sink_waits = generator.getrandbits(STREAMS) | 1, 0, 0, 0
             if generator.random() < 0.5 / timeout:
@@ -77,11 +77,11 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
             view.starving.value, view.moving.value = starving, moving
             view.array_busy.value, view.sink_waits.value = array_busy, sink_waits
             await edge
-            expires = was_quiet and silent == timeout
+            expires = quiet and silent == timeout
             expect_equal(f"input_timeout after {silent} of {timeout} silent cycles", view.input_timeout.value, expires)
-            silent = silent + 1 if was_quiet and not expires else 0
+            silent = silent + 1 if quiet and not expires else 0
             expired += expires
-            was_quiet, quiet = quiet, bool(starving) and not (moving or array_busy or sink_waits)
+            quiet = bool(starving) and not (moving or array_busy or sink_waits)
         # The job ends, and with it the watch.
         view.sent.value, view.idle.value, view.starving.value = 1, 0b111, 0
         await edge
@@ -95,6 +95,31 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
             expect_equal("input_timeout without a job", view.input_timeout.value, 0)
         view.idle.value = 0
     expect_equal("it expired", expired > 20, True)
+
+
+@cocotb.test()
+async def a_beat_in_any_cycle_around_the_end_starts_the_watch_anew(dut):
+    await start(dut, **idle_inputs(SideBySide(blocks())))
+    view, edge = View(dut, "width_8"), RisingEdge(dut.clk)
+    timeout = 5
+    view.timeout.value, view.heads.value, view.start.value = timeout, 1, 1
+    await edge
+    view.start.value = 0
+    for stream in range(STREAMS):
+        for silence in range(2 * timeout):  # cycles before the beat
+            view.starving.value, view.moving.value = 0, 1 << stream
+            await edge
+            seen = []
+            for cycle in range(silence + 1 + 2 * timeout):
+                comes = cycle == silence
+                view.starving.value, view.moving.value = (0, 1 << stream) if comes else (1 << stream, 0)
+                await edge
+                seen.append(int(view.input_timeout.value))
+            # `timeout` + 1 cycles without a beat, and the next one is one's last chance.
+            expected = [
+                int(since == timeout + 1) for length in (silence + 1, 2 * timeout) for since in range(length)
+            ]  # fmt: skip
+            expect_equal(f"input_timeout with a beat of stream {stream} in cycle {silence}", seen, expected)
 
 
 @cocotb.test()
@@ -116,4 +141,4 @@ async def quotients_are_aligned(dut):
 def test_job_control():
     block = SideBySide(blocks())
     result = run(build(emit(block), block.module_name), __name__)
-    assert result.tests == 3
+    assert result.tests == 4

@@ -166,6 +166,7 @@ class Bench:
             ready = bool(view.s_tready.value)
             starving = bool(view.starving.value)
             expect_equal("starving", starving, ready and not valid)
+            expect_equal("gave up", view.gave_up.value, starving and give_up)
             if valid and ready:
                 beats.popleft()
             if give_up:
