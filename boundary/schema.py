@@ -5,7 +5,7 @@
     None                          null
     (a, b)                        one or the other
     [a]                           a list of such
-    {"name": a, ...}              an object that has these members, and perhaps others
+    {"name": a, "name?": b}       an object that has these members, or may have them, and perhaps others
     {str: a}                      an object of any names, each of which is such
 """
 
@@ -40,7 +40,11 @@ def check_schema(value, schema: Schema, source: str, name: str = "") -> None:
     elif isinstance(schema, dict):
         members = dict.fromkeys(value, schema[str]) if str in schema else schema
         for key, of_member in members.items():
-            member = f"{name}.{key}" if name else str(key)
+            if key not in value and str not in schema and key.endswith("?"):
+                key = key.removesuffix("?")
+                if key not in value:
+                    continue
+            member = f"{name}.{key}" if name else key
             if key not in value:
                 raise FileError(f"{source} {member} must be there")
             check_schema(value[key], of_member, source, member)

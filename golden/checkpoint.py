@@ -24,6 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from golden.description import read_description
+
 __all__ = ["Checkpoint", "CheckpointError", "load", "load_weights", "save"]
 
 _METADATA_KEY = "taylorvit"
@@ -71,7 +73,8 @@ def save(path: str | Path, tensors: dict[str, torch.Tensor], description: dict) 
 def load(path: str | Path) -> Checkpoint:
     """Reads a checkpoint of ours, or weights in `.safetensors`, `.pth` or `.pt`.
 
-    Raises `CheckpointError` if there is no such file, or it is damaged, or not one of tensors.
+    Raises `CheckpointError` if there is no such file, or it is damaged, or not one of tensors, `FileError` if what it
+    says of itself is not what it must be.
     """
     path = Path(path)
     if not path.is_file():
@@ -89,9 +92,9 @@ def _load_safetensors(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
             # Copies: its tensors are the file, mapped, and crash the process if something overwrites that.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dictionary
-        description = json.loads(metadata.get(_METADATA_KEY, "{}"))
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except SafetensorError as error:
         raise CheckpointError(f"{path} must be a whole safetensors file, and is damaged: {error}") from None
+    description = read_description(path, metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else {}
     return Checkpoint(path, tensors, description)
 
 
