@@ -74,7 +74,10 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
 
 def main(argv=None):
     """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m fpga.array_figures", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m fpga.array_figures",
+        description="What each form of a PE's multiplier costs: arrays alone, placed and routed.",
+    )
     sizes = range(2, 65)
     parser.add_argument("--rows", metavar="N", type=int, choices=sizes, default=8, help="2 to 64; default: 8")
     parser.add_argument("--columns", metavar="N", type=int, choices=sizes, default=4, help="2 to 64; default: 4")

@@ -54,7 +54,8 @@ REGISTER is a register, FIELD one of its fields. A register with a single field 
     TAYLORVIT_FOR_EACH_EVENT(X)            X(FIELD) for every field of EVENTS, INTERRUPT_ENABLE
     TAYLORVIT_FOR_EACH_ERROR(X)            X(FIELD) for those that are errors: register COUNT_FIELD counts them
 
-Names and offsets are the same in every configuration; values, ranges and resets are not."""
+Names and offsets are the same in every configuration; values, ranges and resets are not. The two lowest address bits
+are ignored: an access to any byte of a register is one to the register."""
 
 # The pages' fonts in formats for browsers without WOFF2 would be 7 MB.
 _UNUSED_FONTS = (".eot", ".svg", ".ttf", ".woff")
@@ -79,7 +80,8 @@ def to_systemrdl(config):
         f"// Register map of TaylorViT, configuration {config.name}. Generated; do not edit.",
         "addrmap taylorvit {",
         '    name = "TaylorViT";',
-        f'    desc = "Taylor-attention accelerator, configuration {config.name}.";',
+        f'    desc = "Taylor-attention accelerator, configuration {config.name}. '
+        'The two lowest address bits are ignored.";',
         f"    default regwidth = {DATA_WIDTH};",
         f"    default accesswidth = {DATA_WIDTH};",
     ]
@@ -255,10 +257,11 @@ def to_markdown(config):
         f"Generated from `rtl/registers.py` for the configuration `{config.name}`; do not edit. Names and offsets are",
         "the same in every configuration, ranges and reset values follow its sizes.",
         "",
-        "Registers have 32 bits; an access is one aligned word, bytes without a write strobe keep their value. Bits",
-        "that belong to no field read 0 and ignore writes. A write that a register cannot take (a value out of",
-        "its range, START while a job runs, a register that is only read) and any access to another offset answers",
-        "SLVERR and changes nothing else than the events and counts below.",
+        "Registers have 32 bits; an access is one word, bytes without a write strobe keep their value. The two lowest",
+        "address bits are ignored: an access to offset 0x041 is one to 0x040. Bits that belong to no field read 0 and",
+        "ignore writes. A write that a register cannot take (a value out of its range, START while a job runs, a",
+        "register that is only read) and any access to another word answers SLVERR and changes nothing else than the",
+        "events and counts below.",
     ]
     for register in register_map(config):
         if register.offset in _HEADINGS:

@@ -4,8 +4,12 @@ The blocks are collected from the top by walking the elaborated fragments. Amara
 `gen.verilog_writer` writes that as Verilog.
 """
 
+import ast
 import gc
-from contextlib import contextmanager
+import inspect
+import sys
+import textwrap
+from contextlib import contextmanager, suppress
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain, Fragment, Instance
@@ -53,8 +57,7 @@ def emit_with_blocks(component):
                 outputs.setdefault(cell.type, set()).update(given)
         for block, fragment, ports in modules:
             text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
-            purpose = type(block).__doc__.strip().partition("\n")[0]
-            texts.append(write_module(parse(text), list(ports), outputs, purpose))
+            texts.append(write_module(parse(text), list(ports), outputs, _purpose(type(block))))
     return "\n".join(texts), [block for block, _fragment, _ports in modules]
 
 
@@ -132,6 +135,17 @@ def _vendor_cells(fragment):
             yield from _vendor_cells(subfragment)
         elif not isinstance(subfragment, BlockInstance):
             yield subfragment
+
+
+def _purpose(kind):
+    """The first line of a block's docstring, or that there is none."""
+    docstring = kind.__doc__
+    if docstring is None and sys.flags.optimize >= 2:
+        # `python -OO` drops docstrings; the Verilog is to be the same, if the source is there to read.
+        with suppress(OSError):
+            docstring = ast.get_docstring(ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0])
+    first_line = (docstring or "").strip().partition("\n")[0]
+    return first_line or f"{kind.__name__} has no description."
 
 
 def _heading(component):

@@ -103,7 +103,9 @@ def write_verilog(preset: str) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 if both readers accept every preset, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m verif.lint", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m verif.lint", description="Two readers of the generated Verilog besides the simulator."
+    )
     parser.add_argument("presets", nargs="*", metavar="PRESET", help="presets to read; all of them if none is named")
     options = parser.parse_args(arguments)
     unknown = set(options.presets) - set(preset_names())

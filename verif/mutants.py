@@ -140,7 +140,9 @@ def first_failure(verilog: str) -> str | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 if the design passes and every fault is caught, 1 if not, 2 if a fault could not be planted."""
-    parser = argparse.ArgumentParser(prog="python -m verif.mutants", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m verif.mutants", description="Faults planted in the generated Verilog."
+    )
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="faults at once")
     parser.add_argument("-k", "--only", default="", help="only faults whose name or module contains this")
     options = parser.parse_args(arguments)

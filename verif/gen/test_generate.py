@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,16 @@ def test_file_list_and_core_name_the_verilog(folder):
 def test_same_bytes_elsewhere(folder, tmp_path):
     generate(SMALL, tmp_path / "another place")
     assert content(tmp_path / "another place") == content(folder)
+
+
+def test_same_bytes_without_docstrings(folder, tmp_path):
+    """`python -OO` drops docstrings and assertions."""
+    (tmp_path / "small.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in
+                                                 SMALL.to_mapping().items() if key != "name"))  # fmt: skip
+    command = [sys.executable, "-OO", "-m", "gen", "generate", "--config", tmp_path / "small.toml", "-o",
+               tmp_path / "optimized"]  # fmt: skip
+    subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    assert content(tmp_path / "optimized") == content(folder)
 
 
 def test_no_trace_of_the_machine(folder, tmp_path):

@@ -213,6 +213,13 @@ def test_text_for_people():
     assert max(map(len, text.splitlines())) <= 160
 
 
+def test_block_without_a_description_says_so():
+    class Silent(Echo):
+        pass
+
+    assert "\n// Silent has no description.\nmodule echo (" in emit(Silent())
+
+
 def test_pe_reads_as_it_was_written():
     multiplier = InferredMultiplier(streamed_width=12, stationary_width=8, pipeline=1)
     text = emit(ProcessingElement(multiplier=multiplier, sum_width=25))

@@ -1,9 +1,4 @@
-"""A netlist beside its RTL, from the command line: `python -m verif.netlist --family ecp5 --stage post-route`.
-
-Makes the netlist of an accelerator, or with --board that of a whole board, simulates it with jobs of its sizes, and
-compares every result with the golden model's and every port with the RTL's. The exit status is 1 if anything differs,
-2 if it cannot be made.
-"""
+"""A netlist beside its RTL, from the command line: `python -m verif.netlist --family ecp5 --stage post-route`."""
 
 from __future__ import annotations
 
@@ -33,6 +28,10 @@ from verif.netlist.pair import build_pair
 __all__ = ["jobs_of", "main"]
 
 MOST_TOKENS = 40
+DESCRIPTION = """\
+Makes the netlist of an accelerator, or with --board that of a whole board, simulates it with jobs of its sizes, and
+compares every result with the golden model's and every port with the RTL's. The exit status is 1 if anything differs,
+2 if it cannot be made."""
 TIME_LIMIT = 3600  # seconds of simulation
 
 
@@ -45,7 +44,7 @@ def jobs_of(config: AcceleratorConfig) -> list[tuple[int, int, int]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 if the netlist gives the golden's results and the RTL's outputs, 1 if not, 2 if there is none."""
-    parser = argparse.ArgumentParser(prog="python -m verif.netlist", description=__doc__.partition("\n\n")[2])
+    parser = argparse.ArgumentParser(prog="python -m verif.netlist", description=DESCRIPTION)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--family", choices=FAMILIES, help="the accelerator alone, for a device of the family")
     what.add_argument("--board", choices=board_names(), help="the whole board after routing, driven through its pins")
