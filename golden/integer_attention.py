@@ -20,8 +20,8 @@ A row whose t_d is not positive has no quotient: it saturates by the sign of the
 element, and is counted. Integer additions commute, so this file says nothing of an order: every array size
 and every dataflow must give these bits.
 
-Every step is returned by name, so that a mismatch names its stage. Sums are int64, and a bound on each is
-checked before anything is computed; the last division is done in Python ints where it could exceed them.
+Every step is returned by name, so that a mismatch names its stage. A step is int64 where its largest magnitude
+is certain to fit, and Python ints (dtype object) where not: T_N and t_D of wide formats, the last division of most.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ from golden.number_format import (
     NumberFormat,
     check_integer,
     divide_round_half_up,
+    exact,
+    magnitude,
     saturate,
     shift_right_round_half_up,
 )
@@ -42,7 +44,6 @@ __all__ = [
     "JobConstants",
     "check_operands",
     "check_shapes",
-    "check_sums_fit",
     "exact_g_sum",
     "folded_g_sum",
     "integer_taylor_attention",
@@ -81,7 +82,7 @@ class JobConstants:
 
 
 class IntegerSteps(NamedTuple):
-    """Every step of one job, int64 arrays; the module docstring has the formulas."""
+    """Every step of one job, arrays of int64 or of Python ints; the module docstring has the formulas."""
 
     k_sum: np.ndarray  # (heads, head_dim)
     k_mean: np.ndarray  # (heads, head_dim)
@@ -110,7 +111,7 @@ def integer_taylor_attention(
 
     Raises:
         TypeError: operands that are not integers, constants or a format of another kind. ValueError: unequal
-        or wrong shapes, operands or constants out of range, sums that could exceed 64 bits.
+        or wrong shapes, operands or constants out of range.
     """
     number_format = NumberFormat() if number_format is None else number_format
     if not isinstance(number_format, NumberFormat):
@@ -119,8 +120,8 @@ def integer_taylor_attention(
         raise TypeError(f"constants must be a JobConstants, not {constants!r}")
     constants.check(number_format)
     q, k, v = check_operands(q, k, v, number_format)
-    check_sums_fit(q.shape[1], q.shape[2], constants, number_format)
-    width = number_format.data_width
+    _heads, tokens, head_dim = q.shape
+    width, largest = number_format.data_width, 1 << (number_format.data_width - 1)
     mean_fraction, constant_fraction = number_format.mean_fraction, number_format.constant_fraction
 
     # Step 1: centre K over the tokens.
@@ -128,7 +129,9 @@ def integer_taylor_attention(
 
     # Step 2: G, exact and then requantized.
     g_sum = exact_g_sum(k, v, mean_fraction)  # (heads, head_dim, head_dim)
-    g = saturate(shift_right_round_half_up(g_sum, constants.shift_g), width)
+    largest_g_sum = tokens * (largest << (mean_fraction + 1)) * largest
+    g = exact(g_sum, largest_g_sum + (1 << constants.shift_g))
+    g = saturate(shift_right_round_half_up(g, constants.shift_g), width)
 
     # Step 3: column sums.
     k_hat_sum = k_hat.sum(axis=1)  # (heads, head_dim)
@@ -136,11 +139,14 @@ def integer_taylor_attention(
 
     # Step 4: denominator, one a row.
     q_k_hat_sum = (q @ k_hat_sum[:, :, np.newaxis])[:, :, 0]  # (heads, tokens)
-    t_d = constants.c_d + (q_k_hat_sum << constant_fraction)
+    largest_product = head_dim * largest * tokens << constant_fraction
+    t_d = constants.c_d + (exact(q_k_hat_sum, constants.c_d + largest_product) << constant_fraction)
 
     # Step 5: numerator.
     qg = q @ g  # (heads, tokens, head_dim)
-    t_n = (qg << constant_fraction) + constants.c_v * v_sum[:, np.newaxis, :]
+    largest_numerator = (head_dim * largest * largest << constant_fraction) + constants.c_v * tokens * largest
+    wide_v_sum = exact(v_sum, largest_numerator)[:, np.newaxis, :]  # (heads, 1, head_dim)
+    t_n = (exact(qg, largest_numerator) << constant_fraction) + constants.c_v * wide_v_sum
 
     # Step 6: quotient.
     valid = t_d > 0  # (heads, tokens)
@@ -161,10 +167,12 @@ def exact_g_sum(k, v, mean_fraction: int) -> np.ndarray:
         k, v: integers, (heads, tokens, head_dim).
 
     Returns:
-        (heads, head_dim of K, head_dim of V), int64.
+        (heads, head_dim of K, head_dim of V), int64 if that is certain to hold them, else Python ints.
     """
     k, v = np.asarray(k, dtype=np.int64), np.asarray(v, dtype=np.int64)
-    return _centre(k, mean_fraction)[2].transpose(0, 2, 1) @ v
+    largest_product = (magnitude(k) << (mean_fraction + 1)) * magnitude(v)
+    k_hat = exact(_centre(k, mean_fraction)[2], k.shape[1] * largest_product)
+    return k_hat.transpose(0, 2, 1) @ v
 
 
 def folded_g_sum(k, v, mean_fraction: int) -> np.ndarray:
@@ -180,14 +188,17 @@ def folded_g_sum(k, v, mean_fraction: int) -> np.ndarray:
         mean_fraction: fractional bits f of the result.
 
     Returns:
-        (heads, head_dim of K, head_dim of V), int64.
+        (heads, head_dim of K, head_dim of V), int64 if that is certain to hold them, else Python ints.
     """
     k, v = np.asarray(k, dtype=np.int64), np.asarray(v, dtype=np.int64)
     tokens = k.shape[1]
+    largest_product = magnitude(k) * magnitude(v) << mean_fraction
+    k = exact(k, 2 * tokens * tokens * largest_product)
     product = k.transpose(0, 2, 1) @ v  # (heads, head_dim, head_dim)
     k_sum, v_sum = k.sum(axis=1), v.sum(axis=1)  # (heads, head_dim)
     outer = k_sum[:, :, np.newaxis] * v_sum[:, np.newaxis, :]  # (heads, head_dim, head_dim)
-    return divide_round_half_up((product * tokens - outer) << mean_fraction, tokens).astype(np.int64)
+    folded = divide_round_half_up((product * tokens - outer) << mean_fraction, tokens)
+    return folded.astype(np.int64) if 2 * tokens * largest_product < 1 << 63 else folded
 
 
 def check_operands(q, k, v, number_format: NumberFormat) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -226,8 +237,9 @@ def check_shapes(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
 
 def _centre(k: np.ndarray, mean_fraction: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     tokens = k.shape[1]
+    k = exact(k, tokens * magnitude(k) << (mean_fraction + 1))
     k_sum = k.sum(axis=1)  # (heads, head_dim)
-    k_mean = divide_round_half_up(k_sum << mean_fraction, tokens).astype(np.int64)  # (heads, head_dim)
+    k_mean = divide_round_half_up(k_sum << mean_fraction, tokens)  # (heads, head_dim)
     k_hat = (k << mean_fraction) - k_mean[:, np.newaxis, :]  # (heads, tokens, head_dim)
     return k_sum, k_mean, k_hat
 
@@ -240,24 +252,4 @@ def _quotient(t_n: np.ndarray, t_d: np.ndarray, shift_z: int, width: int) -> np.
 
 def _shifted_left(x: np.ndarray, bits: int) -> np.ndarray:
     """x << bits: int64 if every value fits, otherwise Python ints."""
-    largest = max(-int(x.min()), int(x.max()))
-    return (x if largest << bits < 1 << 63 else x.astype(object)) << bits
-
-
-def check_sums_fit(tokens: int, head_dim: int, constants: JobConstants, number_format: NumberFormat) -> None:
-    """Raise ValueError unless every int64 sum of a job of this size is certain to fit.
-
-    Each is bounded by its largest magnitude; the format can be set wider than 64 bits allow.
-    """
-    largest = 1 << (number_format.data_width - 1)
-    k_hat = largest << (number_format.mean_fraction + 1)
-    numerator = (head_dim * largest * largest << number_format.constant_fraction) + constants.c_v * tokens * largest
-    denominator = constants.c_d + (head_dim * largest * tokens << number_format.constant_fraction)
-    rounding = 1 << max(constants.shift_g - 1, 0)
-    for name, bound in (
-        ("g_sum", tokens * k_hat * largest + rounding),
-        ("t_n", numerator),
-        ("t_d", denominator),
-    ):
-        if bound >= 1 << 63:
-            raise ValueError(f"{name} must be certain to fit 64 bits, not up to {bound!r}")
+    return exact(x, magnitude(x) << bits) << bits

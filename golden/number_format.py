@@ -5,6 +5,9 @@ Everything the hardware does to such a tensor besides adding and multiplying is 
 a rounding shift, a saturation, and an exactly rounded division. They are defined here once, on integers
 only; a rounding in floating point would differ from the hardware near halves.
 
+Arrays are int64 as long as whatever is computed from them fits, and Python ints (dtype object) from there on:
+slower, and the same numbers.
+
 ``NumberFormat`` says how wide the operands are and what the run-time registers can hold. The golden model
 does not know the hardware: whoever compares the two passes the numbers of the built hardware in.
 """
@@ -13,7 +16,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-__all__ = ["NumberFormat", "check_integer", "divide_round_half_up", "saturate", "shift_right_round_half_up"]
+__all__ = ["NumberFormat", "check_integer", "divide_round_half_up", "exact", "magnitude", "saturate",
+           "shift_right_round_half_up"]  # fmt: skip
 
 
 def check_integer(name: str, value: int, low: int | None = None, high: int | None = None) -> int:
@@ -61,11 +65,9 @@ class NumberFormat:
     shift_z_max: int = 31
 
     def __post_init__(self) -> None:
-        lowest = {"data_width": 2, "c_v_width": 1, "c_d_width": 1, "shift_z_min": -63}
+        limits = {"data_width": (2, 24), "c_v_width": (1, 128), "c_d_width": (1, 128), "shift_z_min": (-63, 63)}
         for field in fields(self):
-            check_integer(field.name, getattr(self, field.name), lowest.get(field.name, 0), 63)
-        if self.data_width > 24:
-            raise ValueError(f"data_width must be 2 to 24, not {self.data_width!r}")
+            check_integer(field.name, getattr(self, field.name), *limits.get(field.name, (0, 63)))
         if self.shift_z_min > self.shift_z_max:
             raise ValueError(f"shift_z_min must be at most shift_z_max ({self.shift_z_max}), not {self.shift_z_min!r}")
 
@@ -90,11 +92,21 @@ class NumberFormat:
         return (1 << self.c_d_width) - 1
 
 
+def magnitude(x) -> int:
+    """The largest magnitude in a Python int or an array; 0 for an empty one."""
+    return max(-int(np.min(x)), int(np.max(x))) if np.size(x) else 0
+
+
+def exact(x: np.ndarray, largest: int) -> np.ndarray:
+    """The integers ``x`` for arithmetic up to the magnitude ``largest``: int64 where that fits, else Python ints."""
+    return x if largest < 1 << 63 else x.astype(object)
+
+
 def shift_right_round_half_up(x, shift: int):
     """x / 2^shift, rounded to the nearest integer, halves towards plus infinity.
 
     Args:
-        x: a Python int or an int64 array of any shape.
+        x: a Python int or an integer array of any shape.
         shift: bits; 0 returns x, a negative shift multiplies by 2^-shift.
 
     Raises:
@@ -105,9 +117,9 @@ def shift_right_round_half_up(x, shift: int):
     if isinstance(x, int):
         return x << -shift if shift <= 0 else (x + (1 << (shift - 1))) >> shift
     x = _integer_array("x", x)
-    largest = _largest(x)
+    largest = magnitude(x)
     grown = largest << -shift if shift <= 0 else largest + (1 << (shift - 1))
-    if grown >= 1 << 63:
+    if grown >= 1 << 63 and x.dtype == np.int64:
         raise OverflowError(f"x must stay within 64 bits when shifted by {shift}, not reach {grown!r}")
     return x << -shift if shift <= 0 else (x + (1 << (shift - 1))) >> shift
 
@@ -118,12 +130,18 @@ def saturate(x, width: int):
     Args:
         x: a Python int or an integer array of any shape.
         width: bits, at least 1.
+
+    Returns:
+        A Python int for one; otherwise int64, or Python ints (dtype object) if ``width`` is above 64.
     """
     width = check_integer("width", width, low=1)
     low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
     if isinstance(x, int):
         return min(max(x, low), high)
-    return np.clip(_integer_array("x", x), low, high)
+    x = _integer_array("x", x)
+    if x.dtype == object:
+        return np.clip(x, low, high).astype(np.int64 if width <= 64 else object)
+    return np.clip(x, low, high) if width < 64 else x
 
 
 def divide_round_half_up(numerator, denominator):
@@ -152,7 +170,7 @@ def divide_round_half_up(numerator, denominator):
     if isinstance(numerator, int) and isinstance(denominator, int):
         return _rounded_quotient(numerator, denominator)
     as_int64 = not isinstance(numerator, int) and numerator.dtype == np.int64
-    if as_int64 and 2 * (_largest(numerator) + _largest(denominator)) < 1 << 63:
+    if as_int64 and 2 * (magnitude(numerator) + magnitude(denominator)) < 1 << 63:
         return _rounded_quotient(numerator, np.asarray(denominator, dtype=np.int64))
     quotient = _rounded_quotient(np.asarray(numerator, dtype=object), np.asarray(denominator, dtype=object))
     return np.asarray(quotient, dtype=np.int64 if as_int64 else object)
@@ -160,11 +178,6 @@ def divide_round_half_up(numerator, denominator):
 
 def _rounded_quotient(numerator, denominator):
     return (2 * numerator + denominator) // (2 * denominator)
-
-
-def _largest(x) -> int:
-    """The largest magnitude in a Python int or an array."""
-    return max(-int(np.min(x)), int(np.max(x))) if np.size(x) else 0
 
 
 def _integer_array(name: str, x) -> np.ndarray:

@@ -27,7 +27,7 @@ import torch
 
 from golden.float_attention import taylor_attention
 from golden.integer_attention import JobConstants, check_operands, check_shapes, exact_g_sum
-from golden.number_format import NumberFormat, check_integer, saturate, shift_right_round_half_up
+from golden.number_format import NumberFormat, check_integer, exact, magnitude, saturate, shift_right_round_half_up
 
 __all__ = [
     "JobScales",
@@ -247,12 +247,13 @@ def _shift_that_fits(head_dim: int, logit_exp: int, number_format: NumberFormat)
 
 def _least_error_shift(g_sum: np.ndarray, width: int) -> int:
     """The right shift that requantizes ``g_sum`` to ``width`` bits with the least squared error."""
-    largest = int(np.max(np.abs(g_sum)))
+    largest = magnitude(g_sum)
     highest = max(largest.bit_length() - (width - 1), 0)
+    g_sum = exact(g_sum, largest << 3)  # beyond the candidates' rounding, and what they make of it
 
     def squared_error(shift: int) -> float:
         g = saturate(shift_right_round_half_up(g_sum, shift), width)
-        return float(np.sum((g_sum - (g << shift)).astype(np.float64) ** 2))
+        return float(np.sum((g_sum - (exact(g, largest << 3) << shift)).astype(np.float64) ** 2))
 
     candidates = range(max(highest - SATURATING_EXPONENTS, 0), highest + 2)
     return min(candidates, key=squared_error)

@@ -54,7 +54,7 @@ def fitting_constants(
     c_v = int(share * 4 ** generator.uniform(-1, 1)) + int(generator.integers(1, 2 << fraction))
     c_v = min(c_v, number_format.c_v_max)
 
-    t_n = _magnitude(steps.t_n + c_v * steps.v_sum[:, np.newaxis, :])
+    t_n = _magnitude(steps.t_n + c_v * steps.v_sum.astype(object)[:, np.newaxis, :])  # may exceed int64
     shift_z = (width - 1) + c_d.bit_length() - t_n.bit_length() + int(generator.integers(-1, 2))
     shift_z = min(max(shift_z, config.shift_z_min), config.shift_z_max)
     return JobConstants(shift_g, shift_z, c_v, c_d)

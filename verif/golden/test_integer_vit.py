@@ -435,7 +435,7 @@ def without(table: dict, name: str) -> dict:
         (lambda t, d: (t, d | {"registers": [d["registers"][0] | {"c_v": -1}] * 2}), "c_v must be 0 to 16777215"),
         (lambda t, d: (t, d | {"registers": [without(d["registers"][0], "c_d")] * 2}), "argument: 'c_d'"),
         (lambda t, d: (t, d | {"registers": None}), "must be a whole integer ViT: "),
-        (lambda t, d: (t, d | {"number_format": {"data_width": 1}}), "data_width must be 2 to 63, not 1"),
+        (lambda t, d: (t, d | {"number_format": {"data_width": 1}}), "data_width must be 2 to 24, not 1"),
         (lambda t, d: (without(t, "head.bias"), d), "tensors must be those of the shape, and lack head.bias"),
         (lambda t, d: (t | {"dist_token": t["head.bias"]}, d), "tensors must be those .*, and have dist_token"),
         (lambda t, d: (t | {"head.bias": t["head.bias"][:2].clone()}, d), r"head.bias must be of shape \(3,\), not"),
@@ -462,8 +462,8 @@ def test_a_model_cannot_be_made_wrong():
     vit = quantized(SHAPE)
     with pytest.raises(TypeError, match="^head.bias must be integers, not float64$"):
         replace(vit, tensors=vit.tensors | {"head.bias": np.zeros(3)})
-    with pytest.raises(ValueError, match="^t_n must be certain to fit 64 bits"):
-        replace(vit, number_format=NumberFormat(constant_fraction=63))
+    with pytest.raises(ValueError, match="^c_d must be 0 to 1, not "):
+        replace(vit, number_format=NumberFormat(c_d_width=1))
 
 
 # Pixels

@@ -13,6 +13,8 @@ from golden.number_format import (
     NumberFormat,
     check_integer,
     divide_round_half_up,
+    exact,
+    magnitude,
     saturate,
     shift_right_round_half_up,
 )
@@ -47,6 +49,21 @@ def test_a_shift_never_wraps():
         shift_right_round_half_up(np.array([-(2**62)]), 64)
 
 
+@given(values=st.lists(st.integers(-(2**90), 2**90), min_size=1), shift=st.integers(-20, 95))
+def test_python_integers_are_shifted_as_far_as_asked(values, shift):
+    shifted = shift_right_round_half_up(np.array(values, dtype=object), shift)
+    assert shifted.dtype == object
+    assert shifted.tolist() == [shift_right_round_half_up(value, shift) for value in values]
+
+
+def test_exact_is_int64_as_long_as_that_fits():
+    x = np.array([3, -4])
+    assert exact(x, 2**63 - 1) is x
+    wide = exact(x, 2**63)
+    assert wide.dtype == object and (wide * 2**80).tolist() == [3 * 2**80, -4 * 2**80]
+    assert (magnitude(x), magnitude(wide * 2**80), magnitude(-7), magnitude(np.array([]))) == (4, 2**82, 7, 0)
+
+
 @given(x=st.integers(-(2**70), 2**70), width=st.integers(1, 40))
 def test_saturate_limits_to_the_signed_range(x, width):
     low, high = -(2 ** (width - 1)), 2 ** (width - 1) - 1
@@ -55,6 +72,12 @@ def test_saturate_limits_to_the_signed_range(x, width):
 
 def test_saturate_arrays():
     assert saturate(np.array([-129, -128, 0, 127, 128]), 8).tolist() == [-128, -128, 0, 127, 127]
+    wide = np.array([-(2**90), 5, 2**90], dtype=object)
+    for width, dtype in ((8, np.int64), (64, np.int64), (65, object)):
+        limited = saturate(wide, width)
+        assert limited.dtype == dtype
+        assert limited.tolist() == [-(2 ** (width - 1)), 5, 2 ** (width - 1) - 1]
+    assert saturate(np.array([-(2**63), 2**63 - 1]), 64).tolist() == [-(2**63), 2**63 - 1]
 
 
 @given(numerator=st.integers(-(2**90), 2**90), denominator=st.integers(1, 2**60))
@@ -142,13 +165,13 @@ def test_limits_follow_from_the_widths():
 @pytest.mark.parametrize(
     "field, value, error, text",
     [
-        ("data_width", 1, ValueError, "data_width must be 2 to 63, not 1"),
+        ("data_width", 1, ValueError, "data_width must be 2 to 24, not 1"),
         ("data_width", 32, ValueError, "data_width must be 2 to 24, not 32"),
         ("data_width", 8.0, TypeError, "data_width must be an integer, not 8.0"),
         ("mean_fraction", -1, ValueError, "mean_fraction must be 0 to 63, not -1"),
         ("constant_fraction", "8", TypeError, "constant_fraction must be an integer, not '8'"),
-        ("c_v_width", 0, ValueError, "c_v_width must be 1 to 63, not 0"),
-        ("c_d_width", 64, ValueError, "c_d_width must be 1 to 63, not 64"),
+        ("c_v_width", 0, ValueError, "c_v_width must be 1 to 128, not 0"),
+        ("c_d_width", 129, ValueError, "c_d_width must be 1 to 128, not 129"),
         ("shift_g_max", -1, ValueError, "shift_g_max must be 0 to 63, not -1"),
         ("shift_z_max", -9, ValueError, "shift_z_max must be 0 to 63, not -9"),
         ("shift_z_min", 32, ValueError, "shift_z_min must be at most shift_z_max (31), not 32"),
