@@ -39,6 +39,7 @@ from .bundles import (
     delay,
     index_width,
     pass_on,
+    tile_width,
     up_to,
 )
 from .divider_lane import DividerLane
@@ -77,10 +78,10 @@ class ArrayColumn(Block):
         self.stream_lanes = config.stream_lanes
         self.chain_registers = config.chain_registers
         self.broadcast_registers = config.broadcast_registers
-        v_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
-        g_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
-        z_address_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
-        bias_address_width = 1 + index_width(config.column_tiles)
+        v_address_width = 1 + tile_width(config.column_tiles) + index_width(config.max_tokens)
+        g_address_width = 1 + tile_width(config.column_tiles) + index_width(config.max_head_dim)
+        z_address_width = 1 + tile_width(config.column_tiles) + index_width(config.max_tokens)
+        bias_address_width = 1 + tile_width(config.column_tiles)
         pipeline = config.memory_pipeline
         self.v_bank = MemoryBank(depth=1 << v_address_width, width=config.data_width, pipeline=pipeline)
         self.g_bank = MemoryBank(depth=1 << g_address_width, width=config.data_width, pipeline=pipeline)

@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import BankWrite, delay, index_width, last_start, up_to
+from .bundles import BankWrite, delay, index_width, last_start, tile_width, up_to
 from .multiplier import FORMS
 
 __all__ = ["BiasUnit"]
@@ -55,7 +55,7 @@ class BiasUnit(Block):
             "read_lane": Out(index_width(config.stream_lanes)),
             "v_sum": In(signed(config.column_sum_width)),
             "write": Out(BankWrite(
-                banks=config.columns, address_width=1 + index_width(config.column_tiles),
+                banks=config.columns, address_width=1 + tile_width(config.column_tiles),
                 data_width=config.aligned_bias_width,
             )),
             "done": Out(1),

@@ -25,6 +25,7 @@ __all__ = [
     "last_start",
     "next_address",
     "pass_on",
+    "tile_width",
     "up_to",
 ]
 
@@ -36,6 +37,11 @@ PHASE_QG = 1
 def index_width(count):
     """Width of an index below `count`, at least one bit."""
     return max(1, (count - 1).bit_length())
+
+
+def tile_width(count):
+    """Bits of a tile's number as a field of an address: none where there is but one tile."""
+    return (count - 1).bit_length()
 
 
 def up_to(most, *, least=0):
@@ -53,7 +59,7 @@ class AccumulateControl(Signature):
     """
 
     def __init__(self, config):
-        g_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
+        g_width = 1 + tile_width(config.column_tiles) + index_width(config.max_head_dim)
         address_width = max(g_width, index_width(config.row_queue_depth))
         super().__init__({
             "valid": Out(1),
@@ -75,8 +81,8 @@ class StreamControl(Signature):
     """
 
     def __init__(self, config):
-        k_width = 1 + index_width(config.token_tiles) + index_width(config.max_beats_per_row)
-        q_width = 1 + index_width(config.row_tiles) + index_width(config.max_tokens)
+        k_width = 1 + tile_width(config.token_tiles) + tile_width(config.max_beats_per_row)
+        q_width = 1 + tile_width(config.row_tiles) + index_width(config.max_tokens)
         super().__init__({
             "phase": Out(1),
             "swap": Out(1),
@@ -95,8 +101,8 @@ class LoadControl(Signature):
     """
 
     def __init__(self, config):
-        v_width = 1 + index_width(config.column_tiles) + index_width(config.max_tokens)
-        g_width = 1 + index_width(config.column_tiles) + index_width(config.max_head_dim)
+        v_width = 1 + tile_width(config.column_tiles) + index_width(config.max_tokens)
+        g_width = 1 + tile_width(config.column_tiles) + index_width(config.max_head_dim)
         super().__init__({"phase": Out(1), "address": Out(max(v_width, g_width)), "blank": Out(1), "release": Out(1)})
 
 
@@ -128,7 +134,7 @@ class DivideControl(Signature):
             "start": Out(1),
             "mean": Out(1),
             "queue_address": Out(index_width(config.row_queue_depth)),
-            "bias_address": Out(1 + index_width(config.column_tiles)),
+            "bias_address": Out(1 + tile_width(config.column_tiles)),
         })
 
 
@@ -142,7 +148,7 @@ class WriteBackControl(Signature):
     def __init__(self, config):
         super().__init__({
             "write": Out(1),
-            "address": Out(1 + index_width(config.column_tiles) + index_width(config.max_tokens)),
+            "address": Out(1 + tile_width(config.column_tiles) + index_width(config.max_tokens)),
             "head_end": Out(1),
             "mean": Out(1),
             "mean_end": Out(1),

@@ -368,12 +368,13 @@ class AcceleratorConfig:
     def banks(self):
         """Memories of the buffers as built: name -> ((number of banks, words of each, bits of a word), ...).
 
-        A word's address is put together from fields, each of one bit at least, the first of which is the half.
+        A word's address is put together from fields, the first of which is the half; those of tokens and features have
+        one bit at least.
         """
-        def field(count):
-            return 1 << max(1, _ceil_log2(count))
+        def field(count, least=1):
+            return 1 << _ceil_log2(max(least, count))
 
-        tokens, features = field(self.max_tokens), field(self.max_head_dim)
+        tokens, features = field(self.max_tokens, 2), field(self.max_head_dim, 2)
         column_tiles = field(self.column_tiles)
         longest_pass = max(self.max_tokens, self.max_head_dim)
         width = self.data_width

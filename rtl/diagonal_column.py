@@ -28,6 +28,7 @@ from .bundles import (
     delay,
     index_width,
     pass_on,
+    tile_width,
     up_to,
 )
 from .memory_bank import MemoryBank
@@ -60,7 +61,7 @@ class DiagonalColumn(Block):
     def __init__(self, config, *, divisor_delay):
         self.divisor_delay = divisor_delay
         self.feature_bits = index_width(config.max_head_dim)
-        self.column_tile_bits = index_width(config.column_tiles)
+        self.column_tile_bits = tile_width(config.column_tiles)
         pipeline = config.memory_pipeline
         self.k_hat_sum_bank = MemoryBank(
             depth=1 << (1 + self.feature_bits), width=config.k_hat_sum_width, pipeline=pipeline

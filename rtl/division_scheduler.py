@@ -23,6 +23,7 @@ from .bundles import (
     last_start,
     next_address,
     pass_on,
+    tile_width,
 )
 
 __all__ = ["DivisionScheduler"]
@@ -61,7 +62,7 @@ class DivisionScheduler(Block):
         self.k_sum_latency = k_sum_latency
         self.write_back_delay = write_back_delay
         self.token_bits = index_width(config.max_tokens)
-        self.column_tile_bits = index_width(config.column_tiles)
+        self.column_tile_bits = tile_width(config.column_tiles)
         super().__init__({
             "start": In(1),
             "tokens": In(config.max_tokens.bit_length()),

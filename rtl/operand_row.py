@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from .adder_array import CentringAdder
 from .block import Block, instantiate
-from .bundles import PHASE_QG, BankWrite, StreamControl, bank_write, delay, index_width, pass_on
+from .bundles import PHASE_QG, BankWrite, StreamControl, bank_write, delay, index_width, pass_on, tile_width
 from .memory_bank import MemoryBank
 
 __all__ = ["OperandRow"]
@@ -44,8 +44,8 @@ class OperandRow(Block):
         self.chain_registers = config.chain_registers
         self.stream_lanes = config.stream_lanes
         control = StreamControl(config)
-        q_address_width = 1 + index_width(config.row_tiles) + index_width(config.max_tokens)
-        k_address_width = 1 + index_width(config.token_tiles) + index_width(config.max_beats_per_row)
+        q_address_width = 1 + tile_width(config.row_tiles) + index_width(config.max_tokens)
+        k_address_width = 1 + tile_width(config.token_tiles) + tile_width(config.max_beats_per_row)
         pipeline = config.memory_pipeline
         self.q_bank = MemoryBank(depth=1 << q_address_width, width=config.data_width, pipeline=pipeline)
         self.k_bank = MemoryBank(

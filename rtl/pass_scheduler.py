@@ -23,7 +23,17 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import PHASE_G, PHASE_QG, LoadControl, StreamControl, delay, index_width, last_start, next_address
+from .bundles import (
+    PHASE_G,
+    PHASE_QG,
+    LoadControl,
+    StreamControl,
+    delay,
+    index_width,
+    last_start,
+    next_address,
+    tile_width,
+)
 
 __all__ = ["PassScheduler"]
 
@@ -58,10 +68,10 @@ class PassScheduler(Block):
         self.row_queue_depth = config.row_queue_depth
         self.feature_bits = index_width(config.max_head_dim)
         self.token_bits = index_width(config.max_tokens)
-        self.beat_bits = index_width(config.max_beats_per_row)
-        self.row_tile_bits = index_width(config.row_tiles)
-        self.token_tile_bits = index_width(config.token_tiles)
-        self.column_tile_bits = index_width(config.column_tiles)
+        self.beat_bits = tile_width(config.max_beats_per_row)
+        self.row_tile_bits = tile_width(config.row_tiles)
+        self.token_tile_bits = tile_width(config.token_tiles)
+        self.column_tile_bits = tile_width(config.column_tiles)
         super().__init__({
             "start": In(1),
             "tokens": In(config.max_tokens.bit_length()),
@@ -91,7 +101,7 @@ class PassScheduler(Block):
     def elaborate(self, platform):
         m = Module()
         size_width = max(len(self.tokens), len(self.head_dim)) + 1
-        tile_width = max(self.row_tile_bits, self.token_tile_bits)
+        tile_bits = max(self.row_tile_bits, self.token_tile_bits)
 
         def new_pass(name):
             """Signals that describe one pass."""
@@ -99,7 +109,7 @@ class PassScheduler(Block):
                 "phase": Signal(name=f"{name}_phase"),
                 "half": Signal(name=f"{name}_half"),
                 "column_tile": Signal(self.column_tile_bits, name=f"{name}_column_tile"),
-                "tile": Signal(tile_width, name=f"{name}_tile"),
+                "tile": Signal(tile_bits, name=f"{name}_tile"),
                 "base": Signal(size_width, name=f"{name}_base"),  # first token or feature of the tile
                 "first": Signal(name=f"{name}_first"),  # of the tiles that are accumulated
                 "last": Signal(name=f"{name}_last"),

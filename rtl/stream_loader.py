@@ -16,7 +16,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import BankWrite, delay, index_width
+from .bundles import BankWrite, delay, index_width, tile_width
 from .matrix_position import MatrixPosition
 
 __all__ = ["StreamLoader"]
@@ -72,7 +72,7 @@ class StreamLoader(Block):
             self.inner_bits = index_width(max_tokens)
             self.tiles = -(-max_head_dim // banks)
         else:
-            self.inner_bits = index_width(self.beats)
+            self.inner_bits = tile_width(self.beats)
             self.tiles = -(-max_tokens // banks)
         super().__init__({
             "s_tdata": In(lanes * element_width),
@@ -87,7 +87,7 @@ class StreamLoader(Block):
             "released": In(readers),
             "input_timeout": In(1),
             "write": Out(BankWrite(
-                banks=banks, address_width=1 + index_width(self.tiles) + self.inner_bits, data_width=lanes * data_width
+                banks=banks, address_width=1 + tile_width(self.tiles) + self.inner_bits, data_width=lanes * data_width
             )),
             "row_write": Out(1),
             "row_first": Out(1),
@@ -177,7 +177,7 @@ class StreamLoader(Block):
             )
         )  # fmt: skip
         offset = Signal.like(self.write.offset)  # of bank 0 from the first that takes the beat
-        tile = Signal(index_width(self.tiles))
+        tile = Signal(tile_width(self.tiles))
         by_feature = self.banked_by == "feature"
         shares = self.lanes if by_feature else 1
         is_next, is_first = (step, row_end) if by_feature else (row_end, head_end)

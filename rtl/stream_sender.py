@@ -12,7 +12,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import credits, delay, index_width
+from .bundles import credits, delay, index_width, tile_width
 from .matrix_position import MatrixPosition
 
 __all__ = ["StreamSender"]
@@ -48,7 +48,7 @@ class StreamSender(Block):
         self.data_width = data_width
         self.element_width = element_width
         self.columns = columns
-        self.column_tile_bits = index_width(-(-max_head_dim // columns))
+        self.column_tile_bits = tile_width(-(-max_head_dim // columns))
         self.token_bits = index_width(max_tokens)
         super().__init__({
             "m_tdata": Out(lanes * element_width),

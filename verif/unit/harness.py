@@ -143,6 +143,11 @@ def bits(count: int) -> int:
     return max(1, (count - 1).bit_length())
 
 
+def tile_bits(count: int) -> int:
+    """Width of an address field for one of `count` tiles: nothing if it is always the same one."""
+    return (count - 1).bit_length()
+
+
 def limits(width: int, signed: bool = True) -> tuple[int, int]:
     """Smallest and largest integer of `width` bits."""
     return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)

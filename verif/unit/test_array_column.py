@@ -18,7 +18,18 @@ from rtl.array_column import ArrayColumn
 from rtl.bundles import PHASE_G, PHASE_QG
 from rtl.config import AcceleratorConfig
 from verif.bench import build, expect_equal, parameters, run, start
-from verif.unit.harness import Timeline, bits, drive, handed_on, idle_inputs, integers, limits, ports_of, wrapped
+from verif.unit.harness import (
+    Timeline,
+    bits,
+    drive,
+    handed_on,
+    idle_inputs,
+    integers,
+    limits,
+    ports_of,
+    tile_bits,
+    wrapped,
+)
 
 ROUNDS = 5
 REDUCTIONS = 10  # a round
@@ -58,7 +69,7 @@ class Column:
     def places(self, half, minor):
         """All addresses {half, column tile, `minor` places} of one half."""
         tiles, minor_bits = self.config.column_tiles, bits(minor)
-        return [(half << bits(tiles) | tile) << minor_bits | at for tile in range(tiles) for at in range(minor)]
+        return [(half << tile_bits(tiles) | tile) << minor_bits | at for tile in range(tiles) for at in range(minor)]
 
     def slots(self, parity):
         """Places of the row queue: every other one."""
@@ -76,7 +87,7 @@ class Column:
             timeline.set(cycle, v_in__valid=1, v_in__offset=offset, v_in__address=address, v_in__data=data)
         bias = {}
         for tile in range(config.column_tiles):
-            address = self.half << bits(config.column_tiles) | tile
+            address = self.half << tile_bits(config.column_tiles) | tile
             width = generator.choice((config.aligned_bias_width, generator.randint(2, config.aligned_bias_width)))
             [bias[address]] = integers(generator, width, 1)
             timeline.set(tile, bias_in__valid=1, bias_in__offset=0, bias_in__address=address,
@@ -142,7 +153,7 @@ class Column:
         for place in places[:120]:
             mean = int(generator.random() < 0.3)
             slot = generator.choice(self.slots(1 - self.half))
-            bias_address = (1 - self.half) << bits(config.column_tiles) | generator.randrange(config.column_tiles)
+            bias_address = (1 - self.half) << tile_bits(config.column_tiles) | generator.randrange(config.column_tiles)
             [k_sum] = integers(generator, config.column_sum_width, 1)
             aligned = self.queue.get(slot, 0) << config.constant_fraction << numerator_shift
             numerator = k_sum if mean else aligned + self.bias.get(bias_address, 0)

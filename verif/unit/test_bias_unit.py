@@ -13,7 +13,7 @@ from golden.number_format import saturate
 from rtl.bias_unit import BiasUnit
 from rtl.config import AcceleratorConfig
 from verif.bench import PATTERNS, build, expect_equal, pattern, run
-from verif.unit.harness import SideBySide, integers, on_every_block
+from verif.unit.harness import SideBySide, integers, on_every_block, tile_bits
 
 LIMIT = 20_000  # cycles of one job
 CONFIGS = {
@@ -60,7 +60,6 @@ async def job(view, config, on_their_way, generator, head_dim, c_v, shift, activ
     await edge
     view.start.value = 0
     loading, releasing = (pattern(activity, generator.getrandbits(32)) for activity in activities)
-    tile_bits = max(1, (-(-config.max_head_dim // config.columns) - 1).bit_length())
 
     sums = deque()  # of the heads that are loaded and not done
     held = deque()  # of the heads that are done and not released
@@ -88,14 +87,14 @@ async def job(view, config, on_their_way, generator, head_dim, c_v, shift, activ
         if view.write__valid.value:
             address = int(view.write__address.value)
             column = -int(view.write__offset.value) % (1 << len(view.write__offset))
-            half = address >> tile_bits
+            half = address >> tile_bits(config.column_tiles)
             expect_equal("the half being written is free", half not in [at for at, _ in held], True)
             banks[column, address] = view.write__data.value.to_signed()
         if view.done.value:
             half, words = sums.popleft()
             expected = [saturate((c_v * word) << shift, config.aligned_bias_width) for word in words]
             got = [
-                banks[feature % config.columns, half << tile_bits | feature // config.columns]
+                banks[feature % config.columns, half << tile_bits(config.column_tiles) | feature // config.columns]
                 for feature in range(head_dim)
             ]
             expect_equal(f"biases of head {done}, d = {head_dim}, c_v = {c_v}, shift = {shift}", got, expected)

@@ -17,7 +17,7 @@ from rtl.bundles import PHASE_G, PHASE_QG
 from rtl.config import AcceleratorConfig
 from rtl.diagonal_column import DiagonalColumn
 from verif.bench import build, expect_equal, parameters, run, start
-from verif.unit.harness import Timeline, bits, drive, idle_inputs, integers, limits, wrapped
+from verif.unit.harness import Timeline, bits, drive, idle_inputs, integers, limits, tile_bits, wrapped
 
 ROUNDS = 6
 REDUCTIONS = 10  # a round
@@ -60,7 +60,7 @@ class Diagonal:
     def address(self, half, feature):
         """{half, any column tile, feature}: every column tile's tiles carry the same k^_sum."""
         tile = self.generator.randrange(self.config.column_tiles)
-        return (half << bits(self.config.column_tiles) | tile) << bits(self.config.max_head_dim) | feature
+        return (half << tile_bits(self.config.column_tiles) | tile) << bits(self.config.max_head_dim) | feature
 
     def slots(self, parity):
         """Places of the row queue: every other one."""

@@ -21,7 +21,7 @@ from rtl.array_column import ArrayColumn
 from rtl.config import AcceleratorConfig
 from rtl.division_scheduler import DivisionScheduler
 from verif.bench import PATTERNS, build, expect_equal, pattern, run
-from verif.unit.harness import SideBySide, bits, on_every_block
+from verif.unit.harness import SideBySide, bits, on_every_block, tile_bits
 
 LIMIT = 60_000  # cycles of one job
 DECIDED = 1  # cycles from the scheduler's choice of a row to its `divide`
@@ -150,7 +150,7 @@ class Checker:
         expect_equal(f"row {row} while a row of means could start", pending, False)
         expect_equal("queue_address", int(view.divide__queue_address.value), self.queue_address)
         self.queue_address = (self.queue_address + 1) % config.row_queue_depth
-        bias = (head % 2) << bits(config.column_tiles) | tile
+        bias = (head % 2) << tile_bits(config.column_tiles) | tile
         expect_equal("bias_address", int(view.divide__bias_address.value), bias)
         address = bias << bits(config.max_tokens) | token
         self.write_backs[cycle + self.delays["write_back_delay"]] = (1, int(row in self.row_ends), 0, 0, address)

@@ -22,7 +22,7 @@ from rtl.config import AcceleratorConfig
 from rtl.operand_row import OperandRow
 from rtl.pass_scheduler import PassScheduler
 from verif.bench import build, expect_equal, run
-from verif.unit.harness import SideBySide, bits, on_every_block
+from verif.unit.harness import SideBySide, bits, on_every_block, tile_bits
 
 LIMIT = 60_000  # cycles of one job
 TILE_SETTLES = 1  # cycles after the last of a load until row 0 of the array can be swapped
@@ -148,7 +148,7 @@ class Checker:
         expect_equal(f"blank of row {element}", blank, element >= reduction)
         if not blank:
             minor_bits = bits(config.max_tokens if phase == PHASE_G else config.max_head_dim)
-            place = (coming.head % 2 << bits(config.column_tiles) | coming.column_tile) << minor_bits | element
+            place = (coming.head % 2 << tile_bits(config.column_tiles) | coming.column_tile) << minor_bits | element
             expect_equal(f"address of row {element} of {coming}", address, place)
         self.row += 1
         end = self.row == config.rows
@@ -178,11 +178,13 @@ class Checker:
         last = position == (self.head_dim if is_g else self.tokens) - 1
         end = last and current.product_end
         if is_g:
-            minor, tile_bits = position // config.stream_lanes, bits(config.token_tiles)
-            place = (half << tile_bits | current.tile) << bits(config.max_beats_per_row) | minor
-            total = (half << bits(config.column_tiles) | current.column_tile) << bits(config.max_head_dim) | position
+            beat = position // config.stream_lanes
+            place = half << tile_bits(config.token_tiles) | current.tile
+            place = place << tile_bits(config.max_beats_per_row) | beat
+            total = half << tile_bits(config.column_tiles) | current.column_tile
+            total = total << bits(config.max_head_dim) | position
         else:
-            place = (half << bits(config.row_tiles) | current.tile) << bits(config.max_tokens) | position
+            place = (half << tile_bits(config.row_tiles) | current.tile) << bits(config.max_tokens) | position
             total = self.queue_address
         expected = {
             "phase": current.phase, "swap": position == 0, "address": place, "release": end,

@@ -14,7 +14,7 @@ from cocotb.triggers import RisingEdge
 from gen.verilog import emit
 from rtl.stream_loader import StreamLoader
 from verif.bench import PATTERNS, build, expect_equal, pack, pattern, run
-from verif.unit.harness import SideBySide, View, integers, limits, on_every_block
+from verif.unit.harness import SideBySide, View, bits, integers, limits, on_every_block, tile_bits
 
 MAX_HEADS = 200
 LIMIT = 200_000  # cycles of one job
@@ -103,18 +103,15 @@ class Bench:
 
     def place(self, half, token, feature):
         """(bank, address, lane) of an element, as the loader's description says."""
-        def bits(count):
-            return max(1, (count - 1).bit_length())
-
         if self.banked_by == "feature":
             tiles, inner_bits = -(-self.max_head_dim // self.banks), bits(self.max_tokens)
             bank, tile, inner = feature % self.banks, feature // self.banks, token
             lane = bank % self.lanes
         else:
-            tiles, inner_bits = -(-self.max_tokens // self.banks), bits(-(-self.max_head_dim // self.lanes))
+            tiles, inner_bits = -(-self.max_tokens // self.banks), tile_bits(-(-self.max_head_dim // self.lanes))
             bank, tile, inner = token % self.banks, token // self.banks, feature // self.lanes
             lane = feature % self.lanes
-        return bank, (half << bits(tiles) | tile) << inner_bits | inner, lane
+        return bank, (half << tile_bits(tiles) | tile) << inner_bits | inner, lane
 
     def stored(self, half, tokens, head_dim):
         """The matrix that the model of the banks holds in a half."""

@@ -12,7 +12,7 @@ from cocotb.triggers import RisingEdge
 from gen.verilog import emit
 from rtl.stream_sender import StreamSender
 from verif.bench import PATTERNS, build, expect_equal, pack, pattern, run, unpack
-from verif.unit.harness import SideBySide, integers, on_every_block
+from verif.unit.harness import SideBySide, bits, integers, on_every_block, tile_bits
 
 LIMIT = 100_000  # cycles of one job
 # Lanes, data width, container, columns, most tokens, largest head dimension, latency of the Z banks.
@@ -46,9 +46,8 @@ class Bench:
 
     def address(self, half, tile, token):
         """{half, column tile, token}."""
-        tile_bits = max(1, (-(-self.max_head_dim // self.columns) - 1).bit_length())
-        token_bits = max(1, (self.max_tokens - 1).bit_length())
-        return (half << tile_bits | tile) << token_bits | token
+        tiles = -(-self.max_head_dim // self.columns)
+        return (half << tile_bits(tiles) | tile) << bits(self.max_tokens) | token
 
     def fill(self, half, tokens, head_dim, matrix=None):
         """Puts a matrix into a half, or anything."""
