@@ -11,15 +11,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from boundary.command import console, needs, run_command, whole_number
 from gen.presets import load_preset
 from gen.verilog import emit
 from rtl.systolic_array import SystolicArray
 
 from .floorplan import SITES, critical_path
-from .toolchain import ToolError, find_toolchain, run_tool
+from .toolchain import find_toolchain, run_tool
 
 __all__ = ["FORMS_SHOWN", "main", "measure"]
 
@@ -75,29 +75,25 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
 def main(argv=None):
     """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m fpga.array_figures",
-        description="What each form of a PE's multiplier costs: arrays alone, placed and routed.",
+        prog="python -m fpga.array_figures", description="What each form of a PE's multiplier costs in an array alone."
     )
-    sizes = range(2, 65)
-    parser.add_argument("--rows", metavar="N", type=int, choices=sizes, default=8, help="2 to 64; default: 8")
-    parser.add_argument("--columns", metavar="N", type=int, choices=sizes, default=4, help="2 to 64; default: 4")
-    arguments = parser.parse_args(argv)
+    for name, default in (("--rows", 8), ("--columns", 4)):
+        parser.add_argument(name, metavar="N", type=whole_number(2, 64), default=default,
+                            help=f"2 to 64; default: {default}")  # fmt: skip
+    return run_command("fpga", lambda: _show(parser.parse_args(argv)))
+
+
+@needs("fpga")
+def _show(arguments):
     table = Table(title=f"{arguments.rows} x {arguments.columns} + {arguments.rows} PEs, ECP5-85, grade 6")
     for heading in ("SA-General", "SA-Diag", "pe_pipeline", "LUT", "FF", "DSP", "MHz"):
         table.add_column(heading, justify="left" if heading.startswith("SA") else "right")
     for form in FORMS_SHOWN:
         with tempfile.TemporaryDirectory() as directory:
-            try:
-                figures = measure(
-                    *form, rows=arguments.rows, columns=arguments.columns, directory=Path(directory)
-                )
-            except ToolError as error:
-                print(f"fpga: error: {error}", file=sys.stderr)
-                return 2
+            figures = measure(*form, rows=arguments.rows, columns=arguments.columns, directory=Path(directory))
         table.add_row(*map(str, form), *(f"{value:,}" for value in figures.values()))
         print(f"{form}: {figures}", file=sys.stderr)
-    Console(highlight=False).print(table)
-    return 0
+    console().print(table)
 
 
 if __name__ == "__main__":

@@ -141,6 +141,8 @@ def _boards(_arguments):
 @needs("fpga")
 def _build(arguments):
     check_output_folder(arguments.output)
+    import filelock  # noqa: F401 - is missed now, and not when there is something to lock
+
     screen = console()
     reports, failures = [], []
     for name, chosen in {name: _choose(_board(name), arguments) for name in arguments.board}.items():

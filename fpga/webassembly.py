@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from filelock import FileLock
-
 __all__ = ["environment", "make_ready"]
 
 _NOTICE = "Preparing to run"
@@ -65,6 +63,8 @@ def _cache():
 @contextmanager
 def _alone(cache, name):
     """Holds the lock of a tool in the cache; without one where nothing can be written, by no process."""
+    from filelock import FileLock  # the boards are listed without it
+
     lock = FileLock(cache / f"{name}.lock")
     try:
         cache.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,117 @@
+"""Commands without the packages of their extras: what needs none works, the rest names package and extra."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from verif.fpga import reports
+
+ROOT = Path(__file__).parents[2]
+
+#: Modules that are named otherwise than their packages.
+MODULES = {"amaranth-boards": "amaranth_boards", "pyserial": "serial", "pillow": "PIL", "scikit-image": "skimage",
+           "scikit-learn": "sklearn", "pytest-xdist": "xdist"}  # fmt: skip
+
+#: Commands that work without any extra.
+PLAIN = ["gen presets", "gen info --preset tiny-4x4", "gen generate --preset tiny-4x4 -o out", "fpga boards",
+         "fpga report ."]  # fmt: skip
+#: Others, and the extra that each needs.
+NEEDING = {
+    "gen simulate --preset tiny-4x4 --input a.npz": "sim",
+    "fpga build --board icebreaker": "fpga",
+    "fpga run --sim --input a.npz": "sim,fpga",
+    "fpga run --port /dev/tty0 --input a.npz": "sim,fpga",
+    "fpga c-job --preset tiny-4x4 --input a.npz": "sim,fpga",
+    "fpga.array_figures": "fpga",
+    "golden train --config mnist5k": "train",
+    "golden quantize a.safetensors": "train",
+    "golden evaluate a.safetensors": "train",
+    "golden evaluate a.safetensors -o a.png": "train",
+    "golden inspect a.safetensors": "train",
+    "golden capture a.safetensors --images 1 -o b.npz": "train",
+    "golden ops": "train",
+    "golden fidelity": "train",
+}
+HELP = [f"{command} --help" for command in ("gen", "fpga", "golden", *(
+    " ".join(command.split()[:2]) for command in [*PLAIN, *NEEDING] if "." not in command.split()[0]))]  # fmt: skip
+
+SCRIPT = """
+import contextlib, importlib, io, json, shlex, sys
+commands, blocked = json.loads(sys.argv[1])
+for name in blocked:
+    sys.modules[name] = None
+results = []
+for command in commands:
+    module, *arguments = shlex.split(command)
+    main = importlib.import_module(module if "." in module else f"{module}.__main__").main
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(arguments)
+    results.append([status, out.getvalue(), err.getvalue()])
+print(json.dumps(results))
+"""
+
+
+def extras():
+    """Extra -> modules of its packages."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    modules = {}
+    for extra, packages in project.items():
+        names = [re.match(r"[\w-]+", package)[0] for package in packages]
+        modules[extra] = {MODULES.get(name, name.replace("-", "_")) for name in names}
+    return modules
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps(reports.example()))
+    np.savez(tmp_path / "a.npz", **dict.fromkeys("qkv", np.ones((1, 2, 3))))
+    return tmp_path
+
+
+def without(modules, commands, folder):
+    """Runs commands in a process that lacks modules: command -> (status, standard output, standard error)."""
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps([commands, modules])], cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": str(folder)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return dict(zip(commands, json.loads(result.stdout), strict=True))
+
+
+def check(command, result, extra):
+    """One line that names a package of the extra."""
+    status, out, err = result
+    assert (status, out) == (2, ""), command
+    package = re.fullmatch(
+        r"\w+: error: this needs the Python package '(\w+)', which is not installed: "
+        rf'pip install "taylorvit\[{extra}\]"\n', err,
+    )  # fmt: skip
+    assert package, (command, err)
+    assert any(package[1] in extras()[each] for each in extra.split(",")), command
+
+
+def test_without_any_extra(folder):
+    results = without(sorted(set.union(*extras().values())), [*HELP, *PLAIN, *NEEDING], folder)
+    for command in HELP + PLAIN:
+        status, out, err = results[command]
+        assert (status, err) == (0, "") and out, command
+    for command, extra in NEEDING.items():
+        check(command, results[command], extra)
+
+
+@pytest.mark.parametrize("extra", ["sim", "fpga"])
+def test_with_one_extra(folder, extra):
+    """What another extra has is missed where it is needed, after what is there was loaded."""
+    missing = set.union(*extras().values()) - extras()[extra]
+    able = {"sim": ("golden ops", "golden fidelity", "fpga ", "fpga."), "fpga": ("fpga build", "fpga.")}[extra]
+    needing = {command: others for command, others in NEEDING.items() if others != extra}
+    needing = {command: others for command, others in needing.items() if not command.startswith(able)}
+    for command, result in without(sorted(missing), list(needing), folder).items():
+        check(command, result, needing[command])
