@@ -2,7 +2,7 @@
 
     python -m golden capture CHECKPOINT --images 8 -o FILE.npz
 
-The file is one that `python -m gen simulate` and `python -m fpga run` take. The images are held-out ones: the first of
+The file is one that `python -m gen simulate` and `python -m fpga run` take. The images are held-out ones, the first of
 the model's data set, or files. The workloads in `golden/workloads` were made by this command.
 """
 
@@ -14,8 +14,9 @@ import torch
 
 from golden.checkpoint import Checkpoint
 from golden.training.images import Dataset, read_image
-from golden.training.models import load_images, model_of, normalize, recipe_of
-from golden.vit import VisionTransformer, head_tensors
+from golden.training.models import check_sizes, load_images, model_of, normalization_of, normalize, recipe_of
+from golden.training.recipe import Recipe
+from golden.vit import VisionTransformer, VitShape, head_tensors
 from golden.workloads import Workload
 
 __all__ = ["capture_heads", "capture_workload"]
@@ -48,25 +49,29 @@ def capture_heads(
     return tuple(flattened)
 
 
-def capture_workload(checkpoint: Checkpoint, images: int | list[Path], layers: list[int] | None = None) -> Workload:
-    """The workload of a model that `golden train` made.
+def capture_workload(
+    checkpoint: Checkpoint,
+    images: int | list[Path],
+    layers: list[int] | None = None,
+    *,
+    recipe: Recipe | None = None,
+    data: str | None = None,
+) -> Workload:
+    """The workload of a model that `golden train` made, or of weights of others.
 
     Args:
         images: how many of the held-out ones, or files.
         layers: from 0; all of them if left out.
+        recipe, data: of weights of others, and other images, as `recipe_of` takes them.
 
     Raises:
-        ValueError: no images, more than there are, no such layer, a file that is no image or no such checkpoint.
+        ValueError: no images, more than there are, no such layer, a file that is no image or no such checkpoint; head
+            tensors that are not finite.
     """
-    recipe = recipe_of(checkpoint)
-    model = model_of(checkpoint)
-    dataset = load_images(recipe.data, model.shape.image_size)
-    pixels, shown, labels = _images(dataset, images)
-    q, k, v = capture_heads(model, normalize(pixels, dataset.mean, dataset.std), layers)
+    model, inputs, known = _model_and_inputs(checkpoint, images, recipe, data)
+    q, k, v = capture_heads(model, inputs, layers)
     shape = model.shape
     chosen = list(range(shape.depth)) if layers is None else layers
-    last = checkpoint.description["metrics"][-1]
-    tested = len(dataset.testing)
     provenance = {
         "made_by": "python -m golden capture",
         "model": (
@@ -74,14 +79,8 @@ def capture_workload(checkpoint: Checkpoint, images: int | list[Path], layers: l
             f"features, {shape.patch_size} x {shape.patch_size} patches of {shape.image_size} x "
             f"{shape.image_size} pixels and {shape.extra_tokens} further: {shape.tokens} tokens"
         ),
-        "attention": recipe.model.attention,
-        "data_set": dataset.name,
-        "training": recipe.model_dump(mode="json"),
-        "held_out_correct": round(last["test_accuracy"] * tested),
-        "held_out_tested": tested,
-        "held_out_accuracy": last["test_accuracy"],
-        "captured_images": shown,
-        "captured_labels": labels,
+        "attention": model.attention.name,
+        **known,
         "captured_layers": chosen,
         "order": "heads are images x layers x heads, the last varying fastest",
         "layers": len(chosen),
@@ -92,14 +91,39 @@ def capture_workload(checkpoint: Checkpoint, images: int | list[Path], layers: l
     return Workload(q, k, v, provenance)
 
 
-def _images(dataset: Dataset, images: int | list[Path]) -> tuple[torch.Tensor, list, list]:
-    """(pixels, which they are, their labels where they are known)."""
-    if isinstance(images, int):
-        if not 1 <= images <= len(dataset.testing):
-            raise ValueError(f"images must be 1 to {len(dataset.testing)}, the held-out ones, not {images}")
-        pixels, labels = dataset.testing[list(range(images))]
-        return pixels, [f"held-out image {index}" for index in range(images)], labels.tolist()
-    if not images:
+def _model_and_inputs(checkpoint: Checkpoint, images: int | list[Path], recipe: Recipe | None, data: str | None):
+    """(the model, normalized images, what is known of both)."""
+    description = checkpoint.description
+    if not images and isinstance(images, list):
         raise ValueError("images must be at least one file")
-    pixels = torch.stack([read_image(path, dataset.image_size, dataset.channels) for path in images])
-    return pixels, [path.name for path in images], []
+    normalization = normalization_of(checkpoint)
+    if isinstance(images, list) and normalization is not None and recipe is None and data is None:
+        model = model_of(checkpoint)  # of files nothing has to be known but this: the data set may be far away
+        known = {"data_set": description["data"].get("name"), "training": description["recipe"]} if description else {}
+        pixels, shown = _of_files(images, model.shape)
+        return model, normalize(pixels, *normalization), known | shown
+    recipe = recipe_of(checkpoint, recipe=recipe, data=data)
+    model = model_of(checkpoint, model=recipe.model)
+    dataset = load_images(recipe.data, model.shape.image_size)
+    check_sizes(model.shape, dataset, classes=False)
+    known = {"data_set": dataset.name, "training": recipe.model_dump(mode="json")}
+    metrics = description.get("metrics")
+    if metrics and data is None:
+        accuracy, tested = metrics[-1]["test_accuracy"], len(dataset.testing)
+        known |= {"held_out_correct": round(accuracy * tested), "held_out_tested": tested}
+        known |= {"held_out_accuracy": accuracy}
+    pixels, shown = _of_files(images, model.shape) if isinstance(images, list) else _held_out(images, dataset)
+    return model, normalize(pixels, dataset.mean, dataset.std), known | shown
+
+
+def _of_files(paths: list[Path], shape: VitShape) -> tuple[torch.Tensor, dict]:
+    pixels = torch.stack([read_image(path, shape.image_size, shape.channels) for path in paths])
+    return pixels, {"captured_images": [path.name for path in paths], "captured_labels": []}
+
+
+def _held_out(count: int, dataset: Dataset) -> tuple[torch.Tensor, dict]:
+    if not 1 <= count <= len(dataset.testing):
+        raise ValueError(f"images must be 1 to {len(dataset.testing)}, the held-out ones, not {count}")
+    pixels, labels = dataset.testing[list(range(count))]
+    names = [f"held-out image {index}" for index in range(count)]
+    return pixels, {"captured_images": names, "captured_labels": labels.tolist()}

@@ -1,43 +1,37 @@
-"""Files of weights: our own safetensors with metadata, and timm's and DeiT's checkpoints read.
+"""Files of weights: our own safetensors with metadata, and what others have published.
 
 A checkpoint of ours is one safetensors file: tensors by timm's names, and in its metadata, under "taylorvit", a JSON
-text that says what they are (shape of the model, attention, classes, recipe). Checkpoints of others, `.safetensors`
-or `.pth`, are tensors alone; which model they are for has to be said.
+text that says what they are (shape of the model, attention, classes, recipe). Those of others (`golden.published`) are
+tensors alone, in safetensors or pickled (`golden.weight_files`), or a folder of the Hugging Face hub, which says its
+shape; of a file, which model it is for has to be said.
 
     save(path, tensors, description)        written beside, then renamed: a full disk leaves the old file as it was
     checkpoint = load(path)                 checkpoint.tensors, checkpoint.description
-    load_weights(model, checkpoint)         every key and shape must be the model's
-
-Pickled files are opened with torch's `weights_only`, so that they cannot run code. Beside their tensors they may have
-the `argparse.Namespace` that DeiT's training puts there.
+    load_weights(model, checkpoint)         every key and shape must be the model's, every weight a finite float
 """
 
-import argparse
-import contextlib
 import json
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import nn
 
+from boundary.writing import written_whole
 from golden.description import read_description
+from golden.positions import resampled_positions
+from golden.published import Published, load_folder, timm_names
+from golden.vit import VisionTransformer
+from golden.weight_files import CheckpointError, read_tensors, some
 
 __all__ = ["Checkpoint", "CheckpointError", "load", "load_weights", "save"]
 
 _METADATA_KEY = "taylorvit"
 
-# Keys under which training scripts put the weights beside their other state: DeiT, timm, Lightning.
-_WRAPPERS = ("model", "state_dict", "state_dict_ema", "model_ema")
-
-_NAMES_SHOWN = 4
-
-
-class CheckpointError(ValueError):
-    """A file of weights that cannot be read or written, or that is for another model."""
+# What weights may be stored as. Those of 8 bits would need their scales; integers are no weights of a float model.
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class Checkpoint(NamedTuple):
@@ -46,105 +40,96 @@ class Checkpoint(NamedTuple):
     path: Path
     tensors: dict[str, torch.Tensor]
     description: dict  # empty where the file is not one of ours
+    published: Published | None = None  # what a folder of others says
 
 
 def save(path: str | Path, tensors: dict[str, torch.Tensor], description: dict) -> None:
     """Writes a checkpoint, so that the path has the old file or the new one, never half of one.
 
-    Raises `CheckpointError` if it cannot be written, for lack of space for example.
+    Raises `FileError` or `CheckpointError` if it cannot be written, for lack of space for example.
     """
     path = Path(path)
-    partial = path.with_name(f"{path.name}.partial")
     # Copies: tensors that share memory, or are views, cannot be stored as they are.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(description, indent=1)})
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        with written_whole(path) as partial:
+            save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(description, indent=1)})
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else error
         raise CheckpointError(f"{path} could not be written, and is as it was before: {reason}") from None
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Reads a checkpoint of ours, or weights in `.safetensors`, `.pth` or `.pt`.
+    """Reads a checkpoint of ours, weights of others in a file, or a folder of the Hugging Face hub.
 
     Raises `CheckpointError` if there is no such file, or it is damaged, or not one of tensors, `FileError` if what it
     says of itself is not what it must be.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint must be a file, not {str(path)!r}")
-    if path.suffix == ".safetensors":
-        return _load_safetensors(path)
-    if path.suffix in (".pth", ".pt"):
-        return _load_pickled(path)
-    raise CheckpointError(f"checkpoint must end in .safetensors, .pth or .pt, not {path.name!r}")
+    if path.is_dir():
+        tensors, published = load_folder(path)
+        return Checkpoint(path, tensors, {}, published)
+    tensors, metadata = read_tensors(path)
+    if _METADATA_KEY not in metadata:
+        return Checkpoint(path, timm_names(path, tensors), {})
+    return Checkpoint(path, tensors, read_description(path, metadata[_METADATA_KEY]))
 
 
-def _load_safetensors(path: Path) -> Checkpoint:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            # Copies: its tensors are the file, mapped, and crash the process if something overwrites that.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dictionary
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} must be a whole safetensors file, and is damaged: {error}") from None
-    description = read_description(path, metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else {}
-    return Checkpoint(path, tensors, description)
-
-
-def _load_pickled(path: Path) -> Checkpoint:
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise almost anything in there
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} must be a whole file of tensors as torch.save writes it: {reason}") from None
-    for wrapper in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-            break
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in content.items()
-    ):
-        raise CheckpointError(f"{path} must hold tensors by name, alone or under one of {', '.join(_WRAPPERS)}")
-    return Checkpoint(path, content, {})
-
-
-def load_weights(model: nn.Module, checkpoint: Checkpoint, *, new_head: bool = False) -> None:
+def load_weights(
+    model: VisionTransformer, checkpoint: Checkpoint, *, new_head: bool = False, resample_positions: bool = False
+) -> None:
     """Puts the weights of a checkpoint into a model.
 
     Args:
         new_head: leave the heads as they are in the model, for a data set with other classes.
+        resample_positions: those of a model for images of another size become the model's (`golden.positions`).
 
-    Raises `CheckpointError`, and changes nothing, unless names and shapes are those of the model. Parameters that only
-    an attention of the model's has (`attn.kernel`) may be missing.
+    Raises `CheckpointError`, and changes nothing, unless names and shapes are those of the model and all weights finite
+    floats. Parameters that only an attention of the model's has (`attn.kernel`) may be missing.
     """
+    path = checkpoint.path
     left_out = ("head",) if new_head else ()
     tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(left_out)}
     expected = model.state_dict()
-    optional = {name for name in expected if ".attn.kernel." in name or name.startswith(left_out)}
-    problems = []
-    if missing := sorted(expected.keys() - tensors.keys() - optional):
-        problems.append(f"lacks {_some(missing)}")
-    if unknown := sorted(tensors.keys() - expected.keys()):
-        problems.append(f"has {_some(unknown)}, which the model lacks")
-    if differing := [
-        f"{name} of shape {tuple(tensors[name].shape)} for {tuple(expected[name].shape)}"
-        for name in expected
-        if name in tensors and tensors[name].shape != expected[name].shape
-    ]:
-        problems.append(f"has {_some(differing)}")
-    if problems:
-        raise CheckpointError(f"{checkpoint.path} must be for this model: it {'; it '.join(problems)}")
+    for name, tensor in tensors.items():
+        if name in expected and tensor.dtype not in _FLOATS:
+            types = ", ".join(str(each).removeprefix("torch.") for each in _FLOATS)
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(f"{path}: weights must be one of {types}, and {name} is {kind}")
+    if resample_positions:
+        tensors |= _resampled(model, path, tensors)
+    _check_names_and_shapes(path, tensors, expected, left_out)
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor.to(expected[name].dtype)).all()):
+            raise CheckpointError(f"{path}: weights must be finite numbers of 32 bits, and {name} has others")
     model.load_state_dict(tensors, strict=False)
 
 
-def _some(names: list[str]) -> str:
-    rest = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+def _resampled(model: VisionTransformer, path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    positions, shape = tensors.get("pos_embed"), model.shape
+    if positions is None or positions.ndim != 3 or positions.shape[::2] != (1, shape.width):
+        return {}
+    try:
+        return {"pos_embed": resampled_positions(positions, shape.tokens, shape.extra_tokens)}
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def _check_names_and_shapes(path: Path, tensors: dict, expected: dict, left_out: tuple[str, ...]) -> None:
+    optional = {name for name in expected if ".attn.kernel." in name or name.startswith(left_out)}
+    problems = []
+    if missing := sorted(expected.keys() - tensors.keys() - optional):
+        problems.append(f"lacks {some(missing)}")
+    if unknown := sorted(tensors.keys() - expected.keys()):
+        problems.append(f"has {some(unknown)}, which the model lacks")
+    differing = [name for name in expected if name in tensors and tensors[name].shape != expected[name].shape]
+    if differing:
+        problems.append("has " + some([f"{name} of shape {tuple(tensors[name].shape)} for {tuple(expected[name].shape)}"
+                                       for name in differing]))  # fmt: skip
+    if not problems:
+        return
+    hint = "; resample_positions = true under [model] makes it fit" if differing == ["pos_embed"] else ""
+    raise CheckpointError(f"{path} must be for this model: it {'; it '.join(problems)}{hint}")

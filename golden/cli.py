@@ -4,12 +4,9 @@ Exit status: 0 done, 2 a request that cannot be carried out, with one line that 
 """
 
 import argparse
-import math
 import os
 from contextlib import suppress
 from pathlib import Path
-
-from rich.console import Console
 
 from boundary.command import console, needs, run_command, whole_number
 from boundary.reading import FileError, parse_toml
@@ -52,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Power-of-two scales from training images; attention becomes Taylor attention. Shows the error of "
         "each layer.",
     )  # fmt: skip
-    quantize.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="model.safetensors of a training")
+    _add_checkpoint(quantize)
     quantize.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside it")
     quantize.add_argument("--images", type=whole_number(1), default=128, metavar="N",
                           help="training images (default: 128)")
@@ -67,19 +64,21 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", help="accuracy of float and integer models on held-out images",
         description="A row for files that differ in their seeds alone: mean and standard deviation.",
     )  # fmt: skip
-    evaluate.add_argument("checkpoints", type=Path, nargs="+", metavar="FILE", help="of `train` or `quantize`")
+    evaluate.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT",
+                          help="of `train`, of `quantize`, or published ones")  # fmt: skip
+    _add_what_they_are(evaluate)
     evaluate.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="draw them too")
     evaluate.set_defaults(command=_evaluate)
 
     inspect = commands.add_parser("inspect", help="draw attention maps, and how large the centred logits are")
-    inspect.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    _add_checkpoint(inspect)
     inspect.add_argument("--images", type=whole_number(1), default=32, metavar="N",
                          help="held-out images (default: 32)")  # fmt: skip
     inspect.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: beside the checkpoint")
     inspect.set_defaults(command=_inspect)
 
     capture = commands.add_parser("capture", help="write Q, K and V of a model's layers, for `gen simulate`")
-    capture.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    _add_checkpoint(capture)
     capture.add_argument("--images", nargs="+", required=True, metavar="N|FILE",
                          help="how many of the held-out images, or image files")  # fmt: skip
     capture.add_argument("--layers", nargs="+", type=int, metavar="LAYER", help="from 0 (default: all)")
@@ -99,6 +98,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_checkpoint(command: argparse.ArgumentParser) -> None:
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT",
+                         help="model.safetensors of a training, weights of others, or a Hugging Face folder")
+    _add_what_they_are(command)
+
+
+def _add_what_they_are(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--recipe", metavar="FILE.toml",
+                         help="model and images of weights of others: a recipe's file, or the name of ours")
+    command.add_argument("--data", metavar="NAME|FOLDER",
+                         help="other images than those of the recipe: a data set, or a folder with train and val")
+
+
 def _train(arguments: argparse.Namespace) -> None:
     from golden.training.recipe import load_recipe
     from golden.training.trainer import train
@@ -116,18 +128,23 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _quantize(arguments: argparse.Namespace) -> None:
     from golden.accelerator import load_accelerator
+    from golden.quantization import fine_tune, quantize_checkpoint
     from golden.sqnr import sqnr_text
 
     screen = console()
-    output = arguments.output or arguments.checkpoint.parent / "integer.safetensors"
+    source = arguments.checkpoint
+    output = arguments.output or _beside(source) / "integer.safetensors"
     check_output_file(output, endings=(".safetensors",))
     if arguments.resume and not arguments.fine_tune:
         raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
     accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None
-    source = arguments.checkpoint
+    options = {"images": arguments.images, "accelerator": accelerator} | _of_others(arguments)
     if arguments.fine_tune:
-        source = _fine_tuned(arguments, accelerator, output.with_name(f"{output.stem}_straight_through"), screen)
-    vit, sqnr = _quantized(source, arguments.images, accelerator, screen)
+        source = fine_tune(source, output.with_name(f"{output.stem}_straight_through"), arguments.fine_tune,
+                           resume=arguments.resume, console=screen, **options)  # fmt: skip
+        options |= {"recipe": None, "data": None}  # the checkpoint says them now
+    with screen.status("quantizing") as status:
+        vit, sqnr = quantize_checkpoint(source, **options, progress=lambda step: status.update(f"quantizing {step}"))
     vit.save(output)
     screen.print(_sqnr_table(sqnr, vit.shape.depth))
     widths = vit.widths()
@@ -136,50 +153,16 @@ def _quantize(arguments: argparse.Namespace) -> None:
                  f"wrote  {output}")  # fmt: skip
 
 
-def _quantized(path: Path, images: int, accelerator, screen: Console):
-    """The integer model of a checkpoint, and the signal to quantization noise of its steps."""
-    import torch
-
-    from golden.checkpoint import load
-    from golden.evaluation import layer_sqnr
-    from golden.training.models import load_images, model_of, recipe_of
-    from golden.vit_quantizer import quantize_vit
-
-    checkpoint = load(path)
-    recipe, model = recipe_of(checkpoint), model_of(checkpoint)
-    if accelerator is not None:
-        accelerator.check(model.shape.tokens, model.shape.head_dim)
-    dataset = load_images(recipe.data, model.shape.image_size)
-    count = min(images, len(dataset.training))
-    # Spread over all classes, and the same crops every time where crops are random.
-    torch.manual_seed(recipe.training.seed)
-    shown, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
-    with screen.status("quantizing") as status:
-        vit = quantize_vit(
-            model, shown, mean=dataset.mean, std=dataset.std, number_format=accelerator and accelerator.number_format,
-            data={"name": dataset.name, "classes": list(dataset.classes)},
-            quantization={"checkpoint": str(path), "images": count, "recipe": recipe.model_dump(mode="json")},
-            progress=lambda step: status.update(f"quantizing {step}"),
-        )  # fmt: skip
-        sqnr = layer_sqnr(model, vit, shown, mean=dataset.mean, std=dataset.std)
-    vit.quantization["sqnr_db"] = {name: round(value, 2) for name, value in sqnr.items() if math.isfinite(value)}
-    return vit, sqnr
+def _beside(checkpoint: Path) -> Path:
+    """The folder where what is made of a checkpoint goes by itself."""
+    return checkpoint if checkpoint.is_dir() else checkpoint.parent
 
 
-def _fine_tuned(arguments: argparse.Namespace, accelerator, folder: Path, screen: Console) -> Path:
-    """Trains a checkpoint with the rounding of its integer model, after its own recipe; the checkpoint that results."""
-    from golden.checkpoint import load
-    from golden.training.models import recipe_of
-    from golden.training.recipe import rounded_recipe
-    from golden.training.trainer import train
+def _of_others(arguments: argparse.Namespace) -> dict:
+    """What the command line says of checkpoints that do not say it."""
+    from golden.training.recipe import load_recipe
 
-    grids = folder / "grids.safetensors"
-    recipe = rounded_recipe(recipe_of(load(arguments.checkpoint)), arguments.checkpoint, grids, arguments.fine_tune)
-    if not (folder / "last.safetensors").exists():  # a training that has begun keeps its grids
-        vit, _sqnr = _quantized(arguments.checkpoint, arguments.images, accelerator, screen)
-        folder.mkdir(parents=True, exist_ok=True)
-        vit.save(grids)
-    return train(recipe, folder, resume=arguments.resume, console=screen).path
+    return {"recipe": load_recipe(arguments.recipe) if arguments.recipe else None, "data": arguments.data}
 
 
 def _sqnr_table(sqnr: dict[str, float], depth: int):
@@ -207,11 +190,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from golden.evaluation import draw_accuracies, evaluate_file, summarize
 
     screen = console()
+    of_others = _of_others(arguments)
     results = []
     with screen.status("evaluating") as status:
         for path in arguments.checkpoints:
             status.update(f"evaluating {path}")
-            results.append(evaluate_file(path, lambda done, of, path=path: status.update(f"{path}: {done} of {of}")))
+            results.append(evaluate_file(path, lambda done, of, path=path: status.update(f"{path}: {done} of {of}"),
+                                         **of_others))  # fmt: skip
     rows = summarize(results)
     table = Table(title=", ".join({f"{result.images} held-out images of {result.data}": None for result in results}))
     for heading in ("images", "trained with", "arithmetic", "seeds", "recognized", "deviation"):
@@ -230,7 +215,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    folder = arguments.output or arguments.checkpoint.parent
+    folder = arguments.output or _beside(arguments.checkpoint)
     check_output_folder(folder)
     logits, maps = folder / "logits.png", folder / "attention.png"
     for path in (logits, maps) if folder.is_dir() else ():
@@ -239,13 +224,15 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
     from golden.checkpoint import load
     from golden.inspection import draw_logits, draw_maps, logit_distribution
-    from golden.training.models import load_images, model_of, normalize, recipe_of
+    from golden.training.models import check_sizes, load_images, model_of, normalize, recipe_of
     from golden.vit import head_tensors
 
     screen = console()
     checkpoint = load(arguments.checkpoint)
-    recipe, model = recipe_of(checkpoint), model_of(checkpoint)
+    recipe = recipe_of(checkpoint, **_of_others(arguments))
+    model = model_of(checkpoint, model=recipe.model)
     dataset = load_images(recipe.data, model.shape.image_size)
+    check_sizes(model.shape, dataset, classes=False)
     images, _labels = dataset.testing[list(range(min(arguments.images, len(dataset.testing))))]
     captured = head_tensors(model, normalize(images, dataset.mean, dataset.std))
     layers = logit_distribution(captured)
@@ -268,7 +255,8 @@ def _capture(arguments: argparse.Namespace) -> None:
     from golden.capture import capture_workload
     from golden.checkpoint import load
 
-    workload = capture_workload(load(arguments.checkpoint), _count_or_files(arguments.images), arguments.layers)
+    images = _count_or_files(arguments.images)
+    workload = capture_workload(load(arguments.checkpoint), images, arguments.layers, **_of_others(arguments))
     workloads.save(arguments.output, workload)
     heads, tokens, head_dim = workload.q.shape
     console().print(f"{heads} heads of {tokens} tokens x {head_dim} features\nwrote  {arguments.output}")

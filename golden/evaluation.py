@@ -1,8 +1,10 @@
 """What trained and quantized models are worth: accuracy on held-out images, and the error of each layer in integers."""
 
 import copy
+import math
 import statistics
 from collections.abc import Callable, Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +12,11 @@ import numpy as np
 import torch
 
 from boundary.writing import written_whole
-from golden.checkpoint import load
+from golden.checkpoint import Checkpoint, load
 from golden.integer_vit import IntegerVit, from_checkpoint, to_pixels
 from golden.sqnr import Power, decibels, power_of, total_power
 from golden.training.images import Dataset
-from golden.training.models import evaluate, load_images, model_of, recipe_of
+from golden.training.models import check_sizes, evaluate, load_images, model_of, recipe_of
 from golden.training.recipe import Recipe
 from golden.vit import VisionTransformer
 from golden.vit_quantizer import float_steps
@@ -59,18 +61,44 @@ class Accuracy(NamedTuple):
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
 
 
-def evaluate_file(path: str | Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Evaluated:
-    """The accuracy of a trained model or an integer one, on the held-out images of its data set."""
+def evaluate_file(
+    path: str | Path,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    recipe: Recipe | None = None,
+    data: str | None = None,
+) -> Evaluated:
+    """The accuracy of a trained model or an integer one, on the held-out images of its data set.
+
+    Args:
+        progress: told how many images are done, and of how many.
+        recipe, data: of weights of others, and other images, as `recipe_of` takes them.
+
+    Raises `ValueError` if the file is no model for these images, or its scores are no numbers.
+    """
     checkpoint = load(path)
-    recipe = recipe_of(checkpoint)
+    recipe = recipe_of(checkpoint, recipe=recipe, data=data)
     dataset = load_images(recipe.data, recipe.model.vit_shape.image_size)
+    check_sizes(recipe.model.vit_shape, dataset)
+    _check_classes(checkpoint, dataset)
     integer = checkpoint.description.get("kind") == "integer vit"
     errors = 0
     if integer:
         accuracy, errors = _evaluate_integer(from_checkpoint(checkpoint), dataset, progress)
     else:
-        accuracy, _loss = evaluate(model_of(checkpoint), dataset.testing, dataset)
+        accuracy, loss = evaluate(model_of(checkpoint, model=recipe.model), dataset.testing, dataset)
+        if math.isnan(loss):
+            raise ValueError(f"{path} must give scores that are finite, and does not: weights are too large")
     return Evaluated(Path(path), dataset.name, recipe, integer, accuracy, len(dataset.testing), errors)
+
+
+def _check_classes(checkpoint: Checkpoint, dataset: Dataset) -> None:
+    """The same number of classes is not enough: what a model calls class 3 must be class 3 of the images."""
+    known = checkpoint.description.get("data", {}).get("classes")
+    if known is not None and list(known) != list(dataset.classes):
+        wanted, found = next(pair for pair in zip_longest(known, dataset.classes) if pair[0] != pair[1])
+        raise ValueError(f"classes of {dataset.name} must be those of {checkpoint.path}, in their order: "
+                         f"{wanted!r}, not {found!r}")  # fmt: skip
 
 
 def _evaluate_integer(vit: IntegerVit, dataset: Dataset, progress) -> tuple[float, int]:

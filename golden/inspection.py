@@ -31,13 +31,18 @@ class LayerLogits(NamedTuple):
 
 
 def logit_distribution(captured: list[HeadTensors]) -> list[LayerLogits]:
-    """The logits of each layer, with K as it is and with its mean over the tokens taken off."""
+    """The logits of each layer, with K as it is and with its mean over the tokens taken off.
+
+    Raises `ValueError` if they are so large that they are no numbers any more.
+    """
     layers = []
-    for q, k, _v in captured:
+    for layer, (q, k, _v) in enumerate(captured):
         root = math.sqrt(q.shape[-1])
         plain = (q @ k.transpose(-2, -1) / root).flatten().double().numpy()
         k_hat = k - k.mean(dim=-2, keepdim=True)
         centred = (q @ k_hat.transpose(-2, -1) / root).flatten().double().numpy()
+        if not (np.isfinite(plain).all() and np.isfinite(centred).all()):
+            raise ValueError(f"logits of layer {layer} must be finite, and are not: weights are too large")
         shares = [np.histogram(x.clip(_BINS[0], _BINS[-1]), _BINS)[0] / len(x) for x in (plain, centred)]
         inside = [float(((x >= -1) & (x < 1)).mean()) for x in (plain, centred)]
         layers.append(LayerLogits(*shares, *inside))

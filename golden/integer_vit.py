@@ -422,7 +422,7 @@ def load_integer_vit(path: str | Path) -> IntegerVit:
 
 def from_checkpoint(checkpoint: Checkpoint) -> IntegerVit:
     """The integer model that a checkpoint holds."""
-    path, tensors, description = checkpoint
+    path, tensors, description = checkpoint.path, checkpoint.tensors, checkpoint.description
     if description.get("kind") != "integer vit":
         raise CheckpointError(f"{path} must be an integer ViT, as `python -m golden quantize` writes it")
     try:
@@ -442,6 +442,6 @@ def from_checkpoint(checkpoint: Checkpoint) -> IntegerVit:
 
 
 def _as_int64(name: str, tensor: torch.Tensor) -> np.ndarray:
-    if tensor.is_floating_point():
+    if tensor.dtype not in (torch.int8, torch.int16, torch.int32, torch.int64):
         raise TypeError(f"{name} must be integers, not {tensor.dtype}")
     return tensor.numpy().astype(np.int64)

@@ -255,8 +255,15 @@ class VisionTransformer(nn.Module):
 
 @torch.no_grad()
 def head_tensors(model: VisionTransformer, inputs: torch.Tensor) -> list[HeadTensors]:
-    """Q, K and V that each attention layer receives at inference, for normalized images."""
+    """Q, K and V that each attention layer receives at inference, for normalized images.
+
+    Raises `ValueError` if one has values that are no numbers.
+    """
     captured: list[HeadTensors] = []
     model.eval()
     model(inputs, captured)
+    for layer, tensors in enumerate(captured):
+        for name, tensor in zip(HeadTensors._fields, tensors):
+            if not bool(torch.isfinite(tensor).all()):
+                raise ValueError(f"{name} of layer {layer} must be finite, and is not: weights are too large")
     return captured

@@ -27,8 +27,8 @@ from torch.utils.data import DataLoader
 from boundary.errors import install_command
 from golden.training.image_files import IMAGE_SUFFIXES, ImageError, image_files, is_hidden, read_pixels
 
-__all__ = ["DATASETS", "Dataset", "FolderSplit", "ImageError", "MemorySplit", "PhotoSplit", "Split", "load_batches",
-           "load_dataset", "load_folder", "read_image"]  # fmt: skip
+__all__ = ["DATASETS", "IMAGENET_MEAN", "IMAGENET_STD", "Dataset", "FolderSplit", "ImageError", "MemorySplit",
+           "PhotoSplit", "Split", "load_batches", "load_dataset", "load_folder", "read_image"]  # fmt: skip
 
 _SPLIT_SEED = 2023
 
@@ -46,7 +46,8 @@ _PHOTO_TRAINING_CROPS, _PHOTO_TEST_CROPS = 960, 20  # of each photograph: an epo
 _FOLDER_CROP_RATIO = 224 / 256
 _LONGEST_SIDE = 8  # times the shorter one, of what is resized to cut the centre out
 
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: Of each channel of ImageNet's images.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Split(Protocol):
@@ -198,7 +199,7 @@ def load_folder(folder: str | Path, image_size: int) -> Dataset:
         folder.name,
         FolderSplit(files["train"], image_size, random=True),
         FolderSplit(files["val"], image_size, random=False),
-        classes["train"], 3, image_size, _IMAGENET_MEAN, _IMAGENET_STD,
+        classes["train"], 3, image_size, IMAGENET_MEAN, IMAGENET_STD,
     )  # fmt: skip
 
 
@@ -258,7 +259,7 @@ def _photos() -> Dataset:
     return Dataset(
         "photos", PhotoSplit(left, _PHOTO_TRAINING_CROPS, random=True),
         PhotoSplit(right, _PHOTO_TEST_CROPS, random=False),
-        tuple(path.stem for path in paths), 3, _PHOTO_SIZE, _IMAGENET_MEAN, _IMAGENET_STD,
+        tuple(path.stem for path in paths), 3, _PHOTO_SIZE, IMAGENET_MEAN, IMAGENET_STD,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
     [model]          what is trained, and from which weights
     [data]           images: one of `golden.training.images`, or a folder
     [augmentation]   how training images are varied; what is left out is off
-    [training]       epochs, batches, learning rate
+    [training]       epochs, batches, learning rate; left out where nothing is trained
     [distillation]   a teacher; optional
 
 Recipes that come with the package are in `golden/recipes`. Every field has its unit and its limits here; an unknown one
@@ -50,6 +50,7 @@ class Model(_Table):
         drop_path: probability that the last block leaves a branch out; rises linearly from 0.
         weights: checkpoint to start from; random weights if left out.
         new_head: start with a random head, for other classes than those of the weights.
+        resample_positions: the weights may be of a model for images of another size, whose positions are resampled.
         rounding: integer model of the weights, as `golden quantize` makes it. Training then computes Taylor attention
             with its rounding (`golden.training.straight_through`), and ends with weights on its grids.
     """
@@ -61,6 +62,7 @@ class Model(_Table):
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weights: File | None = None
     new_head: bool = False
+    resample_positions: bool = False
     rounding: File | None = None
 
     @model_validator(mode="after")
@@ -95,16 +97,28 @@ class Model(_Table):
 
 
 class Data(_Table):
-    """The images: `name`, a data set of a package, or `folder`, with train and val; `workers` processes read it."""
+    """The images.
+
+    Attributes:
+        name: a data set of a package.
+        folder: or a folder, with train and val.
+        workers: processes that read it.
+        mean, std: of each channel, with which the model's inputs are normalized; left out, those of the training images
+            of a grey data set, ImageNet's of colour images.
+    """
 
     name: str | None = None
     folder: File | None = None
     workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    mean: list[float] | None = None
+    std: list[Positive] | None = None
 
     @model_validator(mode="after")
     def _check(self):
         if (self.name is None) == (self.folder is None):
             raise ValueError("name or folder must be given, and not both")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std must be given together")
         return self
 
 
@@ -197,7 +211,7 @@ class Recipe(_Table):
     model: Model
     data: Data
     augmentation: Augmentation = Augmentation()
-    training: Training
+    training: Training | None = None
     distillation: Distillation | None = None
 
 
@@ -236,6 +250,8 @@ def load_recipe(path: str | Path, changes: dict | None = None) -> Recipe:
 def rounded_recipe(recipe: Recipe, weights: Path, rounding: Path, epochs: int) -> Recipe:
     """A recipe for going on with the weights of one, with the rounding of an integer model, at a tenth of its rate."""
     tables = recipe.model_dump(mode="json")
+    if recipe.training is None:
+        raise RecipeError(f"{weights}: training must be given, in the recipe after which to go on")
     if tables["model"]["attention"] == "softmax":
         tables["model"]["attention"] = "taylor"
     tables["model"] |= {"weights": str(weights), "rounding": str(rounding), "new_head": False, "drop_path": 0.0}

@@ -4,6 +4,7 @@
     DIR/model.safetensors    the weights alone, after the last epoch
     DIR/metrics.csv          one row an epoch
     DIR/curves.png           the same as a picture
+    DIR/.lock                held while the training lasts: a folder is for one at a time
 
 Every epoch begins from a seed of its own, made from the recipe's seed, the epoch and the process: order, augmentation,
 stochastic depth. So nothing random has to be kept, and a training that goes on after epoch 10 is, on the same processor
@@ -13,11 +14,10 @@ Several processes, as `torchrun` starts them, share each batch (DistributedDataP
 GPU, matrix products are in bfloat16. Held-out images are looked at after each epoch and never decide anything.
 """
 
-import csv
-import io
 import math
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,23 +27,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import distributed, nn
 from torch.nn import functional
 
+from boundary.errors import FileError
 from golden.checkpoint import Checkpoint, CheckpointError, load, load_weights, save
 from golden.integer_vit import load_integer_vit
 from golden.training.augmentation import Augment
-from golden.training.curves import draw_curves
 from golden.training.images import load_batches
-from golden.training.models import evaluate, load_images, model_of, normalize
+from golden.training.models import check_sizes, evaluate, load_images, model_of, normalize
 from golden.training.recipe import Distillation, Recipe
 from golden.training.straight_through import StraightThrough
+from golden.training.training_folder import METRICS, TrainingError, only_training_in, write_metrics
 from golden.vit import VisionTransformer
 
 __all__ = ["Trained", "TrainingError", "train"]
-
-METRICS = ("epoch", "learning_rate", "training_loss", "test_loss", "test_accuracy", "seconds")
-
-
-class TrainingError(ValueError):
-    """A training that cannot begin or go on; says why."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +62,15 @@ def train(recipe: Recipe, folder: str | Path, *, resume: bool = False, device: s
         epochs: stop after so many, of those that the recipe asks for; `resume` does the rest.
 
     Raises:
-        TrainingError: another training is in the folder, classes or sizes of images and model differ, or the loss is
-            no number any more. ImageError, CheckpointError: a file that is missing, damaged or cannot be written.
+        TrainingError: another training is in the folder, or the loss is no number any more. ImageError: classes or
+            sizes of images and model differ. ImageError, CheckpointError, FileError: a file that is missing, damaged or
+            cannot be written.
     """
     with _Processes(device) as processes:
-        return _Training(recipe, Path(folder), resume, processes, console).run(epochs)
+        training = _Training(recipe, Path(folder), processes, console)
+        with only_training_in(training.folder) if processes.first else nullcontext():
+            training.begin(resume)
+            return training.run(epochs)
 
 
 class _Processes:
@@ -82,9 +81,10 @@ class _Processes:
         self.rank = int(os.environ.get("RANK", "0"))
         local = int(os.environ.get("LOCAL_RANK", "0"))
         try:
-            self.device = torch.device(device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError):
+            default = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+            self.device = torch.device(default if device is None else device)
+            torch.ones(1, device=self.device).item()  # one without memory, `meta`, cannot say it
+        except (RuntimeError, AssertionError, ImportError):
             raise TrainingError(f"device must be one that torch finds here, not {device!r}") from None
 
     def __enter__(self):
@@ -121,27 +121,37 @@ class _ScoresOfHeads(nn.Module):
 
 
 class _Training:
-    def __init__(self, recipe: Recipe, folder: Path, resume: bool, processes: _Processes, console) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, processes: _Processes, console) -> None:
+        if recipe.training is None:
+            raise TrainingError("training must be given in a recipe after which to train")
         self.recipe, self.folder, self.processes = recipe, folder, processes
         self.settings = recipe.training
         self.device = processes.device
         self.console = console if processes.first and console is not None else Console(quiet=True)
         self.last = folder / "last.safetensors"
-        begun = self.last.exists()
-        if begun and not resume:
-            raise TrainingError(f"{folder} must not hold a training already: go on with --resume, or choose another")
         shape = recipe.model.vit_shape
         self.dataset = load_images(recipe.data, shape.image_size)
-        self._check_sizes(shape)
+        check_sizes(shape, self.dataset)
+        if recipe.augmentation.rand_augment and self.dataset.channels != 3:
+            raise TrainingError(f"rand_augment must be off for images of {self.dataset.channels} channels")
         # As many as there are, if they are fewer than a batch.
         self.batch_size = min(self.settings.batch_size, len(self.dataset.training))
         if self.batch_size < processes.count:
             raise TrainingError(f"images of a step must be at least one a process, {processes.count}, not "
                                 f"{self.batch_size}")  # fmt: skip
+
+    def begin(self, resume: bool) -> None:
+        """Model, teacher and optimizer: as the recipe has them, or as they were after the last epoch."""
+        recipe, shape = self.recipe, self.recipe.model.vit_shape
+        begun = self.last.exists()
+        if begun and not resume:
+            raise TrainingError(f"{self.folder} must not hold a training already: go on with --resume, or choose "
+                                "another")  # fmt: skip
         torch.manual_seed(self.settings.seed)
         self.model = VisionTransformer(shape, recipe.model.choice, drop_path=recipe.model.drop_path)
         if recipe.model.weights is not None and not begun:
-            load_weights(self.model, load(recipe.model.weights), new_head=recipe.model.new_head)
+            load_weights(self.model, load(recipe.model.weights), new_head=recipe.model.new_head,
+                         resample_positions=recipe.model.resample_positions)  # fmt: skip
         self.model.to(self.device)
         self.computed = self._computed()
         self.teacher = self._load_teacher(recipe.distillation)
@@ -151,18 +161,6 @@ class _Training:
         self.metrics: list[dict] = []
         if begun:
             self._restore(load(self.last))
-
-    def _check_sizes(self, shape) -> None:
-        data = self.dataset
-        for name, of_model, of_images in (
-            ("classes", shape.classes, len(data.classes)),
-            ("channels", shape.channels, data.channels),
-            ("image_size", shape.image_size, data.image_size),
-        ):
-            if of_model != of_images:
-                raise TrainingError(f"{name} of the model must be that of {data.name}, {of_images}, not {of_model}")
-        if self.recipe.augmentation.rand_augment and data.channels != 3:
-            raise TrainingError(f"rand_augment must be off for images of {data.channels} channels")
 
     def _computed(self) -> VisionTransformer | StraightThrough:
         """The model as training computes it."""
@@ -196,8 +194,8 @@ class _Training:
             gpu = [self.device] if self.device.type == "cuda" else None
             heads = nn.parallel.DistributedDataParallel(heads, device_ids=gpu)
         last_epoch = self.settings.epochs if epochs is None else min(epochs, self.settings.epochs)
-        if self.processes.first:
-            self._make_folder()
+        if self.processes.first and self.metrics:
+            self._write_metrics()  # a training that was killed may not have come to it
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task("training", total=last_epoch, completed=len(self.metrics))
@@ -304,14 +302,6 @@ class _Training:
 
     # Files
 
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"{self.folder} must be a folder to write to: {error.strerror.lower()}") from None
-        if self.metrics:
-            self._write_metrics()  # a training that was killed may not have come to it
-
     def _description(self) -> dict:
         data = self.dataset
         return {
@@ -331,17 +321,10 @@ class _Training:
         self._write_metrics()
 
     def _write_metrics(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, METRICS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.metrics)
         try:
-            (self.folder / "metrics.csv").write_text(text.getvalue(), encoding="utf-8")
-            draw_curves(self.folder / "curves.png", self.metrics, title=self.recipe.title or str(self.folder))
-        except OSError as error:
-            raise TrainingError(
-                f"metrics could not be written into {self.folder}, and are in {self.last}: {error}"
-            ) from None
+            write_metrics(self.folder, self.metrics, title=self.recipe.title or str(self.folder))
+        except FileError as error:
+            raise TrainingError(f"metrics could not be written, and are in {self.last}: {error}") from None
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         description = checkpoint.description
@@ -355,12 +338,20 @@ class _Training:
         try:
             for name, parameter in self.model.named_parameters():
                 self.optimizer.state[parameter] = {
-                    kind: checkpoint.tensors[f"optimizer.{kind}.{name}"].to(self.device if kind != "step" else "cpu")
+                    kind: self._restored(checkpoint, f"optimizer.{kind}.{name}", parameter if kind != "step" else None)
                     for kind in ("step", "exp_avg", "exp_avg_sq")
                 }
         except KeyError as error:
             raise CheckpointError(f"{checkpoint.path} must be the state of a training, and lacks {error}") from None
         self.metrics = description["metrics"]
+
+    def _restored(self, checkpoint: Checkpoint, name: str, parameter: nn.Parameter | None) -> torch.Tensor:
+        """A tensor of the optimizer: of a parameter's shape, or the count of steps, which stays on the processor."""
+        tensor = checkpoint.tensors[name]
+        shape, device = ((), "cpu") if parameter is None else (parameter.shape, self.device)
+        if tensor.shape != shape or tensor.dtype != torch.float32 or not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{checkpoint.path} must be the state of a training, and its {name} is damaged")
+        return tensor.to(device)
 
     def _accuracy_so_far(self) -> str:
         return f", {self.metrics[-1]['test_accuracy']:.1%} of held-out images" if self.metrics else ""

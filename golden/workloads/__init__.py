@@ -17,6 +17,8 @@ __all__ = ["Workload", "load", "names", "save"]
 
 FOLDER = Path(__file__).parent
 
+_SIGNIFICANT_BITS = 11
+
 
 class Workload(NamedTuple):
     """Captured operands of a number of heads, and what is known of them."""
@@ -63,7 +65,20 @@ def load(path_or_name: str | Path) -> Workload:
 
 
 def save(path: str | Path, workload: Workload) -> None:
-    """Write a workload; the values are rounded to what float16 can represent, which halves the file."""
-    operands = {name: getattr(workload, name).astype(np.float16).astype(np.float32) for name in ("q", "k", "v")}
+    """Write a workload; the values are rounded to 11 significant bits, which halves the file.
+
+    Raises `ValueError` if they are not finite.
+    """
+    operands = {name: _rounded(name, getattr(workload, name)) for name in ("q", "k", "v")}
     with written_whole(path) as partial, partial.open("wb") as file:  # numpy would add an ending to a name
         np.savez_compressed(file, **operands, provenance=np.array(json.dumps(workload.provenance, indent=1)))
+
+
+def _rounded(name: str, values: np.ndarray) -> np.ndarray:
+    """To as many bits as float16 has, in the range of float32."""
+    mantissas, exponents = np.frexp(values.astype(np.float32))
+    with np.errstate(over="ignore"):
+        rounded = np.ldexp(np.rint(mantissas * 2**_SIGNIFICANT_BITS) / 2**_SIGNIFICANT_BITS, exponents)
+    if not np.isfinite(rounded).all():
+        raise ValueError(f"{name} must be finite, and is not")
+    return rounded

@@ -1,6 +1,7 @@
 """`python -m golden`: exit statuses, files, what is printed, and one line for whatever cannot be done."""
 
 import dataclasses
+import math
 import re
 import shutil
 import sys
@@ -17,7 +18,9 @@ from golden.checkpoint import load
 from golden.cli import main
 from golden.integer_vit import load_integer_vit
 from golden.training import trainer
+from golden.training.models import model_of
 from verif.bench.accelerator import format_of
+from verif.golden.published import write_folder
 
 RECIPE = """
 title = "tiny [red]$digits$"
@@ -55,7 +58,7 @@ def test_from_a_recipe_to_a_model(config, capsys):
     assert (status, err) == (0, "")
     folder = Path("build/golden/tiny")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
+        ".lock", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
     ]  # fmt: skip
     description = load(folder / "model.safetensors").description
     accuracy = description["metrics"][-1]["test_accuracy"]
@@ -239,6 +242,161 @@ def test_workloads_are_captured(trained, capsys):
     assert (status, err) == (0, "")
     assert out == "9 heads of 5 tokens x 4 features\nwrote  a.npz\n"
     assert workloads.load("a.npz").q.shape == (9, 5, 4)
+
+
+# Weights of others
+
+
+RECIPE_OF_OTHERS = """
+[model]
+shape = {image_size = 8, patch_size = 4, channels = 1, classes = 10, depth = 2, width = 12, heads = 3}
+attention = "vitality"
+
+[data]
+name = "digits"
+mean = [%s]
+std = [%s]
+"""
+
+
+@pytest.fixture
+def others(trained):
+    """The trained model as others would publish it, others.pth.tar and the folder hub, and the recipe of the first."""
+    checkpoint = load(Path(trained))
+    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in checkpoint.tensors.items()}, "epoch": 3},
+               "others.pth.tar")  # fmt: skip
+    data = checkpoint.description["data"]
+    Path("others.toml").write_text(RECIPE_OF_OTHERS % (data["mean"][0], data["std"][0]))
+    return write_folder(Path("hub"), model_of(checkpoint), mean=(data["mean"], data["std"]))
+
+
+def same_integers(one, other):
+    one, other = load_integer_vit(one), load_integer_vit(other)
+    return one.exponents == other.exponents and all((one.tensors[name] == other.tensors[name]).all()
+                                                    for name in other.tensors)  # fmt: skip
+
+
+def test_weights_of_others_need_no_training(trained, others, capsys):
+    """A file with its recipe, a folder with its images: both give the integers of our own checkpoint."""
+    assert run(capsys, "quantize", trained, "--images", 40)[0] == 0
+    for arguments, output in (
+        (["others.pth.tar", "--recipe", "others.toml", "-o", "others.safetensors"], "others.safetensors"),
+        (["others.pth.tar", "--recipe", "others.toml", "--data", "digits", "-o", "b.safetensors"], "b.safetensors"),
+        (["hub", "--data", "digits"], "hub/integer.safetensors"),
+    ):
+        status, out, err = run(capsys, "quantize", *arguments, "--images", 40)
+        assert (status, err) == (0, "") and out.endswith(f"wrote  {output}\n")
+        # Which images are the calibration's does not depend on the seed, which the recipe of others does not have.
+        assert same_integers(output, "integer.safetensors")
+
+    rows = {}
+    for name, arguments in (
+        ("ours", [trained, "integer.safetensors"]),
+        ("others", ["others.pth.tar", "others.safetensors", "--recipe", "others.toml"]),
+        ("hub", ["hub", "hub/integer.safetensors", "--data", "digits"]),
+    ):
+        status, out, err = run(capsys, "evaluate", *arguments)
+        assert (status, err) == (0, "")
+        rows[name] = re.findall(r"digits +│ (\w+) +│ (\w+) +│ +1 │ +(\d+\.\d\d%)", out)
+        assert [row[1] for row in rows[name]] == ["float", "integers"]
+    assert rows["others"] == rows["ours"] and rows["hub"][1][2] == rows["ours"][1][2]
+    assert rows["hub"][0][0] == "softmax"  # which is what a published model has
+
+    assert run(capsys, "inspect", "hub", "--data", "digits", "--images", 3, "-o", "pictures")[0] == 0
+    assert run(capsys, "capture", trained, "--images", 2, "-o", "ours.npz")[0] == 0
+    assert run(capsys, "capture", "others.pth.tar", "--recipe", "others.toml", "--images", 2, "-o", "b.npz")[0] == 0
+    assert (workloads.load("b.npz").k == workloads.load("ours.npz").k).all()
+
+
+def test_files_are_captured_from_a_folder_that_says_all_else(others, capsys):
+    Image.new("L", (30, 20), 128).save("a.png")
+    assert run(capsys, "capture", "hub", "--images", "a.png", "-o", "a.npz")[0] == 0
+    workload = workloads.load("a.npz")
+    assert workload.q.shape == (6, 5, 4) and workload.provenance["captured_images"] == ["a.png"]
+    status, _out, err = run(capsys, "capture", "hub", "--images", "1", "-o", "b.npz")
+    assert (status, err) == (2, "golden: error: hub does not say its images: --data must be a data set, or a folder\n")
+
+
+def test_weights_of_others_are_fine_tuned_after_a_recipe_that_trains(others, capsys):
+    text = "golden: error: others.pth.tar: training must be given, in the recipe after which to go on\n"
+    assert run(capsys, "quantize", "others.pth.tar", "--recipe", "others.toml", "--fine-tune", 1) == (2, "", text)
+    training = "\n[training]\nepochs = 5\nbatch_size = 300\nlearning_rate = 1e-3\n"
+    Path("others.toml").write_text(Path("others.toml").read_text() + training)
+    arguments = ["quantize", "others.pth.tar", "--recipe", "others.toml", "--fine-tune", 1, "-o", "a.safetensors"]
+    assert run(capsys, *arguments)[0] == 0
+    recipe = load(Path("a_straight_through/model.safetensors")).description["recipe"]
+    assert recipe["model"]["weights"] == "others.pth.tar" and recipe["training"]["learning_rate"] == 1e-4
+
+
+def test_positions_are_resampled_on_request(others, capsys):
+    """The model takes 8 x 8 pixels; its weights were for 12 x 12, as far as positions go."""
+    weights = torch.load("others.pth.tar")["state_dict"]
+    weights["module.pos_embed"] = torch.randn(1, 10, 12)
+    torch.save(weights, "large.bin")
+    arguments = ["evaluate", "large.bin", "--recipe", "others.toml"]
+    status, _out, err = run(capsys, *arguments)
+    assert status == 2 and "for (1, 5, 12); resample_positions = true under [model] makes it fit\n" in err
+    text = Path("others.toml").read_text().replace("[data]", "resample_positions = true\n\n[data]")
+    Path("others.toml").write_text(text)
+    assert run(capsys, *arguments)[0] == 0
+
+
+@pytest.mark.parametrize("command", ["evaluate", "quantize", "inspect", "capture"])
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda x: x * math.nan, "weights must be finite numbers of 32 bits, and norm.weight has others"),
+        (lambda x: x.to(torch.int8), "weights must be one of float16, bfloat16, .*, and norm.weight is int8"),
+        (lambda x: x.to_sparse(), r"weights must be dense tensors, and module.norm.weight is a sparse one \(.*\)"),
+        (lambda x: x.to("meta"), r"weights must be dense tensors, and module.norm.weight is one without data \(meta\)"),
+    ],
+    ids=["nan", "int8", "sparse", "meta"],
+)
+def test_weights_that_are_no_numbers_are_refused_by_every_command(others, capsys, command, change, text):
+    weights = torch.load("others.pth.tar")["state_dict"]
+    weights["module.norm.weight"] = change(weights["module.norm.weight"])
+    torch.save(weights, "bad.pth")
+    options = {"capture": ["--images", 1, "-o", "a.npz"], "inspect": ["-o", "pictures"]}.get(command, [])
+    status, out, err = run(capsys, command, "bad.pth", "--recipe", "others.toml", *options)
+    assert (status, out) == (2, "") and re.fullmatch(f"golden: error: bad.pth: {text}\n", err)
+    assert not Path("a.npz").exists() and not Path("pictures").exists() and not Path("integer.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("evaluate", "bad.pth must give scores that are finite, and does not: weights are too large"),
+        ("inspect", "q of layer 0 must be finite, and is not: weights are too large"),
+        ("capture", "q of layer 0 must be finite, and is not: weights are too large"),
+    ],
+)
+def test_weights_that_make_no_numbers_are_refused(others, capsys, command, text):
+    weights = torch.load("others.pth.tar")["state_dict"]
+    weights["module.blocks.0.attn.qkv.weight"][:12] = 3e38
+    torch.save(weights, "bad.pth")
+    options = {"capture": ["--images", 1, "-o", "a.npz"], "inspect": ["-o", "pictures"]}.get(command, [])
+    status, out, err = run(capsys, command, "bad.pth", "--recipe", "others.toml", *options)
+    assert (status, out, err) == (2, "", f"golden: error: {text}\n")
+    assert not Path("a.npz").exists() and not Path("pictures").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["evaluate", "others.pth.tar"], "others.pth.tar must say after which recipe it was trained, .* --recipe .*"),
+        (["evaluate", "hub"], "hub does not say its images: --data must be a data set, or a folder"),
+        (["evaluate", "hub", "--data", "mnist"], "mnist must have the folders train and val, and .* is missing"),
+        (["evaluate", "hub", "--data", "faces"], "classes of the model must be that of faces, 2, not 10"),
+        (["quantize", "hub", "--data", "faces"], "image_size of the model must be that of faces, 25, not 8"),
+        (["quantize", "others.pth.tar", "--recipe", "none"], "recipe must be a file, or one of .*, not 'none'"),
+        (["quantize", "others.pth.tar", "--recipe", "digits"], "others.pth.tar must be for this model: it lacks .*"),
+        (["evaluate", "model.safetensors", "--data", "faces"], "classes of the model must be that of faces, 2, not 10"),
+        (["train", "--config", "others.toml"], "training must be given in a recipe after which to train"),
+    ],
+)  # fmt: skip
+def test_errors_of_weights_of_others_are_one_line(others, capsys, arguments, text):
+    status, _out, err = run(capsys, *arguments)
+    assert status == 2 and re.fullmatch(f"golden: error: ({text})\n", err)
 
 
 def test_operations_are_counted(capsys):

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from golden.checkpoint import load, save
 from golden.evaluation import Accuracy, Evaluated, draw_accuracies, evaluate_file, layer_sqnr, summarize
 from golden.integer_vit import load_integer_vit, to_pixels
+from golden.training.images import DATASETS
 from golden.training.models import load_images, model_of, recipe_of
 from golden.training.recipe import RecipeError, check_recipe
 from golden.vit import SHAPES, VisionTransformer
@@ -70,6 +71,26 @@ def test_denominators_that_are_not_positive_are_counted(integer_file, trained_on
     result = evaluate_file(tmp_path / "wrong.safetensors")
     images, _labels = load_images(trained_on_digits[1].data, 8).testing[list(range(360))]
     assert result.denominator_errors == int(vit.steps(to_pixels(images))["blocks.1.denominator_errors"]) > 0
+
+
+def test_classes_in_another_order_are_refused(trained_on_digits, integer_file, tmp_path):
+    """There are as many, and every image would be called by the name of another class."""
+    for path in (trained_on_digits[0], integer_file):
+        checkpoint = load(path)
+        classes = [*map(str, range(1, 10)), "0"]
+        save(tmp_path / "a.safetensors", checkpoint.tensors, checkpoint.description | {"data": {"classes": classes}})
+        text = "^classes of digits must be those of .*a.safetensors, in their order: '1', not '0'$"
+        with pytest.raises(ValueError, match=text):
+            evaluate_file(tmp_path / "a.safetensors")
+
+
+def test_other_images_are_normalized_as_those_of_the_training(trained_on_digits, monkeypatch):
+    """The data set has a mean and a deviation of its own, which the model has not learned."""
+    digits = load_images(trained_on_digits[1].data, 8)
+    monkeypatch.setitem(DATASETS, "others", lambda: digits._replace(name="others", mean=(0.9,), std=(3.0,)))
+    result = evaluate_file(trained_on_digits[0], data="others")
+    assert result.data == "others" and result.recipe.data.name == "others"
+    assert result.accuracy == evaluate_file(trained_on_digits[0]).accuracy
 
 
 def test_files_that_do_not_say_their_recipe(tmp_path):

@@ -88,6 +88,13 @@ def test_shares_are_those_of_numpy(shape, scale):
     assert scale == 1.0 or layer.centred[0] + layer.centred[-1] > 0
 
 
+def test_logits_that_are_no_numbers_are_refused():
+    """Of finite q and k: their products are beyond what 32 bits hold."""
+    q, k, v = operands((1, 1, 6, 4))
+    with pytest.raises(ValueError, match="^logits of layer 1 must be finite, and are not: weights are too large$"):
+        logit_distribution([HeadTensors(q.float(), k.float(), v), HeadTensors(q.float() * 1e30, k.float() * 1e30, v)])
+
+
 def test_centring_changes_no_softmax_but_the_share_inside():
     q, k, _v = operands((1, 1, 20, 4), 0.5)
     k = k + 3

@@ -51,6 +51,8 @@ def test_a_file(tmp_path):
     assert recipe.model.choice == AttentionChoice("vitality", 0.1, 4)
     assert recipe.training.seed == 1 and recipe.augmentation.rotation == 0 and recipe.distillation is None
     assert load_recipe(str(written(tmp_path))) == recipe
+    untrained = load_recipe(written(tmp_path, TEXT.partition("[training]")[0]))
+    assert untrained.training is None and untrained.model == recipe.model
 
 
 def test_changes_by_dotted_name(tmp_path):
@@ -108,6 +110,8 @@ def test_changes_by_dotted_name(tmp_path):
                                                "keyword argument 'colour'"),
         ("data.folder", "images", "data.name or folder must be given, and not both"),
         ("data", {}, "data.name or folder must be given, and not both"),
+        ("data.mean", [0.5], "data.mean and std must be given together"),
+        ("data", {"name": "digits", "mean": [0.5], "std": [0.0]}, "data.std.0 must be greater than 0, not 0.0"),
         ("distillation", {"kind": "hard"}, "distillation.teacher must be given"),
         ("distillation", {"teacher": "a", "kind": "warm"}, "distillation.kind must be 'hard' or 'soft', not 'warm'"),
     ],

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from torch.nn import functional
 
+from boundary.errors import FileError
 from golden import checkpoint as checkpoint_module
 from golden.checkpoint import CheckpointError, load, save
-from golden.training import trainer
+from golden.training import trainer, training_folder
 from golden.training.images import ImageError, load_dataset
 from golden.training.models import evaluate, model_of
 from golden.training.recipe import check_recipe
@@ -96,7 +98,7 @@ def test_it_learns_and_leaves_its_files(tmp_path):
     assert losses == sorted(losses, reverse=True) and losses[-1] < 0.7 * losses[0]
     assert metrics[-1]["test_accuracy"] > 0.5
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
+        ".lock", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
     ]  # fmt: skip
 
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
@@ -400,7 +402,7 @@ def test_processes_share_the_images_of_a_step(tmp_path, monkeypatch, count):
         shares = []
         for rank in range(count):
             monkeypatch.setenv("RANK", str(rank))
-            training = trainer._Training(recipe(), tmp_path, False, trainer._Processes("cpu"), None)
+            training = trainer._Training(recipe(), tmp_path, trainer._Processes("cpu"), None)
             shares.append(training._batches(epoch))
         assert [len(share) for share in shares] == [9] * count  # 87 of 1437 images are no whole batch
         steps = [[image for share in shares for image in share[step]] for step in range(9)]
@@ -440,8 +442,8 @@ def test_full_disk(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_module, "save_file", full)
-        text = re.escape(f"{last} could not be written, and is as it was before: no space left on device")
-        with pytest.raises(CheckpointError, match=f"^{text}$"):
+        text = re.escape(f"output must be a file that can be written, not '{last}': no space left on device")
+        with pytest.raises(FileError, match=f"^{text}$"):
             train(settings, tmp_path / "full", resume=True)
     assert last.read_bytes() == before
     train(settings, tmp_path / "full", resume=True)
@@ -449,15 +451,22 @@ def test_full_disk(tmp_path, monkeypatch):
 
 
 def test_full_disk_for_the_curves(tmp_path, monkeypatch):
-    def full(*arguments, **options):
+    """The picture of the epoch before stays, whole."""
+    settings = recipe()
+    train(settings, tmp_path, epochs=1)
+    curves, last = tmp_path / "curves.png", tmp_path / "last.safetensors"
+    before, names = curves.read_bytes(), sorted(tmp_path.iterdir())
+
+    def full(path, *arguments, **options):
+        path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(trainer, "draw_curves", full)
-    last = tmp_path / "last.safetensors"
-    text = re.escape(f"metrics could not be written into {tmp_path}, and are in {last}: ")
-    with pytest.raises(TrainingError, match=rf"^{text}\[Errno 28\] No space left on device$"):
-        train(recipe(), tmp_path)
-    assert len(load(last).description["metrics"]) == 1
+    monkeypatch.setattr(training_folder, "draw_curves", full)
+    text = f"metrics could not be written, and are in {last}: output must be a file that can be written, not '{curves}'"
+    with pytest.raises(TrainingError, match=f"^{re.escape(text)}: no space left on device$"):
+        train(settings, tmp_path, resume=True)
+    assert curves.read_bytes() == before and sorted(tmp_path.iterdir()) == names
+    assert len(load(last).description["metrics"]) == 1  # as before: the metrics of a training that goes on come first
 
 
 def test_what_is_missing_is_written_again(tmp_path):
@@ -533,11 +542,52 @@ def test_damaged_states(tmp_path):
     save(last, tensors, state.description)
     with pytest.raises(CheckpointError, match="must be the state of a training, and lacks 'optimizer.step.head.bias'$"):
         train(settings, tmp_path, resume=True)
+    for damaged in (torch.zeros(3), torch.zeros(10, dtype=torch.int64), torch.full((10,), math.nan)):
+        save(last, state.tensors | {"optimizer.exp_avg.head.bias": damaged}, state.description)
+        with pytest.raises(CheckpointError, match="of a training, and its optimizer.exp_avg.head.bias is damaged$"):
+            train(settings, tmp_path, resume=True)
     save(last, state.tensors, state.description | {"kind": "model"})
     with pytest.raises(CheckpointError, match="must be the state of a training, and is not$"):
         train(settings, tmp_path, resume=True)
     save(last, state.tensors, state.description)
     train(settings, tmp_path, resume=True)
+
+
+# One at a time
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_is_for_one_training_at_a_time(tmp_path, resume):
+    """The second one is refused and changes nothing, whether it would begin or go on."""
+    train(recipe(), tmp_path, epochs=1)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    text = f"{tmp_path} must have one training at a time, and another one is under way there"
+    with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match=f"^{re.escape(text)}$"):
+        train(recipe(), tmp_path, resume=resume)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    train(recipe(), tmp_path, resume=True, epochs=2)
+
+
+def test_two_trainings_in_one_new_folder(tmp_path, monkeypatch):
+    """The second begins while the first is in its first epoch, and nothing of it is written yet."""
+    refused, step = [], trainer._Training._step
+
+    def with_a_second_one(*arguments):
+        if not refused:
+            process = command("-c", "from pathlib import Path; from golden.training.training_folder import *\n"
+                              f"with only_training_in(Path({str(tmp_path / 'a')!r})): print('trains')")  # fmt: skip
+            refused.append(process.communicate(timeout=60)[0])
+        return step(*arguments)
+
+    monkeypatch.setattr(trainer._Training, "_step", with_a_second_one)
+    train(recipe(), tmp_path / "a", epochs=1)
+    assert "another one is under way there" in refused[0] and "trains" not in refused[0].splitlines()
+
+
+def test_a_training_that_does_not_begin_leaves_no_folder(tmp_path):
+    with pytest.raises(CheckpointError, match="^checkpoint must be a file, not 'none.pth'$"):
+        train(recipe({"model.weights": "none.pth"}), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -550,14 +600,15 @@ def test_damaged_states(tmp_path):
     ],
 )
 def test_models_and_images_that_do_not_fit(tmp_path, changes, text):
-    with pytest.raises(TrainingError, match=f"^{text}$"):
+    with pytest.raises((TrainingError, ImageError), match=f"^{text}$"):
         train(recipe(changes), tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
 def test_places_to_train_that_are_not_there(tmp_path):
-    with pytest.raises(TrainingError, match="^device must be one that torch finds here, not 'gpu'$"):
-        train(recipe(), tmp_path, device="gpu")
+    for device in ("gpu", "nonsense", "meta", "", "cpu:x", "hpu", "fpga", "xla"):
+        with pytest.raises(TrainingError, match=f"^device must be one that torch finds here, not '{device}'$"):
+            train(recipe(), tmp_path, device=device)
     if not torch.cuda.is_available():
         with pytest.raises(TrainingError, match="^device must be one that torch finds here, not 'cuda'$"):
             train(recipe(), tmp_path, device="cuda")
@@ -594,7 +645,7 @@ def test_evaluation_counts():
             scores[:, 2] = 0.5  # never the largest where the label is 0 or 1
             return 2 * scores + torch.tensor([0.0, 1.5, 0.0])
 
-    data = load_dataset("digits")._replace(mean=(0.0,), std=(1.0,))
+    data = load_dataset("digits")._replace(mean=(0.0,) * 3, std=(1.0,) * 3)
     model = Model()
     accuracy, loss = evaluate(model, Split(), data)
     scores = torch.tensor([[2.0, 1.5, 1.0], [0.0, 3.5, 1.0], [0.0, 1.5, 1.0]])

@@ -7,6 +7,7 @@ import torch
 
 from golden.float_attention import softmax_attention
 from golden.vit import SHAPES, DropPath, VisionTransformer, VitShape
+from verif.golden.published import NEW, names_of_transformers
 
 SHAPE = VitShape(image_size=8, patch_size=4, channels=1, classes=3, depth=2, width=12, heads=3)
 DISTILLED = VitShape(image_size=9, patch_size=3, channels=3, classes=4, depth=3, width=10, heads=2, mlp_ratio=3,
@@ -65,37 +66,6 @@ def test_sizes_are_those_of_the_published_checkpoints(name, tensors, parameters)
 
 # Against transformers, an implementation of others
 
-OUTER = {
-    "embeddings.cls_token": "cls_token", "embeddings.distillation_token": "dist_token",
-    "embeddings.position_embeddings": "pos_embed", "layernorm": "norm",
-    "embeddings.patch_embeddings.projection": "patch_embed.proj",
-}  # fmt: skip
-INNER = {
-    "layernorm_before": "norm1", "layernorm_after": "norm2", "attention.o_proj": "attn.proj",
-    "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
-}  # fmt: skip
-
-
-def weights_for_transformers(state: dict, prefix: str, heads: dict[str, str]) -> dict:
-    """Our weights by the names of transformers."""
-    weights = {}
-    for kind in ("", ".weight", ".bias"):
-        for theirs, ours in OUTER.items():
-            weights[f"{prefix}.{theirs}{kind}"] = state.get(ours + kind)
-        for theirs, ours in heads.items():
-            weights[theirs + kind] = state.get(ours + kind)
-        for layer in range(sum(name.endswith("norm1.weight") for name in state)):
-            inner = f"{prefix}.layers.{layer}"
-            for theirs, ours in INNER.items():
-                weights[f"{inner}.{theirs}{kind}"] = state.get(f"blocks.{layer}.{ours}{kind}")
-            if kind:
-                parts = state[f"blocks.{layer}.attn.qkv{kind}"].chunk(3)
-                weights |= {
-                    f"{inner}.attention.{name}_proj{kind}": part for name, part in zip("qkv", parts, strict=True)
-                }
-    return {name: tensor for name, tensor in weights.items() if tensor is not None}
-
-
 def config_for(kind, shape):
     return kind(
         image_size=shape.image_size, patch_size=shape.patch_size, num_channels=shape.channels, num_labels=shape.classes,
@@ -111,12 +81,10 @@ def test_every_layer_is_that_of_transformers(shape):
     model, images = model.double(), images.double()
     if shape.distilled:
         other = transformers.DeiTForImageClassificationWithTeacher(config_for(transformers.DeiTConfig, shape))
-        prefix, heads = "deit", {"cls_classifier": "head", "distillation_classifier": "head_dist"}
     else:
         other = transformers.ViTForImageClassification(config_for(transformers.ViTConfig, shape))
-        prefix, heads = "vit", {"classifier": "head"}
     other = other.double().eval()
-    other.load_state_dict(weights_for_transformers(model.state_dict(), prefix, heads), strict=True)
+    other.load_state_dict(names_of_transformers(model, inner=NEW), strict=True)
     after_blocks = [model.embed(images)]
     for block in model.blocks:
         block.register_forward_hook(lambda _module, _inputs, output: after_blocks.append(output))

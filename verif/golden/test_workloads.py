@@ -52,6 +52,27 @@ def test_saving_and_loading(tmp_path):
     assert loaded.provenance == provenance
 
 
+def test_values_are_rounded_to_as_many_bits_as_float16_has(tmp_path):
+    """In the range of float32: 65,520 is no infinity, and what is tiny no zero."""
+    q = np.array([1 / 3, -2049, 2051, 65519, 65520, 1e-9, -1e30, 0], dtype=np.float32).reshape(1, 4, 2)
+    workloads.save(tmp_path / "a.npz", workloads.Workload(q, q, q, {"layers": 1, "heads_per_layer": 1}))
+    saved = workloads.load(tmp_path / "a.npz").q
+    assert saved.dtype == np.float32
+    assert np.array_equal(saved.ravel()[:4], q.ravel()[:4].astype(np.float16))
+    np.testing.assert_allclose(saved, q, rtol=2**-11)
+    assert saved.ravel()[4] == 65536 and saved.ravel()[7] == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 3.4028e38])
+def test_what_is_not_finite_is_not_saved(tmp_path, value):
+    x = np.ones((1, 2, 2), dtype=np.float32)
+    wrong = x.copy()
+    wrong[0, 1, 0] = value
+    with pytest.raises(ValueError, match="^v must be finite, and is not$"):
+        workloads.save(tmp_path / "a.npz", workloads.Workload(x, x, wrong, {}))
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_not_a_workload_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"workload must be a file or one of .*mnist_vit.*, not 'imagenet'"):
         workloads.load("imagenet")
