@@ -95,6 +95,8 @@ def evaluate_file(
 def _check_classes(checkpoint: Checkpoint, dataset: Dataset) -> None:
     """The same number of classes is not enough: what a model calls class 3 must be class 3 of the images."""
     known = checkpoint.description.get("data", {}).get("classes")
+    if checkpoint.published is not None and set(checkpoint.published.classes or ()) == set(dataset.classes):
+        known = checkpoint.published.classes  # others may name them otherwise than their folders
     if known is not None and list(known) != list(dataset.classes):
         wanted, found = next(pair for pair in zip_longest(known, dataset.classes) if pair[0] != pair[1])
         raise ValueError(f"classes of {dataset.name} must be those of {checkpoint.path}, in their order: "

@@ -56,6 +56,7 @@ class Published(NamedTuple):
     shape: VitShape
     mean: list[float] | None  # of each channel of the images
     std: list[float] | None
+    classes: list[str] | None = None  # their names, in the order of the scores
 
 
 def timm_names(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -186,7 +187,7 @@ def _published(folder: Path, config: dict, tensors: dict[str, torch.Tensor], hea
     preprocessor = folder / "preprocessor_config.json"
     if not source and preprocessor.is_file():
         source, names = read_json(preprocessor), ("image_mean", "image_std")
-    return Published(shape, *(_numbers(folder, source, name, shape.channels) for name in names))
+    return Published(shape, *(_numbers(folder, source, name, shape.channels) for name in names), _classes(config))
 
 
 def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
@@ -210,6 +211,15 @@ def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
         image_size=side * patch, patch_size=patch, channels=channels, classes=classes, depth=len(blocks), width=width,
         heads=heads(width), mlp_ratio=hidden.shape[0] // width, distilled=distilled,
     )  # fmt: skip
+
+
+def _classes(config: dict) -> list[str] | None:
+    """Of transformers, which numbers them in a dictionary, or of timm, in a list; none if they have no names."""
+    names = config.get("id2label", config.get("label_names"))
+    if isinstance(names, dict):
+        names = [names.get(str(index)) for index in range(len(names))]
+    known = isinstance(names, list) and all(isinstance(name, str) and not name.startswith("LABEL_") for name in names)
+    return names if known else None
 
 
 def _numbers(folder: Path, source: dict, name: str, channels: int) -> list[float] | None:

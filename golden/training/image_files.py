@@ -12,6 +12,7 @@ import logging
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -102,10 +103,9 @@ def _upright(file):
     from PIL import ImageOps
 
     file.load()
-    try:
-        return ImageOps.exif_transpose(file)
-    except _DAMAGED:  # the picture is whole, the tags are not: nothing says that it is to be turned
-        return file
+    with suppress(*_DAMAGED):  # the picture is whole, the tags are not: nothing says that it is to be turned
+        ImageOps.exif_transpose(file, in_place=True)
+    return file
 
 
 def _on_white(image):

@@ -33,7 +33,7 @@ from golden.integer_vit import load_integer_vit
 from golden.training.augmentation import Augment
 from golden.training.images import load_batches
 from golden.training.models import check_sizes, evaluate, load_images, model_of, normalize
-from golden.training.recipe import Distillation, Recipe
+from golden.training.recipe import Distillation, Recipe, check_recipe
 from golden.training.straight_through import StraightThrough
 from golden.training.training_folder import METRICS, TrainingError, only_training_in, write_metrics
 from golden.vit import VisionTransformer
@@ -328,9 +328,9 @@ class _Training:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         description = checkpoint.description
-        if description.get("kind") != "training":
+        if description.get("kind") != "training" or not description.get("metrics"):
             raise CheckpointError(f"{checkpoint.path} must be the state of a training, and is not")
-        if description["recipe"] != self.recipe.model_dump(mode="json"):
+        if check_recipe(description.get("recipe", {}), checkpoint.path) != self.recipe:
             raise TrainingError(f"{self.folder} must hold a training after this recipe, and holds one after another")
         weights = {name.removeprefix("model."): tensor for name, tensor in checkpoint.tensors.items()
                    if name.startswith("model.")}  # fmt: skip

@@ -1,5 +1,6 @@
 """Accuracies are those of a hand count, the error of a layer is that of its values, and only seeds are put together."""
 
+import contextlib
 import json
 import math
 from dataclasses import replace
@@ -18,6 +19,7 @@ from golden.training.models import load_images, model_of, recipe_of
 from golden.training.recipe import RecipeError, check_recipe
 from golden.vit import SHAPES, VisionTransformer
 from golden.vit_quantizer import float_steps, quantize_vit
+from verif.golden.published import write_folder
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,17 @@ def test_classes_in_another_order_are_refused(trained_on_digits, integer_file, t
         text = "^classes of digits must be those of .*a.safetensors, in their order: '1', not '0'$"
         with pytest.raises(ValueError, match=text):
             evaluate_file(tmp_path / "a.safetensors")
+
+
+def test_classes_of_others_are_compared_where_they_have_the_same_names(trained_on_digits, tmp_path):
+    classes = [*map(str, range(1, 10)), "0"]
+    folder = tmp_path / "hub"
+    for names, text in ((classes, "^classes of digits must be those of .*hub, in their order: '1', not '0'$"),
+                        ([f"digit {name}" for name in classes], None)):  # fmt: skip
+        write_folder(folder, model_of(load(trained_on_digits[0])), config={"id2label": dict(enumerate(names))})
+        assert load(folder).published.classes == names
+        with pytest.raises(ValueError, match=text) if text else contextlib.nullcontext():
+            evaluate_file(folder, data="digits")
 
 
 def test_other_images_are_normalized_as_those_of_the_training(trained_on_digits, monkeypatch):

@@ -8,7 +8,7 @@ import torch
 
 from boundary.errors import FileError
 from golden.checkpoint import CheckpointError, load, load_weights
-from golden.published import timm_names
+from golden.published import Published, timm_names
 from golden.training.models import model_of
 from golden.vit import VisionTransformer, VitShape
 from verif.golden.published import NEW, OLD, names_of_transformers, write_folder
@@ -123,7 +123,7 @@ def test_names_that_nobody_knows_are_told_as_they_are(tmp_path):
 def test_folders(tmp_path, shape, shards, pickled):
     vit = model(shape)
     checkpoint = load(write_folder(tmp_path / "vit", vit, shards=shards, pickled=pickled))
-    assert checkpoint.description == {} and checkpoint.published == (shape, None, None)
+    assert checkpoint.description == {} and checkpoint.published == Published(shape, None, None)
     assert_same(checkpoint.tensors, vit)
     assert_same(model_of(checkpoint).state_dict(), vit)
 
@@ -162,10 +162,11 @@ def test_folders_of_timm(tmp_path):
     torch.save(vit.state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     normalization = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1]}
-    config = {"architecture": "deit_tiny_patch16_224.fb_in1k", "num_classes": 3, "pretrained_cfg": normalization}
+    config = {"architecture": "deit_tiny_patch16_224.fb_in1k", "label_names": ["a", "b", "c"],
+              "pretrained_cfg": normalization}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
     checkpoint = load(folder)
-    assert checkpoint.published == (shape, [0.5, 0.4, 0.3], [0.2, 0.2, 0.1])
+    assert checkpoint.published == Published(shape, [0.5, 0.4, 0.3], [0.2, 0.2, 0.1], ["a", "b", "c"])
     assert_same(model_of(checkpoint).state_dict(), vit)
     (folder / "config.json").write_text(json.dumps(config | {"architecture": "vit_base_patch16_clip_quickgelu_224"}))
     with pytest.raises(CheckpointError, match="architecture must be a plain ViT or DeiT of timm, .*, not 'vit_base"):

@@ -24,7 +24,7 @@ from golden.checkpoint import CheckpointError, load, save
 from golden.training import trainer, training_folder
 from golden.training.images import ImageError, load_dataset
 from golden.training.models import evaluate, model_of
-from golden.training.recipe import check_recipe
+from golden.training.recipe import RecipeError, check_recipe
 from golden.training.trainer import TrainingError, train
 from golden.vit import SHAPES, VisionTransformer, VitShape
 
@@ -548,6 +548,12 @@ def test_damaged_states(tmp_path):
             train(settings, tmp_path, resume=True)
     save(last, state.tensors, state.description | {"kind": "model"})
     with pytest.raises(CheckpointError, match="must be the state of a training, and is not$"):
+        train(settings, tmp_path, resume=True)
+    save(last, state.tensors, state.description | {"metrics": []})
+    with pytest.raises(CheckpointError, match="must be the state of a training, and is not$"):
+        train(settings, tmp_path, resume=True)
+    save(last, state.tensors, state.description | {"recipe": {}})
+    with pytest.raises(RecipeError, match="last.safetensors: model must be given; data must be given$"):
         train(settings, tmp_path, resume=True)
     save(last, state.tensors, state.description)
     train(settings, tmp_path, resume=True)

@@ -126,6 +126,32 @@ def test_tensors_that_are_not_dense(tmp_path, recwarn, make, kind):
     assert not recwarn
 
 
+class Strided:
+    """Rebuilt by torch with sizes and strides of our choice, over six numbers."""
+
+    def __init__(self, offset, size, stride):
+        self.geometry = offset, size, stride
+
+    def __reduce__(self):
+        storage = torch.arange(6.0).untyped_storage()
+        typed = torch.storage.TypedStorage(wrap_storage=storage, dtype=torch.float32, _internal=True)
+        return torch._utils._rebuild_tensor_v2, (typed, *self.geometry, False, collections.OrderedDict())
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of the storage above
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "pickle"])
+def test_strides_beyond_the_numbers_that_there_are(tmp_path, zipped):
+    path = tmp_path / "a.pth"
+    torch.save({"a": Strided(1, (2, 2), (1, 3))}, path, _use_new_zipfile_serialization=zipped)
+    assert read_tensors(path)[0]["a"].tolist() == [[1, 4], [2, 5]]
+    for geometry in ((0, (2, 3), (1000, 1)), (0, (2, 3), (-3, 1)), (-1, (2,), (1,)), (5, (3,), (1,)), (0, (2, 3), (1,)),
+                     (0, (2**62, 4), (2**62, 1))):  # fmt: skip
+        torch.save({"a": Strided(*geometry)}, path, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(CheckpointError, match="be a whole file of tensors as torch.save writes it: .") as error:
+            read_tensors(path)
+        assert "\n" not in str(error.value)
+
+
 # Pickles that are refused
 
 
