@@ -243,6 +243,9 @@ def register_map(config):
             ("SHIFT_G_MAX", 0, 8, config.shift_g_max, "largest SHIFT_G"),
             ("SHIFT_Z_MIN", 8, 8, config.shift_z_min, "smallest SHIFT_Z, in two's complement", True),
             ("SHIFT_Z_MAX", 16, 8, config.shift_z_max, "largest SHIFT_Z")),
+        _constant("COUNTER_WIDTHS", 0x028, "widths of counters, which stop at their maximum",
+            ("COUNTER_WIDTH", 0, 8, config.counter_width, "bits of TIMEOUT and of the performance counters in cycles"),
+            ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count")),
         Register(name="CONTROL", offset=0x040, access=Access.PULSE, description="control", fields=(
             Field(name="START", low=0, width=1, description="start a job with the parameters as they stand"),
             Field(name="SOFT_RESET", low=1, width=1,
