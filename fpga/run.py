@@ -68,7 +68,7 @@ def run(arguments):
         with TaylorVit(port, board=None if board is None else board.name, config=config) as accelerator:
             progress.update(preparing, total=1, completed=1)
             if config is None:
-                config = accelerator.config
+                config = accelerator.view
                 operands = read_operands(arguments.input, config)
             job = operands.job
             running = progress.add_task("heads", total=len(job.q))

@@ -14,7 +14,7 @@ from string import ascii_letters, digits
 
 from .multiplier import FORMS
 
-__all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ConfigError"]
+__all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
 NAME_CHARACTERS = frozenset(f"{ascii_letters}{digits}-_")
 """What a name consists of: tools that read the generated files, FuseSoC for one, pass over other characters."""
@@ -32,8 +32,21 @@ def _ceil_log2(value):
     return (value - 1).bit_length()
 
 
+class ArrayCycles:
+    """Cycles of an array of `rows` x `columns` PEs."""
+
+    def array_cycles(self, tokens, head_dim):
+        """T_SA: cycles of array work a head, ceil(n/R) d ceil(d/C) + n ceil(d/R) ceil(d/C)."""
+        columns = ceil(head_dim / self.columns)
+        return columns * (ceil(tokens / self.rows) * head_dim + tokens * ceil(head_dim / self.rows))
+
+    def ideal_cycles(self, tokens, head_dim):
+        """Cycles a head if every PE of SA-General did a useful product every cycle: 2 n d^2 / (R C)."""
+        return 2 * tokens * head_dim**2 / (self.rows * self.columns)
+
+
 @dataclass(frozen=True, kw_only=True)
-class AcceleratorConfig:
+class AcceleratorConfig(ArrayCycles):
     """Sizes of one accelerator.
 
     Parameters
@@ -400,18 +413,9 @@ class AcceleratorConfig:
             for name, kinds in self.banks.items()
         }
 
-    # Cycles
+    # Array
 
     @property
     def processing_elements(self):
         """PEs of SA-General and SA-Diag."""
         return self.rows * (self.columns + 1)
-
-    def array_cycles(self, tokens, head_dim):
-        """T_SA: cycles of array work a head, ceil(n/R) d ceil(d/C) + n ceil(d/R) ceil(d/C)."""
-        columns = ceil(head_dim / self.columns)
-        return columns * (ceil(tokens / self.rows) * head_dim + tokens * ceil(head_dim / self.rows))
-
-    def ideal_cycles(self, tokens, head_dim):
-        """Cycles a head if every PE of SA-General did a useful product every cycle: 2 n d^2 / (R C)."""
-        return 2 * tokens * head_dim**2 / (self.rows * self.columns)

@@ -77,6 +77,11 @@ class Field:
         """The field's bits within its register."""
         return ((1 << self.width) - 1) << self.low
 
+    def of(self, word):
+        """The field's value in `word`, a value of its register."""
+        value = (word & self.mask) >> self.low
+        return value - (1 << self.width) if self.signed and value >> (self.width - 1) else value
+
     @property
     def values(self):
         """Legal values in words; empty where all are."""
@@ -208,7 +213,7 @@ def _counter(name, offset, access, width, description):
 
 
 def register_map(config):
-    """The `RegisterMap` of the accelerator built from `config` (an `AcceleratorConfig`)."""
+    """The `RegisterMap` of the accelerator built from `config` (an `AcceleratorConfig`, or the `HostView` of one)."""
     major, minor, patch = (int(number) for number in __version__.split("."))
     registers = [
         _constant("ID", 0x000, "identification",

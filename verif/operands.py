@@ -19,6 +19,7 @@ from golden.integer_attention import check_shapes
 from golden.number_format import NumberFormat
 from golden.quantizer import QuantizedJob, constants_for, quantize_job
 from rtl.config import AcceleratorConfig
+from rtl.host_view import HostView
 from verif.bench.accelerator import format_of
 
 __all__ = ["Operands", "read_operands"]
@@ -37,7 +38,7 @@ class Operands(NamedTuple):
     quantized_here: bool
 
 
-def read_operands(path: str | Path, config: AcceleratorConfig) -> Operands:
+def read_operands(path: str | Path, config: AcceleratorConfig | HostView) -> Operands:
     """The job in an .npz file, quantized and checked against the accelerator's limits.
 
     Raises:
@@ -50,7 +51,7 @@ def read_operands(path: str | Path, config: AcceleratorConfig) -> Operands:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig) -> Operands:
+def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostView) -> Operands:
     q, k, v = (arrays[name] for name in ("q", "k", "v"))
     for name, array in (("q", q), ("k", k), ("v", v)):
         if array.dtype.kind not in "fiu":

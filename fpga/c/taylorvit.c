@@ -67,6 +67,9 @@ enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base)
     build->shift_g_max = (int32_t)taylorvit_shift_limits_shift_g_max(word);
     build->shift_z_min = taylorvit_shift_limits_shift_z_min(word);
     build->shift_z_max = (int32_t)taylorvit_shift_limits_shift_z_max(word);
+    word = read_register(device, TAYLORVIT_COUNTER_WIDTHS_OFFSET);
+    build->counter_width = taylorvit_counter_widths_counter_width(word);
+    build->error_count_width = taylorvit_counter_widths_error_count_width(word);
 
 #define COMPARE(NAME) \
     if (read_register(device, TAYLORVIT_##NAME##_OFFSET) != TAYLORVIT_##NAME##_VALUE) \
@@ -118,7 +121,7 @@ enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const 
 
 enum taylorvit_status taylorvit_set_timeout(const struct taylorvit *device, uint32_t cycles)
 {
-    if (cycles < TAYLORVIT_TIMEOUT_MIN)
+    if (cycles < TAYLORVIT_TIMEOUT_MIN || !fits(&cycles, 1, device->build.counter_width))
         return TAYLORVIT_BAD_TIMEOUT;
     return write_checked(device, TAYLORVIT_TIMEOUT_OFFSET, cycles) ? TAYLORVIT_OK : TAYLORVIT_NOT_TAKEN;
 }

@@ -58,6 +58,7 @@ struct taylorvit_build {
     uint32_t max_tokens, max_head_dim, max_heads;
     uint32_t c_v_width, c_d_width;
     int32_t shift_g_max, shift_z_min, shift_z_max;
+    uint32_t counter_width, error_count_width;            /* of TIMEOUT and the counters, of error counts */
 };
 
 /* One accelerator. Filled in by `taylorvit_open`, never changed afterwards: several may be driven side by side. */
@@ -99,7 +100,8 @@ uint32_t taylorvit_head_bytes(const struct taylorvit *device, uint32_t tokens, u
 /* Checks and writes the parameters of the next job; a running job keeps its own. */
 enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const struct taylorvit_job *job);
 
-/* Sets how many cycles a running job waits for an input beat before it gives the rest of the head up; not 0. */
+/* Sets how many cycles a running job waits for an input beat before it gives the rest of the head up; not 0, nor more
+ * than `counter_width` bits. */
 enum taylorvit_status taylorvit_set_timeout(const struct taylorvit *device, uint32_t cycles);
 
 /* Forgets all events, then starts a job with the parameters as they stand. TAYLORVIT_BUSY: nothing was done. */

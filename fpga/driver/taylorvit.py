@@ -14,10 +14,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from fpga.protocol import build_id
+from rtl.host_view import HostView
 from rtl.registers import DATA_WIDTH, EVENTS, register_map
 
 from .errors import DriverError, JobError, RegisterError, WrongBoard
-from .hardware import check_identification, config_from_constants, constant_addresses, differences
+from .hardware import READ_AFTER_RESET, check_identification, differences, view_of
 from .link import Link
 from .tensors import check_operands, head_packets, matrix_from_bytes, result_bytes
 from .transfer import Transfer
@@ -80,7 +81,7 @@ class TaylorVit:
 
     Attributes
     ----------
-    link: the `Link`, with its statistics. config: what was built, once open.
+    link: the `Link`, with its statistics. view: what was built, a `rtl.host_view.HostView`, once open.
     """
 
     def __init__(self, port, *, board=None, config=None):
@@ -88,7 +89,7 @@ class TaylorVit:
             raise ValueError(f"config must be given with board, not only {board!r}")
         self.port = port
         self.link = None
-        self.config = None
+        self.view = None
         self._board = board
         self._expected = config
         self._registers = None
@@ -110,10 +111,10 @@ class TaylorVit:
             self.link = Link(self.port)
             identification = self.link.identify()
             self.link.reset()
-            constants = self._read_constants()
-            check_identification(constants, self.port.name)
-            self.config = self._checked_config(identification, constants)
-            self._registers = register_map(self.config)
+            words = self._read_after_reset()
+            check_identification(words, self.port.name)
+            self.view = self._checked_view(identification, words)
+            self._registers = register_map(self.view)
             # The board takes a WRITE with the tag of the last one for its repetition, and nobody knows what an earlier
             # program wrote last: from here on it is this, which changes nothing.
             self._write_checked(self._registers["EVENTS"], 0)
@@ -125,34 +126,34 @@ class TaylorVit:
         """Closes the port."""
         self.port.close()
 
-    def _read_constants(self):
-        addresses = constant_addresses()
-        words = self.link.read(addresses.values())
-        missing = [name for name, word in zip(addresses, words) if word is None]
+    def _read_after_reset(self):
+        words = self.link.read(READ_AFTER_RESET.values())
+        missing = [name for name, word in zip(READ_AFTER_RESET, words) if word is None]
         if missing:
             raise WrongBoard(f"accelerator on {self.port.name} must have the registers of this program's version, "
                              f"but has no {', '.join(missing)}")  # fmt: skip
-        return dict(zip(addresses, words))
+        return dict(zip(READ_AFTER_RESET, words))
 
-    def _checked_config(self, identification, constants):
-        built = config_from_constants(constants, "hardware")
-        if identification.stream_bytes * 8 != built.stream_width:
-            raise WrongBoard(f"link on {self.port.name} must have beats of {built.stream_width // 8} bytes, as the "
+    def _checked_view(self, identification, words):
+        expected = self._expected
+        view = view_of(words, "hardware" if expected is None else expected.name, self.port.name)
+        if identification.stream_bytes * 8 != view.stream_width:
+            raise WrongBoard(f"link on {self.port.name} must have beats of {view.stream_width // 8} bytes, as the "
                              f"accelerator, not {identification.stream_bytes}")  # fmt: skip
-        if self._expected is None:
-            return built
-        different = differences(constants, self._expected)
+        if expected is None:
+            return view
+        different = differences(words, view, HostView.of(expected))
         if self._board is not None:
-            expected_build = build_id(self._board, self._expected)
+            expected_build = build_id(self._board, expected)
             if identification.build_id != expected_build:
                 reason = "; ".join(different) or "built for another board, by another version or with other options"
                 raise WrongBoard(
-                    f"bitstream on {self.port.name} must be that of {self._board} with {self._expected.name} (build "
+                    f"bitstream on {self.port.name} must be that of {self._board} with {expected.name} (build "
                     f"{expected_build:08x}), not {identification.build_id:08x}: {reason}"
                 )
         elif different:
-            raise WrongBoard(f"accelerator on {self.port.name} must be {self._expected.name}: {'; '.join(different)}")
-        return self._expected
+            raise WrongBoard(f"accelerator on {self.port.name} must be {expected.name}: {'; '.join(different)}")
+        return view
 
     # Registers
 
@@ -257,9 +258,9 @@ class TaylorVit:
         `JobError` for a job that did not end as it should; after that, `reset` before the next.
         """
         operands = {"q": q, "k": k, "v": v}
-        check_operands(operands, self.config)
+        check_operands(operands, self.view)
         heads = len(q)
-        per_job = self.config.max_heads
+        per_job = self.view.max_heads
         z, jobs = [], []
         for first in range(0, heads, per_job):
             part = [operand[first : first + per_job] for operand in operands.values()]
@@ -274,17 +275,17 @@ class TaylorVit:
             raise JobError(f"accelerator on {self.port.name} must be idle, but a job runs: reset it")
         self.configure(heads=heads, tokens=tokens, head_dim=head_dim, parameters=parameters)
         self._write_checked(self._registers["CONTROL"], START)
-        head_size = result_bytes(tokens, head_dim, self.config)
+        head_size = result_bytes(tokens, head_dim, self.view)
         data = self._stream(q, k, v, head_size, on_progress)
         self._wait_idle()
         job = Job(heads, self.counters(), self.events())
         self._check(job)
-        matrices = [matrix_from_bytes(data[head * head_size : (head + 1) * head_size], tokens, head_dim, self.config)
+        matrices = [matrix_from_bytes(data[head * head_size : (head + 1) * head_size], tokens, head_dim, self.view)
                     for head in range(heads)]  # fmt: skip
         return matrices, job
 
     def _stream(self, q, k, v, head_size, on_progress):
-        packets = [head_packets(*head, self.config) for head in zip(q, k, v)]
+        packets = [head_packets(*head, self.view) for head in zip(q, k, v)]
         packets_size = len(packets[0])
         finished = 0
 

@@ -2,7 +2,7 @@
 
 A beat is `stream_bytes` wide and holds `stream_lanes` elements, each in a container of whole bytes, sign-extended, the
 first lane in the lowest byte. Each token begins a new beat; what its last beat holds beyond the head dimension is 0
-on the way in and is ignored on the way out.
+on the way in and is ignored on the way out. `view` is the accelerator's `HostView`, or its configuration.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ __all__ = ["check_operands", "head_packets", "matrix_bytes", "matrix_from_bytes"
 _ORDER = (Stream.K, Stream.V, Stream.Q)  # of a head: K and V are what the first product needs
 
 
-def check_operands(operands, config):
-    """Checks {"q": ..., "k": ..., "v": ...} against what the accelerator of `config` takes.
+def check_operands(operands, view):
+    """Checks {"q": ..., "k": ..., "v": ...} against what the accelerator takes.
 
     Raises `TypeError` for what is not integers, `ValueError` for shapes, sizes or values.
     """
-    low, high = -(1 << config.data_width - 1), (1 << config.data_width - 1) - 1
+    low, high = -(1 << view.data_width - 1), (1 << view.data_width - 1) - 1
     for name, array in operands.items():
         if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.integer):
             kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
@@ -30,45 +30,45 @@ def check_operands(operands, config):
             raise ValueError(f"{name} must be of the shape of q, {operands['q'].shape}, not {array.shape!r}")
         for value in (array.min(), array.max()):
             if not low <= value <= high:
-                raise ValueError(f"{name} must be {low} to {high} ({config.data_width} bits), not {int(value)!r}")
+                raise ValueError(f"{name} must be {low} to {high} ({view.data_width} bits), not {int(value)!r}")
     _heads, tokens, head_dim = operands["q"].shape
-    for name, value, limit in (("tokens", tokens, config.max_tokens), ("head_dim", head_dim, config.max_head_dim)):
+    for name, value, limit in (("tokens", tokens, view.max_tokens), ("head_dim", head_dim, view.max_head_dim)):
         if value > limit:
-            raise ValueError(f"{name} must be at most {limit} on {config.name}, not {value!r}")
+            raise ValueError(f"{name} must be at most {limit} on {view.name}, not {value!r}")
 
 
-def head_packets(q, k, v, config):
+def head_packets(q, k, v, view):
     """One head's packets of the tensor byte stream; `q`, `k`, `v` are integers (tokens, head_dim)."""
     matrices = {Stream.Q: q, Stream.K: k, Stream.V: v}
-    return b"".join(tensor_packet(stream, matrix_bytes(matrices[stream], config)) for stream in _ORDER)
+    return b"".join(tensor_packet(stream, matrix_bytes(matrices[stream], view)) for stream in _ORDER)
 
 
-def matrix_bytes(matrix, config):
+def matrix_bytes(matrix, view):
     """The bytes of the beats of integers (tokens, head_dim)."""
     tokens, head_dim = matrix.shape
-    padded = np.zeros((tokens, _row_elements(head_dim, config)), dtype=_container(config))
+    padded = np.zeros((tokens, _row_elements(head_dim, view)), dtype=_container(view))
     padded[:, :head_dim] = matrix
     return padded.tobytes()
 
 
-def matrix_from_bytes(data, tokens, head_dim, config):
+def matrix_from_bytes(data, tokens, head_dim, view):
     """Inverse of `matrix_bytes`: int64 (tokens, head_dim). Raises `ValueError` for another number of bytes."""
-    size = result_bytes(tokens, head_dim, config)
+    size = result_bytes(tokens, head_dim, view)
     if len(data) != size:
         raise ValueError(f"matrix of {tokens} x {head_dim} must have {size} bytes, not {len(data)!r}")
-    rows = np.frombuffer(data, dtype=_container(config)).reshape(tokens, _row_elements(head_dim, config))
+    rows = np.frombuffer(data, dtype=_container(view)).reshape(tokens, _row_elements(head_dim, view))
     return rows[:, :head_dim].astype(np.int64)
 
 
-def result_bytes(tokens, head_dim, config):
+def result_bytes(tokens, head_dim, view):
     """Bytes of the beats of one head's matrix."""
-    return tokens * _row_elements(head_dim, config) * config.element_width // 8
+    return tokens * _row_elements(head_dim, view) * view.element_width // 8
 
 
-def _container(config):
-    return np.dtype(f"<i{config.element_width // 8}")
+def _container(view):
+    return np.dtype(f"<i{view.element_width // 8}")
 
 
-def _row_elements(head_dim, config):
+def _row_elements(head_dim, view):
     """Elements of the whole beats of one token."""
-    return -(-head_dim // config.stream_lanes) * config.stream_lanes
+    return -(-head_dim // view.stream_lanes) * view.stream_lanes

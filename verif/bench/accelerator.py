@@ -35,6 +35,7 @@ from cocotbext.axi import (
 from golden.integer_attention import IntegerSteps, JobConstants, integer_taylor_attention
 from golden.number_format import NumberFormat
 from rtl.config import AcceleratorConfig
+from rtl.host_view import HostView
 from rtl.registers import EVENTS, register_map
 from verif.bench.lockstep import CLOCK_PERIOD_NS, pattern, start, wait_until
 
@@ -45,7 +46,7 @@ START, SOFT_RESET = 1, 2  # bits of CONTROL
 ACCESS_LIMIT = 1_000  # cycles that a register access may take
 
 
-def format_of(config: AcceleratorConfig) -> NumberFormat:
+def format_of(config: AcceleratorConfig | HostView) -> NumberFormat:
     """The number format of the golden model that a built accelerator has."""
     return NumberFormat(
         data_width=config.data_width,

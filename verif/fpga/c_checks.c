@@ -88,6 +88,8 @@ static void check_open(void)
     CHECK(build->shift_z_max == TAYLORVIT_SHIFT_Z_MAX);
     CHECK(build->c_v_width == TAYLORVIT_CONSTANT_WIDTHS_C_V_WIDTH_VALUE);
     CHECK(build->c_d_width == TAYLORVIT_CONSTANT_WIDTHS_C_D_WIDTH_VALUE);
+    CHECK(build->counter_width == TAYLORVIT_COUNTER_WIDTHS_COUNTER_WIDTH_VALUE);
+    CHECK(build->error_count_width == TAYLORVIT_COUNTER_WIDTHS_ERROR_COUNT_WIDTH_VALUE);
     CHECK(taylorvit_head_bytes(&accelerator, example_job.tokens, example_job.head_dim) == EXAMPLE_HEAD_BYTES);
     CHECK(bench_bus_errors() == 0);
 }

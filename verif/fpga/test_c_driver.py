@@ -331,7 +331,12 @@ def test_memory_mapped_port(folder):
             TAYLORVIT_FOR_EACH_CONSTANT(SET)
             if (taylorvit_open(&device, (uintptr_t)registers) != TAYLORVIT_OK) return 2;
             if (taylorvit_set_timeout(&device, 1234) != TAYLORVIT_OK) return 3;
-            return registers[TAYLORVIT_TIMEOUT_OFFSET / 4] != 1234 || registers[0] != {constants[0].reset}u;
+            if (taylorvit_set_timeout(&device, 0xFFFFFFFFu) != TAYLORVIT_OK) return 4;
+            registers[TAYLORVIT_COUNTER_WIDTHS_OFFSET / 4] = 22; /* another build, to whose limits the driver keeps */
+            if (taylorvit_open(&device, (uintptr_t)registers) != TAYLORVIT_OTHER_BUILD) return 5;
+            if (taylorvit_set_timeout(&device, 1u << 22) != TAYLORVIT_BAD_TIMEOUT) return 6;
+            if (taylorvit_set_timeout(&device, (1u << 22) - 1) != TAYLORVIT_OK) return 7;
+            return registers[TAYLORVIT_TIMEOUT_OFFSET / 4] != (1u << 22) - 1 || registers[0] != {constants[0].reset}u;
         }}""")
     compile_c(folder, "main.c", SOURCES / "taylorvit.c", SOURCES / "taylorvit_mmio.c", "-o", "main")
     assert subprocess.run([str(folder / "main")], timeout=60).returncode == 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fpga.board import board_names, load_board
 from fpga.driver import (
     BoardReset,
     DriverError,
@@ -22,26 +23,32 @@ from golden.integer_attention import integer_taylor_attention
 from golden.quantizer import quantize_job
 from rtl import __version__
 from rtl.config import AcceleratorConfig
+from rtl.host_view import HostView
 from verif.bench.accelerator import format_of
 from verif.fpga.board_model import BoardModel, Faults
 
 CONFIG = AcceleratorConfig(name="small", rows=4, columns=4, max_tokens=16, max_head_dim=8, max_heads=5)
 WIDE = replace(CONFIG, name="wide", data_width=12, stream_width=64)
+# Constants of more than 64 bits.
+WIDEST = replace(CONFIG, name="widest", data_width=16, mean_fraction=8, constant_fraction=16, stream_width=16)
 PARAMETERS = JobParameters(shift_g=3, shift_z=5, c_v=100, c_d=4000)
 
 
 def quantized(heads=3, tokens=7, head_dim=5, config=CONFIG):
     q, k, v = np.random.default_rng(1).standard_normal((3, heads, tokens, head_dim))
+    if config is WIDEST:
+        q, k = q / 4096, k / 4096
     job = quantize_job(q, k, v, format_of(config))
     golden = integer_taylor_attention(*job[:3], job.constants, format_of(config)).z
     constants = {name: getattr(job.constants, name) for name in ("shift_g", "shift_z", "c_v", "c_d")}
     return job[:3], JobParameters(**constants), golden
 
 
-@pytest.mark.parametrize("config", [CONFIG, WIDE], ids=lambda config: config.name)
+@pytest.mark.parametrize("config", [CONFIG, WIDE, WIDEST], ids=lambda config: config.name)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 16, 8), (12, 7, 5)])
 def test_z_equals_the_golden(config, shape):
     operands, parameters, golden = quantized(*shape, config=config)
+    assert (parameters.c_d >> 63 > 0) == (config is WIDEST)
     progress = []
     with TaylorVit(BoardModel(config), board="model", config=config) as accelerator:
         result = accelerator.run(*operands, parameters, on_progress=progress.append)
@@ -62,10 +69,18 @@ def test_bad_line_changes_nothing():
     assert [value for name, value in board.executed_writes if name == "CONTROL"] == [1] * 6
 
 
-def test_sizes_are_known_from_the_hardware():
-    with TaylorVit(BoardModel(WIDE)) as accelerator:
-        sizes = ("rows", "columns", "data_width", "max_tokens", "max_head_dim", "max_heads", "stream_width")
-        assert all(getattr(accelerator.config, name) == getattr(WIDE, name) for name in sizes)
+BUILDS = {preset.config.name: preset.config for name in board_names() for preset in load_board(name).presets.values()}
+
+
+@pytest.mark.parametrize("config", [WIDE, WIDEST, *BUILDS.values()], ids=lambda config: config.name)
+def test_everything_is_known_from_the_registers(config):
+    """Any board's accelerator, of which the program knows nothing, computes."""
+    with TaylorVit(BoardModel(config)) as accelerator:
+        view = accelerator.view
+        assert view == replace(HostView.of(config), name="hardware")
+        assert format_of(view) == format_of(config)
+        operands, parameters, golden = quantized(2, min(7, view.max_tokens), min(5, view.max_head_dim), config)
+        np.testing.assert_array_equal(accelerator.run(*operands, parameters).z, golden)
 
 
 def test_registers_by_name():
@@ -144,7 +159,10 @@ def test_beats_must_be_those_of_the_accelerator():
     ("ID", 0x12345678, "register ID on model must be 0x5441594c, not 0x12345678: what answers is no TaylorViT"),
     ("VERSION", 0x0009_0007, f"version of the accelerator on model must be {__version__.rpartition('.')[0]}.x, as this "
                              "program's, not 9.0.7: build and load its bitstream anew"),
-    ("ARRAY_SIZE", 0x0004_0001, "constants of the accelerator must be those of one that can be built: rows must be in"),
+    ("ARRAY_SIZE", 0x0004_0000, "accelerator on model must be one that can be built: ROWS in register ARRAY_SIZE must "
+                                "be at least 1, not 0"),
+    ("NUMBER_FORMAT", 0x0803_0818, "accelerator on model must be one that can be built: DATA_WIDTH in register "
+                                   "NUMBER_FORMAT must be in 2..16, not 24"),
 ])  # fmt: skip
 def test_strange_constants_are_errors(name, value, text):
     board = BoardModel(CONFIG)

@@ -88,6 +88,16 @@ def test_hardware_is_whatever_answers(files, on_model, capsys):
     assert board.closed
 
 
+def test_icebreaker_without_its_name(files, on_model, capsys):
+    """Narrow counters, shifts and elements: all of it is known from the registers."""
+    config = load_board("icebreaker").preset().config
+    q, k, v = np.random.default_rng(1).normal(size=(3, 4, config.max_tokens, config.max_head_dim))
+    np.savez(files / "in.npz", q=q, k=k, v=v)
+    assert on_model(BoardModel(config)) == 0
+    text = capsys.readouterr().out
+    assert "4 heads of 16 tokens x 8 features on hardware" in text and "quantized to 4 bits" in text
+
+
 def test_bitstream_is_that_of_board_and_preset(on_model, capsys):
     ulx3s, ulx3s_small = load_board("ulx3s-85f"), load_board("ulx3s-25f")
     board = BoardModel(ulx3s.preset().config, board="ulx3s-85f", baud=ulx3s.baud)
