@@ -187,6 +187,8 @@ def _published(folder: Path, config: dict, tensors: dict[str, torch.Tensor], hea
     preprocessor = folder / "preprocessor_config.json"
     if not source and preprocessor.is_file():
         source, names = read_json(preprocessor), ("image_mean", "image_std")
+        if source.get("do_normalize") is False:
+            source = {"image_mean": [0.0] * shape.channels, "image_std": [1.0] * shape.channels}
     return Published(shape, *(_numbers(folder, source, name, shape.channels) for name in names), _classes(config))
 
 

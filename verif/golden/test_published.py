@@ -153,6 +153,9 @@ def test_folders_of_transformers(tmp_path):
 def test_normalization_is_that_of_the_folder(tmp_path):
     published = load(write_folder(tmp_path / "a", model(), mean=([0.5], [0.25]))).published
     assert (published.mean, published.std) == ([0.5], [0.25])
+    (tmp_path / "a" / "preprocessor_config.json").write_text('{"do_normalize": false, "image_mean": [0.5]}')
+    published = load(tmp_path / "a").published
+    assert (published.mean, published.std) == ([0.0], [1.0])
 
 
 def test_folders_of_timm(tmp_path):
