@@ -13,7 +13,9 @@ import argparse
 import io
 import math
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -40,7 +42,8 @@ def run_command(program: str, body: Callable[[], int | None], *, interrupted: st
     """
     _encode_everything()
     try:
-        status = _status_of(program, body, interrupted)
+        with _termination_is_interruption():
+            status = _status_of(program, body, interrupted)
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
@@ -77,6 +80,23 @@ def _status_of(program: str, body: Callable[[], int | None], interrupted: str) -
     except MemoryError as error:
         complain(program, f"memory does not suffice: {error}" if str(error) else "memory does not suffice")
     return REFUSED
+
+
+@contextmanager
+def _termination_is_interruption() -> Iterator[None]:
+    """Whoever is terminated, or whose terminal is closed, ends the programs that it has started, as if interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores the second
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def complain(program: str, message: object) -> None:

@@ -14,6 +14,7 @@ The wheels see only files below the folder that they run in, so every tool gets 
 place where a tool runs; it has those of the wheels compiled before (`fpga.webassembly`).
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 
+from boundary import programs
 from boundary.errors import CommandError, install_command
 
 from . import webassembly
@@ -130,19 +132,20 @@ def run_tool(tool, arguments, *, directory, log, time_limit=None):
     Raises `ToolError` with the last lines that it printed if it fails or is not done after `time_limit` seconds.
     """
     get_ready(tool)
-    environment = webassembly.environment() if tool.is_compiled else None
+    environment = webassembly.environment() if tool.is_compiled else programs.environment()
     with open(log, "wb") as output:
         try:
-            result = subprocess.run(
+            with programs.started(
                 [*tool.command, *map(str, arguments)], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, check=False, timeout=time_limit,
-            )  # fmt: skip
+                stdout=output, stderr=subprocess.STDOUT,
+            ) as process:  # fmt: skip
+                status = process.wait(time_limit)
         except OSError as error:
             raise ToolError(f"{tool.name} could not be started: {error.strerror.lower()}") from None
         except subprocess.TimeoutExpired:
             raise ToolError(f"{tool.name} was not done after {time_limit} s; {_said(log)}") from None
-    if result.returncode:
-        raise ToolError(f"{tool.name} failed with exit status {result.returncode}; {_said(log)}")
+    if status:
+        raise ToolError(f"{tool.name} failed with exit status {status}; {_said(log)}")
 
 
 def _said(log):
@@ -156,10 +159,12 @@ def _native(source, path):
     executable = shutil.which(source.native, path=path)
     if executable is None:
         return None, None
+    executable = os.path.abspath(executable)  # tools run in other folders
     try:
         result = subprocess.run(
-            [executable, "--version"], capture_output=True, text=True, errors="replace", timeout=60, check=False
-        )
+            [executable, "--version"], env=programs.environment(), capture_output=True, text=True, errors="replace",
+            timeout=60, check=False,
+        )  # fmt: skip
         said = result.stdout + result.stderr
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, f"{executable}: {type(error).__name__} when asked for its version"

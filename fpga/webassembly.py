@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from boundary import programs
+
 __all__ = ["environment", "make_ready"]
 
 _NOTICE = "Preparing to run"
 
 
 def environment():
-    """For a tool in whatever folder it runs: the caller's, with the same cache for all."""
-    return os.environ | {"YOWASP_CACHE_DIR": str(_cache())}
+    """For a tool in whatever folder it runs: that of `boundary.programs`, with the same cache for all."""
+    return programs.environment(YOWASP_CACHE_DIR=str(_cache()))
 
 
 def make_ready(name, command):
@@ -36,18 +38,15 @@ def make_ready(name, command):
 @lru_cache
 def _make_ready(name, command, cache):
     begin = None
-    with _alone(cache, name), subprocess.Popen(
+    with _alone(cache, name), programs.started(
         [*command, "--version"], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True, errors="replace",
     ) as process:  # fmt: skip
-        try:
-            for line in process.stderr:
-                if line.startswith(_NOTICE):
-                    begin = time.perf_counter()
-                    print(f"compiling {name} for this machine, once ...", file=sys.stderr, flush=True)
-        except BaseException:  # an interruption does not wait for it
-            process.kill()
-            raise
+        for line in process.stderr:
+            if line.startswith(_NOTICE):
+                begin = time.perf_counter()
+                print(f"compiling {name} for this machine, once ...", file=sys.stderr, flush=True)
+        process.wait()
     if begin is not None:
         print(f"compiled {name} in {time.perf_counter() - begin:.1f} s", file=sys.stderr, flush=True)
 

@@ -1,0 +1,80 @@
+"""Programs that a command starts: what of the user's environment reaches them, and that none outlives the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+__all__ = ["at_once", "environment", "started"]
+
+# What was set for another use of the same tools, or by a make that runs us.
+_FOREIGN_PREFIXES = ("COCOTB_", "GPI_", "PYGPI_", "VERILATOR_", "IVERILOG_")
+_FOREIGN = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKEFILES", "MAKELEVEL", "MAKEOVERRIDES", "TOPLEVEL_LANG",
+            "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES")  # fmt: skip
+# Where Python finds itself and its modules. The others change how it behaves: warnings that are errors, for example.
+_OF_PYTHON = ("PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONUSERBASE", "PYTHONNOUSERSITE",
+              "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8", "PYTHONIOENCODING")  # fmt: skip
+
+_PATIENCE = 2  # seconds that a program has to end by itself, and to remove its temporary files
+
+_running: set[subprocess.Popen] = set()
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The user's environment for a tool in any folder, without what would change what the tool does."""
+    kept = {name: value for name, value in os.environ.items() if not _is_foreign(name)}
+    if "PYTHONPATH" in kept:
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
+    return kept | changes
+
+
+def _is_foreign(name: str) -> bool:
+    if name.startswith("PYTHON"):
+        return name not in _OF_PYTHON
+    return name.startswith(_FOREIGN_PREFIXES) or name in _FOREIGN
+
+
+@contextmanager
+def started(command: list[str], **options) -> Iterator[subprocess.Popen]:
+    """A program, of which nothing is left running when the block is left; `options` are those of `subprocess.Popen`.
+
+    Raises `OSError` if it cannot be started.
+    """
+    with subprocess.Popen(command, start_new_session=True, **options) as process:
+        _running.add(process)
+        try:
+            yield process
+        finally:
+            _running.discard(process)
+            _end([process])
+
+
+def at_once(function: Callable, items: Iterable, *, jobs: int) -> list:
+    """The function's result for each item, computed by threads that may wait for programs.
+
+    An error leaves what has not begun undone. An interruption also ends the programs that the threads wait for.
+    """
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            return list(pool.map(function, items))
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):
+                _end(list(_running))
+            raise
+
+
+def _end(processes: list[subprocess.Popen]) -> None:
+    """End them and what they have started, which is in their sessions."""
+    for number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, None)):
+        waiting = [process for process in processes if process.poll() is None]
+        for process in waiting:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+        for process in waiting:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
