@@ -15,7 +15,10 @@ WAVES  ?= 0
 SEED   ?= 1
 SEEDS  ?= 1 2 3
 
-export SIM WAVES SEED
+# Where simulations and netlists are kept; without make it is the user's cache.
+TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
+
+export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
 .PHONY: help generate-verilog bitstream bitstreams test sim lint bench mutants models accuracies clean distclean check-python check-compiler
@@ -99,7 +102,7 @@ check-python:
 	@'$(PYTHON)' -c 'import ensurepip, venv' 2> /dev/null || { echo "make: '$(PYTHON)' cannot make virtual environments: install python3-venv" >&2; exit 1; }
 
 check-compiler:
-	@command -v "$${CXX:-g++}" > /dev/null || { echo "make: the C++ compiler '$${CXX:-g++}' was not found: install g++ (Debian, Ubuntu: apt-get install g++), or set CXX" >&2; exit 1; }
+	@command -v "$${CXX:-g++}" > /dev/null || { eval "set -- $$CXX" && command -v "$$1" > /dev/null; } || { echo "make: the C++ compiler '$${CXX:-g++}' was not found: install g++ (Debian, Ubuntu: apt-get install g++), or set CXX" >&2; exit 1; }
 
 # Models of MNIST-5k for `make models`. From random weights: softmax attention, and those whose queries and keys mean
 # something else. From softmax weights: ViTALiTy's training, Taylor attention alone and, to compare, softmax once more.

@@ -1,14 +1,16 @@
-"""pytest: settle seed and simulator for all tests and worker processes, and say them at the top."""
+"""pytest: settle seed, simulator and cache for all tests and worker processes, and say the first two at the top."""
 
 import os
 
 import pytest
 
 from verif.bench import ToolError, toolchain
-from verif.bench.simulation import selected_seed, selected_simulator, selected_waves
+from verif.bench.places import CACHE_VARIABLE, ROOT
+from verif.bench.settings import selected_seed, selected_simulator, selected_waves
 
 
 def pytest_configure(config):
+    os.environ.setdefault(CACHE_VARIABLE, str(ROOT / "build"))
     try:
         # A random seed is drawn once, here, so that worker processes inherit it.
         os.environ["SEED"] = str(selected_seed())

@@ -16,13 +16,13 @@ import os
 import re
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from boundary import programs
 from gen.verilog import emit
 from rtl.accelerator import Accelerator
 from verif.accelerator.configurations import CONFIGURATIONS
@@ -166,14 +166,13 @@ def main(arguments: list[str] | None = None) -> int:
         failed_by_design = first_failure(verilog)
         progress.update(task, advance=1, description="faults")
         if failed_by_design is None:
-            with ThreadPoolExecutor(options.jobs) as pool:
 
-                def catch(design):
-                    stage = first_failure(design)
-                    progress.update(task, advance=1)
-                    return stage
+            def catch(design):
+                stage = first_failure(design)
+                progress.update(task, advance=1)
+                return stage
 
-                caught = list(pool.map(catch, designs))
+            caught = programs.at_once(catch, designs, jobs=options.jobs)
     if failed_by_design is not None:
         message = f"the design without a fault must pass, but {failed_by_design} failed"
         errors.print(message, markup=False, soft_wrap=True)

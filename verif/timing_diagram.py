@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from boundary.errors import CommandError
 from gen.presets import load_preset
 from golden.integer_attention import integer_taylor_attention
 from golden.quantizer import quantize_job
 from rtl.config import AcceleratorConfig, ConfigError
-from verif.bench import SimulationError, ToolError
+from verif.bench import SimulationError
 from verif.bench.accelerator import format_of
-from verif.bench.simulation import ROOT
+from verif.bench.places import ROOT
 from verif.simulate import build_accelerator, simulate_heads
 
 __all__ = ["Span", "Trace", "draw", "main", "read_vcd", "spans_of_packets", "spans_of_products"]
@@ -33,6 +35,12 @@ HEADS, TOKENS, HEAD_DIM = 5, 40, 16
 SEED = 1
 
 STREAMS = {"K in": "s_axis_k", "V in": "s_axis_v", "Q in": "s_axis_q", "Z out": "m_axis_z"}
+
+
+class WrongResult(CommandError):
+    """A run that the golden disagrees with."""
+
+    status = 1
 
 
 class Span(NamedTuple):
@@ -307,16 +315,19 @@ def _record(config: AcceleratorConfig) -> Trace:
     """A run of a few heads, from the cycle in which the job starts.
 
     Raises:
-        SimulationError: its results are wrong.
+        WrongResult: what came out is not what the golden computes.
+        SimulationError: it broke off.
     """
     q, k, v = np.random.default_rng(SEED).standard_normal((3, HEADS, TOKENS, HEAD_DIM))
     job = quantize_job(q, k, v, format_of(config))
     simulation = build_accelerator(config, waves=True)
-    z, result = simulate_heads(simulation, config, job)
-    golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
-    if not np.array_equal(z, golden.z):
-        raise SimulationError("the run must equal the integer golden before it is drawn; see `python -m gen simulate`")
-    trace = read_vcd(result.waves, simulation.top, _signals(config))
+    with tempfile.TemporaryDirectory() as folder:
+        waveform = Path(folder) / "waves.vcd"
+        z, _result = simulate_heads(simulation, config, job, waveform=waveform)
+        golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+        if not np.array_equal(z, golden.z):
+            raise WrongResult("run must equal the integer golden to be drawn, and does not: see `gen simulate`")
+        trace = read_vcd(waveform, simulation.top, _signals(config))
     return trace.from_cycle(int(np.flatnonzero(trace["control_status.start"])[0]))
 
 
@@ -328,12 +339,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = _preset()
         trace = _record(config)
-    except (ToolError, ConfigError) as error:
+    except (CommandError, ConfigError) as error:
         print(f"timing_diagram: error: {error}", file=sys.stderr)
-        return 2
+        return getattr(error, "status", 2)
     except SimulationError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     overview, detail = _overview(trace, gap=config.rows + config.columns), _detail(trace, config)
     # Where the array changes from a G to the Q G of the head before.
     change = next(span.start for span in overview["array"] if span.product == "QG" and span.head == 1)

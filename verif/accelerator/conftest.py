@@ -2,7 +2,7 @@
 
 import pytest
 
-from verif.bench.simulation import selected_simulator
+from verif.bench.settings import selected_simulator
 
 
 @pytest.fixture(autouse=True)

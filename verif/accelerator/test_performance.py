@@ -17,7 +17,7 @@ from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
 from verif.accelerator.jobs import random_job
 from verif.bench import expect_equal, parameters, record, run
 from verif.bench.accelerator import AcceleratorHost
-from verif.bench.simulation import selected_seed
+from verif.bench.settings import selected_seed
 
 HEADS_OF_A_RATE = 14
 

@@ -1,12 +1,17 @@
 """What benches and their pytest functions are written with.
 
-`simulation` builds Verilog and runs benches on it, `compare` compares exactly and counts, `lockstep` drives and
-samples ports, `toolchain` knows the tools; `board` is a simulated FPGA board at the end of a serial line.
+    from verif.bench import build, run
+    result = run(build(verilog_text, "adder"), __name__, testcase="sums_are_exact", parameters={"width": 8})
+
+`building` makes a simulation of Verilog, `running` runs benches on it and judges what they leave, `compare` compares
+exactly and counts, `lockstep` drives and samples ports; `toolchain` knows the tools, `places` where things are kept,
+`settings` what the environment asks for; `board` is a simulated FPGA board at the end of a serial line.
 """
 
+from verif.bench.building import Build, build
 from verif.bench.compare import Scoreboard, compared, expect_equal, record
 from verif.bench.lockstep import PATTERNS, Sink, Source, WaitError, pack, pattern, start, unpack, wait_until
-from verif.bench.simulation import Build, RunResult, SimulationError, build, parameters, run
+from verif.bench.running import RunResult, SimulationError, parameters, run
 from verif.bench.toolchain import ToolError
 
 __all__ = ["PATTERNS", "Build", "RunResult", "Scoreboard", "SimulationError", "Sink", "Source", "ToolError",

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotb.triggers import ClockCycles, RisingEdge, SimTimeoutError, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.axi import (
     AxiLiteBus,
@@ -37,7 +37,7 @@ from golden.number_format import NumberFormat
 from rtl.config import AcceleratorConfig
 from rtl.host_view import HostView
 from rtl.registers import EVENTS, register_map
-from verif.bench.lockstep import CLOCK_PERIOD_NS, pattern, start, wait_until
+from verif.bench.lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
 
 __all__ = ["STREAMS", "AcceleratorHost", "Job", "JobResult", "beats_of", "format_of", "matrix_of"]
 
@@ -132,6 +132,14 @@ def matrix_of(beats: list[int], tokens: int, head_dim: int, config: AcceleratorC
     return elements.reshape(tokens, per_row * lanes)[:, :head_dim]
 
 
+async def _within(cycles: int, what_comes, name: str):
+    """What is waited for; `WaitError` if it does not come within so many cycles."""
+    try:
+        return await with_timeout(what_comes, cycles * CLOCK_PERIOD_NS, "ns")
+    except SimTimeoutError:
+        raise WaitError(f"{name} did not come within {cycles:,} cycles") from None
+
+
 class AcceleratorHost:
     """A host with one AXI4-Lite port, three stream sources and a stream sink.
 
@@ -190,7 +198,7 @@ class AcceleratorHost:
         """Write one register; returns the response."""
         data = (value & 0xFFFFFFFF).to_bytes(4, "little")
         access = self.axil.write(self.registers[name].offset, data)
-        return (await with_timeout(access, ACCESS_LIMIT * CLOCK_PERIOD_NS, "ns")).resp
+        return (await _within(ACCESS_LIMIT, access, f"answer to the write of {name}")).resp
 
     async def write_checked(self, name: str, value: int) -> None:
         """Write one register; `AssertionError` unless the accelerator takes it."""
@@ -201,7 +209,7 @@ class AcceleratorHost:
     async def read(self, name: str) -> int:
         """Read one register."""
         access = self.axil.read(self.registers[name].offset, 4)
-        result = await with_timeout(access, ACCESS_LIMIT * CLOCK_PERIOD_NS, "ns")
+        result = await _within(ACCESS_LIMIT, access, f"answer to the read of {name}")
         return int.from_bytes(result.data, "little")
 
     async def set_up(self, job: Job) -> None:
@@ -281,7 +289,7 @@ class AcceleratorHost:
     async def receive_head(self, job: Job, limit: int) -> np.ndarray:
         """The next packet of Z as a matrix (tokens, head_dim); an error after `limit` cycles without it."""
         _heads, tokens, head_dim = job.shape
-        frame = await with_timeout(self.sink.recv(), limit * CLOCK_PERIOD_NS, "ns")
+        frame = await _within(limit, self.sink.recv(), "packet of Z")
         return matrix_of(frame.tdata, tokens, head_dim, self.config)
 
     def head_limit(self, job: Job) -> int:

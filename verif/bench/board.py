@@ -23,13 +23,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from boundary import programs
 from fpga.board import Board
 from fpga.clocking import ResetGenerator
 from fpga.driver import Port, PortError
 from fpga.top import BoardTop
 from gen.verilog import emit
 from rtl.config import AcceleratorConfig
-from verif.bench.simulation import Build, build
+from verif.bench.building import Build, build
 from verif.netlist.dsp_cells import with_dsp_models
 
 __all__ = ["SimulatedBoard", "SimulatedPort", "build_board"]
@@ -84,10 +85,14 @@ class SimulatedPort(Port):
         self._errors = tempfile.TemporaryFile()
         self._button = board.button
         button = -1 if board.button is None else board.button
-        self._process = subprocess.Popen(
-            [board.build.directory / "simulation", str(board.clock_hz), str(board.baud), str(button)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0, start_new_session=True,
-        )  # fmt: skip
+        command = [board.build.directory / "simulation", str(board.clock_hz), str(board.baud), str(button)]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0,
+                env=programs.environment(), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise PortError(f"{self.name} could not be started: {command[0]}: {error.strerror.lower()}") from None
         self.read(2 * ResetGenerator.reset_cycles / board.clock_hz)  # whoever plugs a board in takes longer than that
 
     def write(self, data):

@@ -1,7 +1,7 @@
 """Exact comparison with a count of what was compared.
 
 A bench that stops early, or whose loop runs over an empty list, finds no mismatch. So each element that is
-compared is counted, the count is written where `verif.bench.simulation.run` finds it, and a run whose
+compared is counted, the count is written where `verif.bench.run` finds it, and a run whose
 count is zero fails. Figures that a bench measures (cycles, stalls) travel the same way: `record`.
 """
 

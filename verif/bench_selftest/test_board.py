@@ -103,6 +103,13 @@ def test_simulation_that_hangs_is_an_error(tmp_path, monkeypatch):
         SimulatedPort(script(tmp_path, "exec sleep 60"))
 
 
+def test_simulation_that_cannot_be_started_is_an_error(tmp_path):
+    board = script(tmp_path, "exit 0")
+    (tmp_path / "simulation").chmod(0o644)
+    with pytest.raises(PortError, match=f"could not be started: {tmp_path}/simulation: permission denied"):
+        SimulatedPort(board)
+
+
 def test_last_words_are_handed_on(tmp_path):
     with pytest.raises(PortError, match=r"its simulation ended with exit status 3 \(no more\)"):
         SimulatedPort(script(tmp_path, "echo something >&2; echo no more >&2; exit 3"))

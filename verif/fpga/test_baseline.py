@@ -7,7 +7,7 @@ import pytest
 from fpga.board import board_names, load_board
 from fpga.build import prepare
 from fpga.report import RESOURCES, baseline_file, compare
-from verif.bench.simulation import ROOT
+from verif.bench.places import ROOT
 
 BUILT = "icebreaker"  # the fastest to build, and the one with the least room
 

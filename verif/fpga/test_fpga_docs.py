@@ -22,7 +22,7 @@ from gen.presets import load_preset
 from golden.float_attention import taylor_attention
 from golden.sqnr import sqnr_db
 from rtl.multiplier import FORMS
-from verif.bench.simulation import ROOT
+from verif.bench.places import ROOT
 from verif.fpga.board_model import BoardModel
 from verif.fpga.test_run import CONFIGURATION
 

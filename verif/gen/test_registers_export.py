@@ -54,7 +54,8 @@ def compile_and_run(tmp_path, config, name, source, flags):
     """Compiles a program with the header and runs it; the program's exit status is its verdict."""
     (tmp_path / "taylorvit_registers.h").write_text(to_c_header(config))
     (tmp_path / name).write_text(source)
-    subprocess.run([toolchain.compiler(), *flags, *WARNINGS, name, "-o", "check"], cwd=tmp_path, check=True, timeout=60)
+    compiler = [*toolchain.compiler(), *flags, *WARNINGS]
+    subprocess.run([*compiler, name, "-o", "check"], cwd=tmp_path, check=True, timeout=60)
     return subprocess.run([str(tmp_path / "check")], timeout=60).returncode
 
 

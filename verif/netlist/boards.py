@@ -12,7 +12,7 @@ from fpga.top import BoardTop
 from rtl.config import AcceleratorConfig
 from verif.accelerator.test_hardwares import captured_job
 from verif.bench import RunResult, run
-from verif.bench.simulation import ROOT
+from verif.bench.places import cache_folder
 from verif.fpga.test_board_pins import CYCLES_PER_BIT
 from verif.netlist import board_bench
 from verif.netlist.configurations import ON_BOARDS
@@ -44,7 +44,7 @@ def routed_board(board: Board, config: AcceleratorConfig, progress=None) -> tupl
 
     Raises `fpga.build.BuildError` or `fpga.toolchain.ToolError` if it cannot be built.
     """
-    build = prepare(board, config, root=ROOT / "build")
+    build = prepare(board, config, root=cache_folder())
     build.run(progress)
     return build.top, read_netlist(build.directory / "placed.json")
 

@@ -1,7 +1,7 @@
 """From generated Verilog to its netlists: Yosys, then nextpnr, each run once for the same input and tools.
 
-What a tool makes lies in `build/netlist/<name>-<hash>`, with its log. The hash is of what goes in: Verilog or netlist,
-options, versions.
+What a tool makes lies in `netlist/<name>-<hash>` of the cache folder, with its log. The hash is of what goes in:
+Verilog or netlist, options, versions.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from pathlib import Path
 from fpga.toolchain import find_toolchain, find_yosys, run_tool
 from gen.verilog import emit
 from rtl.block import Block
-from verif.bench.simulation import ROOT, once
+from verif.bench.places import cache_folder, once
 from verif.netlist.families import Family
 from verif.netlist.netlist import Netlist, read_netlist, restore_constant_ports
 
 __all__ = ["STAGES", "Step", "make_netlist", "route", "synthesize"]
 
-STEPS = ROOT / "build" / "netlist"
 STAGES = ("post-synthesis", "post-route")
 
 
@@ -82,5 +81,5 @@ def make_netlist(design: Block, family: Family, stage: str) -> Netlist:
 
 def _step(name: str, make, *inputs) -> Step:
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:20]
-    directory = STEPS / f"{name}-{digest}"
+    directory = cache_folder() / "netlist" / f"{name}-{digest}"
     return Step(directory / "netlist.json", once(directory, make))

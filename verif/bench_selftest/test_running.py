@@ -1,9 +1,14 @@
-"""The simulation tools pass a right bench, and fail wrong, empty, crashing and hanging ones."""
+"""Right benches pass; wrong, empty, crashing and hanging ones fail; what is around a run does not matter to it."""
 
 from __future__ import annotations
 
 import os
 import random
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cocotb
 import pytest
@@ -14,7 +19,6 @@ from verif.bench import (
     SimulationError,
     Sink,
     Source,
-    ToolError,
     build,
     expect_equal,
     pack,
@@ -26,6 +30,8 @@ from verif.bench import (
     unpack,
     wait_until,
 )
+from verif.bench.places import ROOT
+from verif.boundary.test_programs import numbers_in, wait_until_ended
 
 LANES, WIDTH = 4, 8
 
@@ -81,6 +87,8 @@ async def waits_in_vain(dut):
 @cocotb.test()
 async def runs_for_ever(dut):
     await start(dut, i_valid=0, i_payload=0, o_ready=0)
+    if "numbers" in parameters():
+        Path(parameters()["numbers"]).write_text(f"{os.getpid()}\n", encoding="utf-8")
     while True:
         await RisingEdge(dut.clk)
 
@@ -138,8 +146,10 @@ def test_bench_that_compares_nothing_fails():
 
 
 def test_bounded_wait_fails_and_names_what_did_not_come():
-    with pytest.raises(SimulationError, match="o_valid did not come within 50 cycles"):
+    with pytest.raises(SimulationError, match="o_valid did not come within 50 cycles") as error:
         run(simulation(), __name__, testcase="waits_in_vain")
+    assert error.value.problem == "1 of 1 tests failed: waits_in_vain: o_valid did not come within 50 cycles"
+    assert "o_valid did not come" in (error.value.directory / "log.txt").read_text()
 
 
 def test_hanging_bench_is_stopped():
@@ -148,7 +158,7 @@ def test_hanging_bench_is_stopped():
 
 
 def test_bench_whose_simulator_dies_fails():
-    with pytest.raises(SimulationError, match="broke off with exit status 0"):
+    with pytest.raises(SimulationError, match="broke off with exit status 0, before its results were written"):
         run(simulation(), __name__, testcase="kills_its_simulator")
 
 
@@ -175,26 +185,64 @@ def test_waveform_is_recorded():
     assert "o_payload" in result.waves.read_text()
 
 
-def test_build_is_made_once():
-    assert simulation().directory == simulation().directory
-    assert simulation().seconds == 0
-    changed = build(VERILOG.replace("8'd1", "8'd2"), "increment")
-    assert changed.directory != simulation().directory
-    with pytest.raises(SimulationError, match="160 of 160 compared differ"):
-        run(changed, __name__, testcase="increments_every_lane", parameters=vectors())
-
-
-def test_verilog_with_an_error_is_refused():
-    with pytest.raises(ToolError, match=r"design\.v"):
-        build("module broken(input clk); assign = ; endmodule", "broken")
-    with pytest.raises(ValueError, match="top must be a module of the Verilog, not 'absent'"):
-        build(VERILOG, "absent")
-    with pytest.raises(ValueError, match="simulator must be one of verilator, icarus, not 'other'"):
-        build(VERILOG, "increment", simulator="other")
-
-
 @pytest.mark.parametrize("value", ["-1", "one"])
 def test_seed_must_be_a_number(monkeypatch, value):
     monkeypatch.setenv("SEED", value)
     with pytest.raises(ValueError, match=f"SEED must be a number or 'random', not '{value}'"):
         run(simulation(), __name__, testcase="records_random_numbers")
+
+
+# Around a run
+
+
+def test_equal_runs_at_once():
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _number: run(simulation(), __name__, testcase="records_random_numbers", seed=9),
+                                range(2)))  # fmt: skip
+    assert results[0].measurements == results[1].measurements
+
+
+def test_directory_of_its_own(tmp_path):
+    result = run(simulation(), __name__, testcase="records_random_numbers", directory=tmp_path)
+    assert result.directory == tmp_path
+    assert {"log.txt", "results.xml", "report.json"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_environment_of_other_uses(monkeypatch, tmp_path, new_build):
+    """Everything that cocotb, Verilator, make and Python would listen to; the bench does not notice."""
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('found by its relative path')")
+    for name, value in {
+        "COCOTB_TEST_FILTER": "nothing", "COCOTB_TESTCASE": "nothing", "COCOTB_LOG_LEVEL": "BAD",
+        "COCOTB_TOPLEVEL": "x", "COCOTB_PLUSARGS": "+x", "COCOTB_RESULTS_RELATIVE_TO": "/nowhere",
+        "COCOTB_PDB_ON_EXCEPTION": "1", "GPI_EXTRA": "/nowhere/lib.so:f", "GPI_LOG_LEVEL": "BAD",
+        "PYGPI_USERS": "nothing:nothing", "PYGPI_DEBUG": "1", "VERILATOR_ROOT": "/nowhere",
+        "VERILATOR_SOLVER": "/nowhere", "MAKEFLAGS": "-n --jobserver-auth=3,4", "MAKELEVEL": "3",
+        "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2", "PYTHONSTARTUP": "/nowhere",
+        "PYTHONPATH": f":relative:{ROOT}", "TOPLEVEL_LANG": "vhdl", "PYTHONINSPECT": "1",
+        "LD_LIBRARY_PATH": "", "DEPENDENCIES_OUTPUT": "/nowhere/deps",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    result = run(new_build(), __name__, testcase="increments_every_lane", parameters=vectors())
+    assert (result.tests, result.compared) == (1, 40 * LANES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sitecustomize.py"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_simulator_ends_with_whoever_started_it(tmp_path, number):
+    simulation()
+    script = f"""
+import sys
+from boundary.command import run_command
+from verif.bench import run
+from verif.bench_selftest import test_running
+parameters = {{"numbers": {str(tmp_path / "numbers")!r}}}
+sys.exit(run_command("name", lambda: run(test_running.simulation(), test_running.__name__, testcase="runs_for_ever",
+                                         parameters=parameters)))
+"""
+    starter = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    numbers = numbers_in(tmp_path / "numbers", count=1)
+    starter.send_signal(number)
+    assert starter.wait(60) == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    wait_until_ended(numbers)
