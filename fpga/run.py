@@ -12,7 +12,7 @@ are imported when they are needed.
 import time
 from pathlib import Path
 
-from boundary.command import console, needs
+from boundary.command import needs
 from gen.presets import load_file, load_preset, preset_names
 
 from .board import board_names, load_board, load_board_file
@@ -41,7 +41,7 @@ def add_arguments(parser):
         "--input", metavar="FILE.npz", type=Path, required=True,
         help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
     )  # fmt: skip
-    parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="arrays z, z_int, z_exp")
+    parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="z, and all it comes from")
 
 
 @needs("sim,fpga")
@@ -79,7 +79,7 @@ def run(arguments):
             link = _describe(accelerator.link)
     jobs = [{"heads": job.heads, "counters": job.counters, "events": job.events} for job in result.jobs]
     outcome = Outcome(result.z, jobs, {"link": link, "time": f"{preparation}{seconds:.1f} s"})
-    return conclude(outcome, operands, config, output=arguments.output, screen=console())
+    return conclude(outcome, operands, config, output=arguments.output)
 
 
 def _target(arguments):

@@ -62,8 +62,8 @@ def _parser():
         "--input", metavar="FILE.npz", type=Path, required=True,
         help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
     )  # fmt: skip
-    simulate.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="arrays z, z_int, z_exp")
-    simulate.add_argument("--waves", action="store_true", help="record a waveform")
+    simulate.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="z, and all it comes from")
+    simulate.add_argument("--waves", action="store_true", help="record a waveform, beside the output")
     simulate.set_defaults(run=_simulate)
     return parser
 

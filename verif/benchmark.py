@@ -16,7 +16,7 @@ ports of each accelerator, the streams kept full. The figures:
     simulation      simulated clock cycles a second, with the bench's own work
 
 What comes out of the hardware is compared with the integer golden: a wrong result is no result. Exit status 1 if one
-is wrong or a target is missed, 2 if there is nothing to measure.
+is wrong or a target is missed, 2 if there is nothing to measure or a simulation breaks off.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except SimulationError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
 
     report = {
         "generator": __version__,

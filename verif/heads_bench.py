@@ -3,7 +3,8 @@
 `verif.simulate` and `verif.benchmark` run it. Its parameters, by `verif.bench.run`:
 
     config      the configuration, as a mapping
-    operands    .npz with q, k, v, integers (heads, tokens, head_dim), and the registers shift_g, shift_z, c_v, c_d
+    operands    .npz with q, k, v, integers (heads, tokens, head_dim)
+    constants   the registers shift_g, shift_z, c_v, c_d
     progress    file that always holds the number of finished heads, for whoever waits
 
 Heads that fit one job are one job; more than `max_heads` are several, one after the other. Whether Z is right is
@@ -43,7 +44,7 @@ async def heads_through_streams(dut):
     progress = Path(parameters()["progress"])
     with np.load(parameters()["operands"], allow_pickle=False) as arrays:
         operands = [arrays[name] for name in ("q", "k", "v")]
-        constants = JobConstants(**{name: int(arrays[name]) for name in ("shift_g", "shift_z", "c_v", "c_d")})
+    constants = JobConstants(**parameters()["constants"])
 
     host = await AcceleratorHost.start(dut, config)
     z, jobs = [], []

@@ -13,21 +13,23 @@ waiting for operands too.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from boundary.command import console
-from boundary.writing import check_output_file
+from boundary.errors import CommandError
+from boundary.writing import check_output_file, written_whole
 from golden.float_attention import softmax_attention, taylor_attention
 from golden.integer_attention import IntegerSteps, integer_taylor_attention
 from golden.quantizer import QuantizedJob, dequantize
 from golden.sqnr import sqnr_db, sqnr_text
+from rtl import __version__
 from rtl.config import AcceleratorConfig
 from verif.bench.accelerator import format_of
 from verif.operands import Operands
@@ -60,29 +62,35 @@ def check_output(output: str | Path | None) -> None:
 
 
 def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig, *, output: str | Path | None,
-             screen: Console, notes: tuple[str, ...] = ()) -> int:
+             notes: tuple[str, ...] = ()) -> int:
     """Save the result, compare it with the integer golden, and print what came of it.
 
     Args:
-        output: an .npz for z (float64), z_int and z_exp as they came out of the hardware.
+        output: an .npz for the result and for all that it was computed from; docs/numerics.md describes it.
         notes: lines below the table.
 
     Returns:
-        0 if every bit equals the integer golden and the events are those of such a job, else 1.
+        0 if every bit equals the integer golden, else 1.
 
     Raises:
         ValueError: the output file, in one line.
+        CommandError: every bit is right, and the events are not those of such a job.
     """
     golden = integer_taylor_attention(*operands.job[:3], operands.job.constants, format_of(config))
     if output is not None:
-        _save(Path(output), outcome.z, operands.job, config)
-    problems = _mismatches(outcome.z, golden, operands.job) + _unexpected_events(outcome.jobs, golden)
+        with written_whole(output) as partial:
+            _save(partial, outcome.z, operands.job, config)
+    mismatches = _mismatches(outcome.z, golden, operands.job)
+    screen = console()
     screen.print(_table(config, operands, outcome, golden))
     for line in (*([f"wrote {output}"] if output is not None else []), *notes):
         screen.print(line)
-    for problem in problems:
-        screen.print(problem, style="red")
-    return 1 if problems else 0
+    for line in mismatches:
+        screen.print(line, style="red")
+    if mismatches:
+        return 1
+    _check_events(outcome.jobs, golden)
+    return 0
 
 
 def _mismatches(z: np.ndarray, golden: IntegerSteps, job: QuantizedJob) -> list[str]:
@@ -100,13 +108,13 @@ def _mismatches(z: np.ndarray, golden: IntegerSteps, job: QuantizedJob) -> list[
     return lines
 
 
-def _unexpected_events(jobs: list[dict], golden: IntegerSteps) -> list[str]:
-    """Events other than those that the job has to raise."""
+def _check_events(jobs: list[dict], golden: IntegerSteps) -> None:
+    """`CommandError` unless the events are those that the job has to raise."""
     expected = {"DONE"} | ({"DENOMINATOR"} if golden.denominator_errors else set())
     raised = {name for job in jobs for name in job["events"]}
-    if raised == expected:
-        return []
-    return [f"events must be {', '.join(sorted(expected))}, not {', '.join(sorted(raised)) or 'none'}"]
+    if raised != expected:
+        raise CommandError("every bit is right, but events must be "
+                           f"{', '.join(sorted(expected))}, not {', '.join(sorted(raised)) or 'none'}")
 
 
 def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, golden: IntegerSteps) -> Table:
@@ -123,6 +131,9 @@ def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, gold
     table.add_column(overflow="fold")
     table.add_row("operands", f"{'quantized to' if operands.quantized_here else 'integers of'} {config.data_width} bits"
                               f", q 2^{job.q_exp}, k 2^{job.k_exp}, v 2^{job.v_exp}, z 2^{job.z_exp}")
+    constants = job.constants
+    table.add_row("registers", f"SHIFT_G {constants.shift_g}, SHIFT_Z {constants.shift_z}, C_V {constants.c_v:,}, "
+                               f"C_D {constants.c_d:,}")
     table.add_row("cycles", f"{cycles:,} in all, {cycles / heads:,.1f} a head"
                             + (f", in {len(jobs)} jobs" if len(jobs) > 1 else ""))
     table.add_row("T_SA", f"{config.array_cycles(tokens, head_dim):,} cycles of array work a head")
@@ -144,12 +155,22 @@ def _decibels(reference: torch.Tensor, z: np.ndarray) -> str:
 
 
 def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfig) -> None:
-    integers = z.astype(f"int{config.element_width}")
-    try:
-        with path.open("wb") as file:
-            np.savez(file, z=dequantize(z, job.z_exp), z_int=integers, z_exp=np.int64(job.z_exp))
-    except OSError as error:
-        raise ValueError(f"output must be a writable file, not {str(path)!r}: {error.strerror.lower()}") from None
+    constants = job.constants
+    integers = {"q": job.q, "k": job.k, "v": job.v, "z_int": z}
+    exponents = {"q_exp": job.q_exp, "k_exp": job.k_exp, "v_exp": job.v_exp, "z_exp": job.z_exp,
+                 "shift_g": constants.shift_g, "shift_z": constants.shift_z}  # fmt: skip
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            z=dequantize(z, job.z_exp),
+            **{name: array.astype(f"int{config.element_width}") for name, array in integers.items()},
+            **{name: np.int64(value) for name, value in exponents.items()},
+            # As text: the registers have up to 96 bits, more than any integer of numpy.
+            c_v=np.array(str(constants.c_v)),
+            c_d=np.array(str(constants.c_d)),
+            config=np.array(json.dumps(config.to_mapping())),
+            version=np.array(__version__),
+        )
 
 
 # Screen

@@ -8,7 +8,7 @@ import pytest
 from gen.cli import main
 from gen.presets import load_preset, preset_names
 from rtl.accelerator import Accelerator
-from verif.bench.simulation import ROOT
+from verif.bench.places import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -1,15 +1,23 @@
 """`python -m gen simulate`: results, report, exit status, and every way in which the input can be wrong."""
 
 import re
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gen.cli import main
-from golden.quantizer import dequantize
+from gen.presets import load_file
+from golden.integer_attention import integer_taylor_attention
+from golden.quantizer import dequantize, quantize_job
 from rtl.accelerator import Accelerator
 from verif import judgement, simulate
-from verif.bench import toolchain
+from verif.bench import Build
+from verif.bench.accelerator import format_of
 
 CONFIGURATION = """
 extends = "tiny-4x4"
@@ -95,21 +103,107 @@ class MuteAccelerator(Accelerator):
         return m
 
 
-def test_hardware_that_answers_nothing_exits_1(simulated, monkeypatch):
+def _failed(result) -> str:
+    """What the one line of an error says of a simulation whose log is there."""
+    status, _text, errors, output = result
+    assert (status, output) == (2, None)
+    said = re.fullmatch(r"taylorvit: error: simulation of small failed: (.*); its log is (\S+)\n", errors)
+    problem, log = said.groups()
+    assert Path(log).is_file()
+    shutil.rmtree(Path(log).parent)
+    return problem
+
+
+def test_hardware_that_answers_nothing_exits_2(simulated, monkeypatch):
     monkeypatch.setattr(simulate, "Accelerator", MuteAccelerator)
-    status, _text, errors, output = simulated(**_normal(1))
-    assert status == 1
-    assert "heads_through_streams" in errors
-    assert output is None
+    problem = _failed(simulated(**_normal(1)))
+    assert re.fullmatch(r"1 of 1 tests failed: \w+: packet of Z did not come within [\d,]+ cycles", problem)
 
 
-def test_waveform_is_left_and_named(simulated):
+def test_hardware_that_counts_wrong_exits_2(simulated, monkeypatch):
+    run_bench = simulate.run_bench
+
+    def expect_fewer(*arguments, parameters, **options):
+        config = parameters["config"] | {"rows": 8}  # take fewer cycles than four rows
+        return run_bench(*arguments, parameters=parameters | {"config": config}, **options)
+
+    monkeypatch.setattr(simulate, "run_bench", expect_fewer)
+    problem = _failed(simulated(**_normal(2)))
+    assert re.match(r"1 of 1 tests failed: \w+: ARRAY_BUSY: got \d+ \(\w+\), expected \d+", problem)
+
+
+def test_simulation_that_takes_too_long_exits_2(simulated, monkeypatch):
+    monkeypatch.setattr(simulate, "WALL_TIME_LIMIT", 0.05)
+    assert _failed(simulated(**_normal(1))) == "the simulation was stopped after 0.05 s"
+
+
+def test_simulation_that_breaks_off_exits_2(simulated, monkeypatch, tmp_path):
+    program = tmp_path / "simulation"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    broken = Build(tmp_path, "taylorvit", "verilator", False, 0.0)
+    monkeypatch.setattr(simulate, "build_accelerator", lambda config, waves: broken)
+    problem = _failed(simulated(**_normal(1)))
+    assert problem == "the simulation broke off with exit status 3, before its results were written"
+
+
+def test_simulation_that_cannot_be_started_exits_2(simulated, monkeypatch, tmp_path):
+    (tmp_path / "simulation").write_text("")
+    broken = Build(tmp_path, "taylorvit", "verilator", False, 0.0)
+    monkeypatch.setattr(simulate, "build_accelerator", lambda config, waves: broken)
+    status, _text, errors, _output = simulated(**_normal(1))
+    assert status == 2 and errors.count("\n") == 1
+    assert f"{tmp_path}/simulation could not be started: permission denied; name a folder that programs may " in errors
+
+
+def test_events_of_another_job_exit_2(simulated, monkeypatch):
+    monkeypatch.setattr(simulate, "_event_names", lambda register: ["DONE", "TLAST_Q"])
+    status, text, errors, output = simulated(**_normal(1))
+    assert status == 2 and output is not None
+    assert re.search(r"mismatches\W+0 of 35", text)
+    assert errors == "taylorvit: error: every bit is right, but events must be DONE, not DONE, TLAST_Q\n"
+
+
+def test_waveform_is_left_beside_the_output(simulated, tmp_path):
     status, text, _errors, _output = simulated("--waves", **_normal(1))
-    assert status == 0
-    path = simulate.ROOT / re.search(r"waveform: (\S+)", text).group(1)
-    with path.open(encoding="utf-8") as file:
+    assert status == 0 and f"wrote {tmp_path}/out.vcd" in text.splitlines()
+    with (tmp_path / "out.vcd").open(encoding="utf-8") as file:
         header = file.read(100_000)
     assert "m_axis_z_tdata" in header and "pass_scheduler" in header
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npz", "out.npz", "out.vcd", "small.toml"]
+
+
+def test_waveform_that_cannot_be_written_exits_2(simulated, monkeypatch, tmp_path):
+    monkeypatch.setattr(simulate, "build_accelerator", None)
+    (tmp_path / "out.vcd").mkdir()
+    status, _text, errors, _output = simulated("--waves", **NORMAL)
+    assert status == 2 and f"output must be a file, not the folder '{tmp_path}/out.vcd'" in errors
+
+
+def test_users_seed_is_for_others(simulated, monkeypatch):
+    monkeypatch.setenv("SEED", "three")
+    assert simulated(**_normal(1))[0] == 0
+
+
+def test_equal_simulations_at_once(configuration, monkeypatch):
+    """Each reads its own results: a delay before it reads lets the other one begin, or be in the middle of its run."""
+    config = load_file(configuration)
+    job = quantize_job(**_normal(2), number_format=format_of(config))
+    simulation = simulate.build_accelerator(config)
+    run_bench, begins = simulate.run_bench, threading.Barrier(2)
+
+    def slow_to_return(*arguments, **options):
+        begins.wait(60)
+        result = run_bench(*arguments, **options)
+        time.sleep(0.3)
+        return result
+
+    monkeypatch.setattr(simulate, "run_bench", slow_to_return)
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _number: simulate.simulate_heads(simulation, config, job)[0], range(2)))
+    golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+    for z in results:
+        np.testing.assert_array_equal(z, golden.z)
 
 
 NORMAL = _normal(1)
@@ -179,13 +273,6 @@ def test_output_folder_is_missed_before_anything_is_built(simulated, monkeypatch
 
 def test_missing_compiler_exits_2(simulated, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    toolchain.compiler.cache_clear()
-    toolchain.compiler_version.cache_clear()
-    toolchain.versions.cache_clear()
-    try:
-        status, _text, errors, _output = simulated(**NORMAL)
-    finally:
-        for cached in (toolchain.compiler, toolchain.compiler_version, toolchain.versions):
-            cached.cache_clear()
+    status, _text, errors, _output = simulated(**NORMAL)
     assert status == 2
     assert "C++ compiler 'no-such-compiler' was not found: install g++" in errors
