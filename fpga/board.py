@@ -33,9 +33,13 @@ from rtl.config import AcceleratorConfig, ConfigError
 
 from .families import FAMILIES
 
-__all__ = ["Board", "BoardError", "BoardPreset", "Pins", "board_names", "load_board", "load_board_file"]
+__all__ = ["LARGEST_SEED", "Board", "BoardError", "BoardPreset", "Pins", "board_names", "load_board", "load_board_file"]
+
+#: Of place and route: nextpnr keeps it in an int.
+LARGEST_SEED = (1 << 31) - 1
 
 _FOLDER = Path(__file__).resolve().parent / "boards"
+
 
 class BoardError(ValueError):
     """A board file that cannot be used; the text names file, key and rule."""
@@ -215,7 +219,7 @@ def _presets(table):
     for name in table.keys():
         preset = table.table(name)
         core_hz = preset.number("core_hz", 1_000_000, 1_000_000_000)
-        seed = preset.number("seed", 1, 1 << 31, default=1)
+        seed = preset.number("seed", 1, LARGEST_SEED, default=1)
         margin = preset.number("margin_percent", 0, 50, default=0)
         fields = load_mapping(preset.rest())
         config = AcceleratorConfig.from_mapping({"name": name, **fields})

@@ -22,7 +22,7 @@ from gen.presets import load_file, load_preset, preset_names
 
 from . import c_job
 from . import run as board_run
-from .board import board_names, load_board, load_board_file
+from .board import LARGEST_SEED, board_names, load_board, load_board_file
 from .build import STAGES, prepare
 from .clocking import core_clock
 from .families import FAMILIES
@@ -41,8 +41,6 @@ from .report import (
 __all__ = ["main"]
 
 _PROGRAM = "fpga"
-#: Of nextpnr, which keeps it in an int.
-_LARGEST_SEED = (1 << 31) - 1
 
 
 def main(argv=None):
@@ -74,7 +72,7 @@ def _parser():
     choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
     build.add_argument("--freq", metavar="MHZ", type=real_number(1, 1000, "MHz"),
                        help="core clock (default: the preset's)")  # fmt: skip
-    build.add_argument("--seed", metavar="N", type=whole_number(1, _LARGEST_SEED),
+    build.add_argument("--seed", metavar="N", type=whole_number(1, LARGEST_SEED),
                        help="seed of place and route (default: the preset's)")  # fmt: skip
     build.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("build"), help="default: build")
     build.add_argument("--check", action="store_true", help="compare with the board's baseline")

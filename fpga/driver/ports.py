@@ -110,7 +110,7 @@ class SerialPort(Port):
             return f"no permission to open {self.name}: add yourself to its group, usually `dialout` or `uucp`"
         if number in (errno.EBUSY, errno.EAGAIN):
             return f"{self.name} is in use by another program"
-        if isinstance(error, ValueError) or number == errno.EINVAL:
+        if isinstance(error, (ValueError, OverflowError)) or number == errno.EINVAL:
             return f"baud must be one that {self.name} can do, not {self.baud!r}"
         return f"{self.name} cannot be opened as a serial port: {error}"
 
