@@ -1,7 +1,7 @@
 """What all command lines have in common: one error handler, one console, options that are numbers.
 
     def main(argv=None):
-        return run_command("taylorvit", lambda: carry_out(argv))
+        return run_command("taylorvit", lambda: carry_out(parse(parser(), argv)))
 
 Exit status: that of the body; 2 a request that cannot be carried out, which is said in one line on standard error; 130
 interrupted; 141 whoever read the output has gone away.
@@ -13,6 +13,7 @@ import argparse
 import io
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -20,11 +21,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
 
 from .errors import CommandError, FileError, install_command
 
-__all__ = ["CommandError", "FileError", "complain", "console", "needs", "real_number", "run_command", "whole_number"]
+__all__ = ["CommandError", "FileError", "complain", "console", "needs", "parse", "real_number",
+           "run_command", "whole_number"]
 
 REFUSED, INTERRUPTED, NO_READER = 2, 130, 141
 
@@ -165,8 +168,13 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         raise  # the pipe's error: `run_command` knows what to do
 
-    def status(self, status, **options):
-        return super().status(Text(status) if isinstance(status, str) else status, **options)
+    def status(self, status: str, **options) -> Status:
+        return _Status(Text(status), console=self, **options)
+
+
+class _Status(Status):
+    def update(self, status: str, **options) -> None:
+        super().update(Text(status), **options)
 
 
 def _encode_everything() -> None:
@@ -183,6 +191,14 @@ def _forget(stream) -> None:
 
 
 # Options
+
+
+def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """The arguments of a command line (`sys.argv` if left out)."""
+    for word in sys.argv[1:] if argv is None else argv:
+        if re.fullmatch(r"--[\w-]+=--|-\w--", word):  # Python before 3.13 makes an empty list of it
+            parser.error(f"argument {word.removesuffix('--').removesuffix('=')}: expected one argument")
+    return parser.parse_args(argv)
 
 
 def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:

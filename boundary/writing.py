@@ -8,6 +8,8 @@
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,11 +64,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """A path beside `path`, with the same ending, to write to; renamed to `path` when that is done.
 
     If something is raised, `path` stays as it was. `FileError` if the file cannot be written, for lack of space for
-    example. A device, such as /dev/null, is written to as it is, a link's target in its own place.
+    example. A device, such as /dev/null, gets what was written, a link stays one.
     """
     path = Path(path)
     if _is_device(path):
-        yield path
+        with tempfile.TemporaryDirectory() as folder:  # an archive wants to go back and forth in its file
+            partial = Path(folder, path.name)
+            yield partial
+            _copy(partial, path)
         return
     target = Path(os.path.realpath(path))
     partial = _beside(target)
@@ -78,6 +83,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _copy(partial: Path, path: Path) -> None:
+    try:
+        with partial.open("rb") as source, path.open("wb") as device:
+            shutil.copyfileobj(source, device)
     except OSError as error:
         raise _unwritable(path, error) from None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from boundary.command import console, needs, run_command, whole_number
+from boundary.command import console, needs, parse, run_command, whole_number
 from gen.presets import load_preset
 from gen.verilog import emit
 from rtl.systolic_array import SystolicArray
@@ -80,7 +80,7 @@ def main(argv=None):
     for name, default in (("--rows", 8), ("--columns", 4)):
         parser.add_argument(name, metavar="N", type=whole_number(2, 64), default=default,
                             help=f"2 to 64; default: {default}")  # fmt: skip
-    return run_command("fpga", lambda: _show(parser.parse_args(argv)))
+    return run_command("fpga", lambda: _show(parse(parser, argv)))
 
 
 @needs("fpga")

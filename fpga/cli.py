@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from boundary.command import CommandError, complain, console, needs, real_number, run_command, whole_number
+from boundary.command import CommandError, complain, console, needs, parse, real_number, run_command, whole_number
 from boundary.writing import check_output_folder
 from gen.presets import load_file, load_preset, preset_names
 
@@ -47,7 +47,7 @@ def main(argv=None):
     """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
 
     def body():
-        arguments = _parser().parse_args(argv)
+        arguments = parse(_parser(), argv)
         return arguments.command(arguments)
 
     return run_command(_PROGRAM, body, interrupted="interrupted; the stages that are done will be used again")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from boundary.command import console, needs, run_command
+from boundary.command import console, needs, parse, run_command
 from boundary.writing import check_output_folder
 from rtl import __version__
 from rtl.registers import register_map
@@ -26,7 +26,7 @@ def main(argv=None):
     """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
 
     def body():
-        arguments = _parser().parse_args(argv)
+        arguments = parse(_parser(), argv)
         return arguments.run(arguments)
 
     return run_command("taylorvit", body)

@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from boundary.command import console, needs, run_command, whole_number
+from boundary.command import console, needs, parse, run_command, whole_number
 from boundary.reading import FileError, parse_toml
 from boundary.writing import check_output_file, check_output_folder
 
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
 
     @needs("train")
     def body():
-        arguments = _parser().parse_args(argv)
+        arguments = parse(_parser(), argv)
         return arguments.command(arguments)
 
     return run_command("golden", body)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from boundary.command import CommandError, FileError, console, needs, real_number, run_command, whole_number
+from boundary.command import CommandError, FileError, console, needs, parse, real_number, run_command, whole_number
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,8 +109,8 @@ def test_tables_are_no_markup_and_are_not_broken(capsys):
 
 
 def test_status_is_no_markup():
-    with console(stderr=True).status("evaluating [/x]"):
-        pass
+    with console(stderr=True).status("evaluating [/x]") as status:
+        status.update("[/x] of 3")
 
 
 def child(script, **options):
@@ -167,6 +167,16 @@ def test_names_that_cannot_be_encoded(encoding):
 
 
 # Options
+
+
+@pytest.mark.parametrize("word", ["--seed=--", "-o--"])
+def test_no_value_at_all(capsys, word):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-o", "--seed")
+    with pytest.raises(SystemExit):
+        parse(parser, [word])
+    assert f"error: argument {word[:-2].rstrip('=')}: expected one argument\n" in capsys.readouterr().err
+    assert parse(parser, ["--seed=a--"]).seed == "a--"
 
 
 @pytest.mark.parametrize(("convert", "good", "bad", "rule"), [

@@ -1,7 +1,9 @@
 """Files that users get: exactly the name that was given, whole or not at all, and refused before the work begins."""
 
 import os
+import subprocess
 
+import numpy as np
 import pytest
 
 from boundary.writing import FileError, check_output_file, check_output_folder, written_whole
@@ -96,6 +98,16 @@ def test_modes_links_and_devices(tmp_path):
     with written_whole(link) as partial:
         partial.write_text("new")
     assert link.is_symlink() and path.read_text() == "new" and path.stat().st_mode & 0o777 == 0o640
-    with written_whole("/dev/null") as partial:
-        partial.write_text("new")
+
+
+def test_devices_and_pipes(tmp_path):
+    for _ in range(2):
+        with written_whole("/dev/null") as partial:
+            np.savez(partial.open("wb"), a=np.arange(3))
     assert not os.path.isfile("/dev/null")
+    os.mkfifo(tmp_path / "pipe")
+    check_output_file(tmp_path / "pipe", endings=(".npz",))
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+    with written_whole(tmp_path / "pipe") as partial:
+        partial.write_text("through it")
+    assert reader.communicate(timeout=60)[0] == b"through it"
