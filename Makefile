@@ -21,7 +21,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog bitstream bitstreams test sim lint bench mutants models accuracies clean distclean check-python check-compiler
+.PHONY: help generate-verilog bitstream bitstreams test sim lint types bench mutants models accuracies clean distclean check-python check-compiler
 
 help:  ## this list
 	@echo 'Targets:'
@@ -50,7 +50,7 @@ bitstream: .venv/.fpga  ## a bitstream for BOARD, below build/fpga/BOARD
 bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
 	.venv/bin/python -m fpga build $(addprefix --board ,$(BOARDS))
 
-test: lint check-compiler .venv/.sim .venv/.fpga .venv/.train  ## everything: lint, unit tests, golden model, regression
+test: lint types check-compiler .venv/.sim .venv/.fpga .venv/.train  ## everything: lint, types, unit tests, golden model, regression
 	.venv/bin/python -m pytest verif -n $(JOBS)
 
 sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS named
@@ -59,6 +59,9 @@ sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS nam
 lint: .venv/.sim  ## ruff over the Python, Verilator -Wall and Yosys over the Verilog of every preset
 	.venv/bin/ruff check .
 	.venv/bin/python -m verif.lint
+
+types: .venv/.sim .venv/.fpga .venv/.train  ## mypy over everything that is no gateware
+	.venv/bin/mypy
 
 bench: check-compiler .venv/.sim  ## cycles a head, emission and simulation speed: a table, and build/bench.json
 	.venv/bin/python -m verif.benchmark -o build/bench.json
@@ -70,7 +73,7 @@ models: .venv/.train  ## trains models with each attention on MNIST-5k, quantize
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) accuracies
 
 clean:  ## removes what was generated, built and recorded
-	rm -rf build .pytest_cache .ruff_cache .hypothesis
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 distclean: clean  ## removes .venv as well
 	rm -rf .venv *.egg-info

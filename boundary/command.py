@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.text import Text
 
@@ -63,6 +63,9 @@ def _status_of(program: str, body: Callable[[], int | None], interrupted: str) -
     try:
         return body() or 0
     except SystemExit as request:  # argparse has said what is wrong, or has printed the help
+        if isinstance(request.code, str):  # a text to end with, not a status
+            complain(program, request.code)
+            return REFUSED
         return request.code or 0
     except BrokenPipeError:
         raise
@@ -168,13 +171,17 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         raise  # the pipe's error: `run_command` knows what to do
 
-    def status(self, status: str, **options) -> Status:
-        return _Status(Text(status), console=self, **options)
+    def status(self, status: RenderableType, **options) -> Status:
+        return _Status(_as_it_is(status), console=self, **options)
 
 
 class _Status(Status):
-    def update(self, status: str, **options) -> None:
-        super().update(Text(status), **options)
+    def update(self, status: RenderableType | None = None, **options) -> None:
+        super().update(_as_it_is(status), **options)
+
+
+def _as_it_is(text):
+    return Text(text) if isinstance(text, str) else text
 
 
 def _encode_everything() -> None:

@@ -24,7 +24,7 @@ from .schema import Schema, check_schema
 try:
     from lzma import LZMAError
 except ImportError:  # Python was built without it
-    LZMAError = zipfile.BadZipFile
+    LZMAError = zipfile.BadZipFile  # type: ignore[assignment, misc]  # as a name for what is never raised
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,7 +235,7 @@ def _array(path, archive, name: str, member: zipfile.ZipInfo) -> np.ndarray:
             raise FileError(f"{path}: array {name} must have {expected:,} bytes for its shape {shape!r} of {dtype}, "
                             f"not {there:,}")  # fmt: skip
         array = np.empty(math.prod(shape), dtype)
-        view = memoryview(array.view(np.uint8))
+        view = array.view(np.uint8).data
         while view:
             read = stream.readinto(view[:_CHUNK])
             if not read:

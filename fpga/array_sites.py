@@ -55,8 +55,8 @@ _DEVICES = {
 #: stands for SA-Diag. The first pattern that matches counts.
 _NEIGHBOURS = (
     (r"operand_row_(?P<row>\d+)\.", -1, -1),
-    (r"column_(?P<column>\d+)\.(v|g)_bank\.", 0, None),
-    (r"column_(?P<column>\d+)\.", -1, None),
+    (r"column_(?P<column>\d+)\.(v|g)_bank\.", 0, -1),
+    (r"column_(?P<column>\d+)\.", -1, -1),
     (r"diagonal_column\.k_hat_sum_bank\.", 0, -1),
     (r"diagonal_column\.", -1, -1),
 )

@@ -19,6 +19,7 @@ import hashlib
 import inspect
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,7 +108,7 @@ class Build:
             "verilog": self.verilog,
             "constraints": constraints(self.board, self.margin_percent),
             "synthesis": self._synthesis_script(),
-            "sites": inspect.getsource(inspect.getmodule(self.family.sites)) if self.family.sites else "",
+            "sites": inspect.getsource(sys.modules[self.family.sites.__module__]) if self.family.sites else "",
             "place_and_route": self._place_and_route_arguments(),
             "pack": self._pack_arguments(),
             "tools": self.toolchain.versions,

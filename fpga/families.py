@@ -7,6 +7,7 @@ Multipliers. `synth_ice40` is never told to infer DSP cells (`-dsp`): it has bee
 the same. What the array needs of them it instantiates (`rtl.multiplier`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .array_sites import array_sites
@@ -43,12 +44,12 @@ class Family:
     constraints: str
     routed: str
     bitstream: str
-    synthesis: object
-    place_and_route: object
+    synthesis: Callable[..., list[str]]
+    place_and_route: Callable[..., list[str]]
     routed_option: str | None
-    pack: object
+    pack: Callable[..., list[str]]
     block_ram: tuple[str, ...]
-    sites: object = None
+    sites: Callable[..., dict[str, str]] | None = None
     note: str = ""
 
 

@@ -71,7 +71,7 @@ def modules(placed_json, *, family):
     Instances that differ in numbers only are one row (`accelerator.column_*.divider`), sorted by path; the top is "".
     """
     paths = read(placed_json, family=family).count(lambda site: site.path)
-    rows = {}
+    rows: dict[str, dict[str, int]] = {}
     for path, counts in paths.items():
         row = rows.setdefault(re.sub(r"_\d+(?=\.|$)", "_*", path), dict.fromkeys(("instances", *KINDS), 0))
         row["instances"] += 1
@@ -90,7 +90,7 @@ def critical_path(report):
 
     From nextpnr's `--report`, already parsed; (0.0, []) if the design has no such path.
     """
-    slowest = (0.0, [])
+    slowest: tuple[float, list[tuple[int, int]]] = (0.0, [])
     for candidate in report["critical_paths"]:
         if candidate["from"] == candidate["to"] != "<async>":
             delay = sum(hop["delay"] for hop in candidate["path"])
@@ -163,7 +163,8 @@ def _row(placement, y, height):
 
 def _sites(placement):
     """Quarters of tiles as horizontal runs, one path a block, and hard blocks; in units of half a tile."""
-    quarters, hard = {}, {}
+    quarters: dict[tuple[int, int], dict[str, int]] = {}
+    hard: dict[str, list[tuple[int, int, int, int]]] = {}
     for site in placement.sites:
         if site.kind in ("lut", "ff"):
             for quarter in _quarters(placement.family, site.place):
@@ -173,9 +174,9 @@ def _sites(placement):
             offset, width, height = _hard_block(placement.family, site)
             rectangle = (2 * (site.x + offset), 2 * _row(placement, site.y, height), 2 * width, 2 * height)
             hard.setdefault(site.block, []).append(rectangle)
-    owner = {where: max(counts, key=counts.get) for where, counts in quarters.items()}
+    owner = {where: max(counts, key=counts.__getitem__) for where, counts in quarters.items()}
     for block, colour in _COLOURS.items():
-        runs = []
+        runs: list[list[int]] = []
         for x, y in sorted((where for where in owner if owner[where] == block), key=lambda where: where[::-1]):
             if runs and runs[-1][1] == y and runs[-1][0] + runs[-1][2] == x:
                 runs[-1][2] += 1

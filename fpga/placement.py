@@ -134,7 +134,7 @@ class Placement:
 
     def count(self, key):
         """{key(site): {kind: how many}}, every kind of `KINDS` in each."""
-        counts = {}
+        counts: dict = {}
         for site in self.sites:
             if site.kind in KINDS:
                 row = counts.setdefault(key(site), dict.fromkeys(KINDS, 0))
@@ -166,8 +166,8 @@ def _read(placed_json, _modified, family):
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{placed_json} must be a {family} design placed by nextpnr, not anything else") from None
     # Of a device that is not in the table, as much as is used is drawn.
-    extent = tuple(1 + max((getattr(site, axis) for site in sites), default=0) for axis in "xy")
-    return Placement(family, device, rules.grids.get(device, extent), sites)
+    width, height = (1 + max((getattr(site, axis) for site in sites), default=0) for axis in "xy")
+    return Placement(family, device, rules.grids.get(device, (width, height)), sites)
 
 
 def block_of(name):
@@ -197,7 +197,7 @@ def _owners(cells):
         name: (block_of(name), _MEMORY.sub("", name.rpartition(".")[0])) for name in cells if not name.startswith("$")
     }
     unnamed = [name for name in cells if name.startswith("$")]
-    ends_of_net = {}
+    ends_of_net: dict = {}
     for name, cell in cells.items():
         for bits in cell["connections"].values():
             for bit in bits:

@@ -111,7 +111,7 @@ def _critical_path(timing):
         return None
     slowest = max(candidates, key=lambda path: sum(hop["delay"] for hop in path["path"]))
     steps = slowest["path"]
-    hops = []
+    hops: list[dict] = []
     for step in steps:
         # A routing step ends at a cell, any other is within one.
         instance = _instance(step["to"]["cell"])

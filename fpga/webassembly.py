@@ -42,6 +42,7 @@ def _make_ready(name, command, cache):
         [*command, "--version"], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True, errors="replace",
     ) as process:  # fmt: skip
+        assert process.stderr is not None
         for line in process.stderr:
             if line.startswith(_NOTICE):
                 begin = time.perf_counter()

@@ -115,7 +115,7 @@ def width_of(bits):
 
 def part(bits, low, width):
     """`width` bits of `bits`, from bit `low` on; fewer where `bits` end."""
-    result = []
+    result: list[Literal | Slice] = []
     for chunk in reversed(bits):
         start, stop = max(low, 0), min(low + width, chunk.width)
         if start < stop:
@@ -150,7 +150,7 @@ class _Parser:
         self.wires = {}
 
     def module(self):
-        result, init, attributes = None, None, []
+        result, init, attributes = Module("", wires=self.wires), None, []
         for line in self.lines:
             keyword, _space, rest = line.partition(" ")
             if keyword == "attribute":
@@ -160,18 +160,19 @@ class _Parser:
                     attributes.append(rest.removeprefix("\\"))
                 continue
             if keyword == "module":
-                if result is not None:
+                if result.name:
                     raise ValueError(f"submodule of {result.name} must be a block, not {rest}")
-                result = Module(rest.removeprefix("\\"), wires=self.wires)
-            elif keyword == "wire":
-                width, direction, signed, name = _WIRE.fullmatch(line).groups()
+                result.name = rest.removeprefix("\\")
+            elif keyword == "wire" and (wire := _WIRE.fullmatch(line)):
+                width, direction, signed, name = wire.groups()
                 self.wires[name] = Wire(name, int(width), bool(signed), direction, init)
                 init = None
             elif keyword == "memory":
                 _width, width, _size, depth, name = line.split(" ")[1:]
                 result.memories[name] = Array(int(width), int(depth), tuple(attributes))
             elif keyword == "cell":
-                cell = self.cell(*rest.split(" "), tuple(attributes))
+                kind, name = rest.split(" ")
+                cell = self.cell(kind, name, tuple(attributes))
                 if cell.ports.get("Y", True) and cell.ports.get("Q", True):
                     result.items.append(cell)
             elif keyword == "process":
@@ -230,12 +231,13 @@ class _Parser:
 
     def bits(self, text):
         """The bit vectors that a line consists of."""
-        vectors, group = [], None
+        vectors: list[tuple] = []
+        group: list | None = None
         tokens = _TOKEN.findall(text)
         for index, token in enumerate(tokens):
             if token == "{":
                 group = []
-            elif token == "}":
+            elif token == "}" and group is not None:
                 vectors.append(tuple(group))
                 group = None
             elif token[0] != "[":

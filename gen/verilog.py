@@ -10,6 +10,7 @@ import inspect
 import sys
 import textwrap
 from contextlib import contextmanager, suppress
+from typing import cast
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain, Fragment, Instance
@@ -74,7 +75,7 @@ def _without_garbage_collection():
 
 
 def _elaborate_all(component):
-    found = {}  # module name -> (block, fragment, ports)
+    found: dict = {}  # module name -> (block, fragment, ports)
     waiting = [component]
     while waiting:
         block = waiting.pop(0)
@@ -143,7 +144,8 @@ def _purpose(kind):
     if docstring is None and sys.flags.optimize >= 2:
         # `python -OO` drops docstrings; the Verilog is to be the same, if the source is there to read.
         with suppress(OSError):
-            docstring = ast.get_docstring(ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0])
+            (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+            docstring = ast.get_docstring(cast(ast.ClassDef, definition))
     first_line = (docstring or "").strip().partition("\n")[0]
     return first_line or f"{kind.__name__} has no description."
 

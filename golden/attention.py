@@ -13,7 +13,9 @@ train. Models of `softmax`, `taylor`, `vitality` and `relu` have the same weight
 besides.
 """
 
+import operator
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import nn
@@ -103,7 +105,8 @@ class _LinearAngular(nn.Module):
         """The convolution tap by tap: on a processor, five times faster than torch's grouped one."""
         weight, tokens, border = self.convolution.weight, v.shape[2], self.TAPS // 2  # (heads, 1, taps, 1)
         padded = nn.functional.pad(v, (0, 0, border, border))
-        return sum(weight[:, 0, tap, :, None] * padded[:, :, tap : tap + tokens] for tap in range(self.TAPS))
+        taps = (weight[:, 0, tap, :, None] * padded[:, :, tap : tap + tokens] for tap in range(self.TAPS))
+        return reduce(operator.add, taps)
 
 
 #: Functions that make the module of an attention from (choice, heads), by its name.

@@ -46,7 +46,8 @@ def capture_heads(
     for tensors in zip(*(captured[layer] for layer in layers), strict=True):  # the layers of one of q, k and v
         stacked = torch.stack(tensors, dim=1)  # (images, layers, heads, tokens, head_dim)
         flattened.append(stacked.flatten(0, 2).numpy())  # (images x layers x heads, tokens, head_dim)
-    return tuple(flattened)
+    q, k, v = flattened
+    return q, k, v
 
 
 def capture_workload(

@@ -148,7 +148,7 @@ def _quantize(arguments: argparse.Namespace) -> None:
     vit.save(output)
     screen.print(_sqnr_table(sqnr, vit.shape.depth))
     widths = vit.widths()
-    widest = max(vit.linears, key=widths.get)
+    widest = max(vit.linears, key=widths.__getitem__)
     screen.print(f"logits: {sqnr_text(sqnr['logits'])}; widest sum of products: {widths[widest]} bits, {widest}\n"
                  f"wrote  {output}")  # fmt: skip
 
@@ -194,9 +194,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     results = []
     with screen.status("evaluating") as status:
         for path in arguments.checkpoints:
+
+            def show(done: int, of: int, path: Path = path) -> None:
+                status.update(f"{path}: {done} of {of}")
+
             status.update(f"evaluating {path}")
-            results.append(evaluate_file(path, lambda done, of, path=path: status.update(f"{path}: {done} of {of}"),
-                                         **of_others))  # fmt: skip
+            results.append(evaluate_file(path, show, **of_others))
     rows = summarize(results)
     table = Table(title=", ".join({f"{result.images} held-out images of {result.data}": None for result in results}))
     for heading in ("images", "trained with", "arithmetic", "seeds", "recognized", "deviation"):

@@ -198,7 +198,7 @@ def _save_histogram(results: dict[str, list[Fidelity]], path: Path) -> None:
     for name, jobs in results.items():
         # A job of one token can be exact: infinite decibels have no place on the axis.
         decibels = [job.integers for job in jobs if np.isfinite(job.integers)]
-        axes.hist(decibels, bins=np.arange(28, 52, 0.5), alpha=0.6, label=f"{name}, {len(decibels)} jobs")
+        axes.hist(decibels, bins=np.arange(28, 52, 0.5).tolist(), alpha=0.6, label=f"{name}, {len(decibels)} jobs")
     axes.set_xlabel("SQNR of the integer model against float64 Algorithm 1, dB")
     axes.set_ylabel("jobs")
     axes.legend()

@@ -43,10 +43,16 @@ def logit_distribution(captured: list[HeadTensors]) -> list[LayerLogits]:
         centred = (q @ k_hat.transpose(-2, -1) / root).flatten().double().numpy()
         if not (np.isfinite(plain).all() and np.isfinite(centred).all()):
             raise ValueError(f"logits of layer {layer} must be finite, and are not: weights are too large")
-        shares = [np.histogram(x.clip(_BINS[0], _BINS[-1]), _BINS)[0] / len(x) for x in (plain, centred)]
-        inside = [float(((x >= -1) & (x < 1)).mean()) for x in (plain, centred)]
-        layers.append(LayerLogits(*shares, *inside))
+        layers.append(LayerLogits(_shares(plain), _shares(centred), _inside(plain), _inside(centred)))
     return layers
+
+
+def _shares(logits: np.ndarray) -> np.ndarray:
+    return np.histogram(logits.clip(_BINS[0], _BINS[-1]), _BINS)[0] / len(logits)
+
+
+def _inside(logits: np.ndarray) -> float:
+    return float(((logits >= -1) & (logits < 1)).mean())
 
 
 def draw_logits(path: str | Path, layers: list[LayerLogits], *, title: str) -> None:

@@ -221,7 +221,8 @@ def check_operands(q, k, v, number_format: NumberFormat) -> tuple[np.ndarray, np
             outside = low if low < number_format.data_min else high
             rule = f"{number_format.data_min} to {number_format.data_max} ({number_format.data_width} bits)"
             raise ValueError(f"{name} must be {rule}, not {outside!r}")
-    return tuple(array.astype(np.int64) for array in arrays)
+    q, k, v = (array.astype(np.int64) for array in arrays)
+    return q, k, v
 
 
 def check_shapes(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:

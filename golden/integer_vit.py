@@ -201,7 +201,8 @@ class IntegerVit:
             part = requantize(part, shift, self.number_format.data_width)
             part = part.reshape(images, tokens, heads, head_dim).transpose(0, 2, 1, 3)
             operands.append(note(f"{block}.{name}", part).reshape(images * heads, tokens, head_dim))
-        attention = integer_taylor_attention(*operands, self.registers[layer], self.number_format)
+        q, k, v = operands
+        attention = integer_taylor_attention(q, k, v, self.registers[layer], self.number_format)
         note(f"{block}.denominator_errors", np.array(attention.denominator_errors))
         z = attention.z.reshape(images, heads, tokens, head_dim)
         z = note(f"{block}.z", z).transpose(0, 2, 1, 3).reshape(images, tokens, width)
@@ -274,7 +275,7 @@ class IntegerVit:
         Raises:
             OverflowError: a sum of products could need more than 32 bits, or another step more than 64.
         """
-        widths = {}
+        widths: dict[str, int] = {}
         total = self._bound_linear(widths, "patch_embed", 8)
         grid = self.exponents["residual.0"] + self.tensors["residual.0.left_shift"]
         self._bound_requantized(widths, "patch_embed", total, grid - self.exponents["patch_embed"])
@@ -368,7 +369,7 @@ def _tensors_of(shape: VitShape) -> dict[str, tuple[tuple[int, ...], int]]:
     width, hidden = shape.width, shape.mlp_ratio * shape.width
     linears = {"head": (shape.classes, width)} | ({"head_dist": (shape.classes, width)} if shape.distilled else {})
     norms = ["norm"]
-    tensors = {
+    tensors: dict[str, tuple[tuple[int, ...], int]] = {
         "patch_embed.weight": ((width, shape.channels * shape.patch_size**2), 8),
         "patch_embed.bias": ((shape.tokens - shape.extra_tokens, width), 32),
         "extra_tokens": ((shape.extra_tokens, width), 8),

@@ -72,7 +72,8 @@ def timm_names(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.
 
 
 def _renamed(path: Path, tensors: dict, rename) -> dict:
-    renamed, former = {}, {}
+    renamed: dict[str, torch.Tensor] = {}
+    former: dict[str, str] = {}
     for name, tensor in tensors.items():
         new = rename(name)
         if new in renamed:
@@ -104,12 +105,13 @@ def _with_one_matrix(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, 
             continue
         layer = name.removesuffix(".q.weight")
         for kind in ("weight", "bias"):
-            parts = [tensors.get(f"{layer}.{part}.{kind}") for part in "qkv"]
-            if kind == "bias" and parts == [None, None, None]:
+            names = {part: f"{layer}.{part}.{kind}" for part in "qkv"}
+            missing = [part for part, each in names.items() if each not in tensors]
+            parts = [tensors[each] for each in names.values() if each in tensors]
+            if kind == "bias" and not parts:
                 width = tensors[name].shape[0] if tensors[name].ndim else 0
                 parts = [torch.zeros(width, dtype=tensors[name].dtype)] * 3
-            missing = [part for part, tensor in zip("qkv", parts) if tensor is None]
-            if missing:
+            elif missing:
                 raise CheckpointError(f"{path} must have query, key and value of {layer}, and lacks {kind} of "
                                       f"{', '.join(missing)}")  # fmt: skip
             sizes = {tuple(tensor.shape) for tensor in parts}
@@ -189,7 +191,8 @@ def _published(folder: Path, config: dict, tensors: dict[str, torch.Tensor], hea
         source, names = read_json(preprocessor), ("image_mean", "image_std")
         if source.get("do_normalize") is False:
             source = {"image_mean": [0.0] * shape.channels, "image_std": [1.0] * shape.channels}
-    return Published(shape, *(_numbers(folder, source, name, shape.channels) for name in names), _classes(config))
+    mean, std = (_numbers(folder, source, name, shape.channels) for name in names)
+    return Published(shape, mean, std, _classes(config))
 
 
 def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:

@@ -13,8 +13,9 @@ The queries, keys and values that attention receives are available as `Attention
 `VisionTransformer.forward` hands them out when asked: that is what the accelerator is fed with.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -208,9 +209,9 @@ class VisionTransformer(nn.Module):
         if shape.distilled:
             self.dist_token = nn.Parameter(torch.zeros(1, 1, shape.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, shape.tokens, shape.width))
-        self.blocks = nn.ModuleList(
-            Block(shape, self.attention, drop_path * layer / max(shape.depth - 1, 1)) for layer in range(shape.depth)
-        )
+        blocks = (Block(shape, self.attention, drop_path * layer / max(shape.depth - 1, 1))
+                  for layer in range(shape.depth))  # fmt: skip
+        self.blocks = cast(Sequence[Block], nn.ModuleList(blocks))
         self.norm = nn.LayerNorm(shape.width, eps=1e-6)
         self.head = nn.Linear(shape.width, shape.classes)
         if shape.distilled:
@@ -246,8 +247,9 @@ class VisionTransformer(nn.Module):
     def set_threshold(self, threshold: float) -> None:
         """Above which attention has its residual in training; only `vitality` and `linear_angular` have one."""
         for block in self.blocks:
-            if hasattr(block.attn.kernel, "threshold"):
-                block.attn.kernel.threshold = threshold
+            kernel: Any = block.attn.kernel
+            if hasattr(kernel, "threshold"):
+                kernel.threshold = threshold
 
     def _extra_tokens(self) -> list[torch.Tensor]:
         return [self.cls_token, self.dist_token] if self.shape.distilled else [self.cls_token]

@@ -30,6 +30,7 @@ import torch
 from torch.nn import functional
 
 from golden.float_attention import taylor_attention
+from golden.integer_attention import JobConstants
 from golden.integer_layers import NORMALIZED_FRACTION
 from golden.integer_vit import EPSILON, LARGEST_LEFT_SHIFT, IntegerVit, to_pixels
 from golden.number_format import NumberFormat
@@ -111,15 +112,16 @@ def float_steps(model: VisionTransformer, inputs: torch.Tensor, rounded: Roundin
 
 
 def _steps_of_block(model: VisionTransformer, layer: int, x: torch.Tensor, rounded: Rounding = _as_it_is) -> Steps:
-    block, name, steps = model.blocks[layer], f"blocks.{layer}", {}
+    block, name = model.blocks[layer], f"blocks.{layer}"
+    steps: Steps = {}
 
     def note(step: str, value: torch.Tensor) -> torch.Tensor:
         steps[step] = rounded(step, value)
         return steps[step]
 
     y = note(f"{name}.norm1", block.norm1(x))
-    operands = [note(f"{name}.{step}", operand) for step, operand in zip("qkv", block.attn.project(y), strict=True)]
-    z = note(f"{name}.z", taylor_attention(*operands).z)
+    q, k, v = (note(f"{name}.{step}", operand) for step, operand in zip("qkv", block.attn.project(y), strict=True))
+    z = note(f"{name}.z", taylor_attention(q, k, v).z)
     x = note(f"residual.{2 * layer + 1}", x + block.attn.proj(z.transpose(1, 2).flatten(2)))
     y = note(f"{name}.norm2", block.norm2(x))
     hidden = note(f"{name}.hidden", block.mlp.fc1(y))
@@ -147,7 +149,7 @@ class _Quantizer:
         self.float = {"residual.0": model.embed((pixels / 255 - self.mean) / self.std)}
         self.tensors: dict[str, np.ndarray] = {}
         self.exponents: dict[str, int] = {}
-        self.registers = []
+        self.registers: list[JobConstants] = []
         self.smoothing: dict[str, list[int]] = {}  # of each norm: log2 of the factor of each channel
 
     def run(self) -> IntegerVit:
@@ -196,7 +198,7 @@ class _Quantizer:
         name = f"residual.{stream}"
         x = self.float[name].reshape(-1, self.shape.width)
         wanted = functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
-        best = None
+        candidates = []
         for base in _scale_candidates(x):
             exponent = base - max(_CHANNEL_SHIFTS)
             errors = torch.stack([((_quantized(x, exponent + shift) - x) ** 2).sum(dim=0) for shift in _CHANNEL_SHIFTS])
@@ -205,9 +207,8 @@ class _Quantizer:
             rounded = rounded.gather(0, shifts.expand(1, *x.shape))[0]
             error = _relative_error(rounded, x)
             error += _relative_error(functional.layer_norm(rounded, x.shape[-1:], eps=EPSILON), wanted)
-            if best is None or error < best[0]:
-                best = (error, exponent, shifts)
-        _error, self.exponents[name], shifts = best
+            candidates.append((error, exponent, shifts))
+        _error, self.exponents[name], shifts = min(candidates, key=lambda candidate: candidate[0])
         self.tensors[f"{name}.left_shift"] = shifts.numpy().astype(np.int64)
 
     def _norm_and_linear(self, name: str, norm, linears: dict) -> None:
@@ -215,15 +216,14 @@ class _Quantizer:
         y = self.float[name].reshape(-1, self.shape.width)
         weight = torch.cat([linear.weight for linear in linears.values()])  # (outputs, width)
         wanted = y @ weight.T
-        best = None
+        candidates = []
         for strength in _SMOOTHING:
             factors = _smoothing(y, weight, strength)  # (width,)
             smooth, behind = y / factors, weight * factors
             for exponent in _scale_candidates(smooth):
                 error = float(((_quantized(smooth, exponent) @ behind.T - wanted) ** 2).sum())
-                if best is None or error < best[0]:
-                    best = (error, exponent, factors)
-        _error, self.exponents[name], factors = best
+                candidates.append((error, exponent, factors))
+        _error, self.exponents[name], factors = min(candidates, key=lambda candidate: candidate[0])
         self.smoothing[name] = torch.log2(factors).int().tolist()
         gamma, beta = norm.weight / factors, norm.bias / factors
         exponent = math.frexp(float(gamma.abs().max()) or 1.0)[1] - (_GAMMA_BITS - 1)
@@ -264,13 +264,13 @@ class _Quantizer:
                 return taylor_attention(*rounded).z - wanted
 
             self.exponents[f"{name}.{operand}"] = _least(_scale_candidates(operands[index], width), error)
-        *logit_exponents, v_exponent = (self.exponents[f"{name}.{operand}"] for operand in "qkv")
-        logit_exponents = fitting_exponents(*logit_exponents, *wanted.shape[2:], self.number_format)
-        self.exponents[f"{name}.q"], self.exponents[f"{name}.k"] = logit_exponents
-        exponents = [*logit_exponents, v_exponent]
-        integers = [quantize_tensor(x, exponent, width).reshape(-1, *x.shape[2:])
-                    for x, exponent in zip(operands, exponents, strict=True)]  # fmt: skip
-        scales = constants_for(*integers, *exponents, self.number_format)
+        q_exp, k_exp, v_exp = (self.exponents[f"{name}.{operand}"] for operand in "qkv")
+        tokens, head_dim = wanted.shape[2:]
+        q_exp, k_exp = fitting_exponents(q_exp, k_exp, tokens, head_dim, self.number_format)
+        self.exponents[f"{name}.q"], self.exponents[f"{name}.k"] = q_exp, k_exp
+        q, k, v = (quantize_tensor(x, exponent, width).reshape(-1, tokens, head_dim)
+                   for x, exponent in zip(operands, (q_exp, k_exp, v_exp), strict=True))  # fmt: skip
+        scales = constants_for(q, k, v, q_exp, k_exp, v_exp, self.number_format)
         self.registers.append(scales.constants)
         self.exponents[f"{name}.z"] = scales.z_exp
 

@@ -119,14 +119,15 @@ class Link:
     free_until: the tensor offset up to which the board is known to have room.
     """
 
+    identification: Identification
+
     def __init__(self, port):
         self.port = port
-        self.identification = None
         self.statistics = LinkStatistics()
         self.next_offset = self.result_offset = self.free_until = 0
         self._decoder = FrameDecoder()
         self._receive_bytes = _SMALLEST_BUFFER
-        self._unanswered = deque()
+        self._unanswered: deque[Request] = deque()
         self._unanswered_bytes = 0
         self._tag = 0
         self._last_write_tag = None

@@ -15,7 +15,7 @@ import numpy as np
 
 from fpga.protocol import build_id
 from rtl.host_view import HostView
-from rtl.registers import DATA_WIDTH, EVENTS, register_map
+from rtl.registers import DATA_WIDTH, EVENTS, RegisterMap, register_map
 
 from .errors import DriverError, JobError, RegisterError, WrongBoard
 from .hardware import READ_AFTER_RESET, check_identification, differences, view_of
@@ -84,15 +84,16 @@ class TaylorVit:
     link: the `Link`, with its statistics. view: what was built, a `rtl.host_view.HostView`, once open.
     """
 
+    link: Link
+    view: HostView
+    _registers: RegisterMap
+
     def __init__(self, port, *, board=None, config=None):
         if board is not None and config is None:
             raise ValueError(f"config must be given with board, not only {board!r}")
         self.port = port
-        self.link = None
-        self.view = None
         self._board = board
         self._expected = config
-        self._registers = None
 
     def __enter__(self):
         self.open()
@@ -195,7 +196,7 @@ class TaylorVit:
         self._write_checked(register, value & _WORD_MAX)
 
     def _words(self, name):
-        if self._registers is None:
+        if not hasattr(self, "_registers"):
             raise ValueError("accelerator must be open, not closed")
         try:
             return self._registers.words(name)
@@ -263,8 +264,10 @@ class TaylorVit:
         per_job = self.view.max_heads
         z, jobs = [], []
         for first in range(0, heads, per_job):
-            part = [operand[first : first + per_job] for operand in operands.values()]
-            matrices, job = self._run_job(*part, parameters, lambda done, first=first: on_progress(first + done))
+            part = {name: operand[first : first + per_job] for name, operand in operands.items()}
+            matrices, job = self._run_job(
+                **part, parameters=parameters, on_progress=lambda done, first=first: on_progress(first + done)
+            )
             z += matrices
             jobs.append(job)
         return JobResult(np.stack(z), tuple(jobs))

@@ -21,7 +21,8 @@ def branches_of(switch, empty, expressions):
     """
     patterns = [case.patterns for case in switch.cases]
     exclusive = _are_exclusive(switch)
-    result, excluded = [], []
+    result: list[tuple[str | None, int]] = []
+    excluded: list[str] = []
     for index, case in enumerate(switch.cases):
         is_rest = not case.patterns or index == 1 and set(patterns[:2]) == {("0",), ("1",)}
         condition = None if is_rest else _matches(switch.selector, case.patterns, expressions)

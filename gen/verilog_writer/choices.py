@@ -70,7 +70,8 @@ class Choices:
             results = [self._choice(case.body, low, width, value) for case in statement.cases]
             if all(result is value for result in results):
                 continue
-            branches, otherwise = [], value
+            branches: list = []
+            otherwise = value
             unchanged = [result is value for result in results]
             for condition, index in branches_of(statement, unchanged, self._expressions):
                 if condition is None:

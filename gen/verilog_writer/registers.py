@@ -24,7 +24,7 @@ class Registers:
         self._draft = draft
         self._expressions = expressions
         self._every_cycle = []  # lines of registers that always take a value, without reset
-        self._every_cycle_but_reset = ([], [])  # (resets, lines) of those with reset
+        self._every_cycle_but_reset: tuple[list[str], list[str]] = ([], [])  # (resets, lines) of those with reset
 
     def write(self, cell):
         """Writes a flip-flop and its process. Raises `ValueError` if its clock is another than the rising `clk`."""
@@ -87,7 +87,7 @@ class Registers:
                 break
             outer.append(condition)
             switch, branches = inner[0], inner_branches
-        lines = []
+        lines: list[str] = []
         for condition, index in branches:
             body = self._statements(switch.cases[index].body, target)
             head = f"if ({join('&&', *outer, condition)}) " if condition is not None else ""

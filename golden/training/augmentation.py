@@ -30,7 +30,7 @@ class Augment(nn.Module):
     def __init__(self, settings: Augmentation, *, classes: int, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.classes, self.label_smoothing = classes, label_smoothing
-        operations = []
+        operations: list[nn.Module] = []
         if settings.rotation or settings.shift or settings.scale or settings.shear:
             operations.append(kornia.RandomAffine(
                 degrees=settings.rotation, translate=(settings.shift, settings.shift),
@@ -45,7 +45,7 @@ class Augment(nn.Module):
         if settings.flip:
             operations.append(kornia.RandomHorizontalFlip(p=settings.flip))
         if settings.rand_augment:
-            operations.append(RandAugment(n=2, m=settings.rand_augment))
+            operations.append(RandAugment(n=2, m=settings.rand_augment))  # type: ignore[arg-type]  # not only whole ones
         if settings.erasing:
             operations.append(kornia.RandomErasing(p=settings.erasing))
         self.operations = nn.Sequential(*operations)

@@ -76,7 +76,7 @@ class Dataset(NamedTuple):
     std: tuple[float, ...]
 
 
-class _Reporting:
+class _Reporting(torch.utils.data.Dataset):
     """A split whose errors come as values: torch would put a worker's traceback into the text of one that is raised."""
 
     def __init__(self, split: Split) -> None:
@@ -177,8 +177,8 @@ def load_folder(folder: str | Path, image_size: int) -> Dataset:
     Raises `ImageError` if one is missing, has no images, or the two differ in their classes.
     """
     folder = Path(folder)
-    files = {}
-    classes = {}
+    files: dict[str, list[tuple[Path, int]]] = {}
+    classes: dict[str, tuple[str, ...]] = {}
     for split in ("train", "val"):
         if not (folder / split).is_dir():
             raise ImageError(f"{folder} must have the folders train and val, and {folder / split} is missing")

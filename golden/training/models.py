@@ -1,6 +1,7 @@
 """Models and images that a file names: what training, evaluation and capture have in common."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
@@ -78,8 +79,12 @@ def normalization_of(checkpoint: Checkpoint) -> tuple[list[float], list[float]] 
 
 def load_images(data: Data, image_size: int) -> Dataset:
     """The images that a recipe names."""
-    dataset = load_dataset(data.name) if data.name is not None else load_folder(data.folder, image_size)
-    if data.mean is None:
+    if data.name is not None:
+        dataset = load_dataset(data.name)
+    else:
+        assert data.folder is not None  # a recipe has one of them
+        dataset = load_folder(data.folder, image_size)
+    if data.mean is None or data.std is None:
         return dataset
     if not len(data.mean) == len(data.std) == dataset.channels:
         raise ImageError(f"mean and std must have a number for each channel of {dataset.name}, {dataset.channels}, "
@@ -98,7 +103,7 @@ def check_sizes(shape: VitShape, dataset: Dataset, *, classes: bool = True) -> N
             raise ImageError(f"{name} of the model must be that of {dataset.name}, {of_images}, not {of_model}")
 
 
-def normalize(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """Images (images, channels, height, width) of 0 to 1 as a model gets them: mean 0 and deviation 1 a channel.
 
     Raises `ValueError` unless there is a mean and a deviation of each channel.
@@ -106,12 +111,14 @@ def normalize(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, .
     if not len(mean) == len(std) == images.shape[1] or not all(each > 0 for each in std):
         raise ValueError(f"mean and std must have a number for each channel, {images.shape[1]}, those of std above 0, "
                          f"not {mean} and {std}")  # fmt: skip
-    mean, std = (torch.tensor(each, device=images.device).view(-1, 1, 1) for each in (mean, std))
-    return (images - mean) / std
+    of_channels = (torch.tensor(each, device=images.device).view(-1, 1, 1) for each in (mean, std))
+    mean_of_channels, std_of_channels = of_channels
+    return (images - mean_of_channels) / std_of_channels
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, split: Split, dataset: Dataset, *, device: str = "cpu", workers: int = 0):
+def evaluate(model: nn.Module, split: Split, dataset: Dataset, *, device: str | torch.device = "cpu",
+             workers: int = 0) -> tuple[float, float]:
     """(share recognized, mean cross-entropy) of a model on a split.
 
     Args:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from boundary.reading import KEY_PARTS, read_toml
 from golden.attention import ATTENTIONS, AttentionChoice
@@ -84,7 +85,7 @@ class Model(_Table):
                 raise ValueError(f"shape must be one of {', '.join(SHAPES)}, or a table, not {self.shape!r}")
             return SHAPES[self.shape]
         try:
-            return VitShape(**self.shape)
+            return VitShape(**self.shape)  # type: ignore[arg-type]  # which of them is a bool, it says itself
         except TypeError as error:  # one is missing, or unknown: "VitShape.__init__() missing 1 required ..."
             raise ValueError(f"shape must have the sizes of a VitShape: {str(error).partition('() ')[2]}") from None
         except ValueError as error:
@@ -269,7 +270,7 @@ def check_recipe(tables: dict, path: str | Path) -> Recipe:
         raise RecipeError(f"{path}: {problems}") from None
 
 
-def _problem(error: dict) -> str:
+def _problem(error: ErrorDetails) -> str:
     # The kinds that `shape` may have are no part of its name.
     kinds = ("str", "int", "bool", "dict[str,union[int,bool]]")
     field = ".".join(str(part) for part in error["loc"] if part not in kinds)

@@ -7,8 +7,9 @@ Rounded are the weights of linear layers and every tensor between layers, to 8 b
 attention and LayerNorm round inside of them is not, nor are biases and gammas, which have 16 bits and more.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -91,7 +92,7 @@ class _Grid(NamedTuple):
 
 def _smoothing_factors(vit: IntegerVit) -> dict[str, torch.Tensor]:
     """By which the channels of each norm were divided, (width,)."""
-    smoothing = vit.quantization.get("smoothing")
+    smoothing: Any = vit.quantization.get("smoothing")
     norms = [name.removesuffix(".gamma") for name in vit.tensors if name.endswith(".gamma")]
     try:
         factors = {name: torch.exp2(torch.tensor(smoothing[name], dtype=torch.float32)) for name in norms}
@@ -104,7 +105,7 @@ def _smoothing_factors(vit: IntegerVit) -> dict[str, torch.Tensor]:
 
 def _grids_of_steps(vit: IntegerVit, factors: dict[str, torch.Tensor]) -> dict:
     """(step of the grid, bits) of each tensor between layers, by its name."""
-    grids = {}
+    grids: dict[str, tuple[float | np.ndarray | torch.Tensor, int]] = {}
     for name, exponent in vit.exponents.items():
         last = name.rpartition(".")[2]
         if name.startswith("residual."):
@@ -127,7 +128,7 @@ def _grids_of_weights(vit: IntegerVit, factors: dict[str, torch.Tensor], std: tu
             ("qkv", "attn.qkv", "norm1"), ("proj", "attn.proj", None), ("fc1", "mlp.fc1", "norm2"),
             ("fc2", "mlp.fc2", None),
         ):  # fmt: skip
-            factor = factors[f"{block}.{norm}"] if norm else 1.0
+            factor = factors[f"{block}.{norm}"] if norm else torch.tensor(1.0)
             steps[f"{block}.{module}"] = 2.0 ** vit.exponents[f"{block}.{linear}.weight"] / factor
     for head in ("head", "head_dist")[: vit.shape.extra_tokens]:
         steps[head] = 2.0 ** vit.exponents[f"{head}.weight"] / factors["norm"]

@@ -179,7 +179,8 @@ class _Training:
         return teacher.to(self.device).requires_grad_(False)
 
     def _parameter_groups(self) -> list[dict]:
-        decayed, others = [], []
+        decayed: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in self.model.named_parameters():
             plain = parameter.ndim < 2 or name in ("cls_token", "dist_token", "pos_embed")
             (others if plain else decayed).append(parameter)
@@ -189,7 +190,7 @@ class _Training:
     # Epochs
 
     def run(self, epochs: int | None) -> Trained:
-        heads = _ScoresOfHeads(self.computed)
+        heads: nn.Module = _ScoresOfHeads(self.computed)
         if self.processes.count > 1:
             gpu = [self.device] if self.device.type == "cuda" else None
             heads = nn.parallel.DistributedDataParallel(heads, device_ids=gpu)
@@ -204,7 +205,7 @@ class _Training:
                 progress.update(task, advance=1)
         path = self.folder / "model.safetensors"
         ended = len(self.metrics) == self.settings.epochs
-        if ended and self.computed is not self.model:
+        if ended and isinstance(self.computed, StraightThrough):
             self.computed.round_weights()
         if self.processes.first and ended:
             save(path, self.model.state_dict(), self._description())
@@ -260,9 +261,9 @@ class _Training:
 
     def _loss(self, scores: list[torch.Tensor], images: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, and that of the teacher on the distillation token (DeiT, section 4), or on the only one."""
-        if self.teacher is None:
-            return torch.stack([_cross_entropy(of_head, shares) for of_head in scores]).mean()
         distillation = self.recipe.distillation
+        if distillation is None:
+            return torch.stack([_cross_entropy(of_head, shares) for of_head in scores]).mean()
         with torch.no_grad():
             teacher = self.teacher(images).float()
         if distillation.kind == "hard":

@@ -69,9 +69,9 @@ def save(path: str | Path, workload: Workload) -> None:
 
     Raises `ValueError` if they are not finite.
     """
-    operands = {name: _rounded(name, getattr(workload, name)) for name in ("q", "k", "v")}
+    q, k, v = (_rounded(name, getattr(workload, name)) for name in ("q", "k", "v"))
     with written_whole(path) as partial, partial.open("wb") as file:  # numpy would add an ending to a name
-        np.savez_compressed(file, **operands, provenance=np.array(json.dumps(workload.provenance, indent=1)))
+        np.savez_compressed(file, q=q, k=k, v=v, provenance=np.array(json.dumps(workload.provenance, indent=1)))
 
 
 def _rounded(name: str, values: np.ndarray) -> np.ndarray:

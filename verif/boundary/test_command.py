@@ -50,6 +50,7 @@ class Failed(CommandError):
     (MemoryError("Unable to allocate 8 TiB"), 2, "memory does not suffice: Unable to allocate 8 TiB"),
     (MemoryError(), 2, "memory does not suffice"),
     (KeyboardInterrupt(), 130, "interrupted"),
+    (SystemExit("nothing to do"), 2, "nothing to do"),
     (ModuleNotFoundError(name="numpy.core"), 2,
      "this needs the Python package 'numpy', which is not installed: pip install taylorvit"),
     (ValueError("a\nb\t\x1b[31m\udcff.npz é"), 2, "a\\nb\\t\\x1b[31m\\udcff.npz é"),
