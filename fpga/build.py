@@ -6,9 +6,9 @@
 A build has a folder of its own, `build/fpga/BOARD/HASH`, named by a hash of everything that it depends on: the
 Verilog, the constraints, the commands, the rules for sites and the versions of the tools. So what is there is right: a
 finished build is used again, and one that was interrupted goes on with the first stage that is missing. A stage writes
-its files under names that end in `.partial` and renames them when it is done; last comes `STAGE.json`, which says that
-it is finished and how long it took. A lock keeps a second process that asks for the same build waiting until it is
-there.
+its files under names that end in `.partial` and renames them when it is done; last comes a marker, `STAGE.json`, which
+says that it is finished, how long it took and what its files are like: where one is lost or damaged, the stage is done
+again. A lock keeps a second process that asks for the same build waiting until it is there.
 
 Two things end a build with a `BuildError`: a large buffer that did not become block RAM (found after synthesis, before
 the long part), and timing that is not met. In the second case figures and picture are there to be looked at, but no
@@ -26,6 +26,7 @@ from functools import cached_property
 from pathlib import Path
 
 from boundary.errors import CommandError
+from boundary.manifest import are_as_described, described
 from gen.verilog import emit, instances
 from rtl.memory_bank import MemoryBank
 
@@ -131,7 +132,7 @@ class Build:
     def _run_stages(self, progress):
         reused = True
         for stage in STAGES:
-            if self._is_done(stage):
+            if self._read_marker(stage):
                 progress(stage, "reused")
             else:
                 reused = False
@@ -148,17 +149,22 @@ class Build:
 
     def seconds(self):
         """Stage -> wall seconds that it took, of those that are done."""
-        return {stage: json.loads(self._marker(stage).read_text())["seconds"] for stage in STAGES
-                if self._is_done(stage)}  # fmt: skip
+        markers = {stage: self._read_marker(stage) for stage in STAGES}
+        return {stage: marker["seconds"] for stage, marker in markers.items() if marker}
 
     # Stages
 
     def _marker(self, stage):
-        return self.directory / f"{stage}.json"
+        return self.directory / ("reported.json" if stage == "report" else f"{stage}.json")
 
-    def _is_done(self, stage):
-        # The report is a stage whose marker is its result.
-        return (self.report_file if stage == "report" else self._marker(stage)).exists()
+    def _read_marker(self, stage):
+        """What is known of a stage that is done, an empty dictionary if it is not, or not any more."""
+        try:
+            marker = json.loads(self._marker(stage).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        done = isinstance(marker, dict) and "seconds" in marker
+        return marker if done and are_as_described(self.directory, marker.get("files")) else {}
 
     def _do(self, stage):
         tools = self.toolchain
@@ -166,15 +172,19 @@ class Build:
         if stage in needed:
             get_ready(needed[stage])
         begin = time.perf_counter()
-        getattr(self, f"_{stage}")()
-        if stage != "report":
-            self._write(self._marker(stage), json.dumps({"seconds": round(time.perf_counter() - begin, 2)}) + "\n")
+        names = getattr(self, f"_{stage}")()
+        seconds = round(time.perf_counter() - begin, 2)
+        files = described(self.directory, (self.directory / name for name in names))
+        self._write(self._marker(stage).name, json.dumps({"seconds": seconds, "files": files}) + "\n")
+
+    # Each returns the names of the files that others read.
 
     def _emit(self):
-        self._write(self.directory / "board_top.v", self.verilog)
-        constraint_file = self.directory / f"board_top.{self.family.constraints}"
-        self._write(constraint_file, constraints(self.board, self.margin_percent))
-        self._write(self.directory / "synthesis.ys", self._synthesis_script())
+        return [
+            self._write("board_top.v", self.verilog),
+            self._write(f"board_top.{self.family.constraints}", constraints(self.board, self.margin_percent)),
+            self._write("synthesis.ys", self._synthesis_script()),
+        ]
 
     def _synthesis_script(self):
         # By way of RTLIL: Yosys would go back to the Verilog of modules that are flattened by then, when it finds out
@@ -194,8 +204,8 @@ class Build:
 
     def _synthesize(self):
         # Yosys keeps a log of its own: some builds of it lose what they print.
-        self._run(self.toolchain.yosys, ["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], "synthesis.out",
-                  ["netlist.json", "statistics.json"])  # fmt: skip
+        names = self._run(self.toolchain.yosys, ["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], "synthesis.out",
+                          ["netlist.json", "statistics.json"])  # fmt: skip
         netlist = json.loads((self.directory / "netlist.json").read_text(encoding="utf-8"))
         cells = netlist["modules"]["board_top"]["cells"]
         block_rams = [name for name, cell in cells.items() if cell["type"] in self.family.block_ram]
@@ -205,7 +215,8 @@ class Build:
             names = [name.removeprefix(prefix) for name in block_rams if name.startswith(prefix)]
             for name, site in self.family.sites(self.top.config, self.board.device, names).items():
                 cells[prefix + name]["attributes"]["BEL"] = site
-            self._write(self.directory / "netlist.json", json.dumps(netlist))
+            self._write("netlist.json", json.dumps(netlist))
+        return names
 
     def _place_and_route_arguments(self):
         frequency = f"{self.top.clock_hz / 1e6 * (1 + self.margin_percent / 100):.6g}"
@@ -221,8 +232,9 @@ class Build:
         ]  # fmt: skip
 
     def _place_and_route(self):
-        self._run(self.toolchain.nextpnr, self._place_and_route_arguments(), "place_and_route.out",
-                  ["placed.json", "timing.json", *([self.family.routed] if self.family.routed_option else [])])
+        routed = [self.family.routed] if self.family.routed_option else []
+        return self._run(self.toolchain.nextpnr, self._place_and_route_arguments(), "place_and_route.out",
+                         ["placed.json", "timing.json", *routed])  # fmt: skip
 
     def _report(self):
         floorplan.draw(
@@ -234,7 +246,8 @@ class Build:
             report=self.directory / "timing.json",
         )
         os.replace(self.directory / "floorplan.svg.partial", self.picture)
-        self._write(self.report_file, json.dumps(make_report(self), indent=2) + "\n")
+        report = self._write(self.report_file.name, json.dumps(make_report(self), indent=2) + "\n")
+        return [self.picture.name, report]
 
     def _pack_arguments(self):
         return self.family.pack(self.board, self.family.routed, f"bitstream.{self.family.bitstream}.partial")
@@ -242,18 +255,21 @@ class Build:
     def _pack(self):
         self._run(self.toolchain.pack, self._pack_arguments(), "pack.log", [])
         os.replace(self.directory / f"bitstream.{self.family.bitstream}.partial", self.bitstream)
+        return [self.bitstream.name]
 
     def _run(self, tool, arguments, log, results):
-        """Runs a tool that writes `results` under partial names."""
+        """Runs a tool that writes `results` under partial names; returns their names."""
         run_tool(tool, arguments, directory=self.directory, log=self.directory / log)
         for name in results:
             os.replace(self.directory / f"{name}.partial", self.directory / name)
+        return results
 
-    @staticmethod
-    def _write(path, text):
-        partial = path.with_name(f"{path.name}.partial")
+    def _write(self, name, text):
+        """Writes a file, whole or not at all; returns its name."""
+        partial = self.directory / f"{name}.partial"
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        os.replace(partial, self.directory / name)
+        return name
 
     # Checks
 

@@ -7,7 +7,6 @@ that can be written to, a folder of the user's among the temporary files. Nothin
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from boundary.manifest import are_as_described, described
 from verif.bench.toolchain import ToolError
 
 __all__ = ["CACHE_VARIABLE", "ROOT", "alone", "cache_folder", "once", "shown"]
@@ -28,9 +28,6 @@ __all__ = ["CACHE_VARIABLE", "ROOT", "alone", "cache_folder", "once", "shown"]
 ROOT = Path(__file__).resolve().parents[2]
 CACHE_VARIABLE = "TAYLORVIT_CACHE_DIR"
 MANIFEST = "manifest.json"
-
-# Files that this process has found to be as their manifests say -> what would change if they did.
-_verified: dict[Path, tuple] = {}
 
 
 def cache_folder() -> Path:
@@ -138,31 +135,13 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 def _write_manifest(directory: Path) -> None:
-    files = {str(path.relative_to(directory)): _description(path) for path in sorted(directory.rglob("*"))
-             if path.is_file()}  # fmt: skip
+    files = described(directory, (path for path in sorted(directory.rglob("*")) if path.is_file()))
     (directory / MANIFEST).write_text(json.dumps(files, indent=1), encoding="utf-8")
 
 
 def _is_whole(directory: Path) -> bool:
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        return bool(manifest) and all(_is_as_described(directory / name, wanted) for name, wanted in manifest.items())
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return False
-
-
-def _is_as_described(path: Path, wanted: dict) -> bool:
-    now = path.stat()
-    signature = (now.st_ino, now.st_size, now.st_mtime_ns, now.st_mode, str(wanted))
-    if _verified.get(path) != signature:
-        if now.st_size != wanted.get("bytes") or _description(path) != wanted:
-            return False
-        _verified[path] = signature
-    return True
-
-
-def _description(path: Path) -> dict:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    mode = path.stat().st_mode
-    return {"bytes": path.stat().st_size, "sha256": digest, "executable": bool(mode & stat.S_IXUSR)}
+    return are_as_described(directory, manifest)

