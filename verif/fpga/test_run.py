@@ -1,5 +1,6 @@
 """`python -m fpga run`: the same files, bits, table and exit status as `python -m gen simulate`, on a board."""
 
+import json
 import re
 import sys
 
@@ -13,6 +14,7 @@ from gen.presets import load_file
 from golden import workloads
 from verif import judgement
 from verif.fpga.board_model import BoardModel, Faults
+from verif.tools.test_job_file import z_of
 
 CONFIGURATION = """
 extends = "tiny-4x4"
@@ -81,7 +83,10 @@ def test_simulated_board_gives_the_same_as_the_simulated_accelerator(files, caps
 
 def test_hardware_is_whatever_answers(files, on_model, capsys):
     board = BoardModel(load_file(files / "small.toml"), to_board=Faults(bit_error=0.0003))
-    assert on_model(board) == 0
+    assert on_model(board, "-o", str(files / "out.npz")) == 0
+    with np.load(files / "out.npz", allow_pickle=False) as file:
+        assert json.loads(str(file["config"]))["name"] == "hardware"
+        np.testing.assert_array_equal(z_of(file), file["z_int"])
     text = capsys.readouterr().out
     assert "3 heads of 50 tokens x 32 features on hardware" in text
     assert re.search(r"link\W+[\d,]+ bytes there, [\d,]+ back, [1-9]\d* of \d+ requests repeated", text)
