@@ -24,7 +24,7 @@ from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.text import Text
 
-from .errors import CommandError, FileError, install_command
+from .errors import CommandError, FileError, install_command, reason_of
 
 __all__ = ["CommandError", "FileError", "complain", "console", "needs", "parse", "real_number",
            "run_command", "whole_number"]
@@ -122,7 +122,7 @@ def _printable(text: str) -> str:
 
 
 def _reason(error: OSError) -> str:
-    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    reason = reason_of(error)
     return f"{error.filename}: {reason}" if error.filename is not None else reason
 
 

@@ -1,6 +1,6 @@
 """Errors that a command tells in one line."""
 
-__all__ = ["CommandError", "FileError", "install_command"]
+__all__ = ["CommandError", "FileError", "install_command", "reason_of"]
 
 
 class FileError(ValueError):
@@ -17,6 +17,11 @@ class CommandError(RuntimeError):
     """
 
     status = 2
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, to be put behind a colon."""
+    return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 def install_command(extra: str) -> str:

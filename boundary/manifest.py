@@ -18,17 +18,19 @@ def described(folder: Path, files: Iterable[Path]) -> dict[str, dict]:
 
 def are_as_described(folder: Path, descriptions: object) -> bool:
     """Whether all files are there and are what they were; not so without descriptions, or if they are damaged too."""
+    if not isinstance(descriptions, dict) or not descriptions:
+        return False
     try:
-        return bool(descriptions) and all(_is(folder / name, wanted) for name, wanted in descriptions.items())
-    except (OSError, AttributeError, TypeError):
+        return all(_is(folder / name, wanted) for name, wanted in descriptions.items())
+    except OSError:
         return False
 
 
-def _is(path: Path, wanted: dict) -> bool:
+def _is(path: Path, wanted: object) -> bool:
     now = path.stat()
     signature = (now.st_ino, now.st_size, now.st_mtime_ns, now.st_mode, str(wanted))
     if _known.get(path) != signature:
-        if now.st_size != wanted.get("bytes") or _description(path) != wanted:
+        if not isinstance(wanted, dict) or wanted.get("bytes") != now.st_size or _description(path) != wanted:
             return False
         _known[path] = signature
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
@@ -39,7 +39,7 @@ def _is_foreign(name: str) -> bool:
 
 
 @contextmanager
-def started(command: list[str], **options) -> Iterator[subprocess.Popen]:
+def started(command: Sequence[str], **options) -> Iterator[subprocess.Popen]:
     """A program, of which nothing is left running when the block is left; `options` are those of `subprocess.Popen`.
 
     Raises `OSError` if it cannot be started.

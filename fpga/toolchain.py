@@ -24,7 +24,7 @@ from functools import lru_cache
 from importlib import metadata
 
 from boundary import programs
-from boundary.errors import CommandError, install_command
+from boundary.errors import CommandError, install_command, reason_of
 
 from . import webassembly
 
@@ -141,7 +141,7 @@ def run_tool(tool, arguments, *, directory, log, time_limit=None):
             ) as process:  # fmt: skip
                 status = process.wait(time_limit)
         except OSError as error:
-            raise ToolError(f"{tool.name} could not be started: {(error.strerror or str(error)).lower()}") from None
+            raise ToolError(f"{tool.name} could not be started: {reason_of(error)}") from None
         except subprocess.TimeoutExpired:
             raise ToolError(f"{tool.name} was not done after {time_limit} s; {_said(log)}") from None
     if status:

@@ -43,14 +43,15 @@ async def heads_through_streams(dut):
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     progress = Path(parameters()["progress"])
     with np.load(parameters()["operands"], allow_pickle=False) as arrays:
-        operands = [arrays[name] for name in ("q", "k", "v")]
+        q, k, v = (arrays[name] for name in ("q", "k", "v"))
     constants = JobConstants(**parameters()["constants"])
 
     host = await AcceleratorHost.start(dut, config)
-    z, jobs = [], []
-    for first in range(0, len(operands[0]), config.max_heads):
-        job = Job(*(operand[first : first + config.max_heads] for operand in operands), constants)
-        jobs.append(await _run(host, job, z, progress))
+    z: list[np.ndarray] = []
+    jobs = []
+    for first in range(0, len(q), config.max_heads):
+        heads = slice(first, first + config.max_heads)
+        jobs.append(await _run(host, Job(q[heads], k[heads], v[heads], constants), z, progress))
     record("jobs", jobs)
     np.savez(RESULT_FILE, z=np.stack(z))
 

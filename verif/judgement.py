@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,18 +160,15 @@ def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfi
     integers = {"q": job.q, "k": job.k, "v": job.v, "z_int": z}
     exponents = {"q_exp": job.q_exp, "k_exp": job.k_exp, "v_exp": job.v_exp, "z_exp": job.z_exp,
                  "shift_g": constants.shift_g, "shift_z": constants.shift_z}  # fmt: skip
+    # The constants as text: their registers have up to 96 bits, more than any integer of numpy.
+    texts = {"c_v": str(constants.c_v), "c_d": str(constants.c_d), "config": json.dumps(config.to_mapping()),
+             "version": __version__}  # fmt: skip
+    arrays: dict[str, Any] = {"z": dequantize(z, job.z_exp)}
+    arrays |= {name: array.astype(f"int{config.element_width}") for name, array in integers.items()}
+    arrays |= {name: np.array(value, dtype=np.int64) for name, value in exponents.items()}
+    arrays |= {name: np.array(text) for name, text in texts.items()}
     with path.open("wb") as file:
-        np.savez(
-            file,
-            z=dequantize(z, job.z_exp),
-            **{name: array.astype(f"int{config.element_width}") for name, array in integers.items()},
-            **{name: np.int64(value) for name, value in exponents.items()},
-            # As text: the registers have up to 96 bits, more than any integer of numpy.
-            c_v=np.array(str(constants.c_v)),
-            c_d=np.array(str(constants.c_d)),
-            config=np.array(json.dumps(config.to_mapping())),
-            version=np.array(__version__),
-        )
+        np.savez(file, **arrays)
 
 
 # Screen

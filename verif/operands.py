@@ -81,15 +81,16 @@ def _with_real(job: QuantizedJob, arrays, exponents, quantized_here: bool) -> Op
     q_size, k_size, v_size = (math.frexp(float(np.abs(array).max()))[1] + exponent
                               for array, exponent in zip(arrays, exponents))  # fmt: skip
     moved = (q_size - k_size) // 2
-    real = (torch.from_numpy(np.ldexp(array.astype(np.float64), exponent - shift))
-            for array, exponent, shift in zip(arrays, exponents, (moved, -moved, v_size)))  # fmt: skip
-    return Operands(job, tuple(real), v_size, quantized_here)
+    q, k, v = (torch.from_numpy(np.ldexp(array.astype(np.float64), exponent - shift))
+               for array, exponent, shift in zip(arrays, exponents, (moved, -moved, v_size)))  # fmt: skip
+    return Operands(job, (q, k, v), v_size, quantized_here)
 
 
 def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: NumberFormat) -> QuantizedJob:
     scales = constants_for(q, k, v, number_format=number_format, **exponents)
     q, k, v = (array.astype(np.int64) for array in (q, k, v))
-    return QuantizedJob(q, k, v, *(exponents.get(name, 0) for name in EXPONENTS), scales.z_exp, scales.constants)
+    q_exp, k_exp, v_exp = (exponents.get(name, 0) for name in EXPONENTS)
+    return QuantizedJob(q, k, v, q_exp, k_exp, v_exp, scales.z_exp, scales.constants)
 
 
 def _exponent(name: str, array: np.ndarray) -> int:

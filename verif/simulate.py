@@ -135,7 +135,7 @@ def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJ
         on_progress(len(job.q))
         with np.load(folder / heads_bench.RESULT_FILE) as results:
             z = results["z"]
-        if waveform is not None:
+        if waveform is not None and result.waves is not None:
             os.replace(result.waves, waveform)
         return z, result
 

@@ -85,8 +85,8 @@ class Job:
     @classmethod
     def from_mapping(cls, mapping: dict) -> Job:
         """Inverse of `to_mapping`, after its way through JSON."""
-        operands = (np.array(mapping[name], dtype=np.int64) for name in STREAMS)
-        return cls(*operands, JobConstants(**mapping["constants"]))
+        q, k, v = (np.array(mapping[name], dtype=np.int64) for name in STREAMS)
+        return cls(q, k, v, JobConstants(**mapping["constants"]))
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from boundary import programs
+from boundary.errors import reason_of
 from fpga.board import Board
 from fpga.clocking import ResetGenerator
 from fpga.driver import Port, PortError
@@ -85,14 +87,15 @@ class SimulatedPort(Port):
         self._errors = tempfile.TemporaryFile()
         self._button = board.button
         button = -1 if board.button is None else board.button
-        command = [board.build.directory / "simulation", str(board.clock_hz), str(board.baud), str(button)]
+        command = [str(board.build.directory / "simulation"), str(board.clock_hz), str(board.baud), str(button)]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0,
                 env=programs.environment(), start_new_session=True,
             )  # fmt: skip
+            self._input, self._output = cast(IO, self._process.stdin), cast(IO, self._process.stdout)
         except OSError as error:
-            raise PortError(f"{self.name} could not be started: {command[0]}: {error.strerror.lower()}") from None
+            raise PortError(f"{self.name} could not be started: {command[0]}: {reason_of(error)}") from None
         self.read(2 * ResetGenerator.reset_cycles / board.clock_hz)  # whoever plugs a board in takes longer than that
 
     def write(self, data):
@@ -122,24 +125,24 @@ class SimulatedPort(Port):
         self.cycles = int.from_bytes(self._answer(8), "little")
 
     def close(self):
-        if self._process.stdin.closed:
+        if self._input.closed:
             return
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._input.close()
         try:
             self._process.wait(_WALL_LIMIT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self._output.close()
         self._errors.close()
 
     def _command(self, data):
-        if self._process.stdin.closed:
+        if self._input.closed:
             raise PortError(f"{self.name} is gone: it was closed")
         try:
             while data:
-                data = data[self._process.stdin.write(data) :]
+                data = data[self._input.write(data) :]
         except BrokenPipeError:
             raise self._broken() from None
 
@@ -147,11 +150,11 @@ class SimulatedPort(Port):
         """The next `count` bytes of the simulation's answer."""
         data = b""
         while len(data) < count:
-            ready, _, _ = select.select([self._process.stdout], [], [], _WALL_LIMIT)
+            ready, _, _ = select.select([self._output], [], [], _WALL_LIMIT)
             if not ready:
                 self._process.kill()
                 raise PortError(f"{self.name} must simulate {_SLICE:,} cycles within {_WALL_LIMIT:g} s, and did not")
-            part = self._process.stdout.read(count - len(data))
+            part = self._output.read(count - len(data))
             if not part:
                 raise self._broken()
             data += part

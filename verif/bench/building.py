@@ -94,7 +94,7 @@ def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool |
 
 
 def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, _no_inline: tuple[str, ...],
-                 _main: None, _preamble: str) -> None:
+                 _main: Path | None, _preamble: str) -> None:
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     (directory / "options.f").write_text(f"+timescale+{TIMESCALE}\n", encoding="utf-8")
     command = [toolchain.icarus()[0], "-g2012", "-o", "simulation", "-f", "options.f", "-s", top, "design.v"]
@@ -133,7 +133,7 @@ def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inl
 def _merge(sources: list[Path], preamble: str) -> list[Path]:
     """Files that include the sources, in shares of about equal size: one, or for a large design one a processor."""
     sizes = {source: source.stat().st_size for source in sources}
-    shares = [[] for _ in range(os.cpu_count() if sum(sizes.values()) > SINGLE_FILE_LIMIT else 1)]
+    shares: list[list[Path]] = [[] for _ in range(_processors() if sum(sizes.values()) > SINGLE_FILE_LIMIT else 1)]
     for source in sorted(sources, key=lambda source: (-sizes[source], source.name)):
         min(shares, key=lambda share: sum(sizes[other] for other in share)).append(source)
     merged = [sources[0].with_name(f"share_{number}.cpp") for number in range(len(shares))]
@@ -172,7 +172,7 @@ def _compile(sources: list[Path], output: Path, waves: bool, header: Path | None
         toolchain.run_tool([*common, "-c", str(source), "-o", str(target)])
         return str(target)
 
-    return programs.at_once(compile_one, sources, jobs=os.cpu_count())
+    return programs.at_once(compile_one, sources, jobs=_processors())
 
 
 def _flags(waves: bool) -> list[str]:
@@ -182,6 +182,10 @@ def _flags(waves: bool) -> list[str]:
                 "VM_TRACE_VCD": int(waves), "VM_TRACE_FST": 0, "VM_TRACE_SAIF": 0}
     return [*COMPILER_FLAGS, *(f"-D{name}={value}" for name, value in features.items()),
             f"-I{SOURCES}", f"-I{include}", f"-I{include / 'vltstd'}"]
+
+
+def _processors() -> int:
+    return os.cpu_count() or 1
 
 
 def _model_sources() -> list[str]:

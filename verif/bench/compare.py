@@ -17,17 +17,18 @@ __all__ = ["REPORT_VARIABLE", "Scoreboard", "compared", "expect_equal", "record"
 
 REPORT_VARIABLE = "TAYLORVIT_BENCH_REPORT"
 
-_report = {"compared": 0, "measurements": {}}
+_compared = 0
+_measurements: dict[str, object] = {}
 
 
 def compared() -> int:
     """Number of elements compared so far in this process."""
-    return _report["compared"]
+    return _compared
 
 
 def record(name: str, value) -> None:
     """Hand a measured figure (anything JSON can hold) to `RunResult.measurements[name]`."""
-    _report["measurements"][name] = value
+    _measurements[name] = value
 
 
 def expect_equal(name: str, got, expected, *, width: int | None = None) -> None:
@@ -39,9 +40,10 @@ def expect_equal(name: str, got, expected, *, width: int | None = None) -> None:
     Raises `AssertionError` naming the first mismatch, its index, both values, and how many differ in all.
     """
     got, expected = _plain(got), _plain(expected)
-    mismatches = []
+    global _compared
+    mismatches: list[tuple] = []
     count = _walk(name, got, expected, (), mismatches)
-    _report["compared"] += count
+    _compared += count
     if mismatches:
         index, wrong, right = mismatches[0]
         where = f" at index {list(index)}" if index else ""
@@ -100,7 +102,7 @@ def _show(value: int, width: int | None) -> str:
 
 def _write_report() -> None:
     with open(os.environ[REPORT_VARIABLE], "w", encoding="utf-8") as file:
-        json.dump(_report, file)
+        json.dump({"compared": _compared, "measurements": _measurements}, file)
 
 
 if REPORT_VARIABLE in os.environ:

@@ -90,7 +90,7 @@ def unpack(word, width: int, count: int, *, signed: bool = True) -> list[int]:
     return [((word >> (position * width) & mask) ^ sign) - sign for position in range(count)]
 
 
-def pattern(kind: str, seed: int) -> Iterator[bool]:
+def pattern(kind: str, seed: int | str) -> Iterator[bool]:
     """Endless booleans that say in which cycles a stream's side takes part.
 
     | kind     | active                                                         |
@@ -199,13 +199,13 @@ class Sink(_StreamEnd):
     def __init__(self, dut, prefix: str = "o", activity: Iterator[bool] | None = None, *,
                  signals: Sequence[str] = ("payload",), limit: int = 10_000):
         super().__init__(dut, prefix, activity, signals, limit)
-        self.offered = None
+        self.offered: int | tuple[int, ...] | None = None
         if self.ready is not None:
             self.ready.value = 0
 
     async def receive(self, count: int) -> list:
         """Receive `count` words: integers, or tuples if the stream has several signals. Leaves ready low."""
-        words = []
+        words: list = []
         waited = 0
         ready = False
         while len(words) < count:

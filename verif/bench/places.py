@@ -20,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from boundary.errors import reason_of
 from boundary.manifest import are_as_described, described
 from verif.bench.toolchain import ToolError
 
@@ -38,9 +39,9 @@ def cache_folder() -> Path:
         if reason := _why_unusable(folder):
             raise ToolError(f"{CACHE_VARIABLE} must be a folder that can be written to, not {chosen!r}: {reason}")
         return folder
-    folder = _user_cache()
-    if folder is not None and not _why_unusable(folder):
-        return folder
+    users = _user_cache()
+    if users is not None and not _why_unusable(users):
+        return users
     fallback = Path(tempfile.gettempdir()) / f"taylorvit-{os.getuid()}"
     # Programs are run from there: nobody else may have put them there.
     reason = _why_unusable(fallback, mode=0o700)
@@ -49,7 +50,7 @@ def cache_folder() -> Path:
         if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid() or there.st_mode & 0o022:
             reason = "others may write to it"
     if reason:
-        raise ToolError(f"no cache folder can be written to, neither {folder} nor {fallback} ({reason}): "
+        raise ToolError(f"no cache folder can be written to, neither {users} nor {fallback} ({reason}): "
                         f"name one with {CACHE_VARIABLE}")
     return fallback
 
@@ -73,7 +74,7 @@ def _why_unusable(folder: Path, mode: int = 0o777) -> str | None:
     except FileExistsError as error:
         return f"{error.filename} is a file"
     except OSError as error:
-        return error.strerror.lower()
+        return reason_of(error)
     return None if os.access(folder, os.W_OK | os.X_OK) else "permission denied"
 
 

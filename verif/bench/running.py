@@ -24,6 +24,7 @@ import cocotb_tools.config
 import find_libpython
 
 from boundary import programs
+from boundary.errors import reason_of
 from verif.bench import toolchain
 from verif.bench.building import Build, hash_of
 from verif.bench.compare import REPORT_VARIABLE
@@ -178,7 +179,7 @@ def _simulate(job: _Job, directory: Path) -> int | None:
     except subprocess.TimeoutExpired:
         return None
     except OSError as error:
-        raise ToolError(f"{command[0]} could not be started: {error.strerror.lower()}; name a folder that programs may "
+        raise ToolError(f"{command[0]} could not be started: {reason_of(error)}; name a folder that programs may "
                         f"be started from with {CACHE_VARIABLE}") from None
 
 
@@ -193,7 +194,7 @@ def _judge(directory: Path, status: int | None, timeout_s: float) -> tuple[str |
             report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     except (OSError, ElementTree.ParseError, json.JSONDecodeError):
         return f"the simulation broke off with exit status {status}, before its results were written", 0, report
-    bad = [(case.get("name"), child.get("message")) for case in cases for child in case
+    bad = [(case.get("name", ""), child.get("message", "")) for case in cases for child in case
            if child.tag in ("failure", "error")]  # fmt: skip
     ran = sum(1 for case in cases if case.find("skipped") is None)
     if bad:
@@ -208,8 +209,8 @@ def _judge(directory: Path, status: int | None, timeout_s: float) -> tuple[str |
     return None, ran, report
 
 
-def _first_line(message: str | None) -> str:
-    return (message or "without a message").partition("\n")[0]
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0] or "without a message"
 
 
 def _explain(problem: str, directory: Path, job: _Job) -> str:

@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from boundary import programs
-from boundary.errors import CommandError, install_command
+from boundary.errors import CommandError, install_command, reason_of
 
 __all__ = ["ToolError", "compiler", "compiler_version", "icarus", "run_tool", "verilator", "verilator_environment",
            "verilator_root", "versions"]
@@ -77,11 +77,11 @@ def compiler_version() -> str:
 
 def icarus() -> tuple[str, str]:
     """Paths of `iverilog` and `vvp`; `ToolError` if they are not installed."""
-    paths = shutil.which("iverilog"), shutil.which("vvp")
-    if None in paths:
+    compiler, runner = shutil.which("iverilog"), shutil.which("vvp")
+    if compiler is None or runner is None:
         raise ToolError("SIM=icarus needs Icarus Verilog, whose iverilog and vvp were not found: "
                         "install it (Debian, Ubuntu: `apt-get install iverilog`), or leave SIM away")
-    return paths
+    return compiler, runner
 
 
 def versions(simulator: str) -> dict[str, str]:
@@ -109,7 +109,7 @@ def run_tool(command: Sequence[str], *, cwd: Path | None = None, environment: di
         ) as process:  # fmt: skip
             output, _nothing = process.communicate()
     except OSError as error:
-        raise ToolError(f"{name} could not be started: {error.strerror.lower()}") from None
+        raise ToolError(f"{name} could not be started: {reason_of(error)}") from None
     if process.returncode != 0:
         said = [*output.strip()[-6000:].splitlines(), f"command: {shlex.join(command)}"]
         raise ToolError("\n    ".join([f"{name} failed with exit status {process.returncode}:", *said]))
