@@ -26,7 +26,7 @@ from golden.published import Published, load_folder, timm_names
 from golden.vit import VisionTransformer
 from golden.weight_files import CheckpointError, read_tensors, some
 
-__all__ = ["Checkpoint", "CheckpointError", "load", "load_weights", "save"]
+__all__ = ["Checkpoint", "CheckpointError", "fitting_weights", "load", "load_weights", "save"]
 
 _METADATA_KEY = "taylorvit"
 
@@ -87,8 +87,19 @@ def load_weights(
         new_head: leave the heads as they are in the model, for a data set with other classes.
         resample_positions: those of a model for images of another size become the model's (`golden.positions`).
 
-    Raises `CheckpointError`, and changes nothing, unless names and shapes are those of the model and all weights finite
-    floats. Parameters that only an attention of the model's has (`attn.kernel`) may be missing.
+    Raises what `fitting_weights` does, and changes nothing then.
+    """
+    tensors = fitting_weights(model, checkpoint, new_head=new_head, resample_positions=resample_positions)
+    model.load_state_dict(tensors, strict=False)
+
+
+def fitting_weights(
+    model: VisionTransformer, checkpoint: Checkpoint, *, new_head: bool = False, resample_positions: bool = False
+) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint for a model, which may be one without memory, on the device `meta`.
+
+    Raises `CheckpointError` unless names and shapes are those of the model and all weights finite floats. Parameters
+    that only an attention of the model's has (`attn.kernel`) may be missing.
     """
     path = checkpoint.path
     left_out = ("head",) if new_head else ()
@@ -105,7 +116,7 @@ def load_weights(
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor.to(expected[name].dtype)).all()):
             raise CheckpointError(f"{path}: weights must be finite numbers of 32 bits, and {name} has others")
-    model.load_state_dict(tensors, strict=False)
+    return tensors
 
 
 def _resampled(model: VisionTransformer, path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

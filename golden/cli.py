@@ -23,7 +23,12 @@ def main(argv: list[str] | None = None) -> int:
     @needs("train")
     def body():
         arguments = parse(_parser(), argv)
-        return arguments.command(arguments)
+        try:
+            return arguments.command(arguments)
+        except RuntimeError as error:
+            if "can't allocate memory" not in str(error):
+                raise
+            raise MemoryError(str(error).partition("you tried to ")[2].partition(".")[0]) from None
 
     return run_command("golden", body)
 

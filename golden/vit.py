@@ -25,6 +25,11 @@ from golden.attention import AttentionChoice, make_attention
 __all__ = ["SHAPES", "Attention", "Block", "DropPath", "HeadTensors", "VisionTransformer", "VitShape", "head_tensors"]
 
 
+# A number that was mistyped, or that a damaged file has, is not to be taken for days of work.
+_LARGEST = {"image_size": 1 << 14, "patch_size": 1 << 14, "channels": 1 << 10, "classes": 1 << 20, "depth": 1 << 10,
+            "width": 1 << 16, "heads": 1 << 16, "mlp_ratio": 1 << 6}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class VitShape:
     """Sizes of a Vision Transformer.
@@ -41,7 +46,8 @@ class VitShape:
         distilled: with a distillation token and a head of its own on it.
 
     Raises:
-        ValueError: a size is not positive, ``patch_size`` does not divide ``image_size``, or ``heads`` not ``width``.
+        ValueError: a size is not positive, or far beyond any model's, ``patch_size`` does not divide ``image_size``, or
+            ``heads`` not ``width``.
     """
 
     image_size: int
@@ -55,9 +61,12 @@ class VitShape:
     distilled: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "patch_size", "channels", "classes", "depth", "width", "heads", "mlp_ratio"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"{name} must be a positive integer, not {getattr(self, name)!r}")
+        for name, largest in _LARGEST.items():
+            size = getattr(self, name)
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise ValueError(f"{name} must be a positive integer, not {size!r}")
+            if size > largest:
+                raise ValueError(f"{name} must be at most {largest}, not {size!r}")
         if self.image_size % self.patch_size:
             raise ValueError(f"patch_size must be a divisor of {self.image_size}, not {self.patch_size!r}")
         if self.width % self.heads:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from golden.attention import AttentionChoice
-from golden.checkpoint import Checkpoint, CheckpointError, load_weights
+from golden.checkpoint import Checkpoint, CheckpointError, fitting_weights, load_weights
 from golden.training.images import (
     DATASETS,
     IMAGENET_MEAN,
@@ -173,8 +173,11 @@ def model_of(
         raise CheckpointError(f"heads must be {published.shape.heads}, as {path} says, not {vit_shape.heads}")
     if attention is not None:
         choice = AttentionChoice(attention) if isinstance(attention, str) else attention
+    resample = model is not None and model.resample_positions
+    with torch.device("meta"):  # what is said of the shape may be wrong, and too large for any memory
+        fitting_weights(VisionTransformer(vit_shape, choice), checkpoint, resample_positions=resample)
     vit = VisionTransformer(vit_shape, choice)
-    load_weights(vit, checkpoint, resample_positions=model is not None and model.resample_positions)
+    load_weights(vit, checkpoint, resample_positions=resample)
     return vit.eval()
 
 

@@ -7,8 +7,11 @@
 """
 
 import json
+import math
 import random
 import re
+
+import torch
 
 __all__ = ["ODD_TEXTS", "ODD_VALUES", "Mutations"]
 
@@ -80,6 +83,26 @@ class Mutations:
         else:
             holder[key] = "<value>"
         return json.dumps(content).replace('"<value>"', self.random.choice(ODD_VALUES))
+
+    def tensors(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Tensors of which one is gone, has another name, or is another."""
+        tensors = dict(tensors)
+        name = self.random.choice(list(tensors))
+        tensor = tensors.pop(name)
+        kind = self.random.randrange(8)
+        if kind == 1:
+            tensors[self.random.choice(("a", "", "head", name + ".a", name + "s"))] = tensor
+        elif kind > 1:
+            tensors[name] = self._other(tensor)
+        return tensors
+
+    def _other(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Of another size, type or values, or of several."""
+        sizes = ((), (0,), (1,), (2, 2), (1, 2, 3, 4), tensor.shape[::-1], (*tensor.shape, 1), *[tensor.shape] * 6)
+        types = (torch.float16, torch.float64, torch.bfloat16, torch.int8, torch.int64, torch.bool, torch.complex64)
+        kind = self.random.choice((*types, *[tensor.dtype] * 7))
+        values = (0, 1, -1, 127, 300, 1e30) + ((math.nan, math.inf) if kind.is_floating_point else ())
+        return torch.full(self.random.choice(sizes), self.random.choice(values), dtype=torch.float64).to(kind)
 
     def toml(self, text: str) -> str:
         """The text with one line gone, twice, or with another value or key."""

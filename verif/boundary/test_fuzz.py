@@ -25,7 +25,7 @@ from gen.cli import main as gen
 from gen.generate import generate
 from gen.presets import load_preset
 from golden import workloads
-from golden.checkpoint import save
+from golden.checkpoint import load, save
 from golden.cli import main as golden
 from golden.training.images import load_dataset
 from golden.vit import VisionTransformer, VitShape
@@ -245,8 +245,6 @@ def test_checkpoints(valid, work, name):
 
 @pytest.mark.parametrize("name", ["model.safetensors", "integer.safetensors"])
 def test_descriptions(valid, work, name):
-    from golden.checkpoint import load
-
     tensors, description = load(valid / name)[1:3]
     path = work / name
     for number, seed, mutated in mutations(f"description of {name}"):
@@ -255,6 +253,33 @@ def test_descriptions(valid, work, name):
             check(path, seed, golden, "capture", path, "--images", 1, "-o", work / "a.npz")
         else:
             check(path, seed, golden, "evaluate", path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "integer.safetensors"])
+def test_tensors(valid, work, name):
+    tensors, description = load(valid / name)[1:3]
+    path = work / name
+    for _number, seed, mutated in mutations(f"tensors of {name}"):
+        changed = {key: tensor.contiguous() for key, tensor in mutated.tensors(tensors).items()}
+        save_file(changed, path, metadata={"taylorvit": json.dumps(description)})
+        check(path, seed, golden, "evaluate", path)
+
+
+def test_folders_of_the_hub(valid, work):
+    tensors = load(valid / "model.safetensors").tensors
+    config = {"model_type": "vit", "hidden_act": "gelu", "num_attention_heads": 2, "id2label": {"0": "a", "1": "b"}}
+    preprocessor = {"do_normalize": True, "image_mean": [0.5], "image_std": [0.5]}
+    index = {"weight_map": dict.fromkeys(tensors, "part.safetensors")}
+    folder = work / "hub"
+    folder.mkdir()
+    for number, seed, mutated in mutations("hub"):
+        changed = number % 4
+        weights = {key: tensor.contiguous() for key, tensor in mutated.tensors(tensors).items()}
+        save_file(weights if changed == 0 else tensors, folder / "part.safetensors")
+        for of, (name, content) in enumerate({"config": config, "preprocessor_config": preprocessor,
+                                              "model.safetensors.index": index}.items()):  # fmt: skip
+            write(folder / f"{name}.json", mutated.json(content) if changed == 1 + of else json.dumps(content))
+        check(folder, seed, golden, "capture", folder, "--images", valid / "a.png", "-o", work / "a.npz")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp"])
@@ -287,7 +312,8 @@ OPTIONS = {
              "train --config recipe.toml --device ODD", "quantize ODD", "quantize absent.safetensors -o ODD",
              "quantize absent.safetensors --images ODD", "quantize absent.safetensors --fine-tune ODD",
              "quantize absent.safetensors --accelerator ODD", "evaluate ODD", "evaluate absent.safetensors -o ODD",
-             "inspect ODD", "inspect absent.safetensors -o ODD", "inspect absent.safetensors --images ODD",
+             "evaluate absent.safetensors --recipe ODD", "evaluate model.safetensors --data ODD", "inspect ODD",
+             "inspect absent.safetensors -o ODD", "inspect absent.safetensors --images ODD",
              "capture ODD --images 1 -o a.npz", "capture model.safetensors --images ODD -o a.npz",
              "capture model.safetensors --images 1 --layers ODD -o a.npz",
              "capture model.safetensors --images 1 -o ODD", "ops --model ODD", "fidelity --count ODD --seed x",

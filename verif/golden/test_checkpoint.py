@@ -9,6 +9,7 @@ import torch
 from boundary.errors import FileError
 from golden import checkpoint as checkpoint_module
 from golden.checkpoint import CheckpointError, load, load_weights, save
+from golden.training.models import model_of
 from golden.vit import VisionTransformer, VitShape
 
 SHAPE = VitShape(image_size=8, patch_size=4, channels=1, classes=3, depth=1, width=12, heads=3)
@@ -162,3 +163,12 @@ def test_a_tensor_larger_than_any_memory_is_not_of_this_model(tmp_path):
     torch.save(model().state_dict() | {"norm.weight": torch.zeros(1).expand(10**13)}, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match=r"it has norm.weight of shape \(10000000000000,\) for \(12,\)$"):
         load_weights(model(), load(tmp_path / "a.pth"))
+
+
+def test_a_shape_larger_than_any_memory_is_compared_first(tmp_path):
+    large = {**SHAPE.__dict__, "width": 65535, "heads": 3, "depth": 1024}
+    recipe = {"model": {"shape": large, "attention": "taylor"}, "data": {"name": "digits"},
+              "training": {"epochs": 1, "batch_size": 1, "learning_rate": 0.1}}  # fmt: skip
+    save(tmp_path / "a.safetensors", model().state_dict(), {"kind": "model", "recipe": recipe})
+    with pytest.raises(CheckpointError, match="a.safetensors must be for this model: it lacks blocks.1.attn.proj.bias"):
+        model_of(load(tmp_path / "a.safetensors"))

@@ -181,6 +181,8 @@ def test_in_training_a_branch_is_there_or_not():
         ({"patch_size": 3}, "patch_size must be a divisor of 8, not 3"),
         ({"heads": 5}, "heads must be a divisor of 12, not 5"),
         ({"depth": 0}, "depth must be a positive integer, not 0"),
+        ({"depth": True}, "depth must be a positive integer, not True"),
+        ({"depth": 1025}, "depth must be at most 1024, not 1025"),
         ({"mlp_ratio": 1.5}, "mlp_ratio must be a positive integer, not 1.5"),
     ],
 )
