@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from boundary.command import CommandError, complain, console, needs, parse, real_number, run_command, whole_number
-from boundary.writing import check_output_folder
+from boundary.writing import check_output_file, check_output_folder, written_whole
 from gen.presets import load_file, load_preset, preset_names
 
 from . import c_job
@@ -184,6 +184,11 @@ def _choose(board, arguments):
 
 def _build_one(screen, chosen, arguments):
     board, config, seed, margin = chosen
+    if arguments.write_baseline:
+        baseline_file(board.name).parent.mkdir(exist_ok=True)
+        check_output_file(baseline_file(board.name))
+    elif arguments.check:
+        _baseline(board)
     build = prepare(board, config, seed=seed, margin_percent=margin, root=arguments.output)
     for why in build.toolchain.refused:
         screen.print(f"not used: {why}")
@@ -198,19 +203,24 @@ def _build_one(screen, chosen, arguments):
     screen.print(f"wrote  {finished.bitstream}\nwrote  {build.picture}\nwrote  {build.report_file}")
     if arguments.write_baseline:
         path = baseline_file(board.name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
+        with written_whole(path) as partial:
+            partial.write_text(json.dumps(make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
         screen.print(f"wrote  {path}")
     if arguments.check:
         _check(screen, board, finished.report)
     return finished.report
 
 
-def _check(screen, board, report):
+def _baseline(board):
     path = baseline_file(board.name)
     if not path.is_file():
         raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
-    differences = compare(report, read_baseline(path))
+    return read_baseline(path)
+
+
+def _check(screen, board, report):
+    path = baseline_file(board.name)
+    differences = compare(report, _baseline(board))
     if differences:
         raise BaselineError(f"build must agree with {path}: {'; '.join(differences)}")
     screen.print(f"agrees with {path}")

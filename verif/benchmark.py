@@ -32,6 +32,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from boundary.writing import check_output_file, written_whole
 from gen.presets import load_preset, preset_names
 from gen.verilog import emit
 from golden import workloads
@@ -67,6 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     progress = Console(stderr=True, highlight=False)
     try:
+        if options.output is not None:
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            check_output_file(options.output, endings=(".json",))
         configs = [load_preset(name) for name in options.preset or PRESETS]
         q, k, v = captured_heads(HEADS)
         with progress.status(f"emitting {LARGEST}"):
@@ -92,8 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         "missed": missed_targets(emission, rows),
     }
     if options.output is not None:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        with written_whole(options.output) as partial:
+            partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     _print(report)
     return 1 if report["missed"] else 0
 

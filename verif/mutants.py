@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from boundary import programs
+from boundary.command import whole_number
 from gen.verilog import emit
 from rtl.accelerator import Accelerator
 from verif.accelerator.configurations import CONFIGURATIONS
@@ -143,13 +144,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m verif.mutants", description="Faults planted in the generated Verilog."
     )
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="faults at once")
+    parser.add_argument("-j", "--jobs", type=whole_number(1), default=os.cpu_count(), help="faults at once")
     parser.add_argument("-k", "--only", default="", help="only faults whose name or module contains this")
     options = parser.parse_args(arguments)
     console, errors = Console(width=120), Console(stderr=True)
     faults = [fault for fault in FAULTS if options.only in f"{fault.name} {fault.module}"]
     if not faults:
-        errors.print(f"faults must have a name or module that contains the word given, not {options.only!r}")
+        message = f"faults must have a name or module that contains the word given, not {options.only!r}"
+        errors.print(message, markup=False, soft_wrap=True)
         return 2
     verilog = emit(Accelerator(CONFIGURATIONS[CONFIGURATION]))
     try:

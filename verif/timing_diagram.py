@@ -19,10 +19,11 @@ from typing import NamedTuple
 import numpy as np
 
 from boundary.errors import CommandError
+from boundary.writing import check_output_file, written_whole
 from gen.presets import load_preset
 from golden.integer_attention import integer_taylor_attention
 from golden.quantizer import quantize_job
-from rtl.config import AcceleratorConfig, ConfigError
+from rtl.config import AcceleratorConfig
 from verif.bench import SimulationError
 from verif.bench.accelerator import format_of
 from verif.bench.places import ROOT
@@ -337,9 +338,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "schedule.svg")
     options = parser.parse_args(arguments)
     try:
+        check_output_file(options.output, endings=(".svg",))
         config = _preset()
         trace = _record(config)
-    except (CommandError, ConfigError) as error:
+    except (CommandError, ValueError) as error:
         print(f"timing_diagram: error: {error}", file=sys.stderr)
         return getattr(error, "status", 2)
     except SimulationError as error:
@@ -354,7 +356,8 @@ def main(arguments: list[str] | None = None) -> int:
         f"T_SA = {config.array_cycles(TOKENS, HEAD_DIM):,} cycles a head",
         "Around one change of products: tiles move in while the pass before them streams",
     )
-    options.output.write_text(text, encoding="utf-8")
+    with written_whole(options.output) as partial:
+        partial.write_text(text, encoding="utf-8")
     print(f"wrote {options.output}, {len(text):,} bytes")
     return 0
 

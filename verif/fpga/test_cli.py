@@ -219,3 +219,16 @@ def test_help_and_usage(capsys):
 def test_baseline_of_the_example_is_its_figures():
     figures = make_baseline(reports.example())["figures"]
     assert figures["dsp"]["value"] == 144
+
+
+def test_baseline_is_looked_for_before_the_build(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "prepare", None)
+    assert run(capsys, "build", "--board", "icebreaker", "--check")[0] == 1
+    (tmp_path / "icebreaker.json").write_text('{"config": 3}')
+    status, _out, err = run(capsys, "build", "--board", "icebreaker", "--check")
+    assert (status, err) == (2, f"fpga: error: {tmp_path / 'icebreaker.json'}: file must be the baseline of a board: "
+                                "config must be a text, not 3\n")  # fmt: skip
+    (tmp_path / "icebreaker.json").unlink()
+    (tmp_path / "icebreaker.json").mkdir()
+    status, _out, err = run(capsys, "build", "--board", "icebreaker", "--write-baseline")
+    assert status == 2 and err.startswith("fpga: error: output must be a file, not the folder ")
