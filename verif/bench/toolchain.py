@@ -53,20 +53,21 @@ def verilator_environment() -> dict[str, str]:
     return programs.environment(VERILATOR_ROOT=str(verilator_root()))
 
 
-def compiler() -> tuple[str, ...]:
+def compiler(variable: str = "CXX") -> tuple[str, ...]:
     """Beginning of the C++ compiler's command line: `$CXX`, which may be several words ("ccache g++"), else g++.
 
-    Raises `ToolError` if there is no such program.
+    With "CC" as the variable it is the C compiler, else gcc. Raises `ToolError` if there is no such program.
     """
-    name = os.environ.get("CXX", "").strip() or "g++"
+    language, usual = {"CXX": ("C++", "g++"), "CC": ("C", "gcc")}[variable]
+    name = os.environ.get(variable, "").strip() or usual
     try:
         words = [name] if shutil.which(name) else shlex.split(name)  # a path may have spaces
     except ValueError as error:
-        raise ToolError(f"CXX must be a command, not {name!r}: {str(error).lower()}") from None
+        raise ToolError(f"{variable} must be a command, not {name!r}: {str(error).lower()}") from None
     path = shutil.which(words[0]) if words else None
     if path is None:
-        raise ToolError(f"C++ compiler {name!r} was not found: install g++ "
-                        "(Debian, Ubuntu: `apt-get install g++ make`), or set CXX")
+        raise ToolError(f"{language} compiler {name!r} was not found: install {usual} "
+                        f"(Debian, Ubuntu: `apt-get install {usual} make`), or set {variable}")
     return os.path.abspath(path), *words[1:]
 
 

@@ -33,6 +33,9 @@ def test_missing_compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ToolError, match=r"C\+\+ compiler 'g\+\+' was not found: install g\+\+"):
         toolchain.compiler()
+    monkeypatch.setenv("CC", "cc -m64")
+    with pytest.raises(ToolError, match="C compiler 'cc -m64' was not found: install gcc .*, or set CC$"):
+        toolchain.compiler("CC")
 
 
 @pytest.mark.parametrize("name, message", [

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import re
-import shutil
+import shlex
 import subprocess
 import textwrap
 from collections import deque
@@ -33,7 +32,7 @@ from golden.integer_attention import integer_taylor_attention
 from rtl.config import AcceleratorConfig
 from rtl.registers import ADDRESS_WIDTH, register_map
 from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
-from verif.bench import ToolError, expect_equal, parameters, record, run
+from verif.bench import expect_equal, parameters, record, run, toolchain
 from verif.bench.accelerator import STREAMS, AcceleratorHost, format_of, matrix_of
 from verif.operands import read_operands
 
@@ -219,17 +218,9 @@ async def checks_hold(dut):
 # pytest
 
 
-def c_compiler():
-    """The C compiler: `$CC`, else gcc."""
-    name = os.environ.get("CC", "gcc")
-    if shutil.which(name) is None:
-        raise ToolError(f"C compiler {name!r} was not found: install gcc, or set CC")
-    return name
-
-
 def compile_c(folder, *arguments):
-    subprocess.run([c_compiler(), *STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)], cwd=folder, check=True,
-                   timeout=60)  # fmt: skip
+    command = [*toolchain.compiler("CC"), *STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)]
+    subprocess.run(command, cwd=folder, check=True, timeout=60)
 
 
 @pytest.fixture
@@ -300,7 +291,8 @@ def test_page_compiles(folder):
     (command,) = re.findall(r"^    \$ (gcc .*)$", text, re.MULTILINE)
     places = {"build/tiny-4x4/registers": folder, "fpga/c": SOURCES, "build": folder}
     command = re.sub("|".join(places), lambda place: str(places[place.group()]), command)
-    subprocess.run(["sh", "-c", command.replace("gcc", c_compiler(), 1)], cwd=folder, check=True, timeout=60)
+    command = command.replace("gcc", shlex.join(toolchain.compiler("CC")), 1)
+    subprocess.run(["sh", "-c", command], cwd=folder, check=True, timeout=60)
     assert {path.stem for path in folder.glob("*.o")} == {path.stem for path in SOURCES.glob("*.c")}
 
     program = text.partition('    #include "taylorvit.h"\n')[2].partition("\n\nThe ")[0]

@@ -98,6 +98,23 @@ def test_failure_shows_the_last_lines_and_the_log(tools, tmp_path):
     assert len(log.read_text().splitlines()) == 40
 
 
+def test_environment_of_a_tool(tmp_path, monkeypatch):
+    for name in ("MAKEFLAGS", "PYTHONWARNINGS", "COCOTB_TOPLEVEL"):
+        monkeypatch.setenv(name, "error")
+    for is_compiled in (False, True):
+        tool = Tool("yosys", ("sh", "-c", "env"), "0.60", "", is_compiled)
+        run_tool(tool, [], directory=tmp_path, log=tmp_path / "log")
+        names = {line.partition("=")[0] for line in (tmp_path / "log").read_text().splitlines()}
+        assert "PATH" in names and not names & {"MAKEFLAGS", "PYTHONWARNINGS", "COCOTB_TOPLEVEL"}
+
+
+def test_tool_beside_which_one_works(tools, tmp_path, monkeypatch):
+    """A relative folder on PATH is that of the caller, not of the build."""
+    tools("yosys", "Yosys 0.60")
+    monkeypatch.chdir(tmp_path)
+    assert find_yosys(path=".").command == (str(tmp_path / "yosys"),)
+
+
 def test_tool_that_cannot_be_started(tmp_path):
     with pytest.raises(ToolError, match="^yosys could not be started: no such file or directory$"):
         run_tool(Tool("yosys", (str(tmp_path / "yosys"),), "0", ""), [], directory=tmp_path, log=tmp_path / "log")
