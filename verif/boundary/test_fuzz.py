@@ -328,7 +328,7 @@ def quick(monkeypatch):
     def stop(*_arguments, **_named):
         raise ToolError("the work would begin")
 
-    monkeypatch.setattr("gen.generate.emit_with_blocks", stop)
+    monkeypatch.setattr("gen.generate.generate", stop)
     monkeypatch.setattr("verif.simulate.build_accelerator", stop)
     monkeypatch.setattr("verif.bench.board.build_board", stop)
     monkeypatch.setattr("fpga.cli.prepare", stop)
