@@ -43,8 +43,9 @@ KEY_PARTS = 16
 ARRAYS, ARRAY_BYTES, DIMENSIONS = 1000, 4 << 30, 32
 
 # What a damaged archive raises. RuntimeError: nobody knows its compression, or the module for it is not there; OSError:
-# bzip2's, or of the disk itself.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, struct.error, OSError)
+# bzip2's, or of the disk itself; UnicodeDecodeError: a name.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, struct.error, OSError,
+            UnicodeDecodeError)  # fmt: skip
 
 _CHUNK = 1 << 20
 _LONGEST = 200  # of what another library says of a file

@@ -280,6 +280,17 @@ def test_members_that_nobody_can_read(tmp_path, flags, method, message):
     assert refused(read_npz, changed(path, change), ("q",)) == message
 
 
+def test_a_name_that_is_no_text(tmp_path):
+    path = npz(tmp_path / "a.npz", é=np.arange(4))
+
+    def change(content):
+        place = content.index(b"PK\x01\x02")
+        content[content.index("é".encode(), place)] = 0xFF
+
+    error = refused(read_npz, changed(path, change), ("q",))
+    assert error.startswith("file must be an undamaged .npz file: 'utf-8' codec")
+
+
 def test_arrays_larger_than_any_memory(tmp_path):
     path = npz(tmp_path / "a.npz", q=header("(2000000, 1000000)"))
 
