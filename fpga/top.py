@@ -22,6 +22,8 @@ from .protocol import build_id
 
 __all__ = ["BoardTop", "Indicators"]
 
+LINE_PAUSE = 0.1  # seconds that tensors may not come, though all is well: a computer had something else to do
+
 
 class Indicators(Block):
     """LEDs, lowest first: heartbeat, bytes from the host, tensors moving, interrupt; on is high.
@@ -62,6 +64,14 @@ class Indicators(Block):
         return m
 
 
+def _check_timeout(config, clock_hz):
+    """Raises `ValueError` for an accelerator that could not be told to wait as long as a line may pause."""
+    least = int(LINE_PAUSE * clock_hz).bit_length()
+    if config.counter_width < least:
+        raise ValueError(f"counter_width must be at least {least} at {clock_hz:,} Hz, so that TIMEOUT outlasts a pause "
+                         f"of {LINE_PAUSE:g} s on the line, not {config.counter_width!r}")  # fmt: skip
+
+
 class BoardTop(Block):
     """The top level of a board's bitstream.
 
@@ -78,6 +88,8 @@ class BoardTop(Block):
     button: resets everything, at the level of the pin; only if the board has one.
 
     Where a simulation models the PLL as a wire, `clock` has to have the core clock, `clock_hz`.
+
+    Raises `ValueError` if board, clock, link and configuration do not go together.
     """
 
     module_name = "board_top"
@@ -89,6 +101,7 @@ class BoardTop(Block):
         clock = core_clock(board)
         self.clock_hz = clock.rounded_hz
         self.baud = board.baud
+        _check_timeout(config, self.clock_hz)
         self.clock_generator = ClockGenerator(clock)
         self.reset_generator = ResetGenerator()
         self.host_link = HostLink(

@@ -5,7 +5,7 @@ The array and everything around it is skewed: row r works r cycles after row 0, 
 stays in step with the data of its row or column.
 """
 
-from amaranth.hdl import Mux, Shape, Signal, unsigned
+from amaranth.hdl import Cat, Const, Mux, Shape, Signal, unsigned
 from amaranth.lib.wiring import Out, Signature
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "PHASE_QG",
     "StreamControl",
     "WriteBackControl",
+    "address_field",
     "bank_write",
     "credits",
     "delay",
@@ -42,6 +43,11 @@ def index_width(count):
 def tile_width(count):
     """Bits of a tile's number as a field of an address: none where there is but one tile."""
     return (count - 1).bit_length()
+
+
+def address_field(value, width):
+    """The low `width` bits of a number, zeros above where it has fewer, so that the field behind keeps its place."""
+    return value[:width] if len(value) >= width else Cat(value, Const(0, width - len(value)))
 
 
 def up_to(most, *, least=0):

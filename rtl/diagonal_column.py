@@ -25,6 +25,7 @@ from .bundles import (
     AccumulateControl,
     DivideControl,
     LoadControl,
+    address_field,
     delay,
     index_width,
     pass_on,
@@ -160,6 +161,6 @@ class DiagonalColumn(Block):
 
     def _without_column_tile(self, address):
         """{half, feature} of {half, column tile, feature}."""
-        feature = address[: self.feature_bits]
+        feature = address_field(address, self.feature_bits)
         half = address[self.feature_bits + self.column_tile_bits]
         return (half << self.feature_bits) | feature

@@ -16,6 +16,7 @@ from .block import Block
 from .bundles import (
     DivideControl,
     WriteBackControl,
+    address_field,
     credits,
     delay,
     delay_bundle,
@@ -160,7 +161,7 @@ class DivisionScheduler(Block):
             self.divide.bias_address.eq(Cat(column_tile, half)),
             self.row_divided.eq(start_row),
             result.write.eq(start_row),
-            result.address.eq(Cat(token[: self.token_bits], column_tile, half)),
+            result.address.eq(Cat(address_field(token, self.token_bits), column_tile, half)),
             result.head_end.eq(start_row & head_end),
             result.mean.eq(start_mean),
             result.mean_end.eq(start_mean & mean_end),

@@ -28,6 +28,7 @@ from .bundles import (
     PHASE_QG,
     LoadControl,
     StreamControl,
+    address_field,
     delay,
     index_width,
     last_start,
@@ -66,6 +67,7 @@ class PassScheduler(Block):
         self.columns = config.columns
         self.stream_lanes = config.stream_lanes
         self.row_queue_depth = config.row_queue_depth
+        self.longest_pass = max(config.max_tokens, config.max_head_dim)
         self.feature_bits = index_width(config.max_head_dim)
         self.token_bits = index_width(config.max_tokens)
         self.beat_bits = tile_width(config.max_beats_per_row)
@@ -100,7 +102,8 @@ class PassScheduler(Block):
 
     def elaborate(self, platform):
         m = Module()
-        size_width = max(len(self.tokens), len(self.head_dim)) + 1
+        # Of a position in a pass with a sign, and of the last row of a tile, which may be far beyond a small job.
+        size_width = max(self.longest_pass.bit_length() + 1, (self.longest_pass + self.rows - 1).bit_length())
         tile_bits = max(self.row_tile_bits, self.token_tile_bits)
 
         def new_pass(name):
@@ -233,8 +236,8 @@ class PassScheduler(Block):
             control.address.eq(
                 Mux(
                     loading["phase"] == PHASE_G,
-                    Cat(load_element[: self.token_bits], loading["column_tile"], loading["half"]),
-                    Cat(load_element[: self.feature_bits], loading["column_tile"], loading["half"]),
+                    Cat(address_field(load_element, self.token_bits), loading["column_tile"], loading["half"]),
+                    Cat(address_field(load_element, self.feature_bits), loading["column_tile"], loading["half"]),
                 )
             ),
             control.blank.eq(load_element >= load_limit),
@@ -309,8 +312,12 @@ class PassScheduler(Block):
             control.address.eq(
                 Mux(
                     streaming["phase"] == PHASE_G,
-                    Cat(beat, streaming["tile"][: self.token_tile_bits], streaming["half"]),
-                    Cat(position[: self.token_bits], streaming["tile"][: self.row_tile_bits], streaming["half"]),
+                    Cat(beat, address_field(streaming["tile"], self.token_tile_bits), streaming["half"]),
+                    Cat(
+                        address_field(position, self.token_bits),
+                        address_field(streaming["tile"], self.row_tile_bits),
+                        streaming["half"],
+                    ),
                 )
             ),
             control.lane.eq(lane),
@@ -323,12 +330,12 @@ class PassScheduler(Block):
             control.accumulate.address.eq(
                 Mux(
                     streaming["phase"] == PHASE_G,
-                    Cat(position[: self.feature_bits], streaming["column_tile"], streaming["half"]),
+                    Cat(address_field(position, self.feature_bits), streaming["column_tile"], streaming["half"]),
                     queue_address,
                 )
             ),
             control.accumulate.head_end.eq(at_last & streaming["product_end"]),
-            self.mean_address.eq(Cat(position[: len(self.mean_address) - 1], streaming["half"])),
+            self.mean_address.eq(Cat(address_field(position, len(self.mean_address) - 1), streaming["half"])),
         ]
 
         # What the array does, in the cycle of `stream_control`.

@@ -16,7 +16,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block, instantiate
-from .bundles import BankWrite, delay, index_width, tile_width
+from .bundles import BankWrite, address_field, delay, index_width, tile_width
 from .matrix_position import MatrixPosition
 
 __all__ = ["StreamLoader"]
@@ -193,7 +193,7 @@ class StreamLoader(Block):
         m.d.sync += [
             self.write.valid.eq(step),
             self.write.offset.eq(offset),
-            self.write.address.eq(Cat(inner[: self.inner_bits], tile, half)),
+            self.write.address.eq(Cat(address_field(inner, self.inner_bits), tile, half)),
             self.write.data.eq(elements),
             self.row_write.eq(step),
             self.row_first.eq(token == 0),

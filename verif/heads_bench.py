@@ -27,7 +27,7 @@ import numpy as np
 from golden.integer_attention import JobConstants
 from rtl.config import AcceleratorConfig
 from verif.bench import expect_equal, parameters, record
-from verif.bench.accelerator import AcceleratorHost, Job
+from verif.bench.accelerator import AcceleratorHost, Job, counted
 
 __all__ = ["RESULT_FILE", "heads_through_streams"]
 
@@ -47,6 +47,7 @@ async def heads_through_streams(dut):
     constants = JobConstants(**parameters()["constants"])
 
     host = await AcceleratorHost.start(dut, config)
+    await host.wait_for_ever()
     z: list[np.ndarray] = []
     jobs = []
     for first in range(0, len(q), config.max_heads):
@@ -77,7 +78,8 @@ async def _run(host: AcceleratorHost, job: Job, z: list[np.ndarray], progress: P
 
     counters = await host.counters()
     expect_equal("HEADS_DONE", counters["HEADS_DONE"], heads)
-    expect_equal("ARRAY_BUSY", counters["ARRAY_BUSY"], heads * host.config.array_cycles(tokens, head_dim))
+    busy = heads * host.config.array_cycles(tokens, head_dim)
+    expect_equal("ARRAY_BUSY", counters["ARRAY_BUSY"], counted(busy, host.config.counter_width))
     events = await host.read("EVENTS")
     await host.write_checked("EVENTS", events)
     return {"heads": heads, "counters": counters, "events": events, "head_cycles": head_cycles,

@@ -33,6 +33,9 @@ _DIFFERENT = (
     # Multipliers of both kinds in one array: DSP cells, and LUTs in half of the columns.
     {"name": "array-6x6-ecp5", "rows": 6, "columns": 6, "pe_pipeline": 2, "multiplier": "ecp5", "booth_columns": 3,
      "memory_pipeline": 1, "max_tokens": 64, "max_head_dim": 16, "stream_width": 16},
+    # Rows and columns have more bits than the sizes of a job, on both sides.
+    {"name": "array-20x9", "rows": 20, "columns": 9, "data_width": 5, "max_tokens": 3, "max_head_dim": 2,
+     "stream_width": 8, "max_heads": 20, "shift_z_max": 3},
     # The smallest that can be built, and the widest: constants and sums of more than 64 bits.
     {"name": "array-2x1", "rows": 2, "columns": 1, "data_width": 2, "mean_fraction": 0, "constant_fraction": 0,
      "max_tokens": 1, "max_head_dim": 1, "stream_width": 8, "max_heads": 1, "shift_z_min": 0, "shift_z_max": 0},

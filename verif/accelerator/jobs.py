@@ -13,7 +13,8 @@ from golden.integer_attention import JobConstants, exact_g_sum, integer_taylor_a
 from rtl.config import AcceleratorConfig
 from verif.bench.accelerator import Job, format_of
 
-__all__ = ["EXTREMES", "describe", "extreme_job", "fitting_constants", "random_job", "random_operands"]
+__all__ = ["EXTREMES", "describe", "extreme_job", "fitting_constants", "limits_of_constants", "random_job",
+           "random_operands"]  # fmt: skip
 
 EXTREMES = ("minimum", "maximum", "opposite", "alternating", "equal", "zero")
 
@@ -58,6 +59,27 @@ def fitting_constants(
     shift_z = (width - 1) + c_d.bit_length() - t_n.bit_length() + int(generator.integers(-1, 2))
     shift_z = min(max(shift_z, config.shift_z_min), config.shift_z_max)
     return JobConstants(shift_g, shift_z, c_v, c_d)
+
+
+def limits_of_constants(config: AcceleratorConfig) -> list[JobConstants]:
+    """Constants at their limits, one or several at a time."""
+    limits = format_of(config)
+    low, high, top, width = limits.shift_z_min, limits.shift_z_max, limits.shift_g_max, config.data_width
+    c_v, c_d = limits.c_v_max, limits.c_d_max
+    return [
+        JobConstants(0, 0, 0, 1),
+        JobConstants(0, high, c_v, c_d),
+        JobConstants(0, low, c_v, c_d),
+        JobConstants(0, high, 0, c_d),
+        JobConstants(0, high, c_v, 1),
+        JobConstants(0, low, 0, 1),
+        JobConstants(0, low, c_v, 1),
+        JobConstants(top, high, 0, c_d),
+        JobConstants(top, high, 1, c_d),
+        JobConstants(top - 1, 0, c_v, c_d),
+        JobConstants(width, min(width - 1, high), c_v >> width, c_d >> width),
+        JobConstants(width, min(width, high), 0, 0),
+    ]
 
 
 def extreme_job(

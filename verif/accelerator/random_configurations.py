@@ -1,7 +1,8 @@
 """Random configurations: every field over the whole of its range, but arrays that are built in seconds.
 
-Limits and what lies beside them are where faults are, so half of all draws are those; and since the fields bind each
-other, a draw is repeated until `AcceleratorConfig` accepts it.
+Limits and what lies beside them are where faults are, so about half of the values are those. Fields bind each other: a
+range follows from the fields that were drawn before, and a draw that `AcceleratorConfig` refuses all the same is made
+anew, as is one with buffers so large that they would take long.
 """
 
 from __future__ import annotations
@@ -11,56 +12,70 @@ import random
 from rtl.config import AcceleratorConfig, ConfigError
 from rtl.multiplier import FORMS
 
-__all__ = ["FIELDS", "draw", "draws"]
+__all__ = ["draw", "draws"]
 
-MOST_BYTES = 1 << 19
-
-# Values of each field that are drawn: its limits and special values, and a range for the others. Rows and columns are
-# the exception: small, or all would take long; the limits of their range are built as presets.
-FIELDS = {
-    "rows": ((2, 3, 4), (2, 9)),
-    "columns": ((1, 2, 4), (1, 9)),
-    "data_width": ((2, 3, 8, 9, 16), (2, 16)),
-    "mean_fraction": ((0, 1, 3, 8), (0, 8)),
-    "constant_fraction": ((0, 1, 8, 16), (0, 16)),
-    "max_tokens": ((1, 2, 3, 65535), (1, 300)),
-    "max_head_dim": ((1, 2, 3, 4096), (1, 80)),
-    "max_heads": ((1, 2, 4095, 65535), (1, 65535)),
-    "pe_pipeline": ((0, 1, 4), (0, 4)),
-    "multiplier": (tuple(FORMS), None),
-    "memory_pipeline": ((0, 1, 2), None),
-    "divider_interval": ((0, 1, 2), (0, 25)),
-    "shift_z_min": ((-8, 0), (-8, 0)),
-    "shift_z_max": ((0, 1, 31), (0, 31)),
-    "counter_width": ((8, 32), (8, 32)),
-    "input_timeout": ((1, 255, (1 << 32) - 1), (1, 255)),
-    "error_count_width": ((1, 16), (1, 16)),
-}
+# The exceptions: rows and columns are few; their largest numbers are those of a preset, and of `test_config`.
+MOST_ROWS = MOST_COLUMNS = 9
+MOST_BYTES = 1 << 19  # of buffers
+LANES = (1, 1, 1, 1, 2, 2, 3, 4, 8)
+INTERVALS = 26  # of the divider, with that of the default: more than chance would find
 
 
-def draw(generator: random.Random, most_bytes: int = MOST_BYTES, **fixed) -> AcceleratorConfig:
-    """A configuration that is accepted, its buffers small, its fields random but for those that are `fixed`."""
+def draws(seed: int, numbers) -> list[AcceleratorConfig]:
+    """The configurations of those numbers; one seed gives the same ones everywhere."""
+    return [draw(seed, number) for number in numbers]
+
+
+def draw(seed: int, number: int) -> AcceleratorConfig:
+    """A configuration that is accepted. Every other number has the next interval of the divider."""
+    generator = random.Random(f"{seed}-{number}")
+    interval = None if number % 2 else number // 2 % INTERVALS
     while True:
-        fields = {name: _draw(generator, *values) for name, values in FIELDS.items()} | fixed
-        fields.setdefault("booth_columns", generator.choice((0, 0, 1, fields["columns"])))
-        element_width = 8 if fields["data_width"] <= 8 else 16
-        lanes = generator.choice([lanes for lanes in range(1, 10)
-                                  if fields["rows"] % lanes == fields["columns"] % lanes == 0])  # fmt: skip
-        fields.setdefault("stream_width", lanes * element_width)
         try:
-            config = AcceleratorConfig(name="drawn", **fields)
+            config = AcceleratorConfig(name=f"drawn-{seed}-{number}", **_fields(generator, interval))
         except ConfigError:
             continue
-        if sum(config.buffer_bytes.values()) <= most_bytes:
+        if sum(config.buffer_bytes.values()) <= MOST_BYTES:
             return config
 
 
-def draws(seed: int, count: int) -> list[AcceleratorConfig]:
-    """`count` configurations; one seed gives the same ones everywhere, whatever the count."""
-    return [draw(random.Random(f"{seed}-{number}")) for number in range(count)]
+def _fields(generator: random.Random, interval: int | None) -> dict:
+    def value(least: int, most: int, *special: int) -> int:
+        """A limit or a special value, or any between the limits; of large ranges small ones as often as large ones."""
+        if generator.random() < 0.5:
+            return generator.choice((least, most, *special))
+        return min(most, max(least, int(2 ** generator.uniform(0, most.bit_length())))) if most > 300 else (
+            generator.randint(least, most)
+        )
 
-
-def _draw(generator, special, interval):
-    if interval is None or generator.random() < 0.5:
-        return generator.choice(special)
-    return generator.randint(*interval)
+    lanes = generator.choice(LANES)
+    rows, columns = (-(-value(*limits) // lanes) * lanes for limits in ((2, MOST_ROWS), (1, MOST_COLUMNS)))
+    least_iterations = interval or 0
+    data_width = value(max(2, least_iterations - 9), 16, *((8, 9) if least_iterations < 9 else ()))
+    mean_fraction = value(max(0, least_iterations - 1 - data_width), 8)
+    iterations = data_width + mean_fraction + 1
+    multiplier = generator.choice((*FORMS,))
+    booth_columns = generator.choice((0, 0, 1, columns))
+    counter_width = value(8, 32)
+    forms = (multiplier, "booth") if booth_columns else (multiplier,)
+    return {
+        "rows": rows,
+        "columns": columns,
+        "data_width": data_width,
+        "mean_fraction": mean_fraction,
+        "constant_fraction": value(0, 16, 8),
+        "max_tokens": value(1, 65535, 2, 197),
+        "max_head_dim": value(1, 4096, 2, 64),
+        "max_heads": value(1, 65535, 2),
+        "pe_pipeline": value(max(FORMS[form].least_pipeline for form in forms), 4),
+        "multiplier": multiplier,
+        "booth_columns": booth_columns,
+        "memory_pipeline": value(0, min(2, rows - 2)),
+        "divider_interval": value(0, iterations, 1, 2) if interval is None else interval,
+        "shift_z_min": value(-8, 0),
+        "shift_z_max": value(0, 31, 1, data_width - 1, data_width),
+        "stream_width": lanes * (8 if data_width <= 8 else 16),
+        "input_timeout": value(1, (1 << counter_width) - 1),
+        "counter_width": counter_width,
+        "error_count_width": value(1, 16),
+    }

@@ -39,7 +39,7 @@ from rtl.host_view import HostView
 from rtl.registers import EVENTS, register_map
 from verif.bench.lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
 
-__all__ = ["STREAMS", "AcceleratorHost", "Job", "JobResult", "beats_of", "format_of", "matrix_of"]
+__all__ = ["STREAMS", "AcceleratorHost", "Job", "JobResult", "beats_of", "counted", "format_of", "matrix_of"]
 
 STREAMS = ("q", "k", "v")
 START, SOFT_RESET = 1, 2  # bits of CONTROL
@@ -58,6 +58,11 @@ def format_of(config: AcceleratorConfig | HostView) -> NumberFormat:
         shift_z_min=config.shift_z_min,
         shift_z_max=config.shift_z_max,
     )
+
+
+def counted(count: int, width: int) -> int:
+    """What a counter of `width` bits shows of `count`: it stops at its maximum."""
+    return min(count, (1 << width) - 1)
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,10 @@ class AcceleratorHost:
             *((f"C_D_{word}", constants.c_d >> (32 * word)) for word in range(3)),
         ):  # fmt: skip
             await self.write_checked(name, value)
+
+    async def wait_for_ever(self) -> None:
+        """Have jobs wait for their sources as long as can be: TIMEOUT at its largest."""
+        await self.write_checked("TIMEOUT", self.registers["TIMEOUT"].fields[0].maximum)
 
     async def events(self) -> set[str]:
         """Names of the events that are set."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import cocotb
 import pytest
@@ -48,6 +49,15 @@ def test_verilog_joins_the_blocks(name):
     assert not re.search(r"\.(s_axis|m_axis|s_axil)_\w+\(\)", accelerator)
     inverted = bool(re.search(r"led = ~|\.button\(!", top))
     assert inverted == (board.led.active_low or board.button.active_low)
+
+
+def test_timeout_outlasts_a_pause_of_the_line():
+    board = load_board("icebreaker")
+    BoardTop(board, replace(SMALL, counter_width=22, input_timeout=1))
+    text = ("counter_width must be at least 22 at 24,000,000 Hz, so that TIMEOUT outlasts a pause of 0.1 s on the "
+            "line, not 21")  # fmt: skip
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        BoardTop(board, replace(SMALL, counter_width=21, input_timeout=1))
 
 
 def test_link_is_told_clock_baud_and_build():
