@@ -32,6 +32,7 @@ from golden.quantizer import QuantizedJob, dequantize
 from golden.sqnr import sqnr_db, sqnr_text
 from rtl import __version__
 from rtl.config import AcceleratorConfig
+from rtl.host_view import HostView
 from verif.bench.accelerator import format_of
 from verif.operands import Operands
 
@@ -62,7 +63,7 @@ def check_output(output: str | Path | None) -> None:
         check_output_file(output, endings=(".npz",))
 
 
-def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig, *, output: str | Path | None,
+def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig | HostView, *, output: str | Path | None,
              notes: tuple[str, ...] = ()) -> int:
     """Save the result, compare it with the integer golden, and print what came of it.
 
@@ -118,12 +119,9 @@ def _check_events(jobs: list[dict], golden: IntegerSteps) -> None:
                            f"{', '.join(sorted(expected))}, not {', '.join(sorted(raised)) or 'none'}")
 
 
-def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, golden: IntegerSteps) -> Table:
+def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Outcome, golden: IntegerSteps) -> Table:
     job, z, jobs = operands.job, outcome.z, outcome.jobs
     heads, tokens, head_dim = job.q.shape
-    total = {name: sum(entry["counters"][name] for entry in jobs) for name in jobs[0]["counters"]}
-    cycles = total["CYCLES"]
-    useful = heads * config.ideal_cycles(tokens, head_dim)
     mismatches = int(np.count_nonzero(z != golden.z)) if z.shape == golden.z.shape else z.size
     real_z = dequantize(z, job.z_exp - operands.real_exp)
 
@@ -135,12 +133,8 @@ def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, gold
     constants = job.constants
     table.add_row("registers", f"SHIFT_G {constants.shift_g}, SHIFT_Z {constants.shift_z}, C_V {constants.c_v:,}, "
                                f"C_D {constants.c_d:,}")
-    table.add_row("cycles", f"{cycles:,} in all, {cycles / heads:,.1f} a head"
-                            + (f", in {len(jobs)} jobs" if len(jobs) > 1 else ""))
-    table.add_row("T_SA", f"{config.array_cycles(tokens, head_dim):,} cycles of array work a head")
-    table.add_row("array busy", f"{total['ARRAY_BUSY'] / cycles:.1%} of cycles; waiting for input "
-                                f"{total['STALL_INPUT'] / cycles:.1%}, for output {total['STALL_OUTPUT'] / cycles:.1%}")
-    table.add_row("utilization", f"{useful / cycles:.1%} of {config.rows} x {config.columns} multiplications useful")
+    for name, text in _cycles(config, jobs, heads, tokens, head_dim).items():
+        table.add_row(name, text)
     table.add_row("mismatches", f"{mismatches} of {z.size:,} against the integer golden")
     if golden.denominator_errors:
         table.add_row("t_D <= 0", f"{golden.denominator_errors:,} rows, saturated as specified")
@@ -151,11 +145,31 @@ def _table(config: AcceleratorConfig, operands: Operands, outcome: Outcome, gold
     return table
 
 
+def _cycles(config: AcceleratorConfig | HostView, jobs: list[dict], heads: int, tokens: int,
+            head_dim: int) -> dict[str, str]:  # fmt: skip
+    """What the counters say, name -> text."""
+    array_work = {"T_SA": f"{config.array_cycles(tokens, head_dim):,} cycles of array work a head"}
+    most = (1 << config.counter_width) - 1
+    if any(entry["counters"]["CYCLES"] == most for entry in jobs):  # the largest of them
+        return {"cycles": f"{most:,} at least: the counters of a job have {config.counter_width} bits"} | array_work
+    total = {name: sum(entry["counters"][name] for entry in jobs) for name in jobs[0]["counters"]}
+    cycles = total["CYCLES"]
+    useful = heads * config.ideal_cycles(tokens, head_dim) / cycles
+    return {
+        "cycles": f"{cycles:,} in all, {cycles / heads:,.1f} a head"
+                  + (f", in {len(jobs)} jobs" if len(jobs) > 1 else ""),
+        **array_work,
+        "array busy": f"{total['ARRAY_BUSY'] / cycles:.1%} of cycles; waiting for input "
+                      f"{total['STALL_INPUT'] / cycles:.1%}, for output {total['STALL_OUTPUT'] / cycles:.1%}",
+        "utilization": f"{useful:.1%} of {config.rows} x {config.columns} multiplications useful",
+    }  # fmt: skip
+
+
 def _decibels(reference: torch.Tensor, z: np.ndarray) -> str:
     return sqnr_text(sqnr_db(reference.numpy(), z))
 
 
-def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfig) -> None:
+def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfig | HostView) -> None:
     constants = job.constants
     integers = {"q": job.q, "k": job.k, "v": job.v, "z_int": z}
     exponents = {"q_exp": job.q_exp, "k_exp": job.k_exp, "v_exp": job.v_exp, "z_exp": job.z_exp,

@@ -78,6 +78,15 @@ def test_integers_are_taken_as_they_are(simulated):
     assert int(output["z_exp"]) == int(scaled["z_exp"]) + 3
 
 
+def test_counters_that_stop_say_so(simulated, configuration):
+    """And the shortest TIMEOUT at reset gives up nothing."""
+    configuration.write_text(f"{CONFIGURATION}counter_width = 8\ninput_timeout = 1\n")
+    status, text, _errors, _output = simulated(**_normal(3, tokens=16))
+    assert status == 0, text
+    assert re.search(r"cycles\W+255 at least: the counters of a job have 8 bits", text)
+    assert "T_SA" in text and "utilization" not in text and "array busy" not in text
+
+
 def test_mismatch_is_named_and_exits_1(simulated, monkeypatch):
     golden = judgement.integer_taylor_attention
 
