@@ -9,8 +9,8 @@ a wire or a `Literal`.
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Assign", "Case", "Cell", "Literal", "Module", "Slice", "Switch", "Wire", "is_anonymous", "parse", "part",
-           "width_of"]  # fmt: skip
+__all__ = ["Assign", "Case", "Cell", "Literal", "Module", "Slice", "Switch", "Wire", "extend", "is_anonymous",
+           "parse", "part", "width_of"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,15 @@ def part(bits, low, width):
                 result.append(Slice(chunk.name, chunk.low + start, stop - start))
         low -= chunk.width
     return tuple(reversed(result))
+
+
+def extend(bits, width, signed):
+    """The low `width` bits of `bits`, which are a number; with the sign, or zeros, above it where it is narrower."""
+    missing = width - width_of(bits)
+    if missing <= 0:
+        return part(bits, 0, width)
+    (top,) = part(bits, width_of(bits) - 1, 1) if signed and bits else (Literal("0"),)
+    return (Literal(top.bits * missing), *bits) if isinstance(top, Literal) else (top,) * missing + bits
 
 
 def is_anonymous(name):

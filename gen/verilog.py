@@ -25,7 +25,6 @@ from .verilog_writer import write_module
 
 __all__ = ["blocks", "emit", "emit_with_blocks", "instances"]
 
-
 def blocks(component):
     """The distinct blocks of a design: `component` (an `rtl.block.Block`), then those below it as they are met.
 
@@ -52,13 +51,15 @@ def emit_with_blocks(component):
             block.module_name: {name for name, (_value, flow) in ports.items() if flow is PortDirection.Output}
             for block, _fragment, ports in modules
         }
+        waivers = {block.module_name: block.waivers for block, _fragment, _ports in modules}
         for _block, fragment, _ports in modules:
             for cell in _vendor_cells(fragment):
                 given = {name for name, (_value, direction) in cell.ports.items() if direction == "o"}
                 outputs.setdefault(cell.type, set()).update(given)
         for block, fragment, ports in modules:
             text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
-            texts.append(write_module(parse(text), list(ports), outputs, _purpose(type(block))))
+            texts.append(write_module(parse(text), list(ports), outputs, _purpose(type(block)), waivers))
+    texts.append("// verilator lint_on DECLFILENAME\n")
     return "\n".join(texts), [block for block, _fragment, _ports in modules]
 
 
@@ -156,4 +157,5 @@ def _heading(component):
     if config is not None:
         lines += ["//", "// Configuration"]
         lines += [f"//   {key} = {value}" for key, value in config.to_mapping().items()]
+    lines += ["//", "// This file holds all modules and is named after the top.", "// verilator lint_off DECLFILENAME"]
     return "\n".join([*lines, ""])

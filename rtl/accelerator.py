@@ -60,6 +60,7 @@ class Accelerator(Block):
     """
 
     module_name = "taylorvit"
+    waivers = {("SYMRSVDWORD", "interrupt"): "The usual name; C++ code gets another one from Verilator."}
 
     def __init__(self, config):
         self.config = config
@@ -381,11 +382,11 @@ class Accelerator(Block):
         ]
 
         # Of a head's sums the first is asked for two cycles after this, at the earliest.
+        wait = self.column_sums.write_latency - 2
         for unit, stream in ((divisions.k_loaded, "k"), (bias_unit.v_loaded, "v")):
             name = f"{stream}_summed"
-            m.d.comb += unit.eq(
-                delay(m, loaders[stream].loaded, self.column_sums.write_latency - 2, name, reset=reset_of(name))
-            )
+            line = reset_of(name) if wait else None
+            m.d.comb += unit.eq(delay(m, loaders[stream].loaded, wait, name, reset=line))
 
         # Start, end and what the host sees of a job.
         m.d.comb += [

@@ -37,6 +37,10 @@ class BiasUnit(Block):
     """
 
     module_name = "bias_unit"
+    waivers = {
+        ("UNUSEDSIGNAL", "multiplier_*__product"): "The whole product is no wider than c_v and v_sum together.",
+        ("UNUSEDSIGNAL", "head_dim"): "There is but one column tile.",
+    }
 
     def __init__(self, config, *, v_sum_latency):
         self.v_sum_latency = v_sum_latency
@@ -124,8 +128,9 @@ class BiasUnit(Block):
             if self.multiplier.has_increment:
                 total = total + (multiplier.increment << low)
         m.d.sync += product.eq(total)
-        fine_shifted = Signal(signed(len(product) + 7))
-        shifted = Signal(signed(len(product) + (1 << len(self.shift)) - 1))
+        shift_max = (1 << len(self.shift)) - 1
+        fine_shifted = Signal(signed(len(product) + min(7, shift_max)))
+        shifted = Signal(signed(len(product) + shift_max))
         fits = Signal()
         negative = shifted[-1]
         m.d.sync += [fine_shifted.eq(product << self.shift[:3]), shifted.eq(fine_shifted << (self.shift[3:] << 3))]

@@ -10,6 +10,8 @@ is written once. One component object stands for all of its instances: `instanti
     m.d.comb += right.streamed_in.eq(left.streamed_out)
 """
 
+from types import MappingProxyType
+
 from amaranth.hdl import ClockSignal, Instance, ResetSignal
 from amaranth.lib import wiring
 
@@ -23,6 +25,9 @@ class Block(wiring.Component):
     ----------
     module_name: name of the Verilog module; components of one name must be built alike (same `parameters`).
     reset_less: true if nothing in it is reset; the module then has no `rst` port.
+    waivers: warnings of Verilator that are as intended: (rule, pattern of names) -> the reason, a sentence. The names
+        are those of the block's signals, for PINMISSING of the cells in it, and for PINCONNECTEMPTY of its outputs that
+        a parent may leave open. They stand in the Verilog where they are needed.
     clocked: false if it has no register of its own; the module then has neither `clk` nor `rst`, and a domain that
         its instances need is its own to make.
     """
@@ -30,6 +35,7 @@ class Block(wiring.Component):
     module_name = None
     clocked = True
     reset_less = False
+    waivers = MappingProxyType({})
     _MustUse__silence = True  # a second component of a module that is emitted already is never elaborated
 
     @property

@@ -68,6 +68,10 @@ class ControlStatus(Block):
     """
 
     module_name = "control_status"
+    waivers = {
+        ("UNUSEDSIGNAL", "s_axil_a*prot"): "Protection has no meaning for these registers.",
+        ("UNUSEDSIGNAL", "s_axil_a*addr"): "Registers are words: the two lowest address bits are ignored.",
+    }
 
     read_latency = 4
     write_latency = 5

@@ -159,6 +159,7 @@ class DividerLane(Block):
 
     def _round(self, quotient, low, high, width):
         """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""
-        rounded = (quotient[self.iterations - width - 1 :] + 1)[1:]
+        upper = quotient[self.iterations - width - 1 :]
+        rounded = upper[1:] + upper[0]
         offset = 1 << (width - 1)
         return Mux(low, -offset, Mux(high | rounded[width], offset - 1, rounded - offset))

@@ -23,6 +23,8 @@ class MatrixPosition(Block):
     token: of the next beat; row_last: it is the last one of its token; head_last: and of the matrix.
     """
 
+    waivers = {("PINCONNECTEMPTY", "row_last"): "A token is a single beat."}
+
     def __init__(self, *, lanes, max_tokens, max_head_dim):
         self.module_name = f"matrix_position_{max_tokens}x{max_head_dim}_{lanes}"
         self.lanes = lanes

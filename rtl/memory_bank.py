@@ -33,6 +33,7 @@ class MemoryBank(Block):
     """
 
     reset_less = True
+    waivers = {("UNUSEDSIGNAL", "*_address"): "There is but one word."}
 
     def __init__(self, *, depth, width, pipeline=0):
         self.depth = depth

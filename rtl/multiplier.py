@@ -110,6 +110,7 @@ class Ecp5Multiplier(Multiplier):
     """
 
     module_name = "multiplier_ecp5"
+    waivers = {("PINMISSING", "dsp"): "Pins that are not named stay open: what is tied takes up routing."}
     operand_limit = 18
     least_pipeline = 1
 
@@ -121,7 +122,7 @@ class Ecp5Multiplier(Multiplier):
             for register in ("INPUTA", "INPUTB", "OUTPUT")
             for what in ("CLK", "CE", "RST")
         }
-        # Ports that are not named stay open: those that are tied low use up routing, and nextpnr fails.
+        # Ports that are not named stay open: with those tied low, nextpnr does not find routes for all.
         m.submodules.dsp = Instance(
             "MULT18X18D", **_ATTRIBUTES,
             **registers, p_GSR="DISABLED", p_RESETMODE="SYNC",
@@ -140,6 +141,7 @@ class Ice40Multiplier(Multiplier):
     """
 
     module_name = "multiplier_ice40"
+    waivers = {("UNUSEDSIGNAL", "dsp_product"): "The cell's product is wider than that of the operands."}
     operand_limit = 16
     least_pipeline = 1
 
@@ -169,6 +171,7 @@ class GowinMultiplier(Multiplier):
     """
 
     module_name = "multiplier_gowin"
+    waivers = {("UNUSEDSIGNAL", "dsp_product"): "The cell's product is wider than that of the operands."}
     operand_limit = 18
     least_pipeline = 1
 
@@ -277,7 +280,8 @@ class BoothMultiplier(Multiplier):
         rows = low.rows + high.rows
         # One bit more at the lower end: its carry is the debt.
         upper = (Cat(1, low.value[shift:]).as_signed() + Cat(high.debt, high.value).as_signed())[1:]
-        value = Signal(signed(len(self.streamed) + 2 * rows), name=f"sum_{low.weight // 2}_of_{rows}")
+        width = min(len(self.streamed) + 2 * rows, len(self.product) - low.weight)
+        value = Signal(signed(width), name=f"sum_{low.weight // 2}_of_{rows}")
         m.d.comb += value.eq(Cat(low.value[:shift], upper))
         return _Term(value, low.weight, low.debt, rows)
 

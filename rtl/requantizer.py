@@ -46,11 +46,12 @@ class Requantizer(Block):
         halves = Signal.like(shifted)
         rounded = Signal.like(shifted)
         m.d.sync += shifted.eq((self.i << 1) >> coarse)
+        half_up = (halves >> 1) + halves[0]
         if self.pipelined:
             fine = Signal(split)
-            m.d.sync += [fine.eq(self.shift[:split]), halves.eq(shifted >> fine), rounded.eq((halves + 1) >> 1)]
+            m.d.sync += [fine.eq(self.shift[:split]), halves.eq(shifted >> fine), rounded.eq(half_up)]
         else:
-            m.d.comb += [halves.eq(shifted), rounded.eq((halves + 1) >> 1)]
+            m.d.comb += [halves.eq(shifted), rounded.eq(half_up)]
         # It fits if all bits from the output's sign on are equal.
         negative = rounded[-1]
         fits = rounded[len(self.o) - 1 :] == negative.replicate(len(rounded) - len(self.o) + 1)

@@ -53,6 +53,11 @@ class StreamLoader(Block):
     One beat a cycle. `write` comes one cycle after the beat, two if `pipelined`.
     """
 
+    waivers = {
+        ("PINCONNECTEMPTY", "row_*"): "Only K and V are summed over the tokens.",
+        ("UNUSEDSIGNAL", "s_tdata"): "A container's bits above its element are ignored.",
+    }
+
     def __init__(self, *, name, lanes, data_width, element_width, max_tokens, max_head_dim, max_heads, banks,
                  banked_by, readers=1, pipelined=False):  # fmt: skip
         if banks % lanes:

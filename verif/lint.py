@@ -1,8 +1,8 @@
 """Two readers of the generated Verilog besides the simulator: `python -m verif.lint`.
 
-Every preset is generated, linted by Verilator with all of its warnings, and read by Yosys, which checks the hierarchy
-and that no signal has several drivers or none. Warnings that are as intended are waived one by one in `lint.vlt`,
-each with its reason, and every other one is an error.
+Every preset is generated, linted by Verilator with all of its warnings and no other option, and read by Yosys, which
+checks the hierarchy and that no signal has several drivers or none. Every warning is an error; what is as intended is
+waived in the Verilog itself, beside its line (`gen.verilog_writer.waivers`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import re
 import sys
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rich.console import Console
@@ -21,14 +20,13 @@ from gen.presets import load_preset, preset_names
 from gen.verilog import emit
 from rtl.accelerator import Accelerator
 from verif.bench import toolchain
+from verif.netlist.dsp_cells import dsp_model_files
 from verif.yosys import run_yosys
 
-__all__ = ["Waiver", "Warning", "main", "read_with_yosys", "verilator_warnings", "waivers", "write_verilog"]
+__all__ = ["Warning", "main", "read_with_yosys", "verilator_warnings", "write_verilog"]
 
 ROOT = Path(__file__).resolve().parents[1]
-WAIVERS = Path(__file__).with_name("lint.vlt")
 MOST_SHOWN = 20  # warnings of a preset
-YOSYS_SCRIPT = "read_verilog taylorvit.v; hierarchy -check -top taylorvit; proc; check -assert"
 
 
 @dataclass(frozen=True)
@@ -43,54 +41,31 @@ class Warning:
         return f"{self.rule} at {self.place}: {self.text}"
 
 
-@dataclass(frozen=True)
-class Waiver:
-    """One `lint_off` line: warnings of `rule` whose text matches `pattern`, with * for any text."""
+def verilator_warnings(directory: Path, top: str = "taylorvit") -> list[Warning]:
+    """What Verilator warns of in `top`.v there.
 
-    rule: str
-    pattern: str
-
-    def covers(self, warning: Warning) -> bool:
-        """Whether it waives this warning, as Verilator understands it."""
-        literal = self.pattern.replace("[", "[[]")  # brackets stand for themselves, unlike in fnmatch
-        return warning.rule == self.rule and fnmatchcase(warning.text, literal)
-
-
-def waivers(text: str) -> list[Waiver]:
-    """The waivers in the text of a Verilator configuration file.
-
-    Raises `ValueError` for a line that waives without naming rule and message: such a line waives too much.
+    DSP cells that it instantiates have their models. Raises `ToolError` if Verilator does not get to its end.
     """
-    found = []
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("//") or line == "`verilator_config":
-            continue
-        match = re.fullmatch(r'lint_off -rule (\w+) -file "\S+" -match "([^"]*[^"*][^"]*)"', line)
-        if match is None:
-            raise ValueError(f'line must be lint_off -rule RULE -file "FILE" -match "TEXT", not {line!r}')
-        found.append(Waiver(*match.groups()))
-    return found
-
-
-def verilator_warnings(directory: Path, waived: Path | None = None) -> list[Warning]:
-    """What Verilator warns of in `taylorvit.v` there, but for the waivers in the file `waived`.
-
-    Raises `ToolError` if it does not get to its end.
-    """
-    command = [toolchain.verilator(), "--lint-only", "-Wall", "-Wno-fatal", "--top-module", "taylorvit"]
-    files = [*([str(waived)] if waived else []), "taylorvit.v"]
-    output = toolchain.run_tool([*command, *files], cwd=directory, environment=toolchain.verilator_environment())
+    models = [argument for file in _models(directory, top) for argument in ("-v", str(file))]
+    command = [toolchain.verilator(), "--lint-only", "-Wall", "-Wno-fatal", f"{top}.v", *models]
+    output = toolchain.run_tool(command, cwd=directory, environment=toolchain.verilator_environment())
     found = re.findall(r"^%Warning-(\w+): (\S+:\d+:\d+): (.*)$", output, re.MULTILINE)
     count = len(re.findall(r"^%Warning", output, re.MULTILINE))
     if count != len(found):
         raise toolchain.ToolError(f"of {count} warnings of Verilator, {len(found)} were understood:\n{output}")
-    return [Warning(*fields) for fields in found]
+    return [Warning(*fields) for fields in found if fields[1].startswith(f"{top}.v:")]
 
 
-def read_with_yosys(directory: Path) -> str:
-    """Has Yosys read and check `taylorvit.v` there; what it complains of, or nothing."""
-    _succeeded, complaints = run_yosys(directory, "-q", "-p", YOSYS_SCRIPT)
+def read_with_yosys(directory: Path, top: str = "taylorvit") -> str:
+    """Has Yosys read and check `top`.v there; what it complains of, or nothing."""
+    files = " ".join([f"{top}.v", *map(str, _models(directory, top))])
+    script = f"read_verilog {files}; hierarchy -check -top {top}; proc; check -assert"
+    _succeeded, complaints = run_yosys(directory, "-q", "-p", script)
     return complaints
+
+
+def _models(directory, top):
+    return dsp_model_files((directory / f"{top}.v").read_text(encoding="utf-8"))
 
 
 def write_verilog(preset: str) -> Path:
@@ -120,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     problems = []
     for name in names:
         directory = write_verilog(name)
-        warnings, complaints = verilator_warnings(directory, WAIVERS), read_with_yosys(directory)
+        warnings, complaints = verilator_warnings(directory), read_with_yosys(directory)
         problems += [f"{name}: {warning}" for warning in warnings[:MOST_SHOWN]]
         problems += [f"{name}: Yosys: {complaints}"] if complaints else []
         verilog = (directory / "taylorvit.v").read_text(encoding="utf-8")

@@ -11,7 +11,8 @@ A netlist has a wire for every operator. Here expressions are put together again
 From the module as a whole to its parts:
 
     module           the items of the netlist, one after the other, and the text around them
-      netlist        before that: what drives each wire, and what uses it
+      simplify       before that: operators that need not be written
+      netlist        what drives each wire, what uses it, and how much of it
       draft          what is written so far; names
       choices        combinational processes: conditional expressions
       registers      clocked processes: `if`, `case`
@@ -20,6 +21,7 @@ From the module as a whole to its parts:
         expressions  operators
           cells      which operators there are
           text       constants, parentheses, layout
+          waivers    what a linter is told beside the line
 """
 
 from .module import write_module

@@ -50,7 +50,7 @@ class Choices:
         _collect_edges(body, edges)
         for low, high in itertools.pairwise(sorted(edges)):
             width = high - low
-            target = self._draft.name(name) if len(edges) == 2 else self._expressions.chunk(Slice(name, low, width))
+            target = self._draft.name(name) if len(edges) == 2 else self._expressions.target(Slice(name, low, width))
             if len(body) == 1:
                 lines = [self._expressions.right_side(part(body[0].right, low, width))]
             else:

@@ -5,8 +5,9 @@ its value, and numbered: `sum_1`. So a wire that is never mentioned has no name,
 """
 
 from ..rtlil import Cell, is_anonymous
-from .cells import NOUNS
-from .text import LINE_LENGTH, declaration, identifier, indent
+from .cells import NOUNS, OPERATORS
+from .text import LINE_LENGTH, declaration, identifier, indent, literal
+from .waivers import OF_OPERATORS, RESERVED, UNUSED, Waivers
 
 __all__ = ["Draft"]
 
@@ -32,17 +33,20 @@ _KEYWORDS = frozenset("""
 class Draft:
     """The module of a `Netlist` in Verilog, so far.
 
-    `declarations` are those of what is no wire of the netlist, `blocks` (lists of lines) are what the module does.
+    `declarations` are those of what is no wire of the netlist, as pairs (line, waiver or None), `blocks` (lists of
+    lines) are what the module does, `waivers` those of its block.
     Raises `ValueError` for a port whose name is a keyword or no plain name.
     """
 
-    def __init__(self, netlist):
+    def __init__(self, netlist, waivers):
         self.netlist = netlist
+        self.waivers = Waivers(waivers)
         self.declarations = []
         self.blocks = []
         self._names = {}  # wire or memory -> its name
         self._reserved = set()
         self._mentioned = set()  # wires whose names occur in the text
+        self._read = {}  # wire -> which of its bits are read, as a mask
         self._keep_names()
 
     def name(self, name):
@@ -54,6 +58,10 @@ class Draft:
             self._names[name] = self.new_name(noun)
         return self._names[name]
 
+    def read(self, name, low, width):
+        """Takes note that bits of a wire are read."""
+        self._read[name] = self._read.get(name, 0) | ((1 << width) - 1) << low
+
     def new_name(self, noun):
         """A name that nothing else has."""
         number = 1
@@ -62,10 +70,10 @@ class Draft:
         self._reserved.add(f"{noun}_{number}")
         return f"{noun}_{number}"
 
-    def new_wire(self, noun, width):
+    def new_wire(self, noun, width, waiver=None):
         """Declares a wire that the netlist does not have, and returns its name."""
         name = self.new_name(noun)
-        self.declarations.append(f"{declaration('wire', width, name)};")
+        self.declarations.append((f"{declaration('wire', width, name)};", waiver))
         return name
 
     def assign(self, target, lines):
@@ -76,22 +84,51 @@ class Draft:
         else:
             self.blocks.append([f"assign {target} = {text};"])
 
+    def ports(self, names):
+        """Declarations of the ports, as pairs (line, waiver or None)."""
+        result = []
+        for name in names:
+            wire = self.netlist.wires[f"\\{name}"]
+            kind = f"{wire.direction:6} {self._kind(wire):4}"
+            waiver = self.waivers.find(RESERVED, name) or self._waiver_of_unused(wire)
+            result.append((f"{declaration(kind, wire.width, name, wire.signed)},", waiver))
+        return result
+
     def all_declarations(self):
-        """Declarations of the wires that are mentioned, ports aside, and of what else there is."""
+        """Declarations of the wires that are mentioned, ports aside, and of what else there is, in such pairs."""
         wires = [
-            f"{declaration(self.kind(wire), wire.width, self._names[wire.name], wire.signed, self.init(wire))};"
+            (f"{declaration(self._kind(wire), wire.width, self._names[wire.name], wire.signed)};",
+             self._waiver_of_unused(wire))
             for wire in self.netlist.wires.values()
             if not wire.direction and wire.name in self._mentioned
-        ]
+        ]  # fmt: skip
         return wires + self.declarations
 
-    def kind(self, wire):
+    def power_up(self):
+        """What gives registers their values at power-up: statements for an initial block."""
+        used = [wire for wire in self.netlist.wires.values() if wire.name in self.netlist.uses]
+        registers = [wire for wire in used if self._kind(wire) == "reg" and wire.init]
+        zero = [wire for wire in registers if "1" not in wire.init]
+        lines = []
+        if zero:
+            names = ", ".join(self._names[wire.name] for wire in zero)
+            zeros = literal("0" * sum(wire.width for wire in zero))
+            lines.append(f"{names} = {zeros};" if len(zero) == 1 else f"{{{names}}} = {zeros};")
+        return lines + [f"{self._names[wire.name]} = {literal(wire.init)};" for wire in registers if "1" in wire.init]
+
+    def _kind(self, wire):
         """`reg` if the wire is assigned in a clocked block, else `wire`."""
         return "reg" if wire.name in self.netlist.registers else "wire"
 
-    def init(self, wire):
-        """The power-up bits of a register; a wire that is only connected to one has none of its own."""
-        return wire.init if self.kind(wire) == "reg" else None
+    def _waiver_of_unused(self, wire):
+        """The waiver for a wire of which not all bits are read, or None if it needs or has none."""
+        read = self._read.get(wire.name, 0)
+        if wire.direction == "output" or read == (1 << wire.width) - 1:
+            return None
+        driver = self.netlist.driver.get(wire.name)
+        if is_anonymous(wire.name) and isinstance(driver, Cell) and driver.kind in OPERATORS:
+            return OF_OPERATORS.get(driver.kind)
+        return self.waivers.find(UNUSED, self._names[wire.name])
 
     def _keep_names(self):
         """Gives instances, ports, signals and memories the names that they have in the source."""

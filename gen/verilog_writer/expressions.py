@@ -6,13 +6,17 @@ is. So an operator becomes part of a larger expression only where that cannot ch
 - conditions, anywhere: comparisons, reductions and `!`, `&&`, `||` give one bit, whatever is around them;
 - other operators, as the whole right side of one assignment of their full width, or of their low bits if these do not
   depend on the bits above.
+
+Operands are written as wide as the result, so that nothing is left to Verilog's rule, and signed ones as such only
+where that makes a difference: for an order, a product, a shift to the right. Factors alone keep their widths.
 """
 
 import itertools
 
-from ..rtlil import Cell, Literal, Slice, is_anonymous, part, width_of
+from ..rtlil import Cell, Literal, Slice, extend, is_anonymous, part, width_of
 from .cells import BINARY, COMPARISONS, LOGICAL, LOW_BITS_ALONE, OPERATORS, REDUCTIONS, SHIFTS, UNARY
 from .text import as_atom, join, literal, negate
+from .waivers import SHIFTED
 
 __all__ = ["LONG_CONDITION", "Expressions"]
 
@@ -39,7 +43,7 @@ class Expressions:
         if len(bits) == 1:
             return self.chunk(bits[0])
         texts = []
-        for chunk, run in itertools.groupby(bits):
+        for chunk, run in itertools.groupby(_with_literals_joined(bits)):
             text, number = self.chunk(chunk), len(list(run))
             texts.append(text if number == 1 else f"{{{number}{{{text}}}}}")
         return texts[0] if len(texts) == 1 else "{" + ", ".join(texts) + "}"
@@ -48,9 +52,16 @@ class Expressions:
         """An expression for a slice of a wire or a literal."""
         if isinstance(chunk, Literal):
             return literal(chunk.bits)
-        wire = self._netlist.wires[chunk.name]
-        if chunk.width == wire.width:
-            return self._condition(chunk.name) if wire.width == 1 else self._draft.name(chunk.name)
+        inlined = self._inlined_condition(chunk.name) if self._netlist.wires[chunk.name].width == 1 else None
+        if inlined is not None:
+            return inlined
+        self._draft.read(chunk.name, chunk.low, chunk.width)
+        return self.target(chunk)
+
+    def target(self, chunk):
+        """The name of a slice of a wire, to be assigned."""
+        if chunk.width == self._netlist.wires[chunk.name].width:
+            return self._draft.name(chunk.name)
         high = chunk.low + chunk.width - 1
         return self._draft.name(chunk.name) + (f"[{high}:{chunk.low}]" if chunk.width > 1 else f"[{high}]")
 
@@ -71,10 +82,6 @@ class Expressions:
         return self._netlist.wires[name].width == 1 and self._inlined_condition(name) is not None
 
     # Conditions.
-
-    def _condition(self, name):
-        """An expression for a wire of one bit: what it is, or its name."""
-        return self._inlined_condition(name) or self._draft.name(name)
 
     def _inlined_condition(self, name):
         """What a wire of one bit is, or None if that is long, no condition, or has a name."""
@@ -108,9 +115,11 @@ class Expressions:
         if context == 1 and kind == "$eq" and ports["A"] != () and ports["B"] in ((), _ZERO, _ONE):
             value = self.bits(ports["A"])
             return value if ports["B"] == _ONE else negate(value)
-        modular = kind in ("$eq", "$ne")
-        left = self._operand(ports["A"], signed, context, modular)
-        return f"{left} {COMPARISONS[kind]} {self._operand(ports['B'], signed, context, modular)}"
+        if kind in ("$eq", "$ne"):
+            operands = [self._operand(ports[port], context, signed) for port in "AB"]
+        else:
+            operands = [self._number(ports[port], context, signed) for port in "AB"]
+        return f" {COMPARISONS[kind]} ".join(operands)
 
     def _reduction(self, kind, bits):
         """All, any or the parity of some bits; a few separate ones are joined by `&&` or `||`."""
@@ -137,38 +146,65 @@ class Expressions:
             values = [self.bits(part(ports[port], 0, width)) for port in "BA"]
             return f"{as_atom(self.bits(ports['S']))} ? {values[0]} : {values[1]}"
         signed = bool(cell.parameters["A_SIGNED"])
-        modular = kind in LOW_BITS_ALONE
-        left = part(ports["A"], 0, width) if modular else ports["A"]
         if kind in UNARY:
-            return f"{UNARY[kind]}{self._operand(left, signed, width, modular)}"
+            return f"{UNARY[kind]}{self._operand(ports['A'], width, signed)}"
         if kind in SHIFTS:
-            text = f"{self._operand(left, signed, width)} {SHIFTS[kind]} {self._operand(ports['B'], False)}"
-            return text if width_of(left) <= width else self._low_bits(text, width_of(left), width)
-        if kind in ("$divfloor", "$modfloor") and signed:
+            return self._shift(cell, width, signed)
+        if kind == "$mul":
+            # Verilog extends the factors.
+            factors = [part(ports[port], 0, width) for port in "AB"]
+            return " * ".join(self._number(bits, width_of(bits), signed) for bits in factors)
+        if kind in LOW_BITS_ALONE:
+            return f" {BINARY[kind]} ".join(self._operand(ports[port], width, signed) for port in "AB")
+        if signed:
             raise ValueError(f"division of {self._netlist.module.name} must be unsigned, not signed")
-        right = part(ports["B"], 0, width) if modular else ports["B"]
-        left = self._operand(left, signed, width, modular)
-        return f"{left} {BINARY[kind]} {self._operand(right, signed, width, modular)}"
+        context = max(width_of(ports[port]) for port in "ABY")
+        text = f" {BINARY[kind]} ".join(self._number(ports[port], context, signed) for port in "AB")
+        return self._low_bits(text, context, width)
+
+    def _shift(self, cell, width, signed):
+        ports, kind = cell.ports, cell.kind
+        amount = as_atom(self.bits(ports["B"]))
+        if kind == "$shl":
+            return f"{self._operand(ports['A'], width, signed)} << {amount}"
+        context = max(width_of(ports["A"]), width_of(ports["Y"]))
+        if selection := self._netlist.selection(cell, width):
+            _word, lowest = selection
+            return f"{self.bits(ports['A'])}[{self.bits(lowest)} +: {width}]"
+        operand = self._number if kind == "$sshr" else self._operand
+        text = f"{operand(ports['A'], context, signed)} {SHIFTS[kind]} {amount}"
+        return self._low_bits(text, context, width)
 
     def _low_bits(self, text, natural, width):
         """The low `width` bits of an expression of `natural` bits, which gets a wire to take them from."""
-        name = self._draft.new_wire("shifted", natural)
+        if natural == width:
+            return text
+        name = self._draft.new_wire("shifted", natural, SHIFTED)
         self._draft.assign(name, [text])
         return f"{name}[{width - 1}:0]" if width > 1 else f"{name}[0]"
 
-    def _operand(self, bits, signed, context=0, modular=False):
-        """An expression for an operand of the given signedness; unsigned constants are written `context` bits wide.
+    def _operand(self, bits, width, signed):
+        """An expression for an operand of exactly `width` bits: its low bits, or extended by its sign or zeros."""
+        return as_atom(self.bits(extend(bits, width, signed)))
 
-        `modular`: signedness matters only where the operand is extended.
-        """
-        if all(isinstance(chunk, Literal) for chunk in bits):
-            text = "".join(chunk.bits for chunk in bits)
-            return literal(text, signed=True) if signed else literal(text.rjust(context, "0") or "0")
+    def _number(self, bits, width, signed):
+        """Such an expression, for an operator that asks whether its operands are signed."""
+        bits = extend(bits, width, signed)
+        if signed and all(isinstance(chunk, Literal) for chunk in bits):
+            return literal("".join(chunk.bits for chunk in bits), signed=True)
+        if signed == self._is_signed(bits):
+            return as_atom(self.bits(bits))
+        return f"{'$signed' if signed else '$unsigned'}({self.bits(bits)})"
+
+    def _is_signed(self, bits):
+        """True if the bits are a wire that is declared as signed."""
         wire = self._netlist.wires.get(self._netlist.whole_wire(bits))
-        is_signed = wire is not None and wire.signed and wire.width > 1
-        text = self.bits(bits)
-        if signed and not is_signed:
-            return f"$signed({text})"
-        if is_signed and not signed and (not modular or wire.width < context):
-            return f"$unsigned({text})"
-        return as_atom(text)
+        return wire is not None and wire.signed and wire.width > 1
+
+
+def _with_literals_joined(bits):
+    for is_literal, run in itertools.groupby(bits, key=lambda chunk: isinstance(chunk, Literal)):
+        if is_literal:
+            yield Literal("".join(chunk.bits for chunk in run))
+        else:
+            yield from run

@@ -30,12 +30,13 @@ def _write_contents(cell, memory, draft):
     """Declares the memory and gives it its words at power-up."""
     array = draft.netlist.module.memories[cell.parameters["MEMID"]]
     width, depth = array.width, array.depth
-    index = draft.new_name("index")
     declared = attribute_prefix(array.attributes) + declaration("reg", width, memory)
-    draft.declarations += [f"{declared} [0:{depth - 1}];", f"integer {index};"]
+    draft.declarations.append((f"{declared} [0:{depth - 1}];", None))
     (content,) = cell.ports["DATA"]
     words = [content.bits[start : start + width] for start in range(0, width * depth, width)][::-1]
     if len(set(words)) == 1:
+        index = draft.new_name("index")
+        draft.declarations.append((f"integer {index};", None))
         fill = f"{memory}[{index}] = {literal(words[0])};"
         lines = [f"for ({index} = 0; {index} < {depth}; {index} = {index} + 1) {fill}"]
     else:

@@ -1,12 +1,14 @@
 """Facts about a netlist: what drives each wire, and what uses it.
 
-Uses are counted from what a module is there for back to its inputs: from outputs, registers, memories and instances
-through operators and processes. What is not reached is not written. The counts also tell which operators can be
+Uses are counted from what a module is there for back to its inputs: from outputs, memories and instances through
+operators, processes and registers. What is not reached is not written. The counts also tell which operators can be
 written where they are used, for nothing else needs a wire with their result.
 """
 
-from ..rtlil import Assign, Cell, Slice, is_anonymous
-from .cells import LOW_BITS_ALONE, MEMORY_CELLS, OUTPUTS
+from dataclasses import replace
+
+from ..rtlil import Assign, Cell, Literal, Slice, extend, is_anonymous, part, width_of
+from .cells import LOW_BITS_ALONE, MEMORY_CELLS, OUTPUTS, SHIFTS
 
 __all__ = ["Netlist"]
 
@@ -22,6 +24,8 @@ class Netlist:
     Attributes
     ----------
     driver: wire -> the cell, process (a list) or bits (a tuple) that give its value.
+    wires: the module's wires; an operator's result has only as many bits as are needed, if the lower do not depend on
+        the others.
     registers: wires assigned in clocked blocks.
     next_values: wires whose process is written as part of a register.
     uses: wire -> number of uses, at least 1; what is missing has none.
@@ -32,7 +36,7 @@ class Netlist:
 
     def __init__(self, module, outputs):
         self.module = module
-        self.wires = module.wires
+        self.wires = dict(module.wires)
         self.outputs = outputs
         self.driver = {}
         self.registers = set()
@@ -41,6 +45,7 @@ class Netlist:
         self.right_sides = set()
         self._find_drivers()
         self._find_next_values()
+        self._narrow_results()
         self._count_uses()
 
     def whole_wire(self, bits):
@@ -48,6 +53,32 @@ class Netlist:
         if len(bits) == 1 and isinstance(bits[0], Slice) and bits[0].width == self.wires[bits[0].name].width:
             return bits[0].name
         return None
+
+    def largest(self, bits):
+        """A bound of the unsigned number that `bits` can be."""
+        result = 0
+        for chunk in bits:
+            if isinstance(chunk, Literal):
+                largest = int(chunk.bits, 2)
+            else:
+                largest = (1 << chunk.width) - 1
+                driver = self.driver.get(chunk.name)
+                if chunk.low == 0 and isinstance(driver, Cell) and driver.kind == "$mul":
+                    largest = min(largest, self.largest(driver.ports["A"]) * self.largest(driver.ports["B"]))
+            result = (result << chunk.width) + largest
+        return result
+
+    def selection(self, cell, width):
+        """How the low `width` bits of a shift to the right can be written as a part of a wire: (wire, lowest bit).
+
+        None if they are not always bits of the wire.
+        """
+        word = self.whole_wire(cell.ports["A"])
+        if cell.kind == "$shl" or not word or width == width_of(cell.ports["A"]):
+            return None
+        if self.largest(cell.ports["B"]) + width > self.wires[word].width:
+            return None
+        return word, extend(cell.ports["B"], (self.wires[word].width - 1).bit_length(), False)
 
     def _find_drivers(self):
         for item in self.module.items:
@@ -74,6 +105,28 @@ class Netlist:
                 if name and is_anonymous(name) and isinstance(self.driver[name], list):
                     self.next_values.add(name)
 
+    def _narrow_results(self):
+        """Gives the result of each operator the width that is needed of it, where its lower bits do without the others.
+
+        A width that grows is passed on to the operands again, until none grows.
+        """
+        widths = {}
+        waiting = [bits for bits, _is_right_side in self._needs_of_module()]
+        while waiting:
+            for chunk in waiting.pop():
+                if isinstance(chunk, Literal):
+                    continue
+                name, before = chunk.name, widths.get(chunk.name, 0)
+                needed = chunk.low + chunk.width if self._can_be_narrow(name) else self.module.wires[name].width
+                if needed > before:
+                    widths[name] = needed
+                    self.wires[name] = replace(self.wires[name], width=needed)
+                    waiting += [bits for bits, _is_right_side in self._needs_of_wire(name)]
+
+    def _can_be_narrow(self, name):
+        driver = self.driver.get(name)
+        return is_anonymous(name) and isinstance(driver, Cell) and driver.kind in LOW_BITS_ALONE
+
     def _count_uses(self):
         waiting = list(self._needs_of_module())
         while waiting:
@@ -88,7 +141,7 @@ class Netlist:
                 if is_right_side and len(bits) == 1 and self._may_be_right_side(chunk):
                     self.right_sides.add(chunk.name)
         for name in self.next_values:
-            if self.uses[name] > 1:
+            if self.uses.get(name, 0) > 1:
                 raise ValueError(f"next value {name} of a register of {self.module.name} must be used once")
 
     def _needs_of_module(self):
@@ -99,9 +152,7 @@ class Netlist:
         for item in self.module.items:
             if isinstance(item, list):
                 continue
-            if item.kind == "$dff":
-                yield item.ports["D"], True
-            elif item.kind == "$memwr_v2" or item.instance_of:
+            if item.kind == "$memwr_v2" or item.instance_of:
                 outputs = self.outputs.get(item.instance_of, ())
                 yield from ((bits, False) for port, bits in item.ports.items() if port not in outputs)
 
@@ -112,9 +163,17 @@ class Netlist:
             yield from _needs_of_body(driver, name in self.next_values or len(driver) == 1)
         elif isinstance(driver, tuple):
             yield driver, True
-        elif driver is not None and driver.kind in OUTPUTS and driver.kind != "$dff":
+        elif driver is not None and driver.kind == "$dff":
+            yield driver.ports["D"], True
+        elif driver is not None and driver.kind in OUTPUTS:
+            width = self.wires[name].width
+            selection = self.selection(driver, width) if driver.kind in SHIFTS else None
             for port, bits in driver.ports.items():
-                if port != OUTPUTS[driver.kind]:
+                if port == "B" and selection:
+                    yield selection[1], False
+                elif port in "AB" and driver.kind in LOW_BITS_ALONE and (port, driver.kind) != ("B", "$shl"):
+                    yield part(bits, 0, width), False
+                elif port != OUTPUTS[driver.kind]:
                     yield bits, False
 
     def _may_be_right_side(self, chunk):

@@ -65,7 +65,7 @@ class Registers:
         for statement in body:
             if isinstance(statement, Assign):
                 (left,) = statement.left
-                left = self._expressions.chunk(Slice(target, left.low, left.width))
+                left = self._expressions.target(Slice(target, left.low, left.width))
                 lines.append(f"{left} <= {self._expressions.right_side(statement.right)};")
             elif _is_case(statement):
                 lines += self._case(statement, target)

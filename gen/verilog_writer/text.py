@@ -40,12 +40,11 @@ def attribute_prefix(attributes):
     return f"(* {', '.join(' = '.join(attribute.split(' ', 1)) for attribute in attributes)} *) "
 
 
-def declaration(kind, width, name, signed=False, init=None):
-    """A declaration of a wire or register with the power-up bits `init`, without the semicolon."""
+def declaration(kind, width, name, signed=False):
+    """A declaration of a wire or register, without the semicolon."""
     vector = f" [{width - 1}:0]" if width > 1 else ""
     sign = " signed" if signed and width > 1 else ""
-    value = f" = {literal(init)}" if init is not None else ""
-    return f"{kind}{sign}{vector} {name}{value}"
+    return f"{kind}{sign}{vector} {name}"
 
 
 # Expressions.

@@ -23,6 +23,7 @@ from rtl.config import AcceleratorConfig
 from rtl.control_status import ControlStatus
 from rtl.multiplier import InferredMultiplier
 from rtl.pe import ProcessingElement
+from verif.lint import verilator_warnings
 from verif.yosys import run_yosys
 
 SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
@@ -223,9 +224,10 @@ def test_block_without_a_description_says_so():
 def test_pe_reads_as_it_was_written():
     multiplier = InferredMultiplier(streamed_width=12, stationary_width=8, pipeline=1)
     text = emit(ProcessingElement(multiplier=multiplier, sum_width=25))
+    extended = "{{5{multiplier__product[19]}}, multiplier__product}"
     for line in ("if (load_in) stationary_out <= stationary_in;", "if (swap) active <= stationary;",
                  "assign product_now = streamed_now * active;", "product <= product_now;",
-                 "partial_sum_out <= partial_sum_in + multiplier__product;"):  # fmt: skip
+                 f"partial_sum_out <= partial_sum_in + {extended};"):  # fmt: skip
         assert line in text
 
 
@@ -233,6 +235,11 @@ def test_pe_reads_as_it_was_written():
 def test_no_two_unary_operators_side_by_side(component):
     """Verilator and Yosys read `!&a`, the standard and Icarus Verilog do not."""
     assert not re.search(r"[!~-][&|^!~-]", re.sub(r"//.*", "", emit(component)))
+
+
+def test_no_operator_makes_verilator_warn(tmp_path):
+    (tmp_path / "operators.v").write_text(emit(Operators()))
+    assert verilator_warnings(tmp_path, "operators") == []
 
 
 def test_ports_come_clock_first_then_as_in_the_signature():
@@ -258,7 +265,8 @@ class Echo(Block):
 
 def test_only_registers_have_a_value_at_power_up():
     text = emit(Echo())
-    assert "output reg  o = 1'b1" in text and re.search(r"output wire same$", text, flags=re.MULTILINE)
+    assert "    output reg  o,\n    output wire same\n);\n    initial o = 1'b1;\n" in text
+    assert text.count("initial") == 1
 
 
 class Twin(Block):

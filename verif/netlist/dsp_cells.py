@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["dsp_models", "with_dsp_models"]
+__all__ = ["dsp_model_files", "dsp_models", "with_dsp_models"]
 
 _FOLDER = Path(__file__).resolve().parent / "cells"
 _FILES = {  # cell -> file with its model
@@ -16,11 +16,15 @@ _FILES = {  # cell -> file with its model
 }
 
 
+def dsp_model_files(verilog: str) -> list[Path]:
+    """The files with the models of the DSP cells that `verilog` instantiates; none if it has none."""
+    words = set(re.findall(r"\w+", verilog))
+    return [_FOLDER / file for file in sorted({file for cell, file in _FILES.items() if cell in words})]
+
+
 def dsp_models(verilog: str) -> str:
     """The models of the DSP cells that `verilog` instantiates, as Verilog; nothing if it has none."""
-    words = set(re.findall(r"\w+", verilog))
-    files = sorted({file for cell, file in _FILES.items() if cell in words})
-    return "\n".join((_FOLDER / file).read_text(encoding="utf-8") for file in files)
+    return "\n".join(file.read_text(encoding="utf-8") for file in dsp_model_files(verilog))
 
 
 def with_dsp_models(verilog: str) -> str:

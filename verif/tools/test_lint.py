@@ -1,16 +1,50 @@
-"""Lint finds what is wrong, and waives only what its file names."""
+"""The generated Verilog is clean without options; lint finds what is not; waivers are those that are needed."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+from functools import cache
+
 import pytest
 
+from gen.presets import load_preset
+from gen.verilog import blocks, emit
+from rtl.accelerator import Accelerator
+from rtl.config import AcceleratorConfig
+from rtl.multiplier import FORMS
 from verif import lint
-from verif.lint import WAIVERS, Waiver, Warning, main, read_with_yosys, verilator_warnings, waivers, write_verilog
+from verif.bench import toolchain
+from verif.lint import main, read_with_yosys, verilator_warnings
 
 GOOD = """module taylorvit (input wire clk, input wire [3:0] a, output reg [3:0] b);
     always @(posedge clk) b <= a;
 endmodule
 """
+
+
+def small(**fields):
+    return AcceleratorConfig(**{"name": "small", "rows": 4, "columns": 4, "max_tokens": 9, "max_head_dim": 9} | fields)
+
+
+# Of every form of a multiplier, deep and shallow, narrow and wide, with sizes of one.
+CONFIGURATIONS = [
+    load_preset("tiny-4x4"),
+    small(),
+    small(data_width=16, mean_fraction=0, constant_fraction=16, max_tokens=300, memory_pipeline=2, pe_pipeline=4),
+    small(data_width=2, columns=1, max_tokens=1, max_head_dim=1, max_heads=1, stream_width=8, pe_pipeline=0,
+          counter_width=8, input_timeout=9),
+    small(data_width=5, multiplier="ecp5", pe_pipeline=3, booth_columns=1, stream_width=16, rows=6, columns=2),
+    small(multiplier="ice40", memory_pipeline=1, shift_z_min=0, shift_z_max=0, divider_interval=1),
+    small(multiplier="gowin", pe_pipeline=2, mean_fraction=8, constant_fraction=0),
+    small(data_width=15, multiplier="booth", max_tokens=2, max_head_dim=70, stream_width=16),
+]
+EACH = pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: f"{config.multiplier}-{config.data_width}")
+
+
+@cache
+def verilog_of(config):
+    return emit(Accelerator(config))
 
 
 @pytest.fixture
@@ -27,24 +61,55 @@ def test_small_preset_passes(capsys):
     assert "accepts" in capsys.readouterr().out
 
 
-def test_every_waiver_is_needed_and_means_to_verilator_what_it_means_here():
-    allowed = waivers(WAIVERS.read_text(encoding="utf-8"))
-    needed = set()
-    for preset in ("tiny-4x4", "edge-16x8"):
-        directory = write_verilog(preset)
-        found = verilator_warnings(directory)
-        needed |= {waiver for waiver in allowed for warning in found if waiver.covers(warning)}
-        left = [warning for warning in found if not any(waiver.covers(warning) for waiver in allowed)]
-        assert left == verilator_warnings(directory, WAIVERS)
-    assert set(allowed) == needed
+@pytest.mark.parametrize("option", ["--lint-only", "--cc"])
+def test_verilator_takes_it_with_all_warnings_as_errors(option, folder):
+    directory = folder(verilog_of(CONFIGURATIONS[0]))
+    command = [toolchain.verilator(), option, "-Wall", "taylorvit.v"]
+    result = subprocess.run(command, cwd=directory, env=toolchain.verilator_environment(), capture_output=True,
+                            text=True, timeout=120)  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@EACH
+def test_configuration_is_clean_and_each_waiver_waives_something(config, folder):
+    verilog = verilog_of(config)
+    assert verilator_warnings(folder(verilog)) == []
+    lines = verilog.splitlines()
+    without_waivers = folder(verilog.replace("// verilator lint", "// not lint"))
+    found = [(warning.rule, int(warning.place.split(":")[1])) for warning in verilator_warnings(without_waivers)]
+    started = {}
+    for number, line in enumerate(lines, 1):
+        if match := re.fullmatch(r" *// verilator lint_off (\w+)", line):
+            assert match.group(1) not in started
+            assert re.fullmatch(r" *// [A-Z].*\.", lines[number - 2]), "the reason must be above"
+            started[match.group(1)] = number
+        elif match := re.fullmatch(r" *// verilator lint_on (\w+)", line):
+            rule, first = match.group(1), started.pop(match.group(1))
+            waived = [where for what, where in found if what == rule and first < where < number]
+            assert waived, f"nothing to waive from line {first} on: {rule}"
+            found = [warning for warning in found if warning not in {(rule, where) for where in waived}]
+    assert not started and not found
+
+
+def test_every_waiver_of_every_block_occurs():
+    assert {config.multiplier for config in CONFIGURATIONS} == set(FORMS)
+    verilog = "".join(map(verilog_of, CONFIGURATIONS))
+    kinds = {type(block) for config in CONFIGURATIONS for block in blocks(Accelerator(config))}
+    reasons = {reason for kind in kinds for reason in kind.waivers.values()}
+    assert len(reasons) > 10
+    assert {reason for reason in reasons if f"// {reason}\n" not in verilog} == set()
 
 
 def test_warnings_are_found(folder):
     assert verilator_warnings(folder(GOOD)) == []
-    narrow = GOOD.replace("output reg [3:0]", "output reg [2:0]")
-    found = verilator_warnings(folder(narrow))
+    found = verilator_warnings(folder(GOOD.replace("output reg [3:0]", "output reg [2:0]")))
     assert ("WIDTHTRUNC", "taylorvit.v:2:29") in {(warning.rule, warning.place) for warning in found}
-    assert verilator_warnings(folder(narrow), WAIVERS) == found
+
+
+def test_what_a_block_does_not_waive_is_not_waived(folder, monkeypatch):
+    monkeypatch.setattr(Accelerator, "waivers", {})
+    found = verilator_warnings(folder(emit(Accelerator(CONFIGURATIONS[0]))))
+    assert [warning.rule for warning in found] == ["SYMRSVDWORD"]
 
 
 def test_yosys_complains_of_several_drivers_and_of_missing_modules(folder):
@@ -57,24 +122,6 @@ def test_problems_are_shown(monkeypatch, folder, capsys):
     monkeypatch.setattr(lint, "write_verilog", lambda _preset: folder(GOOD.replace("b <= a", "b <= a + 5'd1")))
     assert main(["tiny-4x4"]) == 1
     assert "tiny-4x4: WIDTHTRUNC at taylorvit.v:2:" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("line", [
-    "lint_off -rule WIDTHTRUNC",
-    'lint_off -rule WIDTHTRUNC -file "*taylorvit.v"',
-    'lint_off -rule WIDTHTRUNC -file "*taylorvit.v" -match "*"',
-    'lint_off -file "*taylorvit.v" -match "Operator*"',
-])  # fmt: skip
-def test_waiver_must_name_rule_and_message(line):
-    with pytest.raises(ValueError, match='line must be lint_off -rule RULE -file "FILE" -match "TEXT", not '):
-        waivers(line)
-
-
-def test_waiver_covers_by_rule_and_message():
-    waiver = Waiver("UNUSEDSIGNAL", "Bits of signal are not used: 'a*'[1:0]*")
-    assert waiver.covers(Warning("UNUSEDSIGNAL", "x.v:1:1", "Bits of signal are not used: 'addr'[1:0]"))
-    assert not waiver.covers(Warning("UNUSEDSIGNAL", "x.v:1:1", "Bits of signal are not used: 'addr'[1]"))
-    assert not waiver.covers(Warning("UNDRIVEN", "x.v:1:1", "Bits of signal are not used: 'addr'[1:0]"))
 
 
 def test_unknown_preset(capsys):

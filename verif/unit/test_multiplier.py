@@ -207,7 +207,7 @@ def test_proven_equal_to_the_inferred(form, streamed, stationary, pipeline, tmp_
 
 
 @pytest.mark.parametrize(("form", "right", "wrong", "proof"), [
-    ("booth", " + carry_0", "", "swapped"),
+    ("booth", " + {1'b0, carry_0}", "", "swapped"),
     ("booth", "if (swap) digit_0", "digit_0", "kept"),
     ("booth", "<= &digit_0", "<= |digit_0", "swapped"),
     ("ecp5", "swap ? stationary : active", "stationary", "kept"),
