@@ -5,6 +5,7 @@ differs from the golden model; 2 the request cannot be carried out, said in one 
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from rich.table import Table
@@ -45,6 +46,9 @@ def _parser():
     generate = commands.add_parser("generate", help="write Verilog, register map and metadata")
     _add_configuration(generate, required=True)
     generate.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder (default: build/NAME)")
+    generate.add_argument("--prefix", metavar="TEXT_",
+                          help="in front of every module's and file's name, for designs with several accelerators "
+                          "(default: the configuration's)")  # fmt: skip
     generate.set_defaults(run=_generate)
 
     info = commands.add_parser("info", help="show the register map and the ports")
@@ -106,11 +110,13 @@ def _generate(arguments):
     from .generate import generate
 
     config = _configuration(arguments)
-    folder = arguments.output or Path("build") / config.name
+    if arguments.prefix is not None:
+        config = replace(config, prefix=arguments.prefix)
+    folder = arguments.output or Path("build") / f"{config.prefix}{config.name}"
     check_output_folder(folder)
     with console(stderr=True).status(f"generating {config.name}"):
         changed = generate(config, folder)
-    pages = folder / "registers" / "html"
+    pages = folder / "registers" / f"{config.prefix}html"
     for path, is_new in changed.items():
         if pages not in path.parents or path == pages / "index.html":
             print(f"{'wrote' if is_new else 'unchanged':9}  {path}")

@@ -6,6 +6,9 @@
     metadata.json      configuration, ports, latencies, versions of the tools, hash of the Verilog
     registers/         register map: SystemRDL, C, Python, Markdown, HTML
 
+A configuration's `prefix` stands in front of these names, and in the files in front of those of every module, macro and
+function: what belongs to several accelerators can lie in one folder and be used in one design and one program.
+
 Same configuration, same tools: same bytes, whatever the machine, its clock or the folder's name. A file is written
 only if its content is new, so that what `make` or a simulator built from it stays up to date.
 """
@@ -57,7 +60,7 @@ def generate(config, folder, *, component=None):
         f"{component.module_name}.v": verilog.encode(),
         f"{component.module_name}.f": f"{component.module_name}.v\n".encode(),
         f"{component.module_name}.core": _core(config, component).encode(),
-        "metadata.json": _metadata(config, component, verilog, blocks).encode(),
+        f"{config.prefix}metadata.json": _metadata(config, component, verilog, blocks).encode(),
     }
     registers = register_files(config)
     files.update((f"registers/{path}", content) for path, content in registers.items())
@@ -65,7 +68,7 @@ def generate(config, folder, *, component=None):
     folder = Path(folder)
     changed = {folder / path: _write(folder / path, content) for path, content in files.items()}
     # Pages are named by hashes: those of an earlier configuration would stay beside the new ones.
-    for page in (folder / "registers" / "html" / "content").glob("*.html"):
+    for page in (folder / "registers" / f"{config.prefix}html" / "content").glob("*.html"):
         if page not in changed:
             page.unlink()
     return changed
@@ -113,7 +116,7 @@ def _metadata(config, component, verilog, blocks):
 
 def _core(config, component):
     return f"""CAPI=2:
-name: taylorvit:accelerator:{config.name}:{__version__}
+name: taylorvit:accelerator:{config.prefix}{config.name}:{__version__}
 description: Taylor-attention accelerator, configuration {config.name}
 
 filesets:

@@ -63,14 +63,15 @@ _UNUSED_FONTS = (".eot", ".svg", ".ttf", ".woff")
 
 def register_files(config):
     """All exports of the configuration's register map: relative path -> content (bytes)."""
+    stem = f"{config.prefix}taylorvit_registers"
     files = {
-        "taylorvit_registers.rdl": to_systemrdl(config).encode(),
-        "taylorvit_registers.h": to_c_header(config).encode(),
-        "taylorvit_registers.py": to_python(config).encode(),
-        "taylorvit_registers.md": to_markdown(config).encode(),
+        f"{stem}.rdl": to_systemrdl(config).encode(),
+        f"{stem}.h": to_c_header(config).encode(),
+        f"{stem}.py": to_python(config).encode(),
+        f"{stem}.md": to_markdown(config).encode(),
     }
     for path, content in to_html(config).items():
-        files[f"html/{path}"] = content
+        files[f"{config.prefix}html/{path}"] = content
     return files
 
 
@@ -78,7 +79,7 @@ def to_systemrdl(config):
     """SystemRDL 2.0 text of the register map."""
     lines = [
         f"// Register map of TaylorViT, configuration {config.name}. Generated; do not edit.",
-        "addrmap taylorvit {",
+        f"addrmap {config.prefix}taylorvit {{",
         '    name = "TaylorViT";',
         f'    desc = "Taylor-attention accelerator, configuration {config.name}. '
         'The two lowest address bits are ignored.";',
@@ -100,7 +101,18 @@ def to_systemrdl(config):
 
 
 def to_c_header(config):
-    """C99 header: offsets, fields, ranges and lists of names; `_C_CONVENTIONS` says how its macros are called."""
+    """C99 header: offsets, fields, ranges and lists of names; `_C_CONVENTIONS` says how its macros are called.
+
+    With a prefix "a_", macros are A_TAYLORVIT_..., functions a_taylorvit_...
+    """
+    lines = _c_lines(config)
+    if not config.prefix:
+        return "\n".join(lines)
+    text = re.sub(r"\bTAYLORVIT_", f"{config.prefix.upper()}TAYLORVIT_", "\n".join(lines))
+    return re.sub(r"\btaylorvit_", f"{config.prefix}taylorvit_", text)
+
+
+def _c_lines(config):
     registers = register_map(config)
     words = {register.name.removesuffix("_0") for register in registers if register.name.endswith("_0")}
     lines = [
@@ -140,8 +152,9 @@ def to_c_header(config):
         "#endif",
         "",
         "#endif /* TAYLORVIT_REGISTERS_H */",
+        "",
     ]
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def _c_register(register):

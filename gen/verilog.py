@@ -20,10 +20,11 @@ from amaranth.lib import wiring
 from rtl import __version__
 from rtl.block import BlockInstance
 
-from .rtlil import parse
+from .rtlil import Cell, parse
 from .verilog_writer import write_module
 
 __all__ = ["blocks", "emit", "emit_with_blocks", "instances"]
+
 
 def blocks(component):
     """The distinct blocks of a design: `component` (an `rtl.block.Block`), then those below it as they are met.
@@ -36,8 +37,8 @@ def blocks(component):
 def emit(component):
     """Returns the Verilog of `component` (an `rtl.block.Block`) and of all blocks below it, as one text.
 
-    Modules come in the order of `blocks`, a heading with the configuration first. The same component gives the same
-    text, to the byte.
+    Modules come in the order of `blocks`, a heading with the configuration first; those below `component` are named
+    with its `prefix`. The same component gives the same text, to the byte.
     """
     return emit_with_blocks(component)[0]
 
@@ -47,20 +48,32 @@ def emit_with_blocks(component):
     texts = [_heading(component)]
     with _without_garbage_collection():
         modules = _elaborate_all(component)
+        names = {block.module_name: f"{component.prefix}{block.module_name}" for block, _fragment, _ports in modules}
+        names[component.module_name] = component.module_name
         outputs = {
-            block.module_name: {name for name, (_value, flow) in ports.items() if flow is PortDirection.Output}
+            names[block.module_name]: {name for name, (_value, flow) in ports.items() if flow is PortDirection.Output}
             for block, _fragment, ports in modules
         }
-        waivers = {block.module_name: block.waivers for block, _fragment, _ports in modules}
+        waivers = {names[block.module_name]: block.waivers for block, _fragment, _ports in modules}
         for _block, fragment, _ports in modules:
             for cell in _vendor_cells(fragment):
                 given = {name for name, (_value, direction) in cell.ports.items() if direction == "o"}
                 outputs.setdefault(cell.type, set()).update(given)
         for block, fragment, ports in modules:
             text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
-            texts.append(write_module(parse(text), list(ports), outputs, _purpose(type(block)), waivers))
+            module = _renamed(parse(text), names)
+            texts.append(write_module(module, list(ports), outputs, _purpose(type(block)), waivers))
     texts.append("// verilator lint_on DECLFILENAME\n")
     return "\n".join(texts), [block for block, _fragment, _ports in modules]
+
+
+def _renamed(module, names):
+    """The module with its own name and those of the blocks in it replaced."""
+    module.name = names[module.name]
+    for item in module.items:
+        if isinstance(item, Cell) and item.instance_of in names:
+            item.kind = f"\\{names[item.instance_of]}"
+    return module
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Accelerator(Block):
 
     Parameters
     ----------
-    config: the configuration (`rtl.config.AcceleratorConfig`).
+    config: the configuration (`rtl.config.AcceleratorConfig`). With a `prefix` "a_" the module is `a_taylorvit`.
 
     Ports
     -----
@@ -59,11 +59,12 @@ class Accelerator(Block):
     Sustained over heads that follow each other, a head takes `config.array_cycles(n, d)` cycles where `sustains(n, d)`.
     """
 
-    module_name = "taylorvit"
     waivers = {("SYMRSVDWORD", "interrupt"): "The usual name; C++ code gets another one from Verilator."}
 
     def __init__(self, config):
         self.config = config
+        self.prefix = config.prefix
+        self.module_name = f"{config.prefix}taylorvit"
         self.control_status = ControlStatus(config)
         self.reset_line = ResetLine()
         self.job_control = JobControl(config, streams=3)

@@ -25,6 +25,7 @@ class Block(wiring.Component):
     ----------
     module_name: name of the Verilog module; components of one name must be built alike (same `parameters`).
     reset_less: true if nothing in it is reset; the module then has no `rst` port.
+    prefix: of a top level, what stands in front of the names of all modules below it.
     waivers: warnings of Verilator that are as intended: (rule, pattern of names) -> the reason, a sentence. The names
         are those of the block's signals, for PINMISSING of the cells in it, and for PINCONNECTEMPTY of its outputs that
         a parent may leave open. They stand in the Verilog where they are needed.
@@ -35,6 +36,7 @@ class Block(wiring.Component):
     module_name = None
     clocked = True
     reset_less = False
+    prefix = ""
     waivers = MappingProxyType({})
     _MustUse__silence = True  # a second component of a module that is emitted already is never elaborated
 

@@ -8,6 +8,7 @@ The symbols of the documentation are W = `data_width`, f = `mean_fraction`, F = 
 N = `max_tokens`, D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a job's own tokens and head dimension.
 """
 
+import re
 from dataclasses import MISSING, asdict, dataclass, fields
 from math import ceil, gcd
 from string import ascii_letters, digits
@@ -18,6 +19,10 @@ __all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
 NAME_CHARACTERS = frozenset(f"{ascii_letters}{digits}-_")
 """What a name consists of: tools that read the generated files, FuseSoC for one, pass over other characters."""
+
+# Stands in front of names in Verilog, C and Python. With a '_' at its end no name becomes a keyword, as "type" of "pe"
+# would; in small letters, no two are the same as macros of C.
+_PREFIX = re.compile(r"(?:[a-z][a-z0-9_]{0,30}_)?")
 
 # Of one bank, a row's or a column's share of a buffer: what the largest array needs for the largest job. A small array
 # with more would be no accelerator, and memories so deep take the generator minutes.
@@ -52,6 +57,8 @@ class AcceleratorConfig(ArrayCycles):
     Parameters
     ----------
     name: a label, by default that of the preset or file; of `NAME_CHARACTERS`.
+    prefix: stands in front of the name of every Verilog module and generated file, so that several accelerators can be
+        parts of one design: small letters, digits and '_', for example "left_"; nothing by default.
     rows, columns: SA-General is `rows` x `columns` PEs, SA-Diag `rows` x 1.
     data_width: bits of Q, K, V, G and Z elements (W).
     mean_fraction: fractional bits kept of the token mean of K (f).
@@ -92,12 +99,20 @@ class AcceleratorConfig(ArrayCycles):
     input_timeout: int = 1 << 24
     counter_width: int = 32
     error_count_width: int = 16
+    prefix: str = ""
 
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise ConfigError(f"name must be a string, not {self.name!r}")
         if not self.name or set(self.name) - NAME_CHARACTERS:
             raise ConfigError(f"name must consist of ASCII letters, digits, '-' and '_', not {self.name!r}")
+        if not isinstance(self.prefix, str):
+            raise ConfigError(f"prefix must be a string, not {self.prefix!r}")
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ConfigError(
+                "prefix must be empty, or begin with a small letter, go on with small letters, digits and '_', end in "
+                f"'_', and have at most 32 of them, not {self.prefix!r}"
+            )
         self._require_range("rows", 2, 256)
         self._require_range("columns", 1, 256)
         self._require_range("data_width", 2, 16)

@@ -98,8 +98,9 @@ def _waveform_file(config: AcceleratorConfig, output: str | Path | None) -> Path
 
 def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog: str | None = None) -> Build:
     """The simulation of the accelerator; `verilog` where it has been emitted already."""
-    verilog = emit(Accelerator(config)) if verilog is None else verilog
-    return build(with_dsp_models(verilog), Accelerator.module_name, simulator="verilator", waves=waves)
+    accelerator = Accelerator(config)
+    verilog = emit(accelerator) if verilog is None else verilog
+    return build(with_dsp_models(verilog), accelerator.module_name, simulator="verilator", waves=waves)
 
 
 def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJob, *, waveform: Path | None = None,
