@@ -83,7 +83,7 @@ def _write(path, content):
 
 
 def _metadata(config, component, verilog, blocks):
-    latencies = {block.module_name: block.latency for block in blocks if hasattr(block, "latency")}
+    latencies = {name: block.latency for name, block in blocks.items() if hasattr(block, "latency")}
     content = {
         "generator": {"name": "taylorvit", "version": __version__},
         "tools": {name: metadata.version(name) for name in _TOOLS},

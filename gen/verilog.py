@@ -44,7 +44,7 @@ def emit(component):
 
 
 def emit_with_blocks(component):
-    """Returns what `emit` and `blocks` do, for one elaboration."""
+    """Returns what `emit` does, and the blocks that `blocks` lists by the names of their modules in the text."""
     texts = [_heading(component)]
     with _without_garbage_collection():
         modules = _elaborate_all(component)
@@ -64,7 +64,7 @@ def emit_with_blocks(component):
             module = _renamed(parse(text), names)
             texts.append(write_module(module, list(ports), outputs, _purpose(type(block)), waivers))
     texts.append("// verilator lint_on DECLFILENAME\n")
-    return "\n".join(texts), [block for block, _fragment, _ports in modules]
+    return "\n".join(texts), {names[block.module_name]: block for block, _fragment, _ports in modules}
 
 
 def _renamed(module, names):

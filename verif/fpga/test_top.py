@@ -17,6 +17,7 @@ from gen.presets import load_preset
 from gen.verilog import emit
 from rtl.config import AcceleratorConfig
 from verif.bench import build, expect_equal, run, start
+from verif.yosys import run_yosys
 
 SMALL = load_preset("tiny-4x4")
 
@@ -49,6 +50,14 @@ def test_verilog_joins_the_blocks(name):
     assert not re.search(r"\.(s_axis|m_axis|s_axil)_\w+\(\)", accelerator)
     inverted = bool(re.search(r"led = ~|\.button\(!", top))
     assert inverted == (board.led.active_low or board.button.active_low)
+
+
+def test_an_accelerator_with_a_prefix_is_part_of_a_board(tmp_path):
+    board = load_board("icebreaker").with_core_hz(24_000_000)
+    (tmp_path / "board_top.v").write_text(emit(BoardTop(board, replace(SMALL, prefix="left_"))))
+    script = "read_verilog board_top.v; read_verilog -lib +/ice40/cells_sim.v; hierarchy -check -top board_top"
+    assert run_yosys(tmp_path, "-q", "-p", script) == (True, "")
+    assert "left_taylorvit accelerator (" in (tmp_path / "board_top.v").read_text()
 
 
 def test_timeout_outlasts_a_pause_of_the_line():

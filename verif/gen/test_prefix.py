@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from gen.cli import main
 from gen.generate import generate
+from gen.registers_export import to_c_header
 from gen.verilog import emit
 from rtl.accelerator import Accelerator
 from rtl.config import AcceleratorConfig, ConfigError
@@ -66,6 +68,9 @@ def test_names(folder):
     assert len(modules["left_"]) > 20
     plain = {name.removeprefix("left_") for name in modules["left_"]}
     assert plain == set(re.findall(r"^module (\w+)", emit(Accelerator(replace(LEFT, prefix=""))), re.MULTILINE))
+    metadata = json.loads((folder / "left_metadata.json").read_text())
+    assert metadata["top"] == "left_taylorvit" and "left_pe" in metadata["latencies"]
+    assert metadata["latencies"].keys() < modules["left_"] and metadata["files"].keys() == {"left_taylorvit.v"}
     core = (folder / "left_taylorvit.core").read_text()
     assert "name: taylorvit:accelerator:left_small:" in core and "toplevel: left_taylorvit\n" in core
 
@@ -94,14 +99,19 @@ def test_icarus_takes_both(folder):
 
 
 def test_headers_in_one_program(folder):
+    (folder / "taylorvit_registers.h").write_text(to_c_header(replace(LEFT, prefix="")))  # for the driver
     program = folder / "both.c"
-    program.write_text(
-        '#include "registers/left_taylorvit_registers.h"\n#include "registers/right_taylorvit_registers.h"\n'
-        "int main(void)\n{\n"
-        "    return LEFT_TAYLORVIT_ARRAY_SIZE_COLUMNS_VALUE == 2u && RIGHT_TAYLORVIT_ARRAY_SIZE_COLUMNS_VALUE == 4u\n"
-        "        && left_taylorvit_array_size_rows(LEFT_TAYLORVIT_ARRAY_SIZE_VALUE)\n"
-        "        == right_taylorvit_array_size_rows(RIGHT_TAYLORVIT_ARRAY_SIZE_VALUE) ? 0 : 1;\n}\n"
-    )
+    program.write_text("""
+        #include "taylorvit_registers.h"
+        #include "registers/left_taylorvit_registers.h"
+        #include "registers/right_taylorvit_registers.h"
+        int main(void)
+        {
+            return LEFT_TAYLORVIT_ARRAY_SIZE_COLUMNS_VALUE == TAYLORVIT_ARRAY_SIZE_COLUMNS_VALUE
+                && RIGHT_TAYLORVIT_ARRAY_SIZE_COLUMNS_VALUE == 4u
+                && left_taylorvit_array_size_rows(LEFT_TAYLORVIT_ARRAY_SIZE_VALUE)
+                == right_taylorvit_array_size_rows(RIGHT_TAYLORVIT_ARRAY_SIZE_VALUE) ? 0 : 1;
+        }""")
     options = ["-std=c99", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([*toolchain.compiler("CC"), *options, "both.c", "-o", "both"], cwd=folder, check=True)
     assert subprocess.run([folder / "both"]).returncode == 0
