@@ -21,7 +21,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog bitstream bitstreams test sim lint types bench mutants models accuracies clean distclean check-python check-compiler
+.PHONY: help generate-verilog bitstream bitstreams test nightly sim lint types bench mutants models accuracies clean distclean check-python check-compiler
 
 help:  ## this list
 	@echo 'Targets:'
@@ -52,6 +52,9 @@ bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
 
 test: lint types check-compiler .venv/.sim .venv/.fpga .venv/.train  ## everything: lint, types, unit tests, golden model, regression
 	.venv/bin/python -m pytest verif -n $(JOBS)
+
+nightly: check-compiler .venv/.sim  ## what takes longer: random configurations, generated and linted, some of them simulated
+	.venv/bin/python -m pytest verif -m nightly -n $(JOBS)
 
 sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS named
 	.venv/bin/python -m pytest $(TESTS) -n $(JOBS)

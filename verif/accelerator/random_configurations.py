@@ -12,7 +12,7 @@ import random
 from rtl.config import AcceleratorConfig, ConfigError
 from rtl.multiplier import FORMS
 
-__all__ = ["draw", "draws"]
+__all__ = ["INTERVALS", "draw", "draws"]
 
 # The exceptions: rows and columns are few; their largest numbers are those of a preset, and of `test_config`.
 MOST_ROWS = MOST_COLUMNS = 9
@@ -28,7 +28,7 @@ def draws(seed: int, numbers) -> list[AcceleratorConfig]:
 
 def draw(seed: int, number: int) -> AcceleratorConfig:
     """A configuration that is accepted. Every other number has the next interval of the divider."""
-    generator = random.Random(f"{seed}-{number}")
+    generator = random.Random(f"configuration {number} of {seed}")
     interval = None if number % 2 else number // 2 % INTERVALS
     while True:
         try:

@@ -1,27 +1,30 @@
 """Any configuration that is accepted generates, without a warning of any tool, and computes to the bit.
 
-Random configurations (`verif.accelerator.random_configurations`). Here is a handful of them; all are a test of the
-night, `make nightly`, where `SEED=random` draws others than those that the corners below are sure to be among.
+Random configurations (`verif.accelerator.random_configurations`). A handful of them is a test of every day; all are one
+of the night, `make nightly`, and `SEED=random` draws others.
 """
 
 from __future__ import annotations
 
 import cocotb
 import numpy as np
+import pytest
 
 from gen.verilog import emit
 from rtl.accelerator import Accelerator
 from rtl.config import AcceleratorConfig
+from rtl.multiplier import FORMS
 from verif.accelerator.checks import run_and_check
 from verif.accelerator.jobs import EXTREMES, extreme_job, limits_of_constants, random_job, random_operands
-from verif.accelerator.random_configurations import draw
+from verif.accelerator.random_configurations import INTERVALS, draw, draws
 from verif.bench import build, parameters, run
 from verif.bench.accelerator import AcceleratorHost, Job
-from verif.bench.running import selected_seed
+from verif.bench.settings import DEFAULT_SEED, selected_seed
+from verif.lint import verilator_warnings
 from verif.netlist.dsp_cells import with_dsp_models
 
-GENERATED, SIMULATED = 200, 40
-HANDFUL = (2, 3)  # of those that are generated only, and that are simulated too
+GENERATED, SIMULATED = 200, 2 * INTERVALS
+HANDFUL = 4
 LONGEST = 10_000  # cycles of array work of a job
 
 
@@ -53,9 +56,54 @@ def largest_sizes(config):
     return tokens, head_dim
 
 
-def check(number, *, simulated):
+# Tests: run by pytest.
+
+
+def check(number, folder, *, simulated):
     config = draw(selected_seed(), number)
-    print(config)  # of a failure
+    print(config)  # shown if it fails
     verilog = emit(Accelerator(config))
+    (folder / "taylorvit.v").write_text(verilog, encoding="utf-8")
+    assert verilator_warnings(folder) == []
     if simulated:
-        run(build(with_dsp_models(verilog), "taylorvit"), __name__, parameters={"config": config.to_mapping()})
+        simulation = build(with_dsp_models(verilog), "taylorvit")
+        run(simulation, __name__, testcase="jobs_at_the_limits", parameters={"config": config.to_mapping()})
+
+
+@pytest.mark.parametrize("number", range(HANDFUL))
+def test_a_handful(number, tmp_path):
+    check(number, tmp_path, simulated=number == 0)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("number", range(GENERATED))
+def test_random_configurations(number, tmp_path):
+    check(number, tmp_path, simulated=number < SIMULATED)
+
+
+@pytest.mark.parametrize("count", [GENERATED, SIMULATED])
+def test_corners_are_among_them(count):
+    """Among those that are generated, and among those that are simulated."""
+    drawn = draws(DEFAULT_SEED, range(count))
+
+    def values(field):
+        return {getattr(config, field) for config in drawn}
+
+    limits = {
+        "data_width": (2, 16), "mean_fraction": (0, 8), "constant_fraction": (0, 16), "max_heads": (1, 65535),
+        "max_tokens": (1,), "max_head_dim": (1,), "pe_pipeline": (0, 4), "memory_pipeline": (0, 1, 2),
+        "shift_z_min": (-8, 0), "shift_z_max": (0, 31), "counter_width": (8, 32), "error_count_width": (1, 16),
+        "input_timeout": (1,), "stream_lanes": (1, 2, 3, 4, 8), "multiplier": tuple(FORMS), "element_width": (8, 16),
+        "rows": (2,), "columns": (1,),
+    }  # fmt: skip
+    for field, reached in limits.items():
+        assert set(reached) <= values(field), field
+    assert max(values("max_tokens")) > 1000 and max(values("max_head_dim")) > 200
+    assert any(config.shift_z_min == config.shift_z_max for config in drawn)
+    assert any(config.shift_z_max < config.data_width for config in drawn)
+    assert any(config.input_timeout == (1 << config.counter_width) - 1 for config in drawn)
+    assert any(config.divider_interval == config.divider_iterations for config in drawn)
+    assert values("divider_interval") == set(range(INTERVALS))
+    assert any(config.c_d_width > 63 for config in drawn)
+    none_some_all = {min(config.booth_columns, 1) + (config.booth_columns == config.columns) for config in drawn}
+    assert none_some_all == {0, 1, 2}
