@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,13 @@ def test_parameters():
     assert ".heads = 2, .tokens = 3, .head_dim = 5," in source
     assert ".shift_g = 3, .shift_z = -2," in source
     assert ".c_v = {0x4du, 0x0u}, .c_d = {0x9u, 0x5u, 0x0u}," in source
+
+
+def test_constants_of_three_words():
+    config = replace(WIDE, data_width=16, mean_fraction=8)
+    job, z = random_job(config)
+    job = replace(job, constants=JobConstants(shift_g=3, shift_z=-2, c_v=(7 << 32) + 6, c_d=(3 << 64) + (5 << 32) + 9))
+    assert ".c_v = {0x6u, 0x7u}, .c_d = {0x9u, 0x5u, 0x3u}," in job_source(config, job, z)
 
 
 def test_more_heads_than_a_job_has():
