@@ -21,7 +21,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog bitstream bitstreams test nightly sim lint types bench mutants models accuracies clean distclean check-python check-compiler
+.PHONY: help generate-verilog bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies clean distclean check-python check-compiler
 
 help:  ## this list
 	@echo 'Targets:'
@@ -50,8 +50,15 @@ bitstream: .venv/.fpga  ## a bitstream for BOARD, below build/fpga/BOARD
 bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
 	.venv/bin/python -m fpga build $(addprefix --board ,$(BOARDS))
 
-test: lint types check-compiler .venv/.sim .venv/.fpga .venv/.train  ## everything: lint, types, unit tests, golden model, regression
-	.venv/bin/python -m pytest verif -n $(JOBS)
+test: lint types pytest  ## everything: lint, types, unit tests, golden model, regression
+
+pytest: install check-compiler  ## all tests, and which of them were slow
+	.venv/bin/python -m pytest verif -n $(JOBS) --durations=15
+
+check: lint types  ## what is quick of it: lint, types, tests that simulate nothing
+	.venv/bin/python -m pytest $(QUICK) -m 'not slow' -n $(JOBS)
+
+install: .venv/.sim .venv/.fpga .venv/.train  ## all packages into .venv
 
 nightly: check-compiler .venv/.sim  ## what takes longer: random configurations, generated and linted, some of them simulated
 	.venv/bin/python -m pytest verif -m nightly -n $(JOBS)
@@ -63,7 +70,7 @@ lint: .venv/.sim  ## ruff over the Python, Verilator -Wall and Yosys over the Ve
 	.venv/bin/ruff check .
 	.venv/bin/python -m verif.lint
 
-types: .venv/.sim .venv/.fpga .venv/.train  ## mypy over everything that is no gateware
+types: install  ## mypy over everything that is no gateware
 	.venv/bin/mypy
 
 bench: check-compiler .venv/.sim  ## cycles a head, emission and simulation speed: a table, and build/bench.json

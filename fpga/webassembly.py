@@ -42,8 +42,7 @@ def _make_ready(name, command, cache):
         [*command, "--version"], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True, errors="replace",
     ) as process:  # fmt: skip
-        assert process.stderr is not None
-        for line in process.stderr:
+        for line in process.stderr or ():
             if line.startswith(_NOTICE):
                 begin = time.perf_counter()
                 print(f"compiling {name} for this machine, once ...", file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """pytest: settle seed, simulator and cache for all tests and worker processes, and say the first two at the top."""
 
 import os
+import signal
 
 import pytest
 
@@ -10,6 +11,8 @@ from verif.bench.settings import selected_seed, selected_simulator, selected_wav
 
 
 def pytest_configure(config):
+    # A shell has it ignored in what it runs in the background, and some tests interrupt commands.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault(CACHE_VARIABLE, str(ROOT / "build"))
     try:
         # A random seed is drawn once, here, so that worker processes inherit it.

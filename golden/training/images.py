@@ -161,7 +161,7 @@ class FolderSplit:
         return _inception_crop(image, self.image_size) if self.random else _centre_crop(image, self.image_size)
 
 
-def load_dataset(name: str) -> Dataset:
+def load_dataset(name: str | None) -> Dataset:
     """One of `DATASETS`.
 
     Raises `ImageError` if there is none of this name, or the package with its images is not installed.

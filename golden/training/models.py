@@ -79,11 +79,7 @@ def normalization_of(checkpoint: Checkpoint) -> tuple[list[float], list[float]] 
 
 def load_images(data: Data, image_size: int) -> Dataset:
     """The images that a recipe names."""
-    if data.name is not None:
-        dataset = load_dataset(data.name)
-    else:
-        assert data.folder is not None  # a recipe has one of them
-        dataset = load_folder(data.folder, image_size)
+    dataset = load_dataset(data.name) if data.folder is None else load_folder(data.folder, image_size)
     if data.mean is None or data.std is None:
         return dataset
     if not len(data.mean) == len(data.std) == dataset.channels:
