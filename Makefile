@@ -11,6 +11,8 @@ JOBS   ?= 2
 SIM    ?= verilator
 # Icarus is for the blocks: the whole accelerator takes too long in it.
 TESTS  ?= verif/unit $(if $(filter icarus,$(SIM)),,verif/accelerator)
+# What `make check` runs: it simulates nothing.
+QUICK  ?= verif/boundary verif/gen verif/golden
 WAVES  ?= 0
 SEED   ?= 1
 SEEDS  ?= 1 2 3

@@ -97,6 +97,7 @@ def check(command, result, extra):
     assert any(package[1] in extras()[each] for each in extra.split(",")), command
 
 
+@pytest.mark.slow
 def test_without_any_extra(folder):
     results = without(sorted(set.union(*extras().values())), [*HELP, *PLAIN, *NEEDING], folder)
     for command in HELP + PLAIN:
@@ -106,6 +107,7 @@ def test_without_any_extra(folder):
         check(command, results[command], extra)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", ["sim", "fpga"])
 def test_with_one_extra(folder, extra):
     """What another extra has is missed where it is needed, after what is there was loaded."""

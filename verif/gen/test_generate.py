@@ -81,6 +81,7 @@ def test_same_bytes_elsewhere(folder, tmp_path):
     assert content(tmp_path / "another place") == content(folder)
 
 
+@pytest.mark.slow
 def test_same_bytes_without_docstrings(folder, tmp_path):
     """`python -OO` drops docstrings and assertions."""
     (tmp_path / "small.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in
@@ -98,6 +99,7 @@ def test_no_trace_of_the_machine(folder, tmp_path):
             assert trace.encode() not in data, name
 
 
+@pytest.mark.slow
 def test_only_changed_files_are_written(tmp_path):
     generate(SMALL, tmp_path)
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -110,6 +112,7 @@ def test_only_changed_files_are_written(tmp_path):
     assert (tmp_path / "taylorvit.f").read_text() == "taylorvit.v\n"
 
 
+@pytest.mark.slow
 def test_pages_of_an_earlier_configuration_go(tmp_path):
     generate(SMALL, tmp_path)
     stale = tmp_path / "registers" / "html" / "content" / "stale.html"
@@ -119,6 +122,7 @@ def test_pages_of_an_earlier_configuration_go(tmp_path):
     assert changed[tmp_path / "metadata.json"] and not changed[tmp_path / "taylorvit.f"]
 
 
+@pytest.mark.slow
 def test_paper_sized_verilog_stays_small(tmp_path):
     """64 x 64 PEs, each block once: less than a megabyte."""
     generate(load_preset("paper-64x64"), tmp_path)

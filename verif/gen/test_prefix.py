@@ -132,6 +132,7 @@ def test_what_is_no_prefix(prefix):
         replace(LEFT, prefix=prefix)
 
 
+@pytest.mark.slow
 def test_an_accelerator_with_a_prefix_computes(tmp_path):
     q, k, v = np.random.default_rng(0).standard_normal((3, 2, 5, 3))
     np.savez(tmp_path / "qkv.npz", q=q, k=k, v=v)

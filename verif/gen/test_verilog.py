@@ -192,6 +192,7 @@ def test_proof_fails_for_verilog_that_differs(right, wrong, tmp_path):
     assert unproven(tmp_path, "multiplier", netlist, text.replace(right, wrong)) > 0
 
 
+@pytest.mark.slow
 def test_same_text_in_every_process():
     script = "from gen.presets import load_preset; from gen.verilog import emit; from rtl.accelerator import " \
              "Accelerator; import sys; sys.stdout.write(emit(Accelerator(load_preset('tiny-4x4'))))"  # fmt: skip

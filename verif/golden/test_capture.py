@@ -96,6 +96,7 @@ def test_workload_of_held_out_images(checkpoint, trained_on_digits, tmp_path):
     np.testing.assert_allclose(loaded.q[first], alone[0], rtol=2**-11, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_simulation_takes_the_file(checkpoint, tmp_path):
     workload = capture_workload(checkpoint, 2)
     workloads.save(tmp_path / "digits.npz", workload)

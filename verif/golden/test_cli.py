@@ -203,6 +203,7 @@ def test_from_a_model_to_integers_and_a_table(trained, capsys):
         assert picture.format == "PNG"
 
 
+@pytest.mark.slow
 def test_for_an_accelerator_that_was_generated(trained, capsys):
     tiny = load_preset("tiny-4x4")
     config = dataclasses.replace(tiny, data_width=6, max_head_dim=4)
@@ -217,6 +218,7 @@ def test_for_an_accelerator_that_was_generated(trained, capsys):
     assert (status, err) == (2, f"golden: error: {text}\n")
 
 
+@pytest.mark.slow
 def test_fine_tuned_with_rounding(trained, capsys):
     assert run(capsys, "quantize", trained, "--fine-tune", 2)[0] == 0
     folder = Path("integer_straight_through")

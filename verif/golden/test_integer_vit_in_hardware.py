@@ -14,6 +14,7 @@ from verif.bench import run
 from verif.bench.accelerator import Job, format_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape, data", [("vit_28", "mnist5k"), ("vit_25", "faces")])
 def test_layers_of_a_vit(shape, data):
     config = CONFIGURATIONS["edge-16x8"]

@@ -176,6 +176,7 @@ def test_training_lowers_the_loss_of_the_rounded_model(trained_on_digits, intege
     assert torch.equal(weight, trained.model.blocks[0].mlp.fc2.weight)
 
 
+@pytest.mark.slow
 def test_it_goes_on_as_if_it_had_not_stopped(trained_on_digits, integer_file, tmp_path):
     recipe = recipe_from(trained_on_digits, integer_file)
     whole = train(recipe, tmp_path / "whole")

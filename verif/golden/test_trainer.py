@@ -304,6 +304,7 @@ AUGMENTED = {"model.drop_path": 0.3, "augmentation.rotation": 10, "augmentation.
              "augmentation.cutmix": 1.0, "training.label_smoothing": 0.1, "training.clip_norm": 1.0}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -356,6 +357,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_it_was_killed(tmp_path):
     settings = recipe({"training.batch_size": 20, "model.drop_path": 0.3, "augmentation.mixup": 0.8})
     (tmp_path / "recipe.toml").write_text(toml(settings))
@@ -370,6 +372,7 @@ def test_it_goes_on_after_it_was_killed(tmp_path):
     assert_same_training(killed, tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     settings = recipe({"training.batch_size": 200, "training.epochs": 1, "training.learning_rate": 1e-3})
     (tmp_path / "recipe.toml").write_text(toml(settings))
@@ -429,6 +432,7 @@ def test_more_than_there_are_is_one_batch(tmp_path):
 # What can be lost
 
 
+@pytest.mark.slow
 def test_full_disk(tmp_path, monkeypatch):
     settings = recipe()
     train(settings, tmp_path / "whole")
