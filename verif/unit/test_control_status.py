@@ -17,7 +17,7 @@ from rtl.registers import Access, register_map
 from verif.bench import build, expect_equal, parameters, pattern, run, start
 
 ACCESS_LIMIT_NS = 20_000
-UNKNOWN_OFFSETS = (0x028, 0x03C, 0x050, 0x0AC, 0x0D4, 0x128, 0x200, 0xFFC)
+UNKNOWN_OFFSETS = (0x02C, 0x03C, 0x050, 0x0AC, 0x0D4, 0x128, 0x200, 0xFFC)
 QUIET = dict.fromkeys(
     ("busy", "done", "head_done", "tlast_early", "tlast_late", "input_timeout", "denominator_error", "array_busy",
      "stall_input", "stall_output", "s_axil_awvalid", "s_axil_wvalid", "s_axil_bready", "s_axil_arvalid",
