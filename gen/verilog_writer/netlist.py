@@ -110,7 +110,7 @@ class Netlist:
 
         A width that grows is passed on to the operands again, until none grows.
         """
-        widths = {}
+        widths: dict[str, int] = {}
         waiting = [bits for bits, _is_right_side in self._needs_of_module()]
         while waiting:
             for chunk in waiting.pop():

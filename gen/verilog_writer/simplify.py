@@ -17,8 +17,8 @@ __all__ = ["simplify"]
 
 def simplify(module):
     """The `gen.rtlil.Module` with fewer operators; every signal of the source keeps its value."""
-    replaced = {}  # wire -> bits of others
-    known = {}  # operator, parameters and operands -> wire
+    replaced: dict = {}  # wire -> bits of others
+    known: dict = {}  # operator, parameters and operands -> wire
     items = []
     for item in module.items:
         if not isinstance(item, Cell) or item.kind not in OPERATORS or not is_anonymous(item.ports["Y"][0].name):

@@ -38,8 +38,8 @@ class Waivers:
 def with_waivers(lines):
     """The lines of pairs (line, its waiver or None), neighbours that are waived alike within one waiver."""
     result = []
-    for waiver, run in itertools.groupby(lines, key=lambda pair: pair[1]):
-        run = [line for line, _waiver in run]
+    for waiver, pairs in itertools.groupby(lines, key=lambda pair: pair[1]):
+        run = [line for line, _waiver in pairs]
         if waiver:
             rule, reason = waiver
             margin = " " * (len(run[0]) - len(run[0].lstrip()))
