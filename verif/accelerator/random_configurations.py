@@ -78,4 +78,5 @@ def _fields(generator: random.Random, interval: int | None) -> dict:
         "input_timeout": value(1, (1 << counter_width) - 1),
         "counter_width": counter_width,
         "error_count_width": value(1, 16),
+        "prefix": generator.choice(("", "", "a_", "x1__y_" + "z" * 25 + "_")),
     }

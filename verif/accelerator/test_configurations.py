@@ -62,11 +62,12 @@ def largest_sizes(config):
 def check(number, folder, *, simulated):
     config = draw(selected_seed(), number)
     print(config)  # shown if it fails
-    verilog = emit(Accelerator(config))
-    (folder / "taylorvit.v").write_text(verilog, encoding="utf-8")
-    assert verilator_warnings(folder) == []
+    accelerator = Accelerator(config)
+    verilog, top = emit(accelerator), accelerator.module_name
+    (folder / f"{top}.v").write_text(verilog, encoding="utf-8")
+    assert verilator_warnings(folder, top) == []
     if simulated:
-        simulation = build(with_dsp_models(verilog), "taylorvit")
+        simulation = build(with_dsp_models(verilog), top)
         run(simulation, __name__, testcase="jobs_at_the_limits", parameters={"config": config.to_mapping()})
 
 
@@ -105,5 +106,6 @@ def test_corners_are_among_them(count):
     assert any(config.divider_interval == config.divider_iterations for config in drawn)
     assert values("divider_interval") == set(range(INTERVALS))
     assert any(config.c_d_width > 63 for config in drawn)
+    assert {len(prefix) for prefix in values("prefix")} == {0, 2, 32}
     none_some_all = {min(config.booth_columns, 1) + (config.booth_columns == config.columns) for config in drawn}
     assert none_some_all == {0, 1, 2}
