@@ -33,7 +33,7 @@ class Block(wiring.Component):
         its instances need is its own to make.
     """
 
-    module_name = None
+    module_name = ""
     clocked = True
     reset_less = False
     prefix = ""
