@@ -77,9 +77,10 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     partial = _beside(target)
     try:
         try:
+            partial.touch(exist_ok=False)
+            mode = target.stat().st_mode if target.exists() else partial.stat().st_mode
             yield partial
-            with suppress(FileNotFoundError):
-                partial.chmod(target.stat().st_mode & 0o7777)
+            partial.chmod(mode & 0o7777)  # some libraries make files that nobody else may read
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)

@@ -98,6 +98,11 @@ def test_modes_links_and_devices(tmp_path):
     with written_whole(link) as partial:
         partial.write_text("new")
     assert link.is_symlink() and path.read_text() == "new" and path.stat().st_mode & 0o777 == 0o640
+    with written_whole(tmp_path / "c") as partial:
+        partial.write_text("new")
+        partial.chmod(0o600)
+    (tmp_path / "d").touch()
+    assert (tmp_path / "c").stat().st_mode == (tmp_path / "d").stat().st_mode
 
 
 def test_devices_and_pipes(tmp_path):
