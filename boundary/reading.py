@@ -134,7 +134,11 @@ def read_npz(path: str | Path, required: tuple[str, ...] = (), optional: tuple[s
 
 def _opened(path):
     try:
+        if Path(os.path.realpath(path)).is_fifo():  # nobody may ever write to it; the shell's <(...) has no such name
+            raise FileError(f"{path}: file must be a regular one, not a pipe or a device")
         return open(path, "rb")
+    except FileError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise FileError(f"{path}: file must be readable: {_sentence(error)}") from None
 

@@ -19,14 +19,19 @@ from .errors import FileError
 __all__ = ["FileError", "check_output_file", "check_output_folder", "written_whole"]
 
 
-def check_output_file(path: str | Path, *, endings: tuple[str, ...] = ()) -> None:
+def check_output_file(
+    path: str | Path, *, endings: tuple[str, ...] = (), inputs: tuple[str | Path, ...] = ()
+) -> None:
     """`FileError` if a file of exactly this name cannot be written; to be asked before the work, not after it.
 
     Args:
         endings: those that a reader of the file knows, in small letters; any, if left out. A device has none.
+        inputs: files that are read, none of which may be the output.
     """
     path = Path(path)
     try:
+        if any(os.path.realpath(path) == os.path.realpath(each) for each in inputs):
+            raise FileError(f"output must be another file than the input, not {str(path)!r}")
         if path.is_dir():
             raise FileError(f"output must be a file, not the folder {str(path)!r}")
         if not path.parent.is_dir():
@@ -37,7 +42,7 @@ def check_output_file(path: str | Path, *, endings: tuple[str, ...] = ()) -> Non
             raise FileError(f"output must end in {' or '.join(endings)}, not {str(path)!r}")
         if path.exists() and not os.access(path, os.W_OK):
             raise FileError(f"output must be a file that may be written to, not {str(path)!r}")
-        partial = _beside(path)
+        partial = _beside(Path(os.path.realpath(path)))  # where a link leads
         partial.touch(exist_ok=False)
         partial.unlink()
     except (OSError, ValueError) as error:

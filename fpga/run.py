@@ -58,7 +58,7 @@ def run(arguments):
     if arguments.sim and arguments.baud is not None:
         raise ValueError(f"--baud must come with --port, not with --sim: {arguments.baud!r}")
     board, config = _target(arguments)
-    check_output(arguments.output)
+    check_output(arguments.output, arguments.input)
     with progress_bars() as progress:
         if config is not None:
             operands = read_operands(arguments.input, config)  # before anything is built for it

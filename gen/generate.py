@@ -20,6 +20,7 @@ from pathlib import Path
 
 from amaranth.lib import wiring
 
+from boundary.writing import FileError, check_output_folder, written_whole
 from rtl import __version__
 
 from .registers_export import register_files
@@ -66,6 +67,10 @@ def generate(config, folder, *, component=None):
     files.update((f"registers/{path}", content) for path, content in registers.items())
 
     folder = Path(folder)
+    for path in files:  # all of them, or none
+        check_output_folder((folder / path).parent)
+        if (folder / path).is_dir():
+            raise FileError(f"output must be a file, not the folder {str(folder / path)!r}")
     changed = {folder / path: _write(folder / path, content) for path, content in files.items()}
     # Pages are named by hashes: those of an earlier configuration would stay beside the new ones.
     for page in (folder / "registers" / f"{config.prefix}html" / "content").glob("*.html"):
@@ -78,7 +83,8 @@ def _write(path, content):
     if path.is_file() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    with written_whole(path) as partial:
+        partial.write_bytes(content)
     return True
 
 

@@ -139,7 +139,7 @@ def _quantize(arguments: argparse.Namespace) -> None:
     screen = console()
     source = arguments.checkpoint
     output = arguments.output or _beside(source) / "integer.safetensors"
-    check_output_file(output, endings=(".safetensors",))
+    check_output_file(output, endings=(".safetensors",), inputs=(arguments.checkpoint,))
     if arguments.resume and not arguments.fine_tune:
         raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
     accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None

@@ -57,10 +57,10 @@ class Outcome:
     remarks: dict[str, str] = field(default_factory=dict)
 
 
-def check_output(output: str | Path | None) -> None:
-    """`FileError` if an .npz could not be written to `output`; before the work, not after it."""
+def check_output(output: str | Path | None, input: str | Path) -> None:
+    """`FileError` if an .npz could not be written to `output`, or not beside `input`; before the work, not after it."""
     if output is not None:
-        check_output_file(output, endings=(".npz",))
+        check_output_file(output, endings=(".npz",), inputs=(input,))
 
 
 def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig | HostView, *, output: str | Path | None,

@@ -58,7 +58,7 @@ def run(*, config: AcceleratorConfig, input: str | Path, output: str | Path | No
             or events.
     """
     operands = read_operands(input, config)
-    check_output(output)
+    check_output(output, input)
     waveform = _waveform_file(config, output) if waves else None
 
     with progress_bars() as progress:

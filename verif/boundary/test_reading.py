@@ -202,6 +202,12 @@ def test_devices_are_no_npz():
     assert refused(read_npz, "/dev/null") == "file must be a regular one, not a pipe or a device"
 
 
+def test_a_pipe_that_nobody_may_write_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (read_npz, read_toml, read_json):
+        assert refused(read, tmp_path / "pipe") == "file must be a regular one, not a pipe or a device"
+
+
 def test_missing_array(tmp_path):
     path = npz(tmp_path / "a.npz", q=np.arange(3), b=np.arange(3))
     assert refused(read_npz, path, ("q", "k", "v")) == (

@@ -116,3 +116,20 @@ def test_devices_and_pipes(tmp_path):
     with written_whole(tmp_path / "pipe") as partial:
         partial.write_text("through it")
     assert reader.communicate(timeout=60)[0] == b"through it"
+
+
+def test_an_output_is_no_input(tmp_path):
+    path, link = tmp_path / "a.npz", tmp_path / "b.npz"
+    path.write_text("tensors")
+    link.symlink_to(path)
+    for output in (path, link, tmp_path / "." / "a.npz"):
+        assert refusal(check_output_file, output, inputs=(path,)) == (
+            f"output must be another file than the input, not {str(output)!r}"
+        )
+    check_output_file(tmp_path / "c.npz", inputs=(path,))
+
+
+def test_a_link_that_leads_nowhere(tmp_path):
+    link = tmp_path / "z.npz"
+    link.symlink_to(tmp_path / "missing" / "z.npz")
+    assert "no such file or directory" in refusal(check_output_file, link)

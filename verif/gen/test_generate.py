@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from boundary.writing import FileError
 from gen.generate import generate, port_table, top
 from gen.presets import load_preset
 from gen.verilog import blocks
@@ -38,6 +39,16 @@ def test_files(folder):
         "registers/taylorvit_registers.h", "registers/taylorvit_registers.py", "registers/taylorvit_registers.md",
     }  # fmt: skip
     assert (folder / "registers" / "html" / "index.html").is_file()
+
+
+def test_a_folder_in_the_way_is_found_before_anything_is_written(tmp_path):
+    for blocked in ("taylorvit.f/", "registers/html"):
+        folder = tmp_path / blocked.replace("/", "-")
+        (folder / blocked).parent.mkdir(parents=True)
+        (folder / blocked).mkdir() if blocked.endswith("/") else (folder / blocked).touch()
+        with pytest.raises(FileError, match="^output must be a f"):
+            generate(SMALL, folder)
+        assert not (folder / "taylorvit.v").exists()
 
 
 def test_metadata(folder):
