@@ -1,7 +1,7 @@
 # TaylorViT: `make help` lists what can be made. Needs python3 (3.11 or newer); to simulate, a C++ compiler too.
 # Everything else comes from PyPI into .venv: `.venv/.base` stands for what generating Verilog needs, `.venv/.fpga` for
-# bitstreams, `.venv/.sim` for simulation and tests, `.venv/.train` for training models; each is installed when it is
-# first needed or pyproject.toml has changed.
+# bitstreams, `.venv/.sim` for simulation and tests, `.venv/.train` for training models, `.venv/.all` for all of it; each
+# is installed when it is first needed or pyproject.toml has changed.
 
 PYTHON ?= python3
 PRESET ?= edge-16x16
@@ -52,15 +52,18 @@ bitstream: .venv/.fpga  ## a bitstream for BOARD, below build/fpga/BOARD
 bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
 	.venv/bin/python -m fpga build $(addprefix --board ,$(BOARDS))
 
-test: lint types pytest  ## everything: lint, types, unit tests, golden model, regression
+test: install check-compiler  ## everything: lint, types, unit tests, golden model, regression
+	@$(MAKE) --no-print-directory -j$(JOBS) lint types
+	@$(MAKE) --no-print-directory pytest
 
 pytest: install check-compiler  ## all tests, and which of them were slow
 	.venv/bin/python -m pytest verif -n $(JOBS) --durations=15
 
-check: lint types  ## what is quick of it: lint, types, tests that simulate nothing
-	.venv/bin/python -m pytest $(QUICK) -m 'not slow' -n $(JOBS)
+check: install  ## what is quick of it: types, lint of small presets, tests that simulate nothing
+	@$(MAKE) --no-print-directory -j$(JOBS) lint types LINTED='tiny-4x4 edge-16x8'
+	.venv/bin/python -m pytest $(QUICK) -m 'not slow and not nightly' -n $(JOBS)
 
-install: .venv/.sim .venv/.fpga .venv/.train  ## all packages into .venv
+install: .venv/.all  ## all packages into .venv
 
 nightly: check-compiler .venv/.sim  ## what takes longer: random configurations, generated and linted, some of them simulated
 	.venv/bin/python -m pytest verif -m nightly -n $(JOBS)
@@ -70,10 +73,10 @@ sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS nam
 
 lint: .venv/.sim  ## ruff over the Python, Verilator -Wall and Yosys over the Verilog of every preset
 	.venv/bin/ruff check .
-	.venv/bin/python -m verif.lint
+	.venv/bin/python -m verif.lint $(LINTED)
 
 types: install  ## mypy over everything that is no gateware
-	.venv/bin/mypy
+	.venv/bin/python -m mypy
 
 bench: check-compiler .venv/.sim  ## cycles a head, emission and simulation speed: a table, and build/bench.json
 	.venv/bin/python -m verif.benchmark -o build/bench.json
@@ -90,26 +93,36 @@ clean:  ## removes what was generated, built and recorded
 distclean: clean  ## removes .venv as well
 	rm -rf .venv *.egg-info
 
-.venv/.base: pyproject.toml | check-python
+# Bytecode comes with the first import; that of all packages would take half of the time.
+INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e
+
+.venv/pyvenv.cfg: | check-python
 	$(PYTHON) -m venv .venv
+
+.venv/.base: pyproject.toml | .venv/pyvenv.cfg
 	@echo 'Installing what generating Verilog needs into .venv ...'
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	$(INSTALL) .
 	@touch $@
 
 .venv/.sim: .venv/.base
 	@echo 'Installing simulator, golden model and lint into .venv ...'
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[sim,lint]'
+	$(INSTALL) '.[sim,lint]'
 	@touch $@
 
 .venv/.fpga: .venv/.base
 	@echo 'Installing synthesis, place and route into .venv ...'
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fpga]'
+	$(INSTALL) '.[fpga]'
 	@touch $@
 
 .venv/.train: .venv/.base
 	@echo 'Installing training and quantization into .venv ...'
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train,oracle]'
+	$(INSTALL) '.[train,oracle]'
 	@touch $@
+
+.venv/.all: pyproject.toml | .venv/pyvenv.cfg
+	@echo 'Installing everything into .venv ...'
+	$(INSTALL) '.[sim,lint,fpga,train,oracle]'
+	@touch .venv/.base .venv/.sim .venv/.fpga .venv/.train $@
 
 check-python:
 	@command -v '$(PYTHON)' > /dev/null || { echo "make: Python was not found as '$(PYTHON)': install python3 (3.11 or newer), or name one with PYTHON=" >&2; exit 1; }
