@@ -95,7 +95,7 @@ FAULTS = (
           "mean_address <= {!streaming_half"),
     Fault("row queue never full", "pass_scheduler", r"(queue_has_room <= )[^;]*<=[^;]*", r"\g<1>1'b1"),
     Fault("Z written to one half only", "division_scheduler", r"result__address <= \{half", "result__address <= {1'b0"),
-    Fault("total taken in every pass", "partial_sum_accumulator", r"(total_valid <= \w+) && last\w*", r"\1"),
+    Fault("sums of the product before kept", "partial_sum_accumulator", r"= first\w* \? (\d+'d0) :", r"= 1'b0 ? \1 :"),
     Fault("job ends before its last packet", "job_control", r"(heads_left == 12'd0\) && )[^;]*", r"\g<1>1'b1"),
     # Streams
     Fault("data changes while the sink waits", "stream_sender", r"else if \([^)]*\) begin(?=\s+m_tdata)", "else begin"),
