@@ -332,4 +332,4 @@ def _check_picture(path: Path | None) -> None:
     """What `draw_...` needs, before the work begins."""
     if path is not None:
         check_output_file(path, endings=_PICTURES)
-        import matplotlib.figure  # noqa: F401
+        import matplotlib.figure  # noqa: F401 - is missed now, and not after the work

@@ -181,7 +181,9 @@ class Accelerator(Block):
         return max(g_out + g_back, k_in + k_mean)
 
     def sustains(self, tokens, head_dim):
-        """Whether heads of this size follow each other in `config.array_cycles(tokens, head_dim)` cycles each.
+        """Whether heads of this size are sure to follow each other in `config.array_cycles(tokens, head_dim)` cycles.
+
+        Sufficient, not necessary: some other sizes do as well.
 
         Passes hide the loading of the next tile, the divider takes rows as fast as they leave the array, and the
         array works long enough for the operands of a head to come in and for `turnaround`.
