@@ -26,8 +26,17 @@ from rich.text import Text
 
 from .errors import CommandError, FileError, install_command, reason_of
 
-__all__ = ["CommandError", "FileError", "complain", "console", "needs", "parse", "real_number",
-           "run_command", "whole_number"]
+__all__ = [
+    "CommandError",
+    "FileError",
+    "complain",
+    "console",
+    "needs",
+    "parse",
+    "real_number",
+    "run_command",
+    "whole_number",
+]
 
 REFUSED, INTERRUPTED, NO_READER = 2, 130, 141
 

@@ -1,12 +1,12 @@
 """What the members of a file must be, as data.
 
-    str, int, bool, dict, list    a value of this kind; a truth is no integer
-    float                         a number that is finite
-    None                          null
-    (a, b)                        one or the other
-    [a]                           a list of such
-    {"name": a, "name?": b}       an object that has these members, or may have them, and perhaps others
-    {str: a}                      an object of any names, each of which is such
+str, int, bool, dict, list    a value of this kind; a truth is no integer
+float                         a number that is finite
+None                          null
+(a, b)                        one or the other
+[a]                           a list of such
+{"name": a, "name?": b}       an object that has these members, or may have them, and perhaps others
+{str: a}                      an object of any names, each of which is such
 """
 
 import math

@@ -1,9 +1,9 @@
 """Writes files so that each has exactly the name that was given, and nobody ever sees half of one.
 
-    check_output_file(path, endings=(".npz",))     before the work begins
-    ...
-    with written_whole(path) as partial:           when it is done
-        partial.write_text(...)
+check_output_file(path, endings=(".npz",))     before the work begins
+...
+with written_whole(path) as partial:           when it is done
+    partial.write_text(...)
 """
 
 import os
@@ -19,9 +19,7 @@ from .errors import FileError
 __all__ = ["FileError", "check_output_file", "check_output_folder", "written_whole"]
 
 
-def check_output_file(
-    path: str | Path, *, endings: tuple[str, ...] = (), inputs: tuple[str | Path, ...] = ()
-) -> None:
+def check_output_file(path: str | Path, *, endings: tuple[str, ...] = (), inputs: tuple[str | Path, ...] = ()) -> None:
     """`FileError` if a file of exactly this name cannot be written; to be asked before the work, not after it.
 
     Args:

@@ -287,8 +287,11 @@ class Build:
     def _require_timing(self):
         report = self.report()
         if not report["timing_met"]:
-            slow = [f"{name} reaches {clock['fmax_mhz']:.1f} of {clock['constraint_mhz']:.1f} MHz"
-                    for name, clock in report["clocks"].items() if clock["fmax_mhz"] < clock["constraint_mhz"]]
+            slow = [
+                f"{name} reaches {clock['fmax_mhz']:.1f} of {clock['constraint_mhz']:.1f} MHz"
+                for name, clock in report["clocks"].items()
+                if clock["fmax_mhz"] < clock["constraint_mhz"]
+            ]
             raise BuildError(
                 f"timing must be met, and is not: {', '.join(slow)}; choose another --seed or a lower --freq "
                 f"({self.report_file} has the critical path)"

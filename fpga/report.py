@@ -204,9 +204,7 @@ def make_baseline(report):
     return {
         "config": report["config"]["name"],
         "core_clock_mhz": report["core_clock_mhz"],
-        "figures": {
-            name: {"value": value, "tolerance": _TOLERANCES[name]} for name, value in _figures(report).items()
-        },
+        "figures": {name: {"value": value, "tolerance": _TOLERANCES[name]} for name, value in _figures(report).items()},
         "tools": report["tools"],
     }
 

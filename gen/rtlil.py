@@ -231,7 +231,7 @@ class _Parser:
         cases = []
         line = next(self.lines)
         while line != "end":
-            patterns = tuple(pattern.partition("'")[2] for pattern in line[len("case"):].split(",") if pattern)
+            patterns = tuple(pattern.partition("'")[2] for pattern in line[len("case") :].split(",") if pattern)
             body, line = self.body()
             cases.append(Case(patterns, body))
         (selector,) = self.bits(selector)

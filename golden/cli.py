@@ -56,12 +56,21 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_checkpoint(quantize)
     quantize.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside it")
-    quantize.add_argument("--images", type=whole_number(1), default=128, metavar="N",
-                          help="training images (default: 128)")
-    quantize.add_argument("--accelerator", type=Path, metavar="METADATA.json",
-                          help="that computes attention: what `gen generate` wrote (default: 8 bits, of any size)")
-    quantize.add_argument("--fine-tune", type=whole_number(1), metavar="EPOCHS",
-                          help="train so many epochs with the rounding of the integers, a tenth of the learning rate")
+    quantize.add_argument(
+        "--images", type=whole_number(1), default=128, metavar="N", help="training images (default: 128)"
+    )
+    quantize.add_argument(
+        "--accelerator",
+        type=Path,
+        metavar="METADATA.json",
+        help="that computes attention: what `gen generate` wrote (default: 8 bits, of any size)",
+    )
+    quantize.add_argument(
+        "--fine-tune",
+        type=whole_number(1),
+        metavar="EPOCHS",
+        help="train so many epochs with the rounding of the integers, a tenth of the learning rate",
+    )
     quantize.add_argument("--resume", action="store_true", help="go on with that training")
     quantize.set_defaults(command=_quantize)
 
@@ -96,24 +105,35 @@ def _parser() -> argparse.ArgumentParser:
 
     fidelity = commands.add_parser("fidelity", help="how much of Taylor attention the integers keep, in dB")
     fidelity.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="draw a histogram too")
-    fidelity.add_argument("--count", type=whole_number(1), default=200, metavar="N",
-                          help="random shapes of each kind (default: 200)")
+    fidelity.add_argument(
+        "--count", type=whole_number(1), default=200, metavar="N", help="random shapes of each kind (default: 200)"
+    )
     fidelity.add_argument("--seed", type=whole_number(0), default=2023, metavar="N", help="default: 2023")
     fidelity.set_defaults(command=_fidelity)
     return parser
 
 
 def _add_checkpoint(command: argparse.ArgumentParser) -> None:
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT",
-                         help="model.safetensors of a training, weights of others, or a Hugging Face folder")
+    command.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="model.safetensors of a training, weights of others, or a Hugging Face folder",
+    )
     _add_what_they_are(command)
 
 
 def _add_what_they_are(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--recipe", metavar="FILE.toml",
-                         help="model and images of weights of others: a recipe's file, or the name of ours")
-    command.add_argument("--data", metavar="NAME|FOLDER",
-                         help="other images than those of the recipe: a data set, or a folder with train and val")
+    command.add_argument(
+        "--recipe",
+        metavar="FILE.toml",
+        help="model and images of weights of others: a recipe's file, or the name of ours",
+    )
+    command.add_argument(
+        "--data",
+        metavar="NAME|FOLDER",
+        help="other images than those of the recipe: a data set, or a folder with train and val",
+    )
 
 
 def _train(arguments: argparse.Namespace) -> None:

@@ -1,9 +1,9 @@
 """What a checkpoint says of itself, in the metadata of its file: members that are there must be what readers expect.
 
-    kind              "model", "training" (the state of one) or "integer vit"
-    recipe            after which it was trained; `golden.training.recipe` checks it
-    data, metrics     the images, and a row for each epoch
-    quantization      of an integer model, with the rest of which `golden.integer_vit` deals
+kind              "model", "training" (the state of one) or "integer vit"
+recipe            after which it was trained; `golden.training.recipe` checks it
+data, metrics     the images, and a row for each epoch
+quantization      of an integer model, with the rest of which `golden.integer_vit` deals
 """
 
 from pathlib import Path

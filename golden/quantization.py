@@ -1,7 +1,7 @@
 """A checkpoint becomes an integer model, perhaps after a training with the rounding of its integers.
 
-    vit, sqnr = quantize_checkpoint("model.safetensors")
-    vit.save("integer.safetensors")
+vit, sqnr = quantize_checkpoint("model.safetensors")
+vit.save("integer.safetensors")
 """
 
 import math

@@ -362,9 +362,7 @@ class Accelerator(Block):
         head_divided = last_column.write_back_out.head_end
         v_tiles_left = last_column.load_out.release & (last_column.load_out.phase == PHASE_G)
         g_totals_out = Signal()
-        m.d.comb += g_totals_out.eq(
-            last_column.accumulate_out.head_end & (last_column.accumulate_out.phase == PHASE_G)
-        )
+        m.d.comb += g_totals_out.eq(last_column.accumulate_out.head_end & (last_column.accumulate_out.phase == PHASE_G))
         m.d.comb += [
             loaders["q"].released.eq(last_row.control_out.release & (last_row.control_out.phase == PHASE_QG)),
             loaders["k"].released.eq(last_row.control_out.release & (last_row.control_out.phase == PHASE_G)),

@@ -47,17 +47,19 @@ class AccumulatorArray(Block):
         self.sum_width = sum_width
         beat_width = index_width(beats)
         self.sums = MemoryBank(depth=1 << (1 + beat_width), width=lanes * sum_width, pipeline=memory_pipeline)
-        super().__init__({
-            "write": In(1),
-            "first": In(1),
-            "half": In(1),
-            "beat": In(beat_width),
-            "data": In(lanes * data_width),
-            "read_half": In(1),
-            "read_beat": In(beat_width),
-            "read_lane": In(index_width(lanes)),
-            "read_data": Out(signed(sum_width)),
-        })
+        super().__init__(
+            {
+                "write": In(1),
+                "first": In(1),
+                "half": In(1),
+                "beat": In(beat_width),
+                "data": In(lanes * data_width),
+                "read_half": In(1),
+                "read_beat": In(beat_width),
+                "read_lane": In(index_width(lanes)),
+                "read_data": Out(signed(sum_width)),
+            }
+        )
 
     @property
     def read_latency(self):

@@ -35,13 +35,15 @@ class CentringAdder(Block):
 
     def __init__(self, *, data_width, fraction):
         self.fraction = fraction
-        super().__init__({
-            "bypass": In(1),
-            "q": In(signed(data_width)),
-            "k": In(signed(data_width)),
-            "mean": In(signed(data_width + fraction)),
-            "streamed": Out(signed(data_width + 1 + fraction)),
-        })
+        super().__init__(
+            {
+                "bypass": In(1),
+                "q": In(signed(data_width)),
+                "k": In(signed(data_width)),
+                "mean": In(signed(data_width + fraction)),
+                "streamed": Out(signed(data_width + 1 + fraction)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -72,14 +74,16 @@ class NumeratorAdder(Block):
     def __init__(self, *, product_width, fraction, shift_max, bias_width, k_sum_width):
         self.fraction = fraction
         self.shift_max = shift_max
-        super().__init__({
-            "product": In(signed(product_width)),
-            "bias": In(signed(bias_width)),
-            "shift": In(up_to(shift_max)),
-            "single": In(1),
-            "k_sum": In(signed(k_sum_width)),
-            "numerator": Out(signed(bias_width + 1)),
-        })
+        super().__init__(
+            {
+                "product": In(signed(product_width)),
+                "bias": In(signed(bias_width)),
+                "shift": In(up_to(shift_max)),
+                "single": In(1),
+                "k_sum": In(signed(k_sum_width)),
+                "numerator": Out(signed(bias_width + 1)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -124,15 +128,17 @@ class DenominatorAdder(Block):
         self.fraction = fraction
         self.denominator_width = denominator_width
         self.tokens_shift = tokens_shift
-        super().__init__({
-            "product": In(signed(product_width)),
-            "single": In(1),
-            "c_d": In(c_d_width),
-            "shift": In(up_to(shift_max)),
-            "tokens": In(tokens_width),
-            "divisor": Out(divisor_width),
-            "invalid": Out(1),
-        })
+        super().__init__(
+            {
+                "product": In(signed(product_width)),
+                "single": In(1),
+                "c_d": In(c_d_width),
+                "shift": In(up_to(shift_max)),
+                "tokens": In(tokens_width),
+                "divisor": Out(divisor_width),
+                "invalid": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

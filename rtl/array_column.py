@@ -91,16 +91,16 @@ class ArrayColumn(Block):
         self.g_bank = MemoryBank(depth=1 << g_address_width, width=config.data_width, pipeline=pipeline)
         self.z_bank = MemoryBank(depth=1 << z_address_width, width=config.data_width, pipeline=pipeline)
         self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.qg_width, pipeline=pipeline)
-        self.bias_bank = MemoryBank(
-            depth=1 << bias_address_width, width=config.aligned_bias_width, pipeline=pipeline
-        )
+        self.bias_bank = MemoryBank(depth=1 << bias_address_width, width=config.aligned_bias_width, pipeline=pipeline)
         self.accumulator = PartialSumAccumulator(
             sum_width=config.partial_sum_width,
             depth=max(config.max_tokens, config.max_head_dim),
             memory_pipeline=pipeline,
         )
         self.requantizer = Requantizer(
-            i_width=config.g_sum_width, o_width=config.data_width, shift_max=config.shift_g_max,
+            i_width=config.g_sum_width,
+            o_width=config.data_width,
+            shift_max=config.shift_g_max,
             pipelined=config.memory_pipeline > 0,
         )
         self.adder = NumeratorAdder(

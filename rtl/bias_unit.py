@@ -47,23 +47,28 @@ class BiasUnit(Block):
         self.chain_registers = config.chain_registers
         self.lanes = config.stream_lanes
         self.columns = config.columns
-        super().__init__({
-            "start": In(1),
-            "head_dim": In(config.max_head_dim.bit_length()),
-            "c_v": In(config.c_v_width),
-            "shift": In(up_to(config.numerator_shift_max)),
-            "v_loaded": In(1),
-            "released": In(1),
-            "read_half": Out(1),
-            "read_beat": Out(index_width(config.max_beats_per_row)),
-            "read_lane": Out(index_width(config.stream_lanes)),
-            "v_sum": In(signed(config.column_sum_width)),
-            "write": Out(BankWrite(
-                banks=config.columns, address_width=1 + tile_width(config.column_tiles),
-                data_width=config.aligned_bias_width,
-            )),
-            "done": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "head_dim": In(config.max_head_dim.bit_length()),
+                "c_v": In(config.c_v_width),
+                "shift": In(up_to(config.numerator_shift_max)),
+                "v_loaded": In(1),
+                "released": In(1),
+                "read_half": Out(1),
+                "read_beat": Out(index_width(config.max_beats_per_row)),
+                "read_lane": Out(index_width(config.stream_lanes)),
+                "v_sum": In(signed(config.column_sum_width)),
+                "write": Out(
+                    BankWrite(
+                        banks=config.columns,
+                        address_width=1 + tile_width(config.column_tiles),
+                        data_width=config.aligned_bias_width,
+                    )
+                ),
+                "done": Out(1),
+            }
+        )
 
         # c_v in slices that the form of the PEs' multipliers takes, if it takes v_sum.
         form = FORMS[config.multiplier]

@@ -67,15 +67,17 @@ class AccumulateControl(Signature):
     def __init__(self, config):
         g_width = 1 + tile_width(config.column_tiles) + index_width(config.max_head_dim)
         address_width = max(g_width, index_width(config.row_queue_depth))
-        super().__init__({
-            "valid": Out(1),
-            "first": Out(1),
-            "last": Out(1),
-            "phase": Out(1),
-            "index": Out(index_width(max(config.max_tokens, config.max_head_dim))),
-            "address": Out(address_width),
-            "head_end": Out(1),
-        })
+        super().__init__(
+            {
+                "valid": Out(1),
+                "first": Out(1),
+                "last": Out(1),
+                "phase": Out(1),
+                "index": Out(index_width(max(config.max_tokens, config.max_head_dim))),
+                "address": Out(address_width),
+                "head_end": Out(1),
+            }
+        )
 
 
 class StreamControl(Signature):
@@ -89,14 +91,16 @@ class StreamControl(Signature):
     def __init__(self, config):
         k_width = 1 + tile_width(config.token_tiles) + tile_width(config.max_beats_per_row)
         q_width = 1 + tile_width(config.row_tiles) + index_width(config.max_tokens)
-        super().__init__({
-            "phase": Out(1),
-            "swap": Out(1),
-            "address": Out(max(k_width, q_width)),
-            "lane": Out(index_width(config.stream_lanes)),
-            "release": Out(1),
-            "accumulate": Out(AccumulateControl(config)),
-        })
+        super().__init__(
+            {
+                "phase": Out(1),
+                "swap": Out(1),
+                "address": Out(max(k_width, q_width)),
+                "lane": Out(index_width(config.stream_lanes)),
+                "release": Out(1),
+                "accumulate": Out(AccumulateControl(config)),
+            }
+        )
 
 
 class LoadControl(Signature):
@@ -120,12 +124,14 @@ class BankWrite(Signature):
     """
 
     def __init__(self, *, banks, address_width, data_width):
-        super().__init__({
-            "valid": Out(1),
-            "offset": Out(index_width(2 * banks)),
-            "address": Out(address_width),
-            "data": Out(data_width),
-        })
+        super().__init__(
+            {
+                "valid": Out(1),
+                "offset": Out(index_width(2 * banks)),
+                "address": Out(address_width),
+                "data": Out(data_width),
+            }
+        )
 
 
 class DivideControl(Signature):
@@ -136,12 +142,14 @@ class DivideControl(Signature):
     """
 
     def __init__(self, config):
-        super().__init__({
-            "start": Out(1),
-            "mean": Out(1),
-            "queue_address": Out(index_width(config.row_queue_depth)),
-            "bias_address": Out(1 + tile_width(config.column_tiles)),
-        })
+        super().__init__(
+            {
+                "start": Out(1),
+                "mean": Out(1),
+                "queue_address": Out(index_width(config.row_queue_depth)),
+                "bias_address": Out(1 + tile_width(config.column_tiles)),
+            }
+        )
 
 
 class WriteBackControl(Signature):
@@ -152,13 +160,15 @@ class WriteBackControl(Signature):
     """
 
     def __init__(self, config):
-        super().__init__({
-            "write": Out(1),
-            "address": Out(1 + tile_width(config.column_tiles) + index_width(config.max_tokens)),
-            "head_end": Out(1),
-            "mean": Out(1),
-            "mean_end": Out(1),
-        })
+        super().__init__(
+            {
+                "write": Out(1),
+                "address": Out(1 + tile_width(config.column_tiles) + index_width(config.max_tokens)),
+                "head_end": Out(1),
+                "mean": Out(1),
+                "mean_end": Out(1),
+            }
+        )
 
 
 def credits(m, width, arrives, taken, name):

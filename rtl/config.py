@@ -399,6 +399,7 @@ class AcceleratorConfig(ArrayCycles):
         A word's address is put together from fields, the first of which is the half; those of tokens and features have
         one bit at least.
         """
+
         def field(count, least=1):
             return 1 << _ceil_log2(max(least, count))
 

@@ -68,9 +68,7 @@ class DiagonalColumn(Block):
         self.k_hat_sum_bank = MemoryBank(
             depth=1 << (1 + self.feature_bits), width=config.k_hat_sum_width, pipeline=pipeline
         )
-        self.row_queue = MemoryBank(
-            depth=config.row_queue_depth, width=config.q_k_hat_sum_width, pipeline=pipeline
-        )
+        self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.q_k_hat_sum_width, pipeline=pipeline)
         self.accumulator = PartialSumAccumulator(
             sum_width=config.diagonal_sum_width,
             depth=max(config.max_tokens, config.max_head_dim),

@@ -56,14 +56,16 @@ class DividerLane(Block):
         self.interval = interval
         self.pipelined = pipelined
         self.copied_register = CopiedRegister()
-        super().__init__({
-            "start": In(1),
-            "numerator": In(signed(numerator_width)),
-            "divisor": In(divisor_width),
-            "invalid": In(1),
-            "mean": Out(signed(mean_width)),
-            "z": Out(signed(data_width)),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "numerator": In(signed(numerator_width)),
+                "divisor": In(divisor_width),
+                "invalid": In(1),
+                "mean": Out(signed(mean_width)),
+                "z": Out(signed(data_width)),
+            }
+        )
 
     @property
     def iterations(self):
@@ -124,9 +126,7 @@ class DividerLane(Block):
         doubled, addend = Cat(bit, difference[:-1]), Cat(divisor ^ bit.replicate(len(divisor)), bit)
         first_doubled = self.numerator if before is None else before["doubled"]
         first_addend = 0 if before is None else before["addend"]
-        m.d.sync += difference.eq(
-            Mux(load_doubled, first_doubled, doubled) + Mux(load_addend, first_addend, addend)
-        )
+        m.d.sync += difference.eq(Mux(load_doubled, first_doubled, doubled) + Mux(load_addend, first_addend, addend))
         found = Cat(bit, bits)
         with m.If(load):
             if before is None:

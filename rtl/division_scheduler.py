@@ -64,24 +64,26 @@ class DivisionScheduler(Block):
         self.write_back_delay = write_back_delay
         self.token_bits = index_width(config.max_tokens)
         self.column_tile_bits = tile_width(config.column_tiles)
-        super().__init__({
-            "start": In(1),
-            "tokens": In(config.max_tokens.bit_length()),
-            "head_dim": In(config.max_head_dim.bit_length()),
-            "k_loaded": In(1),
-            "bias_ready": In(1),
-            "row_queued": In(1),
-            "z_released": In(1),
-            "divide": Out(DivideControl(config)),
-            "row_divided": Out(1),
-            "write_back": Out(WriteBackControl(config)),
-            "k_sum_half": Out(1),
-            "k_sum_beat": Out(index_width(config.max_beats_per_row)),
-            "k_sum_lane": Out(index_width(config.stream_lanes)),
-            "mean_write": Out(1),
-            "mean_ready": Out(1),
-            "mean_address": Out(1 + index_width(config.column_tiles * config.columns)),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "tokens": In(config.max_tokens.bit_length()),
+                "head_dim": In(config.max_head_dim.bit_length()),
+                "k_loaded": In(1),
+                "bias_ready": In(1),
+                "row_queued": In(1),
+                "z_released": In(1),
+                "divide": Out(DivideControl(config)),
+                "row_divided": Out(1),
+                "write_back": Out(WriteBackControl(config)),
+                "k_sum_half": Out(1),
+                "k_sum_beat": Out(index_width(config.max_beats_per_row)),
+                "k_sum_lane": Out(index_width(config.stream_lanes)),
+                "mean_write": Out(1),
+                "mean_ready": Out(1),
+                "mean_address": Out(1 + index_width(config.column_tiles * config.columns)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

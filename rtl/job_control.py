@@ -41,23 +41,25 @@ class JobControl(Block):
 
     def __init__(self, config, *, streams):
         self.data_width = config.data_width
-        super().__init__({
-            "start": In(1),
-            "heads": In(config.max_heads.bit_length()),
-            "shift_z": In(up_to(config.shift_z_max, least=config.shift_z_min)),
-            "timeout": In(config.counter_width),
-            "starving": In(streams),
-            "moving": In(streams),
-            "idle": In(streams),
-            "array_busy": In(1),
-            "sink_waits": In(1),
-            "sent": In(1),
-            "busy": Out(1),
-            "done": Out(1),
-            "input_timeout": Out(1),
-            "numerator_shift": Out(up_to(config.numerator_shift_max)),
-            "divisor_shift": Out(up_to(config.divisor_shift_max)),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "heads": In(config.max_heads.bit_length()),
+                "shift_z": In(up_to(config.shift_z_max, least=config.shift_z_min)),
+                "timeout": In(config.counter_width),
+                "starving": In(streams),
+                "moving": In(streams),
+                "idle": In(streams),
+                "array_busy": In(1),
+                "sink_waits": In(1),
+                "sent": In(1),
+                "busy": Out(1),
+                "done": Out(1),
+                "input_timeout": Out(1),
+                "numerator_shift": Out(up_to(config.numerator_shift_max)),
+                "divisor_shift": Out(up_to(config.divisor_shift_max)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -28,15 +28,17 @@ class MatrixPosition(Block):
     def __init__(self, *, lanes, max_tokens, max_head_dim):
         self.module_name = f"matrix_position_{max_tokens}x{max_head_dim}_{lanes}"
         self.lanes = lanes
-        super().__init__({
-            "start": In(1),
-            "tokens": In(max_tokens.bit_length()),
-            "head_dim": In(max_head_dim.bit_length()),
-            "step": In(1),
-            "token": Out(index_width(max_tokens)),
-            "row_last": Out(1),
-            "head_last": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "tokens": In(max_tokens.bit_length()),
+                "head_dim": In(max_head_dim.bit_length()),
+                "step": In(1),
+                "token": Out(index_width(max_tokens)),
+                "row_last": Out(1),
+                "head_last": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -41,13 +41,15 @@ class MemoryBank(Block):
         self.pipeline = pipeline
         self.module_name = f"memory_{depth}x{width}"
         address_width = index_width(depth)
-        super().__init__({
-            "write_enable": In(1),
-            "write_address": In(address_width),
-            "write_data": In(width),
-            "read_address": In(address_width),
-            "read_data": Out(width),
-        })
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address_width),
+                "write_data": In(width),
+                "read_address": In(address_width),
+                "read_data": Out(width),
+            }
+        )
 
     @property
     def latency(self):
@@ -56,9 +58,7 @@ class MemoryBank(Block):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(
-            shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1}
-        )
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1})
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
             write.en.eq(self.write_enable),

@@ -61,18 +61,20 @@ class OperandRow(Block):
             BankWrite(banks=config.rows, address_width=width, data_width=beat_width)
             for width in (q_address_width, k_address_width)
         )
-        super().__init__({
-            "q_in": In(q_write),
-            "q_out": Out(q_write),
-            "k_in": In(k_write),
-            "k_out": Out(k_write),
-            "control_in": In(control),
-            "control_out": Out(control),
-            "mean_in": In(signed(config.mean_width)),
-            "mean_out": Out(signed(config.mean_width)),
-            "streamed": Out(signed(config.streamed_width)),
-            "swap": Out(1),
-        })
+        super().__init__(
+            {
+                "q_in": In(q_write),
+                "q_out": Out(q_write),
+                "k_in": In(k_write),
+                "k_out": Out(k_write),
+                "control_in": In(control),
+                "control_out": Out(control),
+                "mean_in": In(signed(config.mean_width)),
+                "mean_out": Out(signed(config.mean_width)),
+                "streamed": Out(signed(config.streamed_width)),
+                "swap": Out(1),
+            }
+        )
 
     @property
     def memory_latency(self):
@@ -111,4 +113,3 @@ class OperandRow(Block):
         ]
         m.d.comb += self.swap.eq(delay(m, self.control_out.swap, after + self.adder.latency, "swap"))
         return m
-

@@ -38,15 +38,17 @@ class PartialSumAccumulator(Block):
     def __init__(self, *, sum_width, depth, memory_pipeline=0, module_name="partial_sum_accumulator"):
         self.module_name = module_name
         self.sums = MemoryBank(depth=depth, width=sum_width, pipeline=memory_pipeline)
-        super().__init__({
-            "valid": In(1),
-            "first": In(1),
-            "last": In(1),
-            "index": In(index_width(depth)),
-            "partial_sum": In(signed(sum_width)),
-            "total_valid": Out(1),
-            "total": Out(signed(sum_width)),
-        })
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "index": In(index_width(depth)),
+                "partial_sum": In(signed(sum_width)),
+                "total_valid": Out(1),
+                "total": Out(signed(sum_width)),
+            }
+        )
 
     @property
     def sum_delay(self):

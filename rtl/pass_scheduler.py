@@ -74,26 +74,28 @@ class PassScheduler(Block):
         self.row_tile_bits = tile_width(config.row_tiles)
         self.token_tile_bits = tile_width(config.token_tiles)
         self.column_tile_bits = tile_width(config.column_tiles)
-        super().__init__({
-            "start": In(1),
-            "tokens": In(config.max_tokens.bit_length()),
-            "head_dim": In(config.max_head_dim.bit_length()),
-            "heads": In(config.max_heads.bit_length()),
-            "q_loaded": In(1),
-            "k_loaded": In(1),
-            "v_loaded": In(1),
-            "mean_ready": In(1),
-            "g_written": In(1),
-            "row_divided": In(1),
-            "load_control": Out(LoadControl(config)),
-            "load": Out(1),
-            "load_first": Out(1),
-            "stream_control": Out(StreamControl(config)),
-            "mean_address": Out(1 + index_width(config.column_tiles * config.columns)),
-            "array_busy": Out(1),
-            "stall_input": Out(1),
-            "stall_output": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "tokens": In(config.max_tokens.bit_length()),
+                "head_dim": In(config.max_head_dim.bit_length()),
+                "heads": In(config.max_heads.bit_length()),
+                "q_loaded": In(1),
+                "k_loaded": In(1),
+                "v_loaded": In(1),
+                "mean_ready": In(1),
+                "g_written": In(1),
+                "row_divided": In(1),
+                "load_control": Out(LoadControl(config)),
+                "load": Out(1),
+                "load_first": Out(1),
+                "stream_control": Out(StreamControl(config)),
+                "mean_address": Out(1 + index_width(config.column_tiles * config.columns)),
+                "array_busy": Out(1),
+                "stall_input": Out(1),
+                "stall_output": Out(1),
+            }
+        )
 
     @property
     def choice_latency(self):
@@ -257,8 +259,10 @@ class PassScheduler(Block):
         # Passes begin two cycles apart at least, so that registers know of the rows that were promised last.
         promised = Signal()
         queue_has_room = Signal()
-        most_queued = [Signal(range(-self.row_queue_depth, self.row_queue_depth + 1), name=f"most_queued_{passes}")
-                       for passes in (1, 2)]  # so that the rows of one pass more, of two more, have room
+        most_queued = [
+            Signal(range(-self.row_queue_depth, self.row_queue_depth + 1), name=f"most_queued_{passes}")
+            for passes in (1, 2)
+        ]  # so that the rows of one pass more, of two more, have room
         m.d.sync += [
             *(most.eq(self.row_queue_depth - (self.tokens << more)) for more, most in enumerate(most_queued)),
             promised.eq(stream_start & fills_queue),
@@ -343,9 +347,7 @@ class PassScheduler(Block):
         lacks_input = ((g_heads_left != 0) & ~g_inputs) | ((available["g"] != 0) & ~qg_inputs)
         m.d.sync += [
             self.array_busy.eq(active),
-            self.stall_input.eq(
-                ~active & ((waits_for_choice & lacks_input) | (load_done & ~operands_ready))
-            ),
+            self.stall_input.eq(~active & ((waits_for_choice & lacks_input) | (load_done & ~operands_ready))),
             self.stall_output.eq(~active & load_done & operands_ready & ~room_ready),
         ]
 

@@ -56,18 +56,20 @@ class ProcessingElement(Block):
         self._multiplier = multiplier
         self.module_name = module_name
         streamed_width, stationary_width = len(multiplier.streamed), len(multiplier.stationary)
-        super().__init__({
-            "streamed_in": In(signed(streamed_width)),
-            "streamed_out": Out(signed(streamed_width)),
-            "swap_in": In(1),
-            "swap_out": Out(1),
-            "load_in": In(1),
-            "load_out": Out(1),
-            "stationary_in": In(signed(stationary_width)),
-            "stationary_out": Out(signed(stationary_width)),
-            "partial_sum_in": In(signed(sum_width)),
-            "partial_sum_out": Out(signed(sum_width)),
-        })
+        super().__init__(
+            {
+                "streamed_in": In(signed(streamed_width)),
+                "streamed_out": Out(signed(streamed_width)),
+                "swap_in": In(1),
+                "swap_out": Out(1),
+                "load_in": In(1),
+                "load_out": Out(1),
+                "stationary_in": In(signed(stationary_width)),
+                "stationary_out": Out(signed(stationary_width)),
+                "partial_sum_in": In(signed(sum_width)),
+                "partial_sum_out": Out(signed(sum_width)),
+            }
+        )
 
     @property
     def parameters(self):

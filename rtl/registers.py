@@ -162,8 +162,11 @@ class RegisterMap:
 EVENTS = {
     "DONE": (0, "the job has finished: the last beat of Z has been taken"),
     "INPUT_TIMEOUT": (1, "an input stream kept the running job waiting for TIMEOUT cycles and was given up"),
-    "DENOMINATOR": (2, "a row's t_D was not positive, the row of Z is saturated; counted once for each of its "
-                       "ceil(HEAD_DIM / COLUMNS) column tiles"),
+    "DENOMINATOR": (
+        2,
+        "a row's t_D was not positive, the row of Z is saturated; counted once for each of its "
+        "ceil(HEAD_DIM / COLUMNS) column tiles",
+    ),
     "BAD_VALUE": (3, "a register was written a value out of its range; it keeps its old value"),
     "START_WHILE_BUSY": (4, "START was written while a job ran; the job is undisturbed"),
     "TLAST_EARLY_Q": (8, "TLAST on stream Q before the last beat of a head"),

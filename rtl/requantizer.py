@@ -27,11 +27,13 @@ class Requantizer(Block):
 
     def __init__(self, *, i_width, o_width, shift_max, pipelined=True):
         self.pipelined = pipelined
-        super().__init__({
-            "i": In(signed(i_width)),
-            "shift": In(up_to(shift_max)),
-            "o": Out(signed(o_width)),
-        })
+        super().__init__(
+            {
+                "i": In(signed(i_width)),
+                "shift": In(up_to(shift_max)),
+                "o": Out(signed(o_width)),
+            }
+        )
 
     @property
     def latency(self):

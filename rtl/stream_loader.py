@@ -79,32 +79,38 @@ class StreamLoader(Block):
         else:
             self.inner_bits = tile_width(self.beats)
             self.tiles = -(-max_tokens // banks)
-        super().__init__({
-            "s_tdata": In(lanes * element_width),
-            "s_tvalid": In(1),
-            "s_tready": Out(1),
-            "s_tlast": In(1),
-            "closed": In(1),
-            "start": In(1),
-            "tokens": In(max_tokens.bit_length()),
-            "head_dim": In(max_head_dim.bit_length()),
-            "heads": In(max_heads.bit_length()),
-            "released": In(readers),
-            "input_timeout": In(1),
-            "write": Out(BankWrite(
-                banks=banks, address_width=1 + tile_width(self.tiles) + self.inner_bits, data_width=lanes * data_width
-            )),
-            "row_write": Out(1),
-            "row_first": Out(1),
-            "row_half": Out(1),
-            "row_beat": Out(index_width(self.beats)),
-            "loaded": Out(1),
-            "tlast_early": Out(1),
-            "tlast_late": Out(1),
-            "starving": Out(1),
-            "gave_up": Out(1),
-            "idle": Out(1),
-        })
+        super().__init__(
+            {
+                "s_tdata": In(lanes * element_width),
+                "s_tvalid": In(1),
+                "s_tready": Out(1),
+                "s_tlast": In(1),
+                "closed": In(1),
+                "start": In(1),
+                "tokens": In(max_tokens.bit_length()),
+                "head_dim": In(max_head_dim.bit_length()),
+                "heads": In(max_heads.bit_length()),
+                "released": In(readers),
+                "input_timeout": In(1),
+                "write": Out(
+                    BankWrite(
+                        banks=banks,
+                        address_width=1 + tile_width(self.tiles) + self.inner_bits,
+                        data_width=lanes * data_width,
+                    )
+                ),
+                "row_write": Out(1),
+                "row_first": Out(1),
+                "row_half": Out(1),
+                "row_beat": Out(index_width(self.beats)),
+                "loaded": Out(1),
+                "tlast_early": Out(1),
+                "tlast_late": Out(1),
+                "starving": Out(1),
+                "gave_up": Out(1),
+                "idle": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

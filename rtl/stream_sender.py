@@ -50,19 +50,21 @@ class StreamSender(Block):
         self.columns = columns
         self.column_tile_bits = tile_width(-(-max_head_dim // columns))
         self.token_bits = index_width(max_tokens)
-        super().__init__({
-            "m_tdata": Out(lanes * element_width),
-            "m_tvalid": Out(1),
-            "m_tready": In(1),
-            "m_tlast": Out(1),
-            "start": In(1),
-            "tokens": In(max_tokens.bit_length()),
-            "head_dim": In(max_head_dim.bit_length()),
-            "head_ready": In(1),
-            "z_address": Out(1 + self.column_tile_bits + self.token_bits),
-            "z_data": In(columns * data_width),
-            "sent": Out(1),
-        })
+        super().__init__(
+            {
+                "m_tdata": Out(lanes * element_width),
+                "m_tvalid": Out(1),
+                "m_tready": In(1),
+                "m_tlast": Out(1),
+                "start": In(1),
+                "tokens": In(max_tokens.bit_length()),
+                "head_dim": In(max_head_dim.bit_length()),
+                "head_ready": In(1),
+                "z_address": Out(1 + self.column_tile_bits + self.token_bits),
+                "z_data": In(columns * data_width),
+                "sent": Out(1),
+            }
+        )
 
     @property
     def queue_depth(self):
@@ -135,9 +137,7 @@ class StreamSender(Block):
             m.d.sync += place_out.eq(place_out.rotate_left(1))
 
         oldest = Signal.like(beat)
-        m.d.comb += oldest.eq(
-            reduce(or_, (Mux(place_out[place], word, 0) for place, word in enumerate(queue)))
-        )
+        m.d.comb += oldest.eq(reduce(or_, (Mux(place_out[place], word, 0) for place, word in enumerate(queue))))
         with m.If(move):
             m.d.sync += [self.m_tvalid.eq(some_held), self.m_tlast.eq(oldest[-1])]
             for lane in range(self.lanes):

@@ -73,19 +73,21 @@ class SystolicRow(Block):
             for form in set(forms)
         }
         self._general = [kinds[form] for form in forms]
-        super().__init__({
-            "streamed": In(signed(streamed_width)),
-            "swap": In(1),
-            "load": In(1),
-            "stationary_diagonal_in": In(signed(diagonal_width)),
-            "stationary_diagonal_out": Out(signed(diagonal_width)),
-            "stationary_in": In(columns * stationary_width),
-            "stationary_out": Out(columns * stationary_width),
-            "sum_diagonal_in": In(signed(diagonal_sum_width)),
-            "sum_diagonal_out": Out(signed(diagonal_sum_width)),
-            "sum_in": In(columns * sum_width),
-            "sum_out": Out(columns * sum_width),
-        })
+        super().__init__(
+            {
+                "streamed": In(signed(streamed_width)),
+                "swap": In(1),
+                "load": In(1),
+                "stationary_diagonal_in": In(signed(diagonal_width)),
+                "stationary_diagonal_out": Out(signed(diagonal_width)),
+                "stationary_in": In(columns * stationary_width),
+                "stationary_out": Out(columns * stationary_width),
+                "sum_diagonal_in": In(signed(diagonal_sum_width)),
+                "sum_diagonal_out": Out(signed(diagonal_sum_width)),
+                "sum_in": In(columns * sum_width),
+                "sum_out": Out(columns * sum_width),
+            }
+        )
 
     @property
     def latency(self):
@@ -146,16 +148,18 @@ class SystolicArray(Block):
             diagonal_width=diagonal_width, diagonal_sum_width=diagonal_sum_width, pipeline=pipeline,
             multiplier=multiplier, booth_columns=booth_columns,
         )  # fmt: skip
-        super().__init__({
-            "streamed": In(rows * streamed_width),
-            "swap": In(rows),
-            "load": In(1),
-            "load_first": In(1),
-            "stationary_diagonal": In(signed(diagonal_width)),
-            "stationary": In(columns * stationary_width),
-            "sum_diagonal": Out(signed(diagonal_sum_width)),
-            "sum": Out(columns * sum_width),
-        })
+        super().__init__(
+            {
+                "streamed": In(rows * streamed_width),
+                "swap": In(rows),
+                "load": In(1),
+                "load_first": In(1),
+                "stationary_diagonal": In(signed(diagonal_width)),
+                "stationary": In(columns * stationary_width),
+                "sum_diagonal": Out(signed(diagonal_sum_width)),
+                "sum": Out(columns * sum_width),
+            }
+        )
 
     @property
     def latency(self):

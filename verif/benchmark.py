@@ -63,8 +63,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m verif.benchmark", description="speed of the accelerator")
     parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON, too")
-    parser.add_argument("--preset", action="append", metavar="NAME", help=f"instead of {', '.join(PRESETS)}; "
-                        f"may be given more than once; one of {', '.join(preset_names())}")
+    parser.add_argument(
+        "--preset",
+        action="append",
+        metavar="NAME",
+        help=f"instead of {', '.join(PRESETS)}; may be given more than once; one of {', '.join(preset_names())}",
+    )
     options = parser.parse_args(arguments)
     progress = Console(stderr=True, highlight=False)
     try:
@@ -118,8 +122,12 @@ def measure_emission(config: AcceleratorConfig) -> dict:
         after = os.times()
         elapsed.append(after.elapsed - before.elapsed)
         processor.append(sum(after[:4]) - sum(before[:4]))  # user and system, of this process and its children
-    return {"preset": config.name, "seconds": round(min(elapsed), 2), "processor_seconds": round(min(processor), 2),
-            "bytes": len(verilog.encode())}
+    return {
+        "preset": config.name,
+        "seconds": round(min(elapsed), 2),
+        "processor_seconds": round(min(processor), 2),
+        "bytes": len(verilog.encode()),
+    }
 
 
 def measure(config: AcceleratorConfig, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> dict:
@@ -166,8 +174,10 @@ def missed_targets(emission: dict, rows: list[dict]) -> list[str]:
         if row["ratio"] > RATIO_LIMIT:
             missed.append(f"{row['preset']}: cycles a head must be at most {RATIO_LIMIT} T_SA, not {row['ratio']}")
     if emission["processor_seconds"] >= EMISSION_LIMIT:
-        missed.append(f"{emission['preset']}: emission must take under {EMISSION_LIMIT} s of processor time, "
-                      f"not {emission['processor_seconds']} s")
+        missed.append(
+            f"{emission['preset']}: emission must take under {EMISSION_LIMIT} s of processor time, "
+            f"not {emission['processor_seconds']} s"
+        )
     if emission["bytes"] >= SIZE_LIMIT:
         missed.append(f"{emission['preset']}: Verilog must be under {SIZE_LIMIT:,} bytes, not {emission['bytes']:,}")
     return missed
@@ -175,10 +185,22 @@ def missed_targets(emission: dict, rows: list[dict]) -> list[str]:
 
 def _print(report: dict) -> None:
     workload, emission = report["workload"], report["emission"]
-    table = Table(title=f"{workload['heads']} heads back to back, {workload['tokens']} tokens x "
-                        f"{workload['head_dim']} features, captured ({workload['name']})")
-    for heading in ("preset", "cycles a head", "T_SA", "cycles / T_SA", "ideal", "utilization", "first head",
-                    "mismatches", "build", "simulated cycles/s"):
+    table = Table(
+        title=f"{workload['heads']} heads back to back, {workload['tokens']} tokens x "
+        f"{workload['head_dim']} features, captured ({workload['name']})"
+    )
+    for heading in (
+        "preset",
+        "cycles a head",
+        "T_SA",
+        "cycles / T_SA",
+        "ideal",
+        "utilization",
+        "first head",
+        "mismatches",
+        "build",
+        "simulated cycles/s",
+    ):
         table.add_column(heading, justify="left" if heading == "preset" else "right")
     for row in report["accelerators"]:
         table.add_row(
@@ -196,8 +218,10 @@ def _print(report: dict) -> None:
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=150)
     console.print(table)
-    console.print(f"emission of {emission['preset']}: {emission['seconds']} s ({emission['processor_seconds']} s of "
-                  f"processor time), {emission['bytes']:,} bytes of Verilog")
+    console.print(
+        f"emission of {emission['preset']}: {emission['seconds']} s ({emission['processor_seconds']} s of "
+        f"processor time), {emission['bytes']:,} bytes of Verilog"
+    )
     for line in report["missed"]:
         console.print(f"missed: {line}", style="red", soft_wrap=True)
 

@@ -82,5 +82,4 @@ async def _run(host: AcceleratorHost, job: Job, z: list[np.ndarray], progress: P
     expect_equal("ARRAY_BUSY", counters["ARRAY_BUSY"], counted(busy, host.config.counter_width))
     events = await host.read("EVENTS")
     await host.write_checked("EVENTS", events)
-    return {"heads": heads, "counters": counters, "events": events, "head_cycles": head_cycles,
-            "seconds": seconds}
+    return {"heads": heads, "counters": counters, "events": events, "head_cycles": head_cycles, "seconds": seconds}

@@ -63,8 +63,14 @@ def check_output(output: str | Path | None, input: str | Path) -> None:
         check_output_file(output, endings=(".npz",), inputs=(input,))
 
 
-def conclude(outcome: Outcome, operands: Operands, config: AcceleratorConfig | HostView, *, output: str | Path | None,
-             notes: tuple[str, ...] = ()) -> int:
+def conclude(
+    outcome: Outcome,
+    operands: Operands,
+    config: AcceleratorConfig | HostView,
+    *,
+    output: str | Path | None,
+    notes: tuple[str, ...] = (),
+) -> int:
     """Save the result, compare it with the integer golden, and print what came of it.
 
     Args:
@@ -105,8 +111,10 @@ def _mismatches(z: np.ndarray, golden: IntegerSteps, job: QuantizedJob) -> list[
     lines = [f"{len(places):,} of {z.size:,} elements of z differ from the integer golden; the first of them:"]
     for head, token, feature in places[:SHOWN_MISMATCHES]:
         place = head, token, feature
-        lines.append(f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]} "
-                     f"(t_n {golden.t_n[place]}, t_d {golden.t_d[head, token]}, shift_z {job.constants.shift_z})")
+        lines.append(
+            f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]} "
+            f"(t_n {golden.t_n[place]}, t_d {golden.t_d[head, token]}, shift_z {job.constants.shift_z})"
+        )
     return lines
 
 
@@ -115,8 +123,10 @@ def _check_events(jobs: list[dict], golden: IntegerSteps) -> None:
     expected = {"DONE"} | ({"DENOMINATOR"} if golden.denominator_errors else set())
     raised = {name for job in jobs for name in job["events"]}
     if raised != expected:
-        raise CommandError("every bit is right, but events must be "
-                           f"{', '.join(sorted(expected))}, not {', '.join(sorted(raised)) or 'none'}")
+        raise CommandError(
+            "every bit is right, but events must be "
+            f"{', '.join(sorted(expected))}, not {', '.join(sorted(raised)) or 'none'}"
+        )
 
 
 def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Outcome, golden: IntegerSteps) -> Table:
@@ -128,11 +138,16 @@ def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Ou
     table = Table(title=f"{heads} heads of {tokens} tokens x {head_dim} features on {config.name}", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("operands", f"{'quantized to' if operands.quantized_here else 'integers of'} {config.data_width} bits"
-                              f", q 2^{job.q_exp}, k 2^{job.k_exp}, v 2^{job.v_exp}, z 2^{job.z_exp}")
+    table.add_row(
+        "operands",
+        f"{'quantized to' if operands.quantized_here else 'integers of'} {config.data_width} bits"
+        f", q 2^{job.q_exp}, k 2^{job.k_exp}, v 2^{job.v_exp}, z 2^{job.z_exp}",
+    )
     constants = job.constants
-    table.add_row("registers", f"SHIFT_G {constants.shift_g}, SHIFT_Z {constants.shift_z}, C_V {constants.c_v:,}, "
-                               f"C_D {constants.c_d:,}")
+    table.add_row(
+        "registers",
+        f"SHIFT_G {constants.shift_g}, SHIFT_Z {constants.shift_z}, C_V {constants.c_v:,}, C_D {constants.c_d:,}",
+    )
     for name, text in _cycles(config, jobs, heads, tokens, head_dim).items():
         table.add_row(name, text)
     table.add_row("mismatches", f"{mismatches} of {z.size:,} against the integer golden")
@@ -191,5 +206,13 @@ def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfi
 def progress_bars() -> Progress:
     """Bars for the stages of a run on standard error, if that is a terminal."""
     screen = console(stderr=True)
-    return Progress(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-                    TimeElapsedColumn(), console=screen, transient=True, disable=not screen.is_terminal)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    )

@@ -67,8 +67,13 @@ def run(*, config: AcceleratorConfig, input: str | Path, output: str | Path | No
         progress.update(building, total=1, completed=1)
         running = progress.add_task("simulating heads", total=len(operands.job.q))
         try:
-            z, result = simulate_heads(simulation, config, operands.job, waveform=waveform,
-                                       on_progress=lambda done: progress.update(running, completed=done))
+            z, result = simulate_heads(
+                simulation,
+                config,
+                operands.job,
+                waveform=waveform,
+                on_progress=lambda done: progress.update(running, completed=done),
+            )
         except SimulationError as error:
             log = shown(error.directory / "log.txt")
             raise CommandError(f"simulation of {config.name} failed: {error.problem}; its log is {log}") from None
@@ -103,8 +108,14 @@ def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog
     return build(with_dsp_models(verilog), accelerator.module_name, simulator="verilator", waves=waves)
 
 
-def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJob, *, waveform: Path | None = None,
-                   on_progress: Callable[[int], None] = lambda done: None) -> tuple[np.ndarray, RunResult]:
+def simulate_heads(
+    simulation: Build,
+    config: AcceleratorConfig,
+    job: QuantizedJob,
+    *,
+    waveform: Path | None = None,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> tuple[np.ndarray, RunResult]:
     """Send the job's heads through the simulated accelerator.
 
     Args:
@@ -128,8 +139,15 @@ def simulate_heads(simulation: Build, config: AcceleratorConfig, job: QuantizedJ
         watcher = threading.Thread(target=_watch, args=(finished, on_progress, stop), daemon=True)
         watcher.start()
         try:
-            result = run_bench(simulation, heads_bench.__name__, testcase="heads_through_streams", seed=SEED,
-                               parameters=parameters, timeout_s=WALL_TIME_LIMIT, directory=folder)
+            result = run_bench(
+                simulation,
+                heads_bench.__name__,
+                testcase="heads_through_streams",
+                seed=SEED,
+                parameters=parameters,
+                timeout_s=WALL_TIME_LIMIT,
+                directory=folder,
+            )
         finally:
             stop.set()
             watcher.join()

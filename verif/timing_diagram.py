@@ -142,8 +142,9 @@ def spans_of_packets(active: np.ndarray, ends: np.ndarray, gap: int) -> list[Spa
     return spans
 
 
-def spans_of_products(active: np.ndarray, phase: np.ndarray, product_end: np.ndarray,
-                      pass_start: np.ndarray | None = None) -> list[Span]:
+def spans_of_products(
+    active: np.ndarray, phase: np.ndarray, product_end: np.ndarray, pass_start: np.ndarray | None = None
+) -> list[Span]:
     """Active cycles by product (phase 0 is G, 1 is Q G) and head; by pass as well, where `pass_start` is given."""
     spans: list[Span] = []
     heads, passes = [0, 0], 0
@@ -187,8 +188,9 @@ def _overview(trace: Trace, gap: int) -> dict[str, list[Span]]:
     start, mean = trace["division_scheduler.divide__start"], trace["division_scheduler.divide__mean"]
     rows, tiles = start & (1 - mean), -(-HEAD_DIM // _preset().columns)
     scheduler = "pass_scheduler.stream_control"
-    array = spans_of_products(trace["pass_scheduler.array_busy"], trace[f"{scheduler}__phase"],
-                              trace[f"{scheduler}__accumulate__head_end"])
+    array = spans_of_products(
+        trace["pass_scheduler.array_busy"], trace[f"{scheduler}__phase"], trace[f"{scheduler}__accumulate__head_end"]
+    )
     return {
         **{name: stream(prefix) for name, prefix in STREAMS.items() if name != "Z out"},
         "divide: k_mean": spans_of_packets(start & mean, _every(start & mean, tiles), gap),
@@ -208,8 +210,11 @@ def _detail(trace: Trace, config: AcceleratorConfig) -> dict[str, list[Span]]:
     # The array's `load` is one cycle later than the control of the same row of the tile.
     load = np.roll(trace["pass_scheduler.load"], -1)
     tile_start = load & (np.cumsum(load) % config.rows == 1)
-    lanes = {"tile moves in": spans_of_products(load, trace["pass_scheduler.load_control__phase"],
-                                                trace["pass_scheduler.load_control__release"], tile_start)}
+    lanes = {
+        "tile moves in": spans_of_products(
+            load, trace["pass_scheduler.load_control__phase"], trace["pass_scheduler.load_control__release"], tile_start
+        )
+    }
     for row in (0, config.rows - 1):
         control = f"operand_row_{row}.control_in"
         lanes[f"array row {row}"] = spans_of_products(
@@ -218,7 +223,8 @@ def _detail(trace: Trace, config: AcceleratorConfig) -> dict[str, list[Span]]:
     for column in (0, config.columns - 1):
         control = f"column_{column}.accumulate_in"
         lanes[f"sums, column {column}"] = spans_of_products(
-            trace[f"{control}__valid"], trace[f"{control}__phase"], trace[f"{control}__head_end"])
+            trace[f"{control}__valid"], trace[f"{control}__phase"], trace[f"{control}__head_end"]
+        )
     return lanes
 
 
@@ -240,8 +246,13 @@ STYLE = """
   }"""
 
 
-def draw(overview: dict[str, list[Span]], detail: dict[str, list[Span]], window: tuple[int, int], title: str,
-         detail_title: str) -> str:
+def draw(
+    overview: dict[str, list[Span]],
+    detail: dict[str, list[Span]],
+    window: tuple[int, int],
+    title: str,
+    detail_title: str,
+) -> str:
     """The SVG: `overview` from cycle 0 to the end of its last span, `detail` within `window`."""
     end = max(span.stop for spans in overview.values() for span in spans)
     upper_top = 44
@@ -270,8 +281,7 @@ def _label_with_pass(span: Span) -> str:
     return f"{span.product} {span.head}" + (f", pass {span.number}" if span.number else "")
 
 
-def _lanes(lanes: dict[str, list[Span]], window: tuple[int, int], top: int,
-           label: Callable[[Span], str]) -> list[str]:
+def _lanes(lanes: dict[str, list[Span]], window: tuple[int, int], top: int, label: Callable[[Span], str]) -> list[str]:
     first, last = window
     scale = (WIDTH - LEFT - RIGHT) / (last - first)
     bottom = top + LANE * len(lanes)
@@ -290,8 +300,10 @@ def _lanes(lanes: dict[str, list[Span]], window: tuple[int, int], top: int,
             if start >= stop:
                 continue
             x, width = LEFT + (start - first) * scale, (stop - start) * scale
-            parts.append(f'<rect class="span h{span.head % 5} {span.product}" x="{x:.1f}" y="{y}" '
-                         f'width="{width:.1f}" height="{BAR}"/>')
+            parts.append(
+                f'<rect class="span h{span.head % 5} {span.product}" x="{x:.1f}" y="{y}" '
+                f'width="{width:.1f}" height="{BAR}"/>'
+            )
             text = label(span)
             if len(text) * 6.2 + 4 > width:
                 text = text.partition(",")[0]
@@ -351,7 +363,9 @@ def main(arguments: list[str] | None = None) -> int:
     # Where the array changes from a G to the Q G of the head before.
     change = next(span.start for span in overview["array"] if span.product == "QG" and span.head == 1)
     text = draw(
-        overview, detail, (change - 60, change + 60),
+        overview,
+        detail,
+        (change - 60, change + 60),
         f"{HEADS} heads of {TOKENS} tokens x {HEAD_DIM} features on {config.name}, sampled from a simulation: "
         f"T_SA = {config.array_cycles(TOKENS, HEAD_DIM):,} cycles a head",
         "Around one change of products: tiles move in while the pass before them streams",

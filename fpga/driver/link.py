@@ -144,9 +144,7 @@ class Link:
         try:
             (answer,) = self.exchange(_Question(FrameType.IDENTIFY, answer_bytes=64))
         except LinkTimeout as error:
-            raise LinkTimeout(
-                f"{error}; is the board's bitstream loaded, and is {self.port.baud} its baud?"
-            ) from None
+            raise LinkTimeout(f"{error}; is the board's bitstream loaded, and is {self.port.baud} its baud?") from None
         if not answer or answer[0] != PROTOCOL_VERSION:
             version = answer[0] if answer else None
             raise WrongBoard(

@@ -27,14 +27,16 @@ class BeatSplitter(Block):
 
     def __init__(self, *, stream_bytes):
         self.stream_bytes = stream_bytes
-        super().__init__({
-            "s_tdata": In(8 * stream_bytes),
-            "s_tvalid": In(1),
-            "s_tready": Out(1, init=1),
-            "data": Out(8),
-            "valid": Out(1),
-            "ready": In(1),
-        })
+        super().__init__(
+            {
+                "s_tdata": In(8 * stream_bytes),
+                "s_tvalid": In(1),
+                "s_tready": Out(1, init=1),
+                "data": Out(8),
+                "valid": Out(1),
+                "ready": In(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -31,14 +31,16 @@ class ByteFifo(Block):
         require_power_of_two("depth", depth)
         self.depth = depth
         self.memory = byte_memory(depth)
-        super().__init__({
-            "write": In(1),
-            "write_data": In(8),
-            "overflow": Out(1),
-            "read_valid": Out(1),
-            "read_data": Out(8),
-            "read": In(1),
-        })
+        super().__init__(
+            {
+                "write": In(1),
+                "write_data": In(8),
+                "overflow": Out(1),
+                "read_valid": Out(1),
+                "read_data": Out(8),
+                "read": In(1),
+            }
+        )
 
     @property
     def latency(self):

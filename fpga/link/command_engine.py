@@ -60,49 +60,51 @@ class CommandEngine(Block):
         self.send_bytes = send_bytes
         self.result_bytes = result_bytes
         self.reset_cycles = reset_cycles
-        super().__init__({
-            "kind": In(8),
-            "tag": In(8),
-            "length": In(16),
-            "frame_start": In(1),
-            "payload_valid": In(1),
-            "payload": In(8),
-            "done": In(1),
-            "status": In(4),
-            "proceed": Out(1),
-            "word": Out(32),
-            "reply_start": Out(1),
-            "reply_kind": Out(8),
-            "reply_tag": Out(8),
-            "reply_length": Out(range(self.reply_max + 1)),
-            "reply_payload": Out(8),
-            "reply_advance": In(1),
-            "reply_done": In(1),
-            "bus_start": Out(1),
-            "bus_write": Out(1),
-            "bus_address": Out(ADDRESS_WIDTH),
-            "bus_done": In(1),
-            "bus_error": In(1),
-            "bus_read_data": In(DATA_WIDTH),
-            "bus_taken": Out(1),
-            "send_start": Out(1),
-            "send_write": Out(1),
-            "send_write_data": Out(8),
-            "send_size": In(range(self.send_max + 1)),
-            "send_no_space": In(1),
-            "send_commit": Out(1),
-            "send_next_offset": In(32),
-            "send_free": In(range(send_bytes + 1)),
-            "result_offset": In(32),
-            "result_available": In(range(result_bytes + 1)),
-            "result_seek": Out(1),
-            "result_read_data": In(8),
-            "result_read": Out(1),
-            "interrupt": In(1),
-            "overflow": In(1),
-            "malformed": In(1),
-            "clear": Out(1),
-        })
+        super().__init__(
+            {
+                "kind": In(8),
+                "tag": In(8),
+                "length": In(16),
+                "frame_start": In(1),
+                "payload_valid": In(1),
+                "payload": In(8),
+                "done": In(1),
+                "status": In(4),
+                "proceed": Out(1),
+                "word": Out(32),
+                "reply_start": Out(1),
+                "reply_kind": Out(8),
+                "reply_tag": Out(8),
+                "reply_length": Out(range(self.reply_max + 1)),
+                "reply_payload": Out(8),
+                "reply_advance": In(1),
+                "reply_done": In(1),
+                "bus_start": Out(1),
+                "bus_write": Out(1),
+                "bus_address": Out(ADDRESS_WIDTH),
+                "bus_done": In(1),
+                "bus_error": In(1),
+                "bus_read_data": In(DATA_WIDTH),
+                "bus_taken": Out(1),
+                "send_start": Out(1),
+                "send_write": Out(1),
+                "send_write_data": Out(8),
+                "send_size": In(range(self.send_max + 1)),
+                "send_no_space": In(1),
+                "send_commit": Out(1),
+                "send_next_offset": In(32),
+                "send_free": In(range(send_bytes + 1)),
+                "result_offset": In(32),
+                "result_available": In(range(result_bytes + 1)),
+                "result_seek": Out(1),
+                "result_read_data": In(8),
+                "result_read": Out(1),
+                "interrupt": In(1),
+                "overflow": In(1),
+                "malformed": In(1),
+                "clear": Out(1),
+            }
+        )
 
     @property
     def send_max(self):
@@ -205,16 +207,18 @@ class CommandEngine(Block):
         # These move while an answer is under way; its bytes have to belong together.
         free = Signal.like(self.send_free)
         available = Signal.like(self.result_available)
-        fields, starts = self._fields({
-            "next_offset": (self.send_next_offset, 4),
-            "free": (free, 2),
-            "result_offset": (self.result_offset, 4),
-            "available": (available, 2),
-            "events": (Cat(self.interrupt, overflowed, malformed), 1),
-            "bad_headers": (bad_headers, 2),
-            "bad_payloads": (bad_payloads, 2),
-            "read_data": (self.bus_read_data, 4),
-        })
+        fields, starts = self._fields(
+            {
+                "next_offset": (self.send_next_offset, 4),
+                "free": (free, 2),
+                "result_offset": (self.result_offset, 4),
+                "available": (available, 2),
+                "events": (Cat(self.interrupt, overflowed, malformed), 1),
+                "bad_headers": (bad_headers, 2),
+                "bad_payloads": (bad_payloads, 2),
+                "read_data": (self.bus_read_data, 4),
+            }
+        )
 
         # The answer: a status byte, fields, results.
         status = Signal(4)

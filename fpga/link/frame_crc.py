@@ -43,18 +43,20 @@ class FrameCrc(Block):
     latency = 10
 
     def __init__(self):
-        super().__init__({
-            "data": In(8),
-            "header": In(1),
-            "drain": In(1),
-            "start": In(1),
-            "done": Out(1),
-            "header_clear": In(1),
-            "payload_clear": In(1),
-            "header_crc": Out(HEADER.crc_width),
-            "payload_crc": Out(8),
-            "payload_good": Out(1),
-        })
+        super().__init__(
+            {
+                "data": In(8),
+                "header": In(1),
+                "drain": In(1),
+                "start": In(1),
+                "done": Out(1),
+                "header_clear": In(1),
+                "payload_clear": In(1),
+                "header_crc": Out(HEADER.crc_width),
+                "payload_crc": Out(8),
+                "payload_good": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -42,27 +42,29 @@ class FrameReceiver(Block):
     def __init__(self, *, payload_max, stall_cycles):
         self.payload_max = payload_max
         self.stall_cycles = stall_cycles
-        super().__init__({
-            "data": In(8),
-            "valid": In(1),
-            "ready": Out(1),
-            "kind": Out(8),
-            "tag": Out(8),
-            "length": Out(16),
-            "frame_start": Out(1),
-            "payload_valid": Out(1),
-            "done": Out(1),
-            "status": Out(4),
-            "proceed": In(1),
-            "active": Out(1),
-            "crc_header": Out(1),
-            "crc_start": Out(1),
-            "crc_done": In(1),
-            "crc_header_clear": Out(1),
-            "crc_payload_clear": Out(1),
-            "crc_header_crc": In(16),
-            "crc_payload_good": In(1),
-        })
+        super().__init__(
+            {
+                "data": In(8),
+                "valid": In(1),
+                "ready": Out(1),
+                "kind": Out(8),
+                "tag": Out(8),
+                "length": Out(16),
+                "frame_start": Out(1),
+                "payload_valid": Out(1),
+                "done": Out(1),
+                "status": Out(4),
+                "proceed": In(1),
+                "active": Out(1),
+                "crc_header": Out(1),
+                "crc_start": Out(1),
+                "crc_done": In(1),
+                "crc_header_clear": Out(1),
+                "crc_payload_clear": Out(1),
+                "crc_header_crc": In(16),
+                "crc_payload_good": In(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

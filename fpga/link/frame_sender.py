@@ -33,25 +33,27 @@ class FrameSender(Block):
 
     def __init__(self, *, payload_max):
         self.payload_max = payload_max
-        super().__init__({
-            "start": In(1),
-            "kind": In(8),
-            "tag": In(8),
-            "length": In(range(payload_max + 1)),
-            "payload": In(8),
-            "advance": Out(1),
-            "done": Out(1),
-            "data": Out(8),
-            "valid": Out(1),
-            "ready": In(1),
-            "crc_header": Out(1),
-            "crc_start": Out(1),
-            "crc_done": In(1),
-            "crc_clear": Out(1),
-            "crc_header_crc": In(16),
-            "crc_payload_crc": In(8),
-            "crc_drain": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "kind": In(8),
+                "tag": In(8),
+                "length": In(range(payload_max + 1)),
+                "payload": In(8),
+                "advance": Out(1),
+                "done": Out(1),
+                "data": Out(8),
+                "valid": Out(1),
+                "ready": In(1),
+                "crc_header": Out(1),
+                "crc_start": Out(1),
+                "crc_done": In(1),
+                "crc_clear": Out(1),
+                "crc_header_crc": In(16),
+                "crc_payload_crc": In(8),
+                "crc_drain": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -37,16 +37,18 @@ class PacketDemultiplexer(Block):
 
     def __init__(self, *, stream_bytes):
         self.stream_bytes = stream_bytes
-        super().__init__({
-            "data": In(8),
-            "valid": In(1),
-            "ready": Out(1),
-            "malformed": Out(1),
-            "m_tdata": Out(8 * stream_bytes),
-            "m_tvalid": Out(STREAMS),
-            "m_tready": In(STREAMS),
-            "m_tlast": Out(1),
-        })
+        super().__init__(
+            {
+                "data": In(8),
+                "valid": In(1),
+                "ready": Out(1),
+                "malformed": Out(1),
+                "m_tdata": Out(8 * stream_bytes),
+                "m_tvalid": Out(STREAMS),
+                "m_tready": In(STREAMS),
+                "m_tlast": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

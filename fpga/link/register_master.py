@@ -26,35 +26,37 @@ class RegisterMaster(Block):
     module_name = "register_master"
 
     def __init__(self):
-        super().__init__({
-            "start": In(1),
-            "write": In(1),
-            "address": In(ADDRESS_WIDTH),
-            "write_data": In(DATA_WIDTH),
-            "done": Out(1),
-            "error": Out(1),
-            "read_data": Out(DATA_WIDTH),
-            "taken": In(1),
-            "m_axil_awaddr": Out(ADDRESS_WIDTH),
-            "m_axil_awprot": Out(3),
-            "m_axil_awvalid": Out(1),
-            "m_axil_awready": In(1),
-            "m_axil_wdata": Out(DATA_WIDTH),
-            "m_axil_wstrb": Out(DATA_WIDTH // 8),
-            "m_axil_wvalid": Out(1),
-            "m_axil_wready": In(1),
-            "m_axil_bresp": In(2),
-            "m_axil_bvalid": In(1),
-            "m_axil_bready": Out(1),
-            "m_axil_araddr": Out(ADDRESS_WIDTH),
-            "m_axil_arprot": Out(3),
-            "m_axil_arvalid": Out(1),
-            "m_axil_arready": In(1),
-            "m_axil_rdata": In(DATA_WIDTH),
-            "m_axil_rresp": In(2),
-            "m_axil_rvalid": In(1),
-            "m_axil_rready": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "write": In(1),
+                "address": In(ADDRESS_WIDTH),
+                "write_data": In(DATA_WIDTH),
+                "done": Out(1),
+                "error": Out(1),
+                "read_data": Out(DATA_WIDTH),
+                "taken": In(1),
+                "m_axil_awaddr": Out(ADDRESS_WIDTH),
+                "m_axil_awprot": Out(3),
+                "m_axil_awvalid": Out(1),
+                "m_axil_awready": In(1),
+                "m_axil_wdata": Out(DATA_WIDTH),
+                "m_axil_wstrb": Out(DATA_WIDTH // 8),
+                "m_axil_wvalid": Out(1),
+                "m_axil_wready": In(1),
+                "m_axil_bresp": In(2),
+                "m_axil_bvalid": In(1),
+                "m_axil_bready": Out(1),
+                "m_axil_araddr": Out(ADDRESS_WIDTH),
+                "m_axil_arprot": Out(3),
+                "m_axil_arvalid": Out(1),
+                "m_axil_arready": In(1),
+                "m_axil_rdata": In(DATA_WIDTH),
+                "m_axil_rresp": In(2),
+                "m_axil_rvalid": In(1),
+                "m_axil_rready": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -1,9 +1,9 @@
 """Result buffer: bytes of results, kept until the host says that it has them.
 
-    offset      read              written
-     |           |                 |
-     v sent, not yet confirmed     v free
-     +-----------+-----------------+----------
+offset      read              written
+ |           |                 |
+ v sent, not yet confirmed     v free
+ +-----------+-----------------+----------
 """
 
 from amaranth.hdl import Module, Signal
@@ -38,17 +38,19 @@ class ResultBuffer(Block):
         require_power_of_two("depth", depth)
         self.depth = depth
         self.memory = byte_memory(depth)
-        super().__init__({
-            "write_valid": In(1),
-            "write_ready": Out(1),
-            "write_data": In(8),
-            "offset": Out(32),
-            "available": Out(range(depth + 1)),
-            "seek": In(1),
-            "seek_offset": In(32),
-            "read_data": Out(8),
-            "read": In(1),
-        })
+        super().__init__(
+            {
+                "write_valid": In(1),
+                "write_ready": Out(1),
+                "write_data": In(8),
+                "offset": Out(32),
+                "available": Out(range(depth + 1)),
+                "seek": In(1),
+                "seek_offset": In(32),
+                "read_data": Out(8),
+                "read": In(1),
+            }
+        )
 
     @property
     def latency(self):

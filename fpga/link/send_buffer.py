@@ -44,19 +44,21 @@ class SendBuffer(Block):
         self.depth = depth
         self.frame_max = frame_max
         self.memory = byte_memory(depth)
-        super().__init__({
-            "start": In(1),
-            "write": In(1),
-            "write_data": In(8),
-            "size": Out(range(frame_max + 1)),
-            "no_space": Out(1),
-            "commit": In(1),
-            "next_offset": Out(32),
-            "free": Out(range(depth + 1)),
-            "read_valid": Out(1),
-            "read_data": Out(8),
-            "read": In(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "write": In(1),
+                "write_data": In(8),
+                "size": Out(range(frame_max + 1)),
+                "no_space": Out(1),
+                "commit": In(1),
+                "next_offset": Out(32),
+                "free": Out(range(depth + 1)),
+                "read_valid": Out(1),
+                "read_data": Out(8),
+                "read": In(1),
+            }
+        )
 
     @property
     def latency(self):

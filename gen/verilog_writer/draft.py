@@ -11,7 +11,8 @@ from .waivers import OF_OPERATORS, RESERVED, UNUSED, Waivers
 
 __all__ = ["Draft"]
 
-_KEYWORDS = frozenset("""
+_KEYWORDS = frozenset(
+    """
     always and assign begin buf case casex casez cell config deassign default defparam design disable edge else end
     endcase endfunction endmodule endtask event for force forever fork function generate genvar if include initial
     inout input instance integer join large library localparam medium module nand negedge nor not or output parameter
@@ -27,7 +28,8 @@ _KEYWORDS = frozenset("""
     soft solve static string strong struct super sync_accept_on sync_reject_on tagged this throughout timeprecision
     timeunit type typedef union unique unique0 until until_with untyped uwire var virtual void wait_order weak wildcard
     with within
-""".split())
+""".split()
+)
 
 
 class Draft:

@@ -113,8 +113,9 @@ def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float])
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, split: Split, dataset: Dataset, *, device: str | torch.device = "cpu",
-             workers: int = 0) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, split: Split, dataset: Dataset, *, device: str | torch.device = "cpu", workers: int = 0
+) -> tuple[float, float]:
     """(share recognized, mean cross-entropy) of a model on a split.
 
     Args:

@@ -44,8 +44,10 @@ def _fields(generator: random.Random, interval: int | None) -> dict:
         """A limit or a special value, or any between the limits; of large ranges small ones as often as large ones."""
         if generator.random() < 0.5:
             return generator.choice((least, most, *special))
-        return min(most, max(least, int(2 ** generator.uniform(0, most.bit_length())))) if most > 300 else (
-            generator.randint(least, most)
+        return (
+            min(most, max(least, int(2 ** generator.uniform(0, most.bit_length()))))
+            if most > 300
+            else (generator.randint(least, most))
         )
 
     lanes = generator.choice(LANES)

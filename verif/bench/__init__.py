@@ -14,6 +14,25 @@ from verif.bench.lockstep import PATTERNS, Sink, Source, WaitError, pack, patter
 from verif.bench.running import RunResult, SimulationError, parameters, run
 from verif.bench.toolchain import ToolError
 
-__all__ = ["PATTERNS", "Build", "RunResult", "Scoreboard", "SimulationError", "Sink", "Source", "ToolError",
-           "WaitError", "build", "compared", "expect_equal", "pack", "parameters", "pattern", "record", "run", "start",
-           "unpack", "wait_until"]
+__all__ = [
+    "PATTERNS",
+    "Build",
+    "RunResult",
+    "Scoreboard",
+    "SimulationError",
+    "Sink",
+    "Source",
+    "ToolError",
+    "WaitError",
+    "build",
+    "compared",
+    "expect_equal",
+    "pack",
+    "parameters",
+    "pattern",
+    "record",
+    "run",
+    "start",
+    "unpack",
+    "wait_until",
+]

@@ -104,9 +104,7 @@ class JobResult:
     head_cycles: list[int]
 
 
-def beats_of(
-    matrix: np.ndarray, config: AcceleratorConfig, garbage: np.random.Generator | None = None
-) -> list[int]:
+def beats_of(matrix: np.ndarray, config: AcceleratorConfig, garbage: np.random.Generator | None = None) -> list[int]:
     """The beats of one head's packet: rows of (tokens, head_dim), each padded to whole beats.
 
     `garbage` fills what carries no data, the padding and the upper bits of each container; without it the padding is 0

@@ -164,5 +164,6 @@ class SimulatedPort(Port):
         status = self._process.wait()
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-        return PortError(f"{self.name} is gone: its simulation ended with exit status {status}"
-                         + (f" ({last})" if last else ""))
+        return PortError(
+            f"{self.name} is gone: its simulation ended with exit status {status}" + (f" ({last})" if last else "")
+        )

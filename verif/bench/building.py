@@ -39,8 +39,19 @@ TIMESCALE = "1ns/1ps"
 COCOTB_MAIN = "verilator"  # stem of cocotb's main program
 RUNTIME_FILES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
 # Warnings are the business of `verif.lint`; a simulation may also be of a block alone, or of a planted fault.
-VERILATOR_OPTIONS = ("--cc", "--vpi", "--no-timing", "--prefix", "Vdesign", "--timescale", TIMESCALE, "-Wno-fatal",
-                     "-Wno-lint", "-Wno-style", "--quiet")
+VERILATOR_OPTIONS = (
+    "--cc",
+    "--vpi",
+    "--no-timing",
+    "--prefix",
+    "Vdesign",
+    "--timescale",
+    TIMESCALE,
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "--quiet",
+)
 COMPILER_FLAGS = ("-std=c++20", "-O1")
 # Said in the source, not as a flag: a precompiled header is only for the flags that it was compiled with.
 UNOPTIMIZED = '#pragma GCC optimize ("O0")\n'
@@ -60,8 +71,16 @@ class Build:
     seconds: float
 
 
-def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool | None = None,
-          no_inline: tuple[str, ...] = (), main: Path | None = None, optimized: bool = True) -> Build:
+def build(
+    verilog: str,
+    top: str,
+    *,
+    simulator: str | None = None,
+    waves: bool | None = None,
+    no_inline: tuple[str, ...] = (),
+    main: Path | None = None,
+    optimized: bool = True,
+) -> Build:
     """Make a simulation of the module `top` in the text `verilog`, or find the one made before.
 
     `simulator` is "verilator" or "icarus" and `waves` whether runs can record a waveform; by default the
@@ -79,8 +98,14 @@ def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool |
     if f"module {top}" not in verilog:
         raise ValueError(f"top must be a module of the Verilog, not {top!r}")
     make = _make_verilator if simulator == "verilator" else _make_icarus
-    options = {"top": top, "simulator": simulator, "waves": waves, "no_inline": sorted(no_inline),
-               "flags": [*VERILATOR_OPTIONS, *COMPILER_FLAGS, SINGLE_FILE_LIMIT], "model": _model_sources()}
+    options = {
+        "top": top,
+        "simulator": simulator,
+        "waves": waves,
+        "no_inline": sorted(no_inline),
+        "flags": [*VERILATOR_OPTIONS, *COMPILER_FLAGS, SINGLE_FILE_LIMIT],
+        "model": _model_sources(),
+    }
     if main is not None:
         if simulator != "verilator":
             raise ValueError(f"simulator must be verilator for a main program in C++, not {simulator!r}")
@@ -93,27 +118,49 @@ def build(verilog: str, top: str, *, simulator: str | None = None, waves: bool |
     return Build(directory, top, simulator, waves, seconds)
 
 
-def _make_icarus(directory: Path, verilog: str, top: str, waves: bool, _no_inline: tuple[str, ...],
-                 _main: Path | None, _preamble: str) -> None:
+def _make_icarus(
+    directory: Path,
+    verilog: str,
+    top: str,
+    waves: bool,
+    _no_inline: tuple[str, ...],
+    _main: Path | None,
+    _preamble: str,
+) -> None:
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     (directory / "options.f").write_text(f"+timescale+{TIMESCALE}\n", encoding="utf-8")
     command = [toolchain.icarus()[0], "-g2012", "-o", "simulation", "-f", "options.f", "-s", top, "design.v"]
     if waves:
-        (directory / "dump.v").write_text("module dump_waves; initial begin $dumpfile(\"waves.vcd\"); "
-                                          f"$dumpvars(0, {top}); end endmodule\n", encoding="utf-8")
+        (directory / "dump.v").write_text(
+            f'module dump_waves; initial begin $dumpfile("waves.vcd"); $dumpvars(0, {top}); end endmodule\n',
+            encoding="utf-8",
+        )
         command += ["-s", "dump_waves", "dump.v"]
     toolchain.run_tool(command, cwd=directory)
 
 
-def _make_verilator(directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...],
-                    main: Path | None, preamble: str) -> None:
+def _make_verilator(
+    directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...], main: Path | None, preamble: str
+) -> None:
     runtime = _runtime(waves)
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     rules = [f'public_flat_rw -module "{top}" -port "*"', *(f'no_inline -module "{name}"' for name in no_inline)]
     (directory / "design.vlt").write_text("\n".join(["`verilator_config", *rules, ""]), encoding="utf-8")
-    toolchain.run_tool([toolchain.verilator(), *VERILATOR_OPTIONS, *(["--trace-vcd"] if waves else []),
-                        "--top-module", top, "--Mdir", "cpp", "design.vlt", "design.v"],
-                       cwd=directory, environment=toolchain.verilator_environment())
+    toolchain.run_tool(
+        [
+            toolchain.verilator(),
+            *VERILATOR_OPTIONS,
+            *(["--trace-vcd"] if waves else []),
+            "--top-module",
+            top,
+            "--Mdir",
+            "cpp",
+            "design.vlt",
+            "design.v",
+        ],
+        cwd=directory,
+        environment=toolchain.verilator_environment(),
+    )
     sources = sorted((directory / "cpp").glob("*.cpp"))
     program = SOURCES / "model.cpp" if main is None else main
     sources.append(Path(shutil.copy(program, directory / "cpp" / program.name)))
@@ -154,10 +201,12 @@ def _runtime(waves: bool) -> Path:
         sources.append(cocotb_tools.config.share_dir / "lib" / "verilator" / f"{COCOTB_MAIN}.cpp")
         _compile(sources, unfinished, waves)
         header = unfinished / "runtime.h"
-        header.write_text('#include "verilated.h"\n#include "verilated_dpi.h"\n#include "verilated_vpi.h"\n',
-                          encoding="utf-8")
-        toolchain.run_tool([*toolchain.compiler(), *_flags(waves), "-x", "c++-header", str(header),
-                            "-o", f"{header}.gch"])
+        header.write_text(
+            '#include "verilated.h"\n#include "verilated_dpi.h"\n#include "verilated_vpi.h"\n', encoding="utf-8"
+        )
+        toolchain.run_tool(
+            [*toolchain.compiler(), *_flags(waves), "-x", "c++-header", str(header), "-o", f"{header}.gch"]
+        )
 
     once(directory, make)
     return directory
@@ -178,10 +227,23 @@ def _compile(sources: list[Path], output: Path, waves: bool, header: Path | None
 def _flags(waves: bool) -> list[str]:
     """The compiler's flags; the precompiled header can be used only where they are the same."""
     include = toolchain.verilator_root() / "include"
-    features = {"VERILATOR": 1, "VM_COVERAGE": 0, "VM_SC": 0, "VM_TIMING": 0, "VM_TRACE": int(waves),
-                "VM_TRACE_VCD": int(waves), "VM_TRACE_FST": 0, "VM_TRACE_SAIF": 0}
-    return [*COMPILER_FLAGS, *(f"-D{name}={value}" for name, value in features.items()),
-            f"-I{SOURCES}", f"-I{include}", f"-I{include / 'vltstd'}"]
+    features = {
+        "VERILATOR": 1,
+        "VM_COVERAGE": 0,
+        "VM_SC": 0,
+        "VM_TIMING": 0,
+        "VM_TRACE": int(waves),
+        "VM_TRACE_VCD": int(waves),
+        "VM_TRACE_FST": 0,
+        "VM_TRACE_SAIF": 0,
+    }
+    return [
+        *COMPILER_FLAGS,
+        *(f"-D{name}={value}" for name, value in features.items()),
+        f"-I{SOURCES}",
+        f"-I{include}",
+        f"-I{include / 'vltstd'}",
+    ]
 
 
 def _processors() -> int:

@@ -47,8 +47,10 @@ def expect_equal(name: str, got, expected, *, width: int | None = None) -> None:
     if mismatches:
         index, wrong, right = mismatches[0]
         where = f" at index {list(index)}" if index else ""
-        raise AssertionError(f"{name}{where}: got {_show(wrong, width)}, expected {_show(right, width)}; "
-                             f"{len(mismatches)} of {count} compared differ")
+        raise AssertionError(
+            f"{name}{where}: got {_show(wrong, width)}, expected {_show(right, width)}; "
+            f"{len(mismatches)} of {count} compared differ"
+        )
 
 
 class Scoreboard:
@@ -92,8 +94,10 @@ def _walk(name: str, got, expected, index: tuple[int, ...], mismatches: list) ->
         raise AssertionError(f"{name}{where}: got {got!r}, expected {expected!r}")
     if len(got) != len(expected):
         raise AssertionError(f"{name}{where}: got {len(got)} elements, expected {len(expected)}")
-    return sum(_walk(name, _plain(one), _plain(other), (*index, position), mismatches)
-               for position, (one, other) in enumerate(zip(got, expected)))
+    return sum(
+        _walk(name, _plain(one), _plain(other), (*index, position), mismatches)
+        for position, (one, other) in enumerate(zip(got, expected))
+    )
 
 
 def _show(value: int, width: int | None) -> str:

@@ -116,6 +116,7 @@ def _bernoulli(probability: float) -> Callable[[random.Random], Iterator[bool]]:
     def draw(generator: random.Random) -> Iterator[bool]:
         while True:
             yield generator.random() < probability
+
     return draw
 
 
@@ -151,8 +152,15 @@ class Source(_StreamEnd):
     default a word in every cycle. `limit`: cycles to wait for ready before `WaitError`.
     """
 
-    def __init__(self, dut, prefix: str = "i", activity: Iterator[bool] | None = None, *,
-                 signals: Sequence[str] = ("payload",), limit: int = 10_000):
+    def __init__(
+        self,
+        dut,
+        prefix: str = "i",
+        activity: Iterator[bool] | None = None,
+        *,
+        signals: Sequence[str] = ("payload",),
+        limit: int = 10_000,
+    ):
         super().__init__(dut, prefix, activity, signals, limit)
         self.generator = random.Random(cocotb.RANDOM_SEED)
         self.valid.value = 0
@@ -196,8 +204,15 @@ class Sink(_StreamEnd):
     if a block takes back or changes a word that it offered before it was taken.
     """
 
-    def __init__(self, dut, prefix: str = "o", activity: Iterator[bool] | None = None, *,
-                 signals: Sequence[str] = ("payload",), limit: int = 10_000):
+    def __init__(
+        self,
+        dut,
+        prefix: str = "o",
+        activity: Iterator[bool] | None = None,
+        *,
+        signals: Sequence[str] = ("payload",),
+        limit: int = 10_000,
+    ):
         super().__init__(dut, prefix, activity, signals, limit)
         self.offered: int | tuple[int, ...] | None = None
         if self.ready is not None:
@@ -223,8 +238,9 @@ class Sink(_StreamEnd):
             elif ready:
                 waited += 1
                 if waited > self.limit:
-                    raise WaitError(f"{self.prefix}_valid did not come within {self.limit} cycles "
-                                    f"for word {len(words)} of {count}")
+                    raise WaitError(
+                        f"{self.prefix}_valid did not come within {self.limit} cycles for word {len(words)} of {count}"
+                    )
         if self.ready is not None:
             self.ready.value = 0
         return words

@@ -50,8 +50,10 @@ def cache_folder() -> Path:
         if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid() or there.st_mode & 0o022:
             reason = "others may write to it"
     if reason:
-        raise ToolError(f"no cache folder can be written to, neither {users} nor {fallback} ({reason}): "
-                        f"name one with {CACHE_VARIABLE}")
+        raise ToolError(
+            f"no cache folder can be written to, neither {users} nor {fallback} ({reason}): "
+            f"name one with {CACHE_VARIABLE}"
+        )
     return fallback
 
 
@@ -127,8 +129,9 @@ def alone(directory: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except NotImplementedError:
-        raise ToolError(f"{locks} must be on a file system that knows locks: name another folder with "
-                        f"{CACHE_VARIABLE}") from None
+        raise ToolError(
+            f"{locks} must be on a file system that knows locks: name another folder with {CACHE_VARIABLE}"
+        ) from None
     try:
         yield
     finally:

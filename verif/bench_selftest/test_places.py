@@ -67,8 +67,11 @@ def test_temporary_folder_of_somebody_else(user, monkeypatch):
     theirs.mkdir()
     folder = user / "tmp" / f"taylorvit-{os.getuid()}"
     folder.symlink_to(theirs)
-    with pytest.raises(ToolError, match="^no cache folder can be written to, neither /dev/null/.cache/taylorvit nor "
-                                        f"{folder} .others may write to it.: name one with TAYLORVIT_CACHE_DIR$"):
+    with pytest.raises(
+        ToolError,
+        match="^no cache folder can be written to, neither /dev/null/.cache/taylorvit nor "
+        f"{folder} .others may write to it.: name one with TAYLORVIT_CACHE_DIR$",
+    ):
         cache_folder()
     folder.unlink()
     folder.mkdir()
@@ -126,17 +129,20 @@ def write_nothing(path):
     path.write_bytes(b"{}")
 
 
-@pytest.mark.parametrize("name, damage", [
-    ("program", Path.unlink),
-    ("program", cut_off),
-    ("program", change_a_bit),
-    ("program", lambda path: path.chmod(0o644)),
-    ("deep/text", Path.unlink),
-    ("deep/text", cut_off),
-    ("manifest.json", Path.unlink),
-    ("manifest.json", cut_off),
-    ("manifest.json", write_nothing),
-])
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        ("program", Path.unlink),
+        ("program", cut_off),
+        ("program", change_a_bit),
+        ("program", lambda path: path.chmod(0o644)),
+        ("deep/text", Path.unlink),
+        ("deep/text", cut_off),
+        ("manifest.json", Path.unlink),
+        ("manifest.json", cut_off),
+        ("manifest.json", write_nothing),
+    ],
+)
 @pytest.mark.parametrize("known", [True, False])
 def test_what_is_damaged_is_made_anew(tmp_path, make, name, damage, known):
     """Whether this process, or another one, has seen it whole before."""

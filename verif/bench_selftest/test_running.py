@@ -118,15 +118,23 @@ def simulation():
 def vectors(count: int = 40) -> dict:
     generator = random.Random(7)
     given = [[generator.randrange(-128, 127) for _ in range(LANES)] for _ in range(count)]
-    return {"vectors": given, "expected": [[value + 1 for value in vector] for vector in given],
-            "input": "always", "output": "always"}
+    return {
+        "vectors": given,
+        "expected": [[value + 1 for value in vector] for vector in given],
+        "input": "always",
+        "output": "always",
+    }
 
 
 @pytest.mark.parametrize("output_pattern", PATTERNS)
 @pytest.mark.parametrize("input_pattern", PATTERNS)
 def test_right_bench_passes(input_pattern, output_pattern):
-    result = run(simulation(), __name__, testcase="increments_every_lane",
-                 parameters=vectors() | {"input": input_pattern, "output": output_pattern})
+    result = run(
+        simulation(),
+        __name__,
+        testcase="increments_every_lane",
+        parameters=vectors() | {"input": input_pattern, "output": output_pattern},
+    )
     assert result.tests == 1
     assert result.compared == 40 * LANES
 
@@ -173,15 +181,17 @@ def test_unknown_module_fails():
 
 
 def test_same_seed_gives_the_same_run():
-    first, second, other = (run(simulation(), __name__, testcase="records_random_numbers", seed=seed).measurements
-                            for seed in (5, 5, 6))
+    first, second, other = (
+        run(simulation(), __name__, testcase="records_random_numbers", seed=seed).measurements for seed in (5, 5, 6)
+    )
     assert first == second
     assert first != other
 
 
 def test_waveform_is_recorded():
-    result = run(build(VERILOG, "increment", waves=True), __name__, testcase="increments_every_lane",
-                 parameters=vectors())
+    result = run(
+        build(VERILOG, "increment", waves=True), __name__, testcase="increments_every_lane", parameters=vectors()
+    )
     assert "o_payload" in result.waves.read_text()
 
 

@@ -1,9 +1,9 @@
 """Valid files with something changed at random, for tests that no file makes a command fail in a way of its own.
 
-    mutated = Mutations(seed)
-    mutated.bytes(content)    any file: bits, pieces, numbers, brackets
-    mutated.json(content)     one member is another
-    mutated.toml(text)        one line is another
+mutated = Mutations(seed)
+mutated.bytes(content)    any file: bits, pieces, numbers, brackets
+mutated.json(content)     one member is another
+mutated.toml(text)        one line is another
 """
 
 import json

@@ -97,9 +97,18 @@ class BoardModel(Port):
     head ends; `events_to_raise`, at the end of each job; and call `power_cycle`.
     """
 
-    def __init__(self, config: AcceleratorConfig, *, board: str = "model", baud: int = 3_000_000,
-                 turn_around: float = 0.002, to_board: Faults | None = None, to_host: Faults | None = None,
-                 compute_seconds: float = 1e-4, **identification):
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        *,
+        board: str = "model",
+        baud: int = 3_000_000,
+        turn_around: float = 0.002,
+        to_board: Faults | None = None,
+        to_host: Faults | None = None,
+        compute_seconds: float = 1e-4,
+        **identification,
+    ):
         self.name = "model"
         self.baud = baud
         self.config = config

@@ -1,6 +1,5 @@
 """Figures of arrays: measured on a very small one; a tool that fails is said in one line."""
 
-
 from fpga import array_figures
 from fpga.toolchain import ToolError
 from rtl.multiplier import FORMS

@@ -142,9 +142,7 @@ class Bench:
     # Registers
 
     async def write(self, name, value):
-        answer = await self.ask(
-            FrameType.WRITE, struct.pack("<HI", self.registers[name].offset, value & 0xFFFFFFFF)
-        )
+        answer = await self.ask(FrameType.WRITE, struct.pack("<HI", self.registers[name].offset, value & 0xFFFFFFFF))
         expect(f"write of {name}", answer.status, Status.OK)
 
     async def read(self, name):

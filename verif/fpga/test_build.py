@@ -183,16 +183,19 @@ def cut_off(path):
     path.write_bytes(path.read_bytes()[:-10])
 
 
-@pytest.mark.parametrize("name, damage, stage", [
-    ("board_top.v", Path.unlink, "emit"),
-    ("netlist.json", cut_off, "synthesize"),
-    ("placed.json", cut_off, "place_and_route"),
-    ("place_and_route.json", cut_off, "place_and_route"),
-    ("report.json", cut_off, "report"),
-    ("floorplan.svg", Path.unlink, "report"),
-    ("icebreaker.bin", Path.unlink, "pack"),
-    ("icebreaker.bin", cut_off, "pack"),
-])
+@pytest.mark.parametrize(
+    "name, damage, stage",
+    [
+        ("board_top.v", Path.unlink, "emit"),
+        ("netlist.json", cut_off, "synthesize"),
+        ("placed.json", cut_off, "place_and_route"),
+        ("place_and_route.json", cut_off, "place_and_route"),
+        ("report.json", cut_off, "report"),
+        ("floorplan.svg", Path.unlink, "report"),
+        ("icebreaker.bin", Path.unlink, "pack"),
+        ("icebreaker.bin", cut_off, "pack"),
+    ],
+)
 def test_stage_whose_file_is_lost_or_damaged_is_done_again(finished, tmp_path, name, damage, stage):
     build, result, _events = finished
     again = small_build(tmp_path)

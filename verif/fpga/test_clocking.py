@@ -75,8 +75,11 @@ def test_clock_of_the_board_itself_needs_no_pll():
 
 
 def test_frequency_that_no_pll_makes():
-    with pytest.raises(ValueError, match=r"^core clock of ulx3s-85f must be one that its PLL makes of 25 MHz "
-                                         r"\(400 MHz is the nearest\), not 900 MHz$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^core clock of ulx3s-85f must be one that its PLL makes of 25 MHz "
+        r"\(400 MHz is the nearest\), not 900 MHz$",
+    ):
         core_clock(load_board("ulx3s-85f").with_core_hz(900_000_000))
     with pytest.raises(ValueError, match=r"\(there is none near\), not 30 MHz$"):
         core_clock(replace(load_board("ulx3s-85f"), clock_hz=3_000_000, core_hz=30_000_000))

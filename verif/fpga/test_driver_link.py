@@ -116,13 +116,16 @@ def test_other_protocol_version_is_an_error():
         Link(BoardModel(CONFIG, protocol=2)).identify()
 
 
-@pytest.mark.parametrize("answer, problem", [
-    (b"", "answer to READ must begin with a status, not be empty"),
-    (b"\x02", "model does not understand READ: BAD_LENGTH"),
-    (b"\x03", "model does not understand READ: UNKNOWN_TYPE"),
-    (b"\x63", "status of READ must be OK, not 99"),
-    (b"\x00\x01", "answer must have 4 bytes behind its status, not 1"),
-])
+@pytest.mark.parametrize(
+    "answer, problem",
+    [
+        (b"", "answer to READ must begin with a status, not be empty"),
+        (b"\x02", "model does not understand READ: BAD_LENGTH"),
+        (b"\x03", "model does not understand READ: UNKNOWN_TYPE"),
+        (b"\x63", "status of READ must be OK, not 99"),
+        (b"\x00\x01", "answer must have 4 bytes behind its status, not 1"),
+    ],
+)
 def test_impossible_answers_are_errors(monkeypatch, answer, problem):
     board = BoardModel(CONFIG)
     link = identified(board)

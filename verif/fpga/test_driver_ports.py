@@ -120,11 +120,14 @@ def test_device_in_use_is_an_error(terminal):
     port.close()
 
 
-@pytest.mark.parametrize("failure, text", [
-    (serial.SerialException(13, "Permission denied"), "no permission to open /dev/tty1: add yourself to its group"),
-    (ValueError("Invalid baud rate: 7"), "baud must be one that /dev/tty1 can do, not 7"),
-    (OSError(22, "Invalid argument"), "baud must be one that /dev/tty1 can do, not 7"),
-])
+@pytest.mark.parametrize(
+    "failure, text",
+    [
+        (serial.SerialException(13, "Permission denied"), "no permission to open /dev/tty1: add yourself to its group"),
+        (ValueError("Invalid baud rate: 7"), "baud must be one that /dev/tty1 can do, not 7"),
+        (OSError(22, "Invalid argument"), "baud must be one that /dev/tty1 can do, not 7"),
+    ],
+)
 def test_refusals_are_errors(monkeypatch, failure, text):
     def refuse(*_arguments, **_options):
         raise failure
@@ -140,12 +143,15 @@ def test_missing_package_is_an_error(monkeypatch):
         SerialPort("/dev/tty1", BAUD)
 
 
-@pytest.mark.parametrize("path, baud, error, text", [
-    (3, BAUD, TypeError, "port must be the path of a device, not 3"),
-    ("/dev/tty1", "fast", TypeError, "baud must be an integer, not 'fast'"),
-    ("/dev/tty1", True, TypeError, "baud must be an integer, not True"),
-    ("/dev/tty1", 0, ValueError, "baud must be positive, not 0"),
-])
+@pytest.mark.parametrize(
+    "path, baud, error, text",
+    [
+        (3, BAUD, TypeError, "port must be the path of a device, not 3"),
+        ("/dev/tty1", "fast", TypeError, "baud must be an integer, not 'fast'"),
+        ("/dev/tty1", True, TypeError, "baud must be an integer, not True"),
+        ("/dev/tty1", 0, ValueError, "baud must be positive, not 0"),
+    ],
+)
 def test_wrong_parameters_are_refused(path, baud, error, text):
     with pytest.raises(error, match=text):
         SerialPort(path, baud)

@@ -102,14 +102,17 @@ def test_registers_by_name():
         assert accelerator.read("TOKENS") == CONFIG.max_tokens
 
 
-@pytest.mark.parametrize("name, value, error, text", [
-    ("TOKEN", 1, ValueError, "register must be one of ID, "),
-    ("C_D", 1, ValueError, "register must be one of C_D_0, C_D_1, C_D_2, not 'C_D'"),
-    ("ID", 1, ValueError, "register must be one that can be written, not 'ID' (constant)"),
-    ("TOKENS", 1.0, TypeError, "value of TOKENS must be an integer, not 1.0"),
-    ("TOKENS", 1 << 32, ValueError, "value of TOKENS must fit 32 bits, not 4294967296"),
-    ("TOKENS", 17, RegisterError, "model refuses 0x11 for register TOKENS"),
-])
+@pytest.mark.parametrize(
+    "name, value, error, text",
+    [
+        ("TOKEN", 1, ValueError, "register must be one of ID, "),
+        ("C_D", 1, ValueError, "register must be one of C_D_0, C_D_1, C_D_2, not 'C_D'"),
+        ("ID", 1, ValueError, "register must be one that can be written, not 'ID' (constant)"),
+        ("TOKENS", 1.0, TypeError, "value of TOKENS must be an integer, not 1.0"),
+        ("TOKENS", 1 << 32, ValueError, "value of TOKENS must fit 32 bits, not 4294967296"),
+        ("TOKENS", 17, RegisterError, "model refuses 0x11 for register TOKENS"),
+    ],
+)
 def test_wrong_writes_are_refused(name, value, error, text):
     with TaylorVit(BoardModel(CONFIG)) as accelerator, pytest.raises(error, match=re.escape(text)):
         accelerator.write(name, value)
@@ -187,10 +190,13 @@ def test_missing_constants_are_an_error(monkeypatch):
 # Jobs that cannot be done
 
 
-@pytest.mark.parametrize("shape, text", [
-    ((1, 17, 8), "tokens must be at most 16 on hardware, not 17"),
-    ((1, 16, 9), "head_dim must be at most 8 on hardware, not 9"),
-])
+@pytest.mark.parametrize(
+    "shape, text",
+    [
+        ((1, 17, 8), "tokens must be at most 16 on hardware, not 17"),
+        ((1, 16, 9), "head_dim must be at most 8 on hardware, not 9"),
+    ],
+)
 def test_too_large_operands_are_refused(shape, text):
     with TaylorVit(BoardModel(CONFIG)) as accelerator, pytest.raises(ValueError, match=text):
         accelerator.run(*np.zeros((3, *shape), dtype=np.int8), PARAMETERS)
@@ -281,11 +287,15 @@ def test_dropped_packet_is_an_error():
         run_with(board, on_progress=lambda heads: setattr(board, "malformed_packet", True))
 
 
-@pytest.mark.parametrize("happens, error, text", [
-    (lambda board: setattr(board, "unplugged", True), PortError, "model is gone: it was unplugged"),
-    (lambda board: setattr(board, "mute", True), LinkTimeout, "model does not answer"),
-    (lambda board: board.power_cycle(), BoardReset, "board on model was reset during the transfer"),
-], ids=["unplugged", "mute", "reset"])
+@pytest.mark.parametrize(
+    "happens, error, text",
+    [
+        (lambda board: setattr(board, "unplugged", True), PortError, "model is gone: it was unplugged"),
+        (lambda board: setattr(board, "mute", True), LinkTimeout, "model does not answer"),
+        (lambda board: board.power_cycle(), BoardReset, "board on model was reset during the transfer"),
+    ],
+    ids=["unplugged", "mute", "reset"],
+)
 def test_end_of_the_board_is_an_error(happens, error, text):
     board = BoardModel(CONFIG)
     with pytest.raises(error, match=text):

@@ -43,24 +43,30 @@ def test_wrong_number_of_bytes_is_refused():
 ONES = np.ones((1, 7, 5), dtype=np.int64)
 
 
-@pytest.mark.parametrize("name, array, error, text", [
-    ("k", ONES.tolist(), TypeError, "k must be an array of integers, not list"),
-    ("k", ONES.astype(float), TypeError, "k must be an array of integers, not float64"),
-    ("k", ONES[0], ValueError, "k must be of shape (heads, tokens, head_dim), none of them 0, not (7, 5)"),
-    ("k", ONES[:, :0], ValueError, "k must be of shape (heads, tokens, head_dim), none of them 0, not (1, 0, 5)"),
-    ("k", ONES[:, :6], ValueError, "k must be of the shape of q, (1, 7, 5), not (1, 6, 5)"),
-    ("k", ONES * 128, ValueError, "k must be -128 to 127 (8 bits), not 128"),
-    ("k", ONES * -129, ValueError, "k must be -128 to 127 (8 bits), not -129"),
-])
+@pytest.mark.parametrize(
+    "name, array, error, text",
+    [
+        ("k", ONES.tolist(), TypeError, "k must be an array of integers, not list"),
+        ("k", ONES.astype(float), TypeError, "k must be an array of integers, not float64"),
+        ("k", ONES[0], ValueError, "k must be of shape (heads, tokens, head_dim), none of them 0, not (7, 5)"),
+        ("k", ONES[:, :0], ValueError, "k must be of shape (heads, tokens, head_dim), none of them 0, not (1, 0, 5)"),
+        ("k", ONES[:, :6], ValueError, "k must be of the shape of q, (1, 7, 5), not (1, 6, 5)"),
+        ("k", ONES * 128, ValueError, "k must be -128 to 127 (8 bits), not 128"),
+        ("k", ONES * -129, ValueError, "k must be -128 to 127 (8 bits), not -129"),
+    ],
+)
 def test_wrong_operands_are_refused(name, array, error, text):
     with pytest.raises(error, match=re.escape(text)):
         check_operands({"q": ONES, "k": ONES, "v": ONES, name: array}, NARROW)
 
 
-@pytest.mark.parametrize("shape, text", [
-    ((1, 17, 5), "tokens must be at most 16 on narrow, not 17"),
-    ((1, 7, 9), "head_dim must be at most 8 on narrow, not 9"),
-])
+@pytest.mark.parametrize(
+    "shape, text",
+    [
+        ((1, 17, 5), "tokens must be at most 16 on narrow, not 17"),
+        ((1, 7, 9), "head_dim must be at most 8 on narrow, not 9"),
+    ],
+)
 def test_too_large_operands_are_refused(shape, text):
     with pytest.raises(ValueError, match=text):
         check_operands(dict.fromkeys("qkv", np.zeros(shape, dtype=np.int8)), NARROW)

@@ -179,13 +179,16 @@ def test_disconnection_is_an_error(fault, error, text):
                  on_results=lambda count: count > 500 and setattr(board, fault, True)).run()  # fmt: skip
 
 
-@pytest.mark.parametrize("kind, answer, problem", [
-    (FrameType.SEND, bytes(3), "answer to SEND must have 7 bytes, not 3"),
-    (FrameType.RECEIVE, bytes(2), "answer to RECEIVE must be OK and an offset, not 0000"),
-    (FrameType.RECEIVE, bytes(5) + bytes(1000), "answer to RECEIVE of "),
-    (FrameType.RECEIVE, b"\x00\x01\x00\x00\x00", "from 0 on must be these, not 0 from 1 on"),
-    (FrameType.STATUS, bytes(5), "answer to STATUS: status must have 17 bytes, not 4"),
-])
+@pytest.mark.parametrize(
+    "kind, answer, problem",
+    [
+        (FrameType.SEND, bytes(3), "answer to SEND must have 7 bytes, not 3"),
+        (FrameType.RECEIVE, bytes(2), "answer to RECEIVE must be OK and an offset, not 0000"),
+        (FrameType.RECEIVE, bytes(5) + bytes(1000), "answer to RECEIVE of "),
+        (FrameType.RECEIVE, b"\x00\x01\x00\x00\x00", "from 0 on must be these, not 0 from 1 on"),
+        (FrameType.STATUS, bytes(5), "answer to STATUS: status must have 17 bytes, not 4"),
+    ],
+)
 def test_impossible_answers_are_errors(kind, answer, problem):
     board = Echo()
     link = open_link(board)

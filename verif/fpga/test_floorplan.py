@@ -79,11 +79,14 @@ def test_resources_are_those_that_nextpnr_reports(placed):
     used = {name: site["used"] for name, site in json.loads(report.read_text())["utilization"].items()}
     resources = floorplan.resources(design, family=family)
     totals = {kind: sum(row[kind] for row in resources.values()) for kind in placement.KINDS}
-    assert totals["lut"] == {
-        "ecp5": used.get("TRELLIS_COMB"),
-        "ice40": used.get("ICESTORM_LC"),
-        "gowin": used.get("LUT4", 0) + used.get("ALU", 0),
-    }[family]
+    assert (
+        totals["lut"]
+        == {
+            "ecp5": used.get("TRELLIS_COMB"),
+            "ice40": used.get("ICESTORM_LC"),
+            "gowin": used.get("LUT4", 0) + used.get("ALU", 0),
+        }[family]
+    )
     if family != "ice40":
         assert totals["ff"] == used[{"ecp5": "TRELLIS_FF", "gowin": "DFF"}[family]]
     assert totals["dsp"] == used[{"ecp5": "MULT18X18D", "ice40": "ICESTORM_DSP", "gowin": "MULT9X9"}[family]]

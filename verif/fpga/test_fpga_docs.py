@@ -39,8 +39,9 @@ def _section(heading: str) -> str:
 def _tables(text: str) -> list[list[list[str]]]:
     """The tables in a text: rows of cells, without heading."""
     tables = re.findall(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
-    return [[[cell.strip() for cell in row.strip().strip("|").split("|")] for row in table.splitlines()]
-            for table in tables]
+    return [
+        [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in table.splitlines()] for table in tables
+    ]
 
 
 def test_tables_of_boards():
@@ -52,16 +53,18 @@ def test_tables_of_boards():
             config = preset.config
             clock = core_clock(board.with_core_hz(preset.core_hz))
             of_board = preset_name == board.default_preset
-            boards.append([
-                f"`{name}`" if of_board else "",
-                f"{board.device} {board.speed}".strip() if of_board else "",
-                f"`{preset_name}`",
-                f"{config.rows} x {config.columns}, {config.rows} x 1",
-                f"{float(clock.hz) / 1e6:.4g} MHz",
-                f"{config.max_tokens}, {config.max_head_dim}",
-                f"{sum(config.buffer_bytes.values()):,}",
-                f"{board.baud / 1e6:g} Mbaud" if of_board else "",
-            ])
+            boards.append(
+                [
+                    f"`{name}`" if of_board else "",
+                    f"{board.device} {board.speed}".strip() if of_board else "",
+                    f"`{preset_name}`",
+                    f"{config.rows} x {config.columns}, {config.rows} x 1",
+                    f"{float(clock.hz) / 1e6:.4g} MHz",
+                    f"{config.max_tokens}, {config.max_head_dim}",
+                    f"{sum(config.buffer_bytes.values()):,}",
+                    f"{board.baud / 1e6:g} Mbaud" if of_board else "",
+                ]
+            )
         wiring.append([board.title, " ".join(board.notes.split())])
     for rows in (boards, wiring):
         table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -162,8 +165,11 @@ def test_tables_of_the_protocol():
 def test_errors_are_those_of_the_driver():
     (errors,) = [table for table in _tables(_section("From Python")) if any("PortError" in row[0] for row in table)]
     named = {row[0].strip("`") for row in errors}
-    exist = {name for name in fpga.driver.__all__
-             if isinstance(member := getattr(fpga.driver, name), type) and issubclass(member, fpga.driver.DriverError)}
+    exist = {
+        name
+        for name in fpga.driver.__all__
+        if isinstance(member := getattr(fpga.driver, name), type) and issubclass(member, fpga.driver.DriverError)
+    }
     assert named == exist - {"DriverError"}
 
 

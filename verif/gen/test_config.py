@@ -72,10 +72,16 @@ def test_keys_are_checked():
         AcceleratorConfig.from_mapping({"name": "small", "rows": 4})
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"max_tokens": 1, "max_head_dim": 1}, {"max_tokens": 5, "max_head_dim": 3},
-    {"columns": 3, "stream_width": 8, "max_tokens": 70, "max_head_dim": 9},
-], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"max_tokens": 1, "max_head_dim": 1},
+        {"max_tokens": 5, "max_head_dim": 3},
+        {"columns": 3, "stream_width": 8, "max_tokens": 70, "max_head_dim": 9},
+    ],
+    ids=str,
+)
 def test_banks_are_those_that_are_built(changes):
     config = AcceleratorConfig(**(SMALL | changes))
     built = {(block.depth, block.width) for block in blocks(Accelerator(config)) if isinstance(block, MemoryBank)}

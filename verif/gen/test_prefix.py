@@ -119,7 +119,7 @@ def test_headers_in_one_program(folder):
 
 def test_option(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small.toml").write_text('rows = 2\ncolumns = 2\nmax_tokens = 5\nmax_head_dim = 3\nstream_width = 8\n')
+    (tmp_path / "small.toml").write_text("rows = 2\ncolumns = 2\nmax_tokens = 5\nmax_head_dim = 3\nstream_width = 8\n")
     assert main(["generate", "--config", "small.toml", "--prefix", "left_"]) == 0
     assert "build/left_small/left_taylorvit.v" in capsys.readouterr().out
     assert main(["generate", "--config", "small.toml", "--prefix", "1_"]) == 2

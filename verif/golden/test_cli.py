@@ -155,8 +155,10 @@ def test_packages_that_are_not_installed(config, capsys, monkeypatch):
 
 def test_memory_that_does_not_suffice(config, capsys, monkeypatch):
     def train(*_arguments, **_named):
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
-                           "you tried to allocate 51539607552 bytes. Error code 12 (Cannot allocate memory)")
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+            "you tried to allocate 51539607552 bytes. Error code 12 (Cannot allocate memory)"
+        )
 
     monkeypatch.setattr("golden.training.trainer.train", train)
     text = "golden: error: memory does not suffice: allocate 51539607552 bytes\n"

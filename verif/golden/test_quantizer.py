@@ -70,8 +70,11 @@ def test_the_result_exponent_follows_from_the_shifts():
     v_scale=st.floats(-300, 300).map(lambda power: 10.0**power),
     number_format=st.one_of(
         st.builds(NumberFormat, data_width=st.sampled_from([4, 6, 8, 12])),
-        st.just(NumberFormat(data_width=16, mean_fraction=8, constant_fraction=16, c_v_width=48, c_d_width=83,
-                             shift_g_max=56)),  # fmt: skip
+        st.just(
+            NumberFormat(
+                data_width=16, mean_fraction=8, constant_fraction=16, c_v_width=48, c_d_width=83, shift_g_max=56
+            )
+        ),  # fmt: skip
     ),
 )
 def test_constants_of_floats_always_fit_their_registers(shape, seed, q_scale, k_scale, v_scale, number_format):

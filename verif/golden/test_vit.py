@@ -66,6 +66,7 @@ def test_sizes_are_those_of_the_published_checkpoints(name, tensors, parameters)
 
 # Against transformers, an implementation of others
 
+
 def config_for(kind, shape):
     return kind(
         image_size=shape.image_size, patch_size=shape.patch_size, num_channels=shape.channels, num_labels=shape.classes,

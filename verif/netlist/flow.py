@@ -37,8 +37,10 @@ def synthesize(verilog: str, top: str, family: Family) -> Step:
     By way of RTLIL, as in `fpga.build`: Yosys would go back to the Verilog where a vendor's cell is instantiated.
     """
     yosys = find_yosys()
-    script = "read_verilog design.v; write_rtlil design.il; design -reset; read_rtlil design.il; " \
-             f"{family.synthesis.format(top=top, output='netlist.json')}"
+    script = (
+        "read_verilog design.v; write_rtlil design.il; design -reset; read_rtlil design.il; "
+        f"{family.synthesis.format(top=top, output='netlist.json')}"
+    )
 
     def make(directory: Path) -> None:
         (directory / "design.v").write_text(verilog, encoding="utf-8")

@@ -15,8 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Cell", "Netlist", "NetlistError", "PinRule", "Port", "read_netlist", "restore_constant_ports",
-           "write_verilog"]
+__all__ = [
+    "Cell",
+    "Netlist",
+    "NetlistError",
+    "PinRule",
+    "Port",
+    "read_netlist",
+    "restore_constant_ports",
+    "write_verilog",
+]
 
 # Yosys notes the module that cells came from in cells of this type, which are no hardware.
 _NO_HARDWARE = ("$scopeinfo",)

@@ -45,12 +45,15 @@ def test_emission_is_counted_in_bytes():
     assert emission["seconds"] > 0 and emission["processor_seconds"] > 0
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"ratio": 1.0301}, "p: cycles a head must be at most 1.03 T_SA, not 1.0301"),
-    ({"mismatches": 2}, "p: 2 of 10 elements differ from the golden"),
-    ({"processor_seconds": 10.0}, "p: emission must take under 10.0 s of processor time, not 10.0 s"),
-    ({"bytes": 1_000_000}, "p: Verilog must be under 1,000,000 bytes, not 1,000,000"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"ratio": 1.0301}, "p: cycles a head must be at most 1.03 T_SA, not 1.0301"),
+        ({"mismatches": 2}, "p: 2 of 10 elements differ from the golden"),
+        ({"processor_seconds": 10.0}, "p: emission must take under 10.0 s of processor time, not 10.0 s"),
+        ({"bytes": 1_000_000}, "p: Verilog must be under 1,000,000 bytes, not 1,000,000"),
+    ],
+)
 def test_missed_targets(change, message):
     assert benchmark.missed_targets(GOOD_EMISSION, [GOOD_ROW]) == []
     emission = GOOD_EMISSION | {key: value for key, value in change.items() if key in GOOD_EMISSION}
@@ -60,8 +63,16 @@ def test_missed_targets(change, message):
 
 @pytest.mark.parametrize("missed, status", [([], 0), (["too slow"], 1)])
 def test_command_line(monkeypatch, tmp_path, capsys, missed, status):
-    row = {**GOOD_ROW, "cycles_a_head": 128.0, "array_cycles": 128, "ideal_cycles": 128.0, "utilization": 1.0,
-           "first_head_cycles": 200, "build_seconds": None, "simulated_cycles_a_second": 1000}
+    row = {
+        **GOOD_ROW,
+        "cycles_a_head": 128.0,
+        "array_cycles": 128,
+        "ideal_cycles": 128.0,
+        "utilization": 1.0,
+        "first_head_cycles": 200,
+        "build_seconds": None,
+        "simulated_cycles_a_second": 1000,
+    }
     monkeypatch.setattr(benchmark, "measure", lambda config, *operands: row | {"preset": config.name})
     monkeypatch.setattr(benchmark, "measure_emission", lambda config: GOOD_EMISSION)
     monkeypatch.setattr(benchmark, "missed_targets", lambda *arguments: missed)

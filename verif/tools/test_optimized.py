@@ -28,6 +28,10 @@ def test_no_code_is_dropped_that_does_something(folder):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Assert):
                 assert re.fullmatch(r"[\w.]+ is not None", ast.unparse(node.test)), f"{name}:{node.lineno}: assert"
-            if isinstance(node, ast.Name) and node.id == "__doc__" or \
-                    isinstance(node, ast.Attribute) and node.attr == "__doc__":
+            if (
+                isinstance(node, ast.Name)
+                and node.id == "__doc__"
+                or isinstance(node, ast.Attribute)
+                and node.attr == "__doc__"
+            ):
                 assert name in READS_DOCSTRINGS, f"{name}:{node.lineno}: __doc__"

@@ -24,10 +24,13 @@ def _run(command: str, capsys) -> list[str]:
     return [line.strip() for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.mark.parametrize("command, random_shape", [
-    ("python -m gen simulate --preset edge-16x16 --input golden/workloads/photos_deit_tiny.npz -o z.npz", None),
-    ("python -m gen simulate --preset edge-16x8 --input random.npz", (4, 100, 48)),
-])
+@pytest.mark.parametrize(
+    "command, random_shape",
+    [
+        ("python -m gen simulate --preset edge-16x16 --input golden/workloads/photos_deit_tiny.npz -o z.npz", None),
+        ("python -m gen simulate --preset edge-16x8 --input random.npz", (4, 100, 48)),
+    ],
+)
 def test_example(command, random_shape, capsys, monkeypatch, tmp_path):
     shown = _shown_after(command)
     if random_shape is not None:
@@ -47,13 +50,15 @@ def test_table_of_presets():
     for name, row in rows.items():
         config = load_preset(name)
         tokens, head_dim = min(config.max_tokens, 197), min(config.max_head_dim, 64)
-        assert row == " | ".join([
-            f"{config.rows} x {config.columns}, {config.rows} x 1",
-            f"{config.max_tokens}, {config.max_head_dim}",
-            f"{config.stream_width} bits",
-            f"{sum(config.buffer_bytes.values()):,}",
-            f"{config.array_cycles(tokens, head_dim):,}",
-        ])
+        assert row == " | ".join(
+            [
+                f"{config.rows} x {config.columns}, {config.rows} x 1",
+                f"{config.max_tokens}, {config.max_head_dim}",
+                f"{config.stream_width} bits",
+                f"{sum(config.buffer_bytes.values()):,}",
+                f"{config.array_cycles(tokens, head_dim):,}",
+            ]
+        )
 
 
 def test_turnarounds_of_the_presets():

@@ -40,8 +40,18 @@ def simulated(tmp_path, configuration, capsys):
 
     def simulate_arrays(*options, **arrays):
         np.savez(tmp_path / "in.npz", **arrays)
-        status = main(["simulate", "--config", str(configuration), "--input", str(tmp_path / "in.npz"),
-                       "-o", str(tmp_path / "out.npz"), *options])
+        status = main(
+            [
+                "simulate",
+                "--config",
+                str(configuration),
+                "--input",
+                str(tmp_path / "in.npz"),
+                "-o",
+                str(tmp_path / "out.npz"),
+                *options,
+            ]
+        )
         captured = capsys.readouterr()
         output = tmp_path / "out.npz"
         return status, captured.out, captured.err, dict(np.load(output)) if output.exists() else None
@@ -247,11 +257,14 @@ def test_bad_input_exits_2(simulated, name):
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("content, message", [
-    (None, "file must be readable: no such file or directory"),
-    (b"q,k,v\n1,2,3\n", "file must be an .npz file, as numpy.savez writes it, not one of another kind"),
-    (b"", "file must be an .npz file, as numpy.savez writes it, not an empty one"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "file must be readable: no such file or directory"),
+        (b"q,k,v\n1,2,3\n", "file must be an .npz file, as numpy.savez writes it, not one of another kind"),
+        (b"", "file must be an .npz file, as numpy.savez writes it, not an empty one"),
+    ],
+)
 def test_bad_file_exits_2(tmp_path, configuration, capsys, content, message):
     path = tmp_path / "in.npz"
     if content is not None:

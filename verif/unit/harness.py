@@ -18,8 +18,20 @@ from cocotb.triggers import RisingEdge
 from rtl.block import Block, instantiate
 from verif.bench import pack, start, unpack
 
-__all__ = ["SideBySide", "Timeline", "View", "bits", "drive", "element", "idle_inputs", "integers", "limits",
-           "on_every_block", "ports_of", "wrapped"]
+__all__ = [
+    "SideBySide",
+    "Timeline",
+    "View",
+    "bits",
+    "drive",
+    "element",
+    "idle_inputs",
+    "integers",
+    "limits",
+    "on_every_block",
+    "ports_of",
+    "wrapped",
+]
 
 
 class SideBySide(Block):

@@ -25,8 +25,12 @@ def sum_width(data_width, tokens):
 def blocks():
     return {
         name: AccumulatorArray(
-            lanes=lanes, beats=-(-head_dim // lanes), data_width=data_width, sum_width=sum_width(data_width, tokens),
-            memory_pipeline=pipeline, module_name=f"accumulator_array_{pipeline}",
+            lanes=lanes,
+            beats=-(-head_dim // lanes),
+            data_width=data_width,
+            sum_width=sum_width(data_width, tokens),
+            memory_pipeline=pipeline,
+            module_name=f"accumulator_array_{pipeline}",
         )  # fmt: skip
         for name, (lanes, head_dim, data_width, tokens, pipeline) in SIZES.items()
     }

@@ -232,8 +232,10 @@ async def accesses_take_their_stated_cycles(dut):
     await start(dut, **QUIET)
     edge = RisingEdge(dut.clk)
     await edge
-    for valid, latency, response in (("s_axil_arvalid", ControlStatus.read_latency, dut.s_axil_rvalid),
-                                     ("s_axil_awvalid", ControlStatus.write_latency, dut.s_axil_bvalid)):
+    for valid, latency, response in (
+        ("s_axil_arvalid", ControlStatus.read_latency, dut.s_axil_rvalid),
+        ("s_axil_awvalid", ControlStatus.write_latency, dut.s_axil_bvalid),
+    ):
         getattr(dut, valid).value = 1
         dut.s_axil_wvalid.value = int("aw" in valid)
         await edge

@@ -34,7 +34,9 @@ ACCELERATORS = {
 def exhaustive_lanes():
     return {
         f"fraction_{fraction}_interval_{interval}{'_pipelined' * pipelined}": DividerLane(
-            **EXHAUSTIVE_WIDTHS, mean_width=EXHAUSTIVE_WIDTHS["data_width"] + fraction, interval=interval,
+            **EXHAUSTIVE_WIDTHS,
+            mean_width=EXHAUSTIVE_WIDTHS["data_width"] + fraction,
+            interval=interval,
             pipelined=pipelined,
         )
         for fraction, interval, pipelined in EXHAUSTIVE_LANES

@@ -30,8 +30,14 @@ CONFIGS = {
     name: AcceleratorConfig(name="passes", **sizes)
     for name, sizes in {
         "array_4x4": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 16},
-        "array_5x3": {"rows": 5, "columns": 3, "max_tokens": 50, "max_head_dim": 13, "stream_width": 8,
-                      "memory_pipeline": 1},
+        "array_5x3": {
+            "rows": 5,
+            "columns": 3,
+            "max_tokens": 50,
+            "max_head_dim": 13,
+            "stream_width": 8,
+            "memory_pipeline": 1,
+        },
         "array_8x4": {"rows": 8, "columns": 4, "max_tokens": 16, "max_head_dim": 32},
         "array_16x8": {"rows": 16, "columns": 8, "max_tokens": 198, "max_head_dim": 64, "memory_pipeline": 2},
         "array_16x16": {"rows": 16, "columns": 16, "data_width": 12, "max_tokens": 256, "max_head_dim": 64},
@@ -258,9 +264,11 @@ async def job(view, config, generator, tokens, head_dim, heads, pace, head_by_he
             if checker.load(cycle, controls[0], int(view.load_first.value)):
                 if controls[0][0] == PHASE_G:
                     released["v"] += 1
-        controls.append(tuple(
-            int(getattr(view, f"load_control__{name}").value) for name in ("phase", "address", "blank", "release")
-        ))
+        controls.append(
+            tuple(
+                int(getattr(view, f"load_control__{name}").value) for name in ("phase", "address", "blank", "release")
+            )
+        )
         if busy:
             checker.busy_cycles.append(cycle)
             current, end = checker.stream(cycle, row_latency)

@@ -29,11 +29,13 @@ class CheckedReceiver(Block):
 
     def __init__(self):
         self.receiver = FrameReceiver(payload_max=PAYLOAD_MAX, stall_cycles=STALL_CYCLES)
-        super().__init__({
-            name: (In if incoming else Out)(width)
-            for name, (width, incoming) in ports_of(self.receiver).items()
-            if not name.startswith("crc_")
-        })
+        super().__init__(
+            {
+                name: (In if incoming else Out)(width)
+                for name, (width, incoming) in ports_of(self.receiver).items()
+                if not name.startswith("crc_")
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

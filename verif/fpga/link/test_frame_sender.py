@@ -27,11 +27,13 @@ class CheckedSender(Block):
 
     def __init__(self):
         self.sender = FrameSender(payload_max=PAYLOAD_MAX)
-        super().__init__({
-            name: (In if incoming else Out)(width)
-            for name, (width, incoming) in ports_of(self.sender).items()
-            if not name.startswith("crc_")
-        })
+        super().__init__(
+            {
+                name: (In if incoming else Out)(width)
+                for name, (width, incoming) in ports_of(self.sender).items()
+                if not name.startswith("crc_")
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
