@@ -10,7 +10,7 @@ BOARDS ?= $(patsubst fpga/boards/%.toml,%,$(sort $(wildcard fpga/boards/*.toml))
 JOBS   ?= 2
 SIM    ?= verilator
 # Icarus is for the blocks: the whole accelerator takes too long in it.
-TESTS  ?= verif/unit $(if $(filter icarus,$(SIM)),,verif/accelerator)
+TESTS  ?= verif/rtl $(if $(filter icarus,$(SIM)),,verif/regression)
 # What `make check` runs: it simulates nothing.
 QUICK  ?= verif/boundary verif/gen verif/golden
 WAVES  ?= 0
@@ -33,7 +33,7 @@ help:  ## this list
 	@printf '  %-17s %s\n' \
 	    'PRESET=$(PRESET)' 'which accelerator generate-verilog makes (.venv/bin/taylorvit presets lists them);' \
 	    '' 'if given, also which one bitstream builds instead of the one that the board is meant for' \
-	    'BOARD=$(BOARD)' 'which board bitstream is for (.venv/bin/python -m fpga boards lists them)' \
+	    'BOARD=$(BOARD)' 'which board bitstream is for (.venv/bin/taylorvit boards lists them)' \
 	    'BOARDS=...' 'which boards bitstreams is for; now all' \
 	    'TESTS=...' 'files, folders or test names for sim; now $(strip $(TESTS))' \
 	    'SEED=$(SEED)' 'seed of the stimuli: a number, or random' \
@@ -44,13 +44,13 @@ help:  ## this list
 	    'PYTHON=$(PYTHON)' 'the Python that .venv is made from'
 
 generate-verilog: .venv/.base  ## Verilog, register map and metadata of PRESET into build/PRESET
-	.venv/bin/python -m gen generate --preset $(PRESET) -o build/$(PRESET)
+	.venv/bin/taylorvit generate --preset $(PRESET) -o build/$(PRESET)
 
 bitstream: .venv/.fpga  ## a bitstream for BOARD, below build/fpga/BOARD
-	.venv/bin/python -m fpga build --board $(BOARD) $(if $(filter file default,$(origin PRESET)),,--preset $(PRESET))
+	.venv/bin/taylorvit build --board $(BOARD) $(if $(filter file default,$(origin PRESET)),,--preset $(PRESET))
 
 bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
-	.venv/bin/python -m fpga build $(addprefix --board ,$(BOARDS))
+	.venv/bin/taylorvit build $(addprefix --board ,$(BOARDS))
 
 test: install check-compiler  ## everything: lint, types, unit tests, golden model, regression
 	@$(MAKE) --no-print-directory -j$(JOBS) lint types
@@ -73,16 +73,18 @@ sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS nam
 
 lint: .venv/.sim  ## ruff over the Python, Verilator -Wall and Yosys over the Verilog of every preset
 	.venv/bin/ruff check .
-	.venv/bin/python -m verif.lint $(LINTED)
+	.venv/bin/python -m verif.tools.lint $(LINTED)
 
 types: install  ## mypy over everything that is no gateware
+	@mkdir -p build/types/taylorvit
+	@ln -sfn $(addprefix $(CURDIR)/,boundary rtl golden gen fpga $(wildcard taylorvit/*)) build/types/taylorvit/
 	.venv/bin/python -m mypy
 
 bench: check-compiler .venv/.sim  ## cycles a head, emission and simulation speed: a table, and build/bench.json
-	.venv/bin/python -m verif.benchmark -o build/bench.json
+	.venv/bin/python -m verif.tools.benchmark -o build/bench.json
 
 mutants: check-compiler .venv/.sim  ## plants faults in the Verilog and shows that the regression catches each
-	.venv/bin/python -m verif.mutants
+	.venv/bin/python -m verif.tools.mutants
 
 models: .venv/.train  ## trains models with each attention on MNIST-5k, quantizes them: a table of what they recognize
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) accuracies
@@ -99,7 +101,7 @@ INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --
 .venv/pyvenv.cfg: | check-python
 	$(PYTHON) -m venv .venv
 
-.venv/.base: pyproject.toml | .venv/pyvenv.cfg
+.venv/.base: pyproject.toml setup.py | .venv/pyvenv.cfg
 	@echo 'Installing what generating Verilog needs into .venv ...'
 	$(INSTALL) .
 	@touch $@
@@ -119,7 +121,7 @@ INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --
 	$(INSTALL) '.[train,oracle]'
 	@touch $@
 
-.venv/.all: pyproject.toml | .venv/pyvenv.cfg
+.venv/.all: pyproject.toml setup.py | .venv/pyvenv.cfg
 	@echo 'Installing everything into .venv ...'
 	$(INSTALL) '.[sim,lint,fpga,train,oracle]'
 	@touch .venv/.base .venv/.sim .venv/.fpga .venv/.train $@
@@ -135,7 +137,7 @@ check-compiler:
 # Models of MNIST-5k for `make models`. From random weights: softmax attention, and those whose queries and keys mean
 # something else. From softmax weights: ViTALiTy's training, Taylor attention alone and, to compare, softmax once more.
 
-GOLDEN = OMP_NUM_THREADS=1 .venv/bin/python -m golden
+GOLDEN = OMP_NUM_THREADS=1 .venv/bin/taylorvit
 TRAIN = $(GOLDEN) train --resume -o $(@D) --set training.seed=$*
 MODELS = mnist5k mnist5k_linear_angular mnist5k_relu mnist5k_softmax mnist5k_taylor mnist5k_vitality
 of_seeds = $(foreach model,$(1),$(SEEDS:%=build/golden/$(model)-%/$(2).safetensors))

@@ -40,7 +40,7 @@ __all__ = [
 
 REFUSED, INTERRUPTED, NO_READER = 2, 130, 141
 
-_OURS = ("boundary", "rtl", "gen", "golden", "fpga", "verif")
+_OURS = ("taylorvit", "verif")
 _LONGEST_LINE = 2000
 
 

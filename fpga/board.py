@@ -27,9 +27,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from boundary.reading import read_toml
-from gen.presets import load_mapping
-from rtl.config import AcceleratorConfig, ConfigError
+from taylorvit.boundary.reading import read_toml
+from taylorvit.gen.presets import load_mapping
+from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 
 from .families import FAMILIES
 
@@ -78,7 +78,7 @@ class Board:
     family: one of `fpga.families.FAMILIES`; device, package, speed, chip: as its tools name them, "" where they do not.
     clock, uart_rx, uart_tx, led, button: pins; `button` is None where the board has none to spare.
     clock_hz: frequency of the oscillator.
-    core_hz: frequency wanted of the accelerator and the link; `fpga.clocking` says what the PLL makes of it.
+    core_hz: frequency wanted of the accelerator and the link; `fpga.families.clocking` says what the PLL makes of it.
     baud: bits a second of the link.
     receive_bytes, send_bytes, result_bytes, payload_max: sizes of the link (`fpga.link.host_link.HostLink`).
     presets: name -> `BoardPreset`, the default first.

@@ -47,7 +47,7 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
-from rtl import __version__
+from taylorvit.rtl import __version__
 
 __all__ = [
     "COUNT_MAX",

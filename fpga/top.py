@@ -13,11 +13,11 @@ with what the constraint file says of each pin.
 from amaranth.hdl import Cat, ClockDomain, Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from rtl.accelerator import Accelerator
-from rtl.block import Block, instantiate
+from taylorvit.fpga.families.clocking import ClockGenerator, ResetGenerator, core_clock
+from taylorvit.fpga.link.host_link import HostLink
+from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.rtl.common.block import Block, instantiate
 
-from .clocking import ClockGenerator, ResetGenerator, core_clock
-from .link.host_link import HostLink
 from .protocol import build_id
 
 __all__ = ["BoardTop", "Indicators"]

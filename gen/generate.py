@@ -20,8 +20,8 @@ from pathlib import Path
 
 from amaranth.lib import wiring
 
-from boundary.writing import FileError, check_output_folder, written_whole
-from rtl import __version__
+from taylorvit.boundary.writing import FileError, check_output_folder, written_whole
+from taylorvit.rtl import __version__
 
 from .registers_export import register_files
 from .verilog import emit_with_blocks
@@ -33,7 +33,7 @@ _TOOLS = ("amaranth", "peakrdl-html", "systemrdl-compiler")
 
 def top(config):
     """The whole accelerator, built from `config`."""
-    from rtl.accelerator import Accelerator
+    from taylorvit.rtl.accelerator import Accelerator
 
     return Accelerator(config)
 

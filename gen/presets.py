@@ -9,8 +9,8 @@ file states only what is different; `name` is the file's own name unless it says
 
 from pathlib import Path
 
-from boundary.reading import read_toml
-from rtl.config import NAME_CHARACTERS, AcceleratorConfig, ConfigError
+from taylorvit.boundary.reading import read_toml
+from taylorvit.rtl.config import NAME_CHARACTERS, AcceleratorConfig, ConfigError
 
 __all__ = ["load_file", "load_mapping", "load_preset", "preset_names"]
 

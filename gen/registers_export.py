@@ -1,7 +1,7 @@
 """The register map for people and programs: SystemRDL, C header, Python module, HTML and Markdown.
 
-All come from `rtl.registers`. SystemRDL is written here and is what other tools read: PeakRDL makes the HTML pages from
-it. The Python module imports nothing, so that it can be copied to wherever a driver runs.
+All come from `rtl.control.registers`. SystemRDL is written here and is what other tools read: PeakRDL makes the HTML
+pages from it. The Python module imports nothing, so that it can be copied to wherever a driver runs.
 
 The C header is C99 without anything of a system but <stdint.h>, for drivers on bare metal (`fpga/c`). It has offsets
 rather than a structure of registers: PeakRDL's header lays a packed structure over them, which lets a compiler access
@@ -18,7 +18,7 @@ from pathlib import Path
 from peakrdl_html import HTMLExporter
 from systemrdl import RDLCompiler
 
-from rtl.registers import DATA_WIDTH, EVENTS, Access, register_map
+from taylorvit.rtl.control.registers import DATA_WIDTH, EVENTS, Access, register_map
 
 __all__ = ["register_files", "to_c_header", "to_html", "to_markdown", "to_python", "to_systemrdl"]
 
@@ -267,8 +267,8 @@ def to_markdown(config):
     lines = [
         "# Register map",
         "",
-        f"Generated from `rtl/registers.py` for the configuration `{config.name}`; do not edit. Names and offsets are",
-        "the same in every configuration, ranges and reset values follow its sizes.",
+        f"Generated from `rtl/control/registers.py` for the configuration `{config.name}`; do not edit.",
+        "Names and offsets are the same in every configuration, ranges and reset values follow its sizes.",
         "",
         "Registers have 32 bits; an access is one word, bytes without a write strobe keep their value. The two lowest",
         "address bits are ignored: an access to offset 0x041 is one to 0x040. Bits that belong to no field read 0 and",

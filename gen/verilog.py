@@ -17,8 +17,8 @@ from amaranth.hdl import ClockDomain, Fragment, Instance
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
-from rtl import __version__
-from rtl.block import BlockInstance
+from taylorvit.rtl import __version__
+from taylorvit.rtl.common.block import BlockInstance
 
 from .rtlil import Cell, parse
 from .verilog_writer import write_module
@@ -27,7 +27,7 @@ __all__ = ["blocks", "emit", "emit_with_blocks", "instances"]
 
 
 def blocks(component):
-    """The distinct blocks of a design: `component` (an `rtl.block.Block`), then those below it as they are met.
+    """The distinct blocks of a design: `component` (an `rtl.common.block.Block`), then those below it as they are met.
 
     Raises `ValueError` if two blocks of one module name were built with different parameters.
     """
@@ -35,7 +35,7 @@ def blocks(component):
 
 
 def emit(component):
-    """Returns the Verilog of `component` (an `rtl.block.Block`) and of all blocks below it, as one text.
+    """Returns the Verilog of `component` (an `rtl.common.block.Block`) and of all blocks below it, as one text.
 
     Modules come in the order of `blocks`, a heading with the configuration first; those below `component` are named
     with its `prefix`. The same component gives the same text, to the byte.

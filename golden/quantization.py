@@ -12,15 +12,16 @@ from typing import NamedTuple
 import torch
 from rich.console import Console
 
-from golden.accelerator import Accelerator
-from golden.checkpoint import load
-from golden.evaluation import layer_sqnr
-from golden.integer_vit import IntegerVit
-from golden.training.models import check_sizes, load_images, model_of, recipe_of
-from golden.training.recipe import Recipe, rounded_recipe
-from golden.training.trainer import train
-from golden.training.training_folder import only_training_in
-from golden.vit_quantizer import quantize_vit
+from taylorvit.golden.checkpoints.checkpoint import load
+from taylorvit.golden.network.integer_vit import IntegerVit
+from taylorvit.golden.network.vit_quantizer import quantize_vit
+from taylorvit.golden.reports.evaluation import layer_sqnr
+from taylorvit.golden.training.loading import check_sizes, load_images, model_of, recipe_of
+from taylorvit.golden.training.recipe import Recipe, rounded_recipe
+from taylorvit.golden.training.trainer import train
+from taylorvit.golden.training.training_folder import only_training_in
+
+from .metadata import Accelerator
 
 __all__ = ["Quantized", "fine_tune", "quantize_checkpoint"]
 

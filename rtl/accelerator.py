@@ -23,22 +23,22 @@ from operator import or_
 from amaranth.hdl import Cat, Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
-from .accumulator_array import AccumulatorArray
-from .array_column import ArrayColumn
-from .bias_unit import BiasUnit
-from .block import Block, instantiate
-from .bundles import PHASE_G, PHASE_QG, delay, delay_bundle, index_width
-from .control_status import ControlStatus
-from .diagonal_column import DiagonalColumn
-from .division_scheduler import DivisionScheduler
-from .job_control import JobControl
-from .memory_bank import MemoryBank
-from .operand_row import OperandRow
-from .pass_scheduler import PassScheduler
-from .reset_line import ResetLine
-from .stream_loader import StreamLoader
-from .stream_sender import StreamSender
-from .systolic_array import SystolicArray
+from taylorvit.rtl.array.systolic_array import SystolicArray
+from taylorvit.rtl.attention.accumulator_array import AccumulatorArray
+from taylorvit.rtl.attention.array_column import ArrayColumn
+from taylorvit.rtl.attention.bias_unit import BiasUnit
+from taylorvit.rtl.attention.diagonal_column import DiagonalColumn
+from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
+from taylorvit.rtl.attention.operand_row import OperandRow
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.bundles import PHASE_G, PHASE_QG, delay, delay_bundle, index_width
+from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.reset_line import ResetLine
+from taylorvit.rtl.control.control_status import ControlStatus
+from taylorvit.rtl.control.job_control import JobControl
+from taylorvit.rtl.schedule.pass_scheduler import PassScheduler
+from taylorvit.rtl.streams.stream_loader import StreamLoader
+from taylorvit.rtl.streams.stream_sender import StreamSender
 
 __all__ = ["Accelerator"]
 
@@ -52,9 +52,9 @@ class Accelerator(Block):
 
     Ports
     -----
-    s_axil_*: AXI4-Lite slave, control and status registers (`rtl.registers`); interrupt: level.
-    s_axis_q_*, s_axis_k_*, s_axis_v_*: AXI4-Stream slaves, one packet a head (`rtl.stream_loader`).
-    m_axis_z_*: AXI4-Stream master, one packet a head (`rtl.stream_sender`).
+    s_axil_*: AXI4-Lite slave, control and status registers (`rtl.control.registers`); interrupt: level.
+    s_axis_q_*, s_axis_k_*, s_axis_v_*: AXI4-Stream slaves, one packet a head (`rtl.streams.stream_loader`).
+    m_axis_z_*: AXI4-Stream master, one packet a head (`rtl.streams.stream_sender`).
 
     Sustained over heads that follow each other, a head takes `config.array_cycles(n, d)` cycles where `sustains(n, d)`.
     """

@@ -13,7 +13,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from math import ceil, gcd
 from string import ascii_letters, digits
 
-from .multiplier import FORMS
+from taylorvit.rtl.array.multiplier import FORMS
 
 __all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
@@ -65,8 +65,8 @@ class AcceleratorConfig(ArrayCycles):
     constant_fraction: fractional bits of the run-time constants c_v and c_d (F).
     max_tokens, max_head_dim, max_heads: limits of a job's run-time sizes (N, D, and heads in one job).
     pe_pipeline: registers of a PE's multiplier besides those of its operands; DSP cells are fastest with 3.
-    multiplier: form of the PEs' multipliers (`rtl.multiplier.FORMS`): "inferred", which is portable, the DSP cell of
-        an FPGA family, or "booth" for none.
+    multiplier: form of the PEs' multipliers (`rtl.array.multiplier.FORMS`): "inferred", which is portable, the DSP cell
+        of an FPGA family, or "booth" for none.
     booth_columns: columns of SA-General, the rightmost, that have Booth multipliers whatever the others have: for an
         array larger than the number of DSP cells.
     memory_pipeline: registers behind the output of every buffer's memory; block RAM is slow to answer.

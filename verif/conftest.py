@@ -5,9 +5,10 @@ import signal
 
 import pytest
 
-from verif.bench import ToolError, toolchain
-from verif.bench.places import CACHE_VARIABLE, ROOT
-from verif.bench.settings import selected_seed, selected_simulator, selected_waves
+from taylorvit.simulation import ToolError, toolchain
+from taylorvit.simulation.places import CACHE_VARIABLE
+from taylorvit.simulation.settings import selected_seed, selected_simulator, selected_waves
+from verif import ROOT
 
 
 def pytest_configure(config):

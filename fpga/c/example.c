@@ -1,6 +1,6 @@
 /* One job on bare metal: identify the accelerator, set it up, stream the heads through it, compare what came out.
  *
- * example_job.h holds the job: `python -m fpga c-job` makes it from your tensors, with what Z must be. board.h is what
+ * example_job.h holds the job: `taylorvit c-job` makes it from your tensors, with what Z must be. board.h is what
  * a board has to provide; taylorvit_mmio.c joins the driver to the bus.
  */
 #include "board.h"

@@ -4,16 +4,7 @@
 `Link`, which has every request answered. Whatever the world does wrong is a `DriverError`, in one line.
 """
 
-from .errors import (
-    BoardReset,
-    DriverError,
-    JobError,
-    LinkTimeout,
-    PortError,
-    ProtocolError,
-    RegisterError,
-    WrongBoard,
-)
+from .errors import BoardReset, DriverError, JobError, LinkTimeout, PortError, ProtocolError, RegisterError, WrongBoard
 from .link import Link, LinkStatistics
 from .ports import Port, SerialPort
 from .taylorvit import Job, JobParameters, JobResult, TaylorVit

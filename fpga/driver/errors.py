@@ -3,7 +3,7 @@
 Wrong arguments are `ValueError` and `TypeError`, as everywhere. What the world does is a `DriverError`.
 """
 
-from boundary.errors import CommandError
+from taylorvit.boundary.errors import CommandError
 
 __all__ = ["BoardReset", "DriverError", "JobError", "LinkTimeout", "PortError", "ProtocolError", "RegisterError",
            "WrongBoard"]  # fmt: skip

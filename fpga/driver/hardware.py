@@ -1,6 +1,6 @@
 """What is there: an accelerator found by its registers, without a configuration of it."""
 
-from rtl.host_view import LAYOUT, VIEW_REGISTERS, HostView
+from taylorvit.rtl.control.host_view import LAYOUT, VIEW_REGISTERS, HostView
 
 from .errors import WrongBoard
 

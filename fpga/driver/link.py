@@ -17,7 +17,7 @@ import struct
 from collections import deque
 from dataclasses import dataclass, field
 
-from fpga.protocol import (
+from taylorvit.fpga.protocol import (
     OVERHEAD_BYTES,
     PAYLOAD_EXTRA,
     PROTOCOL_VERSION,

@@ -1,7 +1,8 @@
 """Ports: how bytes reach a board and come back, and what time it is there.
 
 A port is a full-duplex line of bytes with a clock. `Link` needs no more of it than `Port` says, so that a serial
-adapter, a simulated board (`verif.bench.board`) and a model in a test are all the same to it. The clock belongs to the
+adapter, a simulated board (`taylorvit.simulation.simulated_board`) and a model in a test are all the same to it. The
+clock belongs to the
 port because waiting does: a second on a simulated board is a second of the simulated hardware, however long
 simulating it takes.
 """
@@ -11,7 +12,7 @@ import errno
 import time
 from abc import ABC, abstractmethod
 
-from boundary.errors import install_command
+from taylorvit.boundary.errors import install_command
 
 from .errors import PortError
 

@@ -5,17 +5,17 @@
         result.z          # (heads, tokens, head_dim), int64
         result.jobs[0].counters["CYCLES"]
 
-Tensors are integers here, with the job's constants: `golden.quantizer` makes both from floats. Heads beyond what one
-job can take are more jobs, one after the other.
+Tensors are integers here, with the job's constants: `golden.arithmetic.quantizer` makes both from floats. Heads beyond
+what one job can take are more jobs, one after the other.
 """
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from fpga.protocol import build_id
-from rtl.host_view import HostView
-from rtl.registers import DATA_WIDTH, EVENTS, RegisterMap, register_map
+from taylorvit.fpga.protocol import build_id
+from taylorvit.rtl.control.host_view import HostView
+from taylorvit.rtl.control.registers import DATA_WIDTH, EVENTS, RegisterMap, register_map
 
 from .errors import DriverError, JobError, RegisterError, WrongBoard
 from .hardware import READ_AFTER_RESET, check_identification, differences, view_of
@@ -81,7 +81,7 @@ class TaylorVit:
 
     Attributes
     ----------
-    link: the `Link`, with its statistics. view: what was built, a `rtl.host_view.HostView`, once open.
+    link: the `Link`, with its statistics. view: what was built, a `rtl.control.host_view.HostView`, once open.
     """
 
     link: Link

@@ -7,7 +7,7 @@ on the way in and is ignored on the way out. `view` is the accelerator's `HostVi
 
 import numpy as np
 
-from fpga.protocol import Stream, tensor_packet
+from taylorvit.fpga.protocol import Stream, tensor_packet
 
 __all__ = ["check_operands", "head_packets", "matrix_bytes", "matrix_from_bytes", "result_bytes"]
 

@@ -24,7 +24,7 @@ lost halves its sizes for a while: on a line that changes one byte in 500, hardl
 import struct
 from dataclasses import dataclass
 
-from fpga.protocol import OVERHEAD_BYTES, BoardStatus, FrameType, Status
+from taylorvit.fpga.protocol import OVERHEAD_BYTES, BoardStatus, FrameType, Status
 
 from .errors import BoardReset, JobError, ProtocolError
 

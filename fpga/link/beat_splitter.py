@@ -3,8 +3,8 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block
-from rtl.bundles import index_width
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bundles import index_width
 
 __all__ = ["BeatSplitter"]
 

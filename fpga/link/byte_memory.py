@@ -6,7 +6,7 @@ waits until the byte has come, and keeps the address until the byte has been tak
 
 from amaranth.hdl import Module, Signal
 
-from rtl.memory_bank import MemoryBank
+from taylorvit.rtl.common.memory_bank import MemoryBank
 
 __all__ = ["byte_memory", "require_power_of_two", "settled"]
 

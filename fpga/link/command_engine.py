@@ -24,9 +24,9 @@ byte is compared with is taken from the same list.
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from fpga.protocol import COUNT_MAX, PAYLOAD_EXTRA, REPLY, FrameType, Status
-from rtl.block import Block
-from rtl.registers import ADDRESS_WIDTH, DATA_WIDTH
+from taylorvit.fpga.protocol import COUNT_MAX, PAYLOAD_EXTRA, REPLY, FrameType, Status
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
 
 __all__ = ["CommandEngine"]
 

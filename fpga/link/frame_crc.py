@@ -13,7 +13,7 @@ from amaranth.lib.crc import Algorithm
 from amaranth.lib.crc.catalog import CRC16_IBM_3740, CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block
+from taylorvit.rtl.common.block import Block
 
 __all__ = ["FrameCrc"]
 

@@ -11,8 +11,8 @@ until a header is intact. Each byte is looked at when the CRC has taken it, `Fra
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from fpga.protocol import PAYLOAD_EXTRA, SYNC, FrameType, Status
-from rtl.block import Block
+from taylorvit.fpga.protocol import PAYLOAD_EXTRA, SYNC, FrameType, Status
+from taylorvit.rtl.common.block import Block
 
 __all__ = ["FrameReceiver"]
 

@@ -7,8 +7,8 @@ when the CRC has taken it: the payload has 10 cycles to follow.
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from fpga.protocol import HEADER_BYTES, SYNC
-from rtl.block import Block
+from taylorvit.fpga.protocol import HEADER_BYTES, SYNC
+from taylorvit.rtl.common.block import Block
 
 __all__ = ["FrameSender"]
 

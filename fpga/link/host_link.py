@@ -14,9 +14,9 @@ the line is what limits, as long as the host keeps requests waiting.
 from amaranth.hdl import Module, Mux, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out
 
-from fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERSION, Identification
-from rtl.block import Block, instantiate
-from rtl.registers import ADDRESS_WIDTH, DATA_WIDTH
+from taylorvit.fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERSION, Identification
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
 
 from .beat_splitter import BeatSplitter
 from .bit_clock import bit_clock

@@ -10,8 +10,8 @@ take a beat, everything behind it waits: the order of the packets must be one in
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from fpga.protocol import Stream
-from rtl.block import Block
+from taylorvit.fpga.protocol import Stream
+from taylorvit.rtl.common.block import Block
 
 __all__ = ["PacketDemultiplexer"]
 

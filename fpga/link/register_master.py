@@ -7,8 +7,8 @@ slave and what goes to it are registers otherwise: it may be far away, and nobod
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block
-from rtl.registers import ADDRESS_WIDTH, DATA_WIDTH
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
 
 __all__ = ["RegisterMaster"]
 

@@ -9,7 +9,7 @@ offset      read              written
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block, instantiate
+from taylorvit.rtl.common.block import Block, instantiate
 
 from .byte_memory import byte_memory, require_power_of_two
 

@@ -12,7 +12,7 @@ they are committed, and belong to the stream of tensor bytes, or the next frame 
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block, instantiate
+from taylorvit.rtl.common.block import Block, instantiate
 
 from .byte_memory import byte_memory, require_power_of_two, settled
 

@@ -15,7 +15,7 @@ is 2.6 % at b = 4.
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block
+from taylorvit.rtl.common.block import Block
 
 from .bit_clock import bit_clock
 

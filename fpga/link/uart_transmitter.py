@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block
+from taylorvit.rtl.common.block import Block
 
 from .bit_clock import bit_clock
 

@@ -7,7 +7,8 @@ and registers are written from the chain.
 import itertools
 import re
 
-from ..rtlil import Switch, part
+from taylorvit.gen.rtlil import Switch, part
+
 from .text import as_atom, join, literal, negate
 
 __all__ = ["branches_of", "empty_cases", "is_empty", "is_exact"]

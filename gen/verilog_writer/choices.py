@@ -11,7 +11,8 @@ its inputs changes for the first time. Choices of a bit are written by `&&`, `||
 import itertools
 from dataclasses import dataclass
 
-from ..rtlil import Assign, Slice, part
+from taylorvit.gen.rtlil import Assign, Slice, part
+
 from .branches import branches_of
 from .expressions import LONG_CONDITION
 from .text import as_atom, indent, join, negate

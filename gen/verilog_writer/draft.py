@@ -4,7 +4,8 @@ What has a name in the source keeps it, as far as Verilog allows. The rest is na
 its value, and numbered: `sum_1`. So a wire that is never mentioned has no name, and is not declared.
 """
 
-from ..rtlil import Cell, is_anonymous
+from taylorvit.gen.rtlil import Cell, is_anonymous
+
 from .cells import NOUNS, OPERATORS
 from .text import LINE_LENGTH, declaration, identifier, indent, literal
 from .waivers import OF_OPERATORS, RESERVED, UNUSED, Waivers

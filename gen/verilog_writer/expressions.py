@@ -13,7 +13,8 @@ where that makes a difference: for an order, a product, a shift to the right. Fa
 
 import itertools
 
-from ..rtlil import Cell, Literal, Slice, extend, is_anonymous, part, width_of
+from taylorvit.gen.rtlil import Cell, Literal, Slice, extend, is_anonymous, part, width_of
+
 from .cells import BINARY, COMPARISONS, LOGICAL, LOW_BITS_ALONE, OPERATORS, REDUCTIONS, SHIFTS, UNARY
 from .text import as_atom, join, literal, negate
 from .waivers import SHIFTED

@@ -2,7 +2,8 @@
 
 import itertools
 
-from ..rtlil import Literal, part
+from taylorvit.gen.rtlil import Literal, part
+
 from .text import attribute_prefix, clocked, declaration, headed, literal
 
 __all__ = ["write_memory_port"]

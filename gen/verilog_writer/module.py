@@ -25,7 +25,7 @@ def write_module(module, ports, outputs, comment, waivers=MappingProxyType({})):
     ports: names of its ports, in the order in which they are to be written.
     outputs: names of the output ports of every module that may be instantiated: module name -> set of names.
     comment: a line to stand above it.
-    waivers: those of every such module and of this one: module name -> `rtl.block.Block.waivers`.
+    waivers: those of every such module and of this one: module name -> `rtl.common.block.Block.waivers`.
 
     Raises `ValueError` for a cell that cannot be written, and for a port whose name is a keyword.
     """

@@ -7,7 +7,8 @@ written where they are used, for nothing else needs a wire with their result.
 
 from dataclasses import replace
 
-from ..rtlil import Assign, Cell, Literal, Slice, extend, is_anonymous, part, width_of
+from taylorvit.gen.rtlil import Assign, Cell, Literal, Slice, extend, is_anonymous, part, width_of
+
 from .cells import LOW_BITS_ALONE, MEMORY_CELLS, OUTPUTS, SHIFTS
 
 __all__ = ["Netlist"]

@@ -8,7 +8,8 @@ and that of reset at last:
         else if (step) count <= count + 4'd1;
 """
 
-from ..rtlil import Assign, Slice, Switch, width_of
+from taylorvit.gen.rtlil import Assign, Slice, Switch, width_of
+
 from .branches import branches_of, empty_cases, is_empty, is_exact
 from .text import clocked, clocked_with_reset, followed_by, headed, indent, join, literal
 

@@ -9,7 +9,8 @@ It is done before anything is written: a result that is only bits of something e
 
 from dataclasses import replace
 
-from ..rtlil import Assign, Case, Cell, Literal, Module, Slice, Switch, extend, is_anonymous, part, width_of
+from taylorvit.gen.rtlil import Assign, Case, Cell, Literal, Module, Slice, Switch, extend, is_anonymous, part, width_of
+
 from .cells import COMPARISONS, OPERATORS, SHIFTS
 
 __all__ = ["simplify"]

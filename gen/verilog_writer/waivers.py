@@ -5,8 +5,8 @@
     input  wire [11:0] s_axil_awaddr,
     // verilator lint_on UNUSEDSIGNAL
 
-The reasons are the blocks' own (`rtl.block.Block.waivers`), but for results of operators, which have no name in the
-source.
+The reasons are the blocks' own (`rtl.common.block.Block.waivers`), but for results of operators, which have no name in
+the source.
 """
 
 import itertools

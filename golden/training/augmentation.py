@@ -10,7 +10,7 @@ from kornia.augmentation.auto import RandAugment
 from torch import nn
 from torch.nn import functional
 
-from golden.training.recipe import Augmentation
+from .recipe import Augmentation
 
 __all__ = ["Augment"]
 

@@ -24,8 +24,9 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from boundary.errors import install_command
-from golden.training.image_files import IMAGE_SUFFIXES, ImageError, image_files, is_hidden, read_pixels
+from taylorvit.boundary.errors import install_command
+
+from .image_files import IMAGE_SUFFIXES, ImageError, image_files, is_hidden, read_pixels
 
 __all__ = ["DATASETS", "IMAGENET_MEAN", "IMAGENET_STD", "Dataset", "FolderSplit", "ImageError", "MemorySplit",
            "PhotoSplit", "Split", "load_batches", "load_dataset", "load_folder", "read_image"]  # fmt: skip

@@ -17,9 +17,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from boundary.reading import KEY_PARTS, read_toml
-from golden.attention import ATTENTIONS, AttentionChoice
-from golden.vit import SHAPES, VitShape
+from taylorvit.boundary.reading import KEY_PARTS, read_toml
+from taylorvit.golden.attention.trained_attention import ATTENTIONS, AttentionChoice
+from taylorvit.golden.network.vit import SHAPES, VitShape
 
 __all__ = ["RECIPES", "Augmentation", "Recipe", "RecipeError", "load_recipe", "recipe_names", "rounded_recipe"]
 
@@ -44,8 +44,8 @@ class Model(_Table):
     """What is trained.
 
     Attributes:
-        shape: a name of `golden.vit.SHAPES`, or a table with the sizes of a `VitShape`.
-        attention: a name of `golden.attention.ATTENTIONS`.
+        shape: a name of `golden.network.vit.SHAPES`, or a table with the sizes of a `VitShape`.
+        attention: a name of `golden.attention.trained_attention.ATTENTIONS`.
         threshold: of `vitality` and `linear_angular`, share of a row.
         bits: of the operands from which their mask is predicted.
         drop_path: probability that the last block leaves a branch out; rises linearly from 0.

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from golden.integer_vit import IntegerVit
-from golden.vit import VisionTransformer
-from golden.vit_quantizer import Rounding, Steps, float_steps
+from taylorvit.golden.network.integer_vit import IntegerVit
+from taylorvit.golden.network.vit import VisionTransformer
+from taylorvit.golden.network.vit_quantizer import Rounding, Steps, float_steps
 
 __all__ = ["StraightThrough"]
 

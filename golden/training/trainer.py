@@ -27,16 +27,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import distributed, nn
 from torch.nn import functional
 
-from boundary.errors import FileError
-from golden.checkpoint import Checkpoint, CheckpointError, load, load_weights, save
-from golden.integer_vit import load_integer_vit
-from golden.training.augmentation import Augment
-from golden.training.images import load_batches
-from golden.training.models import check_sizes, evaluate, load_images, model_of, normalize
-from golden.training.recipe import Distillation, Recipe, check_recipe
-from golden.training.straight_through import StraightThrough
-from golden.training.training_folder import METRICS, TrainingError, only_training_in, write_metrics
-from golden.vit import VisionTransformer
+from taylorvit.boundary.errors import FileError
+from taylorvit.golden.checkpoints.checkpoint import Checkpoint, CheckpointError, load, load_weights, save
+from taylorvit.golden.network.integer_vit import load_integer_vit
+from taylorvit.golden.network.vit import VisionTransformer
+
+from .augmentation import Augment
+from .images import load_batches
+from .loading import check_sizes, evaluate, load_images, model_of, normalize
+from .recipe import Distillation, Recipe, check_recipe
+from .straight_through import StraightThrough
+from .training_folder import METRICS, TrainingError, only_training_in, write_metrics
 
 __all__ = ["Trained", "TrainingError", "train"]
 

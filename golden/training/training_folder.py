@@ -8,8 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from boundary.writing import written_whole
-from golden.training.curves import draw_curves
+from taylorvit.boundary.writing import written_whole
+
+from .curves import draw_curves
 
 __all__ = ["METRICS", "TrainingError", "only_training_in", "write_metrics"]
 

@@ -1,7 +1,7 @@
 """Queries, keys and values of trained Vision Transformers on real images, ready to be computed.
 
 Each file holds ``q``, ``k`` and ``v``, (heads, tokens, head_dim) float32, and says in ``provenance`` where
-they come from; ``python -m golden capture`` makes more. README.md in this folder tells the same in prose.
+they come from; ``taylorvit capture`` makes more. README.md in this folder tells the same in prose.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from boundary.reading import FileError, parse_json, read_npz
-from boundary.writing import written_whole
+from taylorvit.boundary.reading import FileError, parse_json, read_npz
+from taylorvit.boundary.writing import written_whole
 
 __all__ = ["Workload", "load", "names", "save"]
 

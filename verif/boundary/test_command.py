@@ -5,14 +5,21 @@ import io
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from rich.table import Table
 
-from boundary.command import CommandError, FileError, console, needs, parse, real_number, run_command, whole_number
-
-ROOT = Path(__file__).parents[2]
+from taylorvit.boundary.command import (
+    CommandError,
+    FileError,
+    console,
+    needs,
+    parse,
+    real_number,
+    run_command,
+    whole_number,
+)
+from verif import ROOT
 
 
 def said(capsys, error, **options):
@@ -68,7 +75,7 @@ def test_interrupted_commands_say_what_is_next(capsys):
     assert said(capsys, KeyboardInterrupt(), interrupted="stopped") == (130, "program: error: stopped\n")
 
 
-@pytest.mark.parametrize("error", [TypeError("fault"), RuntimeError("fault"), ModuleNotFoundError(name="rtl.absent")])
+@pytest.mark.parametrize("error", [TypeError("fault"), RuntimeError("fault"), ModuleNotFoundError(name="verif.absent")])
 def test_faults_of_ours_are_not_hidden(error):
     with pytest.raises(type(error)):
         run_command("program", lambda: (_ for _ in ()).throw(error).__next__())
@@ -122,7 +129,7 @@ def child(script, **options):
 @pytest.mark.parametrize("output", ["print('a' * 99)", "console().print('a' * 99)"])
 def test_a_closed_pipe_is_no_traceback(output):
     script = (
-        "import sys; from boundary.command import console, run_command\n"
+        "import sys; from taylorvit.boundary.command import console, run_command\n"
         f"def body():\n    for _ in range(10000):\n        {output}\n"
         "sys.exit(run_command('program', body))"
     )
@@ -133,7 +140,10 @@ def test_a_closed_pipe_is_no_traceback(output):
 
 
 def test_a_full_disk_is_one_line():
-    script = "import sys; from boundary.command import run_command; sys.exit(run_command('program', lambda: print(1)))"
+    script = (
+        "import sys; from taylorvit.boundary.command import run_command; "
+        "sys.exit(run_command('program', lambda: print(1)))"
+    )
     with open("/dev/full", "w") as full:
         result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE,
                                 text=True)  # fmt: skip
@@ -143,7 +153,7 @@ def test_a_full_disk_is_one_line():
 @pytest.mark.parametrize("closed", ["1", "2", "1 and 2"])
 def test_closed_streams_are_no_traceback(closed):
     script = (
-        "import sys; from boundary.command import console, run_command\n"
+        "import sys; from taylorvit.boundary.command import console, run_command\n"
         "def body():\n    print(1); console().print(2); console(stderr=True).print(3); raise ValueError('a')\n"
         "sys.exit(run_command('program', body))"
     )
@@ -156,7 +166,7 @@ def test_closed_streams_are_no_traceback(closed):
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
 def test_names_that_cannot_be_encoded(encoding):
     script = (
-        "import sys; from boundary.command import console, run_command\n"
+        "import sys; from taylorvit.boundary.command import console, run_command\n"
         "def body():\n    print('p \\udcff é'); console().print('c \\udcff é'); raise ValueError('e \\udcff é')\n"
         "sys.exit(run_command('program', body))"
     )

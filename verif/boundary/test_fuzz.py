@@ -20,19 +20,20 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from fpga.cli import main as fpga
-from gen.cli import main as gen
-from gen.generate import generate
-from gen.presets import load_preset
-from golden import workloads
-from golden.checkpoint import load, save
-from golden.cli import main as golden
-from golden.training.images import load_dataset
-from golden.vit import VisionTransformer, VitShape
-from golden.vit_quantizer import quantize_vit
-from verif.bench.toolchain import ToolError
-from verif.boundary.mutations import ODD_TEXTS, Mutations
-from verif.fpga import reports
+from taylorvit.commands.fpga import main as fpga
+from taylorvit.commands.gen import main as gen
+from taylorvit.commands.golden import main as golden
+from taylorvit.gen.generate import generate
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden import workloads
+from taylorvit.golden.checkpoints.checkpoint import load, save
+from taylorvit.golden.network.vit import VisionTransformer, VitShape
+from taylorvit.golden.network.vit_quantizer import quantize_vit
+from taylorvit.golden.training.images import load_dataset
+from taylorvit.simulation.toolchain import ToolError
+from verif.fpga.flow import reports
+
+from .mutations import ODD_TEXTS, Mutations
 
 MUTATIONS = int(os.environ.get("FUZZ") or 20)
 SECONDS = 20  # in which every command must have ended
@@ -93,7 +94,7 @@ def valid(tmp_path_factory):
     folder = tmp_path_factory.mktemp("valid")
     (folder / "a.toml").write_text(CONFIGURATION)
     (folder / "recipe.toml").write_text(RECIPE)
-    boards = Path(sys.modules["fpga.board"].__file__).parent / "boards"
+    boards = Path(sys.modules["taylorvit.fpga.board"].__file__).parent / "boards"
     (folder / "board.toml").write_text((boards / "icebreaker.toml").read_text())
     (folder / "report.json").write_text(json.dumps(reports.example()))
     generate(load_preset("tiny-4x4"), folder / "generated")
@@ -328,10 +329,10 @@ def quick(monkeypatch):
     def stop(*_arguments, **_named):
         raise ToolError("the work would begin")
 
-    monkeypatch.setattr("gen.generate.generate", stop)
-    monkeypatch.setattr("verif.simulate.build_accelerator", stop)
-    monkeypatch.setattr("verif.bench.board.build_board", stop)
-    monkeypatch.setattr("fpga.cli.prepare", stop)
+    monkeypatch.setattr("taylorvit.gen.generate.generate", stop)
+    monkeypatch.setattr("taylorvit.simulation.simulate.build_accelerator", stop)
+    monkeypatch.setattr("taylorvit.simulation.simulated_board.build_board", stop)
+    monkeypatch.setattr("taylorvit.commands.fpga.prepare", stop)
     monkeypatch.setenv("PATH", "")
 
 

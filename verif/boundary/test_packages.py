@@ -5,14 +5,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from verif.fpga import reports
-
-ROOT = Path(__file__).parents[2]
+from verif import ROOT
+from verif.fpga.flow import reports
 
 #: Modules that are named otherwise than their packages.
 MODULES = {"amaranth-boards": "amaranth_boards", "pyserial": "serial", "pillow": "PIL", "scikit-image": "skimage",
@@ -28,7 +26,7 @@ NEEDING = {
     "fpga run --sim --input a.npz": "sim,fpga",
     "fpga run --port /dev/tty0 --input a.npz": "sim,fpga",
     "fpga c-job --preset tiny-4x4 --input a.npz": "sim,fpga",
-    "fpga.array_figures": "fpga",
+    "taylorvit.fpga.flow.array_figures": "fpga",
     "golden train --config mnist5k": "train",
     "golden quantize a.safetensors": "train",
     "golden evaluate a.safetensors": "train",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from boundary import programs
-from boundary.command import run_command
+from taylorvit.boundary import programs
+from taylorvit.boundary.command import run_command
+from verif import ROOT
 
-ROOT = Path(__file__).parents[2]
 #: Leaves its number and that of a program which it starts itself, and then is busy.
 BUSY = 'echo $$ > {file}; sh -c "echo \\$\\$ >> {file}; sleep 60"; true'
 
@@ -130,7 +130,7 @@ def test_command_that_is_terminated_ends_its_programs(tmp_path, number):
     script = f"""
 import sys
 from boundary import programs
-from boundary.command import run_command
+from taylorvit.boundary.command import run_command
 def body():
     with programs.started(["sh", "-c", {BUSY.format(file=tmp_path / "numbers")!r}]) as process:
         process.wait()

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from boundary.reading import FileError, read_json, read_npz, read_toml
+from taylorvit.boundary.reading import FileError, read_json, read_npz, read_toml
 
 
 def refused(read, path, *arguments, **options):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from boundary.errors import FileError
-from boundary.schema import check_schema
+from taylorvit.boundary.errors import FileError
+from taylorvit.boundary.schema import check_schema
 
 
 @pytest.mark.parametrize(("value", "schema"), [

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from boundary.writing import FileError, check_output_file, check_output_folder, written_whole
+from taylorvit.boundary.writing import FileError, check_output_file, check_output_folder, written_whole
 
 
 def refusal(check, *arguments, **options):

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fpga.driver import Port, PortError
-from fpga.protocol import (
+from taylorvit.fpga.driver import Port, PortError
+from taylorvit.fpga.protocol import (
     HEADER_BYTES,
     OVERHEAD_BYTES,
     PAYLOAD_EXTRA,
@@ -38,10 +38,10 @@ from fpga.protocol import (
     Status,
     build_id,
 )
-from golden.integer_attention import JobConstants, integer_taylor_attention
-from rtl.config import AcceleratorConfig
-from rtl.registers import EVENTS, Access, register_map
-from verif.bench.accelerator import format_of
+from taylorvit.golden.attention.integer_attention import JobConstants, integer_taylor_attention
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.registers import EVENTS, Access, register_map
+from taylorvit.simulation.host import format_of
 
 __all__ = ["BoardModel", "Faults"]
 

@@ -10,9 +10,9 @@ from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_85FPlatform
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 
-import fpga.board
-from boundary.reading import FileError
-from fpga.board import BoardError, board_names, load_board, load_board_file
+import taylorvit.fpga.board
+from taylorvit.boundary.reading import FileError
+from taylorvit.fpga.board import BoardError, board_names, load_board, load_board_file
 
 PLATFORMS = {
     "ulx3s-85f": ULX3S_85F_Platform,
@@ -25,7 +25,7 @@ PLATFORMS = {
 #: amaranth-boards has Lattice's order codes, nextpnr names of packages.
 PACKAGES = {"BG381": "CABGA381", "BG554": "CABGA554", "MG285": "CSFBGA285", "SG48": "SG48"}
 
-GOOD = (Path(fpga.board.__file__).parent / "boards" / "icebreaker.toml").read_text()
+GOOD = (Path(taylorvit.fpga.board.__file__).parent / "boards" / "icebreaker.toml").read_text()
 
 
 def pins_of(platform, name, number=0, subsignal=None):
@@ -184,6 +184,6 @@ def test_file_that_cannot_be_read(tmp_path):
 
 
 def test_notes_name_the_source_of_pins():
-    for path in (Path(fpga.board.__file__).parent / "boards").glob("*.toml"):
+    for path in (Path(taylorvit.fpga.board.__file__).parent / "boards").glob("*.toml"):
         table = tomllib.loads(path.read_text())
         assert table["source"] and table["notes"]

@@ -16,19 +16,19 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import Timer
 
-from fpga.board import load_board
-from fpga.clocking import ResetGenerator
-from fpga.protocol import REPLY, BoardStatus, FrameType, Status, Stream, build_id, tensor_packet
-from fpga.top import BoardTop
-from gen.presets import load_preset
-from gen.verilog import emit
-from rtl.config import AcceleratorConfig
-from rtl.registers import EVENTS, register_map
-from verif.accelerator.test_hardwares import captured_job
-from verif.bench import build, expect_equal, parameters, run
-from verif.bench.accelerator import Job, beats_of, matrix_of
-from verif.bench.lockstep import CLOCK_PERIOD_NS
+from taylorvit.fpga.board import load_board
+from taylorvit.fpga.families.clocking import ResetGenerator
+from taylorvit.fpga.protocol import REPLY, BoardStatus, FrameType, Status, Stream, build_id, tensor_packet
+from taylorvit.fpga.top import BoardTop
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.registers import EVENTS, register_map
+from taylorvit.simulation import build, expect_equal, parameters, run
+from taylorvit.simulation.host import Job, beats_of, matrix_of
+from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
 from verif.fpga.link.uart_host import UartHost, corrupted, expect
+from verif.regression.test_hardwares import captured_job
 
 CLOCK_HZ = 1_000_000
 CYCLES_PER_BIT = 4

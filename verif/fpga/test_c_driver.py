@@ -25,18 +25,18 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 
-from fpga.c_job import write_job
-from gen.registers_export import to_c_header
-from golden import workloads
-from golden.integer_attention import integer_taylor_attention
-from rtl.config import AcceleratorConfig
-from rtl.registers import ADDRESS_WIDTH, register_map
-from verif.accelerator.configurations import CONFIGURATIONS, build_accelerator
-from verif.bench import expect_equal, parameters, record, run, toolchain
-from verif.bench.accelerator import STREAMS, AcceleratorHost, format_of, matrix_of
-from verif.operands import read_operands
+from taylorvit.commands.c_job import write_job
+from taylorvit.gen.registers_export import to_c_header
+from taylorvit.golden import workloads
+from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.jobs.operands import read_operands
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.registers import ADDRESS_WIDTH, register_map
+from taylorvit.simulation import expect_equal, parameters, record, run, toolchain
+from taylorvit.simulation.host import STREAMS, AcceleratorHost, format_of, matrix_of
+from verif import ROOT
+from verif.regression.configurations import CONFIGURATIONS, build_accelerator
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "fpga" / "c"
 PAGE = ROOT / "docs" / "c_driver.md"
 HERE = Path(__file__).resolve().parent

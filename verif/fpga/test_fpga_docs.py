@@ -10,21 +10,22 @@ from pathlib import Path
 
 import torch
 
-import fpga.board
-import fpga.driver
-import fpga.report
-from fpga.array_figures import FORMS_SHOWN
-from fpga.board import board_names, load_board
-from fpga.cli import main
-from fpga.clocking import core_clock
-from fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
-from gen.presets import load_preset
-from golden.float_attention import taylor_attention
-from golden.sqnr import sqnr_db
-from rtl.multiplier import FORMS
-from verif.bench.places import ROOT
-from verif.fpga.board_model import BoardModel
-from verif.fpga.test_run import CONFIGURATION
+import taylorvit.fpga.board
+import taylorvit.fpga.driver
+import taylorvit.fpga.flow.report
+from taylorvit.commands.fpga import main
+from taylorvit.fpga.board import board_names, load_board
+from taylorvit.fpga.families.clocking import core_clock
+from taylorvit.fpga.flow.array_figures import FORMS_SHOWN
+from taylorvit.fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.attention.float_attention import taylor_attention
+from taylorvit.golden.reports.sqnr import sqnr_db
+from taylorvit.rtl.array.multiplier import FORMS
+from verif import ROOT
+from verif.taylorvit.commands.test_run import CONFIGURATION
+
+from .board_model import BoardModel
 
 PAGE = ROOT / "docs" / "fpga.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -81,7 +82,9 @@ def test_keys_of_a_board():
         documented |= {key if "." in key else f"{table}{dot}{key}" for key in keys}
     used = set()
     for name in board_names():
-        content = tomllib.loads((Path(fpga.board.__file__).parent / "boards" / f"{name}.toml").read_text("utf-8"))
+        content = tomllib.loads(
+            (Path(taylorvit.fpga.board.__file__).parent / "boards" / f"{name}.toml").read_text("utf-8")
+        )
         for key, value in content.items():
             if key == "presets":
                 fields = {field for preset in value.values() for field in preset}
@@ -97,7 +100,7 @@ def test_keys_of_a_board():
 def test_names_in_a_report():
     (names,) = _tables(_section("Reading a report"))[:1]
     documented = {name for row in names for name in re.findall(r"`(\w+)`", row[0])}
-    described = re.findall(r"^    (\w[\w, ]*?)(?:  +\S.*)?$", fpga.report.__doc__, re.MULTILINE)
+    described = re.findall(r"^    (\w[\w, ]*?)(?:  +\S.*)?$", taylorvit.fpga.flow.report.__doc__, re.MULTILINE)
     assert documented == {name for line in described for name in line.split(", ")}
 
 
@@ -117,7 +120,7 @@ def test_example_of_run(tmp_path, monkeypatch, capsys):
     (program,) = re.findall(r"\$ python -c '([^']*)'", section)
     monkeypatch.chdir(tmp_path)
     exec(textwrap.dedent(f"    {program}"), {})
-    (command, shown) = re.findall(r"\$ python -m fpga (run .*)\n((?:    .*\n)+)", section)[0]
+    (command, shown) = re.findall(r"\$ taylorvit (run .*)\n((?:    .*\n)+)", section)[0]
     assert main(command.split()) == 0
     printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
     for shown_line, printed_line in zip(shown.splitlines(), printed, strict=True):
@@ -167,8 +170,9 @@ def test_errors_are_those_of_the_driver():
     named = {row[0].strip("`") for row in errors}
     exist = {
         name
-        for name in fpga.driver.__all__
-        if isinstance(member := getattr(fpga.driver, name), type) and issubclass(member, fpga.driver.DriverError)
+        for name in taylorvit.fpga.driver.__all__
+        if isinstance(member := getattr(taylorvit.fpga.driver, name), type)
+        and issubclass(member, taylorvit.fpga.driver.DriverError)
     }
     assert named == exist - {"DriverError"}
 
@@ -182,7 +186,7 @@ def test_example_of_the_driver(monkeypatch, capsys):
         ports.append(BoardModel(load_preset("tiny-4x4"), baud=baud))
         return ports[-1]
 
-    monkeypatch.setattr(fpga.driver, "SerialPort", serial_port)
+    monkeypatch.setattr(taylorvit.fpga.driver, "SerialPort", serial_port)
     variables = {}
     exec(compile(textwrap.dedent(example), str(PAGE), "exec"), variables)
     assert capsys.readouterr().out == "4 rows, 2 heads\n"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from fpga.protocol import (
+from taylorvit.fpga.protocol import (
     HEADER_BYTES,
     OVERHEAD_BYTES,
     BoardStatus,
@@ -22,7 +22,7 @@ from fpga.protocol import (
     next_tag,
     tensor_packet,
 )
-from gen.presets import load_preset
+from taylorvit.gen.presets import load_preset
 
 FRAMES = [Frame(1, 1), Frame(0x84, 255, b"\x00"), Frame(4, 17, bytes(range(256))), Frame(0xFF, 0, b"\x08")]
 

@@ -9,15 +9,15 @@ import cocotb
 import pytest
 from cocotb.triggers import FallingEdge
 
-from fpga.board import board_names, load_board
-from fpga.protocol import build_id
-from fpga.top import BoardTop, Indicators
-from gen.generate import port_table
-from gen.presets import load_preset
-from gen.verilog import emit
-from rtl.config import AcceleratorConfig
-from verif.bench import build, expect_equal, run, start
-from verif.yosys import run_yosys
+from taylorvit.fpga.board import board_names, load_board
+from taylorvit.fpga.protocol import build_id
+from taylorvit.fpga.top import BoardTop, Indicators
+from taylorvit.gen.generate import port_table
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import build, expect_equal, run, start
+from verif.tools.yosys import run_yosys
 
 SMALL = load_preset("tiny-4x4")
 

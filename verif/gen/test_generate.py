@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from boundary.writing import FileError
-from gen.generate import generate, port_table, top
-from gen.presets import load_preset
-from gen.verilog import blocks
-from rtl import __version__
-from rtl.config import AcceleratorConfig
+from taylorvit.boundary.writing import FileError
+from taylorvit.gen.generate import generate, port_table, top
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.verilog import blocks
+from taylorvit.rtl import __version__
+from taylorvit.rtl.config import AcceleratorConfig
+from verif import ROOT
 
 SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
                           stream_width=8)  # fmt: skip
@@ -97,7 +98,7 @@ def test_same_bytes_without_docstrings(folder, tmp_path):
     """`python -OO` drops docstrings and assertions."""
     (tmp_path / "small.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in
                                                  SMALL.to_mapping().items() if key != "name"))  # fmt: skip
-    command = [sys.executable, "-OO", "-m", "gen", "generate", "--config", tmp_path / "small.toml", "-o",
+    command = [sys.executable, "-OO", "-m", "taylorvit", "generate", "--config", tmp_path / "small.toml", "-o",
                tmp_path / "optimized"]  # fmt: skip
     subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
     assert content(tmp_path / "optimized") == content(folder)
@@ -106,7 +107,7 @@ def test_same_bytes_without_docstrings(folder, tmp_path):
 def test_no_trace_of_the_machine(folder, tmp_path):
     home = str(Path.home())
     for name, data in content(folder).items():
-        for trace in (str(folder), str(tmp_path.parent), f"{home}/", str(Path(__file__).resolve().parents[2])):
+        for trace in (str(folder), str(tmp_path.parent), f"{home}/", str(ROOT)):
             assert trace.encode() not in data, name
 
 
@@ -144,5 +145,5 @@ def test_paper_sized_verilog_stays_small(tmp_path):
 def test_makefile_target_writes_the_same(folder):
     """`make generate-verilog` names the same command line as the documentation; it is only shown here."""
     shown = subprocess.run(["make", "-n", "generate-verilog", "PRESET=tiny-4x4"], capture_output=True, text=True,
-                           cwd=Path(__file__).resolve().parents[2], timeout=60)  # fmt: skip
-    assert "-m gen generate --preset tiny-4x4 -o build/tiny-4x4" in shown.stdout
+                           cwd=ROOT, timeout=60)  # fmt: skip
+    assert "taylorvit generate --preset tiny-4x4 -o build/tiny-4x4" in shown.stdout

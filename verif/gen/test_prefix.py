@@ -11,15 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gen.cli import main
-from gen.generate import generate
-from gen.registers_export import to_c_header
-from gen.verilog import emit
-from rtl.accelerator import Accelerator
-from rtl.config import AcceleratorConfig, ConfigError
-from verif.bench import toolchain
-from verif.simulate import run
-from verif.yosys import run_yosys
+from taylorvit.commands.gen import main
+from taylorvit.gen.generate import generate
+from taylorvit.gen.registers_export import to_c_header
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.rtl.config import AcceleratorConfig, ConfigError
+from taylorvit.simulation import toolchain
+from taylorvit.simulation.simulate import run
+from verif.tools.yosys import run_yosys
 
 LEFT = AcceleratorConfig(name="small", prefix="left_", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3,
                          max_heads=3, stream_width=8)  # fmt: skip

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from boundary.reading import FileError
-from gen.presets import load_file, load_preset, preset_names
-from rtl.config import AcceleratorConfig, ConfigError
+from taylorvit.boundary.reading import FileError
+from taylorvit.gen.presets import load_file, load_preset, preset_names
+from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 
 
 def test_presets_in_order_of_size():

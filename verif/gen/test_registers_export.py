@@ -1,4 +1,4 @@
-"""What is exported says the same as `rtl.registers`, read back by other tools."""
+"""What is exported says the same as `rtl.control.registers`, read back by other tools."""
 
 import re
 import subprocess
@@ -7,18 +7,12 @@ from pathlib import Path
 import pytest
 from systemrdl import RDLCompiler
 
-from gen.presets import load_preset
-from gen.registers_export import (
-    register_files,
-    to_c_header,
-    to_html,
-    to_markdown,
-    to_python,
-    to_systemrdl,
-)
-from rtl.config import AcceleratorConfig
-from rtl.registers import EVENTS, Access, register_map
-from verif.bench import toolchain
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.registers_export import register_files, to_c_header, to_html, to_markdown, to_python, to_systemrdl
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.registers import EVENTS, Access, register_map
+from taylorvit.simulation import toolchain
+from verif import ROOT
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 CONFIGURATIONS = [
@@ -166,9 +160,9 @@ def test_html_pages_name_every_register_and_hold_no_time(config):
 
 
 def test_documentation_is_current():
-    kept = (Path(__file__).resolve().parents[2] / "docs" / "registers.md").read_text(encoding="utf-8")
+    kept = (ROOT / "docs" / "registers.md").read_text(encoding="utf-8")
     current = to_markdown(load_preset("edge-16x16"))
-    assert kept == current, "run `python -m gen generate --preset edge-16x16 -o build/edge-16x16` and copy " \
+    assert kept == current, "run `taylorvit generate --preset edge-16x16 -o build/edge-16x16` and copy " \
                             "build/edge-16x16/registers/taylorvit_registers.md to docs/registers.md"  # fmt: skip
 
 

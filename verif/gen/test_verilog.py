@@ -11,20 +11,20 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from gen import verilog
-from gen.presets import load_preset
-from gen.rtlil import parse
-from gen.verilog import blocks, emit
-from gen.verilog_writer import write_module
-from rtl import __version__
-from rtl.accelerator import Accelerator
-from rtl.block import Block, instantiate
-from rtl.config import AcceleratorConfig
-from rtl.control_status import ControlStatus
-from rtl.multiplier import InferredMultiplier
-from rtl.pe import ProcessingElement
-from verif.lint import verilator_warnings
-from verif.yosys import run_yosys
+from taylorvit.gen import verilog
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.rtlil import parse
+from taylorvit.gen.verilog import blocks, emit
+from taylorvit.gen.verilog_writer import write_module
+from taylorvit.rtl import __version__
+from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.rtl.array.multiplier import InferredMultiplier
+from taylorvit.rtl.array.pe import ProcessingElement
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.control_status import ControlStatus
+from verif.tools.lint import verilator_warnings
+from verif.tools.yosys import run_yosys
 
 SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
                           stream_width=8)  # fmt: skip
@@ -194,8 +194,14 @@ def test_proof_fails_for_verilog_that_differs(right, wrong, tmp_path):
 
 @pytest.mark.slow
 def test_same_text_in_every_process():
-    script = "from gen.presets import load_preset; from gen.verilog import emit; from rtl.accelerator import " \
-             "Accelerator; import sys; sys.stdout.write(emit(Accelerator(load_preset('tiny-4x4'))))"  # fmt: skip
+    script = """
+import sys
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.accelerator import Accelerator
+
+sys.stdout.write(emit(Accelerator(load_preset("tiny-4x4"))))
+"""
     texts = {
         subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
                        capture_output=True, text=True, timeout=120).stdout

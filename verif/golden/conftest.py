@@ -14,8 +14,8 @@ torch.set_num_threads(1)  # the models are small, and pytest-xdist runs several 
 def trained_on_digits(tmp_path_factory):
     """The checkpoint of a small model, trained on 8 x 8 digits for three epochs: (path, recipe)."""
     pytest.importorskip("sklearn")
-    from golden.training.recipe import check_recipe
-    from golden.training.trainer import train
+    from taylorvit.golden.training.recipe import check_recipe
+    from taylorvit.golden.training.trainer import train
 
     shape = {"image_size": 8, "patch_size": 4, "channels": 1, "classes": 10, "depth": 2, "width": 12, "heads": 3}
     recipe = check_recipe({

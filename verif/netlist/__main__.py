@@ -10,20 +10,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fpga.board import board_names
-from fpga.build import BuildError
-from fpga.toolchain import ToolError as FpgaToolError
-from gen.presets import load_file, load_preset, preset_names
-from rtl.accelerator import Accelerator
-from rtl.config import AcceleratorConfig
-from verif.bench import RunResult, SimulationError, ToolError, run
-from verif.netlist import bench
-from verif.netlist.boards import board_with_fast_link, routed_board, run_board
-from verif.netlist.configurations import ACCELERATORS, ON_BOARDS, SHAPES
-from verif.netlist.families import FAMILIES
-from verif.netlist.flow import STAGES, make_netlist
-from verif.netlist.netlist import Netlist
-from verif.netlist.pair import build_pair
+from taylorvit.fpga.board import board_names
+from taylorvit.fpga.flow.build import BuildError
+from taylorvit.fpga.flow.toolchain import ToolError as FpgaToolError
+from taylorvit.gen.presets import load_file, load_preset, preset_names
+from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import RunResult, SimulationError, ToolError, run
+
+from . import bench
+from .boards import board_with_fast_link, routed_board, run_board
+from .configurations import ACCELERATORS, ON_BOARDS, SHAPES
+from .families import FAMILIES
+from .flow import STAGES, make_netlist
+from .netlist import Netlist
+from .pair import build_pair
 
 __all__ = ["jobs_of", "main"]
 

@@ -8,11 +8,11 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from rtl.config import AcceleratorConfig
-from verif.accelerator.checks import expect_errors, expect_result
-from verif.accelerator.jobs import random_job
-from verif.bench import expect_equal, parameters, start
-from verif.bench.accelerator import AcceleratorHost
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import expect_equal, parameters, start
+from taylorvit.simulation.host import AcceleratorHost
+from verif.regression.checks import expect_errors, expect_result
+from verif.regression.jobs import random_job
 
 
 def expect_no_differences(dut) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cocotb
 
 from verif.fpga.test_board_pins import Bench
-from verif.netlist.bench import expect_no_differences
+
+from .bench import expect_no_differences
 
 
 @cocotb.test()

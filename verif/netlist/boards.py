@@ -1,24 +1,25 @@
 """The routed netlist of a whole board, as its bitstream has it, driven through the pins.
 
-The build is that of `python -m fpga build`, with the board's own device, pins and PLL. Two things are set: the link has
+The build is that of `taylorvit build`, with the board's own device, pins and PLL. Two things are set: the link has
 a quarter of the core clock, since every bit of it is simulated, and the core clock is one that any board meets.
 """
 
 from __future__ import annotations
 
-from fpga.board import Board, load_board
-from fpga.build import prepare
-from fpga.top import BoardTop
-from rtl.config import AcceleratorConfig
-from verif.accelerator.test_hardwares import captured_job
-from verif.bench import RunResult, run
-from verif.bench.places import cache_folder
+from taylorvit.fpga.board import Board, load_board
+from taylorvit.fpga.flow.build import prepare
+from taylorvit.fpga.top import BoardTop
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import RunResult, run
+from taylorvit.simulation.places import cache_folder
 from verif.fpga.test_board_pins import CYCLES_PER_BIT
-from verif.netlist import board_bench
-from verif.netlist.configurations import ON_BOARDS
-from verif.netlist.families import FAMILIES
-from verif.netlist.netlist import Netlist, read_netlist
-from verif.netlist.pair import build_pair
+from verif.regression.test_hardwares import captured_job
+
+from . import board_bench
+from .configurations import ON_BOARDS
+from .families import FAMILIES
+from .netlist import Netlist, read_netlist
+from .pair import build_pair
 
 __all__ = ["board_with_fast_link", "routed_board", "run_board"]
 
@@ -40,9 +41,9 @@ def board_with_fast_link(name: str) -> Board:
 
 
 def routed_board(board: Board, config: AcceleratorConfig, progress=None) -> tuple[BoardTop, Netlist]:
-    """The board's top level and the netlist that its bitstream is packed from; `progress` as in `fpga.build.Build.run`.
+    """A board's top level, and the netlist that its bitstream is packed from; `progress` as in `Build.run`.
 
-    Raises `fpga.build.BuildError` or `fpga.toolchain.ToolError` if it cannot be built.
+    Raises `fpga.flow.build.BuildError` or `fpga.flow.toolchain.ToolError` if it cannot be built.
     """
     build = prepare(board, config, root=cache_folder())
     build.run(progress)

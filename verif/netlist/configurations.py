@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rtl.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
-from rtl.config import AcceleratorConfig
-from rtl.divider_lane import DividerLane
-from rtl.multiplier import FORMS
-from rtl.requantizer import Requantizer
-from rtl.systolic_array import SystolicArray
-from verif.unit.harness import SideBySide
+from taylorvit.rtl.array.multiplier import FORMS
+from taylorvit.rtl.array.requantizer import Requantizer
+from taylorvit.rtl.array.systolic_array import SystolicArray
+from taylorvit.rtl.attention.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
+from taylorvit.rtl.attention.divider_lane import DividerLane
+from taylorvit.rtl.config import AcceleratorConfig
+from verif.rtl.harness import SideBySide
 
 __all__ = ["ACCELERATORS", "ON_BOARDS", "SHAPES", "arithmetic_blocks"]
 

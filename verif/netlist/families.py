@@ -13,8 +13,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpga.families import gowin_synthesis
-from verif.netlist.netlist import Cell, NetlistError, PinRule
+from taylorvit.fpga.families import gowin_synthesis
+
+from .netlist import Cell, NetlistError, PinRule
 
 __all__ = ["FAMILIES", "Family"]
 

@@ -11,12 +11,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpga.toolchain import find_toolchain, find_yosys, run_tool
-from gen.verilog import emit
-from rtl.block import Block
-from verif.bench.places import cache_folder, once
-from verif.netlist.families import Family
-from verif.netlist.netlist import Netlist, read_netlist, restore_constant_ports
+from taylorvit.fpga.flow.toolchain import find_toolchain, find_yosys, run_tool
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.common.block import Block
+from taylorvit.simulation.places import cache_folder, once
+
+from .families import Family
+from .netlist import Netlist, read_netlist, restore_constant_ports
 
 __all__ = ["STAGES", "Step", "make_netlist", "route", "synthesize"]
 
@@ -34,7 +35,7 @@ class Step:
 def synthesize(verilog: str, top: str, family: Family) -> Step:
     """The netlist of the module `top`, of the cells of a family. Raises `ToolError` if Yosys refuses it.
 
-    By way of RTLIL, as in `fpga.build`: Yosys would go back to the Verilog where a vendor's cell is instantiated.
+    By way of RTLIL, as in `fpga.flow.build`: Yosys would go back to the Verilog where a vendor's cell is instantiated.
     """
     yosys = find_yosys()
     script = (

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import re
 
-from gen.generate import port_table
-from gen.verilog import emit
-from rtl.block import Block
-from verif.bench import Build, build
-from verif.netlist.families import Family
-from verif.netlist.netlist import Netlist, write_verilog
+from taylorvit.gen.generate import port_table
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.common.block import Block
+from taylorvit.simulation import Build, build
+
+from .families import Family
+from .netlist import Netlist, write_verilog
 
 __all__ = ["PAIR", "build_pair", "pair_verilog"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from verif.netlist.families import FAMILIES
-from verif.netlist.flow import make_netlist, route
+from .families import FAMILIES
+from .flow import make_netlist, route
 
 
 def test_stage_must_be_known():

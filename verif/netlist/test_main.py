@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rtl.config import AcceleratorConfig
-from verif.netlist.__main__ import jobs_of, main
-from verif.netlist.configurations import ACCELERATORS, SHAPES
+from taylorvit.rtl.config import AcceleratorConfig
+
+from .__main__ import jobs_of, main
+from .configurations import ACCELERATORS, SHAPES
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from verif.bench import ToolError, build
-from verif.netlist.families import FAMILIES
-from verif.netlist.netlist import Cell, Netlist, NetlistError, Port, read_netlist, restore_constant_ports, write_verilog
+from taylorvit.simulation import ToolError, build
+
+from .families import FAMILIES
+from .netlist import Cell, Netlist, NetlistError, Port, read_netlist, restore_constant_ports, write_verilog
 
 
 def module(**cells):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from gen.generate import port_table
-from rtl.accelerator import Accelerator
-from verif.bench import SimulationError, run
-from verif.netlist import bench
-from verif.netlist.configurations import ACCELERATORS, SHAPES, arithmetic_blocks
-from verif.netlist.families import FAMILIES
-from verif.netlist.flow import make_netlist
-from verif.netlist.pair import build_pair
+from taylorvit.gen.generate import port_table
+from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.simulation import SimulationError, run
+
+from . import bench
+from .configurations import ACCELERATORS, SHAPES, arithmetic_blocks
+from .families import FAMILIES
+from .flow import make_netlist
+from .pair import build_pair
 
 CYCLES = 400
 LAST_STAGES = {"ecp5": "post-route", "ice40": "post-route", "gowin": "post-synthesis"}

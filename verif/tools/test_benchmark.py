@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from rtl.config import AcceleratorConfig
-from verif import benchmark
+from taylorvit.rtl.config import AcceleratorConfig
+
+from . import benchmark
 
 CONFIG = AcceleratorConfig(name="bench", rows=4, columns=4, max_tokens=64, max_head_dim=16, max_heads=8)
 GOOD_ROW = {"preset": "p", "mismatches": 0, "compared": 10, "ratio": 1.0}

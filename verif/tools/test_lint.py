@@ -8,14 +8,15 @@ from functools import cache
 
 import pytest
 
-from gen.presets import load_preset
-from gen.verilog import blocks, emit
-from rtl.accelerator import Accelerator
-from rtl.config import AcceleratorConfig
-from rtl.multiplier import FORMS
-from verif import lint
-from verif.bench import toolchain
-from verif.lint import main, read_with_yosys, verilator_warnings
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.verilog import blocks, emit
+from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.rtl.array.multiplier import FORMS
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import toolchain
+
+from . import lint
+from .lint import main, read_with_yosys, verilator_warnings
 
 GOOD = """module taylorvit (input wire clk, input wire [3:0] a, output reg [3:0] b);
     always @(posedge clk) b <= a;

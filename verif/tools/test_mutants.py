@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gen.verilog import emit
-from rtl.accelerator import Accelerator
-from verif import mutants
-from verif.accelerator.configurations import CONFIGURATIONS
-from verif.mutants import FAULTS, Fault, main, plant
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.accelerator import Accelerator
+from verif.regression.configurations import CONFIGURATIONS
+
+from . import mutants
+from .mutants import FAULTS, Fault, main, plant
 
 VERILOG = """module adder (input a);
 assign sum = a + b;

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from verif.timing_diagram import Span, draw, read_vcd, spans_of_packets, spans_of_products
+from .timing_diagram import Span, draw, read_vcd, spans_of_packets, spans_of_products
 
 VCD = """$timescale 1ps $end
 $scope module top $end

@@ -7,10 +7,10 @@ import random
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from fpga.link.beat_splitter import BeatSplitter
-from gen.verilog import emit
-from verif.bench import Scoreboard, build, expect_equal, run
-from verif.unit.harness import SideBySide, on_every_block
+from taylorvit.fpga.link.beat_splitter import BeatSplitter
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import Scoreboard, build, expect_equal, run
+from verif.rtl.harness import SideBySide, on_every_block
 
 SIZES = {"one": 1, "two": 2, "three": 3, "four": 4, "eight": 8}
 BEATS = 40

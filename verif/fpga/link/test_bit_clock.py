@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fpga.link.bit_clock import BIT_ERROR_MAX, bit_clock
+from taylorvit.fpga.link.bit_clock import BIT_ERROR_MAX, bit_clock
 
 
 @pytest.mark.parametrize("clock_hz", [1_000_000, 12_000_000, 27_000_000, 48_123_457, 110_000_000])

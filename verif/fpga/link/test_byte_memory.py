@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fpga.link.byte_memory import byte_memory, require_power_of_two
+from taylorvit.fpga.link.byte_memory import byte_memory, require_power_of_two
 
 
 def test_a_memory_of_the_link_is_a_module_of_its_own():

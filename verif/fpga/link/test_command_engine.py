@@ -10,11 +10,11 @@ import cocotb
 import pytest
 from cocotb.triggers import RisingEdge
 
-from fpga.link.command_engine import CommandEngine
-from fpga.protocol import BoardStatus, FrameType, Status
-from gen.verilog import emit
-from verif.bench import build, expect_equal, run, start
-from verif.unit.harness import idle_inputs
+from taylorvit.fpga.link.command_engine import CommandEngine
+from taylorvit.fpga.protocol import BoardStatus, FrameType, Status
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, expect_equal, run, start
+from verif.rtl.harness import idle_inputs
 
 IDENTIFICATION = tuple(range(200, 229))
 SIZES = {"payload_max": 100, "identification": IDENTIFICATION, "send_bytes": 1024, "result_bytes": 512}

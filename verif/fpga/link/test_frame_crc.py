@@ -9,10 +9,10 @@ import zlib
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from fpga.link.frame_crc import FrameCrc
-from gen.verilog import emit
-from verif.bench import build, expect_equal, run, start
-from verif.unit.harness import idle_inputs
+from taylorvit.fpga.link.frame_crc import FrameCrc
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, expect_equal, run, start
+from verif.rtl.harness import idle_inputs
 
 
 class Bench:

@@ -9,13 +9,13 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 from cocotb.triggers import RisingEdge
 
-from fpga.link.frame_crc import FrameCrc
-from fpga.link.frame_sender import FrameSender
-from fpga.protocol import Frame
-from gen.verilog import emit
-from rtl.block import Block, instantiate
-from verif.bench import build, expect_equal, run, start
-from verif.unit.harness import idle_inputs, ports_of
+from taylorvit.fpga.link.frame_crc import FrameCrc
+from taylorvit.fpga.link.frame_sender import FrameSender
+from taylorvit.fpga.protocol import Frame
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.simulation import build, expect_equal, run, start
+from verif.rtl.harness import idle_inputs, ports_of
 
 PAYLOAD_MAX = 40
 

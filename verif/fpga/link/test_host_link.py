@@ -12,13 +12,14 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteSlave, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 from cocotbext.axi.address_space import Region
 
-from fpga.link.host_link import HostLink
-from fpga.protocol import BoardStatus, FrameType, Identification, Status, Stream, tensor_packet
-from gen.verilog import emit
-from verif.bench import build, parameters, pattern, run, start, wait_until
-from verif.bench.lockstep import CLOCK_PERIOD_NS
-from verif.fpga.link.uart_host import UartHost, corrupted, expect
-from verif.unit.harness import idle_inputs
+from taylorvit.fpga.link.host_link import HostLink
+from taylorvit.fpga.protocol import BoardStatus, FrameType, Identification, Status, Stream, tensor_packet
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, parameters, pattern, run, start, wait_until
+from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
+from verif.rtl.harness import idle_inputs
+
+from .uart_host import UartHost, corrupted, expect
 
 CLOCK_HZ = 1_000_000_000 // CLOCK_PERIOD_NS
 STREAMS = "qkv"

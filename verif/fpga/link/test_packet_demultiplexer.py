@@ -7,11 +7,11 @@ import random
 import cocotb
 from cocotb.triggers import RisingEdge, Timer
 
-from fpga.link.packet_demultiplexer import PacketDemultiplexer
-from fpga.protocol import Stream, tensor_packet
-from gen.verilog import emit
-from verif.bench import Scoreboard, build, expect_equal, run
-from verif.unit.harness import SideBySide, on_every_block
+from taylorvit.fpga.link.packet_demultiplexer import PacketDemultiplexer
+from taylorvit.fpga.protocol import Stream, tensor_packet
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import Scoreboard, build, expect_equal, run
+from verif.rtl.harness import SideBySide, on_every_block
 
 SIZES = {"one": 1, "two": 2, "three": 3, "four": 4, "eight": 8}
 PACKETS = 25

@@ -7,10 +7,10 @@ import random
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from fpga.link.register_master import RegisterMaster
-from gen.verilog import emit
-from verif.bench import build, expect_equal, run, start
-from verif.unit.harness import idle_inputs
+from taylorvit.fpga.link.register_master import RegisterMaster
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, expect_equal, run, start
+from verif.rtl.harness import idle_inputs
 
 ACCESSES = 60
 

@@ -8,10 +8,10 @@ import cocotb
 import pytest
 from cocotb.triggers import RisingEdge
 
-from fpga.link.result_buffer import ResultBuffer
-from gen.verilog import emit
-from verif.bench import build, expect_equal, run
-from verif.unit.harness import SideBySide, on_every_block
+from taylorvit.fpga.link.result_buffer import ResultBuffer
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, expect_equal, run
+from verif.rtl.harness import SideBySide, on_every_block
 
 DEPTHS = {"two": 2, "small": 8, "large": 64}
 READS = 60

@@ -9,10 +9,10 @@ import cocotb
 import pytest
 from cocotb.triggers import RisingEdge, Timer
 
-from fpga.link.send_buffer import SendBuffer
-from gen.verilog import emit
-from verif.bench import build, expect_equal, run
-from verif.unit.harness import SideBySide, on_every_block
+from taylorvit.fpga.link.send_buffer import SendBuffer
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, expect_equal, run
+from verif.rtl.harness import SideBySide, on_every_block
 
 SIZES = {"small": (8, 11), "even": (32, 32), "large": (64, 24)}  # bytes, longest frame
 FRAMES = 120

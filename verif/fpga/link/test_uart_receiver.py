@@ -8,11 +8,11 @@ import cocotb
 import pytest
 from cocotb.triggers import RisingEdge, Timer
 
-from fpga.link.uart_receiver import UartReceiver
-from gen.verilog import emit
-from verif.bench import build, expect_equal, run
-from verif.bench.lockstep import CLOCK_PERIOD_NS
-from verif.unit.harness import SideBySide, on_every_block
+from taylorvit.fpga.link.uart_receiver import UartReceiver
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, expect_equal, run
+from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
+from verif.rtl.harness import SideBySide, on_every_block
 
 CLOCK_HZ = 1_000_000_000 // CLOCK_PERIOD_NS
 # Baud -> how far the host's may be off. At 3.3 cycles a bit, where in a cycle an edge lies takes most of what there is.

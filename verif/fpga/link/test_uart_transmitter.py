@@ -8,11 +8,11 @@ import cocotb
 import pytest
 from cocotb.triggers import RisingEdge
 
-from fpga.link.uart_transmitter import UartTransmitter
-from gen.verilog import emit
-from verif.bench import build, expect_equal, run
-from verif.bench.lockstep import CLOCK_PERIOD_NS
-from verif.unit.harness import SideBySide, on_every_block
+from taylorvit.fpga.link.uart_transmitter import UartTransmitter
+from taylorvit.gen.verilog import emit
+from taylorvit.simulation import build, expect_equal, run
+from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
+from verif.rtl.harness import SideBySide, on_every_block
 
 CLOCK_HZ = 1_000_000_000 // CLOCK_PERIOD_NS
 BAUDS = (CLOCK_HZ // 3, 30_000_000, CLOCK_HZ // 4, 21_700_000, 3_000_000)

@@ -19,7 +19,7 @@ import cocotb
 from cocotb.triggers import Event, SimTimeoutError, Timer, ValueChange, with_timeout
 from cocotb.utils import get_sim_time
 
-from fpga.protocol import (
+from taylorvit.fpga.protocol import (
     OVERHEAD_BYTES,
     REPLY,
     BoardStatus,
@@ -30,7 +30,7 @@ from fpga.protocol import (
     Status,
     next_tag,
 )
-from verif.bench import WaitError, expect_equal
+from taylorvit.simulation import WaitError, expect_equal
 
 __all__ = ["Answer", "UartHost", "corrupted", "expect"]
 

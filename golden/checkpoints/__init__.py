@@ -1,0 +1,1 @@
+"""Files of models: checkpoints of ours, and those that others have published."""

@@ -1,0 +1,148 @@
+"""Files of weights: our own safetensors with metadata, and what others have published.
+
+A checkpoint of ours is one safetensors file: tensors by timm's names, and in its metadata, under "taylorvit", a JSON
+text that says what they are (shape of the model, attention, classes, recipe). Those of others
+(`golden.checkpoints.published`) are tensors alone, in safetensors or pickled (`golden.checkpoints.weight_files`), or a
+folder of the Hugging Face hub, which says its shape; of a file, which model it is for has to be said.
+
+    save(path, tensors, description)        written beside, then renamed: a full disk leaves the old file as it was
+    checkpoint = load(path)                 checkpoint.tensors, checkpoint.description
+    load_weights(model, checkpoint)         every key and shape must be the model's, every weight a finite float
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from taylorvit.boundary.writing import written_whole
+from taylorvit.golden.network.vit import VisionTransformer
+
+from .description import read_description
+from .positions import resampled_positions
+from .published import Published, load_folder, timm_names
+from .weight_files import CheckpointError, read_tensors, some
+
+__all__ = ["Checkpoint", "CheckpointError", "fitting_weights", "load", "load_weights", "save"]
+
+_METADATA_KEY = "taylorvit"
+
+# What weights may be stored as. Those of 8 bits would need their scales; integers are no weights of a float model.
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+class Checkpoint(NamedTuple):
+    """What a file of weights holds."""
+
+    path: Path
+    tensors: dict[str, torch.Tensor]
+    description: dict  # empty where the file is not one of ours
+    published: Published | None = None  # what a folder of others says
+
+
+def save(path: str | Path, tensors: dict[str, torch.Tensor], description: dict) -> None:
+    """Writes a checkpoint, so that the path has the old file or the new one, never half of one.
+
+    Raises `FileError` or `CheckpointError` if it cannot be written, for lack of space for example.
+    """
+    path = Path(path)
+    # Copies: tensors that share memory, or are views, cannot be stored as they are.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as partial:
+            save_file(tensors, partial, metadata={_METADATA_KEY: json.dumps(description, indent=1)})
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else error
+        raise CheckpointError(f"{path} could not be written, and is as it was before: {reason}") from None
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Reads a checkpoint of ours, weights of others in a file, or a folder of the Hugging Face hub.
+
+    Raises `CheckpointError` if there is no such file, or it is damaged, or not one of tensors, `FileError` if what it
+    says of itself is not what it must be.
+    """
+    path = Path(path)
+    if path.is_dir():
+        tensors, published = load_folder(path)
+        return Checkpoint(path, tensors, {}, published)
+    tensors, metadata = read_tensors(path)
+    if _METADATA_KEY not in metadata:
+        return Checkpoint(path, timm_names(path, tensors), {})
+    return Checkpoint(path, tensors, read_description(path, metadata[_METADATA_KEY]))
+
+
+def load_weights(
+    model: VisionTransformer, checkpoint: Checkpoint, *, new_head: bool = False, resample_positions: bool = False
+) -> None:
+    """Puts the weights of a checkpoint into a model.
+
+    Args:
+        new_head: leave the heads as they are in the model, for a data set with other classes.
+        resample_positions: those of a model for images of another size become the model's
+            (`golden.checkpoints.positions`).
+
+    Raises what `fitting_weights` does, and changes nothing then.
+    """
+    tensors = fitting_weights(model, checkpoint, new_head=new_head, resample_positions=resample_positions)
+    model.load_state_dict(tensors, strict=False)
+
+
+def fitting_weights(
+    model: VisionTransformer, checkpoint: Checkpoint, *, new_head: bool = False, resample_positions: bool = False
+) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint for a model, which may be one without memory, on the device `meta`.
+
+    Raises `CheckpointError` unless names and shapes are those of the model and all weights finite floats. Parameters
+    that only an attention of the model's has (`attn.kernel`) may be missing.
+    """
+    path = checkpoint.path
+    left_out = ("head",) if new_head else ()
+    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(left_out)}
+    expected = model.state_dict()
+    for name, tensor in tensors.items():
+        if name in expected and tensor.dtype not in _FLOATS:
+            types = ", ".join(str(each).removeprefix("torch.") for each in _FLOATS)
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(f"{path}: weights must be one of {types}, and {name} is {kind}")
+    if resample_positions:
+        tensors |= _resampled(model, path, tensors)
+    _check_names_and_shapes(path, tensors, expected, left_out)
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor.to(expected[name].dtype)).all()):
+            raise CheckpointError(f"{path}: weights must be finite numbers of 32 bits, and {name} has others")
+    return tensors
+
+
+def _resampled(model: VisionTransformer, path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    positions, shape = tensors.get("pos_embed"), model.shape
+    if positions is None or positions.ndim != 3 or positions.shape[::2] != (1, shape.width):
+        return {}
+    try:
+        return {"pos_embed": resampled_positions(positions, shape.tokens, shape.extra_tokens)}
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def _check_names_and_shapes(path: Path, tensors: dict, expected: dict, left_out: tuple[str, ...]) -> None:
+    optional = {name for name in expected if ".attn.kernel." in name or name.startswith(left_out)}
+    problems = []
+    if missing := sorted(expected.keys() - tensors.keys() - optional):
+        problems.append(f"lacks {some(missing)}")
+    if unknown := sorted(tensors.keys() - expected.keys()):
+        problems.append(f"has {some(unknown)}, which the model lacks")
+    differing = [name for name in expected if name in tensors and tensors[name].shape != expected[name].shape]
+    if differing:
+        problems.append("has " + some([f"{name} of shape {tuple(tensors[name].shape)} for {tuple(expected[name].shape)}"
+                                       for name in differing]))  # fmt: skip
+    if not problems:
+        return
+    hint = "; resample_positions = true under [model] makes it fit" if differing == ["pos_embed"] else ""
+    raise CheckpointError(f"{path} must be for this model: it {'; it '.join(problems)}{hint}")

@@ -1,0 +1,239 @@
+"""Weights that others have published: their names to timm's, their folders to a model.
+
+Names first. Wrappers of training scripts are taken off (`module.`, `_orig_mod.`, `model.`, `backbone.`, in any order),
+and the names of transformers' ViT and DeiT, old and new, become timm's; its query, key and value become one matrix.
+
+A folder of the Hugging Face hub has config.json and weights, in one file or in shards that an index names:
+
+    model.safetensors | model.safetensors.index.json | pytorch_model.bin | pytorch_model.bin.index.json
+
+config.json is that of transformers (`model_type` vit or deit) or of timm (`architecture`). It says how many heads there
+are; all other sizes are those of the tensors. preprocessor_config.json (transformers) or `pretrained_cfg` (timm) say
+with which mean and deviation the images were normalized.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from taylorvit.boundary.reading import read_json
+from taylorvit.golden.network.vit import VitShape
+
+from .weight_files import CheckpointError, read_tensors, some
+
+__all__ = ["Published", "load_folder", "timm_names"]
+
+_PREFIXES = re.compile(r"((module|_orig_mod|model|backbone)\.)+")
+
+# Names of transformers, up to version 4 and in files, and those of version 5, in memory.
+_OF_TRANSFORMERS = re.compile(r"(?:(?:vit|deit)\.)?embeddings\.patch_embeddings\.projection\.weight")
+_OUTER = {
+    "embeddings.cls_token": "cls_token", "embeddings.distillation_token": "dist_token",
+    "embeddings.position_embeddings": "pos_embed", "embeddings.patch_embeddings.projection": "patch_embed.proj",
+    "layernorm": "norm", "classifier": "head", "cls_classifier": "head", "distillation_classifier": "head_dist",
+}  # fmt: skip
+_INNER = {
+    "layernorm_before": "norm1", "layernorm_after": "norm2",
+    "attention.attention.query": "attn.q", "attention.attention.key": "attn.k", "attention.attention.value": "attn.v",
+    "attention.q_proj": "attn.q", "attention.k_proj": "attn.k", "attention.v_proj": "attn.v",
+    "attention.output.dense": "attn.proj", "attention.o_proj": "attn.proj",
+    "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
+}  # fmt: skip
+_LAYER = re.compile(r"(?:encoder\.layer|layers)\.(\d+)\.(.+)")
+_POOLER = "pooler."  # of a model without a head; nothing reads it where there is one
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+# Of timm: those that have 64 features a head, and no more than what `golden.network.vit` computes.
+_ARCHITECTURE = re.compile(r"(vit|deit)_(tiny|small|base|large)(_distilled)?_patch\d+_\d+(\.\w+)?")
+_TIMM_HEAD_DIM = 64
+
+
+class Published(NamedTuple):
+    """What a folder says of its weights."""
+
+    shape: VitShape
+    mean: list[float] | None  # of each channel of the images
+    std: list[float] | None
+    classes: list[str] | None = None  # their names, in the order of the scores
+
+
+def timm_names(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a file by timm's names; those that have no such name keep theirs.
+
+    Raises `CheckpointError` if two would have one name, or a layer lacks one of query, key and value.
+    """
+    tensors = _renamed(path, tensors, lambda name: _PREFIXES.sub("", name, count=1) if _PREFIXES.match(name) else name)
+    if not any(_OF_TRANSFORMERS.fullmatch(name) for name in tensors):
+        return tensors
+    tensors = {name: tensor for name, tensor in tensors.items() if not _without_model(name).startswith(_POOLER)}
+    return _with_one_matrix(path, _renamed(path, tensors, _of_transformers))
+
+
+def _renamed(path: Path, tensors: dict, rename) -> dict:
+    renamed: dict[str, torch.Tensor] = {}
+    former: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        new = rename(name)
+        if new in renamed:
+            raise CheckpointError(f"{path} must have one tensor for {new}, and has {former[new]} and {name}")
+        renamed[new], former[new] = tensor, name
+    return renamed
+
+
+def _without_model(name: str) -> str:
+    return name.removeprefix("vit.").removeprefix("deit.")
+
+
+def _of_transformers(name: str) -> str:
+    bare = _without_model(name)
+    stem, dot, kind = bare.rpartition(".")
+    if bare in _OUTER:  # a token, the positions
+        return _OUTER[bare]
+    if layer := _LAYER.fullmatch(stem):
+        number, inner = layer.groups()
+        return f"blocks.{number}.{_INNER[inner]}.{kind}" if inner in _INNER else name
+    return f"{_OUTER[stem]}{dot}{kind}" if stem in _OUTER else name
+
+
+def _with_one_matrix(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Query, key and value of each layer as timm has them, in one matrix; biases that are left out are zeros."""
+    joined = {name: tensor for name, tensor in tensors.items() if not re.search(r"\.attn\.[qkv]\.(weight|bias)$", name)}
+    for name in tensors:
+        if not name.endswith(".attn.q.weight"):
+            continue
+        layer = name.removesuffix(".q.weight")
+        for kind in ("weight", "bias"):
+            names = {part: f"{layer}.{part}.{kind}" for part in "qkv"}
+            missing = [part for part, each in names.items() if each not in tensors]
+            parts = [tensors[each] for each in names.values() if each in tensors]
+            if kind == "bias" and not parts:
+                width = tensors[name].shape[0] if tensors[name].ndim else 0
+                parts = [torch.zeros(width, dtype=tensors[name].dtype)] * 3
+            elif missing:
+                raise CheckpointError(f"{path} must have query, key and value of {layer}, and lacks {kind} of "
+                                      f"{', '.join(missing)}")  # fmt: skip
+            sizes = {tuple(tensor.shape) for tensor in parts}
+            if len(sizes) > 1 or parts[0].ndim == 0 or len({tensor.dtype for tensor in parts}) > 1:
+                raise CheckpointError(f"{path} must have query, key and value of {layer} of one shape and type")
+            joined[f"{layer}.qkv.{kind}"] = torch.cat(parts)
+    return joined
+
+
+# Folders
+
+
+def load_folder(folder: Path) -> tuple[dict[str, torch.Tensor], Published]:
+    """Tensors by timm's names of a folder of the Hugging Face hub, and what it says of them.
+
+    Raises `CheckpointError` or `FileError` if a file is missing or damaged, or the model is one that
+    `golden.network.vit` does not compute.
+    """
+    if not (folder / "config.json").is_file():
+        raise CheckpointError("checkpoint must be a file, or a folder with config.json and weights as the Hugging Face "
+                              f"hub has them, not {str(folder)!r}")  # fmt: skip
+    config = read_json(folder / "config.json")
+    width_of_heads = _heads(folder, config)
+    tensors = timm_names(folder, _read_weights(folder))
+    return tensors, _published(folder, config, tensors, width_of_heads)
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    for name in _WEIGHTS:
+        if (folder / name).is_file():
+            return read_tensors(folder / name)[0]
+        if (folder / f"{name}.index.json").is_file():
+            return _read_shards(folder, folder / f"{name}.index.json")
+    names = [each for name in _WEIGHTS for each in (name, f"{name}.index.json")]
+    raise CheckpointError(f"{folder} must have weights, one of {', '.join(names)}")
+
+
+def _read_shards(folder: Path, index: Path) -> dict[str, torch.Tensor]:
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(place, str) for place in places.values()):
+        raise CheckpointError(f"{index}: weight_map must name a file for each tensor")
+    shards = {}
+    for place in dict.fromkeys(places.values()):
+        if Path(place).name != place:
+            raise CheckpointError(f"{index}: weight_map must name files beside it, not {place!r}")
+        shards[place] = read_tensors(folder / place)[0]
+    if missing := [name for name, place in places.items() if name not in shards[place]]:
+        raise CheckpointError(f"{index}: weight_map must name the file of each tensor, and has none of {some(missing)}")
+    return {name: shards[place][name] for name, place in places.items()}
+
+
+def _heads(folder: Path, config: dict):
+    """How many heads there are: a function of the width."""
+    path = folder / "config.json"
+    if "architecture" in config:
+        if not _ARCHITECTURE.fullmatch(str(config["architecture"])):
+            raise CheckpointError(f"{path}: architecture must be a plain ViT or DeiT of timm, such as "
+                                  f"deit_tiny_patch16_224, not {config['architecture']!r}")  # fmt: skip
+        return lambda width: width // _TIMM_HEAD_DIM
+    for name, allowed in (("model_type", ("vit", "deit")), ("hidden_act", ("gelu",))):
+        if config.get(name) not in allowed:
+            raise CheckpointError(f"{path}: {name} must be {' or '.join(allowed)}, not {config.get(name)!r}")
+    heads = config.get("num_attention_heads")
+    return lambda _width: heads
+
+
+def _published(folder: Path, config: dict, tensors: dict[str, torch.Tensor], heads) -> Published:
+    try:
+        shape = _shape_of(tensors, heads)
+    except (KeyError, ValueError, ZeroDivisionError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else error
+        raise CheckpointError(f"{folder} must have the weights of a ViT: {reason}") from None
+    source = config.get("pretrained_cfg", config) if "architecture" in config else {}
+    names = ("mean", "std")
+    preprocessor = folder / "preprocessor_config.json"
+    if not source and preprocessor.is_file():
+        source, names = read_json(preprocessor), ("image_mean", "image_std")
+        if source.get("do_normalize") is False:
+            source = {"image_mean": [0.0] * shape.channels, "image_std": [1.0] * shape.channels}
+    mean, std = (_numbers(folder, source, name, shape.channels) for name in names)
+    return Published(shape, mean, std, _classes(config))
+
+
+def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
+    """Of tensors by timm's names; what does not fit it is found when they are loaded."""
+    filters, positions, hidden = (tensors[name] for name in
+                                  ("patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight"))  # fmt: skip
+    if (filters.ndim, positions.ndim, hidden.ndim) != (4, 3, 2):
+        raise ValueError("patch_embed.proj.weight, pos_embed and blocks.0.mlp.fc1.weight have other dimensions")
+    width, channels, patch, _columns = filters.shape
+    distilled = "dist_token" in tensors
+    patches = positions.shape[1] - 1 - distilled
+    side = int(max(patches, 0) ** 0.5)
+    if side * side != patches:
+        raise ValueError(f"positions must be of a square of patches, not of {patches}")
+    if hidden.shape[0] % width:
+        raise ValueError(f"hidden features must be a multiple of the width, {width}, not {hidden.shape[0]}")
+    blocks = {int(match[1]) for match in map(re.compile(r"blocks\.(\d+)\.").match, tensors) if match}
+    # Without a head one class stands for it; whoever loads the weights gives a new head, or is told that it is missing.
+    classes = len(tensors["head.weight"]) if "head.weight" in tensors else 1
+    return VitShape(
+        image_size=side * patch, patch_size=patch, channels=channels, classes=classes, depth=len(blocks), width=width,
+        heads=heads(width), mlp_ratio=hidden.shape[0] // width, distilled=distilled,
+    )  # fmt: skip
+
+
+def _classes(config: dict) -> list[str] | None:
+    """Of transformers, which numbers them in a dictionary, or of timm, in a list; none if they have no names."""
+    names = config.get("id2label", config.get("label_names"))
+    if isinstance(names, dict):
+        names = [names.get(str(index)) for index in range(len(names))]
+    known = isinstance(names, list) and all(isinstance(name, str) and not name.startswith("LABEL_") for name in names)
+    return names if known else None
+
+
+def _numbers(folder: Path, source: dict, name: str, channels: int) -> list[float] | None:
+    numbers = source.get(name) if isinstance(source, dict) else None
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list) or len(numbers) != channels or not all(
+        isinstance(number, int | float) and abs(number) < 1e6 and (number > 0 or "mean" in name) for number in numbers
+    ):  # fmt: skip
+        raise CheckpointError(f"{folder}: {name} must be a number for each of {channels} channels, not {numbers!r}")
+    return [float(number) for number in numbers]

@@ -1,0 +1,45 @@
+"""What a generated accelerator computes with, from the metadata.json beside its Verilog.
+
+The golden model does not know the hardware; this file is where the generator says what it has built.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+from taylorvit.boundary.reading import FileError, read_json
+from taylorvit.golden.arithmetic.number_format import NumberFormat, check_integer
+
+__all__ = ["Accelerator", "load_accelerator"]
+
+_WHAT = "the metadata.json of an accelerator, as `taylorvit generate` writes it"
+
+
+class Accelerator(NamedTuple):
+    """Numbers and sizes of a generated accelerator."""
+
+    name: str
+    number_format: NumberFormat
+    max_tokens: int
+    max_head_dim: int
+
+    def check(self, tokens: int, head_dim: int) -> None:
+        """Raises `ValueError` if a head of this size does not fit."""
+        for what, size, largest in (("tokens", tokens, self.max_tokens), ("head_dim", head_dim, self.max_head_dim)):
+            if size > largest:
+                raise ValueError(f"{what} must be at most {largest} on {self.name}, not {size}")
+
+
+def load_accelerator(path: str | Path) -> Accelerator:
+    """The accelerator of a metadata.json, as `taylorvit generate` writes it; `FileError` if it is none."""
+    path = Path(path)
+    metadata = read_json(path, what=_WHAT, schema={"configuration": {"name": str}, "derived": dict})
+    configuration, known = metadata["configuration"], metadata["configuration"] | metadata["derived"]
+    try:
+        number_format = NumberFormat(**{field.name: known[field.name] for field in fields(NumberFormat)})
+        sizes = [check_integer(name, configuration[name], 1) for name in ("max_tokens", "max_head_dim")]
+    except KeyError as error:
+        raise FileError(f"{path}: file must be {_WHAT}, and lacks {error}") from None
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{path}: file must be {_WHAT}: {error}") from None
+    return Accelerator(configuration["name"], number_format, *sizes)

@@ -1,0 +1,1 @@
+"""The whole Vision Transformer: in floating point, and in integers."""

@@ -1,0 +1,188 @@
+"""Models and images that a file names: what training, evaluation and capture have in common."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from taylorvit.golden.attention.trained_attention import AttentionChoice
+from taylorvit.golden.checkpoints.checkpoint import Checkpoint, CheckpointError, fitting_weights, load_weights
+from taylorvit.golden.network.vit import SHAPES, VisionTransformer, VitShape
+
+from .images import (
+    DATASETS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Dataset,
+    ImageError,
+    Split,
+    load_batches,
+    load_dataset,
+    load_folder,
+)
+from .recipe import Data, Model, Recipe, check_recipe
+
+__all__ = ["check_sizes", "evaluate", "load_images", "model_of", "normalization_of", "normalize", "recipe_of"]
+
+_BATCH_OF_EVALUATION = 256
+
+
+def recipe_of(checkpoint: Checkpoint, *, recipe: Recipe | None = None, data: str | None = None) -> Recipe:
+    """The recipe after which a file's weights were trained, or that which says what weights of others are.
+
+    Args:
+        recipe: of weights of others. A folder of the Hugging Face hub needs none: it says the model itself.
+        data: other images than those of the recipe: the name of a data set, or a folder. They are normalized as those
+            that the weights were trained with, where the checkpoint says how.
+
+    Raises `ValueError` if nothing says which model it is, or which images.
+    """
+    tables = _tables_of(checkpoint, recipe)
+    if data is not None:
+        tables = tables | {"data": {"name": data} if data in DATASETS else {"folder": data}}
+    images = tables.get("data")
+    if images is None and checkpoint.published is not None:
+        raise ValueError(f"{checkpoint.path} does not say its images: --data must be a data set, or a folder")
+    normalization = normalization_of(checkpoint)
+    others = data is not None or checkpoint.published is not None
+    if others and isinstance(images, dict) and images.get("mean") is None and normalization is not None:
+        tables = tables | {"data": images | dict(zip(("mean", "std"), normalization))}
+    return check_recipe(tables, checkpoint.path)
+
+
+def _tables_of(checkpoint: Checkpoint, recipe: Recipe | None) -> dict:
+    description, published = checkpoint.description, checkpoint.published
+    if tables := description.get("recipe") or description.get("quantization", {}).get("recipe"):
+        return tables
+    if recipe is not None:
+        return recipe.model_dump(mode="json")
+    if published is not None:
+        return {"model": {"shape": asdict(published.shape), "attention": "softmax"}}
+    raise ValueError(f"{checkpoint.path} must say after which recipe it was trained, as files of `golden train` do, or "
+                     "--recipe must say what it is")  # fmt: skip
+
+
+def normalization_of(checkpoint: Checkpoint) -> tuple[list[float], list[float]] | None:
+    """Mean and deviation of each channel of the images that a checkpoint was trained with, if that is known.
+
+    Of weights in a folder of others which does not say it, those of ImageNet if their images are coloured.
+    """
+    if (published := checkpoint.published) is not None:
+        if published.mean is not None and published.std is not None:
+            return published.mean, published.std
+        return (list(IMAGENET_MEAN), list(IMAGENET_STD)) if published.shape.channels == 3 else None
+    data = checkpoint.description.get("data", {})
+    return (data["mean"], data["std"]) if "mean" in data and "std" in data else None
+
+
+def load_images(data: Data, image_size: int) -> Dataset:
+    """The images that a recipe names."""
+    dataset = load_dataset(data.name) if data.folder is None else load_folder(data.folder, image_size)
+    if data.mean is None or data.std is None:
+        return dataset
+    if not len(data.mean) == len(data.std) == dataset.channels:
+        raise ImageError(f"mean and std must have a number for each channel of {dataset.name}, {dataset.channels}, "
+                         f"not {data.mean} and {data.std}")  # fmt: skip
+    return dataset._replace(mean=tuple(data.mean), std=tuple(data.std))
+
+
+def check_sizes(shape: VitShape, dataset: Dataset, *, classes: bool = True) -> None:
+    """Raises `ImageError` unless images are of the size that a model takes, and its classes theirs, if that matters."""
+    for name, of_model, of_images in (
+        ("classes", shape.classes, len(dataset.classes) if classes else shape.classes),
+        ("channels", shape.channels, dataset.channels),
+        ("image_size", shape.image_size, dataset.image_size),
+    ):
+        if of_model != of_images:
+            raise ImageError(f"{name} of the model must be that of {dataset.name}, {of_images}, not {of_model}")
+
+
+def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Images (images, channels, height, width) of 0 to 1 as a model gets them: mean 0 and deviation 1 a channel.
+
+    Raises `ValueError` unless there is a mean and a deviation of each channel.
+    """
+    if not len(mean) == len(std) == images.shape[1] or not all(each > 0 for each in std):
+        raise ValueError(f"mean and std must have a number for each channel, {images.shape[1]}, those of std above 0, "
+                         f"not {mean} and {std}")  # fmt: skip
+    of_channels = (torch.tensor(each, device=images.device).view(-1, 1, 1) for each in (mean, std))
+    mean_of_channels, std_of_channels = of_channels
+    return (images - mean_of_channels) / std_of_channels
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, split: Split, dataset: Dataset, *, device: str | torch.device = "cpu", workers: int = 0
+) -> tuple[float, float]:
+    """(share recognized, mean cross-entropy) of a model on a split.
+
+    Args:
+        model: images, as `normalize` makes them, to scores. Of scores that are no numbers the mean is not one either.
+        dataset: that the split is of, for its mean and deviation.
+    """
+    model.eval()
+    correct, loss = 0, 0.0
+    batches = [batch.tolist() for batch in torch.arange(len(split)).split(_BATCH_OF_EVALUATION)]
+    for images, labels in load_batches(split, batches, workers=workers):
+        images, labels = images.to(device), labels.to(device)
+        scores = model(normalize(images, dataset.mean, dataset.std)).float()
+        correct += int((scores.argmax(dim=1) == labels).sum())
+        loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
+        if not bool(torch.isfinite(scores).all()):
+            loss = math.nan  # of an infinite score of another class it would not be
+    return correct / len(split), loss / len(split)
+
+
+def model_of(
+    checkpoint: Checkpoint,
+    *,
+    model: Model | None = None,
+    shape: str | None = None,
+    attention: str | AttentionChoice | None = None,
+) -> VisionTransformer:
+    """The model of a checkpoint, with its weights.
+
+    Args:
+        model: table of the recipe, as `recipe_of` gives it.
+        shape: without that, a name of `SHAPES` for weights of others, unless their folder says it; its attention is
+            softmax then.
+        attention: another one.
+
+    Raises `CheckpointError` if the shape is not known, the weights are not of it, or the file is an integer model or
+    the state of a training.
+    """
+    path, published = checkpoint.path, checkpoint.published
+    kind = checkpoint.description.get("kind")
+    if kind == "integer vit":
+        raise CheckpointError(f"{path} must be a model in floating point, and is an integer one")
+    if kind == "training":
+        raise CheckpointError(f"{path} must be a model, and is the state of a training, which leaves "
+                              "model.safetensors beside it when it ends")  # fmt: skip
+    if model is None and "recipe" in checkpoint.description:
+        model = check_recipe(checkpoint.description["recipe"], path).model
+    if model is not None:
+        vit_shape, choice = model.vit_shape, model.choice
+    else:
+        vit_shape, choice = _shape_by_name(checkpoint, shape), AttentionChoice("softmax")
+    if published is not None and published.shape.heads != vit_shape.heads:
+        raise CheckpointError(f"heads must be {published.shape.heads}, as {path} says, not {vit_shape.heads}")
+    if attention is not None:
+        choice = AttentionChoice(attention) if isinstance(attention, str) else attention
+    resample = model is not None and model.resample_positions
+    with torch.device("meta"):  # what is said of the shape may be wrong, and too large for any memory
+        fitting_weights(VisionTransformer(vit_shape, choice), checkpoint, resample_positions=resample)
+    vit = VisionTransformer(vit_shape, choice)
+    load_weights(vit, checkpoint, resample_positions=resample)
+    return vit.eval()
+
+
+def _shape_by_name(checkpoint: Checkpoint, shape: str | None) -> VitShape:
+    if shape in SHAPES:
+        return SHAPES[shape]
+    if shape is None and checkpoint.published is not None:
+        return checkpoint.published.shape
+    raise CheckpointError(f"{checkpoint.path} does not say which model it is of: shape must be one of "
+                          f"{', '.join(SHAPES)}, not {shape!r}")  # fmt: skip

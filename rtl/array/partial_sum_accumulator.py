@@ -1,0 +1,80 @@
+"""Accumulation of tiles below one column of the array.
+
+A reduction longer than the array has rows is done tile by tile: each pass over a tile gives one partial sum for every
+element of the pass. They are kept here and added to those of the next pass; the last pass gives the totals.
+
+    partial_sum --(+)--> total (last pass)
+                   ^ \\
+                   |  `--> [partial sums, one word an element]
+                   '------------------'
+"""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.bundles import delay, index_width
+from taylorvit.rtl.common.memory_bank import MemoryBank
+
+__all__ = ["PartialSumAccumulator"]
+
+
+class PartialSumAccumulator(Block):
+    """total = sum over the passes from `first` to `last` of partial_sum, for each `index`.
+
+    Parameters
+    ----------
+    sum_width: bits of a partial sum and of the total; depth: elements of a pass at most;
+    memory_pipeline: registers behind the memory of partial sums.
+
+    Ports
+    -----
+    valid, first, last, index: an element whose `partial_sum` comes `sum_delay` cycles later.
+    total_valid, total: `latency` cycles after `valid` of a `last` pass.
+
+    One element a cycle; an index may return `latency` cycles after it was last used.
+    """
+
+    def __init__(self, *, sum_width, depth, memory_pipeline=0, module_name="partial_sum_accumulator"):
+        self.module_name = module_name
+        self.sums = MemoryBank(depth=depth, width=sum_width, pipeline=memory_pipeline)
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "index": In(index_width(depth)),
+                "partial_sum": In(signed(sum_width)),
+                "total_valid": Out(1),
+                "total": Out(signed(sum_width)),
+            }
+        )
+
+    @property
+    def sum_delay(self):
+        """Cycles from an element's control to its `partial_sum`: what the memory takes to find those before."""
+        return self.sums.latency
+
+    @property
+    def latency(self):
+        """Cycles from an element's control to its total."""
+        return self.sum_delay + 1
+
+    def elaborate(self, platform):
+        m = Module()
+        sums = instantiate(m, "sums", self.sums)
+
+        valid, first, last, index = (
+            delay(m, getattr(self, name), self.sum_delay, name) for name in ("valid", "first", "last", "index")
+        )
+        m.d.comb += sums.read_address.eq(self.index)
+
+        total = Signal.like(self.total)
+        m.d.comb += [
+            total.eq(self.partial_sum + Mux(first, 0, sums.read_data.as_signed())),
+            sums.write_enable.eq(valid & ~last),
+            sums.write_address.eq(index),
+            sums.write_data.eq(total),
+        ]
+        m.d.sync += [self.total_valid.eq(valid & last), self.total.eq(total)]
+        return m

@@ -1,0 +1,62 @@
+"""Requantizer: an exact sum back to data_width bits, by a shift set at run time (the numerics contract, section 3)."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bundles import up_to
+
+__all__ = ["Requantizer"]
+
+
+class Requantizer(Block):
+    """o = saturate(round_half_up(i / 2^shift)), `latency` cycles later, one a cycle.
+
+    Rounding uses floor(x + 1/2) = floor((floor(2 x) + 1) / 2): the shifter keeps one bit below the unit, and rounding
+    is one increment. Saturation is to the full range of `o`.
+
+    Parameters
+    ----------
+    i_width, o_width: bits of the signed input and output; shift_max: largest `shift`, at most `i_width`.
+    pipelined: the shift in two cycles, its upper bits first, rounding and saturation in one each; if not, the shift in
+        one cycle, the rest in another.
+    """
+
+    module_name = "requantizer"
+    reset_less = True
+
+    def __init__(self, *, i_width, o_width, shift_max, pipelined=True):
+        self.pipelined = pipelined
+        super().__init__(
+            {
+                "i": In(signed(i_width)),
+                "shift": In(up_to(shift_max)),
+                "o": Out(signed(o_width)),
+            }
+        )
+
+    @property
+    def latency(self):
+        """Cycles from `i` to `o`."""
+        return 4 if self.pipelined else 2
+
+    def elaborate(self, platform):
+        m = Module()
+        split = len(self.shift) // 2 if self.pipelined else 0
+        coarse = Cat(Const(0, split), self.shift[split:])
+        shifted = Signal(signed(len(self.i) + 1))
+        halves = Signal.like(shifted)
+        rounded = Signal.like(shifted)
+        m.d.sync += shifted.eq((self.i << 1) >> coarse)
+        half_up = (halves >> 1) + halves[0]
+        if self.pipelined:
+            fine = Signal(split)
+            m.d.sync += [fine.eq(self.shift[:split]), halves.eq(shifted >> fine), rounded.eq(half_up)]
+        else:
+            m.d.comb += [halves.eq(shifted), rounded.eq(half_up)]
+        # It fits if all bits from the output's sign on are equal.
+        negative = rounded[-1]
+        fits = rounded[len(self.o) - 1 :] == negative.replicate(len(rounded) - len(self.o) + 1)
+        low, high = -(1 << (len(self.o) - 1)), (1 << (len(self.o) - 1)) - 1
+        m.d.sync += self.o.eq(Mux(fits, rounded, Mux(negative, low, high)))
+        return m

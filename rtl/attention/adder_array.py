@@ -1,0 +1,163 @@
+"""Adder array: the element-wise additions of Algorithm 1 (ViTALiTy, steps 1, 4 and 5).
+
+* `CentringAdder`, one a row of the array, on the way from the K buffer into the array: K^ = (K << f) - k_mean.
+* `NumeratorAdder`, one a column: T_N = (Q G << F) + c_v v_sum.
+* `DenominatorAdder`, one beside SA-Diag: t_D = c_d + (Q k^_sum << F).
+
+The last two leave their result in the alignment that the divider wants: a quotient T_N 2^shift_z / t_D of W bits is
+found from T_N << `numerator_shift` and t_D << `divisor_shift`, of which one is zero.
+"""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bundles import delay, up_to
+
+__all__ = ["CentringAdder", "DenominatorAdder", "NumeratorAdder"]
+
+
+class CentringAdder(Block):
+    """streamed = bypass ? q : (k << fraction) - mean, one cycle later.
+
+    Parameters
+    ----------
+    data_width: bits of the elements `q` and `k` (W); fraction: fractional bits of `mean` (f).
+
+    Ports
+    -----
+    bypass, q, k (signed W), mean (signed W + f), streamed (signed W + 1 + f: nothing saturates).
+    """
+
+    module_name = "centring_adder"
+    reset_less = True
+    latency = 1
+
+    def __init__(self, *, data_width, fraction):
+        self.fraction = fraction
+        super().__init__(
+            {
+                "bypass": In(1),
+                "q": In(signed(data_width)),
+                "k": In(signed(data_width)),
+                "mean": In(signed(data_width + fraction)),
+                "streamed": Out(signed(data_width + 1 + fraction)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        centred = (self.k << self.fraction) - self.mean
+        m.d.sync += self.streamed.eq(Mux(self.bypass, self.q, centred))
+        return m
+
+
+class NumeratorAdder(Block):
+    """numerator = single ? k_sum : ((product << fraction) << shift) + bias, `latency` cycles after `product`.
+
+    Parameters
+    ----------
+    product_width: bits of Q G; fraction: F; shift_max: largest `shift`; bias_width: bits of c_v v_sum, shifted
+        already; k_sum_width: bits of the numerator of the single-divisor mode.
+
+    Ports
+    -----
+    product, bias: of one row, in the same cycle; shift: constant during a job.
+    single, k_sum: two cycles after `product`: take k_sum as the numerator instead.
+    numerator: signed bias_width + 1, nothing saturates.
+    """
+
+    module_name = "numerator_adder"
+    reset_less = True
+    latency = 3
+
+    def __init__(self, *, product_width, fraction, shift_max, bias_width, k_sum_width):
+        self.fraction = fraction
+        self.shift_max = shift_max
+        super().__init__(
+            {
+                "product": In(signed(product_width)),
+                "bias": In(signed(bias_width)),
+                "shift": In(up_to(shift_max)),
+                "single": In(1),
+                "k_sum": In(signed(k_sum_width)),
+                "numerator": Out(signed(bias_width + 1)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        width = len(self.product) + self.fraction
+        fine, coarse = self.shift[:3], self.shift[3:]
+
+        # The shifter is cut in two: by 0 to 7 first, while the word is narrow.
+        fine_shifted = Signal(signed(width + min(7, self.shift_max)))
+        m.d.sync += fine_shifted.eq((self.product << self.fraction) << fine)
+        shifted = Signal(signed(width + self.shift_max))
+        if len(coarse):
+            m.d.sync += shifted.eq(fine_shifted << (coarse << 3))
+        else:
+            m.d.sync += shifted.eq(fine_shifted)
+
+        bias = delay(m, self.bias, 2, "bias")
+        m.d.sync += self.numerator.eq(Mux(self.single, self.k_sum, shifted + bias))
+        return m
+
+
+class DenominatorAdder(Block):
+    """divisor = single ? tokens << (W - 1) : t_D << shift with t_D = c_d + (product << fraction); 3 cycles later.
+
+    Parameters
+    ----------
+    product_width: bits of Q k^_sum; fraction: F; c_d_width: bits of the unsigned constant; denominator_width: bits
+        of t_D, signed; shift_max: largest `shift`; tokens_width, tokens_shift: of the single divisor n << (W - 1);
+        divisor_width: bits of the unsigned divisor.
+
+    Ports
+    -----
+    product: of one row; single: the divisor is n, in the same cycle; c_d, shift, tokens: constant during a job.
+    divisor: of the row; invalid: t_D <= 0 (the divisor means nothing), both `latency` cycles after `product`.
+    """
+
+    module_name = "denominator_adder"
+    reset_less = True
+    latency = 3
+
+    def __init__(self, *, product_width, fraction, c_d_width, denominator_width, shift_max, tokens_width,
+                 tokens_shift, divisor_width):  # fmt: skip
+        self.fraction = fraction
+        self.denominator_width = denominator_width
+        self.tokens_shift = tokens_shift
+        super().__init__(
+            {
+                "product": In(signed(product_width)),
+                "single": In(1),
+                "c_d": In(c_d_width),
+                "shift": In(up_to(shift_max)),
+                "tokens": In(tokens_width),
+                "divisor": Out(divisor_width),
+                "invalid": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        denominator = Signal(signed(self.denominator_width))
+        m.d.sync += denominator.eq(self.c_d + (self.product << self.fraction))
+
+        # The shifter is cut in two here as well.
+        fine, coarse = self.shift[:3], self.shift[3:]
+        fine_shifted = Signal.like(self.divisor)
+        not_positive = Signal()
+        m.d.sync += [
+            fine_shifted.eq(denominator.as_unsigned() << fine),
+            not_positive.eq(denominator <= 0),
+        ]
+
+        single = delay(m, self.single, 2, "single")
+        shifted = fine_shifted << (coarse << 3) if len(coarse) else fine_shifted
+        m.d.sync += [
+            self.divisor.eq(Mux(single, self.tokens << self.tokens_shift, shifted)),
+            self.invalid.eq(~single & not_positive),
+        ]
+        return m

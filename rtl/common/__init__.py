@@ -1,0 +1,1 @@
+"""What every block uses: blocks themselves, control bundles, memories, resets."""

@@ -1,0 +1,337 @@
+"""Control and status registers behind AXI4-Lite.
+
+The hardware side of `rtl.control.registers`: what each register is, where it is and which values it takes is read
+from that description; here is how a host's access is carried out and how the registers meet the core.
+
+    AW --> [address] --+--> merge bytes --> [merged] --> check, commit --> B
+    W  --> [data] -----+                                    |
+    AR --> [address] --> select, in two steps --> R         +--> job registers --(start)--> [job] --> core
+
+    core's pulses --> events, error counts --> interrupt
+    core's levels --> performance counters
+
+Responses. A read of an offset that is no register gives 0 with SLVERR; a write to it, or to a register that
+cannot be written, gives SLVERR without effect (DECERR is an interconnect's answer). A parameter written out of
+its range keeps its old value, START while a job runs leaves the job alone: both answer SLVERR, set an event and
+are counted. Bytes that WSTRB leaves out keep their value: merging comes first, then the check of the whole word.
+The two lowest address bits are ignored.
+
+Resets. `soft_reset` stops the core only. Job registers, events, interrupt enables and all counts keep their
+values, so that a host can still read what went wrong.
+"""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bundles import up_to
+
+from .registers import ADDRESS_WIDTH, DATA_WIDTH, EVENTS, Access, register_map
+
+__all__ = ["ControlStatus"]
+
+_OKAY = 0b00
+_SLVERR = 0b10
+
+_READ_GROUP = 6  # registers of which at most one is read in one step
+
+_JOB_PARAMETERS = ("tokens", "head_dim", "heads", "shift_g", "shift_z", "c_v", "c_d")
+
+
+class ControlStatus(Block):
+    """Registers of the accelerator: AXI4-Lite on one side, the core on the other.
+
+    Parameters
+    ----------
+    config: the whole configuration, which this block also reports to the host.
+
+    Ports
+    -----
+    s_axil_*: AXI4-Lite slave, 12 address bits, 32 data bits. One write and one read may be outstanding; address
+        and data of a write may come in any order.
+    interrupt: level, high while an enabled event is set.
+    start: one cycle; the job's parameters below are stable from this cycle to the next `start`.
+    soft_reset: one cycle.
+    tokens, head_dim, heads, shift_g, shift_z, c_v, c_d: parameters of the job, taken over at `start`, so that a
+        host may write the next job's while one runs.
+    timeout: register TIMEOUT as it stands.
+    busy: the core runs a job; it rises in the cycle after `start`.
+    done, head_done: pulses, a job or a head is finished.
+    tlast_early, tlast_late: pulses, bit 0 for stream Q, 1 for K, 2 for V.
+    input_timeout, denominator_error: pulses.
+    array_busy, stall_input, stall_output: counted in every cycle in which `busy` is high.
+
+    A read is answered `read_latency` cycles after its address, a write `write_latency` cycles after the later
+    of address and data. Counters and counts stop at their maximum.
+    """
+
+    module_name = "control_status"
+    waivers = {
+        ("UNUSEDSIGNAL", "s_axil_a*prot"): "Protection has no meaning for these registers.",
+        ("UNUSEDSIGNAL", "s_axil_a*addr"): "Registers are words: the two lowest address bits are ignored.",
+    }
+
+    read_latency = 4
+    write_latency = 5
+
+    def __init__(self, config):
+        self.config = config
+        self.registers = register_map(config)
+        super().__init__(
+            {
+                "s_axil_awaddr": In(ADDRESS_WIDTH),
+                "s_axil_awprot": In(3),
+                "s_axil_awvalid": In(1),
+                "s_axil_awready": Out(1),
+                "s_axil_wdata": In(DATA_WIDTH),
+                "s_axil_wstrb": In(DATA_WIDTH // 8),
+                "s_axil_wvalid": In(1),
+                "s_axil_wready": Out(1),
+                "s_axil_bresp": Out(2),
+                "s_axil_bvalid": Out(1),
+                "s_axil_bready": In(1),
+                "s_axil_araddr": In(ADDRESS_WIDTH),
+                "s_axil_arprot": In(3),
+                "s_axil_arvalid": In(1),
+                "s_axil_arready": Out(1),
+                "s_axil_rdata": Out(DATA_WIDTH),
+                "s_axil_rresp": Out(2),
+                "s_axil_rvalid": Out(1),
+                "s_axil_rready": In(1),
+                "interrupt": Out(1),
+                "start": Out(1),
+                "soft_reset": Out(1),
+                "tokens": Out(config.max_tokens.bit_length()),
+                "head_dim": Out(config.max_head_dim.bit_length()),
+                "heads": Out(config.max_heads.bit_length()),
+                "shift_g": Out(up_to(config.shift_g_max)),
+                "shift_z": Out(up_to(config.shift_z_max, least=config.shift_z_min)),
+                "c_v": Out(config.c_v_width),
+                "c_d": Out(config.c_d_width),
+                "timeout": Out(config.counter_width),
+                "busy": In(1),
+                "done": In(1),
+                "head_done": In(1),
+                "tlast_early": In(3),
+                "tlast_late": In(3),
+                "input_timeout": In(1),
+                "denominator_error": In(1),
+                "array_busy": In(1),
+                "stall_input": In(1),
+                "stall_output": In(1),
+            }
+        )
+
+    @property
+    def parameters(self):
+        """What distinguishes two of these blocks: the configuration."""
+        return self.config.to_mapping()
+
+    def elaborate(self, platform):
+        m = Module()
+        values = {register.name: _value(register) for register in self.registers}
+        events = {name: Signal(name=f"event_{name.lower()}") for name in EVENTS}
+        starting = Signal()
+
+        m.d.comb += [
+            events["DONE"].eq(self.done),
+            events["INPUT_TIMEOUT"].eq(self.input_timeout),
+            events["DENOMINATOR"].eq(self.denominator_error),
+            *(events[f"TLAST_EARLY_{stream}"].eq(self.tlast_early[bit]) for bit, stream in enumerate("QKV")),
+            *(events[f"TLAST_LATE_{stream}"].eq(self.tlast_late[bit]) for bit, stream in enumerate("QKV")),
+            values["STATUS"].eq(self.busy | self.start | starting),
+            self.timeout.eq(values["TIMEOUT"]),
+        ]
+        self._count(m, values, events)
+        self._write(m, values, events, starting)
+        # The parameters are many and everywhere: they follow the decision a cycle later.
+        m.d.sync += self.start.eq(starting)
+        with m.If(starting):
+            for name in _JOB_PARAMETERS:
+                words = [values[word.name] for word in self.registers.words(name.upper())]
+                m.d.sync += getattr(self, name).eq(Cat(words) if len(words) > 1 else words[0])
+        self._read(m, values)
+        # After the write: an event in the very cycle in which its bit is cleared is kept.
+        for name, (bit, _description) in EVENTS.items():
+            with m.If(events[name]):
+                m.d.sync += values["EVENTS"][bit].eq(1)
+        m.d.sync += self.interrupt.eq((values["EVENTS"] & values["INTERRUPT_ENABLE"]).any())
+        return m
+
+    def _count(self, m, values, events):
+        """Performance counters of the job, and error counts."""
+        with m.If(self.start):
+            for name in ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE"):
+                m.d.sync += values[name].eq(0)
+        with m.Else():
+            _count_up(m, values["CYCLES"], self.busy)
+            _count_up(m, values["ARRAY_BUSY"], self.busy & self.array_busy)
+            _count_up(m, values["STALL_INPUT"], self.busy & self.stall_input)
+            _count_up(m, values["STALL_OUTPUT"], self.busy & self.stall_output)
+            _count_up(m, values["HEADS_DONE"], self.head_done)
+        for name in EVENTS:
+            if f"COUNT_{name}" in values:
+                _count_up(m, values[f"COUNT_{name}"], events[name])
+
+    def _write(self, m, values, events, starting):
+        """AW and W into registers, in any order; then merge; then check; then commit and respond."""
+        address_held = Signal()
+        data_held = Signal()
+        write_word = Signal(ADDRESS_WIDTH - 2)
+        write_data = Signal(DATA_WIDTH)
+        write_strobe = Signal(DATA_WIDTH // 8)
+        m.d.comb += [self.s_axil_awready.eq(~address_held), self.s_axil_wready.eq(~data_held)]
+        with m.If(self.s_axil_awvalid & self.s_axil_awready):
+            m.d.sync += [address_held.eq(1), write_word.eq(self.s_axil_awaddr[2:])]
+        with m.If(self.s_axil_wvalid & self.s_axil_wready):
+            m.d.sync += [
+                data_held.eq(1),
+                write_data.eq(self.s_axil_wdata),
+                write_strobe.eq(self.s_axil_wstrb),
+            ]
+
+        # Bytes left out keep the old value of a parameter, and are 0 (no effect) for every other register.
+        writable = [register for register in self.registers if register.access.writable]
+        is_written = _is_each(m, writable, write_word, "is_written")
+        kept_word = Signal(DATA_WIDTH)
+        m.d.comb += kept_word.eq(reduce(or_, (
+            Mux(selected, values[register.name], 0)
+            for selected, register in zip(is_written, writable) if register.access is Access.READ_WRITE
+        )))  # fmt: skip
+        merged = Signal(DATA_WIDTH)
+        limits = least, most, is_signed = (
+            Signal(signed(DATA_WIDTH + 1), name="least_written"), Signal(signed(DATA_WIDTH + 1), name="most_written"),
+            Signal(name="signed_written"),
+        )  # fmt: skip
+        held = Signal()
+        check = Signal()
+        commit = Signal()
+        m.d.sync += held.eq(address_held & data_held)
+        with m.If(held & address_held & data_held & ~check & ~commit & ~self.s_axil_bvalid):
+            m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, _limits(writable, is_written)))]
+            for byte, strobe in enumerate(write_strobe):
+                bits = slice(8 * byte, 8 * byte + 8)
+                m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept_word[bits]))
+
+        above_least = Signal()
+        below_most = Signal()
+        in_range = above_least & below_most
+        number = Cat(merged, is_signed & merged[-1]).as_signed()
+        with m.If(check):
+            m.d.sync += [check.eq(0), commit.eq(1), above_least.eq(number >= least), below_most.eq(number <= most)]
+
+        accepted = Signal()
+        m.d.sync += [starting.eq(0), self.soft_reset.eq(0)]
+        with m.If(commit):
+            m.d.sync += [
+                commit.eq(0),
+                self.s_axil_bvalid.eq(1),
+                self.s_axil_bresp.eq(Mux(accepted, _OKAY, _SLVERR)),
+            ]
+            for selected, register in zip(is_written, writable):
+                with m.If(selected):
+                    if register.access is Access.PULSE:
+                        self._control(m, register, merged, events, accepted, starting)
+                    else:
+                        _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
+        with m.If(self.s_axil_bvalid & self.s_axil_bready):
+            m.d.sync += [self.s_axil_bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
+
+    def _control(self, m, register, written, events, accepted, starting):
+        """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
+        soft_reset = written[register["SOFT_RESET"].low]
+        start = written[register["START"].low] & ~soft_reset
+        m.d.comb += [
+            events["START_WHILE_BUSY"].eq(start & self.busy),
+            accepted.eq(~events["START_WHILE_BUSY"]),
+        ]
+        m.d.sync += self.soft_reset.eq(soft_reset)
+        with m.If(start & ~self.busy):
+            m.d.sync += starting.eq(1)
+
+    def _read(self, m, values):
+        """AR into a register, then which register it is, then a word of each group of registers, then R from these."""
+        read_held = Signal()
+        found = Signal()
+        gathered = Signal()
+        read_word = Signal(ADDRESS_WIDTH - 2)
+        m.d.comb += self.s_axil_arready.eq(~read_held)
+        with m.If(self.s_axil_arvalid & self.s_axil_arready):
+            m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
+
+        is_read = _is_each(m, [*self.registers], read_word, "is_read")
+        choices = [Mux(bit, values[register.name], 0) for bit, register in zip(is_read, self.registers)]
+        groups = []
+        for first in range(0, len(choices), _READ_GROUP):
+            groups.append(Signal(DATA_WIDTH, name=f"read_group_{len(groups)}", reset_less=True))
+            m.d.sync += groups[-1].eq(reduce(or_, choices[first : first + _READ_GROUP]))
+        m.d.sync += [
+            found.eq(read_held & ~found & ~gathered & ~self.s_axil_rvalid),
+            gathered.eq(found),
+        ]
+        with m.If(gathered):
+            m.d.sync += [
+                self.s_axil_rvalid.eq(1),
+                self.s_axil_rdata.eq(reduce(or_, groups)),
+                self.s_axil_rresp.eq(Mux(is_read.any(), _OKAY, _SLVERR)),
+            ]
+        with m.If(self.s_axil_rvalid & self.s_axil_rready):
+            m.d.sync += [self.s_axil_rvalid.eq(0), read_held.eq(0)]
+
+
+def _value(register):
+    """What a read of `register` gives: a constant, or a signal just wide enough for its values."""
+    if register.access in (Access.CONSTANT, Access.PULSE):
+        return Const(register.reset, DATA_WIDTH)
+    field = register.fields[0]
+    shape = unsigned(register.mask.bit_length())
+    if field.maximum is not None:
+        shape = range(field.minimum, field.maximum + 1)
+    return Signal(shape, init=field.reset, name=f"{register.name.lower()}_register")
+
+
+def _is_each(m, registers, word, name):
+    """One bit for each of `registers`: whether it is the one at `word`, a cycle later."""
+    is_each = Signal(len(registers), name=name)
+    m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in registers))
+    return is_each
+
+
+def _limits(registers, is_written):
+    """Least and most of what the register that is written may be given, and whether it is signed."""
+    least, most, is_signed = -1 << DATA_WIDTH, (1 << DATA_WIDTH) - 1, 0
+    for selected, register in zip(is_written, registers):
+        field = register.fields[0]
+        if register.access is Access.READ_WRITE and field.maximum is not None:
+            least = Mux(selected, field.minimum, least)
+            most = Mux(selected, field.maximum, most)
+            is_signed = Mux(selected, field.signed, is_signed)
+    return least, most, is_signed
+
+
+def _commit(m, register, written, in_range, write_strobe, values, events, accepted):
+    """Writes one register that is not CONTROL, under the conditions that hold where this is called."""
+    value = values[register.name]
+    field = register.fields[0]
+    if register.access is Access.WRITE_ONE_TO_CLEAR:
+        m.d.comb += accepted.eq(1)
+        m.d.sync += value.eq(value & ~written)
+    elif register.access is Access.WRITE_TO_CLEAR:
+        m.d.comb += accepted.eq(1)
+        with m.If(write_strobe.any()):
+            m.d.sync += value.eq(events[register.name.removeprefix("COUNT_")])
+    elif field.maximum is None:
+        m.d.comb += accepted.eq(1)
+        m.d.sync += value.eq(written & register.mask)
+    else:
+        m.d.comb += [accepted.eq(in_range), events["BAD_VALUE"].eq(~in_range)]
+        with m.If(in_range):
+            m.d.sync += value.eq(written)
+
+
+def _count_up(m, counter, event):
+    with m.If(event & ~counter.all()):
+        m.d.sync += counter.eq(counter + 1)

@@ -1,0 +1,120 @@
+"""What a host knows of an accelerator: that which its registers tell, and nothing else.
+
+A driver that finds an accelerator has no configuration of it, and needs none: sizes and limits of a job, the layout of
+a beat, widths and shifts are constants in registers. `HostView` is the record of them. Its fields are named like those
+of `AcceleratorConfig` and mean the same, so whatever works from a few of these takes either.
+"""
+
+from dataclasses import asdict, dataclass, fields
+
+from taylorvit.rtl.config import AcceleratorConfig, ArrayCycles
+
+from .registers import register_map
+
+__all__ = ["LAYOUT", "VIEW_REGISTERS", "HostView"]
+
+LAYOUT = register_map(AcceleratorConfig(name="any", rows=4, columns=4))
+"""Where registers and their fields are, which is the same in every configuration; ranges and resets are of any one."""
+
+# Field of the view -> its register, and the field there. TIMEOUT tells it by its value after a reset.
+_PLACES = {
+    "rows": ("ARRAY_SIZE", "ROWS"),
+    "columns": ("ARRAY_SIZE", "COLUMNS"),
+    "data_width": ("NUMBER_FORMAT", "DATA_WIDTH"),
+    "element_width": ("NUMBER_FORMAT", "ELEMENT_WIDTH"),
+    "mean_fraction": ("NUMBER_FORMAT", "MEAN_FRACTION"),
+    "constant_fraction": ("NUMBER_FORMAT", "CONSTANT_FRACTION"),
+    "max_tokens": ("MAX_SIZES", "MAX_TOKENS"),
+    "max_head_dim": ("MAX_SIZES", "MAX_HEAD_DIM"),
+    "max_heads": ("MAX_HEADS", "MAX_HEADS"),
+    "stream_lanes": ("STREAM", "LANES"),
+    "pe_pipeline": ("PIPELINE", "PE_PIPELINE"),
+    "divider_row_interval": ("PIPELINE", "DIVIDER_INTERVAL"),
+    "c_v_width": ("CONSTANT_WIDTHS", "C_V_WIDTH"),
+    "c_d_width": ("CONSTANT_WIDTHS", "C_D_WIDTH"),
+    "shift_g_max": ("SHIFT_LIMITS", "SHIFT_G_MAX"),
+    "shift_z_min": ("SHIFT_LIMITS", "SHIFT_Z_MIN"),
+    "shift_z_max": ("SHIFT_LIMITS", "SHIFT_Z_MAX"),
+    "counter_width": ("COUNTER_WIDTHS", "COUNTER_WIDTH"),
+    "error_count_width": ("COUNTER_WIDTHS", "ERROR_COUNT_WIDTH"),
+    "input_timeout": ("TIMEOUT", "TIMEOUT"),
+}
+
+# Where a value may be below 1, or a host's own arithmetic needs a limit.
+_RANGES = {
+    "data_width": (2, 16), "element_width": (8, 16), "c_v_width": (1, 64), "c_d_width": (1, 96),
+    "counter_width": (1, 32), "error_count_width": (1, 32), "mean_fraction": (0, 255), "constant_fraction": (0, 255),
+    "pe_pipeline": (0, 255), "shift_g_max": (0, 255), "shift_z_min": (-128, 0), "shift_z_max": (0, 255),
+}  # fmt: skip
+
+VIEW_REGISTERS = tuple(dict.fromkeys(register for register, _field in _PLACES.values()))
+"""Names of the registers that a view is read from, after a reset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostView(ArrayCycles):
+    """Sizes and limits of an accelerator as its registers tell them; `AcceleratorConfig` describes them.
+
+    `name` is a label and in no register. `register_map` takes a view as it takes the configuration itself.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    data_width: int
+    element_width: int
+    mean_fraction: int
+    constant_fraction: int
+    max_tokens: int
+    max_head_dim: int
+    max_heads: int
+    stream_lanes: int
+    pe_pipeline: int
+    divider_row_interval: int
+    c_v_width: int
+    c_d_width: int
+    shift_g_max: int
+    shift_z_min: int
+    shift_z_max: int
+    counter_width: int
+    error_count_width: int
+    input_timeout: int
+
+    @classmethod
+    def of(cls, config):
+        """What a host would see of an accelerator built from `config`."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+
+    @classmethod
+    def from_registers(cls, words, name):
+        """The view that `words` (register name -> value, of `VIEW_REGISTERS`, after a reset) give, labelled `name`.
+
+        Raises `ValueError` if no accelerator can be like that.
+        """
+        values = {}
+        for attribute, (register, field) in _PLACES.items():
+            value = LAYOUT[register][field].of(words[register])
+            least, most = _RANGES.get(attribute, (1, None))
+            if value < least or most is not None and value > most:
+                rule = f"at least {least}" if most is None else f"in {least}..{most}"
+                raise ValueError(f"{field} in register {register} must be {rule}, not {value!r}")
+            values[attribute] = value
+        if values["element_width"] % 8 or values["element_width"] < values["data_width"]:
+            raise ValueError(f"ELEMENT_WIDTH in register NUMBER_FORMAT must be whole bytes for {values['data_width']} "
+                             f"bits, not {values['element_width']!r}")  # fmt: skip
+        return cls(name=name, **values)
+
+    def to_mapping(self):
+        """The fields as a plain dictionary."""
+        return asdict(self)
+
+    def differences(self, other):
+        """How it differs from another view, by the names of the registers' fields: "ROWS is 4, not 16", ..."""
+        return [f"{field} is {getattr(self, attribute)}, not {getattr(other, attribute)}"
+                for attribute, (_register, field) in _PLACES.items()
+                if getattr(self, attribute) != getattr(other, attribute)]  # fmt: skip
+
+    @property
+    def stream_width(self):
+        """Bits of a beat."""
+        return self.stream_lanes * self.element_width

@@ -1,0 +1,99 @@
+"""Job control: when a job ends, what to do when its source falls silent, and how its quotients are aligned.
+
+A job ends when its last head has left and every input stream stands at a packet boundary: what belongs to one job is
+never taken for the next one's.
+
+A watchdog keeps a job from waiting for ever: if nothing but a silent source holds it up for `timeout` cycles,
+`input_timeout` tells the loaders that are waiting to go on with zeros. It counts only while a loader that is ready gets
+nothing, no other stream moves, the array rests and the sink of Z takes what is offered.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bundles import up_to
+
+__all__ = ["JobControl"]
+
+
+class JobControl(Block):
+    """Start, end and watchdog of a job.
+
+    Parameters
+    ----------
+    config: the accelerator's configuration.
+    streams: number of input streams.
+
+    Ports
+    -----
+    start: a job begins; heads, shift_z: of the job, constant while it runs. timeout: cycles.
+    starving, moving, idle: one bit an input stream: its loader waits for the source; takes a beat; has all of the
+        job's heads and stands at a packet boundary.
+    array_busy: an element streams. sink_waits: a beat of Z is offered and not taken. sent: a head of Z has left.
+    busy: from the cycle after `start` to the end; done: the last of these cycles.
+    input_timeout: one cycle, after more than `timeout` cycles of silence up to the one before: do not wait for the
+        source any longer. A loader whose source is back in this very cycle passes over it.
+    numerator_shift, divisor_shift: shift_z - (W - 1) where that is positive, and its negative where not.
+    """
+
+    module_name = "job_control"
+
+    def __init__(self, config, *, streams):
+        self.data_width = config.data_width
+        super().__init__(
+            {
+                "start": In(1),
+                "heads": In(config.max_heads.bit_length()),
+                "shift_z": In(up_to(config.shift_z_max, least=config.shift_z_min)),
+                "timeout": In(config.counter_width),
+                "starving": In(streams),
+                "moving": In(streams),
+                "idle": In(streams),
+                "array_busy": In(1),
+                "sink_waits": In(1),
+                "sent": In(1),
+                "busy": Out(1),
+                "done": Out(1),
+                "input_timeout": Out(1),
+                "numerator_shift": Out(up_to(config.numerator_shift_max)),
+                "divisor_shift": Out(up_to(config.divisor_shift_max)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        heads_left = Signal.like(self.heads)
+        m.d.comb += self.done.eq(self.busy & (heads_left == 0) & self.idle.all())
+        # A register: it comes from outside, by way of the sender. A job's end may wait a cycle.
+        sent = Signal()
+        m.d.sync += [sent.eq(self.sent), heads_left.eq(heads_left - sent)]
+        with m.If(self.done):
+            m.d.sync += self.busy.eq(0)
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), heads_left.eq(self.heads)]
+
+        waited = Signal.like(self.timeout)
+        waited_next = Signal.like(self.timeout)
+        expired = Signal()
+        waiting = Signal()
+        occupied = Signal()
+        silent = Signal()  # in the cycle before this one
+        # Registers: what they are made of comes from the far ends of the accelerator, and from outside.
+        m.d.sync += [
+            waiting.eq(self.starving.any()),
+            occupied.eq(self.moving.any() | self.array_busy | self.sink_waits),
+        ]
+        m.d.comb += [
+            silent.eq(self.busy & waiting & ~occupied),
+            self.input_timeout.eq(silent & expired),
+            waited_next.eq(Mux(silent & ~expired, waited + 1, 0)),
+        ]
+        m.d.sync += [waited.eq(waited_next), expired.eq(waited_next >= self.timeout)]
+
+        smallest = self.data_width - 1
+        with m.If(self.shift_z >= smallest):
+            m.d.sync += [self.numerator_shift.eq(self.shift_z - smallest), self.divisor_shift.eq(0)]
+        with m.Else():
+            m.d.sync += [self.numerator_shift.eq(0), self.divisor_shift.eq(smallest - self.shift_z)]
+        return m

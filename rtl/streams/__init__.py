@@ -1,0 +1,1 @@
+"""AXI4-Stream to buffers, and buffers to AXI4-Stream."""

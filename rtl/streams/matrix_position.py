@@ -1,0 +1,65 @@
+"""Matrix position: where in a matrix of a job the next beat is, token by token.
+
+What a stream does at the end of a row and of a matrix depends on comparisons with the job's sizes. Here they are made a
+step ahead, so that both ends are registers.
+"""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bundles import index_width, last_start
+
+__all__ = ["MatrixPosition"]
+
+
+class MatrixPosition(Block):
+    """Counts the beats of one matrix after the other, tokens x head_dim, `lanes` features a beat.
+
+    Ports
+    -----
+    start: a job begins; tokens, head_dim: its sizes, constant while it runs.
+    step: a beat is taken, no earlier than the cycle after `start`.
+    token: of the next beat; row_last: it is the last one of its token; head_last: and of the matrix.
+    """
+
+    waivers = {("PINCONNECTEMPTY", "row_last"): "A token is a single beat."}
+
+    def __init__(self, *, lanes, max_tokens, max_head_dim):
+        self.module_name = f"matrix_position_{max_tokens}x{max_head_dim}_{lanes}"
+        self.lanes = lanes
+        super().__init__(
+            {
+                "start": In(1),
+                "tokens": In(max_tokens.bit_length()),
+                "head_dim": In(max_head_dim.bit_length()),
+                "step": In(1),
+                "token": Out(index_width(max_tokens)),
+                "row_last": Out(1),
+                "head_last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        feature = Signal(len(self.head_dim) + 1)  # first one of the next beat
+        token_last = Signal()
+        one_beat, one_token = Signal(), Signal()
+        last_but_one_feature = last_start(m, self.head_dim, 2 * self.lanes, "last_but_one_feature")
+        last_but_one_token = last_start(m, self.tokens, 2, "last_but_one_token")
+        m.d.comb += self.head_last.eq(self.row_last & token_last)
+        with m.If(self.step):
+            m.d.sync += [feature.eq(feature + self.lanes), self.row_last.eq(feature >= last_but_one_feature)]
+            with m.If(self.row_last):
+                m.d.sync += [
+                    feature.eq(0), self.row_last.eq(one_beat),
+                    self.token.eq(self.token + 1), token_last.eq(self.token == last_but_one_token),
+                ]  # fmt: skip
+            with m.If(self.head_last):
+                m.d.sync += [self.token.eq(0), token_last.eq(one_token)]
+        with m.If(self.start):
+            for one, last, size, most in (
+                (one_beat, self.row_last, self.head_dim, self.lanes), (one_token, token_last, self.tokens, 1),
+            ):  # fmt: skip
+                m.d.sync += [one.eq(size <= most), last.eq(size <= most)]
+        return m

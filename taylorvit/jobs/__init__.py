@@ -1,0 +1,1 @@
+"""A user's job: tensors in, integers and registers, a verdict out."""

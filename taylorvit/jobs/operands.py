@@ -1,0 +1,99 @@
+"""A user's tensors, from an .npz file to the integers and registers of a job.
+
+Float q, k, v are quantized by `golden.arithmetic.quantizer`; integers are taken as they are, with the exponents q_exp,
+k_exp and v_exp (0 where they are missing). All heads share one set of registers. Whatever is wrong with the file is
+said in one line that names it.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from taylorvit.boundary.reading import read_npz
+from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.quantizer import QuantizedJob, constants_for, quantize_job
+from taylorvit.golden.attention.integer_attention import check_shapes
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.host_view import HostView
+from taylorvit.simulation.host import format_of
+
+__all__ = ["Operands", "read_operands"]
+
+EXPONENTS = ("q_exp", "k_exp", "v_exp")
+
+
+class Operands(NamedTuple):
+    """One job, and the real values that it stands for: those of the file, before they were quantized."""
+
+    job: QuantizedJob
+    # q, k, v as they were before, each (heads, tokens, head_dim), float64, but for their scales: q and k are of about
+    # one size, with their product as it is, and v is 2^-real_exp of what it is. Nothing made of them can overflow.
+    real: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    real_exp: int
+    quantized_here: bool
+
+
+def read_operands(path: str | Path, config: AcceleratorConfig | HostView) -> Operands:
+    """The job in an .npz file, quantized and checked against the accelerator's limits.
+
+    Raises:
+        ValueError: with a text of one line that names the file, what is wrong in it, and the rule.
+    """
+    arrays = read_npz(path, required=("q", "k", "v"), optional=EXPONENTS)
+    try:
+        return _operands(arrays, config)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostView) -> Operands:
+    q, k, v = (arrays[name] for name in ("q", "k", "v"))
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name} must be of floats or integers, not of {array.dtype}")
+    floating = [array.dtype.kind == "f" for array in (q, k, v)]
+    if any(floating) != all(floating):
+        raise ValueError(f"q, k and v must be all floats or all integers, not {q.dtype}, {k.dtype} and {v.dtype}")
+    check_shapes(q, k, v)
+    _heads, tokens, head_dim = q.shape
+    for name, value, limit in (("tokens", tokens, config.max_tokens), ("head_dim", head_dim, config.max_head_dim)):
+        if value > limit:
+            raise ValueError(f"{name} must be at most {limit} on {config.name}, not {value!r}")
+    exponents = {name: _exponent(name, arrays[name]) for name in EXPONENTS if name in arrays}
+    number_format = format_of(config)
+    if all(floating):
+        if exponents:
+            raise ValueError(f"{next(iter(exponents))} must come with integers, not with {q.dtype}")
+        job = quantize_job(q, k, v, number_format)
+        q, k, v = (array.astype(np.float64) for array in (q, k, v))
+        return _with_real(job, (q, k, v), (0, 0, 0), True)
+    job = _taken_as_they_are(q, k, v, exponents, number_format)
+    return _with_real(job, (job.q, job.k, job.v), (job.q_exp, job.k_exp, job.v_exp), False)
+
+
+def _with_real(job: QuantizedJob, arrays, exponents, quantized_here: bool) -> Operands:
+    """The job with the real values of arrays that have these exponents."""
+    q_size, k_size, v_size = (math.frexp(float(np.abs(array).max()))[1] + exponent
+                              for array, exponent in zip(arrays, exponents))  # fmt: skip
+    moved = (q_size - k_size) // 2
+    q, k, v = (torch.from_numpy(np.ldexp(array.astype(np.float64), exponent - shift))
+               for array, exponent, shift in zip(arrays, exponents, (moved, -moved, v_size)))  # fmt: skip
+    return Operands(job, (q, k, v), v_size, quantized_here)
+
+
+def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: NumberFormat) -> QuantizedJob:
+    scales = constants_for(q, k, v, number_format=number_format, **exponents)
+    q, k, v = (array.astype(np.int64) for array in (q, k, v))
+    q_exp, k_exp, v_exp = (exponents.get(name, 0) for name in EXPONENTS)
+    return QuantizedJob(q, k, v, q_exp, k_exp, v_exp, scales.z_exp, scales.constants)
+
+
+def _exponent(name: str, array: np.ndarray) -> int:
+    if array.size != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be one integer, not {array.dtype} of shape {array.shape!r}")
+    return int(array.item())

@@ -1,0 +1,38 @@
+"""What benches and their pytest functions are written with.
+
+    from taylorvit.simulation import build, run
+    result = run(build(verilog_text, "adder"), __name__, testcase="sums_are_exact", parameters={"width": 8})
+
+`building` makes a simulation of Verilog, `running` runs benches on it and judges what they leave, `compare` compares
+exactly and counts, `lockstep` drives and samples ports; `toolchain` knows the tools, `places` where things are kept,
+`settings` what the environment asks for; `board` is a simulated FPGA board at the end of a serial line.
+"""
+
+from .building import Build, build
+from .compare import Scoreboard, compared, expect_equal, record
+from .lockstep import PATTERNS, Sink, Source, WaitError, pack, pattern, start, unpack, wait_until
+from .running import RunResult, SimulationError, parameters, run
+from .toolchain import ToolError
+
+__all__ = [
+    "PATTERNS",
+    "Build",
+    "RunResult",
+    "Scoreboard",
+    "SimulationError",
+    "Sink",
+    "Source",
+    "ToolError",
+    "WaitError",
+    "build",
+    "compared",
+    "expect_equal",
+    "pack",
+    "parameters",
+    "pattern",
+    "record",
+    "run",
+    "start",
+    "unpack",
+    "wait_until",
+]

@@ -1,0 +1,265 @@
+"""Build a simulation of generated Verilog.
+
+Verilator translates the Verilog to C++ (a few hundredths of a second), and the C++ compiler makes an executable of it.
+Most of the compiler's time in a usual build goes into what does not depend on the design: Verilator's own runtime,
+cocotb's main program, and reading their headers. These are compiled once for each set of tools and flags: object files,
+and a precompiled header. A design adds one compilation (a large design one a processor) and the link.
+
+    Verilog --verilator--> C++ --+                          +--> sim/<top>-<hash>/simulation
+    runtime, main, header -------+-- once, runtime-<hash> --+
+
+A build's directory, in the cache folder (`taylorvit.simulation.places`), is named by a hash of the Verilog, the options
+and the
+versions of the tools: the same build is made once, whichever test or command asks for it.
+
+Only the ports of the top module are visible to the bench: making every signal visible, as cocotb's own runner
+does, keeps Verilator from optimizing any of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import cocotb_tools.config
+
+from taylorvit.boundary import programs
+
+from . import toolchain
+from .places import cache_folder, once
+from .settings import SIMULATORS, selected_simulator, selected_waves
+
+__all__ = ["Build", "build", "hash_of"]
+
+SOURCES = Path(__file__).resolve().parent / "cpp"
+TIMESCALE = "1ns/1ps"
+
+COCOTB_MAIN = "verilator"  # stem of cocotb's main program
+RUNTIME_FILES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
+# Warnings are the business of `verif.tools.lint`; a simulation may also be of a block alone, or of a planted fault.
+VERILATOR_OPTIONS = (
+    "--cc",
+    "--vpi",
+    "--no-timing",
+    "--prefix",
+    "Vdesign",
+    "--timescale",
+    TIMESCALE,
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "--quiet",
+)
+COMPILER_FLAGS = ("-std=c++20", "-O1")
+# Said in the source, not as a flag: a precompiled header is only for the flags that it was compiled with.
+UNOPTIMIZED = '#pragma GCC optimize ("O0")\n'
+# All generated files are compiled as one, since reading the design's headers again for each costs more than what is
+# compiled in parallel gains; above this many bytes (a 16x16 array has 0.7 MB, 64x64 has 9.7 MB) as one a processor.
+SINGLE_FILE_LIMIT = 1_500_000
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished simulation executable. `seconds` is what making it took, 0 where it was there already."""
+
+    directory: Path
+    top: str
+    simulator: str
+    waves: bool
+    seconds: float
+
+
+def build(
+    verilog: str,
+    top: str,
+    *,
+    simulator: str | None = None,
+    waves: bool | None = None,
+    no_inline: tuple[str, ...] = (),
+    main: Path | None = None,
+    optimized: bool = True,
+) -> Build:
+    """Make a simulation of the module `top` in the text `verilog`, or find the one made before.
+
+    `simulator` is "verilator" or "icarus" and `waves` whether runs can record a waveform; by default the
+    environment's `SIM` and `WAVES` say. `no_inline` names modules that Verilator is to keep apart instead of
+    merging them into their parents, where it does not see by itself that they are too many. `main` is a C++ program
+    that drives the model, Verilator's class `Vdesign`, instead of cocotb; such a build is not for `run`.
+    Without `optimized` the C++ compiler does not optimize the model: for short runs of large netlists of gates.
+
+    Raises `ToolError` if a tool is missing or refuses the Verilog, `ValueError` for an unknown simulator.
+    """
+    simulator = selected_simulator() if simulator is None else simulator
+    waves = selected_waves() if waves is None else waves
+    if simulator not in SIMULATORS:
+        raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
+    if f"module {top}" not in verilog:
+        raise ValueError(f"top must be a module of the Verilog, not {top!r}")
+    make = _make_verilator if simulator == "verilator" else _make_icarus
+    options = {
+        "top": top,
+        "simulator": simulator,
+        "waves": waves,
+        "no_inline": sorted(no_inline),
+        "flags": [*VERILATOR_OPTIONS, *COMPILER_FLAGS, SINGLE_FILE_LIMIT],
+        "model": _model_sources(),
+    }
+    if main is not None:
+        if simulator != "verilator":
+            raise ValueError(f"simulator must be verilator for a main program in C++, not {simulator!r}")
+        options["main"] = main.read_text(encoding="utf-8")
+    preamble = "" if optimized else UNOPTIMIZED
+    if preamble:
+        options["preamble"] = preamble
+    directory = _builds_folder() / f"{top}-{hash_of(verilog, options, toolchain.versions(simulator))}"
+    seconds = once(directory, lambda unfinished: make(unfinished, verilog, top, waves, no_inline, main, preamble))
+    return Build(directory, top, simulator, waves, seconds)
+
+
+def _make_icarus(
+    directory: Path,
+    verilog: str,
+    top: str,
+    waves: bool,
+    _no_inline: tuple[str, ...],
+    _main: Path | None,
+    _preamble: str,
+) -> None:
+    (directory / "design.v").write_text(verilog, encoding="utf-8")
+    (directory / "options.f").write_text(f"+timescale+{TIMESCALE}\n", encoding="utf-8")
+    command = [toolchain.icarus()[0], "-g2012", "-o", "simulation", "-f", "options.f", "-s", top, "design.v"]
+    if waves:
+        (directory / "dump.v").write_text(
+            f'module dump_waves; initial begin $dumpfile("waves.vcd"); $dumpvars(0, {top}); end endmodule\n',
+            encoding="utf-8",
+        )
+        command += ["-s", "dump_waves", "dump.v"]
+    toolchain.run_tool(command, cwd=directory)
+
+
+def _make_verilator(
+    directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...], main: Path | None, preamble: str
+) -> None:
+    runtime = _runtime(waves)
+    (directory / "design.v").write_text(verilog, encoding="utf-8")
+    rules = [f'public_flat_rw -module "{top}" -port "*"', *(f'no_inline -module "{name}"' for name in no_inline)]
+    (directory / "design.vlt").write_text("\n".join(["`verilator_config", *rules, ""]), encoding="utf-8")
+    toolchain.run_tool(
+        [
+            toolchain.verilator(),
+            *VERILATOR_OPTIONS,
+            *(["--trace-vcd"] if waves else []),
+            "--top-module",
+            top,
+            "--Mdir",
+            "cpp",
+            "design.vlt",
+            "design.v",
+        ],
+        cwd=directory,
+        environment=toolchain.verilator_environment(),
+    )
+    sources = sorted((directory / "cpp").glob("*.cpp"))
+    program = SOURCES / "model.cpp" if main is None else main
+    sources.append(Path(shutil.copy(program, directory / "cpp" / program.name)))
+    objects = _compile(_merge(sources, preamble), directory / "cpp", waves, header=runtime / "runtime.h")
+    if main is None:
+        libraries = cocotb_tools.config.libs_dir
+        rest = [*sorted(runtime.glob("*.o")), f"-L{libraries}", "-lcocotbvpi_verilator"]  # `run` says where it is
+    else:
+        rest = [path for path in sorted(runtime.glob("*.o")) if path.stem != COCOTB_MAIN]
+    program = directory / "simulation"
+    toolchain.run_tool([*toolchain.compiler(), "-o", str(program), *objects, *map(str, rest), "-pthread"])
+    if not program.is_file():
+        raise toolchain.ToolError(f"C++ compiler must write a program, and did not: {' '.join(toolchain.compiler())}")
+    shutil.rmtree(directory / "cpp")
+
+
+def _merge(sources: list[Path], preamble: str) -> list[Path]:
+    """Files that include the sources, in shares of about equal size: one, or for a large design one a processor."""
+    sizes = {source: source.stat().st_size for source in sources}
+    shares: list[list[Path]] = [[] for _ in range(_processors() if sum(sizes.values()) > SINGLE_FILE_LIMIT else 1)]
+    for source in sorted(sources, key=lambda source: (-sizes[source], source.name)):
+        min(shares, key=lambda share: sum(sizes[other] for other in share)).append(source)
+    merged = [sources[0].with_name(f"share_{number}.cpp") for number in range(len(shares))]
+    for path, share in zip(merged, shares):
+        path.write_text(preamble + "".join(f'#include "{source.name}"\n' for source in share), encoding="utf-8")
+    return merged
+
+
+def _runtime(waves: bool) -> Path:
+    """What every Verilator build shares, compiled once: objects of runtime and main program, and a header."""
+    options = {"waves": waves, "flags": [*COMPILER_FLAGS, *RUNTIME_FILES], "model": _model_sources()}
+    directory = _builds_folder() / f"runtime-{hash_of(options, toolchain.versions('verilator'))}"
+
+    def make(unfinished: Path) -> None:
+        include = toolchain.verilator_root() / "include"
+        names = [*RUNTIME_FILES, *(["verilated_vcd_c"] if waves else [])]
+        sources = [include / f"{name}.cpp" for name in names]
+        sources.append(cocotb_tools.config.share_dir / "lib" / "verilator" / f"{COCOTB_MAIN}.cpp")
+        _compile(sources, unfinished, waves)
+        header = unfinished / "runtime.h"
+        header.write_text(
+            '#include "verilated.h"\n#include "verilated_dpi.h"\n#include "verilated_vpi.h"\n', encoding="utf-8"
+        )
+        toolchain.run_tool(
+            [*toolchain.compiler(), *_flags(waves), "-x", "c++-header", str(header), "-o", f"{header}.gch"]
+        )
+
+    once(directory, make)
+    return directory
+
+
+def _compile(sources: list[Path], output: Path, waves: bool, header: Path | None = None) -> list[str]:
+    """Compile each source to an object in `output`, as many at once as there are processors."""
+    common = [*toolchain.compiler(), *_flags(waves), *(["-include", str(header)] if header else [])]
+
+    def compile_one(source: Path) -> str:
+        target = output / f"{source.stem}.o"
+        toolchain.run_tool([*common, "-c", str(source), "-o", str(target)])
+        return str(target)
+
+    return programs.at_once(compile_one, sources, jobs=_processors())
+
+
+def _flags(waves: bool) -> list[str]:
+    """The compiler's flags; the precompiled header can be used only where they are the same."""
+    include = toolchain.verilator_root() / "include"
+    features = {
+        "VERILATOR": 1,
+        "VM_COVERAGE": 0,
+        "VM_SC": 0,
+        "VM_TIMING": 0,
+        "VM_TRACE": int(waves),
+        "VM_TRACE_VCD": int(waves),
+        "VM_TRACE_FST": 0,
+        "VM_TRACE_SAIF": 0,
+    }
+    return [
+        *COMPILER_FLAGS,
+        *(f"-D{name}={value}" for name, value in features.items()),
+        f"-I{SOURCES}",
+        f"-I{include}",
+        f"-I{include / 'vltstd'}",
+    ]
+
+
+def _processors() -> int:
+    return os.cpu_count() or 1
+
+
+def _model_sources() -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
+
+
+def _builds_folder() -> Path:
+    return cache_folder() / "sim"
+
+
+def hash_of(*parts) -> str:
+    """Twenty hexadecimal digits of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]

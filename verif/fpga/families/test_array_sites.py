@@ -1,0 +1,78 @@
+"""Sites of an array: each cell has one of its own, of its kind, near its neighbours."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from itertools import pairwise
+
+import pytest
+
+from taylorvit.fpga.families.array_sites import array_sites
+from taylorvit.gen.presets import load_preset
+
+# Device, rows, columns, columns of them with Booth multipliers.
+ARRAYS = [
+    ("LFE5U-85F", 16, 8, 0), ("LFE5UM5G-85F", 16, 16, 8), ("LFE5U-85F", 13, 10, 0), ("LFE5U-85F", 5, 3, 1),
+    ("LFE5U-45F", 8, 7, 0), ("LFE5U-25F", 8, 4, 2), ("LFE5U-12F", 9, 2, 0),
+]  # fmt: skip
+MULTIPLIERS = {"12": 28, "25": 28, "45": 72, "85": 156}
+BLOCK_RAMS = [f"operand_row_{row}.{bank}_bank.memory.0.0" for row in range(3) for bank in "qk"] + [
+    f"column_{column}.{bank}.memory.0.{part}" for column in range(2) for bank in ("v_bank", "row_queue")
+    for part in range(2)
+] + ["diagonal_column.k_hat_sum_bank.memory.0.0", "diagonal_column.row_queue.memory.0.0"]  # fmt: skip
+
+
+def config_of(rows, columns, booth_columns):
+    return dataclasses.replace(
+        load_preset("tiny-4x4"), rows=rows, columns=columns, stream_width=8, multiplier="ecp5",
+        booth_columns=booth_columns,
+    )  # fmt: skip
+
+
+def place_of(site):
+    x, y, kind = re.fullmatch(r"X(\d+)/Y(\d+)/(MULT18_[0145]|EBR[0-3])", site).groups()
+    return int(x), int(y), kind
+
+
+@pytest.mark.parametrize("device, rows, columns, booth_columns", ARRAYS)
+def test_every_cell_has_its_own_site(device, rows, columns, booth_columns):
+    config = config_of(rows, columns, booth_columns)
+    sites = array_sites(config, device, [*BLOCK_RAMS, "mean_bank.memory.0.0"])
+    assert len(set(sites.values())) == len(sites)
+    names = [f"array.row_{row}.{pe}.multiplier.dsp" for row in range(rows)
+             for pe in ("diagonal", *(f"general_{column}" for column in range(columns - booth_columns)))]  # fmt: skip
+    assert set(sites) == {*names, *BLOCK_RAMS}
+    assert all(place_of(sites[name])[2].startswith("MULT") for name in names)
+    assert all(place_of(sites[name])[2].startswith("EBR") for name in BLOCK_RAMS)
+    # A tile has one cell of a kind, whose number is that of its place in a group of four.
+    assert len({place_of(site)[:2] for site in sites.values() if "MULT" in site}) == len(names)
+    assert len(names) <= MULTIPLIERS[device[-3:-1]]
+
+
+@pytest.mark.parametrize("device, rows, columns, booth_columns", ARRAYS)
+def test_neighbours_are_near(device, rows, columns, booth_columns):
+    sites = array_sites(config_of(rows, columns, booth_columns), device, BLOCK_RAMS)
+
+    def distance(one, other):
+        (x, y, _), (far_x, far_y, _) = place_of(sites[one]), place_of(sites[other])
+        return abs(x - far_x), abs(y - far_y)
+
+    for column in ("diagonal", *(f"general_{index}" for index in range(columns - booth_columns))):
+        cells = [f"array.row_{row}.{column}.multiplier.dsp" for row in range(rows)]
+        for above, below in pairwise(cells):
+            across, up = distance(above, below)
+            assert up == 0 and across <= 40, (above, below)
+    assert distance("operand_row_1.q_bank.memory.0.0", "array.row_1.diagonal.multiplier.dsp") < (30, 30)
+    across, up = distance("column_0.v_bank.memory.0.0", "array.row_0.general_0.multiplier.dsp")
+    assert across + up < 40
+
+
+def test_an_array_that_does_not_fit_is_left_to_the_placer():
+    assert array_sites(config_of(20, 20, 0), "LFE5U-85F", BLOCK_RAMS) == {}
+    assert array_sites(config_of(16, 8, 0), "LFE5U-25F", BLOCK_RAMS) == {}
+
+
+def test_multipliers_that_are_inferred_are_left_to_the_placer():
+    config = dataclasses.replace(config_of(4, 4, 0), multiplier="inferred")
+    assert array_sites(config, "LFE5U-85F", BLOCK_RAMS) == {}

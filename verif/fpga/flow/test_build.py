@@ -1,0 +1,285 @@
+"""Builds, with the real tools, of a board whose accelerator is a counter and a buffer: stages, reuse, failures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from amaranth.hdl import ClockDomain, Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.boundary.manifest import described
+from taylorvit.fpga.board import load_board
+from taylorvit.fpga.flow import build as build_module
+from taylorvit.fpga.flow.build import STAGES, BuildError, prepare
+from taylorvit.fpga.flow.report import BaselineError, compare, make_baseline, report_table, summary_row
+from taylorvit.fpga.flow.toolchain import Tool, ToolError, find_toolchain
+from taylorvit.gen.verilog import instances
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.memory_bank import MemoryBank
+
+
+class Counter(Block):
+    """A sum of what a buffer holds, wide enough to have a speed."""
+
+    module_name = "counter"
+
+    def __init__(self):
+        self.bank = MemoryBank(depth=512, width=8)
+        super().__init__({"write": In(1), "sum": Out(24)})
+
+    def elaborate(self, platform):
+        m = Module()
+        bank = instantiate(m, "operand_row_0", self.bank)
+        address = Signal(9)
+        m.d.sync += [address.eq(address + 1), self.sum.eq(self.sum + bank.read_data)]
+        m.d.comb += [
+            bank.read_address.eq(address),
+            bank.write_address.eq(address),
+            bank.write_data.eq(self.sum[:8]),
+            bank.write_enable.eq(self.write),
+        ]
+        return m
+
+
+class SmallTop(Block):
+    """The ports of a board's top level around a counter."""
+
+    module_name = "board_top"
+    clocked = False
+
+    def __init__(self, board, config):
+        self.config = config
+        self.clock_hz = board.core_hz
+        self.host_link = SimpleNamespace(build_id=0x1234)
+        self.counter = Counter()
+        ports = {"clock": In(1), "button": In(1), "uart_rx": In(1), "uart_tx": Out(1), "led": Out(2)}
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = domain = ClockDomain("sync")
+        counter = instantiate(m, "accelerator", self.counter)
+        m.d.comb += [
+            domain.clk.eq(self.clock),
+            domain.rst.eq(self.button),
+            counter.write.eq(self.uart_rx),
+            self.uart_tx.eq(counter.sum[-1]),
+            self.led.eq(counter.sum[-3:-1]),
+        ]
+        return m
+
+
+@pytest.fixture(autouse=True)
+def small_top(monkeypatch):
+    monkeypatch.setattr(build_module, "BoardTop", SmallTop)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(build, `Finished`, events) of one build, which the tests read and do not change."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_module, "BoardTop", SmallTop)
+        build = small_build(tmp_path_factory.mktemp("build"))
+    events = []
+    return build, build.run(lambda *event: events.append(event)), events
+
+
+def small_build(root, *, core_hz=12_000_000, seed=1, toolchain=None):
+    board = load_board("icebreaker").with_core_hz(core_hz)
+    return prepare(board, board.preset().config, seed=seed, margin_percent=25, root=root, toolchain=toolchain)
+
+
+def test_stages_leave_a_bitstream_a_report_and_a_picture(finished):
+    build, result, events = finished
+    assert events == [(stage, event) for stage in STAGES for event in ("start", "done")]
+    assert not result.reused
+    assert result.bitstream == build.directory / "icebreaker.bin" and result.bitstream.stat().st_size > 10_000
+    assert build.picture.read_text().startswith("<svg")
+    assert build.directory.parent.name == "icebreaker" and len(build.directory.name) == 12
+    assert not list(build.directory.glob("*.partial"))
+    assert json.loads(build.report_file.read_text()) == result.report
+
+
+def test_report_has_its_names(finished):
+    _build, result, _events = finished
+    report = result.report
+    assert report.keys() == {
+        "board", "title", "device", "config", "build_id", "seed", "core_clock_mhz", "timing_met", "resources", "clocks",
+        "critical_path", "blocks", "modules", "seconds", "tools", "notes",
+    }  # fmt: skip
+    assert report["build_id"] == "0x00001234" and report["core_clock_mhz"] == 12 and report["timing_met"] is True
+    resources = report["resources"]
+    assert resources["block_ram"] == {"used": 1, "available": 30}
+    assert resources["lut"]["available"] == 5280 and 24 <= resources["lut"]["used"] < 100
+    assert 24 + 9 <= resources["ff"]["used"] < 60
+    assert report["clocks"].keys() == {"core"} and report["critical_path"]["clock"] == "core"
+    assert report["clocks"]["core"]["fmax_mhz"] > report["clocks"]["core"]["constraint_mhz"]
+    assert any(hop["instance"].startswith("accelerator") for hop in report["critical_path"]["hops"])
+    assert report["critical_path"]["delay_ns"] == pytest.approx(
+        sum(hop["logic_ns"] + hop["routing_ns"] for hop in report["critical_path"]["hops"]), abs=0.02
+    )
+    assert report["seconds"].keys() == set(STAGES) - {"report", "pack"}
+    assert report["tools"].keys() == {"yosys", "nextpnr-ice40", "icepack"}
+
+
+def test_margin_is_asked_of_nextpnr_and_not_of_the_result(finished):
+    build, result, _events = finished
+    (asked,) = json.loads((build.directory / "timing.json").read_text())["fmax"].values()
+    assert asked["constraint"] == pytest.approx(12 * 1.25, rel=1e-3)
+    assert result.report["clocks"]["core"]["constraint_mhz"] == pytest.approx(12, abs=0.01)
+
+
+def test_report_as_tables(finished):
+    _build, result, _events = finished
+    table, lines = report_table(result.report)
+    assert table.row_count >= 3
+    assert any("12.0 MHz wanted: met" in line for line in lines)
+    assert summary_row(result.report)[0] == "icebreaker"
+    late = result.report | {"clocks": {"clk": {"fmax_mhz": 10.0, "constraint_mhz": 12.0}}, "critical_path": None}
+    assert any("NOT MET" in line for line in report_table(late)[1])
+
+
+def test_finished_build_is_used_again(finished):
+    build, _result, _events = finished
+    stamp = build.bitstream.stat().st_mtime_ns
+    events = []
+    again = small_build(build.directory.parents[2])
+    assert again.directory == build.directory
+    assert again.run(lambda *event: events.append(event)).reused
+    assert events == [(stage, "reused") for stage in STAGES]
+    assert build.bitstream.stat().st_mtime_ns == stamp
+
+
+def test_whatever_changes_the_result_changes_the_folder(finished, tmp_path):
+    build, _result, _events = finished
+    toolchain = replace(build.toolchain, yosys=replace(build.toolchain.yosys, version="0.99"))
+    others = [small_build(tmp_path, seed=2), small_build(tmp_path, core_hz=13_000_000),
+              small_build(tmp_path, toolchain=toolchain)]  # fmt: skip
+    names = {each.directory.name for each in (*others, build)}
+    assert len(names) == 4
+
+
+def test_interrupted_build_goes_on_where_it_stopped(finished, tmp_path):
+    build, _result, _events = finished
+    again = small_build(tmp_path)
+    again.directory.mkdir(parents=True)
+    for path in build.directory.iterdir():  # killed while it routed: synthesis is done, and half a design is written
+        if path.name.startswith(("board_top", "synth", "emit", "netlist", "statistics")):
+            (again.directory / path.name).write_bytes(path.read_bytes())
+    (again.directory / "placed.json.partial").write_text("{")
+    events = []
+    result = again.run(lambda *event: events.append(event))
+    assert events[:4] == [("emit", "reused"), ("synthesize", "reused"), ("place_and_route", "start"),
+                          ("place_and_route", "done")]  # fmt: skip
+    assert result.bitstream.read_bytes() == build.bitstream.read_bytes()
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+@pytest.mark.parametrize(
+    "name, damage, stage",
+    [
+        ("board_top.v", Path.unlink, "emit"),
+        ("netlist.json", cut_off, "synthesize"),
+        ("placed.json", cut_off, "place_and_route"),
+        ("place_and_route.json", cut_off, "place_and_route"),
+        ("report.json", cut_off, "report"),
+        ("floorplan.svg", Path.unlink, "report"),
+        ("icebreaker.bin", Path.unlink, "pack"),
+        ("icebreaker.bin", cut_off, "pack"),
+    ],
+)
+def test_stage_whose_file_is_lost_or_damaged_is_done_again(finished, tmp_path, name, damage, stage):
+    build, result, _events = finished
+    again = small_build(tmp_path)
+    shutil.copytree(build.directory, again.directory)
+    damage(again.directory / name)
+    events = []
+    assert again.run(lambda *event: events.append(event)).bitstream.read_bytes() == result.bitstream.read_bytes()
+    assert [started for started, event in events if event == "start"] == [stage]
+
+
+def test_timing_that_is_not_met_leaves_figures_and_no_bitstream(finished, tmp_path):
+    # The figures of the finished build, as if more had been wanted.
+    build, _result, _events = finished
+    late = small_build(tmp_path)
+    late.directory.mkdir(parents=True)
+    for path in build.directory.iterdir():
+        if path.name not in ("report.json", "reported.json", "pack.json", "icebreaker.bin", ".lock"):
+            (late.directory / path.name).write_bytes(path.read_bytes())
+    timing = json.loads((late.directory / "timing.json").read_text())
+    for clock in timing["fmax"].values():
+        clock["constraint"] = 2 * clock["achieved"]
+    (late.directory / "timing.json").write_text(json.dumps(timing))
+    marker = late.directory / "place_and_route.json"
+    files = described(late.directory, [late.directory / "timing.json"])
+    marker.write_text(json.dumps({"seconds": 1.0, "files": files}))
+    with pytest.raises(BuildError, match=r"^timing must be met, and is not: .* reaches .* MHz; choose another --seed"):
+        late.run()
+    assert late.report()["timing_met"] is False and late.picture.exists()
+    assert not late.bitstream.exists()
+    with pytest.raises(BuildError, match="^timing must be met"):  # also when it is asked for again
+        late.run()
+
+
+def test_buffer_that_is_no_block_ram_is_an_error(tmp_path, monkeypatch):
+    ice40 = build_module.FAMILIES["ice40"]
+    (command,) = ice40.synthesis(load_board("icebreaker"))
+    command += " -nobram"
+    monkeypatch.setitem(build_module.FAMILIES, "ice40", replace(ice40, synthesis=lambda board: [command]))
+    build = small_build(tmp_path)
+    with pytest.raises(
+        BuildError, match=r"^buffers must become block RAM, and these did not: accelerator.operand_row_0 \(512 x 8\)$"
+    ):
+        build.run()
+    assert not (build.directory / "synthesize.json").exists()
+
+
+def test_failing_tool_ends_the_build_and_the_next_run_repeats_the_stage(tmp_path):
+    toolchain = find_toolchain("ice40")
+    broken = replace(toolchain, yosys=Tool("yosys", ("/bin/false",), toolchain.yosys.version, toolchain.yosys.origin))
+    build = small_build(tmp_path, toolchain=broken)
+    with pytest.raises(ToolError, match="^yosys failed with exit status 1; all of what it said: "):
+        build.run()
+    events = []
+    with pytest.raises(ToolError):
+        build.run(lambda *event: events.append(event))
+    assert events == [("emit", "reused"), ("synthesize", "start")]
+
+
+def test_instances_are_found_by_the_paths_of_the_flattened_netlist():
+    board = load_board("icebreaker")
+    paths = dict(instances(SmallTop(board, board.preset().config)))
+    assert paths.keys() == {"accelerator", "accelerator.operand_row_0"}
+    assert isinstance(paths["accelerator.operand_row_0"], MemoryBank)
+
+
+def test_baseline_is_compared_figure_by_figure(finished):
+    _build, result, _events = finished
+    report = result.report
+    baseline = make_baseline(report)
+    assert compare(report, baseline) == []
+    figures = baseline["figures"]
+    assert figures.keys() == {"lut", "ff", "dsp", "block_ram", "fmax_mhz"}
+    faster = figures | {"fmax_mhz": figures["fmax_mhz"] | {"value": figures["fmax_mhz"]["value"] / 2}}
+    assert compare(report, baseline | {"figures": faster}) == []
+    slower = figures | {"fmax_mhz": figures["fmax_mhz"] | {"value": figures["fmax_mhz"]["value"] * 2}}
+    (difference,) = compare(report, baseline | {"figures": slower})
+    assert difference.startswith("fmax_mhz is ") and difference.endswith("(tolerance 10%)")
+    smaller = figures | {"block_ram": {"value": 2, "tolerance": 0.0}}
+    assert compare(report, baseline | {"figures": smaller}) == ["block_ram is 1, and was 2 (tolerance 0%)"]
+    with pytest.raises(BaselineError, match="^config of the build must be that of the baseline, 'other', not 'iceb"):
+        compare(report, baseline | {"config": "other"})
+
+
+def test_progress_may_be_left_out_and_folder_is_a_path(finished):
+    build, _result, _events = finished
+    assert isinstance(build.directory, Path)
+    assert small_build(build.directory.parents[2]).run().reused

@@ -1,0 +1,242 @@
+"""Accuracies are those of a hand count, the error of a layer is that of its values, and only seeds are put together."""
+
+import contextlib
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from taylorvit.golden.checkpoints.checkpoint import load, save
+from taylorvit.golden.network.integer_vit import load_integer_vit, to_pixels
+from taylorvit.golden.network.vit import SHAPES, VisionTransformer
+from taylorvit.golden.network.vit_quantizer import float_steps, quantize_vit
+from taylorvit.golden.reports.evaluation import (
+    Accuracy,
+    Evaluated,
+    draw_accuracies,
+    evaluate_file,
+    layer_sqnr,
+    summarize,
+)
+from taylorvit.golden.training.images import DATASETS
+from taylorvit.golden.training.loading import load_images, model_of, recipe_of
+from taylorvit.golden.training.recipe import RecipeError, check_recipe
+from verif.golden.checkpoints.published import write_folder
+
+
+@pytest.fixture(scope="module")
+def integer_file(trained_on_digits, tmp_path_factory):
+    """The trained model in integers, made from 40 training images."""
+    path, recipe = trained_on_digits
+    dataset = load_images(recipe.data, 8)
+    images, _labels = dataset.training[list(range(40))]
+    vit = quantize_vit(model_of(load(path)), images, mean=dataset.mean, std=dataset.std,
+                       quantization={"recipe": recipe.model_dump(mode="json")})  # fmt: skip
+    output = tmp_path_factory.mktemp("integer") / "integer.safetensors"
+    vit.save(output)
+    return output
+
+
+# Accuracy
+
+
+def test_accuracy_of_a_float_model_is_that_of_a_hand_count(trained_on_digits):
+    path, recipe = trained_on_digits
+    result = evaluate_file(path)
+    dataset, model = load_images(recipe.data, 8), model_of(load(path))
+    right = 0
+    for index in range(len(dataset.testing)):
+        image, label = dataset.testing[[index]]
+        with torch.no_grad():
+            scores = model((image - dataset.mean[0]) / dataset.std[0])[0].tolist()
+        right += scores.index(max(scores)) == int(label)
+    assert result == Evaluated(path, "digits", recipe, False, right / 360, 360, 0)
+    assert 0.5 < result.accuracy < 1  # of ten classes: neither luck nor the training images
+
+
+def test_accuracy_of_an_integer_model_is_that_of_a_hand_count(trained_on_digits, integer_file):
+    told = []
+    result = evaluate_file(integer_file, lambda done, of: told.append((done, of)))
+    dataset, vit = load_images(trained_on_digits[1].data, 8), load_integer_vit(integer_file)
+    right = 0
+    for index in range(0, 360, 90):
+        images, labels = dataset.testing[list(range(index, index + 90))]
+        for logits, label in zip(vit(to_pixels(images)).tolist(), labels.tolist(), strict=True):
+            right += logits.index(max(logits)) == label
+    assert result == Evaluated(integer_file, "digits", trained_on_digits[1], True, right / 360, 360, 0)
+    assert told == [(100, 360), (200, 360), (300, 360), (360, 360)]
+    assert abs(result.accuracy - evaluate_file(trained_on_digits[0]).accuracy) < 0.05
+
+
+def test_denominators_that_are_not_positive_are_counted(integer_file, trained_on_digits, tmp_path):
+    vit = load_integer_vit(integer_file)
+    vit.registers[1] = replace(vit.registers[1], c_d=100)
+    vit.save(tmp_path / "wrong.safetensors")
+    result = evaluate_file(tmp_path / "wrong.safetensors")
+    images, _labels = load_images(trained_on_digits[1].data, 8).testing[list(range(360))]
+    assert result.denominator_errors == int(vit.steps(to_pixels(images))["blocks.1.denominator_errors"]) > 0
+
+
+def test_classes_in_another_order_are_refused(trained_on_digits, integer_file, tmp_path):
+    """There are as many, and every image would be called by the name of another class."""
+    for path in (trained_on_digits[0], integer_file):
+        checkpoint = load(path)
+        classes = [*map(str, range(1, 10)), "0"]
+        save(tmp_path / "a.safetensors", checkpoint.tensors, checkpoint.description | {"data": {"classes": classes}})
+        text = "^classes of digits must be those of .*a.safetensors, in their order: '1', not '0'$"
+        with pytest.raises(ValueError, match=text):
+            evaluate_file(tmp_path / "a.safetensors")
+
+
+def test_classes_of_others_are_compared_where_they_have_the_same_names(trained_on_digits, tmp_path):
+    classes = [*map(str, range(1, 10)), "0"]
+    folder = tmp_path / "hub"
+    for names, text in ((classes, "^classes of digits must be those of .*hub, in their order: '1', not '0'$"),
+                        ([f"digit {name}" for name in classes], None)):  # fmt: skip
+        write_folder(folder, model_of(load(trained_on_digits[0])), config={"id2label": dict(enumerate(names))})
+        assert load(folder).published.classes == names
+        with pytest.raises(ValueError, match=text) if text else contextlib.nullcontext():
+            evaluate_file(folder, data="digits")
+
+
+def test_other_images_are_normalized_as_those_of_the_training(trained_on_digits, monkeypatch):
+    """The data set has a mean and a deviation of its own, which the model has not learned."""
+    digits = load_images(trained_on_digits[1].data, 8)
+    monkeypatch.setitem(DATASETS, "others", lambda: digits._replace(name="others", mean=(0.9,), std=(3.0,)))
+    result = evaluate_file(trained_on_digits[0], data="others")
+    assert result.data == "others" and result.recipe.data.name == "others"
+    assert result.accuracy == evaluate_file(trained_on_digits[0]).accuracy
+
+
+def test_files_that_do_not_say_their_recipe(tmp_path):
+    save(tmp_path / "a.safetensors", {"x": torch.zeros(1)}, {})
+    with pytest.raises(ValueError, match="a.safetensors must say after which recipe it was trained, as files of `gold"):
+        evaluate_file(tmp_path / "a.safetensors")
+    save(tmp_path / "b.safetensors", {"x": torch.zeros(1)}, {"recipe": {"model": {"shape": "vit_8"}}})
+    with pytest.raises(RecipeError, match="b.safetensors: data"):
+        recipe_of(load(tmp_path / "b.safetensors"))
+
+
+# Error of the layers
+
+
+def test_error_of_each_step_is_that_of_its_values(integer_file, trained_on_digits):
+    path, recipe = trained_on_digits
+    model, vit, dataset = model_of(load(path)), load_integer_vit(integer_file), load_images(recipe.data, 8)
+    images, _labels = dataset.testing[list(range(20))]
+    sqnr = layer_sqnr(model, vit, images, mean=dataset.mean, std=dataset.std)
+    pixels = to_pixels(images)
+    steps = vit.steps(pixels)
+    inputs = (torch.from_numpy(pixels) / 255 - dataset.mean[0]) / dataset.std[0]
+    with torch.no_grad():
+        wanted = float_steps(VisionTransformer.double(model_of(load(path))), inputs.double())
+    shown = [f"blocks.{layer}.{name}" for layer in range(2) for name in ("q", "k", "v", "z", "hidden", "gelu")]
+    assert sorted(sqnr) == sorted([*shown, *(f"residual.{stream}" for stream in range(5)), "logits"])
+    for name, decibels in sqnr.items():
+        x, y = wanted[name].numpy(), vit.real(name, steps[name])
+        assert decibels == pytest.approx(10 * math.log10((x**2).sum() / ((x - y) ** 2).sum()), abs=1e-3), name
+    assert next(model.parameters()).dtype == torch.float32  # as it was
+
+
+def test_what_is_equal_has_no_error():
+    """A model of zeros but for the bias of its head: the logits are exact."""
+    model = VisionTransformer(SHAPES["vit_8"])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.head.bias[:] = torch.arange(10) / 8
+    images = torch.rand(2, 1, 8, 8)
+    vit = quantize_vit(model, images, mean=(0.5,), std=(0.5,))
+    assert layer_sqnr(model, vit, images, mean=(0.5,), std=(0.5,))["logits"] == math.inf
+
+
+# Seeds
+
+
+def recipe_with(**changes):
+    """A recipe; changed fields by their names, with _ for the dot."""
+    tables = {
+        "model": {"shape": "vit_8", "attention": "softmax"}, "data": {"name": "digits"},
+        "training": {"epochs": 3, "batch_size": 20, "learning_rate": 1},
+    }  # fmt: skip
+    for name, value in changes.items():
+        table, _, field = name.partition("_")
+        tables[table][field] = value
+    return check_recipe(tables, "recipe")
+
+
+def result_of(accuracy, *, integer=False, data="digits", **changes):
+    return Evaluated(None, data, recipe_with(**changes), integer, accuracy, 360, 0)
+
+
+def test_files_that_differ_in_their_seeds_alone_are_one_row():
+    rows = summarize([
+        result_of(0.90, training_seed=1), result_of(0.70, training_seed=1, model_attention="taylor"),
+        result_of(0.94, training_seed=2), result_of(0.80, training_seed=1, integer=True),
+        result_of(0.95, training_seed=5), result_of(0.84, training_seed=2, integer=True),
+    ])  # fmt: skip
+    assert rows == [
+        Accuracy("digits", "softmax", False, (0.90, 0.94, 0.95)),
+        Accuracy("digits", "taylor", False, (0.70,)),
+        Accuracy("digits", "softmax", True, (0.80, 0.84)),
+    ]
+    assert [row.mean for row in rows] == pytest.approx([0.93, 0.70, 0.82])
+    assert rows[0].spread == pytest.approx(((0.03**2 + 0.01**2 + 0.02**2) / 2) ** 0.5)
+    assert rows[1].spread == 0  # of a single one
+    assert rows[2].spread == pytest.approx(0.04 / 2**0.5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training_epochs": 4}, {"model_shape": "vit_25"}, {"model_threshold": 0.5}, {"data_name": "mnist5k"},
+        {"model_weights": "one.safetensors"}, {"training_learning_rate": 0.1},
+    ],
+)  # fmt: skip
+def test_what_differs_in_more_is_another_row(changes):
+    first, other = (
+        result_of(0.5, training_learning_rate=0.2),
+        result_of(0.7, **{"training_learning_rate": 0.2} | changes),
+    )
+    assert [row.accuracies for row in summarize([first, other])] == [(0.5,), (0.7,)]
+
+
+def test_trainings_may_begin_from_weights_of_their_own_seeds():
+    results = [result_of(0.1 * seed, training_seed=seed, model_weights=f"seed{seed}.safetensors") for seed in (1, 2)]
+    assert [row.accuracies for row in summarize(results)] == [(0.1, 0.2)]
+
+
+def test_rows_say_what_the_training_began_with():
+    rows = summarize([
+        result_of(0.5, model_attention="taylor"), result_of(0.6, model_attention="taylor", model_weights="a"),
+        result_of(0.7, model_attention="taylor", model_weights="a", model_rounding="one.safetensors"),
+        result_of(0.8, model_attention="taylor", model_weights="a", model_rounding="other.safetensors"),
+    ])  # fmt: skip
+    assert [(row.attention, row.accuracies) for row in rows] == [
+        ("taylor", (0.5,)), ("taylor, from weights", (0.6,)), ("taylor, rounded", (0.7, 0.8)),
+    ]  # fmt: skip
+
+
+def test_the_picture_has_a_point_for_each_seed(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    drawn, plot = [], Axes.plot
+    monkeypatch.setattr(
+        Axes, "plot", lambda axes, x, y, *a, **k: drawn.append((x, list(y))) or plot(axes, x, y, *a, **k)
+    )
+    rows = [Accuracy("digits", "softmax", False, (0.9, 0.95)), Accuracy("digits", "taylor", True, (0.8,))]
+    draw_accuracies(tmp_path / "a.png", rows)
+    assert drawn == [([0, 0], pytest.approx([90, 95])), ([1], pytest.approx([80]))]
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.format == "PNG" and len(np.unique(np.array(picture).reshape(-1, 4), axis=0)) > 10
+
+
+def test_the_integer_file_says_its_recipe(integer_file, trained_on_digits):
+    assert recipe_of(load(integer_file)) == trained_on_digits[1]
+    with safe_open(integer_file, framework="pt") as file:
+        assert "recipe" not in json.loads(file.metadata()["taylorvit"])

@@ -1,0 +1,78 @@
+"""What the generator writes is what the golden model reads; anything else is refused by name."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from taylorvit.gen.generate import generate
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.arithmetic.quantizer import dequantize, quantize_job
+from taylorvit.golden.attention.float_attention import taylor_attention
+from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.golden.metadata import load_accelerator
+from taylorvit.golden.reports.sqnr import sqnr_db
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation.host import format_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tiny")
+    generate(load_preset("tiny-4x4"), path)
+    return path
+
+
+def test_it_is_that_of_the_configuration(folder):
+    config = load_preset("tiny-4x4")
+    accelerator = load_accelerator(folder / "metadata.json")
+    assert accelerator.number_format == format_of(config)
+    assert accelerator[2:] == (config.max_tokens, config.max_head_dim) and accelerator.name == "tiny-4x4"
+    accelerator.check(config.max_tokens, config.max_head_dim)
+    with pytest.raises(ValueError, match="^tokens must be at most 64 on tiny-4x4, not 65$"):
+        accelerator.check(65, 1)
+    with pytest.raises(ValueError, match="^head_dim must be at most 16 on tiny-4x4, not 17$"):
+        accelerator.check(1, 17)
+
+
+def test_widest_numbers(tmp_path):
+    """c_d has 67 bits."""
+    config = AcceleratorConfig(name="wide", rows=2, columns=1, data_width=16, mean_fraction=8, constant_fraction=16,
+                               max_tokens=16, max_head_dim=16, stream_width=16)  # fmt: skip
+    generate(config, tmp_path)
+    number_format = load_accelerator(tmp_path / "metadata.json").number_format
+    assert number_format == format_of(config) and number_format.c_d_width > 63
+    q, k, v = np.random.default_rng(1).normal(size=(3, 2, 16, 16))
+    job = quantize_job(q / 1024, k / 1024, v, number_format)
+    assert job.constants.c_d >= 1 << 63
+    z = integer_taylor_attention(*job[:3], job.constants, number_format).z
+    reference = taylor_attention(*map(torch.from_numpy, (q / 1024, k / 1024, v))).z.numpy()
+    assert sqnr_db(reference, dequantize(z, job.z_exp)) > 80
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value", "text"),
+    [
+        ("configuration", "data_width", None, "and lacks 'data_width'$"),
+        ("derived", "shift_g_max", None, "and lacks 'shift_g_max'$"),
+        ("configuration", "data_width", 99, "data_width must be 2 to 24, not 99"),
+        ("configuration", "max_tokens", "many", "max_tokens must be an integer, not 'many'"),
+        ("configuration", "max_tokens", 0, "max_tokens must be at least 1, not 0"),
+    ],
+)
+def test_what_is_none(folder, tmp_path, table, name, value, text):
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata[table][name] = value
+    if value is None:
+        del metadata[table][name]
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match=f"metadata.json: file must be the metadata.json of an accelerator.*{text}"):
+        load_accelerator(tmp_path / "metadata.json")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"configuration": 1, "derived": 2}', "\ufeff{"])
+def test_files_that_are_something_else(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match="a.json: file must be the metadata.json of an accelerator"):
+        load_accelerator(tmp_path / "a.json")

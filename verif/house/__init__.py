@@ -1,0 +1,1 @@
+"""Tests of the house: its floors, its packages, its documents."""

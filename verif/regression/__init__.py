@@ -1,0 +1,1 @@
+"""The whole accelerator against the golden model."""

@@ -1,0 +1,55 @@
+"""The accelerators that the regression builds: few, since each costs compilation, but every parameter varies."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from taylorvit.gen.presets import load_preset
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import Build, build
+from taylorvit.simulation.dsp_cells import with_dsp_models
+
+__all__ = ["CONFIGURATIONS", "build_accelerator"]
+
+_DIFFERENT = (
+    # Small beats, no pipeline, no fraction of the mean, rows divided every cycle, sizes that are no powers of two.
+    {"name": "array-8x4", "rows": 8, "columns": 4, "data_width": 6, "mean_fraction": 0, "pe_pipeline": 0,
+     "max_tokens": 50, "max_head_dim": 12, "stream_width": 16, "divider_interval": 1, "max_heads": 20},
+    # Nothing divides anything; elements of 12 bits in containers of 16.
+    {"name": "array-5x3", "rows": 5, "columns": 3, "data_width": 12, "mean_fraction": 1, "pe_pipeline": 3,
+     "memory_pipeline": 2, "max_tokens": 198, "max_head_dim": 13, "stream_width": 16, "divider_interval": 4,
+     "max_heads": 9},
+    # An array larger than any job; a divider lane that is one serial divider; narrow shifts and counters.
+    {"name": "array-16x8-d6", "rows": 16, "columns": 8, "data_width": 4, "mean_fraction": 2, "pe_pipeline": 2,
+     "max_tokens": 12, "max_head_dim": 6, "stream_width": 8, "divider_interval": 7, "max_heads": 20,
+     "shift_z_min": -2, "shift_z_max": 12, "counter_width": 25},
+    # Sizes as above for elements of 8 bits in the default number format, to run the same jobs as the presets.
+    {"name": "array-8x4-w8", "rows": 8, "columns": 4, "pe_pipeline": 0, "memory_pipeline": 1, "max_tokens": 64,
+     "max_head_dim": 17, "stream_width": 16, "divider_interval": 12},
+    {"name": "array-5x3-w8", "rows": 5, "columns": 3, "pe_pipeline": 2, "max_tokens": 99, "max_head_dim": 16,
+     "stream_width": 8},
+    # Multipliers of both kinds in one array: DSP cells, and LUTs in half of the columns.
+    {"name": "array-6x6-ecp5", "rows": 6, "columns": 6, "pe_pipeline": 2, "multiplier": "ecp5", "booth_columns": 3,
+     "memory_pipeline": 1, "max_tokens": 64, "max_head_dim": 16, "stream_width": 16},
+    # Rows and columns have more bits than the sizes of a job, on both sides.
+    {"name": "array-20x9", "rows": 20, "columns": 9, "data_width": 5, "max_tokens": 3, "max_head_dim": 2,
+     "stream_width": 8, "max_heads": 20, "shift_z_max": 3},
+    # The smallest that can be built, and the widest: constants and sums of more than 64 bits.
+    {"name": "array-2x1", "rows": 2, "columns": 1, "data_width": 2, "mean_fraction": 0, "constant_fraction": 0,
+     "max_tokens": 1, "max_head_dim": 1, "stream_width": 8, "max_heads": 1, "shift_z_min": 0, "shift_z_max": 0},
+    {"name": "array-2x2-w16", "rows": 2, "columns": 2, "data_width": 16, "mean_fraction": 8, "constant_fraction": 16,
+     "max_tokens": 7, "max_head_dim": 5, "stream_width": 32, "pe_pipeline": 4, "max_heads": 20},
+)  # fmt: skip
+
+CONFIGURATIONS: dict[str, AcceleratorConfig] = {
+    **{name: load_preset(name) for name in ("tiny-4x4", "edge-16x8", "edge-16x16")},
+    **{fields["name"]: AcceleratorConfig.from_mapping(fields) for fields in _DIFFERENT},
+}
+
+
+@cache  # a worker of pytest runs many tests on one array
+def build_accelerator(name: str) -> Build:
+    """The simulation of one of `CONFIGURATIONS`."""
+    return build(with_dsp_models(emit(Accelerator(CONFIGURATIONS[name]))), "taylorvit")

@@ -1,0 +1,119 @@
+"""Jobs for the regression of the whole accelerator: random ones, and extremes of operands and constants.
+
+Operands are integers of the full range. Constants are drawn so that every stage is in the middle of its range: G
+saturates now and then, t_D stays positive, both terms of T_N matter, and the quotients fill their width and sometimes
+exceed it. Captured tensors, which come through the quantizer, are in `verif.regression.test_hardwares`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from taylorvit.golden.attention.integer_attention import JobConstants, exact_g_sum, integer_taylor_attention
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation.host import Job, format_of
+
+__all__ = ["EXTREMES", "describe", "extreme_job", "fitting_constants", "limits_of_constants", "random_job",
+           "random_operands"]  # fmt: skip
+
+EXTREMES = ("minimum", "maximum", "opposite", "alternating", "equal", "zero")
+
+
+def random_job(
+    generator: np.random.Generator, config: AcceleratorConfig, heads: int, tokens: int, head_dim: int
+) -> Job:
+    """Random operands with constants that fit them."""
+    q, k, v = random_operands(generator, config, heads, tokens, head_dim)
+    return Job(q, k, v, fitting_constants(generator, config, q, k, v))
+
+
+def random_operands(
+    generator: np.random.Generator, config: AcceleratorConfig, heads: int, tokens: int, head_dim: int
+) -> np.ndarray:
+    """Q, K and V, (3, heads, tokens, head_dim), over the whole range; K and V off centre by a random feature mean."""
+    low, high = _limits(config)
+    operands = generator.integers(low, high + 1, (3, heads, tokens, head_dim))
+    offset = generator.integers(low, high + 1, (3, heads, 1, head_dim)) // 2
+    return np.clip(operands + offset, low, high)
+
+
+def fitting_constants(
+    generator: np.random.Generator, config: AcceleratorConfig, q: np.ndarray, k: np.ndarray, v: np.ndarray
+) -> JobConstants:
+    """Random constants for operands, each within about two bits of what uses the widths best; every t_D > 0."""
+    number_format = format_of(config)
+    width, fraction = config.data_width, config.constant_fraction
+    largest_g = _magnitude(exact_g_sum(k, v, config.mean_fraction))
+    shift_g = largest_g.bit_length() - (width - 1) + int(generator.integers(-2, 2))
+    shift_g = min(max(shift_g, 0), config.shift_g_max)
+    steps = integer_taylor_attention(q, k, v, JobConstants(shift_g, 0, 0, 0), number_format)
+
+    stray = _magnitude(steps.t_d)
+    c_d = stray + 1 + int(generator.integers(0, 4 * stray + (1 << (fraction + width))))
+    c_d = min(c_d, number_format.c_d_max)
+    share = (_magnitude(steps.t_n) + 1) / (_magnitude(steps.v_sum) + 1)
+    c_v = int(share * 4 ** generator.uniform(-1, 1)) + int(generator.integers(1, 2 << fraction))
+    c_v = min(c_v, number_format.c_v_max)
+
+    t_n = _magnitude(steps.t_n + c_v * steps.v_sum.astype(object)[:, np.newaxis, :])  # may exceed int64
+    shift_z = (width - 1) + c_d.bit_length() - t_n.bit_length() + int(generator.integers(-1, 2))
+    shift_z = min(max(shift_z, config.shift_z_min), config.shift_z_max)
+    return JobConstants(shift_g, shift_z, c_v, c_d)
+
+
+def limits_of_constants(config: AcceleratorConfig) -> list[JobConstants]:
+    """Constants at their limits, one or several at a time."""
+    limits = format_of(config)
+    low, high, top, width = limits.shift_z_min, limits.shift_z_max, limits.shift_g_max, config.data_width
+    c_v, c_d = limits.c_v_max, limits.c_d_max
+    return [
+        JobConstants(0, 0, 0, 1),
+        JobConstants(0, high, c_v, c_d),
+        JobConstants(0, low, c_v, c_d),
+        JobConstants(0, high, 0, c_d),
+        JobConstants(0, high, c_v, 1),
+        JobConstants(0, low, 0, 1),
+        JobConstants(0, low, c_v, 1),
+        JobConstants(top, high, 0, c_d),
+        JobConstants(top, high, 1, c_d),
+        JobConstants(top - 1, 0, c_v, c_d),
+        JobConstants(width, min(width - 1, high), c_v >> width, c_d >> width),
+        JobConstants(width, min(width, high), 0, 0),
+    ]
+
+
+def extreme_job(
+    kind: str, config: AcceleratorConfig, heads: int, tokens: int, head_dim: int, constants: JobConstants
+) -> Job:
+    """Operands at the edges of their range: the largest sums, the largest differences, no difference at all."""
+    low, high = _limits(config)
+    shape = (heads, tokens, head_dim)
+    alternating = np.where(np.indices(shape).sum(axis=0) % 2, low, high)
+    lowest, highest, ones, zeros = (np.full(shape, value, dtype=np.int64) for value in (low, high, 1, 0))
+    operands = {
+        "minimum": (lowest, lowest, lowest),
+        "maximum": (highest, highest, highest),
+        "opposite": (lowest, alternating, highest),
+        "alternating": (alternating, alternating, alternating),
+        "equal": (ones, ones, ones),
+        "zero": (zeros, zeros, zeros),
+    }
+    return Job(*operands[kind], constants)
+
+
+def describe(job: Job) -> str:
+    """Shape and constants, for a message."""
+    heads, tokens, head_dim = job.shape
+    constants = job.constants
+    return (
+        f"{heads} x {tokens} x {head_dim}, shift_g {constants.shift_g}, shift_z {constants.shift_z}, "
+        f"c_v {constants.c_v}, c_d {constants.c_d}"
+    )
+
+
+def _limits(config: AcceleratorConfig) -> tuple[int, int]:
+    return -(1 << (config.data_width - 1)), (1 << (config.data_width - 1)) - 1
+
+
+def _magnitude(values: np.ndarray) -> int:
+    return int(np.max(np.abs(values)))

@@ -1,0 +1,68 @@
+"""Extremes: operands and constants at the edges of their ranges, and denominators that are not positive."""
+
+from __future__ import annotations
+
+import cocotb
+import numpy as np
+import pytest
+
+from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import parameters, run
+from taylorvit.simulation.host import AcceleratorHost, Job
+
+from .checks import run_and_check
+from .configurations import CONFIGURATIONS, build_accelerator
+from .jobs import EXTREMES, extreme_job, limits_of_constants, random_job, random_operands
+
+
+async def set_up(dut):
+    config = AcceleratorConfig.from_mapping(parameters()["config"])
+    host = await AcceleratorHost.start(dut, config)
+    return host, config, np.random.default_rng(cocotb.RANDOM_SEED)
+
+
+@cocotb.test()
+async def operands_and_constants_at_their_limits(dut):
+    host, config, generator = await set_up(dut)
+    tokens, head_dim = min(config.max_tokens, 9), min(config.max_head_dim, 5)
+    for constants in limits_of_constants(config):
+        for kind in EXTREMES:
+            await run_and_check(host, extreme_job(kind, config, 1, tokens, head_dim, constants))
+        for shape in ((2, tokens, head_dim), (2, 1, head_dim), (2, tokens, 1)):
+            operands = random_operands(generator, config, *shape)
+            await run_and_check(host, Job(*operands, constants))
+
+
+@cocotb.test()
+async def largest_sums(dut):
+    host, config, _generator = await set_up(dut)
+    for kind in EXTREMES:
+        for constants in (limits_of_constants(config)[1], limits_of_constants(config)[-2]):
+            job = extreme_job(kind, config, 1, config.max_tokens, config.max_head_dim, constants)
+            await run_and_check(host, job)
+
+
+@cocotb.test()
+async def denominators_that_are_not_positive(dut):
+    host, config, generator = await set_up(dut)
+    rows = valid = 0
+    for trial in range(12):
+        heads, tokens = 2, int(generator.integers(2, min(config.max_tokens, 24) + 1))
+        job = random_job(generator, config, heads, tokens, int(generator.integers(1, config.max_head_dim + 1)))
+        t_d = job.golden(config).t_d - job.constants.c_d
+        c_d = max(0, int(np.median(-t_d))) if trial % 2 else int(generator.integers(0, 2))
+        constants = JobConstants(job.constants.shift_g, job.constants.shift_z, job.constants.c_v, c_d)
+        errors = await run_and_check(host, Job(job.q, job.k, job.v, constants))
+        rows, valid = rows + errors, valid + heads * tokens - errors
+    if not rows or not valid:
+        raise AssertionError(f"some rows must have a denominator and some must not, not {rows} without, {valid} with")
+    job = random_job(generator, config, 1, 2, 1)
+    await run_and_check(host, job)
+
+
+@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6", "array-2x2-w16"])
+def test_extremes(name):
+    config = CONFIGURATIONS[name]
+    result = run(build_accelerator(name), __name__, parameters={"config": config.to_mapping()})
+    assert result.tests == 3

@@ -1,0 +1,74 @@
+"""Memory bank against a list."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.simulation import build, expect_equal, run, start
+from verif.rtl.harness import SideBySide, View, drive, idle_inputs, integers
+
+# Words, their bits, registers behind the memory.
+SIZES = {
+    "one_word": (1, 8, 0), "odd": (5, 12, 1), "small": (16, 4, 2), "large": (512, 6, 0), "wide": (256, 75, 1),
+    "deep": (33, 9, 3),
+}  # fmt: skip
+ACCESSES = 3000
+
+
+def blocks():
+    return {
+        name: MemoryBank(depth=depth, width=width, pipeline=pipeline)
+        for name, (depth, width, pipeline) in SIZES.items()
+    }
+
+
+@cocotb.test()
+async def words_are_kept(dut):
+    banks = blocks()
+    await start(dut, **idle_inputs(SideBySide(blocks())))
+    tasks = [
+        cocotb.start_soon(check(View(dut, name), bank, f"{cocotb.RANDOM_SEED}-{name}")) for name, bank in banks.items()
+    ]
+    for task in tasks:
+        await task
+
+
+async def check(view, bank, seed):
+    generator = random.Random(seed)
+    # All words are read before the first write; later reads often follow a write of their word.
+    read_address = [*range(bank.depth), *(generator.randrange(bank.depth) for _ in range(ACCESSES))]
+    write_enable = [0] * bank.depth + [generator.getrandbits(1) for _ in range(ACCESSES)]
+    write_address = [
+        generator.choice((*read_address[cycle + 1 : cycle + 3], generator.randrange(bank.depth)))
+        for cycle in range(len(read_address))
+    ]
+    write_data = integers(generator, bank.width, len(read_address), signed=False)
+
+    words = [0] * bank.depth
+    on_its_way = [None] * bank.latency  # None: nothing in particular
+    expected = []  # what `read_data` shows at the end of each cycle
+    for cycle, address in enumerate(read_address):
+        written = write_enable[cycle] and write_address[cycle] == address
+        on_its_way = [None if written else words[address], *on_its_way[:-1]]
+        expected.append(on_its_way[-1])
+        if write_enable[cycle]:
+            words[write_address[cycle]] = write_data[cycle]
+
+    inputs = {
+        "read_address": read_address, "write_enable": write_enable, "write_address": write_address,
+        "write_data": write_data,
+    }  # fmt: skip
+    got = (await drive(view, inputs, ["read_data"], extra=1))["read_data"][1:]
+    known = [(word.to_unsigned(), right) for word, right in zip(got, expected) if right is not None]
+    expect_equal("read_data", [word for word, _right in known], [right for _word, right in known], width=bank.width)
+    assert len(known) > 0.4 * len(expected)
+
+
+def test_memory_bank():
+    block = SideBySide(blocks())
+    result = run(build(emit(block), block.module_name), __name__)
+    assert result.compared > 0.4 * ACCESSES * len(SIZES)

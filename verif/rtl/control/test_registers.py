@@ -1,0 +1,83 @@
+"""The register map itself: what software was written against must not move."""
+
+import pytest
+
+from taylorvit.gen.presets import load_preset, preset_names
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.registers import EVENTS, Access, register_map
+
+OFFSETS = {
+    "ID": 0x000, "VERSION": 0x004, "ARRAY_SIZE": 0x008, "NUMBER_FORMAT": 0x00C, "MAX_SIZES": 0x010, "MAX_HEADS": 0x014,
+    "STREAM": 0x018, "PIPELINE": 0x01C, "CONSTANT_WIDTHS": 0x020, "SHIFT_LIMITS": 0x024,
+    "COUNTER_WIDTHS": 0x028,
+    "CONTROL": 0x040, "STATUS": 0x044, "EVENTS": 0x048, "INTERRUPT_ENABLE": 0x04C,
+    "TOKENS": 0x080, "HEAD_DIM": 0x084, "HEADS": 0x088, "SHIFT_G": 0x08C, "SHIFT_Z": 0x090, "C_V_0": 0x094,
+    "C_V_1": 0x098, "C_D_0": 0x09C, "C_D_1": 0x0A0, "C_D_2": 0x0A4, "TIMEOUT": 0x0A8,
+    "CYCLES": 0x0C0, "ARRAY_BUSY": 0x0C4, "STALL_INPUT": 0x0C8, "STALL_OUTPUT": 0x0CC, "HEADS_DONE": 0x0D0,
+    "COUNT_INPUT_TIMEOUT": 0x100, "COUNT_DENOMINATOR": 0x104, "COUNT_BAD_VALUE": 0x108,
+    "COUNT_START_WHILE_BUSY": 0x10C, "COUNT_TLAST_EARLY_Q": 0x110, "COUNT_TLAST_EARLY_K": 0x114,
+    "COUNT_TLAST_EARLY_V": 0x118, "COUNT_TLAST_LATE_Q": 0x11C, "COUNT_TLAST_LATE_K": 0x120,
+    "COUNT_TLAST_LATE_V": 0x124,
+}  # fmt: skip
+
+WIDEST = AcceleratorConfig(name="widest", rows=256, columns=256, data_width=16, mean_fraction=8, constant_fraction=16,
+                           max_tokens=65535, max_head_dim=4096, max_heads=65535)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_offsets(name):
+    registers = register_map(load_preset(name))
+    assert {register.name: register.offset for register in registers} == OFFSETS
+
+
+@pytest.mark.parametrize("config", [WIDEST, *map(load_preset, preset_names())], ids=lambda config: config.name)
+def test_fields_fit_and_do_not_overlap(config):
+    for register in register_map(config):
+        used = 0
+        for field in register.fields:
+            assert field.high < 32
+            assert not used & field.mask
+            used |= field.mask
+            smallest = -(1 << (field.width - 1)) if field.signed else 0
+            assert smallest <= field.reset < 1 << field.width
+            if field.minimum is not None:
+                assert field.minimum <= field.reset <= field.maximum
+
+
+def test_every_error_is_counted():
+    registers = register_map(WIDEST)
+    counted = {register.name for register in registers if register.access is Access.WRITE_TO_CLEAR}
+    assert counted == {f"COUNT_{name}" for name in EVENTS if name != "DONE"}
+
+
+def test_version_is_the_packages():
+    from taylorvit.rtl import __version__
+
+    fields = register_map(WIDEST)["VERSION"].fields
+    assert ".".join(str(field.reset) for field in reversed(fields)) == __version__
+
+
+def test_writes_of_a_driver():
+    registers = register_map(WIDEST)
+    assert registers.writes(tokens=197, shift_z=-3, c_d=0x123_89ABCDEF_01234567) == [
+        (0x080, 197), (0x090, 0xFFFFFFFD), (0x09C, 0x01234567), (0x0A0, 0x89ABCDEF), (0x0A4, 0x123),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "text"), [
+    ({"tokens": 0}, "tokens must be in 1..65535 in register TOKENS, not 0"),
+    ({"shift_z": 32}, "shift_z must be in -8..31 in register SHIFT_Z, not 32"),
+    ({"c_v": 1 << 48}, "c_v must be in 0..65535 in register C_V_1, not 65536"),
+    ({"c_v": 1 << 64}, "c_v must fit 64 bits, not 18446744073709551616"),
+])  # fmt: skip
+def test_writes_out_of_range(values, text):
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        register_map(WIDEST).writes(**values)
+
+
+def test_unknown_names():
+    registers = register_map(WIDEST)
+    with pytest.raises(KeyError, match="register must be one of ID, VERSION, .*, not 'TOKEN'"):
+        registers["TOKEN"]
+    with pytest.raises(KeyError, match="field of register CONTROL must be one of START, SOFT_RESET, not 'STOP'"):
+        registers["CONTROL"]["STOP"]

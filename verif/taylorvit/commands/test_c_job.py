@@ -1,0 +1,104 @@
+"""A job as C source: parsed back, its command, and its errors. `test_c_driver` compiles and runs it."""
+
+import re
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from taylorvit.commands.c_job import job_source
+from taylorvit.commands.fpga import main
+from taylorvit.fpga.driver.tensors import matrix_bytes
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.attention.integer_attention import JobConstants, integer_taylor_attention
+from taylorvit.jobs.operands import read_operands
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation.host import Job, format_of
+
+NARROW = load_preset("tiny-4x4")
+WIDE = AcceleratorConfig(name="wide", rows=4, columns=4, data_width=12, constant_fraction=16, max_heads=3)
+
+
+def random_job(config, heads=2, tokens=3, head_dim=5):
+    """A job and a Z for it."""
+    half = 1 << (config.data_width - 1)
+    q, k, v, z = np.random.default_rng(1).integers(-half, half, (4, heads, tokens, head_dim))
+    return Job(q, k, v, JobConstants(shift_g=3, shift_z=-2, c_v=77, c_d=(5 << 32) + 9)), z
+
+
+@pytest.mark.parametrize("config", [NARROW, WIDE], ids=lambda config: config.name)
+def test_arrays_are_the_packets(config):
+    job, z = random_job(config)
+    source = job_source(config, job, z)
+    for name, operand in (("q", job.q), ("k", job.k), ("v", job.v), ("z", z)):
+        text = re.search(rf"uint8_t example_{name}\[.*?\] = \{{(.*?)\n\}};", source, re.S).group(1)
+        packets = [bytes(map(int, re.findall(r"\d+", packet))) for packet in re.findall(r"\{(.*?)\}", text, re.S)]
+        assert packets == [matrix_bytes(head, config) for head in operand]
+    sizes = {name: int(value) for name, value in re.findall(r"#define EXAMPLE_(\w+) (\d+)u", source)}
+    element, lanes = config.element_width // 8, config.stream_lanes
+    beats = -(-5 // lanes)
+    assert sizes == {"HEADS": 2, "HEAD_BYTES": 3 * beats * lanes * element, "TOKEN_BYTES": beats * lanes * element,
+                     "TOKEN_BYTES_USED": 5 * element}  # fmt: skip
+
+
+def test_parameters():
+    source = job_source(NARROW, *random_job(NARROW))
+    assert ".heads = 2, .tokens = 3, .head_dim = 5," in source
+    assert ".shift_g = 3, .shift_z = -2," in source
+    assert ".c_v = {0x4du, 0x0u}, .c_d = {0x9u, 0x5u, 0x0u}," in source
+
+
+def test_constants_of_three_words():
+    config = replace(WIDE, data_width=16, mean_fraction=8)
+    job, z = random_job(config)
+    job = replace(job, constants=JobConstants(shift_g=3, shift_z=-2, c_v=(7 << 32) + 6, c_d=(3 << 64) + (5 << 32) + 9))
+    assert ".c_v = {0x6u, 0x7u}, .c_d = {0x9u, 0x5u, 0x3u}," in job_source(config, job, z)
+
+
+def test_more_heads_than_a_job_has():
+    with pytest.raises(ValueError, match=r"^heads must be at most 3 on wide, not 4$"):
+        job_source(WIDE, *random_job(WIDE, heads=4))
+
+
+def command(*arguments):
+    """Runs `taylorvit c-job`; returns the exit status."""
+    return main(["c-job", *map(str, arguments)])
+
+
+def test_command(tmp_path, capsys):
+    half = 1 << (NARROW.data_width - 1)
+    q, k, v = np.random.default_rng(1).integers(-half, half, (3, 2, 3, 5))
+    np.savez(tmp_path / "input.npz", q=q, k=k, v=v, q_exp=-5, k_exp=-5, v_exp=-5)
+    path = tmp_path / "job.h"
+    assert command("--preset", "tiny-4x4", "--input", tmp_path / "input.npz", "-o", path) == 0
+    assert capsys.readouterr().out == f"wrote  {path}, 2 heads for tiny-4x4\n"
+    job = read_operands(tmp_path / "input.npz", NARROW).job
+    golden = integer_taylor_attention(q, k, v, job.constants, format_of(NARROW))
+    assert path.read_text() == job_source(NARROW, job, golden.z)
+
+
+def test_input_that_is_no_job(tmp_path, capsys):
+    path = tmp_path / "input.npz"
+    path.write_text("text")
+    assert command("--preset", "tiny-4x4", "--input", path, "-o", tmp_path / "job.h") == 2
+    text = "file must be an .npz file, as numpy.savez writes it, not one of another kind"
+    assert capsys.readouterr().err == f"taylorvit: error: {path}: {text}\n"
+    assert not (tmp_path / "job.h").exists()
+
+
+def test_output_that_cannot_be_written(tmp_path, capsys):
+    for name, text in (("none/job.h", "output must be in a folder that exists, not "),
+                       ("job.c", "output must end in .h, not ")):  # fmt: skip
+        assert command("--preset", "tiny-4x4", "--input", "absent.npz", "-o", tmp_path / name) == 2
+        assert capsys.readouterr().err == f"taylorvit: error: {text}{str(tmp_path / name)!r}\n"
+
+
+def test_package_that_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "taylorvit.jobs.operands", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert command("--preset", "tiny-4x4", "--input", tmp_path / "input.npz", "-o", tmp_path / "job.h") == 2
+    assert capsys.readouterr().err == (
+        "taylorvit: error: this needs the Python package 'torch', which is not installed: "
+        'pip install "taylorvit[sim,fpga]"\n'
+    )

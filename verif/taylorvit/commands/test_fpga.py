@@ -1,0 +1,233 @@
+"""`taylorvit`: what each command prints and returns, without a long build."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+
+from taylorvit.commands import fpga as cli
+from taylorvit.commands.fpga import main
+from taylorvit.fpga.board import load_board
+from taylorvit.fpga.flow.build import BuildError, Finished
+from taylorvit.fpga.flow.report import make_baseline
+from taylorvit.fpga.flow.toolchain import ToolError
+from verif import ROOT
+from verif.fpga.flow import reports
+
+
+class StandIn:
+    """A build that has been done: `prepare` with a report of its own."""
+
+    problem = None
+    asked = []
+
+    def __init__(self, board, config, *, seed, margin_percent, root):
+        self.asked.append((board.name, board.core_hz, config.name, seed))
+        self.board = board
+        self.directory = root / "fpga" / board.name / "0123456789ab"
+        self.picture = self.directory / "floorplan.svg"
+        self.report_file = self.directory / "report.json"
+        self.toolchain = type("Toolchain", (), {"refused": ("/usr/bin/yosys: version must be 0.45 or newer, not 0.9",)})
+        self.config = config
+
+    def run(self, progress):
+        progress("emit", "start")
+        progress("emit", "done")
+        progress("synthesize", "reused")
+        if self.problem and self.board.name in self.problem:
+            raise self.problem[self.board.name]
+        report = reports.example(board=self.board.name, config=self.config, core_clock_mhz=self.board.core_hz / 1e6)
+        return Finished(self.directory / f"{self.board.name}.bit", report, True)
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "prepare", StandIn)
+    monkeypatch.setattr(StandIn, "problem", None)
+    monkeypatch.setattr(StandIn, "asked", [])
+    monkeypatch.setattr(cli, "baseline_file", lambda name: tmp_path / f"{name}.json")
+    monkeypatch.chdir(tmp_path)
+
+
+def run(capsys, *arguments):
+    """(exit status, standard output, standard error) of a command line."""
+    status = main(list(arguments))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_boards_lists_every_board(capsys):
+    status, out, _err = run(capsys, "boards")
+    assert status == 0
+    for text in ("ulx3s-85f", "LFE5U-85F 6", "icebreaker", "GW2AR-LV18QN88C8/I7", "UART 3 Mbaud"):
+        assert text in out
+
+
+def test_build_shows_stages_and_figures(capsys):
+    status, out, err = run(capsys, "build", "--board", "ulx3s-85f")
+    assert (status, err) == (0, "")
+    for text in ("not used: /usr/bin/yosys", "was done before", "this build was there already", "systolic array",
+                 "MHz wanted: met", "wrote  build/fpga/ulx3s-85f/0123456789ab/ulx3s-85f.bit"):  # fmt: skip
+        assert text in out
+    board = load_board("ulx3s-85f")
+    assert StandIn.asked == [("ulx3s-85f", board.core_hz, board.default_preset, board.preset().seed)]
+
+
+def test_build_of_what_is_asked_for(capsys, tmp_path):
+    (tmp_path / "mine.toml").write_text('extends = "tiny-4x4"\n')
+    assert run(capsys, "build", "--board", "ulx3s-85f", "--preset", "tiny-4x4", "--freq", "50", "--seed", "7")[0] == 0
+    assert run(capsys, "build", "--board", "ulx3s-85f", "--config", "mine.toml", "-o", "elsewhere")[0] == 0
+    board = load_board("ulx3s-85f")
+    assert StandIn.asked == [("ulx3s-85f", 50_000_000, "tiny-4x4", 7), ("ulx3s-85f", board.core_hz, "mine", 1)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--board", "nexys"], "board must be one of "),
+        (["--board", "nowhere.toml"], "nowhere.toml: file must be readable"),
+        (["--board", "icebreaker", "--preset", "huge"], "preset must be one of icebreaker, "),
+        (["--board", "icebreaker", "--config", "nowhere.toml"], "nowhere.toml: file must be readable"),
+    ],
+)
+def test_requests_that_cannot_be_carried_out(capsys, arguments, message):
+    status, _out, err = run(capsys, "build", *arguments)
+    assert status == 2
+    assert err.startswith(f"taylorvit: error: {message}") and err.count("\n") == 1
+
+
+def test_frequency_out_of_range(capsys):
+    status, _out, err = run(capsys, "build", "--board", "icebreaker", "--freq", "0")
+    assert status == 2 and "--freq: must be a number in 1..1000 MHz, not '0'" in err
+
+
+def test_clock_that_cannot_be_made(capsys, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise ValueError("core clock of icebreaker must be one that its PLL makes")
+
+    monkeypatch.setattr(cli, "prepare", refuse)
+    status, _out, err = run(capsys, "build", "--board", "icebreaker")
+    assert (status, err) == (2, "taylorvit: error: core clock of icebreaker must be one that its PLL makes\n")
+
+
+@pytest.mark.parametrize(("problem", "expected"), [(BuildError("timing must be met"), 1), (ToolError("no yosys"), 2)])
+def test_build_that_fails(capsys, monkeypatch, problem, expected):
+    monkeypatch.setattr(StandIn, "problem", {"icebreaker": problem})
+    status, _out, err = run(capsys, "build", "--board", "icebreaker")
+    assert (status, err) == (expected, f"taylorvit: error: {problem}\n")
+
+
+def test_interrupted(capsys, monkeypatch):
+    monkeypatch.setattr(StandIn, "problem", {"icebreaker": KeyboardInterrupt()})
+    status, _out, err = run(capsys, "build", "--board", "icebreaker")
+    assert status == 130 and "interrupted" in err
+
+
+def test_terminated_with_the_tool_that_it_waits_for(tmp_path):
+    beats = tmp_path / "beats"
+    tool = tmp_path / "yosys"
+    beat = f"for beat in $(seq 600); do sleep 0.1; echo >> {beats}; done"
+    tool.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec echo Yosys 9.9\n{beat}\n')
+    tool.chmod(0o755)
+    build = subprocess.Popen(
+        [sys.executable, "-m", "taylorvit", "build", "--board", "icebreaker", "-o", str(tmp_path / "build")],
+        cwd=ROOT, env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not beats.exists():
+        assert build.poll() is None, build.stderr.read()
+        time.sleep(0.05)
+    build.terminate()
+    _out, err = build.communicate(timeout=60)
+    assert err == "taylorvit: error: interrupted; the stages that are done will be used again\n"
+    assert build.returncode == 130
+    beaten = beats.stat().st_size
+    time.sleep(1)
+    assert beats.stat().st_size == beaten
+
+
+def test_several_boards_go_on_after_a_failure(capsys, monkeypatch):
+    monkeypatch.setattr(StandIn, "problem", {"icebreaker": BuildError("timing must be met, and is not: slow")})
+    status, out, err = run(capsys, "build", "--board", "icebreaker", "--board", "ulx3s-85f", "--board", "ulx3s-25f")
+    assert status == 1
+    assert "taylorvit: error: icebreaker: timing must be met" in err
+    table = out.partition("Bitstreams")[2]
+    assert "ulx3s-85f" in table and "ulx3s-25f" in table
+    assert "FAILED  icebreaker: timing must be met, and is not: slow" in table
+
+
+def test_baseline_is_written_and_compared(capsys, tmp_path):
+    assert run(capsys, "build", "--board", "icebreaker", "--check")[::2] == (
+        1,
+        f"taylorvit: error: baseline must be there to compare with, and {tmp_path / 'icebreaker.json'} is not: "
+        "make it with --write-baseline\n",
+    )
+    assert run(capsys, "build", "--board", "icebreaker", "--write-baseline")[0] == 0
+    status, out, _err = run(capsys, "build", "--board", "icebreaker", "--check")
+    assert status == 0 and "agrees with" in out
+    baseline = json.loads((tmp_path / "icebreaker.json").read_text())
+    baseline["figures"]["lut"]["value"] *= 2
+    (tmp_path / "icebreaker.json").write_text(json.dumps(baseline))
+    status, _out, err = run(capsys, "build", "--board", "icebreaker", "--check")
+    assert status == 1 and "taylorvit: error: build must agree with" in err and "lut is " in err
+
+
+def test_report_of_a_folder(capsys, tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps(reports.example()))
+    status, out, _err = run(capsys, "report", str(tmp_path))
+    assert status == 0 and "systolic array" in out and "critical path" in out
+    (tmp_path / "report.json").write_text("{}")
+    assert run(capsys, "report", str(tmp_path))[::2] == (
+        2, f"taylorvit: error: {tmp_path / 'report.json'}: file must be the report of a build: board must be there\n"
+    )  # fmt: skip
+    status, _out, err = run(capsys, "report", str(tmp_path / "nowhere"))
+    assert (status, err) == (
+        2, f"taylorvit: error: {tmp_path / 'nowhere' / 'report.json'}: file must be readable: "
+        "no such file or directory\n"
+    )  # fmt: skip
+
+
+def test_load_types_the_command_or_runs_it(capsys, monkeypatch, tmp_path):
+    bitstream = tmp_path / "build" / "fpga" / "ulx3s-85f" / "0123456789ab" / "ulx3s-85f.bit"
+    status, _out, err = run(capsys, "load", "--board", "ulx3s-85f")
+    assert status == 2 and "bitstream of ulx3s-85f must be built first" in err
+    bitstream.parent.mkdir(parents=True)
+    bitstream.write_bytes(b"")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, out, err = run(capsys, "load", "--board", "ulx3s-85f")
+    assert shlex.split(out) == ["openFPGALoader", "-b", "ulx3s", str(bitstream.relative_to(tmp_path))]
+    assert (status, err) == (
+        2, "taylorvit: error: openFPGALoader was not found on PATH: install it, and type the line above\n"
+    )  # fmt: skip
+    (tmp_path / "openFPGALoader").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "openFPGALoader").chmod(0o755)
+    assert run(capsys, "load", "--board", "ulx3s-85f", str(bitstream))[0] == 0
+    status, _out, err = run(capsys, "load", "--board", "ulx3s-85f", "nowhere.bit")
+    assert (status, err) == (2, "taylorvit: error: bitstream must be a file, not 'nowhere.bit'\n")
+
+
+def test_help_and_usage(capsys):
+    assert run(capsys, "--help")[0] == 0
+    assert run(capsys)[0] == 2
+    assert run(capsys, "build")[0] == 2
+
+
+def test_baseline_of_the_example_is_its_figures():
+    figures = make_baseline(reports.example())["figures"]
+    assert figures["dsp"]["value"] == 144
+
+
+def test_baseline_is_looked_for_before_the_build(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "prepare", None)
+    assert run(capsys, "build", "--board", "icebreaker", "--check")[0] == 1
+    (tmp_path / "icebreaker.json").write_text('{"config": 3}')
+    status, _out, err = run(capsys, "build", "--board", "icebreaker", "--check")
+    assert (status, err) == (2, f"taylorvit: error: {tmp_path / 'icebreaker.json'}: file must be the baseline of a"
+                                " board: config must be a text, not 3\n")  # fmt: skip
+    (tmp_path / "icebreaker.json").unlink()
+    (tmp_path / "icebreaker.json").mkdir()
+    status, _out, err = run(capsys, "build", "--board", "icebreaker", "--write-baseline")
+    assert status == 2 and err.startswith("taylorvit: error: output must be a file, not the folder ")

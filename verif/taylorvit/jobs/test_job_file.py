@@ -1,0 +1,98 @@
+"""What `simulate` writes: with docs/numerics.md alone, anybody can compute Z again from it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from taylorvit.commands.gen import main
+from taylorvit.golden.arithmetic.quantizer import dequantize
+from taylorvit.rtl import __version__
+from verif.taylorvit.simulation.test_simulate import CONFIGURATION
+
+# Numbers of other widths, in which t_D and T_N leave 64 bits.
+WIDE = CONFIGURATION + "data_width = 16\nconstant_fraction = 16\nmean_fraction = 8\nstream_width = 64\n"
+
+
+def z_of(file) -> np.ndarray:
+    """The integers of Z as docs/numerics.md has them, in Python's integers, from a file's arrays and nothing else."""
+    config = json.loads(str(file["config"]))
+    width, f, fraction = config["data_width"], config["mean_fraction"], config["constant_fraction"]
+    shift_g, shift_z, c_v, c_d = (int(file[name]) for name in ("shift_g", "shift_z", "c_v", "c_d"))
+    lowest, highest = -(1 << (width - 1)), (1 << (width - 1)) - 1
+
+    def divided(a, b):
+        return (2 * a + b) // (2 * b)
+
+    def shifted(x, bits):
+        return (x + (1 << (bits - 1))) >> bits if bits > 0 else x << -bits
+
+    def saturated(x):
+        return np.vectorize(lambda value: min(max(value, lowest), highest), otypes=[object])(x)
+
+    z = []
+    for q, k, v in zip(*(file[name].astype(object) for name in "qkv")):
+        tokens = len(q)
+        k_mean = divided(k.sum(axis=0) << f, tokens)
+        k_hat = (k << f) - k_mean
+        g = saturated(shifted(k_hat.T @ v, shift_g))
+        t_d = c_d + ((q @ k_hat.sum(axis=0)) << fraction)
+        t_n = ((q @ g) << fraction) + c_v * v.sum(axis=0)
+        left, right = max(shift_z, 0), max(-shift_z, 0)
+        for numerators, divisor in zip(t_n, t_d):
+            if divisor > 0:
+                z += [min(max(divided(t << left, divisor << right), lowest), highest) for t in numerators]
+            else:
+                z += [lowest if t < 0 else highest for t in numerators]
+    return np.array(z).reshape(file["q"].shape)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """written(configuration, input arrays): the arrays of the output."""
+
+    def simulate(configuration, **arrays):
+        (tmp_path / "small.toml").write_text(configuration, encoding="utf-8")
+        np.savez(tmp_path / "in.npz", **arrays)
+        assert main(["simulate", "--config", str(tmp_path / "small.toml"), "--input", str(tmp_path / "in.npz"), "-o",
+                     str(tmp_path / "out.npz")]) == 0  # fmt: skip
+        with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
+            return dict(file)
+
+    return simulate
+
+
+def normal(heads=2, tokens=13, head_dim=7, **scales):
+    drawn = np.random.default_rng(1).standard_normal((3, heads, tokens, head_dim))
+    return {name: scales.get(name, 1.0) * x for name, x in zip("qkv", drawn)}
+
+
+@pytest.mark.parametrize("arrays", [normal(), normal(q=40, k=30, v=1e-3), normal(q=1e-4)],
+                         ids=["normal", "large logits", "small logits"])  # fmt: skip
+def test_z_can_be_computed_again(written, arrays):
+    file = written(CONFIGURATION, **arrays)
+    np.testing.assert_array_equal(z_of(file), file["z_int"])
+    assert len(np.unique(file["z_int"])) > 10
+    for name in "qkv":  # what was quantized are the tensors that were given, to half a unit where none saturates
+        real = dequantize(file[name], int(file[f"{name}_exp"]))
+        assert np.median(np.abs(real - arrays[name])) <= 2.0 ** int(file[f"{name}_exp"]) / 2
+    np.testing.assert_array_equal(file["z"], dequantize(file["z_int"], int(file["z_exp"])))
+    assert str(file["version"]) == __version__ and json.loads(str(file["config"]))["name"] == "small"
+
+
+def test_output_is_an_input(written):
+    first = written(CONFIGURATION, **normal())
+    second = written(CONFIGURATION, **first)
+    assert sorted(first) == sorted(second)
+    for name, array in first.items():
+        np.testing.assert_array_equal(second[name], array)
+
+
+def test_registers_of_more_than_64_bits(written):
+    file = written(WIDE, **normal())
+    np.testing.assert_array_equal(z_of(file), file["z_int"])
+    assert file["z_int"].dtype == file["q"].dtype == np.int16
+    integers = {name: file[name] for name in "qkv"}
+    largest = written(WIDE, **integers, q_exp=-18, k_exp=-18)
+    assert int(largest["c_d"]) > 1 << 64
+    np.testing.assert_array_equal(z_of(largest), largest["z_int"])

@@ -1,0 +1,382 @@
+"""The schedule as a picture, from a real run: `python -m verif.tools.timing_diagram` writes `docs/schedule.svg`.
+
+A few heads of random tensors go through the simulated accelerator; a waveform (VCD) is recorded, the control signals
+of the schedulers and streams are sampled at every clock edge, and what was active when is drawn. Upper part: the whole
+job. Lower part: the cycles around one change of products, to see tiles, passes and skew.
+
+Nothing is drawn that was not sampled, and the run counts only if its results equal the integer golden.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from taylorvit.boundary.errors import CommandError
+from taylorvit.boundary.writing import check_output_file, written_whole
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.arithmetic.quantizer import quantize_job
+from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.simulation import SimulationError
+from taylorvit.simulation.host import format_of
+from taylorvit.simulation.simulate import build_accelerator, simulate_heads
+from verif import ROOT
+
+__all__ = ["Span", "Trace", "draw", "main", "read_vcd", "spans_of_packets", "spans_of_products"]
+
+PRESET = "tiny-4x4"
+HEADS, TOKENS, HEAD_DIM = 5, 40, 16
+SEED = 1
+
+STREAMS = {"K in": "s_axis_k", "V in": "s_axis_v", "Q in": "s_axis_q", "Z out": "m_axis_z"}
+
+
+class WrongResult(CommandError):
+    """A run that the golden disagrees with."""
+
+    status = 1
+
+
+class Span(NamedTuple):
+    """Something active from cycle `start` up to, not including, `stop`."""
+
+    start: int
+    stop: int
+    head: int
+    product: str = ""  # "G" or "QG", where it belongs to one
+    number: int = 0  # pass within its product, from 1; 0 where passes are not told apart
+
+
+class Trace:
+    """Sampled signals: `trace["pass_scheduler.array_busy"]` is an array with one integer a cycle."""
+
+    def __init__(self, signals: dict[str, np.ndarray]):
+        self._signals = signals
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._signals[name]
+
+    def from_cycle(self, cycle: int) -> Trace:
+        """The same without the cycles before `cycle`."""
+        return Trace({name: values[cycle:] for name, values in self._signals.items()})
+
+
+# Sampling
+
+
+def read_vcd(path: Path, top: str, names: Iterable[str], clock: str = "clk") -> Trace:
+    """Sample the signals `names`, dotted paths below the module `top`, at every rising edge of its clock.
+
+    A sample is the value just before the edge, which is what registers see.
+
+    Raises:
+        ValueError: a signal is not in the file.
+    """
+    with path.open(encoding="ascii") as file:
+        codes = _read_header(file, top)
+        wanted = [clock, *names]
+        missing = [name for name in wanted if name not in codes]
+        if missing:
+            raise ValueError(f"signal must be one below {top} in the waveform, not {missing[0]!r}")
+        samples = list(_samples(file, {codes[name] for name in wanted}, codes[clock]))
+    return Trace({name: np.array([sample[codes[name]] for sample in samples]) for name in wanted[1:]})
+
+
+def _read_header(file, top: str) -> dict[str, str]:
+    """Path below `top` -> code of every signal, up to the end of the definitions."""
+    codes, scopes = {}, []
+    for line in file:
+        words = line.split()
+        match words[:1]:
+            case ["$scope"]:
+                scopes.append(words[2])
+            case ["$upscope"]:
+                scopes.pop()
+            case ["$var"] if top in scopes:
+                codes[".".join([*scopes[scopes.index(top) + 1 :], words[4]])] = words[3]
+            case ["$enddefinitions"]:
+                return codes
+    raise ValueError("waveform must have definitions and an end to them")
+
+
+def _samples(file, wanted: set[str], clock: str) -> Iterator[dict[str, int]]:
+    values = dict.fromkeys(wanted, 0)
+    changes: dict[str, int] = {}
+    for line in file:
+        kind = line[0]
+        if kind == "#":
+            if changes.get(clock) and not values[clock]:
+                yield dict(values)
+            values |= changes
+            changes = {}
+        elif kind in "01xz":
+            code = line[1:].strip()
+            if code in wanted:
+                changes[code] = int(kind == "1")
+        elif kind == "b":
+            bits, code = line[1:].split()
+            if code in wanted:
+                changes[code] = int(bits.replace("x", "0").replace("z", "0"), 2)
+
+
+# From signals to spans
+
+
+def spans_of_packets(active: np.ndarray, ends: np.ndarray, gap: int) -> list[Span]:
+    """Active cycles, numbered by the packet (head) that they belong to; pauses up to `gap` cycles are bridged."""
+    spans: list[Span] = []
+    head = 0
+    for cycle in np.flatnonzero(active).tolist():
+        if spans and spans[-1].head == head and cycle - spans[-1].stop <= gap:
+            spans[-1] = spans[-1]._replace(stop=cycle + 1)
+        else:
+            spans.append(Span(cycle, cycle + 1, head))
+        head += int(ends[cycle])
+    return spans
+
+
+def spans_of_products(
+    active: np.ndarray, phase: np.ndarray, product_end: np.ndarray, pass_start: np.ndarray | None = None
+) -> list[Span]:
+    """Active cycles by product (phase 0 is G, 1 is Q G) and head; by pass as well, where `pass_start` is given."""
+    spans: list[Span] = []
+    heads, passes = [0, 0], 0
+    ended = True
+    for cycle in np.flatnonzero(active).tolist():
+        kind = int(phase[cycle])
+        begins = ended or (pass_start is not None and pass_start[cycle])
+        if begins or cycle != spans[-1].stop:
+            if pass_start is not None:
+                passes = 1 if ended else passes + int(begins)
+            spans.append(Span(cycle, cycle + 1, heads[kind], ("G", "QG")[kind], passes))
+        else:
+            spans[-1] = spans[-1]._replace(stop=cycle + 1)
+        ended = bool(product_end[cycle])
+        heads[kind] += ended
+    return spans
+
+
+def _signals(config: AcceleratorConfig) -> list[str]:
+    rows, columns = (0, config.rows - 1), (0, config.columns - 1)
+    return [
+        *(f"{stream}_{name}" for stream in STREAMS.values() for name in ("tvalid", "tready", "tlast")),
+        "control_status.start",
+        *(f"pass_scheduler.{name}" for name in (
+            "load", "load_control__phase", "load_control__release", "array_busy", "stream_control__phase",
+            "stream_control__swap", "stream_control__accumulate__head_end")),
+        "division_scheduler.divide__start", "division_scheduler.divide__mean",
+        *(f"operand_row_{row}.control_in__{name}" for row in rows
+          for name in ("phase", "swap", "accumulate__valid", "accumulate__head_end")),
+        *(f"column_{column}.accumulate_in__{name}" for column in columns for name in ("valid", "phase", "head_end")),
+    ]  # fmt: skip
+
+
+def _overview(trace: Trace, gap: int) -> dict[str, list[Span]]:
+    """Lanes of the whole job."""
+
+    def stream(prefix: str) -> list[Span]:
+        beats = trace[f"{prefix}_tvalid"] & trace[f"{prefix}_tready"]
+        return spans_of_packets(beats, beats & trace[f"{prefix}_tlast"], gap)
+
+    start, mean = trace["division_scheduler.divide__start"], trace["division_scheduler.divide__mean"]
+    rows, tiles = start & (1 - mean), -(-HEAD_DIM // _preset().columns)
+    scheduler = "pass_scheduler.stream_control"
+    array = spans_of_products(
+        trace["pass_scheduler.array_busy"], trace[f"{scheduler}__phase"], trace[f"{scheduler}__accumulate__head_end"]
+    )
+    return {
+        **{name: stream(prefix) for name, prefix in STREAMS.items() if name != "Z out"},
+        "divide: k_mean": spans_of_packets(start & mean, _every(start & mean, tiles), gap),
+        "array": array,
+        "divide: Z": spans_of_packets(rows, _every(rows, tiles * TOKENS), gap),
+        "Z out": stream(STREAMS["Z out"]),
+    }
+
+
+def _every(active: np.ndarray, count: int) -> np.ndarray:
+    """1 in every `count`-th active cycle."""
+    return active & (np.cumsum(active) % count == 0)
+
+
+def _detail(trace: Trace, config: AcceleratorConfig) -> dict[str, list[Span]]:
+    """Lanes of the lower part, all passes apart."""
+    # The array's `load` is one cycle later than the control of the same row of the tile.
+    load = np.roll(trace["pass_scheduler.load"], -1)
+    tile_start = load & (np.cumsum(load) % config.rows == 1)
+    lanes = {
+        "tile moves in": spans_of_products(
+            load, trace["pass_scheduler.load_control__phase"], trace["pass_scheduler.load_control__release"], tile_start
+        )
+    }
+    for row in (0, config.rows - 1):
+        control = f"operand_row_{row}.control_in"
+        lanes[f"array row {row}"] = spans_of_products(
+            trace[f"{control}__accumulate__valid"], trace[f"{control}__phase"],
+            trace[f"{control}__accumulate__head_end"], trace[f"{control}__swap"])  # fmt: skip
+    for column in (0, config.columns - 1):
+        control = f"column_{column}.accumulate_in"
+        lanes[f"sums, column {column}"] = spans_of_products(
+            trace[f"{control}__valid"], trace[f"{control}__phase"], trace[f"{control}__head_end"]
+        )
+    return lanes
+
+
+# Drawing
+
+WIDTH, LEFT, RIGHT = 1080, 118, 16
+LANE, BAR = 26, 18
+STYLE = """
+  .paper { fill: #ffffff } text { font: 12px system-ui, sans-serif; fill: #1f2328 }
+  .title { font-weight: 600; font-size: 13px } .small { font-size: 10px; fill: #59636e }
+  .inside { font-size: 10.5px; fill: #1f2328; text-anchor: middle } .lane { text-anchor: end }
+  .grid { stroke: #d1d9e0; stroke-width: 1 } .window { fill: none; stroke: #cf222e; stroke-dasharray: 4 3 }
+  .h0 { fill: #7cb7e8 } .h1 { fill: #f0b35a } .h2 { fill: #7fc99a } .h3 { fill: #d79ac4 } .h4 { fill: #d8cb57 }
+  .QG { fill-opacity: .55 } rect.span { stroke: #1f2328; stroke-opacity: .35; stroke-width: .6 }
+  @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117 } text { fill: #e6edf3 } .small { fill: #9198a1 } .grid { stroke: #3d444d }
+    .window { stroke: #ff7b72 } .inside { fill: #0d1117 } .QG { fill-opacity: .75 }
+    rect.span { stroke: #0d1117; stroke-opacity: .9 }
+  }"""
+
+
+def draw(
+    overview: dict[str, list[Span]],
+    detail: dict[str, list[Span]],
+    window: tuple[int, int],
+    title: str,
+    detail_title: str,
+) -> str:
+    """The SVG: `overview` from cycle 0 to the end of its last span, `detail` within `window`."""
+    end = max(span.stop for spans in overview.values() for span in spans)
+    upper_top = 44
+    lower_top = upper_top + LANE * len(overview) + 74
+    height = lower_top + LANE * len(detail) + 34
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
+        f"<style>{STYLE}\n</style>",
+        f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
+        f'<text class="title" x="{LEFT}" y="24">{title}</text>',
+        *_lanes(overview, (0, end), upper_top, lambda span: f"{span.product} {span.head}".strip()),
+    ]
+    scale = (WIDTH - LEFT - RIGHT) / end
+    x, width = LEFT + window[0] * scale, (window[1] - window[0]) * scale
+    top = upper_top + LANE * list(overview).index("array") - 4
+    parts += [
+        f'<rect class="window" x="{x:.1f}" y="{top}" width="{width:.1f}" height="{LANE}"/>',
+        f'<text class="title" x="{LEFT}" y="{lower_top - 20}">{detail_title}</text>',
+        *_lanes(detail, window, lower_top, _label_with_pass),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _label_with_pass(span: Span) -> str:
+    return f"{span.product} {span.head}" + (f", pass {span.number}" if span.number else "")
+
+
+def _lanes(lanes: dict[str, list[Span]], window: tuple[int, int], top: int, label: Callable[[Span], str]) -> list[str]:
+    first, last = window
+    scale = (WIDTH - LEFT - RIGHT) / (last - first)
+    bottom = top + LANE * len(lanes)
+    parts = []
+    step = _step((last - first) / 10)
+    for cycle in range(-(-first // step) * step, last + 1, step):
+        x = LEFT + (cycle - first) * scale
+        parts.append(f'<path class="grid" d="M{x:.1f} {top - 6}V{bottom}"/>')
+        parts.append(f'<text class="small" x="{x:.1f}" y="{bottom + 13}" text-anchor="middle">{cycle:,}</text>')
+    parts.append(f'<text class="small lane" x="{LEFT - 10}" y="{bottom + 13}">cycle</text>')
+    for index, (name, spans) in enumerate(lanes.items()):
+        y = top + LANE * index
+        parts.append(f'<text class="lane" x="{LEFT - 10}" y="{y + 13}">{name}</text>')
+        for span in spans:
+            start, stop = max(span.start, first), min(span.stop, last)
+            if start >= stop:
+                continue
+            x, width = LEFT + (start - first) * scale, (stop - start) * scale
+            parts.append(
+                f'<rect class="span h{span.head % 5} {span.product}" x="{x:.1f}" y="{y}" '
+                f'width="{width:.1f}" height="{BAR}"/>'
+            )
+            text = label(span)
+            if len(text) * 6.2 + 4 > width:
+                text = text.partition(",")[0]
+            if len(text) * 6.2 + 4 <= width:
+                parts.append(f'<text class="inside" x="{x + width / 2:.1f}" y="{y + 13}">{text}</text>')
+    return parts
+
+
+def _step(ideal: float) -> int:
+    """1, 2 or 5 times a power of ten, at least `ideal`."""
+    return next(step for power in range(9) for step in (10**power, 2 * 10**power, 5 * 10**power) if step >= ideal)
+
+
+# Running
+
+
+def _preset() -> AcceleratorConfig:
+    return load_preset(PRESET)
+
+
+def _record(config: AcceleratorConfig) -> Trace:
+    """A run of a few heads, from the cycle in which the job starts.
+
+    Raises:
+        WrongResult: what came out is not what the golden computes.
+        SimulationError: it broke off.
+    """
+    q, k, v = np.random.default_rng(SEED).standard_normal((3, HEADS, TOKENS, HEAD_DIM))
+    job = quantize_job(q, k, v, format_of(config))
+    simulation = build_accelerator(config, waves=True)
+    with tempfile.TemporaryDirectory() as folder:
+        waveform = Path(folder) / "waves.vcd"
+        z, _result = simulate_heads(simulation, config, job, waveform=waveform)
+        golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+        if not np.array_equal(z, golden.z):
+            raise WrongResult("run must equal the integer golden to be drawn, and does not: see `taylorvit simulate`")
+        trace = read_vcd(waveform, simulation.top, _signals(config))
+    return trace.from_cycle(int(np.flatnonzero(trace["control_status.start"])[0]))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m verif.tools.timing_diagram", description="draws the schedule of a run"
+    )
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "schedule.svg")
+    options = parser.parse_args(arguments)
+    try:
+        check_output_file(options.output, endings=(".svg",))
+        config = _preset()
+        trace = _record(config)
+    except (CommandError, ValueError) as error:
+        print(f"timing_diagram: error: {error}", file=sys.stderr)
+        return getattr(error, "status", 2)
+    except SimulationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    overview, detail = _overview(trace, gap=config.rows + config.columns), _detail(trace, config)
+    # Where the array changes from a G to the Q G of the head before.
+    change = next(span.start for span in overview["array"] if span.product == "QG" and span.head == 1)
+    text = draw(
+        overview,
+        detail,
+        (change - 60, change + 60),
+        f"{HEADS} heads of {TOKENS} tokens x {HEAD_DIM} features on {config.name}, sampled from a simulation: "
+        f"T_SA = {config.array_cycles(TOKENS, HEAD_DIM):,} cycles a head",
+        "Around one change of products: tiles move in while the pass before them streams",
+    )
+    with written_whole(options.output) as partial:
+        partial.write_text(text, encoding="utf-8")
+    print(f"wrote {options.output}, {len(text):,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
