@@ -31,7 +31,7 @@ __all__ = ["RESOURCES", "SUMMARY_COLUMNS", "BaselineError", "baseline_file", "co
 #: Resource -> how it is written in tables.
 RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
 
-_BASELINES = Path(__file__).resolve().parent / "baselines"
+_BASELINES = Path(__file__).resolve().parents[1] / "baselines"
 #: Figure -> how far, as a share, it may be off in a new baseline. Fmax may be higher by any amount.
 _TOLERANCES = {"lut": 0.05, "ff": 0.05, "dsp": 0.0, "block_ram": 0.0, "fmax_mhz": 0.10}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["dsp_model_files", "dsp_models", "with_dsp_models"]
+__all__ = ["DSP_CELLS", "dsp_model_files", "dsp_models", "with_dsp_models"]
 
-_FOLDER = Path(__file__).resolve().parent / "cells"
+DSP_CELLS = Path(__file__).resolve().parent / "cells"
 _FILES = {  # cell -> file with its model
     "MULT18X18D": "ecp5_dsp.v",
     "SB_MAC16": "ice40_dsp.v",
@@ -19,7 +19,7 @@ _FILES = {  # cell -> file with its model
 def dsp_model_files(verilog: str) -> list[Path]:
     """The files with the models of the DSP cells that `verilog` instantiates; none if it has none."""
     words = set(re.findall(r"\w+", verilog))
-    return [_FOLDER / file for file in sorted({file for cell, file in _FILES.items() if cell in words})]
+    return [DSP_CELLS / file for file in sorted({file for cell, file in _FILES.items() if cell in words})]
 
 
 def dsp_models(verilog: str) -> str:

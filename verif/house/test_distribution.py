@@ -16,7 +16,7 @@ from taylorvit.gen.presets import preset_names
 from taylorvit.rtl import __version__
 from verif import ROOT
 
-PACKAGES = ("boundary", "fpga", "gen", "golden", "rtl", "verif")
+PACKAGES = ("boundary", "fpga", "gen", "golden", "rtl", "taylorvit")
 BESIDES = ("docs", ".ci", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md",
            "pyproject.toml")  # fmt: skip
 BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"

@@ -13,7 +13,7 @@ from taylorvit.simulation.places import CACHE_VARIABLE, cache_folder
 from verif import ROOT
 from verif.taylorvit.simulation.test_simulate import CONFIGURATION
 
-PACKAGES = ("boundary", "fpga", "gen", "golden", "rtl", "verif")
+PACKAGES = ("boundary", "fpga", "gen", "golden", "rtl", "taylorvit")
 
 
 def contents(folder: Path) -> dict[str, int]:

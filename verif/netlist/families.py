@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taylorvit.fpga.families import gowin_synthesis
+from taylorvit.simulation.dsp_cells import DSP_CELLS
 
 from .netlist import Cell, NetlistError, PinRule
 
@@ -38,13 +39,13 @@ class Family:
 
     name: str
     synthesis: str
-    sources: tuple[str, ...]
+    sources: tuple[Path, ...]
     rule: PinRule
     options: tuple[str, ...] | None = None
 
     def models(self) -> str:
         """The text of the cell models."""
-        return "\n".join((CELLS / source).read_text(encoding="utf-8") for source in self.sources)
+        return "\n".join(source.read_text(encoding="utf-8") for source in self.sources)
 
 
 # ECP5
@@ -292,21 +293,21 @@ FAMILIES = {
         Family(
             name="ecp5",
             synthesis="synth_ecp5 -noflatten -top {top}; flatten; clean; write_json {output}",
-            sources=("block_ram.v", "ecp5.v", "ecp5_dsp.v"),
+            sources=(CELLS / "block_ram.v", CELLS / "ecp5.v", DSP_CELLS / "ecp5_dsp.v"),
             rule=_ecp5_pins,
             options=("--25k", "--package", "CABGA381", "--out-of-context"),
         ),
         Family(
             name="ice40",
             synthesis="synth_ice40 -top {top} -json {output}",
-            sources=("ice40.v", "ice40_dsp.v"),
+            sources=(CELLS / "ice40.v", DSP_CELLS / "ice40_dsp.v"),
             rule=_ice40_pins,
             options=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
         ),
         Family(
             name="gowin",
             synthesis="; ".join([*gowin_synthesis("{top}", "gw2a"), "write_json {output}"]),
-            sources=("block_ram.v", "gowin.v", "gowin_dsp.v"),
+            sources=(CELLS / "block_ram.v", CELLS / "gowin.v", DSP_CELLS / "gowin_dsp.v"),
             rule=_gowin_pins,
         ),
     )

@@ -77,7 +77,7 @@ esac
     script = """
 import sys
 from taylorvit.boundary.command import run_command
-from verif.bench_selftest import test_running
+from verif.taylorvit.simulation import test_running
 sys.exit(run_command("name", test_running.simulation))
 """
     cache = tmp_path / "cache"

@@ -245,7 +245,7 @@ def test_simulator_ends_with_whoever_started_it(tmp_path, number):
 import sys
 from taylorvit.boundary.command import run_command
 from taylorvit.simulation import run
-from verif.bench_selftest import test_running
+from verif.taylorvit.simulation import test_running
 parameters = {{"numbers": {str(tmp_path / "numbers")!r}}}
 sys.exit(run_command("name", lambda: run(test_running.simulation(), test_running.__name__, testcase="runs_for_ever",
                                          parameters=parameters)))
