@@ -6,6 +6,7 @@ stays in step with the data of its row or column.
 """
 
 from amaranth.hdl import Cat, Const, Mux, Shape, Signal, unsigned
+from amaranth.lib import enum
 from amaranth.lib.wiring import Out, Signature
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "LoadControl",
     "PHASE_G",
     "PHASE_QG",
+    "Phase",
     "StreamControl",
     "WriteBackControl",
     "address_field",
@@ -30,9 +32,16 @@ __all__ = [
     "up_to",
 ]
 
-#: Values of `phase`: which of the two products the array works on.
-PHASE_G = 0
-PHASE_QG = 1
+
+class Phase(enum.IntEnum, shape=1):
+    """Which of the two products the array works on."""
+
+    G = 0
+    QG = 1
+
+
+PHASE_G = Phase.G
+PHASE_QG = Phase.QG
 
 
 def index_width(count):
@@ -72,7 +81,7 @@ class AccumulateControl(Signature):
                 "valid": Out(1),
                 "first": Out(1),
                 "last": Out(1),
-                "phase": Out(1),
+                "phase": Out(Phase),
                 "index": Out(index_width(max(config.max_tokens, config.max_head_dim))),
                 "address": Out(address_width),
                 "head_end": Out(1),
@@ -93,7 +102,7 @@ class StreamControl(Signature):
         q_width = 1 + tile_width(config.row_tiles) + index_width(config.max_tokens)
         super().__init__(
             {
-                "phase": Out(1),
+                "phase": Out(Phase),
                 "swap": Out(1),
                 "address": Out(max(k_width, q_width)),
                 "lane": Out(index_width(config.stream_lanes)),
@@ -113,7 +122,9 @@ class LoadControl(Signature):
     def __init__(self, config):
         v_width = 1 + tile_width(config.column_tiles) + index_width(config.max_tokens)
         g_width = 1 + tile_width(config.column_tiles) + index_width(config.max_head_dim)
-        super().__init__({"phase": Out(1), "address": Out(max(v_width, g_width)), "blank": Out(1), "release": Out(1)})
+        super().__init__(
+            {"phase": Out(Phase), "address": Out(max(v_width, g_width)), "blank": Out(1), "release": Out(1)}
+        )
 
 
 class BankWrite(Signature):
