@@ -112,6 +112,7 @@ class Accelerator(Block):
             pipeline=config.pe_pipeline,
             multiplier=config.multiplier,
             booth_columns=config.booth_columns,
+            pe=config.pe,
         )
         self.array_column = ArrayColumn(config)
         self.diagonal_column = DiagonalColumn(config, divisor_delay=self.array_column.divisor_delay)

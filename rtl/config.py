@@ -14,6 +14,7 @@ from math import ceil, gcd
 from string import ascii_letters, digits
 
 from taylorvit.rtl.array.multiplier import FORMS
+from taylorvit.rtl.array.pe import PES
 
 __all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
@@ -64,6 +65,7 @@ class AcceleratorConfig(ArrayCycles):
     mean_fraction: fractional bits kept of the token mean of K (f).
     constant_fraction: fractional bits of the run-time constants c_v and c_d (F).
     max_tokens, max_head_dim, max_heads: limits of a job's run-time sizes (N, D, and heads in one job).
+    pe: kind of the processing elements (`rtl.array.pe.PES`).
     pe_pipeline: registers of a PE's multiplier besides those of its operands; DSP cells are fastest with 3.
     multiplier: form of the PEs' multipliers (`rtl.array.multiplier.FORMS`): "inferred", which is portable, the DSP cell
         of an FPGA family, or "booth" for none.
@@ -88,6 +90,7 @@ class AcceleratorConfig(ArrayCycles):
     max_tokens: int = 256
     max_head_dim: int = 64
     max_heads: int = 4095
+    pe: str = "mac"
     pe_pipeline: int = 1
     multiplier: str = "inferred"
     booth_columns: int = 0
@@ -122,6 +125,7 @@ class AcceleratorConfig(ArrayCycles):
         self._require_range("max_head_dim", 1, 4096)
         self._require_range("max_heads", 1, 65535)
         self._require_range("pe_pipeline", 0, 4)
+        self._require_one_of("pe", PES)
         self._require_multiplier()
         self._require_range("memory_pipeline", 0, 2)
         self._require_range("divider_interval", 0, self.divider_iterations)
@@ -156,9 +160,13 @@ class AcceleratorConfig(ArrayCycles):
         if not low <= value <= high:
             raise ConfigError(f"{field} must be in {low}..{high}, not {value!r}")
 
+    def _require_one_of(self, field, names):
+        value = getattr(self, field)
+        if not isinstance(value, str) or value not in names:
+            raise ConfigError(f"{field} must be one of {', '.join(names)}, not {value!r}")
+
     def _require_multiplier(self):
-        if not isinstance(self.multiplier, str) or self.multiplier not in FORMS:
-            raise ConfigError(f"multiplier must be one of {', '.join(FORMS)}, not {self.multiplier!r}")
+        self._require_one_of("multiplier", FORMS)
         self._require_range("booth_columns", 0, self.columns)
         for form in (self.multiplier, "booth") if self.booth_columns else (self.multiplier,):
             least = FORMS[form].least_pipeline

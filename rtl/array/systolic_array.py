@@ -25,7 +25,7 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.block import Block, instantiate
 
 from .multiplier import FORMS
-from .pe import ProcessingElement
+from .pe import processing_element
 
 __all__ = ["SystolicArray", "SystolicRow"]
 
@@ -33,14 +33,17 @@ __all__ = ["SystolicArray", "SystolicRow"]
 class SystolicRow(Block):
     """One row: a PE of SA-Diag and `columns` PEs of SA-General, chained to the right.
 
-    Parameters
-    ----------
-    columns: PEs of SA-General.
-    streamed_width, stationary_width, sum_width: operand and partial sum of SA-General.
-    diagonal_width, diagonal_sum_width: stationary operand and partial sum of SA-Diag.
-    pipeline: registers after each multiplier.
-    multiplier: form of the multipliers, a key of `rtl.array.multiplier.FORMS`.
-    booth_columns: so many columns, the rightmost, have Booth multipliers instead.
+    Args:
+        columns (int): PEs of SA-General.
+        streamed_width (int): bits of the streamed operand.
+        stationary_width (int): bits of the stationary operand of SA-General.
+        sum_width (int): bits of a partial sum of SA-General.
+        diagonal_width (int): bits of the stationary operand of SA-Diag.
+        diagonal_sum_width (int): bits of a partial sum of SA-Diag.
+        pipeline (int): registers after each multiplier.
+        multiplier (str): form of the multipliers, a key of `rtl.array.multiplier.FORMS`.
+        booth_columns (int): columns, the rightmost, that have Booth multipliers instead.
+        pe (str): kind of the processing elements, a key of `rtl.array.pe.PES`.
 
     Ports: those of a PE; `stationary_*` and `sum_*` hold column c in bits c * width and up.
     """
@@ -50,12 +53,14 @@ class SystolicRow(Block):
     reset_less = True
 
     def __init__(self, *, columns, streamed_width, stationary_width, sum_width, diagonal_width, diagonal_sum_width,
-                 pipeline, multiplier, booth_columns):  # fmt: skip
+                 pipeline, multiplier, booth_columns, pe):  # fmt: skip
+        self.pe = pe
         self.multiplier = multiplier
         self.booth_columns = booth_columns
         self.stationary_width = stationary_width
         self.sum_width = sum_width
-        self.diagonal = ProcessingElement(
+        self.diagonal = processing_element(
+            pe,
             multiplier=FORMS[multiplier](
                 streamed_width=streamed_width, stationary_width=diagonal_width, pipeline=pipeline, suffix="_diagonal"
             ),
@@ -64,7 +69,8 @@ class SystolicRow(Block):
         )
         forms = [multiplier] * (columns - booth_columns) + ["booth"] * booth_columns
         kinds = {
-            form: ProcessingElement(
+            form: processing_element(
+                pe,
                 multiplier=FORMS[form](
                     streamed_width=streamed_width, stationary_width=stationary_width, pipeline=pipeline
                 ),
@@ -125,29 +131,31 @@ class SystolicRow(Block):
 class SystolicArray(Block):
     """SA-General and SA-Diag: sums of `rows` products a column, every cycle.
 
-    Parameters are those of `SystolicRow`, and `rows`.
+    Args:
+        rows (int): rows of PEs.
+        columns, streamed_width, stationary_width, sum_width, diagonal_width, diagonal_sum_width, pipeline, multiplier,
+            booth_columns, pe: as for `SystolicRow`.
 
-    Ports
-    -----
-    streamed: R operands, row r in bits r * streamed_width and up; row r belongs to the element that row 0 got r
-        cycles earlier.
-    swap: R bits, skewed like `streamed`: the tile loaded last takes effect from this element on.
-    load, load_first: `load` is high for R cycles a tile, `load_first` in the first of them. The tile itself comes
-        one cycle later: SA-Diag's element in the cycle after `load`, column c's a further 1 + c cycles later.
-    stationary_diagonal, stationary: the tile's row R - 1 first, its row 0 last.
-    sum_diagonal, sum: the sums, `latency` cycles after row 0's element for SA-Diag, 1 + c more for column c.
+    Ports:
+        streamed: R operands, row r in bits r * streamed_width and up; row r belongs to the element that row 0 got r
+            cycles earlier.
+        swap: R bits, skewed like `streamed`: the tile loaded last takes effect from this element on.
+        load, load_first: `load` is high for R cycles a tile, `load_first` in the first of them. The tile itself comes
+            one cycle later: SA-Diag's element in the cycle after `load`, column c's a further 1 + c cycles later.
+        stationary_diagonal, stationary: the tile's row R - 1 first, its row 0 last.
+        sum_diagonal, sum: the sums, `latency` cycles after row 0's element for SA-Diag, 1 + c more for column c.
     """
 
     module_name = "systolic_array"
 
     def __init__(self, *, rows, columns, streamed_width, stationary_width, sum_width, diagonal_width,
-                 diagonal_sum_width, pipeline, multiplier="inferred", booth_columns=0):  # fmt: skip
+                 diagonal_sum_width, pipeline, multiplier="inferred", booth_columns=0, pe="mac"):  # fmt: skip
         self.streamed_width = streamed_width
         self.rows = rows
         self.row = SystolicRow(
             columns=columns, streamed_width=streamed_width, stationary_width=stationary_width, sum_width=sum_width,
             diagonal_width=diagonal_width, diagonal_sum_width=diagonal_sum_width, pipeline=pipeline,
-            multiplier=multiplier, booth_columns=booth_columns,
+            multiplier=multiplier, booth_columns=booth_columns, pe=pe,
         )  # fmt: skip
         super().__init__(
             {

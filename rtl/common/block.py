@@ -5,7 +5,7 @@ is written once. One component object stands for all of its instances: `instanti
 `Instance` of its module to the parent and returns a fresh interface, connected to that instance's ports.
 `gen.verilog` walks from the top over all blocks and emits each distinct one.
 
-    pe = ProcessingElement(...)
+    pe = MultiplyAccumulate(...)
     left, right = instantiate(m, "left", pe), instantiate(m, "right", pe)
     m.d.comb += right.streamed_in.eq(left.streamed_out)
 """

@@ -18,8 +18,8 @@ from taylorvit.gen.verilog import blocks, emit
 from taylorvit.gen.verilog_writer import write_module
 from taylorvit.rtl import __version__
 from taylorvit.rtl.accelerator import Accelerator
-from taylorvit.rtl.array.multiplier import InferredMultiplier
-from taylorvit.rtl.array.pe import ProcessingElement
+from taylorvit.rtl.array.multiplier.inferred import InferredMultiplier
+from taylorvit.rtl.array.pe.mac import MultiplyAccumulate
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.control_status import ControlStatus
@@ -230,7 +230,7 @@ def test_block_without_a_description_says_so():
 
 def test_pe_reads_as_it_was_written():
     multiplier = InferredMultiplier(streamed_width=12, stationary_width=8, pipeline=1)
-    text = emit(ProcessingElement(multiplier=multiplier, sum_width=25))
+    text = emit(MultiplyAccumulate(multiplier=multiplier, sum_width=25))
     extended = "{{5{multiplier__product[19]}}, multiplier__product}"
     for line in ("if (load_in) stationary_out <= stationary_in;", "if (swap) active <= stationary;",
                  "assign product_now = streamed_now * active;", "product <= product_now;",
@@ -284,7 +284,7 @@ class Twin(Block):
 
     def __init__(self):
         self.children = [
-            ProcessingElement(
+            MultiplyAccumulate(
                 multiplier=InferredMultiplier(streamed_width=4, stationary_width=4, pipeline=0), sum_width=width
             )
             for width in (9, 10)

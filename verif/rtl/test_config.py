@@ -35,6 +35,7 @@ SMALL = {"name": "small", "rows": 4, "columns": 4}
     ({"pe_pipeline": 5}, "pe_pipeline must be in 0..4, not 5"),
     ({"multiplier": "xilinx"}, "multiplier must be one of inferred, ecp5, ice40, gowin, booth, not 'xilinx'"),
     ({"multiplier": []}, "multiplier must be one of inferred, ecp5, ice40, gowin, booth, not []"),
+    ({"pe": "adder"}, "pe must be one of mac, not 'adder'"),
     ({"booth_columns": 5}, "booth_columns must be in 0..4, not 5"),
     ({"booth_columns": 1, "pe_pipeline": 0}, "pe_pipeline must be at least 1 for booth multipliers, not 0"),
     ({"multiplier": "ecp5", "pe_pipeline": 0}, "pe_pipeline must be at least 1 for ecp5 multipliers, not 0"),

@@ -8,7 +8,7 @@ import cocotb
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.array.multiplier import FORMS
-from taylorvit.rtl.array.pe import ProcessingElement
+from taylorvit.rtl.array.pe.mac import MultiplyAccumulate
 from taylorvit.simulation import build, expect_equal, pack, run, start
 from verif.rtl.harness import SideBySide, View, drive, element, idle_inputs, integers, limits, ports_of, wrapped
 
@@ -23,7 +23,7 @@ PIPELINES = {"inferred": (0, 1, 2, 3), "booth": (1, 2)}
 
 def blocks():
     return {
-        f"{form}_{width}_pipeline_{pipeline}": ProcessingElement(
+        f"{form}_{width}_pipeline_{pipeline}": MultiplyAccumulate(
             multiplier=FORMS[form](
                 streamed_width=streamed, stationary_width=stationary, pipeline=pipeline,
                 suffix=f"_{width}_pipeline_{pipeline}",
