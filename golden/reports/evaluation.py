@@ -1,6 +1,10 @@
-"""What trained and quantized models are worth: accuracy on held-out images, and the error of each layer in integers."""
+"""Accuracy of float and integer models on held-out images.
 
-import copy
+results = [evaluate_file(path) for path in paths]
+console.print(accuracy_table(results))
+draw_accuracies("accuracies.png", summarize(results))
+"""
+
 import math
 import statistics
 from collections.abc import Callable, Iterable
@@ -9,56 +13,65 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from rich.table import Table
 
 from taylorvit.boundary.writing import written_whole
 from taylorvit.golden.checkpoints.checkpoint import Checkpoint, load
 from taylorvit.golden.network.integer_vit import IntegerVit, from_checkpoint, to_pixels
-from taylorvit.golden.network.vit import VisionTransformer
-from taylorvit.golden.network.vit_quantizer import float_steps
 from taylorvit.golden.training.images import Dataset
 from taylorvit.golden.training.loading import check_sizes, evaluate, load_images, model_of, recipe_of
 from taylorvit.golden.training.recipe import Recipe
 
-from .sqnr import Power, decibels, power_of, total_power
+__all__ = ["Accuracy", "Evaluated", "accuracy_table", "draw_accuracies", "evaluate_file", "summarize"]
 
-__all__ = ["Accuracy", "Evaluated", "draw_accuracies", "evaluate_file", "layer_sqnr", "summarize"]
-
-_BATCH = 100
-_BATCH_OF_STEPS = 16  # of a DeiT-Tiny, all steps of one image have some 100 MB
-
-# Steps whose error is told for each layer: what goes from one to the next, and what attention is made of.
-_STEPS_SHOWN = ("q", "k", "v", "z", "hidden", "gelu")
+_BATCH = 100  # images
 
 
 class Evaluated(NamedTuple):
-    """One file on the held-out images of its data set."""
+    """The result of one file on the held-out images of its data set.
+
+    Attributes:
+        path (Path): the file.
+        data (str): name of the data set.
+        recipe (Recipe): recipe of the training.
+        integer (bool): whether it is an integer model.
+        accuracy (float): share of the images that are recognized.
+        images (int): number of held-out images.
+        denominator_errors (int): rows of attention whose denominator is not positive; 0 for a float model.
+    """
 
     path: Path
     data: str
-    recipe: Recipe  # of the training
+    recipe: Recipe
     integer: bool
     accuracy: float
     images: int
-    denominator_errors: int  # rows of attention whose denominator was not positive; integer models only
+    denominator_errors: int
 
 
 class Accuracy(NamedTuple):
-    """Files that differ in their seeds alone."""
+    """The results of files that differ only in their seeds.
+
+    Attributes:
+        data (str): name of the data set.
+        attention (str): attention of the training, and what the training began with.
+        integer (bool): whether these are integer models.
+        accuracies (tuple[float, ...]): share of recognized images for each seed.
+    """
 
     data: str
-    attention: str  # of the training, and what it began with
+    attention: str
     integer: bool
     accuracies: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """Mean over the seeds."""
         return statistics.fmean(self.accuracies)
 
     @property
     def spread(self) -> float:
-        """Standard deviation over the seeds; 0 of a single one."""
+        """Standard deviation over the seeds; 0 for a single one."""
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
 
 
@@ -69,13 +82,16 @@ def evaluate_file(
     recipe: Recipe | None = None,
     data: str | None = None,
 ) -> Evaluated:
-    """The accuracy of a trained model or an integer one, on the held-out images of its data set.
+    """Measures the accuracy of a trained or an integer model on the held-out images of its data set.
 
     Args:
-        progress: told how many images are done, and of how many.
-        recipe, data: of weights of others, and other images, as `recipe_of` takes them.
+        path (str | Path): the checkpoint.
+        progress (Callable[[int, int], None]): called with the number of images done and the number of all.
+        recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
+        data (str | None): other images, as `recipe_of` takes them.
 
-    Raises `ValueError` if the file is no model for these images, or its scores are no numbers.
+    Raises:
+        ValueError: the file is not a model for these images, or its scores are not finite.
     """
     checkpoint = load(path)
     recipe = recipe_of(checkpoint, recipe=recipe, data=data)
@@ -116,32 +132,8 @@ def _evaluate_integer(vit: IntegerVit, dataset: Dataset, progress) -> tuple[floa
     return correct / images, errors
 
 
-def layer_sqnr(
-    model: VisionTransformer, vit: IntegerVit, images: torch.Tensor, *, mean: Iterable[float], std: Iterable[float]
-) -> dict[str, float]:
-    """Step -> signal to quantization noise in dB of an integer model against the float one it was made from.
-
-    Args:
-        images: (images, channels, size, size), 0 to 1.
-    """
-    mean, std = (torch.tensor(tuple(each), dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
-    in_double = copy.deepcopy(model).double().eval()
-    signals: dict[str, list[Power]] = {}  # of each batch
-    noises: dict[str, list[Power]] = {}
-    for batch in images.split(_BATCH_OF_STEPS):
-        pixels = to_pixels(batch)
-        with torch.no_grad():
-            wanted = float_steps(in_double, (torch.from_numpy(pixels).double() / 255 - mean) / std)
-        steps = vit.steps(pixels)
-        for name, value in wanted.items():
-            if name.startswith("residual.") or name == "logits" or name.rpartition(".")[2] in _STEPS_SHOWN:
-                signals.setdefault(name, []).append(power_of(value.numpy()))
-                noises.setdefault(name, []).append(power_of(value.numpy() - vit.real(name, steps[name])))
-    return {name: decibels(total_power(signals[name]), total_power(noises[name])) for name in signals}
-
-
 def summarize(results: Iterable[Evaluated]) -> list[Accuracy]:
-    """One row for all files that differ in their seeds alone, in the order in which they came."""
+    """Makes one row of all files that differ only in their seeds, in the order in which they come."""
     groups: dict[tuple, list[Evaluated]] = {}
     for result in results:
         groups.setdefault((_but_for_seed(result.recipe), result.integer), []).append(result)
@@ -153,19 +145,39 @@ def summarize(results: Iterable[Evaluated]) -> list[Accuracy]:
 
 
 def _training(recipe: Recipe) -> str:
-    """In few words."""
+    """A training in a few words."""
     begun = ", from weights" if recipe.model.weights else ""
     return recipe.model.attention + (", rounded" if recipe.model.rounding else begun)
 
 
 def _but_for_seed(recipe: Recipe) -> str:
-    """A recipe without its seed, and without the files that it begins from, which can be those of a seed."""
+    """A recipe without its seed, and without the files that it begins from, which may belong to a seed."""
     exclude = {"model": {"weights", "rounding"}, "training": {"seed"}}
     return _training(recipe) + recipe.model_dump_json(exclude=exclude)
 
 
+def accuracy_table(results: Iterable[Evaluated]) -> Table:
+    """Tabulates results: a row for the files that differ only in their seeds, with mean and standard deviation."""
+    results = list(results)
+    table = Table(title=", ".join({f"{result.images} held-out images of {result.data}": None for result in results}))
+    for heading in ("images", "trained with", "arithmetic"):
+        table.add_column(heading)
+    for heading in ("seeds", "recognized", "std. dev."):
+        table.add_column(heading, justify="right")
+    for row in summarize(results):
+        arithmetic = "integers" if row.integer else "float"
+        spread = f"{row.spread:.2%}" if len(row.accuracies) > 1 else ""
+        table.add_row(row.data, row.attention, arithmetic, str(len(row.accuracies)), f"{row.mean:.2%}", spread)
+    return table
+
+
 def draw_accuracies(path: str | Path, rows: list[Accuracy]) -> None:
-    """Draws a picture, of the kind that the ending says: a point for each seed, a line for each mean."""
+    """Draws a point for each seed and a line for each mean.
+
+    Args:
+        path (str | Path): the picture; its ending says of which kind.
+        rows (list[Accuracy]): what `summarize` gives.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 + 1.3 * len(rows), 4), layout="constrained")

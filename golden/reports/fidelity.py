@@ -4,11 +4,12 @@
 
 Signal to quantization noise in decibels, over random shapes of up to 200 tokens and 64 features. The
 reference is Algorithm 1 in float64, once on the operands as quantized (what the integers inside cost: G, the
-mean, the constants, Z) and once on the operands as they were (with the quantization of Q, K and V). The
+mean, the constants, Z) and once on the operands before quantization (with the quantization of Q, K and V). The
 column "Z alone" is the first reference merely rounded to the integers of Z: no hardware of this width can be
 better.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,25 +27,43 @@ from taylorvit.golden.attention.integer_attention import integer_taylor_attentio
 
 from .sqnr import sqnr_db
 
-__all__ = ["Fidelity", "fidelity_of_job", "fidelity_of_random_shapes", "show"]
+__all__ = [
+    "Fidelity",
+    "draw_histogram",
+    "fidelity_of_job",
+    "fidelity_of_random_operands",
+    "fidelity_of_random_shapes",
+    "fidelity_tables",
+    "show",
+]
 
 
 class Fidelity(NamedTuple):
-    """Decibels of one job."""
+    """Signal to quantization noise of one job, in decibels.
 
-    integers: float  # the integer model against Algorithm 1 on the quantized operands
-    z_alone: float  # that reference rounded to the integers of Z, against itself
-    all: float  # the integer model against Algorithm 1 on the operands as they were
-    softmax: float  # the integer model against softmax attention on the operands as they were
+    Attributes:
+        integers (float): the integer model against Algorithm 1 on the quantized operands.
+        z_alone (float): that reference rounded to the integers of Z, against itself.
+        all (float): the integer model against Algorithm 1 on the operands before quantization.
+        softmax (float): the integer model against softmax attention on the operands before quantization.
+        denominator_errors (int): rows whose denominator is not positive.
+    """
+
+    integers: float
+    z_alone: float
+    all: float
+    softmax: float
     denominator_errors: int
 
 
 def fidelity_of_job(q, k, v, number_format: NumberFormat | None = None) -> Fidelity:
-    """Quantize one job, compute it in integers and compare.
+    """Quantizes one job, computes it in integers and compares.
 
     Args:
-        q, k, v: floats, each (heads, tokens, head_dim).
-        number_format: widths and register ranges; the default is ``NumberFormat()``.
+        q (np.ndarray): queries, floats, (heads, tokens, head_dim).
+        k (np.ndarray): keys, of the same shape.
+        v (np.ndarray): values, of the same shape.
+        number_format (NumberFormat | None): widths and register ranges; `NumberFormat()` if left out.
     """
     number_format = NumberFormat() if number_format is None else number_format
     job = quantize_job(q, k, v, number_format)
@@ -75,11 +94,16 @@ def fidelity_of_random_shapes(
     seed: int = 2023,
     number_format: NumberFormat | None = None,
 ) -> list[Fidelity]:
-    """Jobs of one head, of uniformly random shape, with normal operands.
+    """Measures jobs of one head, of uniformly random shape, with normal operands.
 
     Args:
-        largest_scale: 1 for unit normal operands; above, the standard deviation of each operand is drawn
+        largest_scale (float): 1 for unit normal operands; above 1, the standard deviation of each operand is drawn
             uniformly between 0.1 and this.
+        count (int): number of jobs, at least 1.
+        max_tokens (int): largest number of tokens, at least 1.
+        max_head_dim (int): largest number of features, at least 1.
+        seed (int): seed of shapes and operands.
+        number_format (NumberFormat | None): widths and register ranges; `NumberFormat()` if left out.
     """
     random = np.random.default_rng(seed)
     jobs = []
@@ -91,22 +115,35 @@ def fidelity_of_random_shapes(
     return jobs
 
 
-def show(screen: Console, *, count: int, seed: int, output: Path | None = None) -> None:
-    """Prints the tables, of so many random shapes of each kind.
-
-    Args:
-        output: a PNG to draw a histogram in.
-    """
-    results = {
+def fidelity_of_random_operands(count: int, seed: int) -> dict[str, list[Fidelity]]:
+    """Measures `count` random jobs of each kind of operands, by the name of the kind."""
+    return {
         name: fidelity_of_random_shapes(scale, count=count, seed=seed)
         for name, scale in (("unit normal", 1.0), ("scales up to 3", 3.0))
     }
-    screen.print(_random_table(results, count, seed))
-    screen.print(_fraction_table(count, seed))
-    screen.print(_logit_table(count, seed))
-    screen.print(_workload_table())
+
+
+def fidelity_tables(results: dict[str, list[Fidelity]], *, count: int, seed: int) -> Iterator[Table]:
+    """Measures and tabulates, one table after another, each as soon as it is measured.
+
+    Args:
+        results (dict[str, list[Fidelity]]): what `fidelity_of_random_operands` gives.
+        count (int): number of random jobs of each kind, at least 1.
+        seed (int): seed of shapes and operands.
+    """
+    yield _random_table(results, count, seed)
+    yield _fraction_table(count, seed)
+    yield _logit_table(count, seed)
+    yield _workload_table()
+
+
+def show(screen: Console, *, count: int, seed: int, output: Path | None = None) -> None:
+    """Prints the tables, and draws the histogram if `output` says where."""
+    results = fidelity_of_random_operands(count, seed)
+    for table in fidelity_tables(results, count=count, seed=seed):
+        screen.print(table)
     if output is not None:
-        _save_histogram(results, output)
+        draw_histogram(output, results)
         screen.print(f"wrote {output}")
 
 
@@ -191,7 +228,8 @@ def _workload_cells(jobs: list[Fidelity]) -> list[str]:
     return [*cells, str(sum(job.denominator_errors for job in jobs))]
 
 
-def _save_histogram(results: dict[str, list[Fidelity]], path: Path) -> None:
+def draw_histogram(path: str | Path, results: dict[str, list[Fidelity]]) -> None:
+    """Draws a histogram of what `fidelity_of_random_operands` gives into a picture of the kind that its ending says."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")

@@ -1,8 +1,12 @@
 """Looks into the attention of a model: how large the centred logits are, and where it looks.
 
+    inspected = inspect_checkpoint("model.safetensors", images=32)
+    console.print(logit_table(inspected))
+    draw_logits("logits.png", inspected.layers, title=inspected.data)
+
 ViTALiTy's argument for a first-order expansion (its Fig. 3) is that centring brings most logits into [-1, 1), where
-exp(x) is near to 1 + x. `logit_distribution` says which share that is in each layer of a given model, and
-`draw_logits` shows it; `draw_maps` shows what the class token attends to, by softmax and by Taylor attention.
+exp(x) is near to 1 + x. `logit_distribution` gives that share for each layer of a model, and `draw_logits` shows it;
+`draw_maps` shows what the class token attends to, by softmax and by Taylor attention.
 """
 
 import math
@@ -11,29 +15,107 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from rich.table import Table
 
 from taylorvit.boundary.writing import written_whole
 from taylorvit.golden.attention.float_attention import softmax_map, taylor_map
-from taylorvit.golden.network.vit import HeadTensors
+from taylorvit.golden.checkpoints.checkpoint import load
+from taylorvit.golden.network.vit import HeadTensors, head_tensors
+from taylorvit.golden.training.loading import check_sizes, load_images, model_of, normalize, recipe_of
+from taylorvit.golden.training.recipe import Recipe
 
-__all__ = ["LayerLogits", "draw_logits", "draw_maps", "logit_distribution"]
+__all__ = [
+    "Inspected",
+    "LayerLogits",
+    "draw_logits",
+    "draw_maps",
+    "inspect_checkpoint",
+    "logit_distribution",
+    "logit_table",
+]
 
 _BINS = np.linspace(-6, 6, 121)
 
 
 class LayerLogits(NamedTuple):
-    """The logits Q K^T / sqrt(d) of one layer, plain and centred."""
+    """The logits Q K^T / sqrt(d) of one layer, plain and centred.
 
-    plain: np.ndarray  # shares by bin of the histogram
+    Attributes:
+        plain (np.ndarray): share of the plain logits in each bin of the histogram.
+        centred (np.ndarray): share of the centred logits in each bin.
+        plain_inside (float): share of the plain logits in [-1, 1).
+        centred_inside (float): share of the centred logits in [-1, 1).
+    """
+
+    plain: np.ndarray
     centred: np.ndarray
-    plain_inside: float  # share in [-1, 1)
+    plain_inside: float
     centred_inside: float
 
 
-def logit_distribution(captured: list[HeadTensors]) -> list[LayerLogits]:
-    """The logits of each layer, with K as it is and with its mean over the tokens taken off.
+class Inspected(NamedTuple):
+    """The attention of a model on some held-out images.
 
-    Raises `ValueError` if they are so large that they are no numbers any more.
+    Attributes:
+        data (str): name of the data set.
+        attention (str): attention that the model was trained with.
+        images (torch.Tensor): the images, (images, channels, size, size), values of 0 to 1.
+        captured (list[HeadTensors]): head tensors of each layer, for these images.
+        layers (list[LayerLogits]): logits of each layer.
+        extra_tokens (int): prefix tokens, in front of those of the patches.
+    """
+
+    data: str
+    attention: str
+    images: torch.Tensor
+    captured: list[HeadTensors]
+    layers: list[LayerLogits]
+    extra_tokens: int
+
+
+def inspect_checkpoint(
+    path: str | Path, *, images: int = 32, recipe: Recipe | None = None, data: str | None = None
+) -> Inspected:
+    """Captures what the attention layers of a float model receive for held-out images, and their logits.
+
+    Args:
+        path (str | Path): the checkpoint.
+        images (int): how many held-out images, at least 1; all of them if there are fewer.
+        recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
+        data (str | None): other images, as `recipe_of` takes them.
+
+    Raises:
+        ValueError: the checkpoint is not a float model for these images, or its tensors are not finite.
+    """
+    checkpoint = load(path)
+    recipe = recipe_of(checkpoint, recipe=recipe, data=data)
+    model = model_of(checkpoint, model=recipe.model)
+    dataset = load_images(recipe.data, model.shape.image_size)
+    check_sizes(model.shape, dataset, classes=False)
+    shown, _labels = dataset.testing[list(range(min(images, len(dataset.testing))))]
+    captured = head_tensors(model, normalize(shown, dataset.mean, dataset.std))
+    return Inspected(dataset.name, recipe.model.attention, shown, captured, logit_distribution(captured),
+                     model.shape.extra_tokens)  # fmt: skip
+
+
+def logit_table(inspected: Inspected) -> Table:
+    """Tabulates the share of logits in [-1, 1), plain and centred, of each layer."""
+    table = Table(title=f"{len(inspected.images)} held-out images of {inspected.data}")
+    for heading in ("layer", "plain logits in [-1, 1)", "centred ones"):
+        table.add_column(heading, justify="right")
+    for index, layer in enumerate(inspected.layers):
+        table.add_row(str(index), f"{layer.plain_inside:.1%}", f"{layer.centred_inside:.1%}")
+    return table
+
+
+def logit_distribution(captured: list[HeadTensors]) -> list[LayerLogits]:
+    """Measures the logits of each layer, plain and with the mean of K over the tokens subtracted.
+
+    Args:
+        captured (list[HeadTensors]): head tensors of each layer.
+
+    Raises:
+        ValueError: logits are so large that they are not finite.
     """
     layers = []
     for layer, (q, k, _v) in enumerate(captured):
@@ -56,7 +138,13 @@ def _inside(logits: np.ndarray) -> float:
 
 
 def draw_logits(path: str | Path, layers: list[LayerLogits], *, title: str) -> None:
-    """Writes a PNG: a histogram for each layer."""
+    """Draws a histogram of the logits for each layer.
+
+    Args:
+        path (str | Path): the PNG to write.
+        layers (list[LayerLogits]): logits of each layer.
+        title (str): heading of the picture.
+    """
     from matplotlib.figure import Figure
 
     columns = min(len(layers), 4)
@@ -81,12 +169,13 @@ def draw_logits(path: str | Path, layers: list[LayerLogits], *, title: str) -> N
 
 
 def draw_maps(path: str | Path, images: torch.Tensor, captured: list[HeadTensors], *, extra_tokens: int) -> None:
-    """Writes a PNG: a row for each image, what the class token attends to in the last layer, mean over its heads.
+    """Draws, for each image, what the class token attends to in the last layer, as the mean over the heads.
 
     Args:
-        images: (images, channels, size, size), 0 to 1: those that are shown.
-        captured: head tensors of each layer, of these images and perhaps more behind them.
-        extra_tokens: tokens in front of those of the patches.
+        path (str | Path): the PNG to write.
+        images (torch.Tensor): the images to show, (images, channels, size, size), values of 0 to 1.
+        captured (list[HeadTensors]): head tensors of each layer, for these images and perhaps more behind them.
+        extra_tokens (int): prefix tokens, in front of those of the patches.
     """
     from matplotlib.figure import Figure
 

@@ -1,5 +1,8 @@
 """How many operations attention takes, step by step, from the shapes alone.
 
+    table = operations_table("deit_tiny")
+    total_attention_operations("taylor", SHAPES["deit_tiny"]).multiplications
+
 For one head of n tokens and d features, sums of m terms taking m - 1 additions:
 
 | softmax attention          | multiplications | additions   | divisions | exponentials |
@@ -17,19 +20,38 @@ For one head of n tokens and d features, sums of m terms taking m - 1 additions:
 | 5: T_N                                   | n d^2 + d       | n d (d - 1) + n d       |           |
 | 6: Z                                     |                 |                         | n d       |
 
-The factor 1/sqrt(d) of the logits is not counted: it can be in the weights. Subtracting the maximum of a row before its
-exponentials, which softmax needs in practice, is not counted either.
+The factor 1/sqrt(d) of the logits is not counted: it can be folded into the weights. Nor is the subtraction of a row's
+maximum before its exponentials, which softmax needs in practice.
 """
 
 from typing import NamedTuple
 
-from taylorvit.golden.network.vit import VitShape
+from rich.table import Table
 
-__all__ = ["OperationCount", "attention_operations", "linear_operations"]
+from taylorvit.golden.network.vit import SHAPES, VitShape
+
+__all__ = [
+    "COMPARED",
+    "OperationCount",
+    "attention_operations",
+    "linear_operations",
+    "operations_table",
+    "total_attention_operations",
+]
+
+#: The attentions whose operations are counted.
+COMPARED = ("softmax", "taylor")
 
 
 class OperationCount(NamedTuple):
-    """Operations of one step."""
+    """Operations of one step.
+
+    Attributes:
+        multiplications (int): products of two numbers.
+        additions (int): sums and differences of two numbers.
+        divisions (int): quotients.
+        exponentials (int): values of exp.
+    """
 
     multiplications: int = 0
     additions: int = 0
@@ -37,16 +59,24 @@ class OperationCount(NamedTuple):
     exponentials: int = 0
 
     def times(self, count: int) -> "OperationCount":
-        """All of it so many times."""
+        """The operations of `count` such steps."""
         return OperationCount(*(count * each for each in self))
 
     def plus(self, other: "OperationCount") -> "OperationCount":
-        """Both."""
+        """The operations of this step and another one."""
         return OperationCount(*(one + another for one, another in zip(self, other)))
 
 
 def attention_operations(attention: str, shape: VitShape) -> dict[str, OperationCount]:
-    """Step -> operations of all heads of one layer, for `softmax` or `taylor` attention."""
+    """Counts the operations of all heads of one layer, by step.
+
+    Args:
+        attention (str): one of `COMPARED`.
+        shape (VitShape): sizes of the model.
+
+    Raises:
+        ValueError: the attention is another one.
+    """
     n, d = shape.tokens, shape.head_dim
     steps = {
         "softmax": {
@@ -69,8 +99,46 @@ def attention_operations(attention: str, shape: VitShape) -> dict[str, Operation
 
 
 def linear_operations(shape: VitShape) -> dict[str, OperationCount]:
-    """Step -> operations of what surrounds attention in a layer: its products, each output with its bias."""
+    """Counts the operations of the four linear layers around attention in one layer, by step, biases included."""
     n, width, hidden = shape.tokens, shape.width, shape.mlp_ratio * shape.width
     sizes = {"qkv": (width, 3 * width), "proj": (width, width), "fc1": (width, hidden), "fc2": (hidden, width)}
     return {name: OperationCount(n * inputs * outputs, n * inputs * outputs)
             for name, (inputs, outputs) in sizes.items()}  # fmt: skip
+
+
+def total_attention_operations(attention: str, shape: VitShape) -> OperationCount:
+    """Counts the operations of attention in all layers of a model, for one of `COMPARED`."""
+    total = OperationCount()
+    for count in attention_operations(attention, shape).values():
+        total = total.plus(count)
+    return total.times(shape.depth)
+
+
+def operations_table(model: str) -> Table:
+    """Tabulates the operations of one layer by step, and of attention in all layers.
+
+    Args:
+        model (str): a name of `golden.network.vit.SHAPES`.
+
+    Raises:
+        ValueError: there is no shape of this name.
+    """
+    if model not in SHAPES:
+        raise ValueError(f"model must be one of {', '.join(SHAPES)}, not {model!r}")
+    shape = SHAPES[model]
+    table = Table(title=f"{model}: {shape.tokens} tokens, {shape.depth} layers of {shape.heads} heads of "
+                        f"{shape.head_dim}; operations of a layer, of all heads")  # fmt: skip
+    table.add_column("step")
+    for heading in OperationCount._fields:
+        table.add_column(heading, justify="right")
+    for attention in COMPARED:
+        for step, count in attention_operations(attention, shape).items():
+            table.add_row(f"{attention} {step}", *(f"{each:,}" for each in count))
+        table.add_section()
+    for step, count in linear_operations(shape).items():
+        table.add_row(step, *(f"{each:,}" for each in count))
+    table.add_section()
+    for attention in COMPARED:
+        total = total_attention_operations(attention, shape)
+        table.add_row(f"{attention} attention, all layers", *(f"{each / 1e6:.1f} M" for each in total))
+    return table

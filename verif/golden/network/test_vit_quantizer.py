@@ -16,7 +16,7 @@ from taylorvit.golden.network.integer_layers import NORMALIZED_FRACTION
 from taylorvit.golden.network.integer_vit import to_pixels
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
 from taylorvit.golden.network.vit_quantizer import float_steps, quantize_vit
-from taylorvit.golden.reports.evaluation import layer_sqnr
+from taylorvit.golden.reports.layer_sqnr import layer_sqnr
 from taylorvit.golden.reports.sqnr import sqnr_db
 from taylorvit.golden.training.loading import load_images, model_of
 

@@ -1,8 +1,7 @@
-"""Accuracies are those of a hand count, the error of a layer is that of its values, and only seeds are put together."""
+"""Accuracies are those of a hand count, and only results that differ in their seeds are put together."""
 
 import contextlib
 import json
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +12,13 @@ from safetensors import safe_open
 
 from taylorvit.golden.checkpoints.checkpoint import load, save
 from taylorvit.golden.network.integer_vit import load_integer_vit, to_pixels
-from taylorvit.golden.network.vit import SHAPES, VisionTransformer
-from taylorvit.golden.network.vit_quantizer import float_steps, quantize_vit
+from taylorvit.golden.network.vit_quantizer import quantize_vit
 from taylorvit.golden.reports.evaluation import (
     Accuracy,
     Evaluated,
+    accuracy_table,
     draw_accuracies,
     evaluate_file,
-    layer_sqnr,
     summarize,
 )
 from taylorvit.golden.training.images import DATASETS
@@ -122,39 +120,6 @@ def test_files_that_do_not_say_their_recipe(tmp_path):
         recipe_of(load(tmp_path / "b.safetensors"))
 
 
-# Error of the layers
-
-
-def test_error_of_each_step_is_that_of_its_values(integer_file, trained_on_digits):
-    path, recipe = trained_on_digits
-    model, vit, dataset = model_of(load(path)), load_integer_vit(integer_file), load_images(recipe.data, 8)
-    images, _labels = dataset.testing[list(range(20))]
-    sqnr = layer_sqnr(model, vit, images, mean=dataset.mean, std=dataset.std)
-    pixels = to_pixels(images)
-    steps = vit.steps(pixels)
-    inputs = (torch.from_numpy(pixels) / 255 - dataset.mean[0]) / dataset.std[0]
-    with torch.no_grad():
-        wanted = float_steps(VisionTransformer.double(model_of(load(path))), inputs.double())
-    shown = [f"blocks.{layer}.{name}" for layer in range(2) for name in ("q", "k", "v", "z", "hidden", "gelu")]
-    assert sorted(sqnr) == sorted([*shown, *(f"residual.{stream}" for stream in range(5)), "logits"])
-    for name, decibels in sqnr.items():
-        x, y = wanted[name].numpy(), vit.real(name, steps[name])
-        assert decibels == pytest.approx(10 * math.log10((x**2).sum() / ((x - y) ** 2).sum()), abs=1e-3), name
-    assert next(model.parameters()).dtype == torch.float32  # as it was
-
-
-def test_what_is_equal_has_no_error():
-    """A model of zeros but for the bias of its head: the logits are exact."""
-    model = VisionTransformer(SHAPES["vit_8"])
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-        model.head.bias[:] = torch.arange(10) / 8
-    images = torch.rand(2, 1, 8, 8)
-    vit = quantize_vit(model, images, mean=(0.5,), std=(0.5,))
-    assert layer_sqnr(model, vit, images, mean=(0.5,), std=(0.5,))["logits"] == math.inf
-
-
 # Seeds
 
 
@@ -172,6 +137,17 @@ def recipe_with(**changes):
 
 def result_of(accuracy, *, integer=False, data="digits", **changes):
     return Evaluated(None, data, recipe_with(**changes), integer, accuracy, 360, 0)
+
+
+def test_the_table_has_a_row_for_the_files_of_all_seeds():
+    table = accuracy_table([result_of(0.90, training_seed=1), result_of(0.92, training_seed=2),
+                            result_of(0.80, training_seed=1, integer=True)])  # fmt: skip
+    cells = {column.header: list(column.cells) for column in table.columns}
+    assert table.title == "360 held-out images of digits"
+    assert cells == {
+        "images": ["digits", "digits"], "trained with": ["softmax", "softmax"], "arithmetic": ["float", "integers"],
+        "seeds": ["2", "1"], "recognized": ["91.00%", "80.00%"], "std. dev.": ["1.41%", ""],
+    }  # fmt: skip
 
 
 def test_files_that_differ_in_their_seeds_alone_are_one_row():

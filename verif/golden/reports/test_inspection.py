@@ -10,7 +10,15 @@ from PIL import Image
 from taylorvit.golden.attention.float_attention import softmax_map, taylor_attention, taylor_map
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.vit import HeadTensors, VisionTransformer, VitShape, head_tensors
-from taylorvit.golden.reports.inspection import draw_logits, draw_maps, logit_distribution
+from taylorvit.golden.reports.inspection import (
+    Inspected,
+    LayerLogits,
+    draw_logits,
+    draw_maps,
+    inspect_checkpoint,
+    logit_distribution,
+    logit_table,
+)
 from taylorvit.golden.training.loading import load_images, model_of, normalize
 
 SHAPE = VitShape(image_size=6, patch_size=2, channels=3, classes=3, depth=2, width=8, heads=2)
@@ -150,7 +158,22 @@ def test_a_trained_model_is_inspected(trained_on_digits, tmp_path):
     model, dataset = model_of(load(path)), load_images(recipe.data, 8)
     images, _labels = dataset.testing[list(range(3))]
     captured = head_tensors(model, normalize(images, dataset.mean, dataset.std))
-    layers = logit_distribution(captured)
-    assert len(layers) == 2 and all(0 < layer.plain_inside <= 1 for layer in layers)
-    draw_maps(tmp_path / "attention.png", images, captured, extra_tokens=model.shape.extra_tokens)
+    inspected = inspect_checkpoint(path, images=3)
+    assert (inspected.data, inspected.attention, inspected.extra_tokens) == ("digits", "vitality", 1)
+    assert torch.equal(inspected.images, images) and len(inspected.layers) == 2
+    for of_layer, expected in zip(inspected.captured, captured, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(of_layer, expected, strict=True))
+    assert all(0 < layer.plain_inside <= 1 for layer in inspected.layers)
+    draw_maps(tmp_path / "attention.png", images, inspected.captured, extra_tokens=inspected.extra_tokens)
     assert drawn_colours(tmp_path / "attention.png") > 10
+
+
+def test_no_more_images_are_inspected_than_there_are(trained_on_digits):
+    assert len(inspect_checkpoint(trained_on_digits[0], images=1000).images) == 360
+
+
+def test_shares_are_tabulated_by_layer():
+    layers = [LayerLogits(np.zeros(1), np.zeros(1), 0.5, 0.754), LayerLogits(np.zeros(1), np.zeros(1), 1.0, 0.0)]
+    table = logit_table(Inspected("noise", "taylor", torch.zeros(4, 1, 6, 6), [], layers, 1))
+    assert table.title == "4 held-out images of noise"
+    assert [list(column.cells) for column in table.columns] == [["0", "1"], ["50.0%", "100.0%"], ["75.4%", "0.0%"]]

@@ -9,7 +9,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
 from taylorvit.golden.network.vit import SHAPES, Block, VisionTransformer, VitShape
-from taylorvit.golden.reports.op_counts import OperationCount, attention_operations, linear_operations
+from taylorvit.golden.reports.op_counts import (
+    COMPARED,
+    OperationCount,
+    attention_operations,
+    linear_operations,
+    operations_table,
+    total_attention_operations,
+)
 
 
 class Scalar:
@@ -156,15 +163,8 @@ def test_linear_layers_are_those_that_torch_counts(name):
     assert products(lambda: block(x)) == attention + linear
 
 
-def all_layers(attention: str, name: str) -> OperationCount:
-    count = OperationCount()
-    for of_step in attention_operations(attention, SHAPES[name]).values():
-        count = count.plus(of_step)
-    return count.times(SHAPES[name].depth)
-
-
 def test_deit_tiny_has_the_operations_of_the_paper():
-    softmax, taylor = all_layers("softmax", "deit_tiny"), all_layers("taylor", "deit_tiny")
+    softmax, taylor = (total_attention_operations(attention, SHAPES["deit_tiny"]) for attention in COMPARED)
     assert softmax.multiplications / 1e6 == pytest.approx(178.8, abs=0.05)
     assert taylor.multiplications / 1e6 == pytest.approx(58.6, abs=0.05)
     assert softmax.multiplications / taylor.multiplications == pytest.approx(3.05, abs=0.005)
@@ -181,3 +181,20 @@ def test_counts_are_added_and_multiplied():
 def test_an_unknown_attention_is_named():
     with pytest.raises(ValueError, match="^attention must be one of softmax, taylor, not 'relu'$"):
         attention_operations("relu", SHAPES["vit_8"])
+
+
+def test_the_table_has_each_step_of_a_layer_and_the_totals_of_all():
+    table = operations_table("deit_tiny")
+    steps, multiplications = (list(column.cells) for column in table.columns[:2])
+    assert table.title == "deit_tiny: 197 tokens, 12 layers of 3 heads of 64; operations of a layer, of all heads"
+    assert [step for step in steps if step.startswith("softmax")] == [
+        "softmax Q K^T", "softmax softmax", "softmax map V", "softmax attention, all layers",
+    ]  # fmt: skip
+    assert multiplications[steps.index("taylor 2: G")] == f"{3 * 197 * 64 * 64:,}"
+    assert multiplications[steps.index("fc2")] == f"{197 * 4 * 192 * 192:,}"
+    assert multiplications[-2:] == ["178.8 M", "58.6 M"]
+
+
+def test_a_table_of_no_model_is_refused():
+    with pytest.raises(ValueError, match="^model must be one of deit_tiny, .*, not 'deit_huge'$"):
+        operations_table("deit_huge")

@@ -1,0 +1,65 @@
+"""Signal to quantization noise by layer: an integer model against the float model that it was made from.
+
+sqnr = layer_sqnr(model, vit, images, mean=dataset.mean, std=dataset.std)
+console.print(layer_sqnr_table(sqnr, vit.shape.depth))
+"""
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from rich.table import Table
+
+from taylorvit.golden.network.integer_vit import IntegerVit, to_pixels
+from taylorvit.golden.network.vit import VisionTransformer
+from taylorvit.golden.network.vit_quantizer import float_steps
+
+from .sqnr import Power, decibels, power_of, sqnr_text, total_power
+
+__all__ = ["layer_sqnr", "layer_sqnr_table"]
+
+_BATCH = 16  # images; the steps of one image take some 100 MB in a DeiT-Tiny
+
+# Steps whose error is shown for each layer: operands and result of attention, and both sides of GELU.
+_STEPS_SHOWN = ("q", "k", "v", "z", "hidden", "gelu")
+
+
+def layer_sqnr(
+    model: VisionTransformer, vit: IntegerVit, images: torch.Tensor, *, mean: Iterable[float], std: Iterable[float]
+) -> dict[str, float]:
+    """Measures the noise of each step of an integer model, in decibels, by the name of the step.
+
+    Args:
+        model (VisionTransformer): the float model.
+        vit (IntegerVit): the integer model that was made from it.
+        images (torch.Tensor): (images, channels, size, size), values of 0 to 1.
+        mean (Iterable[float]): mean of each channel of the images.
+        std (Iterable[float]): standard deviation of each channel of the images.
+    """
+    mean, std = (torch.tensor(tuple(each), dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
+    in_double = copy.deepcopy(model).double().eval()
+    signals: dict[str, list[Power]] = {}  # of each batch
+    noises: dict[str, list[Power]] = {}
+    for batch in images.split(_BATCH):
+        pixels = to_pixels(batch)
+        with torch.no_grad():
+            wanted = float_steps(in_double, (torch.from_numpy(pixels).double() / 255 - mean) / std)
+        steps = vit.steps(pixels)
+        for name, value in wanted.items():
+            if name.startswith("residual.") or name == "logits" or name.rpartition(".")[2] in _STEPS_SHOWN:
+                signals.setdefault(name, []).append(power_of(value.numpy()))
+                noises.setdefault(name, []).append(power_of(value.numpy() - vit.real(name, steps[name])))
+    return {name: decibels(total_power(signals[name]), total_power(noises[name])) for name in signals}
+
+
+def layer_sqnr_table(sqnr: dict[str, float], depth: int) -> Table:
+    """Tabulates what `layer_sqnr` measured: a row for each of `depth` layers, a column for each step."""
+    texts = {name: sqnr_text(value).removesuffix(" dB") for name, value in sqnr.items()}
+    table = Table(title=f"Signal to quantization noise, dB; {texts['residual.0']} behind the patch embedding")
+    for heading in ("layer", "q", "k", "v", "z", "+ attention", "hidden", "gelu", "+ MLP"):
+        table.add_column(heading, justify="right")
+    for layer in range(depth):
+        of_steps = [texts[f"blocks.{layer}.{step}"] for step in _STEPS_SHOWN]
+        after_attention, after_mlp = (texts[f"residual.{2 * layer + half}"] for half in (1, 2))
+        table.add_row(str(layer), *of_steps[:4], after_attention, *of_steps[4:], after_mlp)
+    return table
