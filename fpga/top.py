@@ -17,6 +17,7 @@ from taylorvit.fpga.families.clocking import ClockGenerator, ResetGenerator, cor
 from taylorvit.fpga.link.host_link import HostLink
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.bus import connect
 
 from .protocol import build_id
 
@@ -147,20 +148,16 @@ class BoardTop(Block):
         if self.board.button:
             m.d.comb += resets.button.eq(~self.button if self.board.button.active_low else self.button)
 
-        # The link is the master of what the accelerator is the slave of, and the other way round for Z.
-        valid = []
-        for name, member in self.accelerator.signature.members.items():
-            role, _, rest = name.partition("_")
-            if role not in ("s", "m"):
-                continue
-            ours, theirs = getattr(accelerator, name), getattr(link, f"{'m' if role == 's' else 's'}_{rest}")
-            m.d.comb += ours.eq(theirs) if member.flow == In else theirs.eq(ours)
-            if name.startswith(("s_axis_", "m_axis_")) and name.endswith("_tvalid"):
-                valid.append(ours)
+        connect(m, link.m_axil, accelerator.s_axil)
+        connect(m, link.m_axis_q, accelerator.s_axis_q)
+        connect(m, link.m_axis_k, accelerator.s_axis_k)
+        connect(m, link.m_axis_v, accelerator.s_axis_v)
+        connect(m, accelerator.m_axis_z, link.s_axis_z)
+        streams = (accelerator.s_axis_q, accelerator.s_axis_k, accelerator.s_axis_v, accelerator.m_axis_z)
 
         m.d.comb += [
             indicators.activity.eq(link.activity),
-            indicators.moving.eq(Cat(valid).any()),
+            indicators.moving.eq(Cat(stream.tvalid for stream in streams).any()),
             indicators.interrupt.eq(accelerator.interrupt),
             self.led.eq(~indicators.led if self.board.led.active_low else indicators.led),
         ]

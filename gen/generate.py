@@ -43,10 +43,10 @@ def port_table(component):
     ports = [("clk", "input", 1, False)] if component.clocked else []
     if component.clocked and not component.reset_less:
         ports.append(("rst", "input", 1, False))
-    for path, member, value in component.signature.flatten(component):
+    for name, member, value in component.flat_ports():
         direction = "input" if member.flow == wiring.In else "output"
         shape = value.shape()
-        ports.append(("__".join(map(str, path)), direction, shape.width, shape.signed))
+        ports.append((name, direction, shape.width, shape.signed))
     return ports
 
 

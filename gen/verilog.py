@@ -115,9 +115,8 @@ def _elaborate(component):
         ports["clk"] = (domain.clk, PortDirection.Input)
         if not component.reset_less:
             ports["rst"] = (domain.rst, PortDirection.Input)
-    for path, member, value in component.signature.flatten(component):
-        flow = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
-        ports["__".join(map(str, path))] = (value, flow)
+    for name, member, value in component.flat_ports():
+        ports[name] = (value, PortDirection.Input if member.flow == wiring.In else PortDirection.Output)
     return fragment, ports
 
 

@@ -12,10 +12,12 @@ the line is what limits, as long as the host keeps requests waiting.
 """
 
 from amaranth.hdl import Module, Mux, ResetSignal, Signal
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERSION, Identification
+from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
 
 from .beat_splitter import BeatSplitter
@@ -92,47 +94,20 @@ class HostLink(Block):
         self.result_bytes = result_bytes
         self.payload_max = payload_max
         self.stall_cycles = max(1, round(clock_hz * stall_ms / 1000))
-        width = 8 * stream_bytes
-        ports = {
-            "uart_rx": In(1),
-            "uart_tx": Out(1, init=1),
-            "accelerator_reset": Out(1),
-            "m_axil_awaddr": Out(ADDRESS_WIDTH),
-            "m_axil_awprot": Out(3),
-            "m_axil_awvalid": Out(1),
-            "m_axil_awready": In(1),
-            "m_axil_wdata": Out(DATA_WIDTH),
-            "m_axil_wstrb": Out(DATA_WIDTH // 8),
-            "m_axil_wvalid": Out(1),
-            "m_axil_wready": In(1),
-            "m_axil_bresp": In(2),
-            "m_axil_bvalid": In(1),
-            "m_axil_bready": Out(1),
-            "m_axil_araddr": Out(ADDRESS_WIDTH),
-            "m_axil_arprot": Out(3),
-            "m_axil_arvalid": Out(1),
-            "m_axil_arready": In(1),
-            "m_axil_rdata": In(DATA_WIDTH),
-            "m_axil_rresp": In(2),
-            "m_axil_rvalid": In(1),
-            "m_axil_rready": Out(1),
-        }
-        for stream in "qkv":
-            ports |= {
-                f"m_axis_{stream}_tdata": Out(width),
-                f"m_axis_{stream}_tvalid": Out(1),
-                f"m_axis_{stream}_tready": In(1),
-                f"m_axis_{stream}_tlast": Out(1),
+        super().__init__(
+            {
+                "uart_rx": In(1),
+                "uart_tx": Out(1, init=1),
+                "accelerator_reset": Out(1),
+                "m_axil": Out(AxiLite(address_width=ADDRESS_WIDTH, data_width=DATA_WIDTH)),
+                "m_axis_q": Out(AxiStream(8 * stream_bytes)),
+                "m_axis_k": Out(AxiStream(8 * stream_bytes)),
+                "m_axis_v": Out(AxiStream(8 * stream_bytes)),
+                "s_axis_z": In(AxiStream(8 * stream_bytes)),
+                "interrupt": In(1),
+                "activity": Out(1),
             }
-        ports |= {
-            "s_axis_z_tdata": In(width),
-            "s_axis_z_tvalid": In(1),
-            "s_axis_z_tready": Out(1),
-            "s_axis_z_tlast": In(1),
-            "interrupt": In(1),
-            "activity": Out(1),
-        }
-        super().__init__(ports)
+        )
 
     @property
     def identification(self):
@@ -217,17 +192,17 @@ class HostLink(Block):
 
         # Registers.
         _join(m, engine, "bus_", master, "")
-        _join(m, self, "m_axil_", master, "m_axil_")
+        connect(m, flipped(self.m_axil), master.m_axil)
 
         # Tensors and results.
         _join(m, engine, "send_", send_buffer, "")
         _join(m, engine, "result_", result_buffer, "")
-        for stream, name in enumerate("qkv"):
+        for stream, port in enumerate((self.m_axis_q, self.m_axis_k, self.m_axis_v)):
             m.d.comb += [
-                getattr(self, f"m_axis_{name}_tdata").eq(demultiplexer.m_tdata),
-                getattr(self, f"m_axis_{name}_tvalid").eq(demultiplexer.m_tvalid[stream]),
-                demultiplexer.m_tready[stream].eq(getattr(self, f"m_axis_{name}_tready")),
-                getattr(self, f"m_axis_{name}_tlast").eq(demultiplexer.m_tlast),
+                port.tdata.eq(demultiplexer.m_tdata),
+                port.tvalid.eq(demultiplexer.m_tvalid[stream]),
+                demultiplexer.m_tready[stream].eq(port.tready),
+                port.tlast.eq(demultiplexer.m_tlast),
             ]
         m.d.comb += [
             master.write_data.eq(engine.word),
@@ -235,9 +210,9 @@ class HostLink(Block):
             demultiplexer.data.eq(send_buffer.read_data),
             demultiplexer.valid.eq(send_buffer.read_valid),
             send_buffer.read.eq(demultiplexer.ready),
-            splitter.s_tdata.eq(self.s_axis_z_tdata),
-            splitter.s_tvalid.eq(self.s_axis_z_tvalid),
-            self.s_axis_z_tready.eq(splitter.s_tready),
+            splitter.s_tdata.eq(self.s_axis_z.tdata),
+            splitter.s_tvalid.eq(self.s_axis_z.tvalid),
+            self.s_axis_z.tready.eq(splitter.s_tready),
             result_buffer.write_data.eq(splitter.data),
             result_buffer.write_valid.eq(splitter.valid),
             splitter.ready.eq(result_buffer.write_ready),

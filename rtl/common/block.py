@@ -12,7 +12,7 @@ is written once. One component object stands for all of its instances: `instanti
 
 from types import MappingProxyType
 
-from amaranth.hdl import ClockSignal, Instance, ResetSignal
+from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
 __all__ = ["Block", "BlockInstance", "instantiate"]
@@ -43,13 +43,28 @@ class Block(wiring.Component):
     @property
     def parameters(self):
         """What distinguishes two components of one class: the shapes of their ports and their plain attributes."""
-        ports = {"__".join(map(str, path)): repr(member.shape) for path, member, _ in self.signature.flatten(self)}
+        ports = {name: repr(member.shape) for name, member, _value in self.flat_ports()}
         plain = {
             key: value
             for key, value in vars(self).items()
             if not key.startswith("_") and isinstance(value, (int, str, tuple))
         }
         return ports | plain
+
+    def flat_ports(self, interface=None):
+        """The ports of the module, in their order.
+
+        Args:
+            interface (object): an interface of this block's signature, as `instantiate` returns it; the block itself
+                if left out.
+
+        Yields:
+            tuple: name in the Verilog, `amaranth.lib.wiring.Member`, and the value of the port in `interface`.
+        """
+        own = self.signature.flatten(self)
+        values = self.signature.flatten(self if interface is None else interface)
+        for (_path, member, port), (_path, _member, value) in zip(own, values):
+            yield Value.cast(port).name, member, value
 
 
 class BlockInstance(Instance):
@@ -71,8 +86,7 @@ def instantiate(m, name, component, *, reset=None):
         ports["i_clk"] = ClockSignal()
     if component.clocked and not component.reset_less:
         ports["i_rst"] = ResetSignal() if reset is None else reset
-    for path, member, value in component.signature.flatten(interface):
-        direction = "i" if member.flow == wiring.In else "o"
-        ports[f"{direction}_{'__'.join(map(str, path))}"] = value
+    for port, member, value in component.flat_ports(interface):
+        ports[f"{'i' if member.flow == wiring.In else 'o'}_{port}"] = value
     m.submodules[name] = BlockInstance(component, **ports)
     return interface

@@ -26,6 +26,7 @@ from operator import or_
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
+from taylorvit.rtl.common.axi import AxiLite
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bundles import up_to
 
@@ -82,25 +83,7 @@ class ControlStatus(Block):
         self.registers = register_map(config)
         super().__init__(
             {
-                "s_axil_awaddr": In(ADDRESS_WIDTH),
-                "s_axil_awprot": In(3),
-                "s_axil_awvalid": In(1),
-                "s_axil_awready": Out(1),
-                "s_axil_wdata": In(DATA_WIDTH),
-                "s_axil_wstrb": In(DATA_WIDTH // 8),
-                "s_axil_wvalid": In(1),
-                "s_axil_wready": Out(1),
-                "s_axil_bresp": Out(2),
-                "s_axil_bvalid": Out(1),
-                "s_axil_bready": In(1),
-                "s_axil_araddr": In(ADDRESS_WIDTH),
-                "s_axil_arprot": In(3),
-                "s_axil_arvalid": In(1),
-                "s_axil_arready": Out(1),
-                "s_axil_rdata": Out(DATA_WIDTH),
-                "s_axil_rresp": Out(2),
-                "s_axil_rvalid": Out(1),
-                "s_axil_rready": In(1),
+                "s_axil": In(AxiLite(address_width=ADDRESS_WIDTH, data_width=DATA_WIDTH)),
                 "interrupt": Out(1),
                 "start": Out(1),
                 "soft_reset": Out(1),
@@ -183,14 +166,14 @@ class ControlStatus(Block):
         write_word = Signal(ADDRESS_WIDTH - 2)
         write_data = Signal(DATA_WIDTH)
         write_strobe = Signal(DATA_WIDTH // 8)
-        m.d.comb += [self.s_axil_awready.eq(~address_held), self.s_axil_wready.eq(~data_held)]
-        with m.If(self.s_axil_awvalid & self.s_axil_awready):
-            m.d.sync += [address_held.eq(1), write_word.eq(self.s_axil_awaddr[2:])]
-        with m.If(self.s_axil_wvalid & self.s_axil_wready):
+        m.d.comb += [self.s_axil.awready.eq(~address_held), self.s_axil.wready.eq(~data_held)]
+        with m.If(self.s_axil.awvalid & self.s_axil.awready):
+            m.d.sync += [address_held.eq(1), write_word.eq(self.s_axil.awaddr[2:])]
+        with m.If(self.s_axil.wvalid & self.s_axil.wready):
             m.d.sync += [
                 data_held.eq(1),
-                write_data.eq(self.s_axil_wdata),
-                write_strobe.eq(self.s_axil_wstrb),
+                write_data.eq(self.s_axil.wdata),
+                write_strobe.eq(self.s_axil.wstrb),
             ]
 
         # Bytes left out keep the old value of a parameter, and are 0 (no effect) for every other register.
@@ -210,7 +193,7 @@ class ControlStatus(Block):
         check = Signal()
         commit = Signal()
         m.d.sync += held.eq(address_held & data_held)
-        with m.If(held & address_held & data_held & ~check & ~commit & ~self.s_axil_bvalid):
+        with m.If(held & address_held & data_held & ~check & ~commit & ~self.s_axil.bvalid):
             m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, _limits(writable, is_written)))]
             for byte, strobe in enumerate(write_strobe):
                 bits = slice(8 * byte, 8 * byte + 8)
@@ -228,8 +211,8 @@ class ControlStatus(Block):
         with m.If(commit):
             m.d.sync += [
                 commit.eq(0),
-                self.s_axil_bvalid.eq(1),
-                self.s_axil_bresp.eq(Mux(accepted, _OKAY, _SLVERR)),
+                self.s_axil.bvalid.eq(1),
+                self.s_axil.bresp.eq(Mux(accepted, _OKAY, _SLVERR)),
             ]
             for selected, register in zip(is_written, writable):
                 with m.If(selected):
@@ -237,8 +220,8 @@ class ControlStatus(Block):
                         self._control(m, register, merged, events, accepted, starting)
                     else:
                         _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
-        with m.If(self.s_axil_bvalid & self.s_axil_bready):
-            m.d.sync += [self.s_axil_bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
+        with m.If(self.s_axil.bvalid & self.s_axil.bready):
+            m.d.sync += [self.s_axil.bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
 
     def _control(self, m, register, written, events, accepted, starting):
         """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
@@ -258,9 +241,9 @@ class ControlStatus(Block):
         found = Signal()
         gathered = Signal()
         read_word = Signal(ADDRESS_WIDTH - 2)
-        m.d.comb += self.s_axil_arready.eq(~read_held)
-        with m.If(self.s_axil_arvalid & self.s_axil_arready):
-            m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil_araddr[2:])]
+        m.d.comb += self.s_axil.arready.eq(~read_held)
+        with m.If(self.s_axil.arvalid & self.s_axil.arready):
+            m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil.araddr[2:])]
 
         is_read = _is_each(m, [*self.registers], read_word, "is_read")
         choices = [Mux(bit, values[register.name], 0) for bit, register in zip(is_read, self.registers)]
@@ -269,17 +252,17 @@ class ControlStatus(Block):
             groups.append(Signal(DATA_WIDTH, name=f"read_group_{len(groups)}", reset_less=True))
             m.d.sync += groups[-1].eq(reduce(or_, choices[first : first + _READ_GROUP]))
         m.d.sync += [
-            found.eq(read_held & ~found & ~gathered & ~self.s_axil_rvalid),
+            found.eq(read_held & ~found & ~gathered & ~self.s_axil.rvalid),
             gathered.eq(found),
         ]
         with m.If(gathered):
             m.d.sync += [
-                self.s_axil_rvalid.eq(1),
-                self.s_axil_rdata.eq(reduce(or_, groups)),
-                self.s_axil_rresp.eq(Mux(is_read.any(), _OKAY, _SLVERR)),
+                self.s_axil.rvalid.eq(1),
+                self.s_axil.rdata.eq(reduce(or_, groups)),
+                self.s_axil.rresp.eq(Mux(is_read.any(), _OKAY, _SLVERR)),
             ]
-        with m.If(self.s_axil_rvalid & self.s_axil_rready):
-            m.d.sync += [self.s_axil_rvalid.eq(0), read_held.eq(0)]
+        with m.If(self.s_axil.rvalid & self.s_axil.rready):
+            m.d.sync += [self.s_axil.rvalid.eq(0), read_held.eq(0)]
 
 
 def _value(register):

@@ -15,6 +15,7 @@ or the wait for TLAST given up, when `input_timeout` says that nobody will send 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from taylorvit.rtl.common.axi import AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bundles import BankWrite, address_field, delay, index_width, tile_width
 
@@ -82,10 +83,7 @@ class StreamLoader(Block):
             self.tiles = -(-max_tokens // banks)
         super().__init__(
             {
-                "s_tdata": In(lanes * element_width),
-                "s_tvalid": In(1),
-                "s_tready": Out(1),
-                "s_tlast": In(1),
+                "s": In(AxiStream(lanes * element_width)),
                 "closed": In(1),
                 "start": In(1),
                 "tokens": In(max_tokens.bit_length()),
@@ -141,10 +139,10 @@ class StreamLoader(Block):
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += [
-                    self.s_tready.eq(ready & ~self.closed),
-                    step.eq(ready & ~self.closed & self.s_tvalid),
-                    self.tlast_early.eq(step & self.s_tlast & ~head_last),
-                    self.tlast_late.eq(step & ~self.s_tlast & head_last),
+                    self.s.tready.eq(ready & ~self.closed),
+                    step.eq(ready & ~self.closed & self.s.tvalid),
+                    self.tlast_early.eq(step & self.s.tlast & ~head_last),
+                    self.tlast_late.eq(step & ~self.s.tlast & head_last),
                     self.idle.eq(heads_left == 0),
                 ]
                 with m.If(self.tlast_early | self.gave_up):
@@ -156,11 +154,11 @@ class StreamLoader(Block):
                 with m.If(head_last):
                     m.next = "TAKE"
             with m.State("DROP"):
-                m.d.comb += self.s_tready.eq(~self.closed)
-                with m.If((self.s_tvalid & self.s_tlast) | self.gave_up):
+                m.d.comb += self.s.tready.eq(~self.closed)
+                with m.If((self.s.tvalid & self.s.tlast) | self.gave_up):
                     m.next = "TAKE"
         m.d.comb += [
-            self.starving.eq(self.s_tready & ~self.s_tvalid),
+            self.starving.eq(self.s.tready & ~self.s.tvalid),
             self.gave_up.eq(self.starving & self.input_timeout),
         ]
 
@@ -179,7 +177,7 @@ class StreamLoader(Block):
         # Bank and tile: of the beat's features, or of its token.
         elements = Signal.like(self.write.data)
         for lane in range(self.lanes):
-            element = self.s_tdata.word_select(lane, self.element_width)[: self.data_width]
+            element = self.s.tdata.word_select(lane, self.element_width)[: self.data_width]
             m.d.comb += elements.word_select(lane, self.data_width).eq(Mux(filling, 0, element))
         step, row_end, head_end, half, token, beat, elements = (
             delay(m, value, self.pipelined, name)

@@ -11,6 +11,7 @@ from operator import or_
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from taylorvit.rtl.common.axi import AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bundles import credits, delay, index_width, tile_width
 
@@ -53,10 +54,7 @@ class StreamSender(Block):
         self.token_bits = index_width(max_tokens)
         super().__init__(
             {
-                "m_tdata": Out(lanes * element_width),
-                "m_tvalid": Out(1),
-                "m_tready": In(1),
-                "m_tlast": Out(1),
+                "m": Out(AxiStream(lanes * element_width)),
                 "start": In(1),
                 "tokens": In(max_tokens.bit_length()),
                 "head_dim": In(max_head_dim.bit_length()),
@@ -92,7 +90,7 @@ class StreamSender(Block):
         room = Signal()
         issue = Signal()
         m.d.comb += [
-            move.eq(~self.m_tvalid | self.m_tready),
+            move.eq(~self.m.tvalid | self.m.tready),
             self.z_address.eq(Cat(token, tile, half)),
             position.start.eq(self.start),
             position.tokens.eq(self.tokens),
@@ -140,9 +138,9 @@ class StreamSender(Block):
         oldest = Signal.like(beat)
         m.d.comb += oldest.eq(reduce(or_, (Mux(place_out[place], word, 0) for place, word in enumerate(queue))))
         with m.If(move):
-            m.d.sync += [self.m_tvalid.eq(some_held), self.m_tlast.eq(oldest[-1])]
+            m.d.sync += [self.m.tvalid.eq(some_held), self.m.tlast.eq(oldest[-1])]
             for lane in range(self.lanes):
                 element = oldest.word_select(lane, self.data_width).as_signed()
-                m.d.sync += self.m_tdata.word_select(lane, self.element_width).eq(element)
-        m.d.comb += self.sent.eq(self.m_tvalid & self.m_tready & self.m_tlast)
+                m.d.sync += self.m.tdata.word_select(lane, self.element_width).eq(element)
+        m.d.comb += self.sent.eq(self.m.tvalid & self.m.tready & self.m.tlast)
         return m

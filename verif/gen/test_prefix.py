@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from taylorvit.commands.gen import main
-from taylorvit.gen.generate import generate
+from taylorvit.gen.generate import generate, port_table
 from taylorvit.gen.registers_export import to_c_header
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.accelerator import Accelerator
@@ -28,10 +28,7 @@ RIGHT = replace(LEFT, prefix="right_", columns=4, max_tokens=9, data_width=6, st
 
 def ports(config):
     """Ports of an accelerator: name -> (direction, bits)."""
-    return {"clk": ("input", 1), "rst": ("input", 1)} | {
-        name: ("input" if member.flow.name == "In" else "output", member.shape if isinstance(member.shape, int) else 1)
-        for name, member in Accelerator(config).signature.members.items()
-    }
+    return {name: (direction, width) for name, direction, width, _signed in port_table(Accelerator(config))}
 
 
 def pair():

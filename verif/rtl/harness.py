@@ -60,8 +60,8 @@ class SideBySide(Block):
         for name, block in self._blocks.items():
             for copy in range(self.copies):
                 instance = instantiate(m, f"{name}_{copy}", block)
-                for path, member, inner in block.signature.flatten(instance):
-                    wide = getattr(self, f"{name}_{'__'.join(map(str, path))}")
+                for port, member, inner in block.flat_ports(instance):
+                    wide = getattr(self, f"{name}_{port}")
                     outer = wide[copy * len(inner) : (copy + 1) * len(inner)]
                     m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         return m
@@ -131,10 +131,7 @@ class Timeline:
 
 def ports_of(block: Block) -> dict[str, tuple[int, bool]]:
     """Name -> (width, whether it is an input) of every port, under its name in the Verilog."""
-    return {
-        "__".join(map(str, path)): (len(value), member.flow == In)
-        for path, member, value in block.signature.flatten(block)
-    }
+    return {name: (len(value), member.flow == In) for name, member, value in block.flat_ports()}
 
 
 def idle_inputs(block: Block) -> dict[str, int]:

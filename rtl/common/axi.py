@@ -1,0 +1,91 @@
+"""AXI4-Stream and AXI4-Lite, as far as the accelerator uses them.
+
+A signature is seen from the source, or the master: a source has the port `Out(AxiStream(32))`, a sink `In(...)` of the
+same. `wiring.connect` joins the two:
+
+    wiring.connect(m, source.m_axis_z, sink.s_axis_z)
+
+and a block joins a port of its own to that of an instance within it by
+
+    wiring.connect(m, wiring.flipped(self.s_axis_q), loader.s)
+"""
+
+from amaranth.lib.wiring import In, Out
+
+from .bus import Bus
+
+__all__ = ["AxiLite", "AxiStream"]
+
+
+class AxiStream(Bus):
+    """AXI4-Stream (ARM IHI 0051): a beat moves in a cycle with `tvalid` and `tready`.
+
+    A source keeps `tvalid`, `tdata` and `tlast` as they are until the beat has moved.
+
+    Args:
+        width (int): bits of a beat, a multiple of 8.
+
+    Ports:
+        tdata (width bits): the beat.
+        tvalid (1 bit): the source offers a beat.
+        tready (1 bit, to the source): the sink takes what is offered.
+        tlast (1 bit): the beat is the last one of its packet.
+    """
+
+    def __init__(self, width):
+        super().__init__({"tdata": Out(width), "tvalid": Out(1), "tready": In(1), "tlast": Out(1)})
+
+
+class AxiLite(Bus):
+    """AXI4-Lite (ARM IHI 0022): reads and writes of single words, over five channels.
+
+    Args:
+        address_width (int): bits of a byte address.
+        data_width (int): bits of a word, 32 or 64.
+
+    Ports:
+        awaddr (address_width bits): address of a write.
+        awprot (3 bits): protection of the write.
+        awvalid (1 bit): there is an address to write to.
+        awready (1 bit, to the master): it is taken.
+        wdata (data_width bits): word to write.
+        wstrb (data_width / 8 bits): which of its bytes are written.
+        wvalid (1 bit): there is a word to write.
+        wready (1 bit, to the master): it is taken.
+        bresp (2 bits, to the master): answer to a write: 0 OKAY, 2 SLVERR, 3 DECERR.
+        bvalid (1 bit, to the master): there is an answer.
+        bready (1 bit): it is taken.
+        araddr (address_width bits): address of a read.
+        arprot (3 bits): protection of the read.
+        arvalid (1 bit): there is an address to read from.
+        arready (1 bit, to the master): it is taken.
+        rdata (data_width bits, to the master): word that was read.
+        rresp (2 bits, to the master): answer to the read, like `bresp`.
+        rvalid (1 bit, to the master): there is an answer.
+        rready (1 bit): it is taken.
+    """
+
+    def __init__(self, *, address_width, data_width):
+        super().__init__(
+            {
+                "awaddr": Out(address_width),
+                "awprot": Out(3),
+                "awvalid": Out(1),
+                "awready": In(1),
+                "wdata": Out(data_width),
+                "wstrb": Out(data_width // 8),
+                "wvalid": Out(1),
+                "wready": In(1),
+                "bresp": In(2),
+                "bvalid": In(1),
+                "bready": Out(1),
+                "araddr": Out(address_width),
+                "arprot": Out(3),
+                "arvalid": Out(1),
+                "arready": In(1),
+                "rdata": In(data_width),
+                "rresp": In(2),
+                "rvalid": In(1),
+                "rready": Out(1),
+            }
+        )
