@@ -1,4 +1,4 @@
-"""What all command lines have in common: one error handler, one console, options that are numbers.
+"""What all commands have in common: one error handler, one console, options that are numbers.
 
     def main(argv=None):
         return run_command("taylorvit", lambda: carry_out(parse(parser(), argv)))
@@ -19,18 +19,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-
-from rich.console import Console, RenderableType
-from rich.status import Status
-from rich.text import Text
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import CommandError, FileError, install_command, reason_of
+
+if TYPE_CHECKING:
+    from .screen import Screen
 
 __all__ = [
     "CommandError",
     "FileError",
     "complain",
     "console",
+    "folder",
     "needs",
     "parse",
     "real_number",
@@ -44,18 +46,21 @@ _OURS = ("taylorvit", "verif")
 _LONGEST_LINE = 2000
 
 
-def run_command(program: str, body: Callable[[], int | None], *, interrupted: str = "interrupted") -> int:
-    """Runs a command line; returns its exit status.
+def run_command(program: str, body: Callable[[], int | None]) -> int:
+    """Runs a command and handles all of its errors.
 
     Args:
-        program: name that stands in front of every error.
-        body: carries the command out and returns its exit status (None is 0).
-        interrupted: what is said when somebody interrupts it.
+        program (str): name that stands in front of every error.
+        body (Callable): carries the command out and returns its exit status (None is 0). A `KeyboardInterrupt` that it
+            raises may have a text, which is said instead of "interrupted".
+
+    Returns:
+        The exit status.
     """
     _encode_everything()
     try:
         with _termination_is_interruption():
-            status = _status_of(program, body, interrupted)
+            status = _status_of(program, body)
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
@@ -68,7 +73,7 @@ def run_command(program: str, body: Callable[[], int | None], *, interrupted: st
         return REFUSED
 
 
-def _status_of(program: str, body: Callable[[], int | None], interrupted: str) -> int:
+def _status_of(program: str, body: Callable[[], int | None]) -> int:
     try:
         return body() or 0
     except SystemExit as request:  # argparse has said what is wrong, or has printed the help
@@ -78,8 +83,8 @@ def _status_of(program: str, body: Callable[[], int | None], interrupted: str) -
         return request.code or 0
     except BrokenPipeError:
         raise
-    except KeyboardInterrupt:
-        complain(program, interrupted)
+    except KeyboardInterrupt as interruption:
+        complain(program, str(interruption) or "interrupted")
         return INTERRUPTED
     except CommandError as error:
         complain(program, error)
@@ -160,37 +165,11 @@ def _missing(error: ModuleNotFoundError, extra: str) -> str:
 # Screen
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> Screen:
     """Standard output, or error: text as it is, without markup; no line is broken that goes to a file or a pipe."""
-    return _Console(stderr=stderr)
+    from .screen import Screen  # rich takes a tenth of a second, which the help need not wait for
 
-
-class _Console(Console):
-    def __init__(self, *, stderr: bool) -> None:
-        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
-        if not self.is_terminal:
-            self._width = 10_000  # as long as tables and lines may be
-
-    def print(self, *objects, **options) -> None:
-        # The terminal breaks text, so that a path can be copied; tables are fitted to its width.
-        if all(isinstance(each, str) for each in objects):
-            options.setdefault("soft_wrap", True)
-        super().print(*objects, **options)
-
-    def on_broken_pipe(self) -> None:
-        raise  # the pipe's error: `run_command` knows what to do
-
-    def status(self, status: RenderableType, **options) -> Status:
-        return _Status(_as_it_is(status), console=self, **options)
-
-
-class _Status(Status):
-    def update(self, status: RenderableType | None = None, **options) -> None:
-        super().update(_as_it_is(status), **options)
-
-
-def _as_it_is(text):
-    return Text(text) if isinstance(text, str) else text
+    return Screen(stderr=stderr)
 
 
 def _encode_everything() -> None:
@@ -247,3 +226,10 @@ def real_number(low: float, high: float, unit: str = "") -> Callable[[str], floa
         return value
 
     return convert
+
+
+def folder(text: str) -> Path:
+    """For `type=` of an argument: the path of a folder."""
+    if not text:
+        raise argparse.ArgumentTypeError(f"must be a folder, not {text!r}")
+    return Path(text)

@@ -1,1 +1,59 @@
-"""TaylorViT: from one configuration to the Verilog of a Vision Transformer accelerator, and its proof."""
+"""TaylorViT: from one configuration to the Verilog of a Vision Transformer accelerator, and its proof.
+
+What a program needs first is here by name; each is loaded when it is first used, so that generating Verilog needs no
+numpy and no torch.
+
+    config = taylorvit.load_preset("edge-16x16")
+    taylorvit.generate(config, "build/mine")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taylorvit.gen.generate import generate
+    from taylorvit.gen.presets import load_preset, preset_names
+    from taylorvit.gen.verilog import emit
+    from taylorvit.golden.network.integer_vit import IntegerVit, load_integer_vit
+    from taylorvit.golden.quantization import quantize_checkpoint
+    from taylorvit.rtl import __version__
+    from taylorvit.rtl.accelerator import Accelerator
+    from taylorvit.rtl.config import AcceleratorConfig
+
+__all__ = [
+    "Accelerator",
+    "AcceleratorConfig",
+    "IntegerVit",
+    "__version__",
+    "emit",
+    "generate",
+    "load_integer_vit",
+    "load_preset",
+    "preset_names",
+    "quantize_checkpoint",
+]
+
+_MODULES = {
+    "Accelerator": "rtl.accelerator",
+    "AcceleratorConfig": "rtl.config",
+    "IntegerVit": "golden.network.integer_vit",
+    "__version__": "rtl",
+    "emit": "gen.verilog",
+    "generate": "gen.generate",
+    "load_integer_vit": "golden.network.integer_vit",
+    "load_preset": "gen.presets",
+    "preset_names": "gen.presets",
+    "quantize_checkpoint": "golden.quantization",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,15 +5,12 @@ that competes for sites and wires: in a whole design it is slower. Arrays of a f
 which is what the figures are for.
 """
 
-import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
 from rich.table import Table
 
-from taylorvit.boundary.command import console, needs, parse, run_command, whole_number
 from taylorvit.gen.presets import load_preset
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.array.systolic_array import SystolicArray
@@ -21,7 +18,7 @@ from taylorvit.rtl.array.systolic_array import SystolicArray
 from .floorplan import SITES, critical_path
 from .toolchain import find_toolchain, run_tool
 
-__all__ = ["FORMS_SHOWN", "main", "measure"]
+__all__ = ["FORMS_SHOWN", "figures_table", "measure"]
 
 #: Multipliers of SA-General, of SA-Diag, and pe_pipeline, for each row of the table.
 FORMS_SHOWN = (
@@ -72,30 +69,26 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
     return used | {"fmax_mhz": round(1000 / delay, 1)}
 
 
-def main(argv=None):
-    """Runs the command line `argv` (`sys.argv` if left out); returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m taylorvit.fpga.flow.array_figures",
-        description="What each form of a PE's multiplier costs in an array alone.",
-    )
-    for name, default in (("--rows", 8), ("--columns", 4)):
-        parser.add_argument(name, metavar="N", type=whole_number(2, 64), default=default,
-                            help=f"2 to 64; default: {default}")  # fmt: skip
-    return run_command("taylorvit", lambda: _show(parse(parser, argv)))
+def figures_table(rows, columns, *, progress=lambda text: None):
+    """The figures of all `FORMS_SHOWN`.
 
+    Args:
+        rows (int): of SA-General and SA-Diag.
+        columns (int): of SA-General.
+        progress (Callable): is told in a line what is placed and routed.
 
-@needs("fpga")
-def _show(arguments):
-    table = Table(title=f"{arguments.rows} x {arguments.columns} + {arguments.rows} PEs, ECP5-85, grade 6")
+    Returns:
+        A table of rich's.
+
+    Raises:
+        ToolError: a tool is missing or fails.
+    """
+    table = Table(title=f"{rows} x {columns} + {rows} PEs, ECP5-85, grade 6")
     for heading in ("SA-General", "SA-Diag", "pe_pipeline", "LUT", "FF", "DSP", "MHz"):
         table.add_column(heading, justify="left" if heading.startswith("SA") else "right")
-    for form in FORMS_SHOWN:
+    for general, diagonal, pipeline in FORMS_SHOWN:
+        progress(f"placing and routing {general} and {diagonal}, pe_pipeline {pipeline}")
         with tempfile.TemporaryDirectory() as directory:
-            figures = measure(*form, rows=arguments.rows, columns=arguments.columns, directory=Path(directory))
-        table.add_row(*map(str, form), *(f"{value:,}" for value in figures.values()))
-        print(f"{form}: {figures}", file=sys.stderr)
-    console().print(table)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            figures = measure(general, diagonal, pipeline, rows=rows, columns=columns, directory=Path(directory))
+        table.add_row(general, diagonal, str(pipeline), *(f"{value:,}" for value in figures.values()))
+    return table

@@ -25,8 +25,8 @@ from taylorvit.boundary.reading import read_json
 
 from . import floorplan
 
-__all__ = ["RESOURCES", "SUMMARY_COLUMNS", "BaselineError", "baseline_file", "compare", "make_baseline", "make_report",
-           "read_baseline", "read_report", "report_table", "summary_row"]  # fmt: skip
+__all__ = ["RESOURCES", "BaselineError", "baseline_file", "compare", "make_baseline", "make_report",
+           "read_baseline", "read_report", "report_table", "summary_table"]  # fmt: skip
 
 #: Resource -> how it is written in tables.
 RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
@@ -162,12 +162,17 @@ def report_table(report):
     return resources, [*lines, *report["notes"]]
 
 
-#: Headings of a table of several builds.
-SUMMARY_COLUMNS = ("board", "preset", "PEs", "core clock", "Fmax", *RESOURCES.values(), "seconds")
+def summary_table(reports):
+    """The reports of several builds as one table."""
+    table = Table(title="Bitstreams")
+    for heading in ("board", "preset", "PEs", "core clock", "Fmax", *RESOURCES.values(), "seconds"):
+        table.add_column(heading, justify="left" if heading in ("board", "preset") else "right")
+    for report in reports:
+        table.add_row(*_summary_row(report))
+    return table
 
 
-def summary_row(report):
-    """A row of the table of several builds, in the order of `SUMMARY_COLUMNS`."""
+def _summary_row(report):
     config, resources = report["config"], report["resources"]
     fmax = min((clock["fmax_mhz"] for clock in report["clocks"].values()), default=0.0)
     return (

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from taylorvit.boundary.writing import written_whole
@@ -34,7 +33,6 @@ __all__ = [
     "fidelity_of_random_operands",
     "fidelity_of_random_shapes",
     "fidelity_tables",
-    "show",
 ]
 
 
@@ -135,16 +133,6 @@ def fidelity_tables(results: dict[str, list[Fidelity]], *, count: int, seed: int
     yield _fraction_table(count, seed)
     yield _logit_table(count, seed)
     yield _workload_table()
-
-
-def show(screen: Console, *, count: int, seed: int, output: Path | None = None) -> None:
-    """Prints the tables, and draws the histogram if `output` says where."""
-    results = fidelity_of_random_operands(count, seed)
-    for table in fidelity_tables(results, count=count, seed=seed):
-        screen.print(table)
-    if output is not None:
-        draw_histogram(output, results)
-        screen.print(f"wrote {output}")
 
 
 def _random_table(results: dict[str, list[Fidelity]], count: int, seed: int) -> Table:

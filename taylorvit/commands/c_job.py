@@ -9,14 +9,16 @@ the head dimension is 0; in a packet of Z that came out of the hardware it is un
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taylorvit.boundary.command import needs
 from taylorvit.boundary.writing import check_output_file, written_whole
-from taylorvit.gen.presets import load_file, load_preset, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.registers import DATA_WIDTH, register_map
+
+from .options import add_configuration, add_input, configuration_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,15 +28,10 @@ __all__ = ["add_arguments", "job_source", "run", "write_job"]
 _BYTES_A_LINE = 24
 
 
-def add_arguments(parser):
-    """Adds the arguments of the command to an `argparse` parser."""
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names())}")
-    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
-    parser.add_argument(
-        "--input", metavar="FILE.npz", type=Path, required=True,
-        help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
-    )  # fmt: skip
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    add_configuration(parser, required=True)
+    add_input(parser)
     parser.add_argument("-o", "--output", metavar="FILE.h", type=Path, default=Path("example_job.h"),
                         help="default: example_job.h")  # fmt: skip
 
@@ -43,7 +40,7 @@ def add_arguments(parser):
 def run(arguments):
     """Carries out the command. Raises what `write_job` does, `ConfigError` for a configuration that is none."""
     check_output_file(arguments.output, endings=(".h",))
-    config = load_file(arguments.config) if arguments.config is not None else load_preset(arguments.preset)
+    config = configuration_of(arguments)
     heads = write_job(config, arguments.input, arguments.output)
     print(f"wrote  {arguments.output}, {heads} heads for {config.name}")
 

@@ -10,11 +10,12 @@ are imported when they are needed.
 """
 
 import time
+from argparse import ArgumentParser
 from pathlib import Path
 
 from taylorvit.boundary.command import needs
-from taylorvit.fpga.board import board_names, load_board, load_board_file
-from taylorvit.gen.presets import load_file, load_preset, preset_names
+
+from .options import add_board, add_board_configuration, add_input, board_configuration, board_of
 
 __all__ = ["add_arguments", "run"]
 
@@ -22,24 +23,16 @@ DEFAULT_BAUD = 3_000_000
 DEFAULT_SIMULATED_BOARD = "ulx3s-85f"
 
 
-def add_arguments(parser):
-    """Adds the arguments of the command to an `argparse` parser."""
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", metavar="DEVICE", help="serial port of the board, for example /dev/ttyUSB0")
     where.add_argument("--sim", action="store_true", help="simulate the board, through its UART pins")
-    parser.add_argument(
-        "--board", metavar="NAME",
-        help=f"one of {', '.join(board_names())}, or a TOML file; with --port, the board's bitstream has to be its own",
-    )  # fmt: skip
-    configuration = parser.add_mutually_exclusive_group()
-    configuration.add_argument("--preset", metavar="NAME", help="preset of the board, or of the generator")
-    configuration.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
+    add_board(parser, required=False, note="; with --port, the board's bitstream has to be its own")
+    add_board_configuration(parser)
     parser.add_argument("--baud", metavar="N", type=int,
                         help=f"of the serial port; without it that of the board, or {DEFAULT_BAUD}")  # fmt: skip
-    parser.add_argument(
-        "--input", metavar="FILE.npz", type=Path, required=True,
-        help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
-    )  # fmt: skip
+    add_input(parser)
     parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="z, and all it comes from")
 
 
@@ -81,26 +74,10 @@ def run(arguments):
 
 
 def _target(arguments):
-    """Board and configuration, each None if the hardware may be any.
-
-    A preset's name is looked up in the board's own presets first.
-    """
-    name = arguments.board
-    if name is None and arguments.sim:
-        name = DEFAULT_SIMULATED_BOARD
-    board = None
-    if name is not None:
-        board = load_board_file(name) if name.endswith(".toml") else load_board(name)
-    if arguments.config is not None:
-        return board, load_file(arguments.config)
-    if arguments.preset is not None:
-        if board is not None and arguments.preset in board.presets:
-            return board, board.preset(arguments.preset).config
-        if arguments.preset not in preset_names():
-            known = [*(board.presets if board else ()), *preset_names()]
-            raise ValueError(f"preset must be one of {', '.join(known)}, not {arguments.preset!r}")
-        return board, load_preset(arguments.preset)
-    return board, None if board is None else board.preset().config
+    """Board and configuration, each None if the hardware may be any."""
+    name = DEFAULT_SIMULATED_BOARD if arguments.board is None and arguments.sim else arguments.board
+    board = None if name is None else board_of(name)
+    return board, board_configuration(arguments, board)
 
 
 def _serial_port(arguments, board):

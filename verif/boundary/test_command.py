@@ -22,13 +22,13 @@ from taylorvit.boundary.command import (
 from verif import ROOT
 
 
-def said(capsys, error, **options):
+def said(capsys, error):
     """(exit status, standard error) of a command in which something is raised."""
 
     def body():
         raise error
 
-    status = run_command("program", body, **options)
+    status = run_command("program", body)
     captured = capsys.readouterr()
     assert captured.out == ""
     return status, captured.err
@@ -72,7 +72,7 @@ def test_long_values_are_shortened(capsys):
 
 
 def test_interrupted_commands_say_what_is_next(capsys):
-    assert said(capsys, KeyboardInterrupt(), interrupted="stopped") == (130, "program: error: stopped\n")
+    assert said(capsys, KeyboardInterrupt("stopped")) == (130, "program: error: stopped\n")
 
 
 @pytest.mark.parametrize("error", [TypeError("fault"), RuntimeError("fault"), ModuleNotFoundError(name="verif.absent")])

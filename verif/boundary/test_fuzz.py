@@ -20,9 +20,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from taylorvit.commands.fpga import main as fpga
-from taylorvit.commands.gen import main as gen
-from taylorvit.commands.golden import main as golden
+from taylorvit.__main__ import main
 from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden import workloads
@@ -137,7 +135,7 @@ def work(valid, tmp_path, monkeypatch):
     return tmp_path
 
 
-def ended(main, *arguments):
+def ended(*arguments):
     """(status, standard error) of a command that must end soon, without an exception and without a warning."""
     out, err = io.StringIO(), io.StringIO()
 
@@ -166,9 +164,9 @@ def kept(path, seed):
         raise
 
 
-def check(path, seed, main, *arguments, statuses=(0, 2)):
+def check(path, seed, *arguments, statuses=(0, 2)):
     with kept(path, seed):
-        status, err = ended(main, *arguments)
+        status, err = ended(*arguments)
         assert status in statuses
         if status == 0:
             assert err == ""
@@ -192,30 +190,30 @@ def mutations(name):
 
 #: File and the command that reads it; what is valid still ends in 2 where something else is missing.
 TEXTS = {
-    "a.toml": (fpga, ["c-job", "--config", "FILE", "--input", "floats.npz", "-o", "a.h"], (0, 2)),
-    "board.toml": (fpga, ["load", "--board", "FILE", "absent.bit"], (2,)),
-    "recipe.toml": (golden, ["train", "--config", "FILE", "-o", "trained"], (2,)),
-    "metadata.json": (golden, ["quantize", "absent.safetensors", "--accelerator", "FILE"], (2,)),
-    "report.json": (fpga, ["report", "FOLDER"], (0, 2)),
+    "a.toml": (["c-job", "--config", "FILE", "--input", "floats.npz", "-o", "a.h"], (0, 2)),
+    "board.toml": (["load", "--board", "FILE", "absent.bit"], (2,)),
+    "recipe.toml": (["train", "--config", "FILE", "-o", "trained"], (2,)),
+    "metadata.json": (["quantize", "absent.safetensors", "--accelerator", "FILE"], (2,)),
+    "report.json": (["report", "FOLDER"], (0, 2)),
 }
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_texts(valid, work, name):
-    main, arguments, statuses = TEXTS[name]
+    arguments, statuses = TEXTS[name]
     path = work / name
     arguments = [{"FILE": path, "FOLDER": work, "floats.npz": valid / "floats.npz"}.get(each, each)
                  for each in arguments]  # fmt: skip
     text = (valid / name).read_text()
     write(path, text)
-    check(path, "none", main, *arguments, statuses=statuses[:1])
+    check(path, "none", *arguments, statuses=statuses[:1])
     for number, seed, mutated in mutations(name):
         if number % 4 == 0:
             changed = mutated.bytes(text.encode())
         else:
             changed = mutated.toml(text) if name.endswith(".toml") else mutated.json(json.loads(text))
         write(path, changed)
-        check(path, seed, main, *arguments, statuses=statuses)
+        check(path, seed, *arguments, statuses=statuses)
 
 
 @pytest.mark.parametrize("name", ["floats.npz", "integers.npz", "workload.npz"])
@@ -224,7 +222,7 @@ def test_operands(valid, work, name):
     path = work / name
     for _number, seed, mutated in mutations(name):
         write(path, mutated.bytes(content))
-        check(path, seed, fpga, "c-job", "--preset", "tiny-4x4", "--input", path, "-o", work / "a.h")
+        check(path, seed, "c-job", "--preset", "tiny-4x4", "--input", path, "-o", work / "a.h")
         if name == "workload.npz":
             with kept(path, seed), warnings.catch_warnings():
                 try:
@@ -241,7 +239,7 @@ def test_checkpoints(valid, work, name):
     command = ["evaluate", path] if name == "integer.safetensors" else command
     for _number, seed, mutated in mutations(name):
         write(path, mutated.bytes(content))
-        check(path, seed, golden, *command)
+        check(path, seed, *command)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "integer.safetensors"])
@@ -251,9 +249,9 @@ def test_descriptions(valid, work, name):
     for number, seed, mutated in mutations(f"description of {name}"):
         save_file(tensors, path, metadata={"taylorvit": mutated.json(description)})
         if name == "model.safetensors" and number % 2:
-            check(path, seed, golden, "capture", path, "--images", 1, "-o", work / "a.npz")
+            check(path, seed, "capture", path, "--images", 1, "-o", work / "a.npz")
         else:
-            check(path, seed, golden, "evaluate", path)
+            check(path, seed, "evaluate", path)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "integer.safetensors"])
@@ -263,7 +261,7 @@ def test_tensors(valid, work, name):
     for _number, seed, mutated in mutations(f"tensors of {name}"):
         changed = {key: tensor.contiguous() for key, tensor in mutated.tensors(tensors).items()}
         save_file(changed, path, metadata={"taylorvit": json.dumps(description)})
-        check(path, seed, golden, "evaluate", path)
+        check(path, seed, "evaluate", path)
 
 
 def test_folders_of_the_hub(valid, work):
@@ -280,7 +278,7 @@ def test_folders_of_the_hub(valid, work):
         for of, (name, content) in enumerate({"config": config, "preprocessor_config": preprocessor,
                                               "model.safetensors.index": index}.items()):  # fmt: skip
             write(folder / f"{name}.json", mutated.json(content) if changed == 1 + of else json.dumps(content))
-        check(folder, seed, golden, "capture", folder, "--images", valid / "a.png", "-o", work / "a.npz")
+        check(folder, seed, "capture", folder, "--images", valid / "a.png", "-o", work / "a.npz")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp"])
@@ -289,25 +287,25 @@ def test_images(valid, work, name):
     path = work / name
     for _number, seed, mutated in list(mutations(name))[: -(-MUTATIONS // 4)]:
         write(path, mutated.bytes(content))
-        check(path, seed, golden, "capture", valid / "model.safetensors", "--images", path, "-o", work / "a.npz")
+        check(path, seed, "capture", valid / "model.safetensors", "--images", path, "-o", work / "a.npz")
 
 
 # Options
 
 #: Command with a place for the odd value; the rest is right, or ends in 2 behind it.
-OPTIONS = {
-    gen: ["info --preset ODD", "info --config ODD", "generate --preset ODD", "generate --config ODD",
+OPTIONS = [
+    "info --preset ODD", "info --config ODD", "generate --preset ODD", "generate --config ODD",
           "generate --config a.toml -o ODD", "simulate --config a.toml --input ODD",
-          "simulate --config a.toml --input floats.npz -o ODD", "ODD"],
-    fpga: ["build --board ODD", "build --board icebreaker --preset ODD", "build --board icebreaker --config ODD",
+          "simulate --config a.toml --input floats.npz -o ODD", "ODD",
+    "build --board ODD", "build --board icebreaker --preset ODD", "build --board icebreaker --config ODD",
            "build --board icebreaker --freq ODD", "build --board icebreaker --seed ODD",
            "build --board icebreaker -o ODD",
            "load --board ODD", "load --board icebreaker ODD", "report ODD", "c-job --config a.toml --input ODD",
            "c-job --config a.toml --input floats.npz -o ODD", "c-job --preset ODD --input floats.npz",
            "run --sim --board ODD --input floats.npz", "run --sim --preset ODD --input floats.npz",
            "run --port ODD --input floats.npz", "run --port absent --baud ODD --input floats.npz",
-           "run --sim --config a.toml --input ODD", "run --sim --config a.toml --input floats.npz -o ODD"],
-    golden: ["train --config ODD", "train --config recipe.toml -o ODD", "train --config recipe.toml --set ODD",
+           "run --sim --config a.toml --input ODD", "run --sim --config a.toml --input floats.npz -o ODD",
+    "train --config ODD", "train --config recipe.toml -o ODD", "train --config recipe.toml --set ODD",
              "train --config recipe.toml --set training.epochs=ODD", "train --config recipe.toml --set model.shape=ODD",
              "train --config recipe.toml --set data.name=ODD", "train --config recipe.toml --set ODD=1",
              "train --config recipe.toml --device ODD", "quantize ODD", "quantize absent.safetensors -o ODD",
@@ -318,8 +316,8 @@ OPTIONS = {
              "capture ODD --images 1 -o a.npz", "capture model.safetensors --images ODD -o a.npz",
              "capture model.safetensors --images 1 --layers ODD -o a.npz",
              "capture model.safetensors --images 1 -o ODD", "ops --model ODD", "fidelity --count ODD --seed x",
-             "fidelity --seed ODD --count x", "fidelity -o ODD --count x"],
-}  # fmt: skip
+             "fidelity --seed ODD --count x", "fidelity -o ODD --count x",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -332,13 +330,12 @@ def quick(monkeypatch):
     monkeypatch.setattr("taylorvit.gen.generate.generate", stop)
     monkeypatch.setattr("taylorvit.simulation.simulate.build_accelerator", stop)
     monkeypatch.setattr("taylorvit.simulation.simulated_board.build_board", stop)
-    monkeypatch.setattr("taylorvit.commands.fpga.prepare", stop)
+    monkeypatch.setattr("taylorvit.commands.build.prepare", stop)
     monkeypatch.setenv("PATH", "")
 
 
-@pytest.mark.parametrize(("main", "command"), [(main, each) for main, commands in OPTIONS.items() for each in commands],
-                         ids=lambda value: value if isinstance(value, str) else value.__module__)  # fmt: skip
-def test_options(valid, work, quick, main, command):
+@pytest.mark.parametrize("command", OPTIONS)
+def test_options(valid, work, quick, command):
     for name in ("a.toml", "recipe.toml", "floats.npz", "model.safetensors"):
         (work / name).write_bytes((valid / name).read_bytes())
     for odd in ODD_TEXTS:
@@ -350,7 +347,7 @@ def test_options(valid, work, quick, main, command):
                     f"{words[place - 1]}{odd}"]  # fmt: skip
         with kept(work, odd[:50]):
             begin = time.monotonic()
-            status, err = ended(main, *words)
+            status, err = ended(*words)
             assert status in (0, 2), err
             if status == 2:
                 *usage, line = err.splitlines()

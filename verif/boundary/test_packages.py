@@ -9,6 +9,7 @@ import tomllib
 import numpy as np
 import pytest
 
+from taylorvit.commands import COMMANDS
 from verif import ROOT
 from verif.fpga.flow import reports
 
@@ -17,40 +18,38 @@ MODULES = {"amaranth-boards": "amaranth_boards", "pyserial": "serial", "pillow":
            "scikit-learn": "sklearn", "pytest-xdist": "xdist"}  # fmt: skip
 
 #: Commands that work without any extra.
-PLAIN = ["gen presets", "gen info --preset tiny-4x4", "gen generate --preset tiny-4x4 -o out", "fpga boards",
-         "fpga report ."]  # fmt: skip
+PLAIN = ["presets", "info --preset tiny-4x4", "generate --preset tiny-4x4 -o out", "boards", "report .",
+         "completion bash", "completion zsh", "completion fish"]  # fmt: skip
 #: Others, and the extra that each needs.
 NEEDING = {
-    "gen simulate --preset tiny-4x4 --input a.npz": "sim",
-    "fpga build --board icebreaker": "fpga",
-    "fpga run --sim --input a.npz": "sim,fpga",
-    "fpga run --port /dev/tty0 --input a.npz": "sim,fpga",
-    "fpga c-job --preset tiny-4x4 --input a.npz": "sim,fpga",
-    "taylorvit.fpga.flow.array_figures": "fpga",
-    "golden train --config mnist5k": "train",
-    "golden quantize a.safetensors": "train",
-    "golden evaluate a.safetensors": "train",
-    "golden evaluate a.safetensors -o a.png": "train",
-    "golden inspect a.safetensors": "train",
-    "golden capture a.safetensors --images 1 -o b.npz": "train",
-    "golden ops": "train",
-    "golden fidelity": "train",
+    "simulate --preset tiny-4x4 --input a.npz": "sim",
+    "build --board icebreaker": "fpga",
+    "run --sim --input a.npz": "sim,fpga",
+    "run --port /dev/tty0 --input a.npz": "sim,fpga",
+    "c-job --preset tiny-4x4 --input a.npz": "sim,fpga",
+    "figures": "fpga",
+    "train --config mnist5k": "train",
+    "quantize a.safetensors": "train",
+    "evaluate a.safetensors": "train",
+    "evaluate a.safetensors -o a.png": "train",
+    "inspect a.safetensors": "train",
+    "capture a.safetensors --images 1 -o b.npz": "train",
+    "ops": "train",
+    "fidelity": "train",
 }
-HELP = [f"{command} --help" for command in ("gen", "fpga", "golden", *(
-    " ".join(command.split()[:2]) for command in [*PLAIN, *NEEDING] if "." not in command.split()[0]))]  # fmt: skip
+HELP = ["--help", "--version", *(f"{command} --help" for command in COMMANDS)]
 
 SCRIPT = """
-import contextlib, importlib, io, json, shlex, sys
+import contextlib, io, json, shlex, sys
 commands, blocked = json.loads(sys.argv[1])
 for name in blocked:
     sys.modules[name] = None
+from taylorvit.__main__ import main
 results = []
 for command in commands:
-    module, *arguments = shlex.split(command)
-    main = importlib.import_module(module if "." in module else f"{module}.__main__").main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(arguments)
+        status = main(shlex.split(command))
     results.append([status, out.getvalue(), err.getvalue()])
 print(json.dumps(results))
 """
@@ -88,7 +87,7 @@ def check(command, result, extra):
     status, out, err = result
     assert (status, out) == (2, ""), command
     package = re.fullmatch(
-        r"\w+: error: this needs the Python package '(\w+)', which is not installed: "
+        r"taylorvit: error: this needs the Python package '(\w+)', which is not installed: "
         rf'pip install "taylorvit\[{extra}\]"\n', err,
     )  # fmt: skip
     assert package, (command, err)
@@ -110,7 +109,7 @@ def test_without_any_extra(folder):
 def test_with_one_extra(folder, extra):
     """What another extra has is missed where it is needed, after what is there was loaded."""
     missing = set.union(*extras().values()) - extras()[extra]
-    able = {"sim": ("golden ops", "golden fidelity", "fpga ", "fpga."), "fpga": ("fpga build", "fpga.")}[extra]
+    able = {"sim": ("ops", "fidelity", "build", "run", "c-job", "figures"), "fpga": ("build", "figures")}[extra]
     needing = {command: others for command, others in NEEDING.items() if others != extra}
     needing = {command: others for command, others in needing.items() if not command.startswith(able)}
     for command, result in without(sorted(missing), list(needing), folder).items():

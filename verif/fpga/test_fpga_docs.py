@@ -13,7 +13,7 @@ import torch
 import taylorvit.fpga.board
 import taylorvit.fpga.driver
 import taylorvit.fpga.flow.report
-from taylorvit.commands.fpga import main
+from taylorvit.__main__ import main
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.fpga.families.clocking import core_clock
 from taylorvit.fpga.flow.array_figures import FORMS_SHOWN

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from taylorvit.commands.gen import main
+from taylorvit.__main__ import main
 from taylorvit.gen.generate import generate, port_table
 from taylorvit.gen.registers_export import to_c_header
 from taylorvit.gen.verilog import emit

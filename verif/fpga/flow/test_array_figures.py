@@ -1,5 +1,6 @@
 """Figures of arrays: measured on a very small one; a tool that fails is said in one line."""
 
+from taylorvit.__main__ import main
 from taylorvit.fpga.flow import array_figures
 from taylorvit.fpga.flow.toolchain import ToolError
 from taylorvit.rtl.array.multiplier import FORMS
@@ -23,7 +24,7 @@ def test_forms_shown_are_forms():
 def test_table(monkeypatch, capsys):
     figures = {"lut": 1234, "ff": 5, "dsp": 6, "fmax_mhz": 78.9}
     monkeypatch.setattr(array_figures, "measure", lambda *_arguments, **_named: figures)
-    assert array_figures.main(["--rows", "4"]) == 0
+    assert main(["figures", "--rows", "4"]) == 0
     printed = capsys.readouterr().out
     assert "4 x 4 + 4 PEs" in printed
     assert printed.count("1,234") == len(array_figures.FORMS_SHOWN)
@@ -34,10 +35,10 @@ def test_failing_tool_exits_2(monkeypatch, capsys):
         raise ToolError("yosys failed")
 
     monkeypatch.setattr(array_figures, "measure", fail)
-    assert array_figures.main([]) == 2
+    assert main(["figures"]) == 2
     assert capsys.readouterr().err == "taylorvit: error: yosys failed\n"
 
 
 def test_size_out_of_range(capsys):
-    assert array_figures.main(["--rows", "1"]) == 2
+    assert main(["figures", "--rows", "1"]) == 2
     assert "--rows: must be an integer in 2..64, not '1'" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from taylorvit.commands.golden import main
+from taylorvit.__main__ import main
 from taylorvit.golden.reports import fidelity
 from taylorvit.golden.reports.fidelity import fidelity_of_job, fidelity_of_random_shapes
 

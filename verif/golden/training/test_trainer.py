@@ -343,7 +343,7 @@ def command(*arguments, **environment):
 
 KILLED = """
 import os, signal, sys
-from taylorvit.commands.golden import main
+from taylorvit.__main__ import main
 from taylorvit.golden.training.trainer import _Training
 steps, step = [], _Training._step
 def killed(*arguments):

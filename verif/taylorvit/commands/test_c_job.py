@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from taylorvit.__main__ import main
 from taylorvit.commands.c_job import job_source
-from taylorvit.commands.fpga import main
 from taylorvit.fpga.driver.tensors import matrix_bytes
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.attention.integer_attention import JobConstants, integer_taylor_attention

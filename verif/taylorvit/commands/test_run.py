@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from taylorvit.commands import gen as gen_cli
-from taylorvit.commands.fpga import main
+from taylorvit.__main__ import main
 from taylorvit.fpga.board import load_board
 from taylorvit.gen.presets import load_file
 from taylorvit.golden import workloads
@@ -70,7 +69,7 @@ def test_simulated_board_gives_the_same_as_the_simulated_accelerator(files, caps
     assert re.search(r"time\W+build (cached|\d+\.\d s), simulation \d+\.\d s", on_board)
     assert "in 2 jobs" in on_board and f"wrote {files / 'out.npz'}" in on_board
 
-    assert gen_cli.main(["simulate", "--config", str(files / "small.toml"), "--input", str(files / "in.npz"), "-o",
+    assert main(["simulate", "--config", str(files / "small.toml"), "--input", str(files / "in.npz"), "-o",
                          str(files / "direct.npz")]) == 0  # fmt: skip
     assert values(rows(capsys.readouterr().out)) == values(rows(on_board)) != []
     with np.load(files / "out.npz") as through_link, np.load(files / "direct.npz") as direct:

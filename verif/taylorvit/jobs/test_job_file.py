@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from taylorvit.commands.gen import main
+from taylorvit.__main__ import main
 from taylorvit.golden.arithmetic.quantizer import dequantize
 from taylorvit.rtl import __version__
 from verif.taylorvit.simulation.test_simulate import CONFIGURATION

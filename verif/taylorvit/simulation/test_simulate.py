@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taylorvit.commands.gen import main
+from taylorvit.__main__ import main
 from taylorvit.gen.presets import load_file
 from taylorvit.golden.arithmetic.quantizer import dequantize, quantize_job
 from taylorvit.golden.attention.integer_attention import integer_taylor_attention

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from taylorvit.commands.golden import main
+from taylorvit.__main__ import main
 from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden import workloads

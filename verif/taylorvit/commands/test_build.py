@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from taylorvit.commands import fpga as cli
-from taylorvit.commands.fpga import main
+from taylorvit.__main__ import main
+from taylorvit.commands import build as cli
 from taylorvit.fpga.board import load_board
 from taylorvit.fpga.flow.build import BuildError, Finished
 from taylorvit.fpga.flow.report import make_baseline
@@ -49,7 +49,7 @@ def stand_in(monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "prepare", StandIn)
     monkeypatch.setattr(StandIn, "problem", None)
     monkeypatch.setattr(StandIn, "asked", [])
-    monkeypatch.setattr(cli, "baseline_file", lambda name: tmp_path / f"{name}.json")
+    monkeypatch.setattr(cli.reports, "baseline_file", lambda name: tmp_path / f"{name}.json")
     monkeypatch.chdir(tmp_path)
 
 

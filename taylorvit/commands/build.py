@@ -1,0 +1,118 @@
+"""`taylorvit build`: bitstreams.
+
+Exit status 1 is a build whose result must not be used: for its timing, its buffers, or its board's baseline.
+"""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from taylorvit.boundary.command import CommandError, complain, console, folder, needs, real_number, whole_number
+from taylorvit.boundary.writing import check_output_file, check_output_folder, written_whole
+from taylorvit.fpga.board import LARGEST_SEED
+from taylorvit.fpga.flow import report as reports
+from taylorvit.fpga.flow.build import prepare
+
+from .options import add_board, add_board_configuration, board_configuration, board_of
+from .stages import Stages
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.description = (
+        "Makes a bitstream, or finds the one made before. Exit status 1 if timing is not met, a buffer did not become "
+        "block RAM, or --check finds a difference."
+    )
+    add_board(parser, required=True, several=True, note="; may be given several times")
+    add_board_configuration(parser)
+    parser.add_argument("--freq", metavar="MHZ", type=real_number(1, 1000, "MHz"),
+                        help="core clock (default: the preset's)")  # fmt: skip
+    parser.add_argument("--seed", metavar="N", type=whole_number(1, LARGEST_SEED),
+                        help="seed of place and route (default: the preset's)")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="DIR", type=folder, default=Path("build"), help="default: build")
+    parser.add_argument("--check", action="store_true", help="compare with the board's baseline")
+    parser.add_argument("--write-baseline", action="store_true", help="make this build the board's baseline")
+
+
+@needs("fpga")
+def run(arguments: Namespace) -> int:
+    """Carries out the command; returns the exit status."""
+    check_output_folder(arguments.output)
+    import filelock  # noqa: F401 - is missed now, and not when there is something to lock
+
+    try:
+        return _build_all(arguments)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the stages that are done will be used again") from None
+
+
+def _build_all(arguments):
+    screen = console()
+    built, failures = [], []
+    for name, request in {name: _request(name, arguments) for name in arguments.board}.items():
+        try:
+            built.append(_build(screen, arguments, *request))
+        except CommandError as error:
+            if len(arguments.board) == 1:
+                raise
+            failures.append(f"{name}: {error}")
+            complain("taylorvit", CommandError(failures[-1]))
+    if len(arguments.board) > 1:
+        screen.print(reports.summary_table(built))
+        for failure in failures:
+            screen.print(f"FAILED  {failure.splitlines()[0]}")
+    return 1 if failures else 0
+
+
+def _request(name, arguments):
+    """Board with its core clock, configuration, and the options of `prepare`."""
+    board = board_of(name)
+    config = board_configuration(arguments, board)
+    of_board = arguments.config is None and arguments.preset in board.presets
+    preset = board.preset(arguments.preset) if of_board else board.preset()
+    core_hz = preset.core_hz if arguments.freq is None else round(arguments.freq * 1e6)
+    seed = preset.seed if arguments.seed is None else arguments.seed
+    options = {"seed": seed, "margin_percent": preset.margin_percent, "root": arguments.output}
+    return board.with_core_hz(core_hz), config, options
+
+
+def _build(screen, arguments, board, config, options):
+    """Builds, shows and checks one bitstream; returns its report."""
+    baseline = reports.baseline_file(board.name)
+    if arguments.write_baseline:
+        baseline.parent.mkdir(exist_ok=True)
+        check_output_file(baseline)
+    elif arguments.check:
+        _read(baseline)
+    build = prepare(board, config, **options)
+    for why in build.toolchain.refused:
+        screen.print(f"not used: {why}")
+    screen.print(f"{board.title}, {config.name}: {build.directory}")
+    with Stages(screen) as progress:
+        finished = build.run(progress)
+    if finished.reused:
+        screen.print("nothing has changed: this build was there already")
+    table, lines = reports.report_table(finished.report)
+    screen.print(table)
+    screen.print("\n".join(lines))
+    screen.print(f"wrote  {finished.bitstream}\nwrote  {build.picture}\nwrote  {build.report_file}")
+    if arguments.write_baseline:
+        with written_whole(baseline) as partial:
+            partial.write_text(json.dumps(reports.make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
+        screen.print(f"wrote  {baseline}")
+    if arguments.check:
+        differences = reports.compare(finished.report, _read(baseline))
+        if differences:
+            raise reports.BaselineError(f"build must agree with {baseline}: {'; '.join(differences)}")
+        screen.print(f"agrees with {baseline}")
+    return finished.report
+
+
+def _read(path):
+    if not path.is_file():
+        raise reports.BaselineError(
+            f"baseline must be there to compare with, and {path} is not: make it with --write-baseline"
+        )
+    return reports.read_baseline(path)

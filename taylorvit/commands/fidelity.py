@@ -1,0 +1,37 @@
+"""`taylorvit fidelity`: how much of Taylor attention the integers keep."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from taylorvit.boundary.command import console, needs, whole_number
+
+from .checkpoints import check_picture
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="draw a histogram too")
+    parser.add_argument("--count", type=whole_number(1), default=200, metavar="N",
+                        help="random shapes of each kind (default: 200)")  # fmt: skip
+    parser.add_argument("--seed", type=whole_number(0), default=2023, metavar="N", help="default: 2023")
+
+
+@needs("train")
+def run(arguments: Namespace) -> None:
+    """Carries out the command."""
+    check_picture(arguments.output)
+    from taylorvit.golden.reports.fidelity import (
+        draw_histogram,
+        fidelity_of_random_operands,
+        fidelity_tables,
+    )
+
+    screen = console()
+    jobs = fidelity_of_random_operands(arguments.count, arguments.seed)
+    for table in fidelity_tables(jobs, count=arguments.count, seed=arguments.seed):
+        screen.print(table)
+    if arguments.output is not None:
+        draw_histogram(arguments.output, jobs)
+        screen.print(f"wrote {arguments.output}")

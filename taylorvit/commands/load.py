@@ -1,0 +1,40 @@
+"""`taylorvit load`: a finished bitstream into a board."""
+
+import shlex
+import shutil
+import subprocess
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from taylorvit.boundary.command import CommandError
+from taylorvit.fpga.families import FAMILIES
+
+from .options import add_board, board_of
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    add_board(parser, required=True)
+    parser.add_argument("bitstream", metavar="FILE", nargs="?", type=Path,
+                        help="the bitstream (default: the newest build of the board)")  # fmt: skip
+
+
+def run(arguments: Namespace) -> int:
+    """Carries out the command; returns the exit status."""
+    board = board_of(arguments.board)
+    bitstream = arguments.bitstream
+    if bitstream is None:
+        pattern = f"fpga/{board.name}/*/{board.name}.{FAMILIES[board.family].bitstream}"
+        found = sorted(Path("build").glob(pattern), key=lambda path: path.stat().st_mtime)
+        if not found:
+            raise ValueError(f"bitstream of {board.name} must be built first: taylorvit build --board {board.name}")
+        bitstream = found[-1]
+    elif not bitstream.is_file():
+        raise ValueError(f"bitstream must be a file, not {str(bitstream)!r}")
+    command = [word.replace("{bitstream}", str(bitstream)) for word in board.loader]
+    print(shlex.join(command))
+    if shutil.which(command[0]) is None:
+        raise CommandError(f"{command[0]} was not found on PATH: install it, and type the line above")
+    return 1 if subprocess.run(command, check=False).returncode else 0

@@ -1,0 +1,52 @@
+"""The stages of a build with their times: a living display on a terminal, a line a stage elsewhere."""
+
+import time
+
+from rich.live import Live
+from rich.text import Text
+
+from taylorvit.boundary.screen import Screen
+from taylorvit.fpga.flow.build import STAGES
+
+__all__ = ["Stages"]
+
+
+class Stages:
+    """For a `with` statement, and to be called with each stage of `fpga.flow.build.STAGES` and what happens to it.
+
+    Args:
+        screen (Screen): where they are shown.
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        self._console = screen
+        self._began: dict[str, float] = {}
+        self._lines: dict[str, str] = {}
+        self._live = Live(console=screen, get_renderable=self._render, refresh_per_second=4)
+
+    def __enter__(self):
+        if self._console.is_terminal:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        if self._console.is_terminal:
+            self._live.__exit__(*exception)
+
+    def __call__(self, stage: str, event: str) -> None:
+        if event == "start":
+            self._began[stage] = time.perf_counter()
+            return
+        name = stage.replace("_", " ")
+        taken = "was done before" if event == "reused" else f"{time.perf_counter() - self._began.pop(stage):7.1f} s"
+        self._lines[stage] = f"  {name:16} {taken}"
+        if not self._console.is_terminal:
+            self._console.print(self._lines[stage])
+
+    def _render(self):
+        lines = list(self._lines.values())
+        for stage, began in self._began.items():
+            name = stage.replace("_", " ")
+            lines.append(f"  {name:16} {time.perf_counter() - began:7.1f} s ...")
+        lines += [f"  {stage.replace('_', ' ')}" for stage in STAGES if stage not in self._lines | self._began]
+        return Text("\n".join(lines))

@@ -1,0 +1,51 @@
+"""`taylorvit train`: a model from a recipe."""
+
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from taylorvit.boundary.command import console, folder, needs
+from taylorvit.boundary.reading import FileError, parse_toml
+from taylorvit.boundary.writing import check_output_folder
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.description = (
+        "Trains from a recipe; writes weights, metrics.csv and curves.png. Under torchrun, with several processes."
+    )
+    parser.add_argument("--config", required=True, metavar="FILE.toml", help="recipe: a file, or the name of ours")
+    parser.add_argument("-o", "--output", type=folder, metavar="DIR", help="default: build/golden/RECIPE")
+    parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch that is there")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of the recipe")
+    parser.add_argument("--device", help="of torch (default: a GPU if there is one)")
+
+
+@needs("train")
+def run(arguments: Namespace) -> None:
+    """Carries out the command."""
+    from taylorvit.golden.training.recipe import load_recipe
+    from taylorvit.golden.training.trainer import train
+
+    recipe = load_recipe(arguments.config, dict(_change(text) for text in arguments.set))
+    output = arguments.output or Path("build/golden") / Path(arguments.config).stem
+    check_output_folder(output)
+    screen = console()
+    trained = train(recipe, output, resume=arguments.resume, device=arguments.device, console=screen)
+    if os.environ.get("RANK", "0") == "0":
+        last = trained.metrics[-1]
+        screen.print(f"held-out images recognized: {last['test_accuracy']:.2%}\nwrote  {trained.path}\n"
+                     f"wrote  {output / 'metrics.csv'}\nwrote  {output / 'curves.png'}")  # fmt: skip
+
+
+def _change(text: str) -> tuple[str, object]:
+    """A name and a TOML value; a value that is none is a string."""
+    name, equals, value = text.partition("=")
+    if not equals or not text.isprintable():
+        raise ValueError(f"--set must be NAME=VALUE, in one line, not {text!r}")
+    try:
+        return name, parse_toml(f"value = {value}", "--set")["value"]
+    except FileError:
+        return name, value
