@@ -33,10 +33,12 @@ from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
 from taylorvit.rtl.attention.operand_row import OperandRow
 from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import Phase, delay, delay_bundle, index_width
+from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.pipeline import delay, delay_bundle
 from taylorvit.rtl.common.reset_line import ResetLine
+from taylorvit.rtl.common.widths import index_width
 from taylorvit.rtl.control.control_status import ControlStatus
 from taylorvit.rtl.control.job_control import JobControl
 from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH

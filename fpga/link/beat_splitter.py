@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.common.bundles import index_width
+from taylorvit.rtl.common.widths import index_width
 
 __all__ = ["BeatSplitter"]
 

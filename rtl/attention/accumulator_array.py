@@ -14,8 +14,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import delay, index_width
 from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import index_width
 
 __all__ = ["AccumulatorArray"]
 

@@ -12,7 +12,8 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.common.bundles import delay, up_to
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import up_to
 
 __all__ = ["CentringAdder", "DenominatorAdder", "NumeratorAdder"]
 

@@ -27,23 +27,12 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
 from taylorvit.rtl.array.requantizer import Requantizer
+from taylorvit.rtl.common.bank_chain import BankWrite, bank_write
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import (
-    PHASE_G,
-    PHASE_QG,
-    AccumulateControl,
-    BankWrite,
-    DivideControl,
-    LoadControl,
-    WriteBackControl,
-    bank_write,
-    delay,
-    index_width,
-    pass_on,
-    tile_width,
-    up_to,
-)
+from taylorvit.rtl.common.bundles import AccumulateControl, DivideControl, LoadControl, Phase, WriteBackControl
 from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.pipeline import delay, pass_on
+from taylorvit.rtl.common.widths import index_width, tile_width, up_to
 
 from .adder_array import NumeratorAdder
 from .divider_lane import DividerLane
@@ -61,7 +50,7 @@ class ArrayColumn(Block):
     Ports
     -----
     v_in, v_out: a beat of which the V bank {half, column tile, token} takes an element; bias_in, bias_out: a c_v v_sum,
-        aligned, for the bias bank {half, column tile}. They go on to the right (`rtl.common.bundles.BankWrite`).
+        aligned, for the bias bank {half, column tile}. They go on to the right (`rtl.common.bank_chain.BankWrite`).
     z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later.
     load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
         right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles before.
@@ -213,7 +202,7 @@ class ArrayColumn(Block):
         ]
         after = self.v_bank.latency - 1
         load_phase = delay(m, self.load_out.phase, after, "load_phase")
-        tile_row = Mux(load_phase == PHASE_G, v_bank.read_data, g_bank.read_data)
+        tile_row = Mux(load_phase == Phase.G, v_bank.read_data, g_bank.read_data)
         m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
 
         # Totals: G goes back through the requantizer, Q G waits for its division.
@@ -232,12 +221,12 @@ class ArrayColumn(Block):
         total_phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
         total_address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
         m.d.comb += [
-            row_queue.write_enable.eq(accumulator.total_valid & (total_phase == PHASE_QG)),
+            row_queue.write_enable.eq(accumulator.total_valid & (total_phase == Phase.QG)),
             row_queue.write_address.eq(total_address),
             row_queue.write_data.eq(accumulator.total),
         ]
         g_address = total_address[: len(g_bank.write_address)]
-        g_total = accumulator.total_valid & (total_phase == PHASE_G)
+        g_total = accumulator.total_valid & (total_phase == Phase.G)
         m.d.comb += [
             g_bank.write_enable.eq(delay(m, g_total, self.requantizer.latency, "g_write")),
             g_bank.write_address.eq(delay(m, g_address, self.requantizer.latency, "g_address")),

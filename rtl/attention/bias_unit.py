@@ -13,8 +13,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.array.multiplier import FORMS
+from taylorvit.rtl.common.bank_chain import BankWrite
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import BankWrite, delay, index_width, last_start, tile_width, up_to
+from taylorvit.rtl.common.counters import last_start
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import index_width, tile_width, up_to
 
 __all__ = ["BiasUnit"]
 

@@ -19,20 +19,10 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import (
-    PHASE_G,
-    PHASE_QG,
-    AccumulateControl,
-    DivideControl,
-    LoadControl,
-    address_field,
-    delay,
-    index_width,
-    pass_on,
-    tile_width,
-    up_to,
-)
+from taylorvit.rtl.common.bundles import AccumulateControl, DivideControl, LoadControl, Phase
 from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.pipeline import delay, pass_on
+from taylorvit.rtl.common.widths import address_field, index_width, tile_width, up_to
 
 from .adder_array import DenominatorAdder
 
@@ -114,7 +104,7 @@ class DiagonalColumn(Block):
         bank = instantiate(m, "k_hat_sum_bank", self.k_hat_sum_bank)
         after = self.k_hat_sum_bank.latency - 1  # from `load_out` and `divide_out` to the words
         load_phase = delay(m, self.load_out.phase, after, "load_phase")
-        tile_row = Mux(load_phase == PHASE_G, 1, bank.read_data.as_signed())
+        tile_row = Mux(load_phase == Phase.G, 1, bank.read_data.as_signed())
         m.d.comb += bank.read_address.eq(self._without_column_tile(self.load_in.address))
         m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
 
@@ -131,10 +121,10 @@ class DiagonalColumn(Block):
         phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
         address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
         m.d.comb += [
-            bank.write_enable.eq(accumulator.total_valid & (phase == PHASE_G)),
+            bank.write_enable.eq(accumulator.total_valid & (phase == Phase.G)),
             bank.write_address.eq(self._without_column_tile(address)),
             bank.write_data.eq(accumulator.total),
-            self.row_queued.eq(accumulator.total_valid & (phase == PHASE_QG)),
+            self.row_queued.eq(accumulator.total_valid & (phase == Phase.QG)),
             row_queue.write_enable.eq(self.row_queued),
             row_queue.write_address.eq(address),
             row_queue.write_data.eq(accumulator.total),

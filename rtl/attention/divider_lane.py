@@ -25,8 +25,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import delay
 from taylorvit.rtl.common.copied_register import CopiedRegister
+from taylorvit.rtl.common.pipeline import delay
 
 __all__ = ["DividerLane"]
 

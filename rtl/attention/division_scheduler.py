@@ -13,19 +13,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.common.bundles import (
-    DivideControl,
-    WriteBackControl,
-    address_field,
-    credits,
-    delay,
-    delay_bundle,
-    index_width,
-    last_start,
-    next_address,
-    pass_on,
-    tile_width,
-)
+from taylorvit.rtl.common.bundles import DivideControl, WriteBackControl
+from taylorvit.rtl.common.counters import credits, last_start, next_address
+from taylorvit.rtl.common.pipeline import delay, delay_bundle, pass_on
+from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
 __all__ = ["DivisionScheduler"]
 

@@ -13,18 +13,12 @@ features, for G = K^^T V over tokens. Words of Q are single elements; words of K
 from amaranth.hdl import Module, signed
 from amaranth.lib.wiring import In, Out
 
+from taylorvit.rtl.common.bank_chain import BankWrite, bank_write
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import (
-    PHASE_QG,
-    BankWrite,
-    StreamControl,
-    bank_write,
-    delay,
-    index_width,
-    pass_on,
-    tile_width,
-)
+from taylorvit.rtl.common.bundles import Phase, StreamControl
 from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.pipeline import delay, pass_on
+from taylorvit.rtl.common.widths import index_width, tile_width
 
 from .adder_array import CentringAdder
 
@@ -41,7 +35,7 @@ class OperandRow(Block):
     Ports
     -----
     q_in, q_out: a beat of which the Q bank {half, row tile, token} takes an element; k_in, k_out: one for the K bank
-        {half, token tile, beat}. They go on to the row below (`rtl.common.bundles.BankWrite`).
+        {half, token tile, beat}. They go on to the row below (`rtl.common.bank_chain.BankWrite`).
     control_in, control_out: what to stream; passed on one cycle later.
     mean_in, mean_out: k_mean of the feature, `memory_latency` cycles after its control; passed on one cycle later.
     streamed, swap: to the array, `latency` cycles after `control_in`.
@@ -115,7 +109,7 @@ class OperandRow(Block):
         after = self.memory_latency - 1
         lane = delay(m, self.control_out.lane, after, "lane")
         m.d.comb += [
-            adder.bypass.eq(delay(m, self.control_out.phase, after, "phase") == PHASE_QG),
+            adder.bypass.eq(delay(m, self.control_out.phase, after, "phase") == Phase.QG),
             adder.q.eq(q_bank.read_data),
             adder.k.eq(k_bank.read_data.word_select(lane, self.data_width)),
             adder.mean.eq(self.mean_in),

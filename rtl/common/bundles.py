@@ -3,11 +3,17 @@
 The array and everything around it is skewed: row r works r cycles after row 0, column c works c cycles after column
 0. Instead of aligning data with triangles of registers, each block passes its control on with one register, and so
 stays in step with the data of its row or column.
+
+An address in braces lists its fields from the highest one down: {half, column tile, token}.
 """
 
-from amaranth.hdl import Cat, Const, Mux, Shape, Signal, unsigned
 from amaranth.lib import enum
 from amaranth.lib.wiring import Out, Signature
+
+from .bank_chain import BankWrite, bank_write
+from .counters import credits, last_start, next_address
+from .pipeline import delay, delay_bundle, pass_on
+from .widths import address_field, index_width, tile_width, up_to
 
 __all__ = [
     "AccumulateControl",
@@ -34,7 +40,7 @@ __all__ = [
 
 
 class Phase(enum.IntEnum, shape=1):
-    """Which of the two products the array works on."""
+    """Which of the two products of a head the array works on."""
 
     G = 0
     QG = 1
@@ -44,33 +50,21 @@ PHASE_G = Phase.G
 PHASE_QG = Phase.QG
 
 
-def index_width(count):
-    """Width of an index below `count`, at least one bit."""
-    return max(1, (count - 1).bit_length())
-
-
-def tile_width(count):
-    """Bits of a tile's number as a field of an address: none where there is but one tile."""
-    return (count - 1).bit_length()
-
-
-def address_field(value, width):
-    """The low `width` bits of a number, zeros above where it has fewer, so that the field behind keeps its place."""
-    return value[:width] if len(value) >= width else Cat(value, Const(0, width - len(value)))
-
-
-def up_to(most, *, least=0):
-    """Shape of the integers from `least` to `most`, of one bit at least: a port needs one, even for a constant 0."""
-    shape = Shape.cast(range(least, most + 1))
-    return shape if shape.width else unsigned(1)
-
-
 class AccumulateControl(Signature):
     """One partial sum of every column, below the array.
 
-    valid: a sum of the array arrives in the next cycle; first, last: of the tiles that are accumulated;
-    phase: which product; index: place among the partial sums of the pass; address: where a total goes, in the G
-    buffer {half, column tile, feature} or in the row queue; head_end: the last total of this product of the head.
+    Args:
+        config (AcceleratorConfig): the configuration.
+
+    Ports:
+        valid (1 bit): a sum of the array arrives in the next cycle.
+        first (1 bit): it belongs to the first of the tiles that are accumulated.
+        last (1 bit): it belongs to the last of them.
+        phase (Phase): the product.
+        index (index_width(longest pass) bits): place among the partial sums of the pass.
+        address (bits of the longer address): where a total goes: in the G buffer {half, column tile, feature}, or in
+            the row queue.
+        head_end (1 bit): the last total of this product of the head.
     """
 
     def __init__(self, config):
@@ -92,9 +86,17 @@ class AccumulateControl(Signature):
 class StreamControl(Signature):
     """One element of a pass, for the operand rows.
 
-    phase: K^ or Q; swap: first element of a pass; address: word of the K bank {half, token tile, beat} or of the Q
-    bank {half, row tile, token}; lane: element within the K word; release: the last element that this product of the
-    head takes from its half; accumulate: what becomes of the sum.
+    Args:
+        config (AcceleratorConfig): the configuration.
+
+    Ports:
+        phase (Phase): G streams K^, Q G streams Q.
+        swap (1 bit): the first element of a pass, with which the array turns to its next stationary tile.
+        address (bits of the longer address): word of the K bank {half, token tile, beat}, or of the Q bank {half, row
+            tile, token}.
+        lane (index_width(stream_lanes) bits): element of the K bank's word.
+        release (1 bit): the last element that this product of the head takes from its half of the buffer.
+        accumulate (AccumulateControl): what becomes of the sum.
     """
 
     def __init__(self, config):
@@ -113,43 +115,42 @@ class StreamControl(Signature):
 
 
 class LoadControl(Signature):
-    """One row of a stationary tile, bottom row first.
+    """One row of a stationary tile; a tile comes bottom row first.
 
-    phase: V or G; address: {half, column tile, token or feature}; blank: beyond the job's tokens or features, the
-    row is loaded as zeros; release: the last row that this product of the head takes from its half.
+    Args:
+        config (AcceleratorConfig): the configuration.
+
+    Ports:
+        phase (Phase): G loads V, Q G loads G.
+        address (bits of the longer address): {half, column tile, token} of V, or {half, column tile, feature} of G.
+        blank (1 bit): the row lies beyond the tokens or features of the job and is loaded as zeros.
+        release (1 bit): the last row that this product of the head takes from its half of the buffer.
     """
 
     def __init__(self, config):
         v_width = 1 + tile_width(config.column_tiles) + index_width(config.max_tokens)
         g_width = 1 + tile_width(config.column_tiles) + index_width(config.max_head_dim)
         super().__init__(
-            {"phase": Out(Phase), "address": Out(max(v_width, g_width)), "blank": Out(1), "release": Out(1)}
-        )
-
-
-class BankWrite(Signature):
-    """A word on its way from bank to bank, which some of them take a share of.
-
-    valid: there is one; offset: of the bank that it comes to from the first that it is for, modulo a power of two, so
-    that it is large before that one; address: in each bank; data: the share of this bank in the lowest bits.
-    """
-
-    def __init__(self, *, banks, address_width, data_width):
-        super().__init__(
             {
-                "valid": Out(1),
-                "offset": Out(index_width(2 * banks)),
-                "address": Out(address_width),
-                "data": Out(data_width),
+                "phase": Out(Phase),
+                "address": Out(max(v_width, g_width)),
+                "blank": Out(1),
+                "release": Out(1),
             }
         )
 
 
 class DivideControl(Signature):
-    """One row entering the divider array.
+    """One row that enters the divider array.
 
-    start: a row enters; mean: its numerators are k_sum, not T_N; queue_address: the row in the row queue;
-    bias_address: {half, column tile} of its c_v v_sum.
+    Args:
+        config (AcceleratorConfig): the configuration.
+
+    Ports:
+        start (1 bit): a row enters.
+        mean (1 bit): its numerators are k_sum, not T_N.
+        queue_address (index_width(row_queue_depth) bits): place of the row in the row queue.
+        bias_address (1 + tile_width(column_tiles) bits): {half, column tile} of its c_v v_sum.
     """
 
     def __init__(self, config):
@@ -164,10 +165,17 @@ class DivideControl(Signature):
 
 
 class WriteBackControl(Signature):
-    """One row leaving the divider array.
+    """One row that leaves the divider array.
 
-    write: into the Z buffer at address {half, column tile, token}; head_end: its last row of the head;
-    mean: k_mean instead; mean_end: its last row of the head.
+    Args:
+        config (AcceleratorConfig): the configuration.
+
+    Ports:
+        write (1 bit): a row of Z, for the Z buffer.
+        address (bits of an address in a Z bank): {half, column tile, token}.
+        head_end (1 bit): the last row of Z of its head.
+        mean (1 bit): a row of k_mean instead.
+        mean_end (1 bit): the last row of k_mean of its head.
     """
 
     def __init__(self, config):
@@ -180,86 +188,3 @@ class WriteBackControl(Signature):
                 "mean_end": Out(1),
             }
         )
-
-
-def credits(m, width, arrives, taken, name):
-    """Whether there are any of what `arrives` and is `taken`, one at a time; never more than `width` bits can count.
-
-    A register, so that a decision does not wait for a comparison with 0.
-    """
-    count = Signal(width, name=name)
-    some = Signal(name=f"some_{name}")
-    m.d.sync += [count.eq(count + arrives - taken), some.eq(arrives | Mux(taken, count != 1, count != 0))]
-    return some
-
-
-def next_address(address, depth):
-    """The address after `address` in a memory of `depth` words that is used in a circle."""
-    following = address + 1
-    return following if depth == 1 << len(address) else Mux(address == depth - 1, 0, following)
-
-
-def last_start(m, size, step, name):
-    """The last start of `step` elements among `size`, size - step, to compare positions with; negative if they are one.
-
-    A register, so that no comparison waits for a subtraction: `size` must be constant from the cycle of a job's start.
-    """
-    last = Signal(range(-step, (1 << len(size)) - step), name=name, reset_less=True)
-    m.d.sync += last.eq(size - step)
-    return last
-
-
-def pass_on(m, source, target):
-    """target <= source, one cycle later, member by member; flags are reset, numbers are not (see `delay`)."""
-    for path, _member, value in source.signature.flatten(source):
-        destination = target
-        for name in path:
-            destination = getattr(destination, name)
-        m.d.comb += destination.eq(delay(m, value, 1, f"{destination.name}_register"))
-
-
-def bank_write(m, bank, source, target, *, shares, registers):
-    """Writes into `bank` its share of the `BankWrite` that is on its way from `source` on to `target`.
-
-    `shares` banks, one after the other, take a word, which turns by one share from bank to bank. `registers`, 0 or 1,
-    lie before each.
-    """
-    name = source.valid.name.removesuffix("__valid")
-    taken = delay(m, source.valid & (source.offset < shares), registers, f"{name}__taken")
-    valid, offset, address, data = (
-        delay(m, getattr(source, part), registers, f"{name}__{part}") for part in ("valid", "offset", "address", "data")
-    )
-    m.d.comb += [
-        target.valid.eq(valid),
-        target.offset.eq(offset + 1),
-        target.address.eq(address),
-        target.data.eq(data.rotate_right(len(data) // shares)),
-        bank.write_enable.eq(taken),
-        bank.write_address.eq(address),
-        bank.write_data.eq(data),
-    ]
-
-
-def delay_bundle(m, source, cycles, name, *, reset=None):
-    """The bundle `source`, `cycles` cycles later; `reset` empties the line, besides the reset of `m` itself."""
-    target = source.signature.create(path=(name,))
-    pairs = zip(source.signature.flatten(source), target.signature.flatten(target))
-    for (_path, _member, value), (_path, _member, later) in pairs:
-        m.d.comb += later.eq(delay(m, value, cycles, later.name, reset=reset))
-    return target
-
-
-def delay(m, signal, cycles, name, *, reset=None):
-    """The value `signal`, `cycles` cycles later; `reset` empties the line, besides the reset of `m` itself.
-
-    Only flags, of one bit, are reset: a number means nothing without the flag that comes with it.
-    """
-    is_flag = len(signal) == 1
-    for cycle in range(cycles):
-        later = Signal.like(signal, name=f"{name}_{cycle + 1}", reset_less=not is_flag)
-        m.d.sync += later.eq(signal)
-        if reset is not None and is_flag:
-            with m.If(reset):
-                m.d.sync += later.eq(0)
-        signal = later
-    return signal

@@ -12,7 +12,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .bundles import index_width
+from .widths import index_width
 
 __all__ = ["MemoryBank"]
 

@@ -28,7 +28,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.axi import AxiLite
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.common.bundles import up_to
+from taylorvit.rtl.common.widths import up_to
 
 from .registers import ADDRESS_WIDTH, DATA_WIDTH, EVENTS, Access, register_map
 

@@ -12,7 +12,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.common.bundles import up_to
+from taylorvit.rtl.common.widths import up_to
 
 __all__ = ["JobControl"]
 

@@ -16,8 +16,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.axi import AxiStream
+from taylorvit.rtl.common.bank_chain import BankWrite
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import BankWrite, address_field, delay, index_width, tile_width
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
 from .matrix_position import MatrixPosition
 

@@ -13,7 +13,9 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.axi import AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import credits, delay, index_width, tile_width
+from taylorvit.rtl.common.counters import credits
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import index_width, tile_width
 
 from .matrix_position import MatrixPosition
 

@@ -15,7 +15,7 @@ import pytest
 from taylorvit.gen.verilog import emit
 from taylorvit.golden.arithmetic.number_format import divide_round_half_up, saturate, shift_right_round_half_up
 from taylorvit.rtl.attention.array_column import ArrayColumn
-from taylorvit.rtl.common.bundles import PHASE_G, PHASE_QG
+from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, parameters, run, start
 from verif.rtl.harness import (
@@ -100,12 +100,12 @@ class Column:
         g, queue = {}, {}
         cycle = 0
         for _ in range(REDUCTIONS):
-            phase = generator.choice((PHASE_G, PHASE_QG))
-            places = self.places(self.half, config.max_head_dim) if phase == PHASE_G else self.slots(self.half)
+            phase = generator.choice((Phase.G, Phase.QG))
+            places = self.places(self.half, config.max_head_dim) if phase == Phase.G else self.slots(self.half)
             longest = min(len(places), max(config.max_tokens, config.max_head_dim), 40)
             elements = generator.sample(places, generator.randint(1, longest))
             passes = generator.randint(1, 4)
-            width = config.g_sum_width if phase == PHASE_G else config.qg_width
+            width = config.g_sum_width if phase == Phase.G else config.qg_width
             totals = integers(generator, width, len(elements))
             # Sums of all passes but the last are anything; the last makes the total, on the way around if need be.
             sums = [integers(generator, config.partial_sum_width, len(elements)) for _ in range(passes - 1)]
@@ -123,7 +123,7 @@ class Column:
                     timeline.set(cycle + self.column.sum_delay, partial_sum=partial_sum)
                     cycle += 1
                 cycle += max(0, self.column.accumulator.latency - len(elements)) + generator.choice((0, 0, 3))
-            if phase == PHASE_G:
+            if phase == Phase.G:
                 rounded = [saturate(shift_right_round_half_up(total, shift_g), config.data_width) for total in totals]
                 g |= dict(zip(elements, rounded))
             else:
@@ -135,9 +135,9 @@ class Column:
         config, generator = self.config, self.generator
         expected = []
         for cycle in range(300):
-            phase = generator.choice((PHASE_G, PHASE_QG))
+            phase = generator.choice((Phase.G, Phase.QG))
             blank = int(generator.random() < 0.2)
-            minor, bank = (config.max_tokens, self.v) if phase == PHASE_G else (config.max_head_dim, self.g)
+            minor, bank = (config.max_tokens, self.v) if phase == Phase.G else (config.max_head_dim, self.g)
             address = generator.choice(self.places(1 - self.half, minor))
             timeline.set(cycle, load_in__phase=phase, load_in__blank=blank, load_in__address=address)
             expected.append((cycle + self.column.load_latency, 0 if blank else bank.get(address, 0)))

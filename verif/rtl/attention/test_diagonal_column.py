@@ -14,7 +14,7 @@ import pytest
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.attention.array_column import ArrayColumn
 from taylorvit.rtl.attention.diagonal_column import DiagonalColumn
-from taylorvit.rtl.common.bundles import PHASE_G, PHASE_QG
+from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, parameters, run, start
 from verif.rtl.harness import Timeline, bits, drive, idle_inputs, integers, limits, tile_bits, wrapped
@@ -72,12 +72,12 @@ class Diagonal:
         k_hat_sums, queue, queued = {}, {}, []
         cycle = 0
         for _ in range(REDUCTIONS):
-            phase = generator.choice((PHASE_G, PHASE_QG))
-            places = [*range(config.max_head_dim)] if phase == PHASE_G else self.slots(self.half)
+            phase = generator.choice((Phase.G, Phase.QG))
+            places = [*range(config.max_head_dim)] if phase == Phase.G else self.slots(self.half)
             longest = min(len(places), max(config.max_tokens, config.max_head_dim), 40)
             elements = generator.sample(places, generator.randint(1, longest))
             passes = generator.randint(1, 4)
-            width = config.k_hat_sum_width if phase == PHASE_G else config.q_k_hat_sum_width
+            width = config.k_hat_sum_width if phase == Phase.G else config.q_k_hat_sum_width
             totals = integers(generator, width, len(elements))
             sums = [integers(generator, config.diagonal_sum_width, len(elements)) for _ in range(passes - 1)]
             sums.append([
@@ -90,14 +90,14 @@ class Diagonal:
                     timeline.set(
                         cycle, accumulate_in__valid=1, accumulate_in__first=int(number == 0),
                         accumulate_in__last=int(last), accumulate_in__phase=phase, accumulate_in__index=index,
-                        accumulate_in__address=self.address(self.half, place) if phase == PHASE_G else place,
+                        accumulate_in__address=self.address(self.half, place) if phase == Phase.G else place,
                     )  # fmt: skip
                     timeline.set(cycle + self.column.accumulator.sum_delay, partial_sum=partial_sum)
-                    if last and phase == PHASE_QG:
+                    if last and phase == Phase.QG:
                         queued.append(cycle + self.column.accumulator.latency)
                     cycle += 1
                 cycle += max(0, self.column.accumulator.latency - len(elements)) + generator.choice((0, 0, 3))
-            if phase == PHASE_G:
+            if phase == Phase.G:
                 k_hat_sums |= {(self.half, place): total for place, total in zip(elements, totals)}
             else:
                 queue |= dict(zip(elements, totals))
@@ -108,10 +108,10 @@ class Diagonal:
         config, generator = self.config, self.generator
         expected = []
         for cycle in range(300):
-            phase = generator.choice((PHASE_G, PHASE_QG))
+            phase = generator.choice((Phase.G, Phase.QG))
             blank = int(generator.random() < 0.2)
             feature = generator.randrange(config.max_head_dim)
-            if phase == PHASE_G:
+            if phase == Phase.G:
                 address, element = generator.getrandbits(len(self.column.load_in.address)), 1
             else:
                 address = self.address(1 - self.half, feature)

@@ -9,7 +9,7 @@ import pytest
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.attention.operand_row import OperandRow
-from taylorvit.rtl.common.bundles import PHASE_QG
+from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, pack, parameters, run, start, unpack
 from verif.rtl.harness import drive, handed_on, idle_inputs, integers, ports_of
@@ -64,7 +64,7 @@ async def operands_are_streamed(dut):
     expected = []
     for cycle in range(cycles):
         address = inputs["control_in__address"][cycle]
-        if inputs["control_in__phase"][cycle] == PHASE_QG:
+        if inputs["control_in__phase"][cycle] == Phase.QG:
             word = banks["q"][address % len(banks["q"])]
             expected.append(unpack(word, width, 1)[0])
         else:
