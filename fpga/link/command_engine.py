@@ -21,6 +21,9 @@ An offset is compared with the one that is due by their difference, modulo 2^32,
 byte is compared with is taken from the same list.
 """
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
@@ -118,19 +121,90 @@ class CommandEngine(Block):
 
     def elaborate(self, platform):
         m = Module()
-        kind = self.kind
-        length = self.length[: (self.payload_max + PAYLOAD_EXTRA).bit_length()]  # the receiver believes no other
-        on_bus = Signal()
-        m.d.comb += on_bus.eq((kind == FrameType.READ) | (kind == FrameType.WRITE))
+        arguments = self._arguments(m)
+        offset = self._compare_offset(m, arguments)
+        most = self._most_results(m, arguments)
+        request = self._check(m)
+        events = self._events(m)
+        answer = self._answer(m, events)
+        m.d.comb += [
+            self.bus_write.eq(self.kind[:3] == FrameType.WRITE),
+            self.bus_address.eq(arguments.halfword),
+        ]
+        last_write = SimpleNamespace(
+            known=Signal(name="last_write"),
+            tag=Signal(8, name="last_write_tag"),
+            error=Signal(name="last_write_error"),
+        )
+        remaining = Signal(range(self.reset_cycles))  # cycles of RESET
+        m.d.sync += self.clear.eq(0)
 
-        # Arguments: address then data, or offset then count or bytes.
+        with m.FSM():
+            with m.State("IDLE"):  # until a request is complete, or something is to be reported
+                m.d.sync += remaining.eq(self.reset_cycles - 1)
+                with m.If(self.done):
+                    m.next = "DECIDE"
+            with m.State("DECIDE"):  # whether the request can be carried out, and how to go on
+                self._decide(m, request, offset, events, answer)
+            with m.State("ACCESS"):  # to the register bus, except for an address beyond it and a WRITE that comes again
+                with m.If(self.bus_write & last_write.known & (last_write.tag == self.tag)):
+                    answer.give(m, Mux(last_write.error, Status.BUS_ERROR, Status.OK), is_alone=1)
+                with m.Elif(arguments.halfword[ADDRESS_WIDTH:].any()):
+                    answer.give(m, Status.BUS_ERROR, is_alone=1)
+                with m.Else():
+                    m.d.comb += self.bus_start.eq(1)
+                    m.next = "BUS"
+            with m.State("BUS"):  # until the bus has answered
+                with m.If(self.bus_done):
+                    code = Mux(self.bus_error, Status.BUS_ERROR, Status.OK)
+                    answer.give(m, code, is_alone=self.bus_write | self.bus_error)
+                    with m.If(self.bus_write):
+                        m.d.sync += [
+                            last_write.known.eq(1), last_write.tag.eq(self.tag), last_write.error.eq(self.bus_error)
+                        ]  # fmt: skip
+            with m.State("SEEK"):  # the result buffer finds out what is available from the offset on
+                m.next = "MOST"
+            with m.State("MOST"):  # what an answer has room for
+                m.next = "COMPARE"
+            with m.State("COMPARE"):  # with what the host wants
+                m.next = "MEASURE"
+            with m.State("RESET"):  # of everything behind the link, for `reset_cycles`
+                m.d.sync += [
+                    self.clear.eq(1), remaining.eq(remaining - 1), last_write.known.eq(0),
+                    events.bad_headers.eq(0), events.bad_payloads.eq(0),
+                ]  # fmt: skip
+                with m.If(remaining == 0):
+                    m.next = "MEASURE"
+            with m.State("MEASURE"):  # the answer: where its fields begin, and its length
+                self._measure(m, most, answer)
+                m.next = "REPLY"
+            with m.State("REPLY"):  # begins; what moves meanwhile is kept for it
+                m.d.comb += self.reply_start.eq(1)
+                m.d.sync += [
+                    answer.in_status.eq(1),
+                    answer.free.eq(self.send_free),
+                    answer.available.eq(self.result_available),
+                ]
+                m.next = "WAIT"
+            with m.State("WAIT"):  # until the answer is sent
+                with m.If(self.reply_done):
+                    m.next = "PROCEED"
+            with m.State("PROCEED"):  # to the next request
+                m.d.comb += [self.proceed.eq(1), self.bus_taken.eq(1)]
+                m.next = "IDLE"
+        return m
+
+    def _arguments(self, m):
+        """Argument parser: address then data, or offset then count or bytes, into registers as they come."""
+        on_bus = Signal()
         halfword = Signal(16)
         position = Signal(range(7))  # of the byte that comes, 6 from there on
-        first = Signal()
+        first = Signal()  # the first of the two arguments
         m.d.comb += [
+            on_bus.eq((self.kind == FrameType.READ) | (self.kind == FrameType.WRITE)),
             first.eq(Mux(on_bus, position < 2, position < 4)),
             self.send_start.eq(self.frame_start),
-            self.send_write.eq(self.payload_valid & (kind == FrameType.SEND) & ~first),
+            self.send_write.eq(self.payload_valid & (self.kind == FrameType.SEND) & ~first),
             self.send_write_data.eq(self.payload),
         ]
         with m.If(self.frame_start):
@@ -141,8 +215,11 @@ class CommandEngine(Block):
                 m.d.sync += halfword.eq(Cat(halfword[8:], self.payload))
             with m.Else():
                 m.d.sync += self.word.eq(Cat(self.word[8:], self.payload))
+        return SimpleNamespace(halfword=halfword, position=position)
 
-        # How the offset lies to the one that is due, whose bytes come by the way that those of answers take.
+    def _compare_offset(self, m, arguments):
+        """Offset comparator: how the offset lies to the one that is due, whose bytes come like those of answers."""
+        position = arguments.position
         difference = Signal(9)
         borrow = Signal()
         low = Signal(16)  # of offset - due
@@ -173,20 +250,25 @@ class CommandEngine(Block):
             is_old.eq(is_negative & (~upper_ones | ~end[16] | (end[:16] == 0))),
             is_kept.eq(upper_zeros & (low <= self.result_available)),
         ]
+        return SimpleNamespace(is_same=is_same, is_old=is_old, is_kept=is_kept)
 
-        # How many bytes a RECEIVE gets.
+    def _most_results(self, m, arguments):
+        """How many bytes a RECEIVE gets: as many as there are, fit into an answer and are wanted."""
         most = Signal(range(min(self.payload_max, self.result_bytes) + 1))
         wants_more = Signal()
-        m.d.sync += [most.eq(self.result_available), wants_more.eq(halfword > most)]
+        m.d.sync += [most.eq(self.result_available), wants_more.eq(arguments.halfword > most)]
         if self.result_bytes > self.payload_max:
             with m.If(self.result_available > self.payload_max):
                 m.d.sync += most.eq(self.payload_max)
+        return Mux(wants_more, most, arguments.halfword[: len(most)])
 
-        # Does the payload have the length of its type?
+    def _check(self, m):
+        """Whether the type of the request is known, and whether the payload has the length of this type."""
         is_known = Signal()
         fits = Signal()
-        m.d.sync += is_known.eq((kind != 0) & (kind <= FrameType.RESET))
-        with m.Switch(kind[:3]):
+        length = self.length[: (self.payload_max + PAYLOAD_EXTRA).bit_length()]  # the receiver believes no other
+        m.d.sync += is_known.eq((self.kind != 0) & (self.kind <= FrameType.RESET))
+        with m.Switch(self.kind[:3]):
             with m.Case(FrameType.IDENTIFY, FrameType.STATUS, FrameType.RESET):
                 m.d.sync += fits.eq(length == 0)
             with m.Case(FrameType.READ):
@@ -195,7 +277,10 @@ class CommandEngine(Block):
                 m.d.sync += fits.eq(length == 6)
             with m.Default():
                 m.d.sync += fits.eq((length > 4) & (length <= self.payload_max + 4))
+        return SimpleNamespace(is_known=is_known, fits=fits)
 
+    def _events(self, m):
+        """What has gone wrong since the last RESET."""
         overflowed = Signal()
         malformed = Signal()
         bad_headers = Signal(range(COUNT_MAX + 1))
@@ -204,7 +289,13 @@ class CommandEngine(Block):
             overflowed.eq((overflowed | self.overflow) & ~self.clear),
             malformed.eq((malformed | self.malformed) & ~self.clear),
         ]
-        # These move while an answer is under way; its bytes have to belong together.
+        return SimpleNamespace(
+            flags=Cat(self.interrupt, overflowed, malformed), bad_headers=bad_headers, bad_payloads=bad_payloads
+        )
+
+    def _answer(self, m, events):
+        """Answer: a status byte, a run of the list of all fields, results; and which byte is next."""
+        # These two move while an answer is under way; its bytes have to belong together.
         free = Signal.like(self.send_free)
         available = Signal.like(self.result_available)
         fields, starts = self._fields(
@@ -213,21 +304,19 @@ class CommandEngine(Block):
                 "free": (free, 2),
                 "result_offset": (self.result_offset, 4),
                 "available": (available, 2),
-                "events": (Cat(self.interrupt, overflowed, malformed), 1),
-                "bad_headers": (bad_headers, 2),
-                "bad_payloads": (bad_payloads, 2),
+                "events": (events.flags, 1),
+                "bad_headers": (events.bad_headers, 2),
+                "bad_payloads": (events.bad_payloads, 2),
                 "read_data": (self.bus_read_data, 4),
             }
         )
-
-        # The answer: a status byte, fields, results.
         status = Signal(4)
         is_bare = Signal()  # nothing but the status
         field = Signal(range(len(fields)))
         in_status = Signal()
         in_results = Signal()
         m.d.comb += [
-            self.reply_kind.eq(kind | REPLY),
+            self.reply_kind.eq(self.kind | REPLY),
             self.reply_tag.eq(self.tag),
             self.result_read.eq(self.reply_advance & in_results),
         ]
@@ -245,129 +334,67 @@ class CommandEngine(Block):
 
         with m.If(self.frame_start):
             m.d.sync += [
-                field.eq(Mux(kind == FrameType.SEND, starts["next_offset"], starts["result_offset"])),
+                field.eq(Mux(self.kind == FrameType.SEND, starts["next_offset"], starts["result_offset"])),
                 in_results.eq(0),
             ]
         with m.Elif(self.reply_advance):
             m.d.sync += in_status.eq(0)
-            with m.If((kind[:3] == FrameType.RECEIVE) & (field == starts["available"] - 1)):
+            with m.If((self.kind[:3] == FrameType.RECEIVE) & (field == starts["available"] - 1)):
                 m.d.sync += in_results.eq(1)
         with m.If(self.payload_valid | (self.reply_advance & ~in_status)):
             m.d.sync += field.eq(field + 1)
+        return _Answer(
+            status=status, is_bare=is_bare, field=field, in_status=in_status, free=free, available=available,
+            starts=starts,
+        )  # fmt: skip
 
-        m.d.comb += [self.bus_write.eq(kind[:3] == FrameType.WRITE), self.bus_address.eq(halfword)]
-        last_write = Signal()
-        last_write_tag = Signal(8)
-        last_write_error = Signal()
-        remaining = Signal(range(self.reset_cycles))
-        m.d.sync += self.clear.eq(0)
+    def _decide(self, m, request, offset, events, answer):
+        """Turns down what is wrong, carries out what takes no time, and goes on to what does."""
+        with m.If(self.status != Status.OK):
+            answer.give(m, self.status, is_alone=1)
+            with m.If(self.status == Status.BAD_CRC):
+                m.d.sync += events.bad_payloads.eq(events.bad_payloads + ~events.bad_payloads.all())
+            with m.If(self.status == Status.BAD_HEADER):
+                m.d.sync += events.bad_headers.eq(events.bad_headers + ~events.bad_headers.all())
+        with m.Elif(~request.is_known):
+            answer.give(m, Status.UNKNOWN_TYPE, is_alone=1)
+        with m.Elif(~request.fits):
+            answer.give(m, Status.BAD_LENGTH, is_alone=1)
+        with m.Else():
+            answer.give(m, Status.OK)
+            with m.Switch(self.kind[:3]):
+                with m.Case(FrameType.READ, FrameType.WRITE):
+                    m.next = "ACCESS"
+                with m.Case(FrameType.SEND):
+                    m.d.comb += self.send_commit.eq(offset.is_same & ~self.send_no_space)
+                    with m.If(offset.is_same & self.send_no_space):
+                        answer.give(m, Status.NO_SPACE)
+                    with m.Elif(~offset.is_same & ~offset.is_old):
+                        answer.give(m, Status.OUT_OF_ORDER)
+                with m.Case(FrameType.RECEIVE):
+                    m.d.comb += self.result_seek.eq(offset.is_kept)
+                    m.next = "SEEK"
+                    with m.If(~offset.is_kept):
+                        answer.give(m, Status.OUT_OF_ORDER, is_alone=1)
+                with m.Case(FrameType.RESET):
+                    m.next = "RESET"
 
-        def answer(code, *, is_alone=0):
-            """Next: the status `code`, and what belongs to it unless `is_alone`."""
-            m.d.sync += [status.eq(code), is_bare.eq(is_alone)]
-            m.next = "MEASURE"
-
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.sync += remaining.eq(self.reset_cycles - 1)
-                with m.If(self.done):
-                    m.next = "DECIDE"
-            with m.State("DECIDE"):
-                with m.If(self.status != Status.OK):
-                    answer(self.status, is_alone=1)
-                    with m.If(self.status == Status.BAD_CRC):
-                        m.d.sync += bad_payloads.eq(bad_payloads + ~bad_payloads.all())
-                    with m.If(self.status == Status.BAD_HEADER):
-                        m.d.sync += bad_headers.eq(bad_headers + ~bad_headers.all())
-                with m.Elif(~is_known):
-                    answer(Status.UNKNOWN_TYPE, is_alone=1)
-                with m.Elif(~fits):
-                    answer(Status.BAD_LENGTH, is_alone=1)
-                with m.Else():
-                    answer(Status.OK)
-                    with m.Switch(kind[:3]):
-                        with m.Case(FrameType.READ, FrameType.WRITE):
-                            m.next = "ACCESS"
-                        with m.Case(FrameType.SEND):
-                            m.d.comb += self.send_commit.eq(is_same & ~self.send_no_space)
-                            with m.If(is_same & self.send_no_space):
-                                answer(Status.NO_SPACE)
-                            with m.Elif(~is_same & ~is_old):
-                                answer(Status.OUT_OF_ORDER)
-                        with m.Case(FrameType.RECEIVE):
-                            m.d.comb += self.result_seek.eq(is_kept)
-                            m.next = "SEEK"
-                            with m.If(~is_kept):
-                                answer(Status.OUT_OF_ORDER, is_alone=1)
-                        with m.Case(FrameType.RESET):
-                            m.next = "RESET"
-            with m.State("ACCESS"):
-                with m.If(self.bus_write & last_write & (last_write_tag == self.tag)):
-                    answer(Mux(last_write_error, Status.BUS_ERROR, Status.OK), is_alone=1)
-                with m.Elif(halfword[ADDRESS_WIDTH:].any()):
-                    answer(Status.BUS_ERROR, is_alone=1)
-                with m.Else():
-                    m.d.comb += self.bus_start.eq(1)
-                    m.next = "BUS"
-            with m.State("BUS"):
-                with m.If(self.bus_done):
-                    answer(Mux(self.bus_error, Status.BUS_ERROR, Status.OK), is_alone=self.bus_write | self.bus_error)
-                    with m.If(self.bus_write):
-                        m.d.sync += [last_write.eq(1), last_write_tag.eq(self.tag), last_write_error.eq(self.bus_error)]
-            with m.State("SEEK"):  # what is available from there on
-                m.next = "MOST"
-            with m.State("MOST"):
-                m.next = "COMPARE"
-            with m.State("COMPARE"):
-                m.next = "MEASURE"
-            with m.State("RESET"):
-                m.d.sync += [
-                    self.clear.eq(1), remaining.eq(remaining - 1), last_write.eq(0), bad_headers.eq(0),
-                    bad_payloads.eq(0),
-                ]  # fmt: skip
-                with m.If(remaining == 0):
-                    m.next = "MEASURE"
-            with m.State("MEASURE"):
-                m.d.sync += self.reply_length.eq(1)
-                with m.If(~is_bare):
-                    with m.Switch(kind[:3]):
-                        with m.Case(FrameType.IDENTIFY):
-                            m.d.sync += [
-                                field.eq(starts["identification"]),
-                                self.reply_length.eq(1 + len(self.identification)),
-                            ]
-                        with m.Case(FrameType.READ):
-                            m.d.sync += [
-                                field.eq(starts["read_data"]),
-                                self.reply_length.eq(1 + DATA_WIDTH // 8),
-                            ]
-                        with m.Case(FrameType.SEND):
-                            m.d.sync += [
-                                field.eq(starts["next_offset"]),
-                                self.reply_length.eq(1 + starts["result_offset"]),
-                            ]
-                        with m.Case(FrameType.RECEIVE):
-                            m.d.sync += [
-                                field.eq(starts["result_offset"]),
-                                self.reply_length.eq(5 + Mux(wants_more, most, halfword[: len(most)])),
-                            ]
-                        with m.Case(FrameType.STATUS):
-                            m.d.sync += [
-                                field.eq(starts["next_offset"]),
-                                self.reply_length.eq(1 + starts["read_data"]),
-                            ]
-                m.next = "REPLY"
-            with m.State("REPLY"):
-                m.d.comb += self.reply_start.eq(1)
-                m.d.sync += [in_status.eq(1), free.eq(self.send_free), available.eq(self.result_available)]
-                m.next = "WAIT"
-            with m.State("WAIT"):
-                with m.If(self.reply_done):
-                    m.next = "PROCEED"
-            with m.State("PROCEED"):
-                m.d.comb += [self.proceed.eq(1), self.bus_taken.eq(1)]
-                m.next = "IDLE"
-        return m
+    def _measure(self, m, most, answer):
+        """The first field of the answer and the bytes of its payload."""
+        starts = answer.starts
+        runs = {
+            FrameType.IDENTIFY: ("identification", 1 + len(self.identification)),
+            FrameType.READ: ("read_data", 1 + DATA_WIDTH // 8),
+            FrameType.SEND: ("next_offset", 1 + starts["result_offset"]),
+            FrameType.RECEIVE: ("result_offset", 5 + most),
+            FrameType.STATUS: ("next_offset", 1 + starts["read_data"]),
+        }
+        m.d.sync += self.reply_length.eq(1)
+        with m.If(~answer.is_bare):
+            with m.Switch(self.kind[:3]):
+                for kind, (first, length) in runs.items():
+                    with m.Case(kind):
+                        m.d.sync += [answer.field.eq(starts[first]), self.reply_length.eq(length)]
 
     def _fields(self, values):
         """The bytes of all answers, from name -> (value, bytes), and where each name begins."""
@@ -378,3 +405,31 @@ class CommandEngine(Block):
             fields += [padded.word_select(byte, 8) for byte in range(size)]
         starts["identification"] = len(fields)
         return fields + [Const(byte, 8) for byte in self.identification], starts
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The registers of an answer.
+
+    Attributes:
+        status (Signal): its first byte.
+        is_bare (Signal): there is nothing else in it.
+        field (Signal): the next byte, of the list of all fields.
+        in_status (Signal): the next byte is the status.
+        free (Signal): free bytes of the send buffer at the time of the answer.
+        available (Signal): bytes of the result buffer at the time of the answer.
+        starts (dict): name of a field -> its first byte in the list.
+    """
+
+    status: Signal
+    is_bare: Signal
+    field: Signal
+    in_status: Signal
+    free: Signal
+    available: Signal
+    starts: dict
+
+    def give(self, m, code, *, is_alone=0):
+        """Next comes the answer with the status `code`, and what belongs to it unless `is_alone`."""
+        m.d.sync += [self.status.eq(code), self.is_bare.eq(is_alone)]
+        m.next = "MEASURE"

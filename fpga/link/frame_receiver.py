@@ -89,15 +89,8 @@ class FrameReceiver(Block):
             is_empty.eq(self.length == 0),
         ]
 
-        # Counts up to a power of two, so that its highest bit says that the time is over.
-        bits = self.stall_cycles.bit_length()
-        silence = Signal(bits + 1, init=(1 << bits) - self.stall_cycles)
-        silent = silence[-1]
+        silent = self._silent(m, step)
         m.d.comb += self.active.eq(~silent)
-        with m.If(step):
-            m.d.sync += silence.eq(silence.init)
-        with m.Elif(~silent):
-            m.d.sync += silence.eq(silence + 1)
 
         synchronized = Signal(init=1)
         begun = Signal()  # the byte before may be the first of a frame
@@ -188,3 +181,15 @@ class FrameReceiver(Block):
         with m.If(lost):
             m.d.sync += [header.eq(header.init), synchronized.eq(0)]
         return m
+
+    def _silent(self, m, step):
+        """High when no byte has come for `stall_cycles`."""
+        # Counts up to a power of two, so that its highest bit says that the time is over.
+        bits = self.stall_cycles.bit_length()
+        silence = Signal(bits + 1, init=(1 << bits) - self.stall_cycles)
+        silent = silence[-1]
+        with m.If(step):
+            m.d.sync += silence.eq(silence.init)
+        with m.Elif(~silent):
+            m.d.sync += silence.eq(silence + 1)
+        return silent
