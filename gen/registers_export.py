@@ -54,8 +54,8 @@ REGISTER is a register, FIELD one of its fields. A register with a single field 
     TAYLORVIT_FOR_EACH_EVENT(X)            X(FIELD) for every field of EVENTS, INTERRUPT_ENABLE
     TAYLORVIT_FOR_EACH_ERROR(X)            X(FIELD) for those that are errors: register COUNT_FIELD counts them
 
-Names and offsets are the same in every configuration; values, ranges and resets are not. The two lowest address bits
-are ignored: an access to any byte of a register is one to the register."""
+Names and offsets are the same in every configuration with the same attention kernel; values, ranges and resets are not.
+The two lowest address bits are ignored: an access to any byte of a register is one to the register."""
 
 # The pages' fonts in formats for browsers without WOFF2 would be 7 MB.
 _UNUSED_FONTS = (".eot", ".svg", ".ttf", ".woff")
@@ -268,7 +268,8 @@ def to_markdown(config):
         "# Register map",
         "",
         f"Generated from `rtl/control/registers.py` for the configuration `{config.name}`; do not edit.",
-        "Names and offsets are the same in every configuration, ranges and reset values follow its sizes.",
+        "Names and offsets are the same in every configuration with the same attention kernel; ranges and reset values",
+        "follow its sizes.",
         "",
         "Registers have 32 bits; an access is one word, bytes without a write strobe keep their value. The two lowest",
         "address bits are ignored: an access to offset 0x041 is one to 0x040. Bits that belong to no field read 0 and",

@@ -26,11 +26,11 @@ from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.array.systolic_array import SystolicArray
 from taylorvit.rtl.attention.accumulator_array import AccumulatorArray
-from taylorvit.rtl.attention.array_column import ArrayColumn
-from taylorvit.rtl.attention.bias_unit import BiasUnit
-from taylorvit.rtl.attention.diagonal_column import DiagonalColumn
 from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
-from taylorvit.rtl.attention.operand_row import OperandRow
+from taylorvit.rtl.attention.taylor.array_column import ArrayColumn
+from taylorvit.rtl.attention.taylor.bias_unit import BiasUnit
+from taylorvit.rtl.attention.taylor.diagonal_column import DiagonalColumn
+from taylorvit.rtl.attention.taylor.operand_row import OperandRow
 from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bundles import Phase

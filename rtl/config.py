@@ -1,8 +1,10 @@
 """The one configuration from which the whole accelerator is built.
 
 `AcceleratorConfig` is frozen: the few numbers that a user chooses are its fields, everything else (widths, tile
-counts, buffer depths, cycles) is a property derived from them, so that no size is ever written twice. Every rule
-about these numbers is in `__post_init__`; a value that breaks one raises `ConfigError` naming field, value and rule.
+counts, buffer depths, cycles) is derived from them, so that no size is ever written twice. What depends on the
+attention kernel is written in the kernel's specification (`rtl.attention.spec.KernelSpec`) and is an attribute here as
+well; the rest are properties. Every rule about these numbers is in `__post_init__`; a value that breaks one raises
+`ConfigError` naming field, value and rule.
 
 The symbols of the documentation are W = `data_width`, f = `mean_fraction`, F = `constant_fraction`,
 N = `max_tokens`, D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a job's own tokens and head dimension.
@@ -10,11 +12,13 @@ N = `max_tokens`, D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a j
 
 import re
 from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cached_property
 from math import ceil, gcd
 from string import ascii_letters, digits
 
 from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.rtl.array.pe import PES
+from taylorvit.rtl.attention import KERNELS, kernel_spec
 
 __all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
@@ -34,56 +38,63 @@ class ConfigError(ValueError):
     """A configuration that cannot be built; the text names the field, its value and the rule."""
 
 
-def _ceil_log2(value):
-    return (value - 1).bit_length()
-
-
 class ArrayCycles:
-    """Cycles of an array of `rows` x `columns` PEs."""
+    """Cycles of the array for the kernel of a configuration, or of what a host sees of an accelerator."""
 
     def array_cycles(self, tokens, head_dim):
-        """T_SA: cycles of array work a head, ceil(n/R) d ceil(d/C) + n ceil(d/R) ceil(d/C)."""
-        columns = ceil(head_dim / self.columns)
-        return columns * (ceil(tokens / self.rows) * head_dim + tokens * ceil(head_dim / self.rows))
+        """T_SA: cycles of array work a head of so many tokens and features."""
+        return kernel_spec(self.kernel).array_cycles(self, tokens, head_dim)
 
     def ideal_cycles(self, tokens, head_dim):
-        """Cycles a head if every PE of SA-General did a useful product every cycle: 2 n d^2 / (R C)."""
-        return 2 * tokens * head_dim**2 / (self.rows * self.columns)
+        """Cycles a head if every PE of SA-General did a useful product every cycle."""
+        return kernel_spec(self.kernel).ideal_cycles(self, tokens, head_dim)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig(ArrayCycles):
     """Sizes of one accelerator.
 
-    Parameters
-    ----------
-    name: a label, by default that of the preset or file; of `NAME_CHARACTERS`.
-    prefix: stands in front of the name of every Verilog module and generated file, so that several accelerators can be
-        parts of one design: small letters, digits and '_', for example "left_"; nothing by default.
-    rows, columns: SA-General is `rows` x `columns` PEs, SA-Diag `rows` x 1.
-    data_width: bits of Q, K, V, G and Z elements (W).
-    mean_fraction: fractional bits kept of the token mean of K (f).
-    constant_fraction: fractional bits of the run-time constants c_v and c_d (F).
-    max_tokens, max_head_dim, max_heads: limits of a job's run-time sizes (N, D, and heads in one job).
-    pe: kind of the processing elements (`rtl.array.pe.PES`).
-    pe_pipeline: registers of a PE's multiplier besides those of its operands; DSP cells are fastest with 3.
-    multiplier: form of the PEs' multipliers (`rtl.array.multiplier.FORMS`): "inferred", which is portable, the DSP cell
-        of an FPGA family, or "booth" for none.
-    booth_columns: columns of SA-General, the rightmost, that have Booth multipliers whatever the others have: for an
-        array larger than the number of DSP cells.
-    memory_pipeline: registers behind the output of every buffer's memory; block RAM is slow to answer.
-    divider_interval: cycles between two rows entering the divider array; 0 sizes it so that division keeps up
-        with the array at `max_head_dim` (see `divider_row_interval`).
-    shift_z_min, shift_z_max: limits of SHIFT_Z (negative: a Z much larger than V). T_N and t_D are as much wider.
-    stream_width: bits of each AXI4-Stream's TDATA, a whole number of element containers (`element_width`).
-    input_timeout: reset value of the TIMEOUT register, cycles.
-    counter_width: bits of TIMEOUT and of each performance counter, which stop at their maximum; error_count_width: of
-        each count of errors. Fewer make the registers smaller, where every LUT counts.
+    Args:
+        name (str): a label, by default that of the preset or file; of `NAME_CHARACTERS`.
+        rows (int): rows of PEs, 2 to 256.
+        columns (int): columns of PEs of SA-General, 1 to 256; SA-Diag is one more.
+        kernel (str): attention kernel, a key of `rtl.attention.KERNELS`.
+        data_width (int): bits of the elements of Q, K, V, G and Z (W), 2 to 16.
+        mean_fraction (int): fractional bits kept of the token mean of K (f), 0 to 8.
+        constant_fraction (int): fractional bits of the run-time constants c_v and c_d (F), 0 to 16.
+        max_tokens (int): most tokens of a head (N), 1 to 65535.
+        max_head_dim (int): most features of a head (D), 1 to 4096.
+        max_heads (int): most heads of one job, 1 to 65535.
+        pe (str): kind of the processing elements, a key of `rtl.array.pe.PES`.
+        pe_pipeline (int): registers of a PE's multiplier besides those of its operands, 0 to 4; DSP cells are fastest
+            with 3.
+        multiplier (str): form of the PEs' multipliers, a key of `rtl.array.multiplier.FORMS`: "inferred", which is
+            portable, the DSP cell of an FPGA family, or "booth" for none.
+        booth_columns (int): columns of SA-General, the rightmost, that have Booth multipliers whatever the others have:
+            for an array larger than the number of DSP cells.
+        memory_pipeline (int): registers behind the output of every buffer's memory, 0 to 2; block RAM is slow to
+            answer.
+        divider_interval (int): cycles between two rows entering the divider array; 0 sizes it so that division keeps
+            up with the array at `max_head_dim` (see `divider_row_interval`).
+        shift_z_min (int): least SHIFT_Z, -8 to 0; a negative one is for a Z much larger than V.
+        shift_z_max (int): largest SHIFT_Z, 0 to 31. Numerators and divisors are as much wider.
+        stream_width (int): bits of each AXI4-Stream's TDATA, a whole number of element containers (`element_width`).
+        input_timeout (int): reset value of the TIMEOUT register, cycles.
+        counter_width (int): bits of TIMEOUT and of each performance counter, 8 to 32; they stop at their maximum. Fewer
+            make the registers smaller, where every LUT counts.
+        error_count_width (int): bits of each count of errors, 1 to 16.
+        prefix (str): stands in front of the name of every Verilog module and generated file, so that several
+            accelerators can be parts of one design: small letters, digits and '_', for example "left_"; nothing by
+            default.
+
+    Raises:
+        ConfigError: a value breaks a rule.
     """
 
     name: str
     rows: int
     columns: int
+    kernel: str = "taylor"
     data_width: int = 8
     mean_fraction: int = 3
     constant_fraction: int = 8
@@ -116,6 +127,7 @@ class AcceleratorConfig(ArrayCycles):
                 "prefix must be empty, or begin with a small letter, go on with small letters, digits and '_', end in "
                 f"'_', and have at most 32 of them, not {self.prefix!r}"
             )
+        self._require_one_of("kernel", KERNELS)
         self._require_range("rows", 2, 256)
         self._require_range("columns", 1, 256)
         self._require_range("data_width", 2, 16)
@@ -177,16 +189,12 @@ class AcceleratorConfig(ArrayCycles):
         limit = FORMS[self.multiplier].operand_limit
         if limit is None:
             return
-        if self.streamed_width > limit:
-            raise ConfigError(
-                f"data_width + mean_fraction must be at most {limit - 1} for the {limit}-bit operands of "
-                f"{self.multiplier} multipliers, not {self.data_width + self.mean_fraction!r}"
-            )
-        if self.k_hat_sum_width > limit:
-            raise ConfigError(
-                f"max_tokens must be at most {1 << (limit - 1)} for the {limit}-bit operands of {self.multiplier} "
-                f"multipliers, not {self.max_tokens!r}"
-            )
+        for width, name, most, value in self.spec.operand_rules(limit):
+            if width > limit:
+                raise ConfigError(
+                    f"{name} must be at most {most} for the {limit}-bit operands of {self.multiplier} multipliers, "
+                    f"not {value!r}"
+                )
 
     def _require_banks(self):
         sizes = {name: max(words * width for _number, words, width in kinds) for name, kinds in self.banks.items()}
@@ -212,6 +220,20 @@ class AcceleratorConfig(ArrayCycles):
     def to_mapping(self):
         """The fields as a plain dictionary, the inverse of `from_mapping`."""
         return asdict(self)
+
+    # The kernel's numbers
+
+    @cached_property
+    def spec(self):
+        """The kernel's specification, an `rtl.attention.spec.KernelSpec` for this configuration."""
+        return kernel_spec(self.kernel)(self)
+
+    def __getattr__(self, name):
+        """What is no attribute of the configuration itself is one of the kernel's specification, or none."""
+        value = None if name.startswith("_") else getattr(self.spec, name, None)
+        if value is not None:
+            return value
+        raise AttributeError(f"configuration of {self.kernel} attention has no attribute {name!r}")
 
     # Streams
 
@@ -247,118 +269,7 @@ class AcceleratorConfig(ArrayCycles):
         """Tiles of `columns` features that cover `max_head_dim` (the columns of G and Z)."""
         return ceil(self.max_head_dim / self.columns)
 
-    # Widths, all of signed values unless said otherwise
-
-    @property
-    def mean_width(self):
-        """k_mean with its f fractional bits: the mean of W-bit numbers stays in their range."""
-        return self.data_width + self.mean_fraction
-
-    @property
-    def streamed_width(self):
-        """Operand that moves right through the array: K^ = (K << f) - k_mean, or Q; W + 1 + f, nothing saturates."""
-        return self.data_width + 1 + self.mean_fraction
-
-    @property
-    def column_sum_width(self):
-        """k_sum and v_sum: N terms of W bits."""
-        return self.data_width + _ceil_log2(self.max_tokens)
-
-    @property
-    def k_hat_sum_width(self):
-        """k^_sum: N rounding errors of at most half a unit each, so |k^_sum| <= N / 2."""
-        return max(2, _ceil_log2(self.max_tokens) + 1)
-
-    @property
-    def g_sum_width(self):
-        """Exact K^^T V: N products of less than 2^(W+f) and at most 2^(W-1)."""
-        return 2 * self.data_width + self.mean_fraction + _ceil_log2(self.max_tokens)
-
-    @property
-    def qg_width(self):
-        """Exact Q G: D products of at most 2^(2W-2)."""
-        return 2 * self.data_width + _ceil_log2(self.max_head_dim)
-
-    @property
-    def partial_sum_width(self):
-        """Partial sums of SA-General, for both of its products."""
-        return max(self.g_sum_width, self.qg_width)
-
-    @property
-    def q_k_hat_sum_width(self):
-        """Exact Q k^_sum^T: D products of at most 2^(W-1) and N / 2."""
-        return self.data_width + _ceil_log2(self.max_tokens) + _ceil_log2(self.max_head_dim)
-
-    @property
-    def diagonal_sum_width(self):
-        """Partial sums of SA-Diag: they may wrap on the way (arithmetic modulo 2^width), their totals fit."""
-        return max(self.q_k_hat_sum_width, self.k_hat_sum_width)
-
-    @property
-    def c_v_width(self):
-        """Run-time constant c_v, unsigned; beyond 2^(2W) in units of v_sum the term Q G is below one unit."""
-        return self.constant_fraction + 2 * self.data_width
-
-    @property
-    def c_d_width(self):
-        """Run-time constant c_d, unsigned: n sqrt(d) 2^(F + f - e_q - e_k) for -e_q - e_k up to 2W + 4."""
-        return (
-            2 * self.data_width + 4 + self.constant_fraction + self.mean_fraction
-            + _ceil_log2(self.max_tokens) + ceil(_ceil_log2(self.max_head_dim) / 2) + 1
-        )  # fmt: skip
-
-    @property
-    def shift_g_max(self):
-        """Largest SHIFT_G: beyond it every G is 0."""
-        return self.g_sum_width
-
-    @property
-    def numerator_shift_max(self):
-        """T_N enters the divider shifted left by SHIFT_Z + 1 - W, where that is positive."""
-        return max(0, self.shift_z_max + 1 - self.data_width)
-
-    @property
-    def divisor_shift_max(self):
-        """t_D enters the divider shifted left by W - 1 - SHIFT_Z, where that is positive."""
-        return max(0, self.data_width - 1 - self.shift_z_min)
-
-    @property
-    def denominator_width(self):
-        """t_D = c_d + (Q k^_sum << F)."""
-        return max(self.c_d_width + 1, self.q_k_hat_sum_width + self.constant_fraction) + 1
-
-    @property
-    def divisor_width(self):
-        """Unsigned divisor: t_D > 0 in the alignment of SHIFT_Z, or n << (W - 1)."""
-        aligned_denominator = self.denominator_width - 1 + self.divisor_shift_max
-        aligned_tokens = self.max_tokens.bit_length() + self.data_width - 1
-        return max(aligned_denominator, aligned_tokens)
-
-    @property
-    def aligned_qg_width(self):
-        """(Q G << F) in the alignment of SHIFT_Z."""
-        return self.qg_width + self.constant_fraction + self.numerator_shift_max
-
-    @property
-    def aligned_bias_width(self):
-        """c_v v_sum in the alignment of SHIFT_Z, clipped.
-
-        A clipped value still outweighs the largest (Q G << F) by more than the largest divisor: the quotient
-        saturates, as it would have unclipped.
-        """
-        return max(self.divisor_width, self.aligned_qg_width - 1) + 2
-
-    @property
-    def numerator_width(self):
-        """T_N in the alignment of SHIFT_Z."""
-        return self.aligned_bias_width + 1
-
     # Divider array
-
-    @property
-    def divider_iterations(self):
-        """Quotient bits of one division, one a cycle: W + f of k_mean and a half (Z needs W and a half)."""
-        return self.data_width + self.mean_fraction + 1
 
     @property
     def divider_row_interval(self):
@@ -399,35 +310,6 @@ class AcceleratorConfig(ArrayCycles):
             return max(2, self.max_tokens)
         way = self.rows + self.pe_pipeline + 2 * self.memory_pipeline + 10
         return self.max_tokens + ceil(way / self.divider_row_interval) + self.column_tiles + 1
-
-    @property
-    def banks(self):
-        """Memories of the buffers as built: name -> ((number of banks, words of each, bits of a word), ...).
-
-        A word's address is put together from fields, the first of which is the half; those of tokens and features have
-        one bit at least.
-        """
-
-        def field(count, least=1):
-            return 1 << _ceil_log2(max(least, count))
-
-        tokens, features = field(self.max_tokens, 2), field(self.max_head_dim, 2)
-        column_tiles = field(self.column_tiles)
-        longest_pass = max(self.max_tokens, self.max_head_dim)
-        width = self.data_width
-        return {
-            "q": ((self.rows, 2 * field(self.row_tiles) * tokens, width),),
-            "k": ((self.rows, 2 * field(self.token_tiles) * field(self.max_beats_per_row), self.stream_lanes * width),),
-            "v": ((self.columns, 2 * column_tiles * tokens, width),),
-            "g": ((self.columns, 2 * column_tiles * features, width),),
-            "z": ((self.columns, 2 * column_tiles * tokens, width),),
-            "partial_sums": (
-                (self.columns, longest_pass, self.partial_sum_width), (1, longest_pass, self.diagonal_sum_width),
-            ),
-            "row_queue": (
-                (self.columns, self.row_queue_depth, self.qg_width), (1, self.row_queue_depth, self.q_k_hat_sum_width),
-            ),
-        }  # fmt: skip
 
     @property
     def buffer_bytes(self):

@@ -1,1 +1,25 @@
-"""What distinguishes one attention from another: what happens to rows before the array, to columns after it."""
+"""Attention kernels: what is computed from Q, K and V with the systolic array, and the seam that each kernel keeps.
+
+`KERNELS` says which there are; a configuration chooses one by its field `kernel`. A kernel has two halves: a
+specification, which is plain data (`rtl.attention.spec.KernelSpec`: widths, buffers, registers), and the hardware
+(`rtl.attention.kernel.AttentionKernel`). `golden.attention.kernels` has the kernels of the same names in integers.
+"""
+
+from taylorvit.rtl.common.loading import load
+
+__all__ = ["KERNELS", "kernel_number", "kernel_spec"]
+
+KERNELS = {
+    "taylor": "taylorvit.rtl.attention.taylor.spec:TaylorSpec",
+}
+"""Specifications by name, as "module:Class". The place of a kernel is its number in register CONSTANT_WIDTHS."""
+
+
+def kernel_spec(kernel):
+    """The specification, a subclass of `rtl.attention.spec.KernelSpec`, of the kernel `kernel`, a key of `KERNELS`."""
+    return load(KERNELS[kernel])
+
+
+def kernel_number(kernel):
+    """The number by which hardware tells its kernel."""
+    return list(KERNELS).index(kernel)

@@ -39,34 +39,31 @@ _SLVERR = 0b10
 
 _READ_GROUP = 6  # registers of which at most one is read in one step
 
-_JOB_PARAMETERS = ("tokens", "head_dim", "heads", "shift_g", "shift_z", "c_v", "c_d")
-
 
 class ControlStatus(Block):
     """Registers of the accelerator: AXI4-Lite on one side, the core on the other.
 
-    Parameters
-    ----------
-    config: the whole configuration, which this block also reports to the host.
+    A read is answered `read_latency` cycles after its address, a write `write_latency` cycles after the later of
+    address and data. Counters and counts stop at their maximum.
 
-    Ports
-    -----
-    s_axil_*: AXI4-Lite slave, 12 address bits, 32 data bits. One write and one read may be outstanding; address
-        and data of a write may come in any order.
-    interrupt: level, high while an enabled event is set.
-    start: one cycle; the job's parameters below are stable from this cycle to the next `start`.
-    soft_reset: one cycle.
-    tokens, head_dim, heads, shift_g, shift_z, c_v, c_d: parameters of the job, taken over at `start`, so that a
-        host may write the next job's while one runs.
-    timeout: register TIMEOUT as it stands.
-    busy: the core runs a job; it rises in the cycle after `start`.
-    done, head_done: pulses, a job or a head is finished.
-    tlast_early, tlast_late: pulses, bit 0 for stream Q, 1 for K, 2 for V.
-    input_timeout, denominator_error: pulses.
-    array_busy, stall_input, stall_output: counted in every cycle in which `busy` is high.
+    Args:
+        config (AcceleratorConfig): the whole configuration, which this block also reports to the host.
 
-    A read is answered `read_latency` cycles after its address, a write `write_latency` cycles after the later
-    of address and data. Counters and counts stop at their maximum.
+    Ports:
+        s_axil (AxiLite, slave): one write and one read may be outstanding; address and data of a write may come in any
+            order.
+        interrupt: level, high while an enabled event is set.
+        start: one cycle; the job's parameters below are stable from this cycle to the next `start`.
+        soft_reset: one cycle.
+        tokens, head_dim, heads: sizes of the job, taken over at `start`, so that a host may write the next job's while
+            one runs.
+        NAME: the kernel's registers of the job, one port each (`rtl.attention.spec.JobRegister`), likewise.
+        timeout: register TIMEOUT as it stands.
+        busy: the core runs a job; it rises in the cycle after `start`.
+        done, head_done: pulses, a job or a head is finished.
+        tlast_early, tlast_late: pulses, bit 0 for stream Q, 1 for K, 2 for V.
+        input_timeout, denominator_error: pulses.
+        array_busy, stall_input, stall_output: counted in every cycle in which `busy` is high.
     """
 
     module_name = "control_status"
@@ -81,6 +78,11 @@ class ControlStatus(Block):
     def __init__(self, config):
         self.config = config
         self.registers = register_map(config)
+        kernel = {
+            register.name: up_to(register.maximum, least=register.minimum)
+            for register in config.spec.job_registers(config)
+        }
+        self._job_parameters = ("tokens", "head_dim", "heads", *kernel)
         super().__init__(
             {
                 "s_axil": In(AxiLite(address_width=ADDRESS_WIDTH, data_width=DATA_WIDTH)),
@@ -90,10 +92,7 @@ class ControlStatus(Block):
                 "tokens": Out(config.max_tokens.bit_length()),
                 "head_dim": Out(config.max_head_dim.bit_length()),
                 "heads": Out(config.max_heads.bit_length()),
-                "shift_g": Out(up_to(config.shift_g_max)),
-                "shift_z": Out(up_to(config.shift_z_max, least=config.shift_z_min)),
-                "c_v": Out(config.c_v_width),
-                "c_d": Out(config.c_d_width),
+                **{name: Out(shape) for name, shape in kernel.items()},
                 "timeout": Out(config.counter_width),
                 "busy": In(1),
                 "done": In(1),
@@ -133,7 +132,7 @@ class ControlStatus(Block):
         # The parameters are many and everywhere: they follow the decision a cycle later.
         m.d.sync += self.start.eq(starting)
         with m.If(starting):
-            for name in _JOB_PARAMETERS:
+            for name in self._job_parameters:
                 words = [values[word.name] for word in self.registers.words(name.upper())]
                 m.d.sync += getattr(self, name).eq(Cat(words) if len(words) > 1 else words[0])
         self._read(m, values)

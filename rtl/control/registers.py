@@ -3,11 +3,11 @@
 `register_map(config)` lists every register of an accelerator: offset, access, fields, reset value, range of
 legal values. `ControlStatus` builds its hardware from that list, `gen.registers_export` writes SystemRDL, C,
 Python, HTML and Markdown from it, and a driver takes its addresses from it. Offsets and names are the same in
-every configuration; widths of values, limits and reset values are not.
+every configuration of one attention kernel; widths of values, limits and reset values are not.
 
     0x000  what was built: identification, version, sizes (constants)
     0x040  control, status, events, interrupts
-    0x080  parameters of the next job
+    0x080  parameters of the next job: its sizes, and from 0x08C on those of the kernel
     0x0C0  performance counters of the running or last job
     0x100  error counts
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from taylorvit.rtl import __version__
+from taylorvit.rtl.attention import kernel_number, kernel_spec
 
 __all__ = ["ADDRESS_WIDTH", "DATA_WIDTH", "EVENTS", "IDENTIFICATION", "Access", "Field", "Register",
            "RegisterMap", "register_map"]  # fmt: skip
@@ -29,6 +30,8 @@ IDENTIFICATION = int.from_bytes(b"TAYL", "big")
 """Value of register ID."""
 
 _WORD = (1 << DATA_WIDTH) - 1
+
+_KERNEL_OFFSET, _TIMEOUT_OFFSET, _COUNTERS_OFFSET = 0x08C, 0x0A8, 0x0C0
 
 
 class Access(Enum):
@@ -200,14 +203,35 @@ def _parameter(name, offset, minimum, maximum, reset, description):
     )  # fmt: skip
 
 
-def _constant_words(name, offset, width, words, description):
-    """`words` registers for an unsigned value of `width` bits; bits beyond `width` must be written 0."""
-    for index in range(words):
-        bits = min(max(width - DATA_WIDTH * index, 0), DATA_WIDTH)
-        yield _parameter(
-            f"{name}_{index}", offset + 4 * index, 0, (1 << bits) - 1, 0,
-            f"{description} of {width} bits, its bits {DATA_WIDTH * index + 31}..{DATA_WIDTH * index}",
-        )  # fmt: skip
+def _kernel_registers(job_registers):
+    """The kernel's registers of a job: their words in a row from 0x08C on, without the place of TIMEOUT."""
+    free = [*range(_KERNEL_OFFSET, _TIMEOUT_OFFSET, 4), *range(_TIMEOUT_OFFSET + 4, _COUNTERS_OFFSET, 4)]
+    words = sum(register.words or 1 for register in job_registers)
+    if words > len(free):
+        raise ValueError(f"registers of a kernel must have at most {len(free)} words, not {words!r}")
+    offsets = iter(free)
+    for register in job_registers:
+        name, description = register.name.upper(), register.description
+        if not register.words:
+            reset = max(register.minimum, 0)
+            yield _parameter(name, next(offsets), register.minimum, register.maximum, reset, description)
+        width = register.maximum.bit_length()
+        for index in range(register.words):
+            bits = min(max(width - DATA_WIDTH * index, 0), DATA_WIDTH)
+            low = DATA_WIDTH * index
+            yield _parameter(
+                f"{name}_{index}", next(offsets), 0, (1 << bits) - 1, 0,
+                f"{description} of {width} bits, its bits {low + DATA_WIDTH - 1}..{low}",
+            )  # fmt: skip
+
+
+def _told(spec, config, register):
+    """Fields of a constant register by which a host is told of the kernel."""
+    return [
+        (told.field, told.low, 8, getattr(config, told.attribute), told.description)
+        for told in spec.told
+        if told.register == register
+    ]
 
 
 def _counter(name, offset, access, width, description):
@@ -217,6 +241,7 @@ def _counter(name, offset, access, width, description):
 
 def register_map(config):
     """The `RegisterMap` of the accelerator built from `config` (an `AcceleratorConfig`, or the `HostView` of one)."""
+    spec = kernel_spec(config.kernel)
     major, minor, patch = (int(number) for number in __version__.split("."))
     registers = [
         _constant("ID", 0x000, "identification",
@@ -244,11 +269,11 @@ def register_map(config):
             ("PE_PIPELINE", 0, 8, config.pe_pipeline, "registers after the multiplier of a PE"),
             ("DIVIDER_INTERVAL", 8, 8, config.divider_row_interval,
              "cycles between rows entering the divider array")),
-        _constant("CONSTANT_WIDTHS", 0x020, "widths of the run-time constants",
-            ("C_V_WIDTH", 0, 8, config.c_v_width, "bits of c_v"),
-            ("C_D_WIDTH", 8, 8, config.c_d_width, "bits of c_d")),
+        _constant("CONSTANT_WIDTHS", 0x020, "attention kernel, and widths of its run-time constants",
+            *_told(spec, config, "CONSTANT_WIDTHS"),
+            ("KERNEL", 24, 8, kernel_number(config.kernel), f"attention kernel: {config.kernel}")),
         _constant("SHIFT_LIMITS", 0x024, "limits of the shifts",
-            ("SHIFT_G_MAX", 0, 8, config.shift_g_max, "largest SHIFT_G"),
+            *_told(spec, config, "SHIFT_LIMITS"),
             ("SHIFT_Z_MIN", 8, 8, config.shift_z_min, "smallest SHIFT_Z, in two's complement", True),
             ("SHIFT_Z_MAX", 16, 8, config.shift_z_max, "largest SHIFT_Z")),
         _constant("COUNTER_WIDTHS", 0x028, "widths of counters, which stop at their maximum",
@@ -272,12 +297,8 @@ def register_map(config):
         _parameter("TOKENS", 0x080, 1, config.max_tokens, config.max_tokens, "tokens n of a head"),
         _parameter("HEAD_DIM", 0x084, 1, config.max_head_dim, config.max_head_dim, "features d of a head"),
         _parameter("HEADS", 0x088, 1, config.max_heads, 1, "heads of the job"),
-        _parameter("SHIFT_G", 0x08C, 0, config.shift_g_max, 0, "right shift that requantizes G"),
-        _parameter("SHIFT_Z", 0x090, config.shift_z_min, config.shift_z_max, 0,
-                   "left shift of T_N before the division"),
-        *_constant_words("C_V", 0x094, config.c_v_width, 2, "constant c_v"),
-        *_constant_words("C_D", 0x09C, config.c_d_width, 3, "constant c_d"),
-        _parameter("TIMEOUT", 0x0A8, 1, (1 << config.counter_width) - 1, config.input_timeout,
+        *_kernel_registers(spec.job_registers(config)),
+        _parameter("TIMEOUT", _TIMEOUT_OFFSET, 1, (1 << config.counter_width) - 1, config.input_timeout,
                    "cycles without an input beat that the running job waits, until INPUT_TIMEOUT"),
         _counter("CYCLES", 0x0C0, Access.READ_ONLY, config.counter_width, "cycles in which the job ran (STATUS.BUSY)"),
         _counter("ARRAY_BUSY", 0x0C4, Access.READ_ONLY, config.counter_width,
@@ -294,4 +315,4 @@ def register_map(config):
             _counter(f"COUNT_{name}", 0x100 + 4 * index, Access.WRITE_TO_CLEAR, config.error_count_width,
                      f"{name} events since reset or since this register was written")
         )  # fmt: skip
-    return RegisterMap(tuple(registers))
+    return RegisterMap(tuple(sorted(registers, key=lambda register: register.offset)))

@@ -11,8 +11,8 @@ from dataclasses import replace
 from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.rtl.array.requantizer import Requantizer
 from taylorvit.rtl.array.systolic_array import SystolicArray
-from taylorvit.rtl.attention.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
 from taylorvit.rtl.attention.divider_lane import DividerLane
+from taylorvit.rtl.attention.taylor.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
 from taylorvit.rtl.config import AcceleratorConfig
 from verif.rtl.harness import SideBySide
 

@@ -17,8 +17,8 @@ from cocotb.triggers import RisingEdge
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.attention.accumulator_array import AccumulatorArray
-from taylorvit.rtl.attention.array_column import ArrayColumn
 from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
+from taylorvit.rtl.attention.taylor.array_column import ArrayColumn
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import PATTERNS, build, expect_equal, pattern, run
 from verif.rtl.harness import SideBySide, bits, on_every_block, tile_bits

@@ -16,8 +16,8 @@ import pytest
 from cocotb.triggers import RisingEdge
 
 from taylorvit.gen.verilog import emit
-from taylorvit.rtl.attention.array_column import ArrayColumn
-from taylorvit.rtl.attention.operand_row import OperandRow
+from taylorvit.rtl.attention.taylor.array_column import ArrayColumn
+from taylorvit.rtl.attention.taylor.operand_row import OperandRow
 from taylorvit.rtl.common.bundles import PHASE_G, PHASE_QG
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.schedule.pass_scheduler import PassScheduler

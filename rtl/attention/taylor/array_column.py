@@ -27,6 +27,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
 from taylorvit.rtl.array.requantizer import Requantizer
+from taylorvit.rtl.attention.divider_lane import DividerLane
 from taylorvit.rtl.common.bank_chain import BankWrite, bank_write
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bundles import AccumulateControl, DivideControl, LoadControl, Phase, WriteBackControl
@@ -35,7 +36,6 @@ from taylorvit.rtl.common.pipeline import delay, pass_on
 from taylorvit.rtl.common.widths import index_width, tile_width, up_to
 
 from .adder_array import NumeratorAdder
-from .divider_lane import DividerLane
 
 __all__ = ["ArrayColumn"]
 

@@ -10,7 +10,7 @@ from cocotb.triggers import RisingEdge
 
 from taylorvit.gen.verilog import emit
 from taylorvit.golden.arithmetic.number_format import saturate
-from taylorvit.rtl.attention.bias_unit import BiasUnit
+from taylorvit.rtl.attention.taylor.bias_unit import BiasUnit
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import PATTERNS, build, expect_equal, pattern, run
 from verif.rtl.harness import SideBySide, integers, on_every_block, tile_bits

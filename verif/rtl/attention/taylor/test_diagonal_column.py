@@ -12,8 +12,8 @@ import cocotb
 import pytest
 
 from taylorvit.gen.verilog import emit
-from taylorvit.rtl.attention.array_column import ArrayColumn
-from taylorvit.rtl.attention.diagonal_column import DiagonalColumn
+from taylorvit.rtl.attention.taylor.array_column import ArrayColumn
+from taylorvit.rtl.attention.taylor.diagonal_column import DiagonalColumn
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, parameters, run, start

@@ -14,7 +14,7 @@ import pytest
 
 from taylorvit.gen.verilog import emit
 from taylorvit.golden.arithmetic.number_format import divide_round_half_up, saturate, shift_right_round_half_up
-from taylorvit.rtl.attention.array_column import ArrayColumn
+from taylorvit.rtl.attention.taylor.array_column import ArrayColumn
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, parameters, run, start

@@ -8,7 +8,7 @@ import cocotb
 import pytest
 
 from taylorvit.gen.verilog import emit
-from taylorvit.rtl.attention.operand_row import OperandRow
+from taylorvit.rtl.attention.taylor.operand_row import OperandRow
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, pack, parameters, run, start, unpack

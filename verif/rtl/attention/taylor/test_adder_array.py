@@ -8,7 +8,7 @@ import random
 import cocotb
 
 from taylorvit.gen.verilog import emit
-from taylorvit.rtl.attention.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
+from taylorvit.rtl.attention.taylor.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, pack, run, start, unpack
 from verif.rtl.harness import SideBySide, View, drive, idle_inputs, integers, limits, ports_of

@@ -1,0 +1,1 @@
+"""Taylor attention, by ViTALiTy's Algorithm 1."""
