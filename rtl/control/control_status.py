@@ -78,10 +78,7 @@ class ControlStatus(Block):
     def __init__(self, config):
         self.config = config
         self.registers = register_map(config)
-        kernel = {
-            register.name: up_to(register.maximum, least=register.minimum)
-            for register in config.spec.job_registers(config)
-        }
+        kernel = {register.name: _port_shape(register) for register in config.spec.job_registers(config)}
         self._job_parameters = ("tokens", "head_dim", "heads", *kernel)
         super().__init__(
             {
@@ -262,6 +259,13 @@ class ControlStatus(Block):
             ]
         with m.If(self.s_axil.rvalid & self.s_axil.rready):
             m.d.sync += [self.s_axil.rvalid.eq(0), read_held.eq(0)]
+
+
+def _port_shape(register):
+    """Shape of the port of a kernel's register."""
+    if register.minimum < 0:
+        return up_to(register.maximum, least=register.minimum)
+    return unsigned(max(1, register.maximum.bit_length()))
 
 
 def _value(register):
