@@ -17,10 +17,19 @@ _WIDTH_MAX = 28
 
 
 def bit_clock(clock_hz, baud):
-    """Returns (step, width), with as few bits as keep the error below `BIT_ERROR_MAX`.
+    """The phase accumulator with as few bits as keep the error of a bit below `BIT_ERROR_MAX`.
 
-    Raises `TypeError` for numbers that are not integers, and `ValueError` for a baud rate that cannot be made of the
-    clock: more than a third of it, or too slow for an accumulator of 28 bits.
+    Args:
+        clock_hz (int): frequency of the clock.
+        baud (int): bits a second, at most clock_hz / `CYCLES_PER_BIT_MIN`.
+
+    Returns:
+        tuple[int, int]: step in a cycle, and bits of the phase.
+
+    Raises:
+        TypeError: a number is not an integer.
+        ValueError: the baud rate cannot be made of the clock: it is more than a third of it, or too slow for an
+            accumulator of 28 bits.
     """
     for name, value in (("clock_hz", clock_hz), ("baud", baud)):
         if not isinstance(value, int):

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
 
-from .byte_memory import byte_memory, require_power_of_two, settled
+from .byte_memory import byte_memory, fifo_output, require_power_of_two
 
 __all__ = ["ByteFifo"]
 
@@ -13,16 +13,21 @@ __all__ = ["ByteFifo"]
 class ByteFifo(Block):
     """First in, first out, in block RAM.
 
-    Parameters
-    ----------
-    depth: bytes, a power of two; `ValueError` otherwise.
-
-    Ports
-    -----
-    write, write_data: a byte comes in. overflow: it does not, since the FIFO is full, and is lost.
-    read_valid, read_data, read: the oldest byte is there; it is taken in this cycle.
-
     A byte can be read `latency` cycles after it is written, or after the one before it is taken.
+
+    Args:
+        depth (int): bytes, a power of two, at least 2.
+
+    Ports:
+        write (1 bit, input): a byte comes in.
+        write_data (8 bits, input): the byte.
+        overflow (1 bit, output): the byte does not come in, since the FIFO is full, and is lost.
+        read_valid (1 bit, output): the oldest byte can be read.
+        read_data (8 bits, output): the oldest byte.
+        read (1 bit, input): it is taken in this cycle; only with `read_valid`.
+
+    Raises:
+        ValueError: `depth` is no power of two.
     """
 
     module_name = "byte_fifo"
@@ -50,23 +55,19 @@ class ByteFifo(Block):
     def elaborate(self, platform):
         m = Module()
         memory = instantiate(m, "memory", self.memory)
-        # One bit more than an address, so that full and empty differ.
         written = Signal(range(2 * self.depth))
-        taken = Signal.like(written)
-        empty = Signal()
+        taken, readable = fifo_output(m, self.memory, memory, written, self.read)
         full = Signal()
         accept = Signal()
         m.d.comb += [
-            empty.eq(written == taken),
             full.eq(written == taken ^ self.depth),
             accept.eq(self.write & ~full),
             self.overflow.eq(self.write & full),
-            self.read_valid.eq(settled(m, empty | self.read, self.memory.latency)),
+            self.read_valid.eq(readable),
             memory.write_enable.eq(accept),
             memory.write_address.eq(written[:-1]),
             memory.write_data.eq(self.write_data),
-            memory.read_address.eq(taken[:-1]),
             self.read_data.eq(memory.read_data),
         ]
-        m.d.sync += [written.eq(written + accept), taken.eq(taken + self.read)]
+        m.d.sync += written.eq(written + accept)
         return m

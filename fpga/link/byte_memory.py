@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Signal
 
 from taylorvit.rtl.common.memory_bank import MemoryBank
 
-__all__ = ["byte_memory", "require_power_of_two", "settled"]
+__all__ = ["byte_memory", "fifo_output", "require_power_of_two"]
 
 
 def byte_memory(depth):
@@ -24,13 +24,36 @@ def require_power_of_two(name, value):
         raise ValueError(f"{name} must be a power of two, 2 or more, not {value!r}")
 
 
-def settled(m: Module, moved, latency):
-    """Signal: there is a byte, and its address has been the same for `latency` cycles, so that it can be read.
+def fifo_output(m: Module, bank, memory, written, read):
+    """The reading side of a FIFO in block RAM.
+
+    Args:
+        m (amaranth.hdl.Module): the module that holds the memory.
+        bank (MemoryBank): the memory.
+        memory (object): its instance.
+        written (amaranth.hdl.Value): bytes that have been written, of one bit more than an address, so that full and
+            empty differ.
+        read (amaranth.hdl.Value): the oldest byte is taken in this cycle.
+
+    Returns:
+        tuple[amaranth.hdl.Signal, amaranth.hdl.Signal]: bytes that have been taken, of the width of `written`; and
+        whether the oldest byte can be read, which it can from 1 + bank.latency cycles after it was written or after
+        the one before was taken.
+    """
+    taken = Signal(len(written), name="taken")
+    empty = Signal(name="empty")
+    m.d.comb += [empty.eq(written == taken), memory.read_address.eq(taken[:-1])]
+    m.d.sync += taken.eq(taken + read)
+    return taken, _settled(m, empty | read, bank.latency)
+
+
+def _settled(m: Module, moved, latency):
+    """Whether there is a byte whose address has been the same for `latency` cycles, so that it can be read.
 
     `moved`: the address changes at the end of this cycle, or there is no byte.
     """
-    waiting = Signal(range(latency), init=latency - 1)
-    there = Signal()
+    waiting = Signal(range(latency), init=latency - 1, name="waiting")
+    there = Signal(name="there")
     with m.If(moved):
         m.d.sync += [waiting.eq(latency - 1), there.eq(0)]
     with m.Elif(waiting != 0):

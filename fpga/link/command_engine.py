@@ -31,28 +31,39 @@ from taylorvit.fpga.protocol import COUNT_MAX, PAYLOAD_EXTRA, REPLY, FrameType, 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
 
+from .interfaces import RegisterAccess, Reply, ResultAccess, SendAccess
+
 __all__ = ["CommandEngine"]
 
 
 class CommandEngine(Block):
     """From a checked request to its answer.
 
-    Parameters
-    ----------
-    payload_max: tensor or result bytes of a frame, at most.
-    identification: bytes that IDENTIFY answers, a tuple.
-    send_bytes, result_bytes: sizes of the buffers.
-    reset_cycles: how long RESET holds `clear`.
+    Args:
+        payload_max (int): most tensor or result bytes of a frame.
+        identification (tuple[int, ...]): bytes that IDENTIFY answers.
+        send_bytes (int): size of the send buffer.
+        result_bytes (int): size of the result buffer.
+        reset_cycles (int): cycles for which RESET holds `clear`.
 
-    Ports
-    -----
-    kind, tag, length, frame_start, payload_valid, payload, done, status, proceed: of the `FrameReceiver`.
-    word: data of a WRITE, or the offset in a SEND or RECEIVE.
-    reply_*: of the `FrameSender`.
-    bus_*: of the `RegisterMaster`, which writes `word`.
-    send_*: of the `SendBuffer`. result_*: of the `ResultBuffer`, which seeks `word`.
-    interrupt: of the accelerator. overflow, malformed: set an event, until RESET.
-    clear: reset of the accelerator, of both buffers and of what is between.
+    Ports:
+        kind (8 bits, input): type of the request; this and the next eight are those of the `FrameReceiver`.
+        tag (8 bits, input): its tag.
+        length (16 bits, input): bytes of its payload.
+        frame_start (1 bit, input): a request begins.
+        payload_valid (1 bit, input): there is a byte of its payload.
+        payload (8 bits, input): the byte.
+        done (1 bit, input): the request is complete, or something is to be reported.
+        status (4 bits, input): what is to be reported, or OK.
+        proceed (1 bit, output): the request is answered.
+        reply (Reply, output): the answer.
+        bus (RegisterAccess, output): READ and WRITE.
+        send (SendAccess, output): the bytes of a SEND.
+        result (ResultAccess, output): the bytes for a RECEIVE.
+        interrupt (1 bit, input): of the accelerator.
+        overflow (1 bit, input): sets an event of STATUS, until RESET.
+        malformed (1 bit, input): sets an event of STATUS, until RESET.
+        clear (1 bit, output): resets the accelerator, both buffers and what is between.
     """
 
     module_name = "command_engine"
@@ -74,34 +85,10 @@ class CommandEngine(Block):
                 "done": In(1),
                 "status": In(4),
                 "proceed": Out(1),
-                "word": Out(32),
-                "reply_start": Out(1),
-                "reply_kind": Out(8),
-                "reply_tag": Out(8),
-                "reply_length": Out(range(self.reply_max + 1)),
-                "reply_payload": Out(8),
-                "reply_advance": In(1),
-                "reply_done": In(1),
-                "bus_start": Out(1),
-                "bus_write": Out(1),
-                "bus_address": Out(ADDRESS_WIDTH),
-                "bus_done": In(1),
-                "bus_error": In(1),
-                "bus_read_data": In(DATA_WIDTH),
-                "bus_taken": Out(1),
-                "send_start": Out(1),
-                "send_write": Out(1),
-                "send_write_data": Out(8),
-                "send_size": In(range(self.send_max + 1)),
-                "send_no_space": In(1),
-                "send_commit": Out(1),
-                "send_next_offset": In(32),
-                "send_free": In(range(send_bytes + 1)),
-                "result_offset": In(32),
-                "result_available": In(range(result_bytes + 1)),
-                "result_seek": Out(1),
-                "result_read_data": In(8),
-                "result_read": Out(1),
+                "reply": Out(Reply(payload_max=self.reply_max)),
+                "bus": Out(RegisterAccess()),
+                "send": Out(SendAccess(depth=send_bytes, frame_max=self.send_max)),
+                "result": Out(ResultAccess(depth=result_bytes)),
                 "interrupt": In(1),
                 "overflow": In(1),
                 "malformed": In(1),
@@ -128,8 +115,8 @@ class CommandEngine(Block):
         events = self._events(m)
         answer = self._answer(m, events)
         m.d.comb += [
-            self.bus_write.eq(self.kind[:3] == FrameType.WRITE),
-            self.bus_address.eq(arguments.halfword),
+            self.bus.write.eq(self.kind[:3] == FrameType.WRITE),
+            self.bus.address.eq(arguments.halfword),
         ]
         last_write = SimpleNamespace(
             known=Signal(name="last_write"),
@@ -147,20 +134,20 @@ class CommandEngine(Block):
             with m.State("DECIDE"):  # whether the request can be carried out, and how to go on
                 self._decide(m, request, offset, events, answer)
             with m.State("ACCESS"):  # to the register bus, except for an address beyond it and a WRITE that comes again
-                with m.If(self.bus_write & last_write.known & (last_write.tag == self.tag)):
+                with m.If(self.bus.write & last_write.known & (last_write.tag == self.tag)):
                     answer.give(m, Mux(last_write.error, Status.BUS_ERROR, Status.OK), is_alone=1)
                 with m.Elif(arguments.halfword[ADDRESS_WIDTH:].any()):
                     answer.give(m, Status.BUS_ERROR, is_alone=1)
                 with m.Else():
-                    m.d.comb += self.bus_start.eq(1)
+                    m.d.comb += self.bus.start.eq(1)
                     m.next = "BUS"
             with m.State("BUS"):  # until the bus has answered
-                with m.If(self.bus_done):
-                    code = Mux(self.bus_error, Status.BUS_ERROR, Status.OK)
-                    answer.give(m, code, is_alone=self.bus_write | self.bus_error)
-                    with m.If(self.bus_write):
+                with m.If(self.bus.done):
+                    code = Mux(self.bus.error, Status.BUS_ERROR, Status.OK)
+                    answer.give(m, code, is_alone=self.bus.write | self.bus.error)
+                    with m.If(self.bus.write):
                         m.d.sync += [
-                            last_write.known.eq(1), last_write.tag.eq(self.tag), last_write.error.eq(self.bus_error)
+                            last_write.known.eq(1), last_write.tag.eq(self.tag), last_write.error.eq(self.bus.error)
                         ]  # fmt: skip
             with m.State("SEEK"):  # the result buffer finds out what is available from the offset on
                 m.next = "MOST"
@@ -179,18 +166,18 @@ class CommandEngine(Block):
                 self._measure(m, most, answer)
                 m.next = "REPLY"
             with m.State("REPLY"):  # begins; what moves meanwhile is kept for it
-                m.d.comb += self.reply_start.eq(1)
+                m.d.comb += self.reply.start.eq(1)
                 m.d.sync += [
                     answer.in_status.eq(1),
-                    answer.free.eq(self.send_free),
-                    answer.available.eq(self.result_available),
+                    answer.free.eq(self.send.free),
+                    answer.available.eq(self.result.available),
                 ]
                 m.next = "WAIT"
             with m.State("WAIT"):  # until the answer is sent
-                with m.If(self.reply_done):
+                with m.If(self.reply.done):
                     m.next = "PROCEED"
             with m.State("PROCEED"):  # to the next request
-                m.d.comb += [self.proceed.eq(1), self.bus_taken.eq(1)]
+                m.d.comb += [self.proceed.eq(1), self.bus.taken.eq(1)]
                 m.next = "IDLE"
         return m
 
@@ -198,14 +185,17 @@ class CommandEngine(Block):
         """Argument parser: address then data, or offset then count or bytes, into registers as they come."""
         on_bus = Signal()
         halfword = Signal(16)
+        word = Signal(32)  # the other argument
         position = Signal(range(7))  # of the byte that comes, 6 from there on
         first = Signal()  # the first of the two arguments
         m.d.comb += [
             on_bus.eq((self.kind == FrameType.READ) | (self.kind == FrameType.WRITE)),
             first.eq(Mux(on_bus, position < 2, position < 4)),
-            self.send_start.eq(self.frame_start),
-            self.send_write.eq(self.payload_valid & (self.kind == FrameType.SEND) & ~first),
-            self.send_write_data.eq(self.payload),
+            self.send.start.eq(self.frame_start),
+            self.send.write.eq(self.payload_valid & (self.kind == FrameType.SEND) & ~first),
+            self.send.write_data.eq(self.payload),
+            self.bus.write_data.eq(word),
+            self.result.seek_offset.eq(word),
         ]
         with m.If(self.frame_start):
             m.d.sync += position.eq(0)
@@ -214,7 +204,7 @@ class CommandEngine(Block):
             with m.If(first == on_bus):
                 m.d.sync += halfword.eq(Cat(halfword[8:], self.payload))
             with m.Else():
-                m.d.sync += self.word.eq(Cat(self.word[8:], self.payload))
+                m.d.sync += word.eq(Cat(word[8:], self.payload))
         return SimpleNamespace(halfword=halfword, position=position)
 
     def _compare_offset(self, m, arguments):
@@ -227,7 +217,7 @@ class CommandEngine(Block):
         is_negative = Signal()
         upper_zeros = Signal()
         upper_ones = Signal()
-        m.d.comb += difference.eq(self.payload - self.reply_payload - borrow)
+        m.d.comb += difference.eq(self.payload - self.reply.payload - borrow)
         with m.If(self.frame_start):
             m.d.sync += [borrow.eq(0), is_same.eq(1), upper_zeros.eq(1), upper_ones.eq(1)]
         with m.Elif(self.payload_valid & ~position[2]):
@@ -245,10 +235,10 @@ class CommandEngine(Block):
                 m.d.sync += low.eq(Cat(low[8:], difference[:8]))
         is_old = Signal()
         is_kept = Signal()
-        end = low + self.send_size  # of a SEND from before what is due; 2^16 is all old
+        end = low + self.send.size  # of a SEND from before what is due; 2^16 is all old
         m.d.sync += [
             is_old.eq(is_negative & (~upper_ones | ~end[16] | (end[:16] == 0))),
-            is_kept.eq(upper_zeros & (low <= self.result_available)),
+            is_kept.eq(upper_zeros & (low <= self.result.available)),
         ]
         return SimpleNamespace(is_same=is_same, is_old=is_old, is_kept=is_kept)
 
@@ -256,9 +246,9 @@ class CommandEngine(Block):
         """How many bytes a RECEIVE gets: as many as there are, fit into an answer and are wanted."""
         most = Signal(range(min(self.payload_max, self.result_bytes) + 1))
         wants_more = Signal()
-        m.d.sync += [most.eq(self.result_available), wants_more.eq(arguments.halfword > most)]
+        m.d.sync += [most.eq(self.result.available), wants_more.eq(arguments.halfword > most)]
         if self.result_bytes > self.payload_max:
-            with m.If(self.result_available > self.payload_max):
+            with m.If(self.result.available > self.payload_max):
                 m.d.sync += most.eq(self.payload_max)
         return Mux(wants_more, most, arguments.halfword[: len(most)])
 
@@ -296,18 +286,18 @@ class CommandEngine(Block):
     def _answer(self, m, events):
         """Answer: a status byte, a run of the list of all fields, results; and which byte is next."""
         # These two move while an answer is under way; its bytes have to belong together.
-        free = Signal.like(self.send_free)
-        available = Signal.like(self.result_available)
+        free = Signal.like(self.send.free)
+        available = Signal.like(self.result.available)
         fields, starts = self._fields(
             {
-                "next_offset": (self.send_next_offset, 4),
+                "next_offset": (self.send.next_offset, 4),
                 "free": (free, 2),
-                "result_offset": (self.result_offset, 4),
+                "result_offset": (self.result.offset, 4),
                 "available": (available, 2),
                 "events": (events.flags, 1),
                 "bad_headers": (events.bad_headers, 2),
                 "bad_payloads": (events.bad_payloads, 2),
-                "read_data": (self.bus_read_data, 4),
+                "read_data": (self.bus.read_data, 4),
             }
         )
         status = Signal(4)
@@ -316,9 +306,9 @@ class CommandEngine(Block):
         in_status = Signal()
         in_results = Signal()
         m.d.comb += [
-            self.reply_kind.eq(self.kind | REPLY),
-            self.reply_tag.eq(self.tag),
-            self.result_read.eq(self.reply_advance & in_results),
+            self.reply.kind.eq(self.kind | REPLY),
+            self.reply.tag.eq(self.tag),
+            self.result.read.eq(self.reply.advance & in_results),
         ]
         # The byte of the field in two steps: one of each eight, then which of these. There is time between bytes.
         one_of_eight = []
@@ -326,22 +316,22 @@ class CommandEngine(Block):
             one_of_eight.append(Signal(8, name=f"one_of_eight_{first}", reset_less=True))
             m.d.sync += one_of_eight[-1].eq(Cat(fields[first : first + 8]).word_select(field[:3], 8))
         with m.If(in_status):
-            m.d.sync += self.reply_payload.eq(status)
+            m.d.sync += self.reply.payload.eq(status)
         with m.Elif(in_results):
-            m.d.sync += self.reply_payload.eq(self.result_read_data)
+            m.d.sync += self.reply.payload.eq(self.result.read_data)
         with m.Else():
-            m.d.sync += self.reply_payload.eq(Cat(one_of_eight).word_select(field[3:], 8))
+            m.d.sync += self.reply.payload.eq(Cat(one_of_eight).word_select(field[3:], 8))
 
         with m.If(self.frame_start):
             m.d.sync += [
                 field.eq(Mux(self.kind == FrameType.SEND, starts["next_offset"], starts["result_offset"])),
                 in_results.eq(0),
             ]
-        with m.Elif(self.reply_advance):
+        with m.Elif(self.reply.advance):
             m.d.sync += in_status.eq(0)
             with m.If((self.kind[:3] == FrameType.RECEIVE) & (field == starts["available"] - 1)):
                 m.d.sync += in_results.eq(1)
-        with m.If(self.payload_valid | (self.reply_advance & ~in_status)):
+        with m.If(self.payload_valid | (self.reply.advance & ~in_status)):
             m.d.sync += field.eq(field + 1)
         return _Answer(
             status=status, is_bare=is_bare, field=field, in_status=in_status, free=free, available=available,
@@ -366,13 +356,13 @@ class CommandEngine(Block):
                 with m.Case(FrameType.READ, FrameType.WRITE):
                     m.next = "ACCESS"
                 with m.Case(FrameType.SEND):
-                    m.d.comb += self.send_commit.eq(offset.is_same & ~self.send_no_space)
-                    with m.If(offset.is_same & self.send_no_space):
+                    m.d.comb += self.send.commit.eq(offset.is_same & ~self.send.no_space)
+                    with m.If(offset.is_same & self.send.no_space):
                         answer.give(m, Status.NO_SPACE)
                     with m.Elif(~offset.is_same & ~offset.is_old):
                         answer.give(m, Status.OUT_OF_ORDER)
                 with m.Case(FrameType.RECEIVE):
-                    m.d.comb += self.result_seek.eq(offset.is_kept)
+                    m.d.comb += self.result.seek.eq(offset.is_kept)
                     m.next = "SEEK"
                     with m.If(~offset.is_kept):
                         answer.give(m, Status.OUT_OF_ORDER, is_alone=1)
@@ -389,12 +379,12 @@ class CommandEngine(Block):
             FrameType.RECEIVE: ("result_offset", 5 + most),
             FrameType.STATUS: ("next_offset", 1 + starts["read_data"]),
         }
-        m.d.sync += self.reply_length.eq(1)
+        m.d.sync += self.reply.length.eq(1)
         with m.If(~answer.is_bare):
             with m.Switch(self.kind[:3]):
                 for kind, (first, length) in runs.items():
                     with m.Case(kind):
-                        m.d.sync += [answer.field.eq(starts[first]), self.reply_length.eq(length)]
+                        m.d.sync += [answer.field.eq(starts[first]), self.reply.length.eq(length)]
 
     def _fields(self, values):
         """The bytes of all answers, from name -> (value, bytes), and where each name begins."""

@@ -26,17 +26,19 @@ def _reflected(value, width):
 
 
 class FrameCrc(Block):
-    """CRC-16/IBM-3740 and CRC-32/ISO-HDLC of bytes, one of them at a time.
+    """CRC-16/IBM-3740 and CRC-32/ISO-HDLC of bytes, one byte at a time.
 
-    Ports
-    -----
-    data: a byte, constant from `start` to `done`.
-    header: which CRC takes it, 1: the header's; constant as well.
-    start: one cycle, when no byte is under way; done: one cycle, `latency` later; the CRC has the byte in it.
-    drain: instead, the payload's CRC moves on by a byte, so that `payload_crc` is its next one; constant as well.
-    header_clear, payload_clear: begin a new CRC; not while a byte is under way.
-    header_crc: of the bytes so far. payload_crc: the lowest byte of the payload's, which is sent first.
-    payload_good: the bytes so far end with the CRC of those before.
+    Ports:
+        data (8 bits, input): a byte, constant from `start` to `done`, like the next two.
+        header (1 bit, input): the header's CRC takes the byte, else the payload's.
+        drain (1 bit, input): the payload's CRC takes no byte but moves on by one, so that `payload_crc` is its next.
+        start (1 bit, input): for one cycle, while no byte is in progress: take the byte.
+        done (1 bit, output): for one cycle, `latency` cycles after `start`: the CRC contains the byte.
+        header_clear (1 bit, input): begin a new CRC of a header; not while a byte is in progress.
+        payload_clear (1 bit, input): begin a new CRC of a payload; not while a byte is in progress.
+        header_crc (16 bits, output): CRC of the header's bytes so far.
+        payload_crc (8 bits, output): lowest byte of the payload's CRC, which is sent first.
+        payload_good (1 bit, output): the payload's bytes so far end with the CRC of those before.
     """
 
     module_name = "frame_crc"

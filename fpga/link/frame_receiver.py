@@ -20,21 +20,31 @@ __all__ = ["FrameReceiver"]
 class FrameReceiver(Block):
     """Finds and checks frames.
 
-    Parameters
-    ----------
-    payload_max: a header with a length beyond payload_max + PAYLOAD_EXTRA is not believed.
-    stall_cycles: a frame has broken off when no byte comes for so long.
+    Args:
+        payload_max (int): most tensor or result bytes of a frame; a header with a length beyond
+            payload_max + PAYLOAD_EXTRA is not believed.
+        stall_cycles (int): a frame has broken off when no byte comes for so many cycles, at least 1.
 
-    Ports
-    -----
-    data, valid, ready: the bytes; `ready` is high in the cycle in which one is taken.
-    kind, tag, length: of the frame, from `frame_start` on; (ERROR, 0, 0) if something is to be reported.
-    frame_start: one cycle: a header was intact.
-    payload_valid: one cycle: `data` is the next byte of the payload.
-    done: a frame is complete, or something is to be reported, as `status` says (OK, BAD_CRC, STALLED, BAD_HEADER); no
-        byte is taken until `proceed`.
-    active: bytes come, or came within the last `stall_cycles`.
-    crc_*: of the `FrameCrc`, which takes `data` for it, and is its own while it is not `done`.
+    Ports:
+        data (8 bits, input): the next byte of the line.
+        valid (1 bit, input): there is one.
+        ready (1 bit, output): it is taken in this cycle.
+        kind (8 bits, output): type of the frame, from `frame_start` on; ERROR if something is to be reported.
+        tag (8 bits, output): its tag, or 0.
+        length (16 bits, output): bytes of its payload, or 0.
+        frame_start (1 bit, output): for one cycle: a header was intact.
+        payload_valid (1 bit, output): for one cycle: `data` is the next byte of the payload.
+        done (1 bit, output): a frame is complete, or something is to be reported; no byte is taken until `proceed`.
+        status (4 bits, output): with `done`: OK, BAD_CRC, STALLED or BAD_HEADER (`fpga.protocol.Status`).
+        proceed (1 bit, input): for one cycle: on to the next frame.
+        active (1 bit, output): a byte has come within the last `stall_cycles`.
+        crc_header (1 bit, output): `FrameCrc.header`; the CRC takes `data`, and is the receiver's unless `done`.
+        crc_start (1 bit, output): `FrameCrc.start`.
+        crc_done (1 bit, input): `FrameCrc.done`.
+        crc_header_clear (1 bit, output): `FrameCrc.header_clear`.
+        crc_payload_clear (1 bit, output): `FrameCrc.payload_clear`.
+        crc_header_crc (16 bits, input): `FrameCrc.header_crc`.
+        crc_payload_good (1 bit, input): `FrameCrc.payload_good`.
     """
 
     module_name = "frame_receiver"

@@ -10,23 +10,29 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.fpga.protocol import HEADER_BYTES, SYNC
 from taylorvit.rtl.common.block import Block
 
+from .interfaces import Reply
+
 __all__ = ["FrameSender"]
 
 
 class FrameSender(Block):
     """Sends frames.
 
-    Parameters
-    ----------
-    payload_max: bytes of a payload, at most.
+    Args:
+        payload_max (int): most bytes of a payload, at least 1.
 
-    Ports
-    -----
-    start: one cycle: send a frame; kind, tag, length: its header, constant until `done`; `length` is not 0.
-    payload: its next byte; advance: it was taken, the next one is to follow within `FrameCrc.latency` cycles.
-    done: one cycle: the last byte has been given to the UART.
-    data, valid, ready: the bytes.
-    crc_*: of the `FrameCrc`, which takes `data` for it from `start` to `done`.
+    Ports:
+        reply (Reply, input): the frame to send.
+        data (8 bits, output): the next byte of the line.
+        valid (1 bit, output): there is one.
+        ready (1 bit, input): it is taken.
+        crc_header (1 bit, output): `FrameCrc.header`; the CRC takes `data`, and is the sender's from `start` to `done`.
+        crc_start (1 bit, output): `FrameCrc.start`.
+        crc_done (1 bit, input): `FrameCrc.done`.
+        crc_clear (1 bit, output): begin both CRCs.
+        crc_header_crc (16 bits, input): `FrameCrc.header_crc`.
+        crc_payload_crc (8 bits, input): `FrameCrc.payload_crc`.
+        crc_drain (1 bit, output): `FrameCrc.drain`.
     """
 
     module_name = "frame_sender"
@@ -35,13 +41,7 @@ class FrameSender(Block):
         self.payload_max = payload_max
         super().__init__(
             {
-                "start": In(1),
-                "kind": In(8),
-                "tag": In(8),
-                "length": In(range(payload_max + 1)),
-                "payload": In(8),
-                "advance": Out(1),
-                "done": Out(1),
+                "reply": In(Reply(payload_max=payload_max)),
                 "data": Out(8),
                 "valid": Out(1),
                 "ready": In(1),
@@ -57,7 +57,8 @@ class FrameSender(Block):
 
     def elaborate(self, platform):
         m = Module()
-        position = Signal.like(self.length)  # in this part of the frame, the byte on its way included once it is sent
+        reply = self.reply
+        position = Signal.like(reply.length)  # in this part of the frame, the byte on its way included once it is sent
         # The part of the frame; with neither, the payload's CRC.
         heading = Signal()
         payload = Signal()
@@ -67,21 +68,21 @@ class FrameSender(Block):
             checked.eq(~heading | (position[1] ^ position[2])),  # bytes 2 to 5 of the heading
             self.crc_header.eq(heading),
             self.crc_drain.eq(~heading & ~payload),
-            self.crc_clear.eq(self.start),
-            self.advance.eq(self.valid & self.ready & payload),
+            self.crc_clear.eq(reply.start),
+            reply.advance.eq(self.valid & self.ready & payload),
         ]
 
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [heading.eq(1), payload.eq(0), position.eq(0)]
-                with m.If(self.start):
+                with m.If(reply.start):
                     m.next = "FETCH"
             with m.State("FETCH"):
                 with m.If(payload):
-                    m.d.sync += self.data.eq(self.payload)
+                    m.d.sync += self.data.eq(reply.payload)
                 with m.Elif(heading):
-                    header = Cat(Const(int.from_bytes(SYNC, "little"), 16), self.kind, self.tag,
-                                 self.length, Const(0, 16 - len(self.length)), self.crc_header_crc)  # fmt: skip
+                    header = Cat(Const(int.from_bytes(SYNC, "little"), 16), reply.kind, reply.tag,
+                                 reply.length, Const(0, 16 - len(reply.length)), self.crc_header_crc)  # fmt: skip
                     m.d.sync += self.data.eq(header.word_select(position[:3], 8))
                 with m.Else():
                     m.d.sync += self.data.eq(self.crc_payload_crc)
@@ -95,9 +96,9 @@ class FrameSender(Block):
             with m.State("CHECK"):
                 with m.If(~checking | self.crc_done):
                     m.next = "FETCH"
-                    with m.If(Mux(payload, position == self.length, heading & (position == HEADER_BYTES))):
+                    with m.If(Mux(payload, position == reply.length, heading & (position == HEADER_BYTES))):
                         m.d.sync += [position.eq(0), heading.eq(0), payload.eq(heading)]
                     with m.Elif(~heading & ~payload & (position == 4)):
-                        m.d.comb += self.done.eq(1)
+                        m.d.comb += reply.done.eq(1)
                         m.next = "IDLE"
         return m

@@ -39,28 +39,34 @@ __all__ = ["HostLink"]
 
 
 class HostLink(Block):
-    """Carries out a host's requests.
+    """Carries out the requests of a host.
 
-    Parameters
-    ----------
-    stream_bytes: bytes of a beat of each stream.
-    clock_hz, baud: of the clock and of the UART.
-    build_id: what IDENTIFY answers, 32 bits.
-    receive_bytes, send_bytes, result_bytes: sizes of the buffers, powers of two. A whole SEND has to fit into the
-        first, its bytes into the second.
-    payload_max: tensor or result bytes of a frame, at most.
-    stall_ms: after how many milliseconds of silence a frame is given up.
+    Args:
+        stream_bytes (int): bytes of a beat of each stream, 1 to 512.
+        clock_hz (int): frequency of the clock.
+        baud (int): bits a second of the UART.
+        build_id (int): what IDENTIFY answers, 32 bits.
+        receive_bytes (int): bytes of the FIFO of requests, a power of two; a whole SEND has to fit into it.
+        send_bytes (int): bytes of the buffer of tensors, a power of two, at least `payload_max`.
+        result_bytes (int): bytes of the buffer of results, a power of two.
+        payload_max (int): most tensor or result bytes of a frame.
+        stall_ms (float): milliseconds of silence after which a frame is given up, more than 0, at most 1000.
 
-    `TypeError` and `ValueError` say what cannot be built.
+    Ports:
+        uart_rx (1 bit, input): the line from the host, high when idle.
+        uart_tx (1 bit, output): the line to the host, high when idle.
+        accelerator_reset (1 bit, output): resets the accelerator, as does the reset of the board.
+        m_axil (AxiLite, master): the accelerator's registers.
+        m_axis_q (AxiStream of 8 stream_bytes bits, source): tensors of Q.
+        m_axis_k (AxiStream of 8 stream_bytes bits, source): tensors of K.
+        m_axis_v (AxiStream of 8 stream_bytes bits, source): tensors of V.
+        s_axis_z (AxiStream of 8 stream_bytes bits, sink): results.
+        interrupt (1 bit, input): of the accelerator.
+        activity (1 bit, output): high while bytes come from the host, and for `stall_ms` after that.
 
-    Ports
-    -----
-    uart_rx, uart_tx: the line, high when idle.
-    accelerator_reset: the accelerator's reset, together with that of the board.
-    m_axil_*: master of the accelerator's registers.
-    m_axis_q_*, m_axis_k_*, m_axis_v_*: the tensors; s_axis_z_*: the results.
-    interrupt: of the accelerator.
-    activity: high while bytes come from the host, and some time longer.
+    Raises:
+        TypeError: `clock_hz` or `baud` is not an integer.
+        ValueError: a number is out of its range, or two of them do not go together.
     """
 
     module_name = "host_link"
@@ -177,42 +183,34 @@ class HostLink(Block):
             receiver.data.eq(fifo.read_data),
             receiver.valid.eq(fifo.read_valid),
             fifo.read.eq(receiver.ready),
-            *(getattr(engine, name).eq(getattr(receiver, name))
-              for name in ("kind", "tag", "length", "done", "status")),
+            engine.kind.eq(receiver.kind),
+            engine.tag.eq(receiver.tag),
+            engine.length.eq(receiver.length),
+            engine.done.eq(receiver.done),
+            engine.status.eq(receiver.status),
             receiver.proceed.eq(engine.proceed),
-            *(getattr(sender, name).eq(getattr(engine, f"reply_{name}"))
-              for name in ("start", "kind", "tag", "length", "payload")),
-            engine.reply_advance.eq(sender.advance),
-            engine.reply_done.eq(sender.done),
             uart_transmitter.data.eq(sender.data),
             uart_transmitter.valid.eq(sender.valid),
             sender.ready.eq(uart_transmitter.ready),
             self.uart_tx.eq(uart_transmitter.tx),
-        ]  # fmt: skip
+        ]
+        connect(m, engine.reply, sender.reply)
 
         # Registers.
-        _join(m, engine, "bus_", master, "")
+        connect(m, engine.bus, master.access)
         connect(m, flipped(self.m_axil), master.m_axil)
 
         # Tensors and results.
-        _join(m, engine, "send_", send_buffer, "")
-        _join(m, engine, "result_", result_buffer, "")
-        for stream, port in enumerate((self.m_axis_q, self.m_axis_k, self.m_axis_v)):
-            m.d.comb += [
-                port.tdata.eq(demultiplexer.m_tdata),
-                port.tvalid.eq(demultiplexer.m_tvalid[stream]),
-                demultiplexer.m_tready[stream].eq(port.tready),
-                port.tlast.eq(demultiplexer.m_tlast),
-            ]
+        connect(m, engine.send, send_buffer.frame)
+        connect(m, engine.result, result_buffer.result)
+        connect(m, flipped(self.m_axis_q), demultiplexer.m_axis_q)
+        connect(m, flipped(self.m_axis_k), demultiplexer.m_axis_k)
+        connect(m, flipped(self.m_axis_v), demultiplexer.m_axis_v)
+        connect(m, flipped(self.s_axis_z), splitter.s)
         m.d.comb += [
-            master.write_data.eq(engine.word),
-            result_buffer.seek_offset.eq(engine.word),
             demultiplexer.data.eq(send_buffer.read_data),
             demultiplexer.valid.eq(send_buffer.read_valid),
             send_buffer.read.eq(demultiplexer.ready),
-            splitter.s_tdata.eq(self.s_axis_z.tdata),
-            splitter.s_tvalid.eq(self.s_axis_z.tvalid),
-            self.s_axis_z.tready.eq(splitter.s_tready),
             result_buffer.write_data.eq(splitter.data),
             result_buffer.write_valid.eq(splitter.valid),
             splitter.ready.eq(result_buffer.write_ready),
@@ -225,12 +223,3 @@ class HostLink(Block):
             engine.malformed.eq(demultiplexer.malformed),
         ]
         return m
-
-
-def _join(m, left, left_prefix, right, right_prefix):
-    """Connects the ports of `left` with a prefix to those of the instance `right` of the same names with another."""
-    for name, member in right.signature.members.items():
-        mirrored = left_prefix + name.removeprefix(right_prefix)
-        if name.startswith(right_prefix) and mirrored in left.signature.members:
-            outer, inner = getattr(left, mirrored), getattr(right, name)
-            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)

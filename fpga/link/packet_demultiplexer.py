@@ -11,6 +11,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.fpga.protocol import Stream
+from taylorvit.rtl.common.axi import AxiStream
 from taylorvit.rtl.common.block import Block
 
 __all__ = ["PacketDemultiplexer"]
@@ -21,16 +22,17 @@ STREAMS = len(Stream)
 class PacketDemultiplexer(Block):
     """Tensor bytes to AXI4-Streams.
 
-    Parameters
-    ----------
-    stream_bytes: bytes of a beat.
+    Args:
+        stream_bytes (int): bytes of a beat, at least 1.
 
-    Ports
-    -----
-    data, valid, ready: the bytes; `ready` is high in the cycle in which one is taken.
-    malformed: one cycle: a packet has no bytes, or a number that no stream has. It is dropped.
-    m_tdata, m_tlast: to all streams.
-    m_tvalid, m_tready: bit s is that of the stream with the number s (`fpga.protocol.Stream`).
+    Ports:
+        data (8 bits, input): the next byte.
+        valid (1 bit, input): there is one.
+        ready (1 bit, output): it is taken in this cycle.
+        malformed (1 bit, output): for one cycle: a packet has no bytes, or a number that no stream has. It is dropped.
+        m_axis_q (AxiStream of 8 stream_bytes bits, source): tensors of Q.
+        m_axis_k (AxiStream of 8 stream_bytes bits, source): tensors of K.
+        m_axis_v (AxiStream of 8 stream_bytes bits, source): tensors of V.
     """
 
     module_name = "packet_demultiplexer"
@@ -43,10 +45,9 @@ class PacketDemultiplexer(Block):
                 "valid": In(1),
                 "ready": Out(1),
                 "malformed": Out(1),
-                "m_tdata": Out(8 * stream_bytes),
-                "m_tvalid": Out(STREAMS),
-                "m_tready": In(STREAMS),
-                "m_tlast": Out(1),
+                "m_axis_q": Out(AxiStream(8 * stream_bytes)),
+                "m_axis_k": Out(AxiStream(8 * stream_bytes)),
+                "m_axis_v": Out(AxiStream(8 * stream_bytes)),
             }
         )
 
@@ -57,10 +58,18 @@ class PacketDemultiplexer(Block):
         ended = Signal()  # of the cycle before
         lane = Signal(range(max(3, self.stream_bytes)))  # counts the bytes of the length as well
         taken = Signal()
-        m.d.comb += [
-            self.m_tlast.eq(ended),
-            taken.eq((self.m_tvalid & self.m_tready).any()),
-        ]
+        beat = Signal(8 * self.stream_bytes)
+        offered = Signal(STREAMS)  # to which stream the beat is offered
+        ready = Signal(STREAMS)
+        m.d.comb += taken.eq((offered & ready).any())
+        ports = {Stream.Q: self.m_axis_q, Stream.K: self.m_axis_k, Stream.V: self.m_axis_v}
+        for number, port in ports.items():
+            m.d.comb += [
+                port.tdata.eq(beat),
+                port.tvalid.eq(offered[number]),
+                port.tlast.eq(ended),
+                ready[number].eq(port.tready),
+            ]
 
         m.d.sync += ended.eq(left == 0)
         with m.FSM():
@@ -92,7 +101,7 @@ class PacketDemultiplexer(Block):
                 with m.If(self.ready | ended):
                     byte = Mux(ended, Const(0, 8), self.data)
                     m.d.sync += [
-                        self.m_tdata.eq(Cat(self.m_tdata, byte)[8:]),
+                        beat.eq(Cat(beat, byte)[8:]),
                         left.eq(left - ~ended),
                         lane.eq(lane + 1),
                     ]
@@ -100,11 +109,11 @@ class PacketDemultiplexer(Block):
                         m.d.sync += lane.eq(0)
                         m.next = "BEAT_FULL"
             with m.State("BEAT_FULL"):
-                m.d.sync += self.m_tvalid.eq(1 << stream[:2])
+                m.d.sync += offered.eq(1 << stream[:2])
                 m.next = "BEAT"
             with m.State("BEAT"):
                 with m.If(taken):
-                    m.d.sync += self.m_tvalid.eq(0)
+                    m.d.sync += offered.eq(0)
                     m.next = "BYTES"
                     with m.If(ended):
                         m.next = "STREAM"

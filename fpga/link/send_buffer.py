@@ -13,8 +13,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.widths import index_width
 
-from .byte_memory import byte_memory, require_power_of_two, settled
+from .byte_memory import byte_memory, fifo_output, require_power_of_two
+from .interfaces import SendAccess
 
 __all__ = ["SendBuffer"]
 
@@ -22,19 +24,18 @@ __all__ = ["SendBuffer"]
 class SendBuffer(Block):
     """FIFO with tentative writes, in block RAM.
 
-    Parameters
-    ----------
-    depth: bytes, a power of two; `ValueError` otherwise.
-    frame_max: bytes of a frame, at most.
+    Args:
+        depth (int): bytes, a power of two, at least 2.
+        frame_max (int): most bytes of a frame, at least 1.
 
-    Ports
-    -----
-    start: a frame begins; what was written and not committed is forgotten.
-    write, write_data: a byte of it, two cycles or more after `start` and after the one before.
-    size: bytes of the frame so far. no_space: not all of them found space.
-    commit: the frame becomes part of the stream; not if `no_space`, and two cycles or more after its last byte.
-    next_offset: bytes committed since reset, modulo 2^32; free: bytes that fit.
-    read_valid, read_data, read: the oldest byte is there; it is taken in this cycle.
+    Ports:
+        frame (SendAccess, input): the bytes of a frame, to be committed or forgotten.
+        read_valid (1 bit, output): the oldest byte can be read.
+        read_data (8 bits, output): the oldest byte.
+        read (1 bit, input): it is taken in this cycle; only with `read_valid`.
+
+    Raises:
+        ValueError: `depth` is no power of two, or `frame_max` is not positive.
     """
 
     module_name = "send_buffer"
@@ -46,14 +47,7 @@ class SendBuffer(Block):
         self.memory = byte_memory(depth)
         super().__init__(
             {
-                "start": In(1),
-                "write": In(1),
-                "write_data": In(8),
-                "size": Out(range(frame_max + 1)),
-                "no_space": Out(1),
-                "commit": In(1),
-                "next_offset": Out(32),
-                "free": Out(range(depth + 1)),
+                "frame": In(SendAccess(depth=depth, frame_max=frame_max)),
                 "read_valid": Out(1),
                 "read_data": Out(8),
                 "read": In(1),
@@ -67,28 +61,27 @@ class SendBuffer(Block):
 
     def elaborate(self, platform):
         m = Module()
+        frame = self.frame
         memory = instantiate(m, "memory", self.memory)
-        taken = Signal(range(2 * self.depth))  # one bit more than an address, so that full and empty differ
+        count_bits = index_width(2 * self.depth)
+        taken, readable = fifo_output(m, self.memory, memory, frame.next_offset[:count_bits], self.read)
         end = Signal(32)  # of the frame so far
-        empty = Signal()
         full = Signal()
         m.d.comb += [
-            end.eq(self.next_offset + self.size),
-            empty.eq(self.next_offset[: len(taken)] == taken),
-            self.free.eq(((taken ^ self.depth) - self.next_offset)[: len(taken)]),
-            self.read_valid.eq(settled(m, empty | self.read, self.memory.latency)),
-            memory.write_enable.eq(self.write & ~full & ~self.no_space),
+            end.eq(frame.next_offset + frame.size),
+            frame.free.eq(((taken ^ self.depth) - frame.next_offset)[:count_bits]),
+            self.read_valid.eq(readable),
+            memory.write_enable.eq(frame.write & ~full & ~frame.no_space),
             memory.write_address.eq(end),
-            memory.write_data.eq(self.write_data),
-            memory.read_address.eq(taken[:-1]),
+            memory.write_data.eq(frame.write_data),
             self.read_data.eq(memory.read_data),
         ]
         # A cycle old, hence the distance between two writes; bytes that were read just now are not missed for long.
-        m.d.sync += [full.eq(end[: len(taken)] == taken ^ self.depth), taken.eq(taken + self.read)]
-        with m.If(self.write):
-            m.d.sync += [self.size.eq(self.size + 1), self.no_space.eq(self.no_space | full)]
-        with m.If(self.commit):
-            m.d.sync += self.next_offset.eq(end)
-        with m.If(self.commit | self.start):
-            m.d.sync += [self.size.eq(0), self.no_space.eq(0)]
+        m.d.sync += full.eq(end[:count_bits] == taken ^ self.depth)
+        with m.If(frame.write):
+            m.d.sync += [frame.size.eq(frame.size + 1), frame.no_space.eq(frame.no_space | full)]
+        with m.If(frame.commit):
+            m.d.sync += frame.next_offset.eq(end)
+        with m.If(frame.commit | frame.start):
+            m.d.sync += [frame.size.eq(0), frame.no_space.eq(0)]
         return m

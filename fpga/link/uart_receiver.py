@@ -25,15 +25,21 @@ __all__ = ["UartReceiver"]
 class UartReceiver(Block):
     """Bytes from `rx`, which need not be synchronous to the clock.
 
-    Parameters
-    ----------
-    clock_hz, baud: at least 3 cycles a bit; see `fpga.link.bit_clock` for what is raised.
+    A start bit that is over before its middle is taken for a disturbance. A byte without stop bit is dropped, and the
+    next one awaited with the line high again.
 
-    Ports
-    -----
-    rx: the line, high when idle.
-    data, valid: a byte, for one cycle, in the middle of its stop bit. A start bit that is over before its middle is
-        taken for a disturbance; a byte without stop bit is dropped, and the next one awaited with the line high again.
+    Args:
+        clock_hz (int): frequency of the clock, at least 3 `baud`.
+        baud (int): bits a second.
+
+    Ports:
+        rx (1 bit, input): the line, high when idle.
+        data (8 bits, output): a byte.
+        valid (1 bit, output): for one cycle, in the middle of the stop bit: there is a byte.
+
+    Raises:
+        TypeError: see `fpga.link.bit_clock`.
+        ValueError: see `fpga.link.bit_clock`.
     """
 
     module_name = "uart_receiver"

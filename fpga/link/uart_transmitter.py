@@ -13,16 +13,21 @@ __all__ = ["UartTransmitter"]
 class UartTransmitter(Block):
     """Sends bytes on `tx`: a start bit, 8 bits from the lowest on, a stop bit.
 
-    Parameters
-    ----------
-    clock_hz, baud: at least 3 cycles a bit; see `fpga.link.bit_clock` for what is raised.
-
-    Ports
-    -----
-    data, valid, ready: a byte is taken in a cycle with valid and ready; ready is low while one is sent.
-    tx: the line, high when idle.
-
     A byte occupies the line for 10 clock_hz / baud cycles, rounded up; `ready` is high again in the next one.
+
+    Args:
+        clock_hz (int): frequency of the clock, at least 3 `baud`.
+        baud (int): bits a second.
+
+    Ports:
+        data (8 bits, input): the next byte.
+        valid (1 bit, input): there is one.
+        ready (1 bit, output): it is taken; low while a byte is being sent.
+        tx (1 bit, output): the line, high when idle.
+
+    Raises:
+        TypeError: see `fpga.link.bit_clock`.
+        ValueError: see `fpga.link.bit_clock`.
     """
 
     module_name = "uart_transmitter"

@@ -39,9 +39,10 @@ class CheckedSender(Block):
         m = Module()
         sender = instantiate(m, "sender", self.sender)
         crc = instantiate(m, "crc", FrameCrc())
-        for name, member in self.signature.members.items():
-            inner, outer = getattr(sender, name), getattr(self, name)
-            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        for name, member, inner in self.sender.flat_ports(sender):
+            if not name.startswith("crc_"):
+                outer = getattr(self, name)
+                m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         for name in ("header", "start", "drain"):
             m.d.comb += getattr(crc, name).eq(getattr(sender, f"crc_{name}"))
         for name in ("done", "header_crc", "payload_crc"):
@@ -61,10 +62,15 @@ async def frames_are_sent(dut):
     edge = RisingEdge(dut.clk)
     for length in (1, 2, 3, 7, PAYLOAD_MAX, 1):
         frame = Frame(generator.randrange(256), generator.randrange(256), generator.randbytes(length))
-        dut.kind.value, dut.tag.value, dut.length.value, dut.start.value = frame.type, frame.tag, length, 1
-        dut.payload.value = frame.payload[0]
+        dut.reply_kind.value, dut.reply_tag.value, dut.reply_length.value, dut.reply_start.value = (
+            frame.type,
+            frame.tag,
+            length,
+            1,
+        )
+        dut.reply_payload.value = frame.payload[0]
         await edge
-        dut.start.value = 0
+        dut.reply_start.value = 0
         sent, taken, late, done = b"", 0, None, False
         for _cycle in range(60 * len(frame.encode())):
             ready = generator.random() < 0.1
@@ -73,17 +79,17 @@ async def frames_are_sent(dut):
                 # The next byte of the payload comes as late as it may.
                 late -= 1
                 if late == 0:
-                    dut.payload.value = (frame.payload + b"\xcc")[taken]
+                    dut.reply_payload.value = (frame.payload + b"\xcc")[taken]
                     late = None
                 else:
-                    dut.payload.value = generator.randrange(256)
+                    dut.reply_payload.value = generator.randrange(256)
             await edge
             if dut.valid.value and ready:
                 sent += bytes([int(dut.data.value)])
-            if dut.advance.value:
+            if dut.reply_advance.value:
                 taken += 1
                 late = FrameCrc.latency
-            done = bool(dut.done.value)
+            done = bool(dut.reply_done.value)
             if done:
                 break
         expect_equal("done", done, True)

@@ -38,8 +38,8 @@ async def bytes_are_kept_until_they_are_given_up(dut):
             view.write_valid.value, view.write_data.value = valid, byte
             await edge
             expect_equal("write_ready", view.write_ready.value, room)
-            expect_equal("offset", view.offset.value, offset)
-            expect_equal("available", view.available.value, len(written) - offset)
+            expect_equal("offset", view.result_offset.value, offset)
+            expect_equal("available", view.result_available.value, len(written) - offset)
             if valid and room:
                 written.append(byte)
             refused += valid and not room
@@ -51,17 +51,17 @@ async def bytes_are_kept_until_they_are_given_up(dut):
                 await cycle()
             target = offset + generator.choice((0, generator.randint(0, len(written) - offset)))
             repeated += target == offset
-            view.seek.value, view.seek_offset.value = 1, target
+            view.result_seek.value, view.result_seek_offset.value = 1, target
             await cycle()
-            view.seek.value = 0
+            view.result_seek.value = 0
             offset = target
             for position in range(target, target + generator.randint(0, len(written) - target)):
                 for _ in range(latency - 1):
                     await cycle()
-                view.read.value = 1
+                view.result_read.value = 1
                 await cycle()
-                view.read.value = 0
-                expect_equal(f"byte {position}", view.read_data.value, written[position])
+                view.result_read.value = 0
+                expect_equal(f"byte {position}", view.result_read_data.value, written[position])
         expect_equal("some of each", (offset > depth, refused > 5, repeated > 5), (True, True, True))
 
     await on_every_block(dut, blocks(), job)

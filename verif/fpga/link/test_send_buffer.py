@@ -51,16 +51,16 @@ async def frames_are_taken_as_a_whole_or_not_at_all(dut):
             if frame % 20 == 0:
                 state["reading"] = generator.choice((0, 0.05, 0.5))
             size = generator.randint(1, frame_max)
-            await cycle(start=1)
+            await cycle(frame_start=1)
             await cycle()
             data = generator.randbytes(size)
             fits_before = size <= depth - len(held)
             for byte in data:
-                await cycle(write=1, write_data=byte)
+                await cycle(frame_write=1, frame_write_data=byte)
                 for _ in range(generator.randint(1, 4)):
                     await cycle()
-            expect_equal("size", view.size.value, size)
-            no_space = bool(view.no_space.value)
+            expect_equal("size", view.frame_size.value, size)
+            no_space = bool(view.frame_no_space.value)
             expect_equal("what fits at first fits", fits_before and no_space, False)
             if state["reading"] == 0:
                 expect_equal("no_space", no_space, not fits_before)
@@ -69,13 +69,13 @@ async def frames_are_taken_as_a_whole_or_not_at_all(dut):
             elif generator.random() < 0.7:
                 held.extend(data)
                 state["committed"] += size
-                await cycle(commit=1)
+                await cycle(frame_commit=1)
             else:
                 state["forgotten"] += 1
             for _ in range(3):
                 await cycle()
-            expect_equal("next_offset", view.next_offset.value, state["committed"])
-            expect_equal("free", view.free.value, depth - len(held))
+            expect_equal("next_offset", view.frame_next_offset.value, state["committed"])
+            expect_equal("free", view.frame_free.value, depth - len(held))
         state["reading"] = 1
         for _ in range(4 * depth * 4):
             await cycle()
@@ -90,17 +90,17 @@ async def a_byte_can_be_read_in_time(dut):
     async def job(view, name, _seed):
         edge = RisingEdge(view.clk)
         latency = blocks()[name].latency
-        view.start.value = 1
+        view.frame_start.value = 1
         await edge
-        view.start.value = 0
+        view.frame_start.value = 0
         await edge
         for byte in (0x11, 0x22):
-            view.write.value, view.write_data.value = 1, byte
+            view.frame_write.value, view.frame_write_data.value = 1, byte
             await edge
-            view.write.value = 0
+            view.frame_write.value = 0
             await edge
             await edge
-        for cause, byte in (("commit", 0x11), ("read", 0x22)):
+        for cause, byte in (("frame_commit", 0x11), ("read", 0x22)):
             getattr(view, cause).value = 1
             await edge
             getattr(view, cause).value = 0

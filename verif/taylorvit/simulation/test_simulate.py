@@ -118,7 +118,7 @@ class MuteAccelerator(Accelerator):
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        m.d.comb += self.m_axis_z_tvalid.eq(0)
+        m.d.comb += self.m_axis_z.tvalid.eq(0)
         return m
 
 
