@@ -1,4 +1,4 @@
-"""What the README shows is what comes out: its examples and its table of presets."""
+"""What the README and the tour show is what comes out: their examples and the table of presets."""
 
 import re
 
@@ -10,13 +10,14 @@ from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.rtl.accelerator import Accelerator
 from verif import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/tutorial.md"))
 
 
 def _shown_after(command: str) -> list[str]:
     """The lines of the example that begins with `$ command`."""
-    (block,) = re.findall(rf"^    \$ {re.escape(command)}\n((?:    .*\n)+)", README, re.MULTILINE)
-    return [line.strip() for line in block.splitlines()]
+    first, *others = re.findall(rf"^    \$ {re.escape(command)}\n((?:    .*\n)+)", PAGES, re.MULTILINE)
+    assert all(block == first for block in others)
+    return [line.strip() for line in first.splitlines()]
 
 
 def _run(command: str, capsys) -> list[str]:
@@ -45,7 +46,7 @@ def test_example(command, random_shape, capsys, monkeypatch, tmp_path):
 
 
 def test_table_of_presets():
-    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", PAGES, re.MULTILINE))
     assert list(rows) == preset_names()
     for name, row in rows.items():
         config = load_preset(name)
