@@ -1,11 +1,10 @@
-"""Golden models of Taylor attention: what the hardware must compute, and what it approximates.
+"""Golden models: what the hardware must compute, and what it approximates.
 
-``float_attention`` is the algorithm in floating point, ``integer_attention`` the same in the integers of the
-hardware, bit for bit, ``quantizer`` the way from the first to the second, ``number_format`` the arithmetic
-that both share. ``workloads`` holds queries, keys and values of trained Vision Transformers.
-
-Around it, the models that use such attention: ``vit`` and ``attention`` in floating point, ``training``,
-``vit_quantizer`` and ``integer_vit``, the whole network in integers; ``taylorvit`` is their command line.
+``arithmetic`` defines the integers that both share: formats, rounding, scales. ``attention`` holds Taylor attention and
+its relatives in floating point, and in the integers of the hardware, bit for bit. ``network`` holds the whole Vision
+Transformer: the float model, the list of its operations, and the integer-only model that quantization makes of it.
+``training`` trains the float model, ``checkpoints`` reads and writes weights, ``reports`` measures, ``workloads`` holds
+queries, keys and values of trained models. ``quantization`` leads from a checkpoint to an integer model.
 
 Nothing here imports the hardware, and the hardware imports nothing from here: neither can inherit a mistake
 of the other.

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.integer_vit import IntegerVit
-from taylorvit.golden.network.vit_quantizer import quantize_vit
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.reports.layer_sqnr import layer_sqnr
 from taylorvit.golden.training.loading import check_sizes, load_images, model_of, recipe_of
 from taylorvit.golden.training.recipe import Recipe, rounded_recipe

@@ -23,8 +23,20 @@ from torch import nn
 
 from taylorvit.golden.attention.trained_attention import AttentionChoice, make_attention
 
-__all__ = ["SHAPES", "Attention", "Block", "DropPath", "HeadTensors", "VisionTransformer", "VitShape", "head_tensors"]
+__all__ = [
+    "EPSILON",
+    "SHAPES",
+    "Attention",
+    "Block",
+    "DropPath",
+    "HeadTensors",
+    "VisionTransformer",
+    "VitShape",
+    "head_tensors",
+]
 
+#: LayerNorm's epsilon, which is timm's.
+EPSILON = 1e-6
 
 # A number that was mistyped, or that a damaged file has, is not to be taken for days of work.
 _LARGEST = {"image_size": 1 << 14, "patch_size": 1 << 14, "channels": 1 << 10, "classes": 1 << 20, "depth": 1 << 10,
@@ -187,9 +199,9 @@ class Block(nn.Module):
 
     def __init__(self, shape: VitShape, choice: AttentionChoice, drop_path: float) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(shape.width, eps=1e-6)
+        self.norm1 = nn.LayerNorm(shape.width, eps=EPSILON)
         self.attn = Attention(shape, choice)
-        self.norm2 = nn.LayerNorm(shape.width, eps=1e-6)
+        self.norm2 = nn.LayerNorm(shape.width, eps=EPSILON)
         self.mlp = Mlp(shape)
         self.drop_path = DropPath(drop_path)
 
@@ -222,7 +234,7 @@ class VisionTransformer(nn.Module):
         blocks = (Block(shape, self.attention, drop_path * layer / max(shape.depth - 1, 1))
                   for layer in range(shape.depth))  # fmt: skip
         self.blocks = cast(Sequence[Block], nn.ModuleList(blocks))
-        self.norm = nn.LayerNorm(shape.width, eps=1e-6)
+        self.norm = nn.LayerNorm(shape.width, eps=EPSILON)
         self.head = nn.Linear(shape.width, shape.classes)
         if shape.distilled:
             self.head_dist = nn.Linear(shape.width, shape.classes)
@@ -250,7 +262,10 @@ class VisionTransformer(nn.Module):
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """The tokens that the first block gets, (images, tokens, width)."""
-        x = self.patch_embed(images)  # (images, patches, width)
+        return self.with_prefix(self.patch_embed(images))
+
+    def with_prefix(self, x: torch.Tensor) -> torch.Tensor:
+        """Puts the prefix tokens in front of those of the patches, (images, patches, width), and adds all positions."""
         extra = [token.expand(len(x), -1, -1) for token in self._extra_tokens()]
         return torch.cat([*extra, x], dim=1) + self.pos_embed
 

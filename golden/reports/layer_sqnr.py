@@ -10,9 +10,9 @@ from collections.abc import Iterable
 import torch
 from rich.table import Table
 
+from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_vit import IntegerVit, to_pixels
 from taylorvit.golden.network.vit import VisionTransformer
-from taylorvit.golden.network.vit_quantizer import float_steps
 
 from .sqnr import Power, decibels, power_of, sqnr_text, total_power
 

@@ -1,10 +1,10 @@
-"""Training with the rounding of an integer model: forward, weights and activations are on its grids; backward, not.
+"""Quantization-aware training: forward, weights and activations are on the grids of an integer model; backward, not.
 
 The gradient of rounding is taken to be 1 within the range of the integers, and 0 beyond it, where they saturate: the
 straight-through estimator (Bengio et al., arXiv 1308.3432). The grids are those of the integer model, and stay.
 
-Rounded are the weights of linear layers and every tensor between layers, to 8 bits or the accelerator's width. What
-attention and LayerNorm round inside of them is not, nor are biases and gammas, which have 16 bits and more.
+Rounded are the weights of linear layers and all activations, to 8 bits or the accelerator's width. What attention and
+LayerNorm round inside is not, nor are biases and gammas, which have 16 bits and more.
 """
 
 from typing import Any, NamedTuple
@@ -14,9 +14,10 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from taylorvit.golden.network.float_steps import Rounding, Steps, float_steps
 from taylorvit.golden.network.integer_vit import IntegerVit
+from taylorvit.golden.network.operations import Linear, Logits, Norm, Rounded
 from taylorvit.golden.network.vit import VisionTransformer
-from taylorvit.golden.network.vit_quantizer import Rounding, Steps, float_steps
 
 __all__ = ["StraightThrough"]
 
@@ -25,11 +26,13 @@ class StraightThrough(nn.Module):
     """A float model, computed with Taylor attention and the rounding of an integer model that was made from it.
 
     Args:
-        model: whose parameters are trained; on the device where it stays.
-        vit: an integer model of the same shape, as `quantize_vit` makes it.
-        std: deviation of the images, a channel: it is part of the integer weights of the patch embedding.
+        model (VisionTransformer): the model whose parameters are trained, on the device where it stays.
+        vit (IntegerVit): an integer model of the same shape, as `quantize_vit` makes it.
+        std (tuple[float, ...]): standard deviation of each channel of the images, which is part of the integer weights
+            of the patch embedding.
 
-    Raises `ValueError` if the shapes differ, or `vit` does not say how it was smoothed.
+    Raises:
+        ValueError: the shapes differ, or `vit` does not say how it was smoothed.
     """
 
     def __init__(self, model: VisionTransformer, vit: IntegerVit, std: tuple[float, ...]) -> None:
@@ -37,6 +40,7 @@ class StraightThrough(nn.Module):
         if vit.shape != model.shape:
             raise ValueError(f"integer model must be of the shape of the model, {model.shape}, not {vit.shape}")
         self.network = _FloatSteps(model)
+        self._heads = [head for operation in vit.program if isinstance(operation, Logits) for head in operation.heads]
         factors = _smoothing_factors(vit)
         device = next(model.parameters()).device
         self._of_steps, self._of_weights = (
@@ -46,13 +50,13 @@ class StraightThrough(nn.Module):
         )  # fmt: skip
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Scores, (images, classes), of normalized images."""
+        """Computes scores, (images, classes), of normalized images."""
         return self._steps(inputs)["logits"]
 
     def scores_of_heads(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The scores of the class token and, if the model is distilled, those of the distillation token."""
+        """Computes the scores of the class token and, if the model is distilled, those of the distillation token."""
         steps = self._steps(inputs)
-        return tuple(steps[name] for name in ("head", "head_dist") if name in steps)
+        return tuple(steps[head] for head in self._heads)
 
     @torch.no_grad()
     def round_weights(self) -> None:
@@ -91,45 +95,36 @@ class _Grid(NamedTuple):
 
 
 def _smoothing_factors(vit: IntegerVit) -> dict[str, torch.Tensor]:
-    """By which the channels of each norm were divided, (width,)."""
+    """The factors by which the channels of each norm are divided, (features,)."""
     smoothing: Any = vit.quantization.get("smoothing")
-    norms = [name.removesuffix(".gamma") for name in vit.tensors if name.endswith(".gamma")]
+    norms = [operation for operation in vit.program if isinstance(operation, Norm)]
     try:
-        factors = {name: torch.exp2(torch.tensor(smoothing[name], dtype=torch.float32)) for name in norms}
-        if all(factor.shape == (vit.shape.width,) for factor in factors.values()):
+        factors = {norm.name: torch.exp2(torch.tensor(smoothing[norm.name], dtype=torch.float32)) for norm in norms}
+        if all(factors[norm.name].shape == (norm.features,) for norm in norms):
             return factors
     except (KeyError, TypeError, ValueError):
         pass
-    raise ValueError("integer model must say how it was smoothed, as those of `golden quantize` do")
+    raise ValueError("integer model must say how it was smoothed, as those of `taylorvit quantize` do")
 
 
 def _grids_of_steps(vit: IntegerVit, factors: dict[str, torch.Tensor]) -> dict:
-    """(step of the grid, bits) of each tensor between layers, by its name."""
-    grids: dict[str, tuple[float | np.ndarray | torch.Tensor, int]] = {}
-    for name, exponent in vit.exponents.items():
-        last = name.rpartition(".")[2]
-        if name.startswith("residual."):
-            grids[name] = 2.0 ** (exponent + vit.tensors[f"{name}.left_shift"]), 8
-        elif name in factors:  # a norm, whose channels are divided by the factors in integers
-            grids[name] = 2.0**exponent * factors[name], 8
-        elif last in ("q", "k", "v", "z"):
-            grids[name] = 2.0**exponent, vit.number_format.data_width
-        elif last in ("hidden", "gelu"):
-            grids[name] = 2.0**exponent, 8
+    """(step of the grid, bits) of each activation, by its name; in integers a norm is divided by its factors."""
+    grids = {}
+    for operation in vit.program:
+        if isinstance(operation, Rounded):
+            step = torch.as_tensor(np.ldexp(1.0, vit.scale(operation.name)))
+            grids[operation.name] = step * factors.get(operation.name, torch.tensor(1.0)), operation.width
     return grids
 
 
 def _grids_of_weights(vit: IntegerVit, factors: dict[str, torch.Tensor], std: tuple[float, ...]) -> dict:
     """(step of the grid, bits) of each weight that integers have, by its name in `_FloatSteps`."""
-    steps = {"patch_embed.proj": 2.0 ** vit.exponents["patch_embed.weight"] * 255 * torch.tensor(std).view(-1, 1, 1)}
-    for layer in range(vit.shape.depth):
-        block = f"blocks.{layer}"
-        for linear, module, norm in (
-            ("qkv", "attn.qkv", "norm1"), ("proj", "attn.proj", None), ("fc1", "mlp.fc1", "norm2"),
-            ("fc2", "mlp.fc2", None),
-        ):  # fmt: skip
-            factor = factors[f"{block}.{norm}"] if norm else torch.tensor(1.0)
-            steps[f"{block}.{module}"] = 2.0 ** vit.exponents[f"{block}.{linear}.weight"] / factor
-    for head in ("head", "head_dist")[: vit.shape.extra_tokens]:
-        steps[head] = 2.0 ** vit.exponents[f"{head}.weight"] / factors["norm"]
-    return {f"model.{name}.weight": (step, 8) for name, step in steps.items()}
+    grids = {}
+    for operation in vit.program:
+        if isinstance(operation, Linear):
+            # In integers, weights are multiplied by the factors of a norm, and those on pixels divided by 255 std.
+            step = 2.0 ** vit.exponents[operation.weight] / factors.get(operation.source, torch.tensor(1.0))
+            if operation.positional:
+                step = step * 255 * torch.tensor(std).view(-1, 1, 1)
+            grids[f"model.{operation.float_weight}"] = step, vit.program.parameters[operation.weight].bits
+    return grids

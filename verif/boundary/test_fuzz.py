@@ -25,8 +25,8 @@ from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden import workloads
 from taylorvit.golden.checkpoints.checkpoint import load, save
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
-from taylorvit.golden.network.vit_quantizer import quantize_vit
 from taylorvit.golden.training.images import load_dataset
 from taylorvit.simulation.toolchain import ToolError
 from verif.fpga.flow import reports

@@ -16,10 +16,11 @@ from taylorvit.golden.arithmetic.number_format import NumberFormat
 from taylorvit.golden.attention.integer_attention import JobConstants
 from taylorvit.golden.checkpoints.checkpoint import CheckpointError
 from taylorvit.golden.checkpoints.checkpoint import save as save_checkpoint
+from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_layers import bits_of
 from taylorvit.golden.network.integer_vit import IntegerVit, load_integer_vit, to_pixels
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
-from taylorvit.golden.network.vit_quantizer import float_steps, quantize_vit
 from taylorvit.golden.reports.sqnr import sqnr_db
 
 SHAPE = VitShape(image_size=6, patch_size=3, channels=1, classes=3, depth=2, width=6, heads=2, mlp_ratio=2)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from taylorvit.golden.network.integer_vit import to_pixels
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import SHAPES, VisionTransformer
-from taylorvit.golden.network.vit_quantizer import quantize_vit
 from taylorvit.golden.training.images import load_dataset
 from taylorvit.simulation import run
 from taylorvit.simulation.host import Job, format_of

@@ -12,10 +12,11 @@ from taylorvit.golden.arithmetic.number_format import NumberFormat
 from taylorvit.golden.arithmetic.quantizer import quantize_tensor
 from taylorvit.golden.attention.float_attention import taylor_attention
 from taylorvit.golden.checkpoints.checkpoint import load
+from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_layers import NORMALIZED_FRACTION
 from taylorvit.golden.network.integer_vit import to_pixels
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
-from taylorvit.golden.network.vit_quantizer import float_steps, quantize_vit
 from taylorvit.golden.reports.layer_sqnr import layer_sqnr
 from taylorvit.golden.reports.sqnr import sqnr_db
 from taylorvit.golden.training.loading import load_images, model_of

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from taylorvit.golden.checkpoints.checkpoint import load, save
 from taylorvit.golden.network.integer_vit import load_integer_vit, to_pixels
-from taylorvit.golden.network.vit_quantizer import quantize_vit
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.reports.evaluation import (
     Accuracy,
     Evaluated,

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from taylorvit.golden.checkpoints.checkpoint import load
+from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_vit import to_pixels
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import SHAPES, VisionTransformer
-from taylorvit.golden.network.vit_quantizer import float_steps, quantize_vit
 from taylorvit.golden.reports.layer_sqnr import layer_sqnr, layer_sqnr_table
 from taylorvit.golden.training.loading import load_images, model_of
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from taylorvit.golden.checkpoints.checkpoint import CheckpointError, load
+from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_vit import to_pixels
+from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
-from taylorvit.golden.network.vit_quantizer import float_steps, quantize_vit
 from taylorvit.golden.reports.sqnr import sqnr_db
 from taylorvit.golden.training.loading import load_images, model_of, normalize
 from taylorvit.golden.training.recipe import RecipeError, check_recipe, rounded_recipe
@@ -127,7 +128,9 @@ def test_models_that_do_not_fit():
     for said in ({}, {"smoothing": None}, {"smoothing": {}}, {"smoothing": smoothing | {"norm": [0]}},
                  {"smoothing": smoothing | {"norm": ["one"] * 12}}):  # fmt: skip
         vit.quantization = said
-        with pytest.raises(ValueError, match="^integer model must say how it was smoothed, as those of `golden quant"):
+        with pytest.raises(
+            ValueError, match="^integer model must say how it was smoothed, as those of `taylorvit quant"
+        ):
             StraightThrough(model, vit, STD)
 
 

@@ -1,0 +1,111 @@
+"""Computes a network in floating point, step by step: what an integer model computes, by the same names.
+
+Attention is the kernel's in floating point, whatever the float model was trained with.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+from taylorvit.golden.attention.float_attention import taylor_attention
+
+from .operations import (
+    PIXELS,
+    Add,
+    Attention,
+    Linear,
+    Logits,
+    LookUp,
+    Norm,
+    Operation,
+    Patches,
+    PrefixTokens,
+    Requantize,
+    Rounded,
+    unknown_operation,
+)
+from .program import compute, network_of
+from .vit import VisionTransformer
+
+__all__ = ["FUNCTIONS", "Rounding", "Steps", "float_result", "float_steps", "in_rows"]
+
+Steps = dict[str, torch.Tensor]
+Rounding = Callable[[str, torch.Tensor], torch.Tensor]
+
+#: What a `LookUp` computes, by the name of its function.
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": functional.gelu}
+
+
+def _unrounded(_name: str, x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def float_steps(model: VisionTransformer, inputs: torch.Tensor, rounded: Rounding = _unrounded) -> Steps:
+    """Computes the activations and the scores of a float model, by their names, in order.
+
+    Args:
+        model (VisionTransformer): whose weights are taken.
+        inputs (torch.Tensor): normalized images, (images, channels, size, size).
+        rounded (Rounding): called with the name and the value of each activation; what it returns is what later
+            operations read. Activations stay as they are if left out.
+    """
+    program = network_of(model.shape)
+    scores = {head for operation in program if isinstance(operation, Logits) for head in operation.heads}
+    steps: Steps = {}
+
+    def result(operation: Operation, operands: list[torch.Tensor]) -> torch.Tensor:
+        value = float_result(model, operation, operands)
+        if isinstance(operation, Rounded):
+            value = rounded(operation.name, value)
+        if isinstance(operation, Rounded | Logits) or operation.name in scores:  # not the sums that integers requantize
+            steps[operation.name] = value
+        return value
+
+    compute(program, {PIXELS: inputs}, result)
+    return steps
+
+
+def float_result(model: VisionTransformer, operation: Operation, steps: list[torch.Tensor]) -> torch.Tensor:
+    """Computes one operation.
+
+    Args:
+        model (VisionTransformer): whose weights are taken.
+        operation (Operation): what is computed.
+        steps (list[torch.Tensor]): the steps that it reads, with the shapes that they have in integers; the pixels are
+            normalized images.
+    """
+    match operation:
+        case Patches():
+            [images] = steps  # the patch embedding is a convolution, and takes whole images
+            return images
+        case Linear():
+            [x] = steps
+            x = x[:, operation.token] if operation.token is not None else in_rows(operation, x)
+            return model.get_submodule(operation.module)(x)
+        case PrefixTokens():
+            return model.with_prefix(*steps)
+        case Norm():
+            [x] = steps
+            return model.get_submodule(operation.module)(x)[:, : operation.rows]
+        case Requantize():
+            [total] = steps  # (images, rows, columns)
+            x = total[..., operation.first : operation.first + operation.features]
+            return x if operation.heads is None else x.unflatten(2, (operation.heads, -1)).transpose(1, 2)
+        case Attention():
+            q, k, v = steps
+            return taylor_attention(q, k, v).z
+        case LookUp():
+            return FUNCTIONS[operation.function](*steps)
+        case Add():
+            stream, branch = steps
+            return stream + branch
+        case Logits():
+            return torch.stack(steps).mean(dim=0)
+        case _:
+            raise unknown_operation(operation)
+
+
+def in_rows(operation: Linear, x: torch.Tensor) -> torch.Tensor:
+    """The step that a linear layer reads with its heads side by side: (images, tokens, inputs)."""
+    return x if operation.heads is None else x.transpose(1, 2).flatten(2)

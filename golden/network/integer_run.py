@@ -1,0 +1,131 @@
+"""Computes a network in integers, from pixels to logits: what the hardware must compute, bit for bit.
+
+Sums are exact; attention is `golden.attention.integer_attention`, with the registers of a layer fixed for all images;
+the rest is `golden.network.integer_layers`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+
+from .integer_layers import layer_norm, look_up, matmul, requantize
+from .integer_network import IntegerNetwork
+from .operations import (
+    PIXELS,
+    Add,
+    Attention,
+    Linear,
+    Logits,
+    LookUp,
+    Norm,
+    Operation,
+    Patches,
+    PrefixTokens,
+    Requantize,
+    unknown_operation,
+)
+from .program import compute
+
+__all__ = ["run"]
+
+Note = Callable[[str, np.ndarray], None]
+
+
+def run(network: IntegerNetwork, pixels: np.ndarray, note: Note) -> np.ndarray:
+    """Computes logits, integers, (images, classes).
+
+    Args:
+        network (IntegerNetwork): the model.
+        pixels (np.ndarray): int64, 0 to 255, (images, channels, height, width).
+        note (Note): called with the name and the value of each step and of what is inside of some, in their order.
+    """
+
+    def result(operation: Operation, steps: list[np.ndarray]) -> np.ndarray:
+        value = _result(network, operation, steps, note)
+        note(operation.name, value)
+        return value
+
+    return compute(network.program, {PIXELS: pixels}, result)
+
+
+def _result(network: IntegerNetwork, operation: Operation, steps: list[np.ndarray], note: Note) -> np.ndarray:
+    tensors = network.tensors
+    match operation:
+        case Patches():
+            return _patches(operation, steps[0])
+        case Linear():
+            return matmul(_tokens(operation, steps[0]), tensors[operation.weight]) + tensors[operation.bias]
+        case PrefixTokens():
+            [total] = steps  # (images, patches, features)
+            x = requantize(total, network.requantizing_shift(operation), operation.width)
+            prefix = tensors[operation.tokens]  # (prefix tokens, features)
+            return np.concatenate([np.broadcast_to(prefix, (len(x), *prefix.shape)), x], axis=1)
+        case Norm():
+            return _norm(network, operation, steps[0], note)
+        case Requantize():
+            [total] = steps  # (images, rows, columns)
+            x = total[..., operation.first : operation.first + operation.features]
+            return _divided(operation, requantize(x, network.requantizing_shift(operation), operation.width))
+        case Attention():
+            return _attention(network, operation, steps, note)
+        case LookUp():
+            [x] = steps
+            return look_up(x, tensors[operation.table])
+        case Add():
+            stream, branch = steps  # both (images, rows, features)
+            of_stream, of_branch, of_sum = network.add_shifts(operation)
+            total = (stream << of_stream) + (branch << of_branch)
+            note(operation.sum, total)
+            return requantize(total, of_sum, operation.width)
+        case Logits():
+            shifts = network.logit_shifts(operation)
+            return np.sum([score << shift for score, shift in zip(steps, shifts, strict=True)], axis=0)
+        case _:
+            raise unknown_operation(operation)
+
+
+def _patches(operation: Patches, pixels: np.ndarray) -> np.ndarray:
+    images, channels = pixels.shape[:2]
+    side, patch = operation.side, operation.patch_size
+    patches = pixels.reshape(images, channels, side, patch, side, patch)
+    patches = patches.transpose(0, 2, 4, 1, 3, 5)  # (images, rows, columns, channels, patch, patch)
+    return patches.reshape(images, operation.rows, operation.features) - 128
+
+
+def _tokens(operation: Linear, x: np.ndarray) -> np.ndarray:
+    """What a linear layer reads: (images, tokens, inputs), or (images, inputs) of one token."""
+    if operation.token is not None:
+        return x[:, operation.token]
+    if operation.heads is not None:  # (images, heads, tokens, head_dim)
+        return x.transpose(0, 2, 1, 3).reshape(len(x), operation.rows, operation.inputs)
+    return x
+
+
+def _divided(operation: Requantize, x: np.ndarray) -> np.ndarray:
+    """(images, rows, features), or by heads, (images, heads, rows, features of a head)."""
+    if operation.heads is None:
+        return x
+    return x.reshape(len(x), operation.rows, operation.heads, -1).transpose(0, 2, 1, 3)
+
+
+def _norm(network: IntegerNetwork, operation: Norm, x: np.ndarray, note: Note) -> np.ndarray:
+    inside = layer_norm(
+        x[:, : operation.rows], network.left_shifts(operation.source), network.epsilon(operation),
+        network.tensors[operation.gamma], network.tensors[operation.beta], network.norm_shift(operation),
+        operation.width,
+    )  # fmt: skip
+    note(operation.total, inside.total)
+    note(operation.variance, inside.variance)
+    note(operation.reciprocal, inside.reciprocal)
+    note(operation.normalized, inside.normalized)
+    return inside.output
+
+
+def _attention(network: IntegerNetwork, operation: Attention, operands: list[np.ndarray], note: Note) -> np.ndarray:
+    images = len(operands[0])
+    q, k, v = (x.reshape(-1, operation.rows, operation.head_dim) for x in operands)  # (images heads, rows, head_dim)
+    steps = integer_taylor_attention(q, k, v, network.registers[operation.layer], network.number_format)
+    note(operation.denominator_errors, np.array(steps.denominator_errors))
+    return steps.z.reshape(images, operation.heads, operation.rows, operation.head_dim)

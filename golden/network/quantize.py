@@ -1,0 +1,352 @@
+"""Post-training quantization of a Vision Transformer: an integer model of it, with power-of-two scales throughout.
+
+The method is P2-ViT's (arXiv 2405.19915) where it says one, operation by operation, on the float activations of
+training images:
+
+    exponent of a tensor   floor(log2(max|x| / 127.5)) + {-1, 0, 1, 2}, the one whose error at the output of what reads
+                           the tensor is least: of the layer for weights and activations, of attention for Q, K, V;
+                           coarser where biases would not fit 32 bits beside it, or constants their registers
+    residual stream        an exponent, by the sum of two relative errors: of the stream, which goes on to later layers,
+                           and of the normalized tokens, which this layer reads; and a left shift of 0 to 3 for each
+                           channel, by the channel's error (PTF of FQ-ViT, arXiv 2111.13824)
+    smoothing              LayerNorm's outputs divided, and the columns of the weights behind it multiplied, by
+                           2^round(log2(max|x_c|^a / max|w_c|^(1 - a))) for each channel c; a is 0.35, 0.5 or none at
+                           all, by the error of the layer
+    biases                 corrected by the mean error of the rounded weights, (W - W_rounded) mean(x) (bias correction
+                           of DFQ, arXiv 1906.04721)
+
+No test image is looked at. What is linear is folded: mean and standard deviation of the images into the patch
+embedding, positions into its bias, smoothing into gamma and beta.
+"""
+
+import copy
+import math
+import sys
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.quantizer import constants_for, fitting_exponents, quantize_tensor
+from taylorvit.golden.attention.integer_attention import JobConstants
+
+from .float_steps import FUNCTIONS, Steps, float_result, in_rows
+from .integer_layers import NORMALIZED_FRACTION
+from .integer_vit import IntegerVit, to_pixels
+from .operations import (
+    LARGEST_LEFT_SHIFT,
+    PIXELS,
+    Add,
+    Attention,
+    Linear,
+    Logits,
+    LookUp,
+    Norm,
+    Operation,
+    Patches,
+    PrefixTokens,
+    Requantize,
+    Stream,
+    unknown_operation,
+)
+from .program import compute, network_of
+from .vit import EPSILON, VisionTransformer
+
+__all__ = ["quantize_vit"]
+
+_CANDIDATES = (-1, 0, 1, 2)
+_CHANNEL_SHIFTS = range(LARGEST_LEFT_SHIFT + 1)
+_SMOOTHING = (None, 0.35, 0.5)
+
+# Biases of 32 bits stay below 2^30: the rest is for the products that they are added to.
+_BIAS_BITS = 30
+
+
+def quantize_vit(
+    model: VisionTransformer,
+    images: torch.Tensor,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    number_format: NumberFormat | None = None,
+    data: dict | None = None,
+    quantization: dict | None = None,
+    progress: Callable[[str], None] = lambda _step: None,
+) -> IntegerVit:
+    """Makes an integer model of a float model; its attention is Taylor attention, whatever the training had.
+
+    Args:
+        model (VisionTransformer): the float model, which stays as it is.
+        images (torch.Tensor): training images, (images, channels, size, size), values of 0 to 1: a hundred or so.
+        mean (tuple[float, ...]): mean of each channel, with which the model's inputs are normalized.
+        std (tuple[float, ...]): standard deviation of each channel.
+        number_format (NumberFormat | None): of the accelerator; `NumberFormat()` if left out.
+        data (dict | None): what the file is to say of the images.
+        quantization (dict | None): what the file is to say of this quantization.
+        progress (Callable[[str], None]): called with the name of each layer as it begins.
+
+    Raises:
+        ValueError: the model has another attention, weights that are not finite, or logits too large for the registers;
+            or the images are of another shape.
+        OverflowError: sums could need more bits than there are.
+    """
+    if model.attention.name not in ("softmax", "taylor", "vitality"):
+        raise ValueError(f"attention must be softmax, taylor or vitality, not {model.attention.name!r}: "
+                         "the accelerator computes Taylor attention")  # fmt: skip
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ValueError(f"weights must be finite, and {name} is not")
+    size = (model.shape.channels, model.shape.image_size, model.shape.image_size)
+    if images.ndim != 4 or images.shape[1:] != size or not len(images):
+        raise ValueError(f"images must be of shape (images, {', '.join(map(str, size))}), not {tuple(images.shape)!r}")
+    with torch.no_grad():
+        in_double = copy.deepcopy(model).double().eval()
+        quantizer = _Quantizer(in_double, images, mean, std, number_format or NumberFormat())
+        vit = quantizer.run(progress)
+    vit.data, vit.quantization = data or {}, {**(quantization or {}), "smoothing": quantizer.smoothing}
+    vit.widths()
+    return vit
+
+
+class _Quantizer:
+    """The state of one quantization: the float model, the steps of one layer, and the integers so far."""
+
+    def __init__(self, model: VisionTransformer, images, mean, std, number_format: NumberFormat) -> None:
+        self.model, self.number_format = model, number_format
+        self.program = network_of(model.shape, number_format)
+        self.mean, self.std = (torch.tensor(each, dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
+        self.pixels = torch.from_numpy(to_pixels(images)).double()
+        self.float: Steps = {PIXELS: (self.pixels / 255 - self.mean) / self.std}
+        self.factors: Steps = {}  # of the channels of each norm, by which smoothing divides it
+        self.tensors: dict[str, np.ndarray] = {}
+        self.exponents: dict[str, int] = {}
+        self.registers: list[JobConstants] = []
+
+    @property
+    def smoothing(self) -> dict[str, list[int]]:
+        """The log2 of the factor of each channel, by norm."""
+        return {name: torch.log2(factors).int().tolist() for name, factors in self.factors.items()}
+
+    def run(self, progress: Callable[[str], None]) -> IntegerVit:
+        shape = self.model.shape
+        for layer, operations in self.program.parts():
+            if layer is not None:
+                progress(f"layer {layer + 1} of {shape.depth}")
+            self._compute(operations)
+            for operation in operations:
+                self._quantize(operation)
+        return IntegerVit(shape, self.tensors, self.exponents, self.registers, self.number_format)
+
+    def _compute(self, operations: tuple[Operation, ...]) -> None:
+        """The float steps of a part of the network, which replace those of the part before."""
+        given, self.float = self.float, {}
+
+        def result(operation: Operation, steps: list[torch.Tensor]) -> torch.Tensor:
+            self.float[operation.name] = float_result(self.model, operation, steps)
+            return self.float[operation.name]
+
+        compute(operations, given, result)
+
+    def _quantize(self, operation: Operation) -> None:
+        match operation:
+            case Patches():
+                pass  # integers already
+            case Linear() if operation.positional:
+                self._patch_embedding(operation)
+            case Linear():
+                self._linear(operation)
+            case PrefixTokens():
+                self._stream(operation)
+                self._prefix(operation)
+            case Norm():
+                self._norm(operation)
+            case Requantize():
+                self._activation(operation)
+            case Attention():
+                self._attention(operation)
+            case LookUp():
+                self._activation(operation)
+                self._table(operation)
+            case Add():
+                self._stream(operation)
+            case Logits():
+                exponents = [self.exponents[head] for head in operation.heads]
+                self.exponents[operation.name] = min(exponents) - (len(exponents) - 1)  # half of a sum of two
+            case _:
+                raise unknown_operation(operation)
+
+    def _patch_embedding(self, operation: Linear) -> None:
+        """On pixels minus 128: weights / (255 std), and the rest into the bias, with the position of each patch."""
+        projection = self.model.patch_embed.proj
+        weight = projection.weight / (255 * self.std)  # (width, channels, patch, patch)
+        offset = (128 / 255 - self.mean) / self.std  # what a pixel of 128 is for the model
+        assert projection.bias is not None
+        bias = projection.bias + (projection.weight * offset).sum(dim=(1, 2, 3))  # (width,)
+        bias = bias + self.model.pos_embed[0, self.model.shape.extra_tokens :]  # (patches, width)
+        weight = weight.flatten(1)  # (width, channels patch^2)
+        # Every pixel weighs the same here: the error of the weights themselves.
+        exponent = _least(_scale_candidates(weight), lambda e: _quantized(weight, e) - weight)
+        patch = self.model.shape.patch_size
+        mean_patch = functional.unfold(self.pixels - 128, patch, stride=patch).mean(dim=(0, 2))  # (channels patch^2,)
+        self._put_linear(operation, weight, bias, exponent, 0, mean_patch)
+
+    def _linear(self, operation: Linear) -> None:
+        layer, factors = self._layer(operation), self.factors.get(operation.source, torch.ones(()))
+        weight = layer.weight * factors
+        x = in_rows(operation, self.float[operation.source] / factors).reshape(-1, operation.inputs)
+        wanted = x @ weight.T
+        exponent = _least(_scale_candidates(weight), lambda e: x @ _quantized(weight, e).T - wanted)
+        self._put_linear(operation, weight, layer.bias, exponent, self.exponents[operation.source], x.mean(dim=0))
+
+    def _put_linear(
+        self, operation: Linear, weight: torch.Tensor, bias: torch.Tensor, exponent: int, input_exponent: int,
+        mean_input: torch.Tensor,
+    ) -> None:  # fmt: skip
+        """`mean_input`, (inputs,), is the mean of what the layer gets: its mean output stays, though weights round."""
+        exponent = max(exponent, _finest_for_bias(bias) - input_exponent)
+        bias = bias + (weight - _quantized(weight, exponent)) @ mean_input
+        self.exponents[operation.weight] = exponent
+        self.exponents[operation.name] = exponent + input_exponent
+        self._put(operation.weight, weight, exponent)
+        self.tensors[operation.bias] = _integers(bias, exponent + input_exponent)
+
+    def _stream(self, operation: Stream) -> None:
+        """The exponent and the left shifts of the residual stream."""
+        x = self.float[operation.name].reshape(-1, operation.features)
+        wanted = functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
+        candidates = []
+        for base in _scale_candidates(x, operation.width):
+            exponent = base - max(_CHANNEL_SHIFTS)
+            rounded = torch.stack([_quantized(x, exponent + shift, operation.width) for shift in _CHANNEL_SHIFTS])
+            errors = torch.stack([((each - x) ** 2).sum(dim=0) for each in rounded])  # (shifts, features)
+            shifts = errors.argmin(dim=0)  # (features,)
+            best = rounded.gather(0, shifts.expand(1, *x.shape))[0]
+            error = _relative_error(best, x)
+            error += _relative_error(functional.layer_norm(best, x.shape[-1:], eps=EPSILON), wanted)
+            candidates.append((error, exponent, shifts))
+        _error, self.exponents[operation.name], shifts = min(candidates, key=lambda candidate: candidate[0])
+        self.tensors[operation.left_shift] = shifts.numpy().astype(np.int64)
+
+    def _prefix(self, operation: PrefixTokens) -> None:
+        """The prefix tokens, the same for every image, in the exponents of the stream's channels."""
+        tokens = self.float[operation.name][0, : operation.prefix]  # (prefix tokens, features)
+        scale = self.exponents[operation.name] + self.tensors[operation.left_shift]  # (features,)
+        self.tensors[operation.tokens] = np.stack([quantize_tensor(tokens[:, c], int(scale[c]), operation.width)
+                                                   for c in range(operation.features)], axis=1)  # fmt: skip
+
+    def _norm(self, operation: Norm) -> None:
+        """A LayerNorm: one smoothing and one exponent for all that read it."""
+        y = self.float[operation.name].reshape(-1, operation.features)
+        layers = [self._layer(reader) for reader in self.program.readers(operation.name) if isinstance(reader, Linear)]
+        weight = torch.cat([layer.weight for layer in layers])  # (outputs, features)
+        wanted = y @ weight.T
+        candidates = []
+        for strength in _SMOOTHING:
+            factors = _smoothing(y, weight, strength)  # (features,)
+            smooth, behind = y / factors, weight * factors
+            for exponent in _scale_candidates(smooth, operation.width):
+                rounded = _quantized(smooth, exponent, operation.width)
+                error = float(((rounded @ behind.T - wanted) ** 2).sum())
+                candidates.append((error, exponent, factors))
+        _error, self.exponents[operation.name], factors = min(candidates, key=lambda candidate: candidate[0])
+        self.factors[operation.name] = factors
+        norm = cast(nn.LayerNorm, self.model.get_submodule(operation.module))
+        gamma, beta = norm.weight / factors, norm.bias / factors
+        bits = self.program.parameters[operation.gamma].bits
+        exponent = math.frexp(float(gamma.abs().max()) or 1.0)[1] - (bits - 1)
+        exponent = max(exponent, _finest_for_bias(beta) + NORMALIZED_FRACTION)
+        self.exponents[operation.gamma] = exponent
+        self._put(operation.gamma, gamma, exponent)
+        self.tensors[operation.beta] = _integers(beta, exponent - NORMALIZED_FRACTION)
+
+    def _activation(self, operation: Requantize | LookUp) -> None:
+        """The exponent by the error at the output of what reads the step."""
+        x = self.float[operation.name]
+        wanted = self._behind(operation, x)
+        self.exponents[operation.name] = _least(
+            _scale_candidates(x, operation.width),
+            lambda e: self._behind(operation, _quantized(x, e, operation.width)) - wanted,
+        )
+
+    def _behind(self, operation: Operation, x: torch.Tensor) -> torch.Tensor:
+        """What attention or the next linear layer makes of x in place of a step."""
+        [reader] = self.program.readers(operation.name)
+        match reader:
+            case Linear():
+                return x @ self._layer(reader).weight.T
+            case LookUp():
+                return self._behind(reader, FUNCTIONS[reader.function](x))
+            case Attention():
+                operands = [x if source == operation.name else self.float[source] for source in reader.sources]
+                return float_result(self.model, reader, operands)
+            case _:
+                raise TypeError(f"reader of {operation.name} must be linear, a look-up or attention, not {reader!r}")
+
+    def _attention(self, operation: Attention) -> None:
+        """The registers of the layer, Z's exponent, and coarser exponents of Q and K where the registers need them."""
+        rows, head_dim, width = operation.rows, operation.head_dim, self.number_format.data_width
+        q_exp, k_exp, v_exp = (self.exponents[source] for source in operation.sources)
+        q_exp, k_exp = fitting_exponents(q_exp, k_exp, rows, head_dim, self.number_format)
+        self.exponents[operation.q], self.exponents[operation.k] = q_exp, k_exp
+        q, k, v = (quantize_tensor(self.float[source], self.exponents[source], width).reshape(-1, rows, head_dim)
+                   for source in operation.sources)  # fmt: skip
+        scales = constants_for(q, k, v, q_exp, k_exp, v_exp, self.number_format)
+        self.registers.append(scales.constants)
+        self.exponents[operation.name] = scales.z_exp
+
+    def _table(self, operation: LookUp) -> None:
+        limit = 1 << (operation.source_width - 1)
+        inputs = torch.from_numpy(np.ldexp(np.arange(-limit, limit, dtype=float), self.exponents[operation.source]))
+        self._put(operation.table, FUNCTIONS[operation.function](inputs), self.exponents[operation.name])
+
+    def _layer(self, operation: Linear) -> nn.Linear:
+        return cast(nn.Linear, self.model.get_submodule(operation.module))
+
+    def _put(self, name: str, x: torch.Tensor, exponent: int) -> None:
+        self.tensors[name] = quantize_tensor(x, exponent, self.program.parameters[name].bits)
+
+
+def _scale_candidates(x: torch.Tensor, width: int = 8) -> list[int]:
+    """P2-ViT's exponents to choose from: around that of the largest magnitude."""
+    largest = float(x.abs().max())
+    alpha = math.log2(largest / ((1 << (width - 1)) - 0.5)) if largest > 0 else -width
+    return [math.floor(alpha) + candidate for candidate in _CANDIDATES]
+
+
+def _relative_error(x: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Noise over signal; of a signal of zeros, the noise."""
+    return float(((x - wanted) ** 2).sum()) / (float((wanted**2).sum()) or 1.0)
+
+
+def _least(exponents: list[int], error: Callable[[int], torch.Tensor]) -> int:
+    """The exponent of the least squared error."""
+    return min(exponents, key=lambda exponent: float((error(exponent) ** 2).sum()))
+
+
+def _quantized(x: torch.Tensor, exponent: int, width: int = 8) -> torch.Tensor:
+    """Real values of what `quantize_tensor` makes of x."""
+    step, limit = 2.0**exponent, 1 << (width - 1)
+    return torch.floor(x / step + 0.5).clamp(-limit, limit - 1) * step
+
+
+def _smoothing(y: torch.Tensor, weight: torch.Tensor, strength: float | None) -> torch.Tensor:
+    """Power-of-two factor of each channel of y, (rows, features), for weights (outputs, features)."""
+    if strength is None:
+        return torch.ones(y.shape[1], dtype=y.dtype)
+    tiny = 1e-8  # a channel that is always 0 keeps finite factors
+    ratio = y.abs().amax(dim=0).clamp_min(tiny) ** strength / weight.abs().amax(dim=0).clamp_min(tiny) ** (1 - strength)
+    return torch.exp2(torch.log2(ratio).round().clamp(-8, 8))
+
+
+def _finest_for_bias(bias: torch.Tensor) -> int:
+    """The finest exponent in which a bias has no more than its bits; far below all others for one of zeros."""
+    return math.frexp(float(bias.abs().max()) or sys.float_info.min)[1] - _BIAS_BITS
+
+
+def _integers(x: torch.Tensor, exponent: int) -> np.ndarray:
+    """x / 2^exponent, rounded half up."""
+    return np.floor(np.ldexp(x.numpy(), -exponent) + 0.5).astype(np.int64)
