@@ -1,25 +1,23 @@
 """Boards: what a build has to know of a board, as data.
 
-A board is one TOML file in `fpga/boards/`, named after the board; nothing else has to be written to add one. Read into
-a frozen `Board`, every rule about its keys is in one place, and a wrong, unknown or missing key is a `BoardError` that
-names file and key.
+A board is one TOML file in `fpga/boards/`, which is named after it, and nothing else. It is read into a frozen `Board`.
+A key that is wrong, unknown or missing is a `BoardError` that names file and key.
 
-    title = "..."                 what people call it
-    family = "..."                "ecp5", "ice40" or "gowin", and the device in the words of its tools:
-    device, package, speed            ecp5: "LFE5U-85F", "CABGA381", "6"; ice40: "UP5K", "SG48", no speed
-    device, chip                      gowin: the whole part number, "GW1NR-LV9QN88PC6/I5", and "GW1N-9C"
+    title = "..."                 product name
+    family = "..."                one of `fpga.families.FAMILIES`
+    device = "..."                and the family's other `part_keys`: the device, as the family's tools name it
     [clock]    pin, hz, io        the oscillator
-    [uart]     rx, tx, baud, io   seen from the FPGA: it listens on rx; and the sizes of the link's buffers
+    [uart]     rx, tx, baud, io   seen from the FPGA, which receives on rx; and the sizes of the link's buffers
     [led]      pins, active_low, io
-    [button]   pin, active_low, io    resets everything; may be left out
-    [loader]   command            with {bitstream} where its path belongs
+    [button]   pin, active_low, io    resets everything; optional
+    [loader]   command            with {bitstream} in place of the file's path
     [tools]    synthesis, place_and_route    further options of the family's command in Yosys and of nextpnr; optional
     [presets.NAME]                core_hz; `seed` of place and route, if not 1; `margin_percent`, if not 0; `extends`
-                                  and fields of `AcceleratorConfig`; the first is the default
+                                  and fields of `AcceleratorConfig`; the first preset is the default
     notes = "..."                 what a user has to know of its link
     source = "..."                where the pins were looked up
 
-`io` is a table of I/O attributes in the words of the family's constraint file.
+`io` is a table of I/O attributes, in the words of the family's constraint file.
 """
 
 from collections.abc import Mapping
@@ -31,7 +29,8 @@ from taylorvit.boundary.reading import read_toml
 from taylorvit.gen.presets import load_mapping
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 
-from .families import FAMILIES
+from .checked_table import CheckedTable, TableError
+from .families import FAMILIES, Family
 
 __all__ = ["LARGEST_SEED", "Board", "BoardError", "BoardPreset", "Pins", "board_names", "load_board", "load_board_file"]
 
@@ -47,7 +46,13 @@ class BoardError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Pins:
-    """Pins of one signal, its lowest bit first, with their I/O attributes; `active_low`: low means on or pressed."""
+    """Pins of one signal.
+
+    Attributes:
+        pins (tuple[str, ...]): names of the pins, that of the lowest bit first.
+        io (Mapping[str, object]): their I/O attributes.
+        active_low (bool): whether low means on, or pressed.
+    """
 
     pins: tuple[str, ...]
     io: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -58,8 +63,11 @@ class Pins:
 class BoardPreset:
     """An accelerator that a board's file offers.
 
-    config: its configuration; core_hz: the core clock that it is built for; seed: of place and route; margin_percent:
-    how much faster place and route is asked to make it.
+    Attributes:
+        config (AcceleratorConfig): its configuration.
+        core_hz (int): the core clock that it is built for, in hertz.
+        seed (int): of place and route.
+        margin_percent (int): how much faster than `core_hz` place and route is asked to make it, in per cent.
     """
 
     config: AcceleratorConfig
@@ -72,28 +80,36 @@ class BoardPreset:
 class Board:
     """A board.
 
-    Parameters
-    ----------
-    name: name of its file; title: its product name.
-    family: one of `fpga.families.FAMILIES`; device, package, speed, chip: as its tools name them, "" where they do not.
-    clock, uart_rx, uart_tx, led, button: pins; `button` is None where the board has none to spare.
-    clock_hz: frequency of the oscillator.
-    core_hz: frequency wanted of the accelerator and the link; `fpga.families.clocking` says what the PLL makes of it.
-    baud: bits a second of the link.
-    receive_bytes, send_bytes, result_bytes, payload_max: sizes of the link (`fpga.link.host_link.HostLink`).
-    presets: name -> `BoardPreset`, the default first.
-    loader: command line that loads a bitstream, `{bitstream}` for its path.
-    synthesis, place_and_route: options beyond those of `fpga.families`.
-    notes, source: text for people.
+    Attributes:
+        name (str): name of its file.
+        title (str): its product name.
+        family (Family): the family of its FPGA.
+        part (Mapping[str, str]): the device, a text for each of the family's `part_keys`.
+        clock (Pins): the oscillator.
+        clock_hz (int): frequency of the oscillator, in hertz.
+        core_hz (int): frequency wanted of the accelerator and the link, in hertz; `fpga.clock_generator.core_clock`
+            finds what the PLL can make of it.
+        uart_rx (Pins): where the FPGA receives.
+        uart_tx (Pins): where it sends.
+        baud (int): bits a second of the link.
+        receive_bytes (int): size of the link's buffer for bytes from the host (`fpga.link.host_link.HostLink`).
+        send_bytes (int): size of its buffer for tensors.
+        result_bytes (int): size of its buffer for results.
+        payload_max (int): tensor or result bytes of a frame, at most.
+        led (Pins): its LEDs.
+        button (Pins | None): its button; None where there is none to spare.
+        presets (Mapping[str, BoardPreset]): name -> preset, the default first.
+        loader (tuple[str, ...]): command line that loads a bitstream, with `{bitstream}` in place of its path.
+        synthesis (tuple[str, ...]): options of the family's command in Yosys, beyond the family's own.
+        place_and_route (tuple[str, ...]): options of nextpnr, beyond the family's own.
+        notes (str): what a user has to know of its link.
+        source (str): where the pins were looked up.
     """
 
     name: str
     title: str
-    family: str
-    device: str
-    package: str
-    speed: str
-    chip: str
+    family: Family
+    part: Mapping[str, str]
     clock: Pins
     clock_hz: int
     core_hz: int
@@ -114,19 +130,50 @@ class Board:
     source: str
 
     @property
+    def device(self):
+        """The device, as the family's tools name it."""
+        return self.part["device"]
+
+    @property
+    def device_and_speed(self):
+        """The device with its speed grade, where the family names that apart from the device."""
+        return f"{self.device} {self.part.get('speed', '')}".rstrip()
+
+    @property
     def default_preset(self):
         """Name of the preset that is built if none is asked for."""
         return next(iter(self.presets))
 
     def preset(self, name=None):
-        """The `BoardPreset` of the name, the default if left out. Raises `BoardError` if there is none."""
+        """A preset.
+
+        Args:
+            name (str | None): its name; None for the default.
+
+        Returns:
+            BoardPreset: the preset.
+
+        Raises:
+            BoardError: there is none of that name.
+        """
         name = self.default_preset if name is None else name
         if name not in self.presets:
             raise BoardError(f"preset of {self.name} must be one of {', '.join(self.presets)}, not {name!r}")
         return self.presets[name]
 
     def with_core_hz(self, core_hz):
-        """The same board with another core clock, in hertz."""
+        """The same board with another core clock.
+
+        Args:
+            core_hz (int): the frequency wanted, in hertz, at least 1,000,000.
+
+        Returns:
+            Board: the board.
+
+        Raises:
+            TypeError: it is no integer.
+            ValueError: it is too low.
+        """
         if isinstance(core_hz, bool) or not isinstance(core_hz, int):
             raise TypeError(f"core_hz must be an integer, not {core_hz!r}")
         if core_hz < 1_000_000:
@@ -134,7 +181,18 @@ class Board:
         return replace(self, core_hz=core_hz)
 
     def with_baud(self, baud):
-        """The same board with another speed of its link, in bits a second; simulations choose core_hz / 4."""
+        """The same board with another speed of its link.
+
+        Args:
+            baud (int): bits a second, at least 300; simulations choose `core_hz` / 4.
+
+        Returns:
+            Board: the board.
+
+        Raises:
+            TypeError: it is no integer.
+            ValueError: it is too low.
+        """
         if isinstance(baud, bool) or not isinstance(baud, int):
             raise TypeError(f"baud must be an integer, not {baud!r}")
         if baud < 300:
@@ -143,12 +201,26 @@ class Board:
 
 
 def board_names():
-    """Names of the boards that come with the generator, sorted."""
+    """The boards that come with the generator.
+
+    Returns:
+        list[str]: their names, sorted.
+    """
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
 def load_board(name):
-    """The board of that name; `BoardError` if there is none."""
+    """A board that comes with the generator.
+
+    Args:
+        name (str): one of `board_names`.
+
+    Returns:
+        Board: the board.
+
+    Raises:
+        BoardError: there is none of that name.
+    """
     if name not in board_names():
         raise BoardError(f"board must be one of {', '.join(board_names())}, not {name!r}")
     return load_board_file(_FOLDER / f"{name}.toml")
@@ -157,44 +229,47 @@ def load_board(name):
 def load_board_file(path):
     """The board that a TOML file describes.
 
-    `FileError` if the file cannot be read or is not TOML, `BoardError`, its text beginning with the path too, if it is
-    no board.
+    Args:
+        path (str | Path): the file.
+
+    Returns:
+        Board: the board.
+
+    Raises:
+        FileError: the file cannot be read or is no TOML.
+        BoardError: it describes no board; the text begins with the path.
     """
     path = Path(path)
     table = read_toml(path)
     try:
-        return _board(path.stem, _Table(table))
-    except (BoardError, ConfigError) as error:
+        return _board(path.stem, CheckedTable(table, "board"))
+    except (BoardError, TableError, ConfigError) as error:
         raise BoardError(f"{path}: {error}") from None
 
 
 def _board(name, table):
     clock, uart, led = table.table("clock"), table.table("uart"), table.table("led")
     loader = table.table("loader")
-    tools = table.table("tools") if "tools" in table else _Table({})
+    tools = table.table("tools") if "tools" in table else CheckedTable({}, "board")
     button = table.table("button") if "button" in table else None
     presets = _presets(table.table("presets"))
-    uart_io = uart.io()
-    family = table.text("family", choices=FAMILIES)
-    part = dict.fromkeys(("device", "package", "speed", "chip"), "")
-    part |= {key: table.text(key) for key in FAMILIES[family].part_keys}
+    uart_io = uart.attributes("io")
+    family = FAMILIES[table.text("family", choices=FAMILIES)]
     board = Board(
         name=name,
         title=table.text("title"),
         family=family,
-        **part,
-        clock=Pins(pins=(clock.text("pin"),), io=clock.io()),
+        part=MappingProxyType({key: table.text(key) for key in family.part_keys}),
+        clock=Pins(pins=(clock.text("pin"),), io=clock.attributes("io")),
         clock_hz=clock.number("hz", 1_000_000, 1_000_000_000),
         core_hz=next(iter(presets.values())).core_hz,
         uart_rx=Pins(pins=(uart.text("rx"),), io=uart_io),
         uart_tx=Pins(pins=(uart.text("tx"),), io=uart_io),
         baud=uart.number("baud", 300, 12_000_000),
-        receive_bytes=uart.power_of_two("receive_bytes", 2048),
-        send_bytes=uart.power_of_two("send_bytes", 2048),
-        result_bytes=uart.power_of_two("result_bytes", 2048),
+        **{name: uart.power_of_two(name, 16, 32768, 2048) for name in ("receive_bytes", "send_bytes", "result_bytes")},
         payload_max=uart.number("payload_max", 16, 65535, default=1024),
-        led=Pins(pins=led.texts("pins"), io=led.io(), active_low=led.flag("active_low")),
-        button=button and Pins(pins=(button.text("pin"),), io=button.io(), active_low=button.flag("active_low")),
+        led=Pins(pins=led.texts("pins"), io=led.attributes("io"), active_low=led.flag("active_low")),
+        button=button and _button(button),
         presets=presets,
         loader=loader.texts("command"),
         synthesis=tools.texts("synthesis", optional=True),
@@ -204,6 +279,16 @@ def _board(name, table):
     )
     for each in (table, clock, uart, led, loader, tools, *([button] if button else [])):
         each.refuse_the_rest()
+    _check(board)
+    return board
+
+
+def _button(table):
+    return Pins(pins=(table.text("pin"),), io=table.attributes("io"), active_low=table.flag("active_low"))
+
+
+def _check(board):
+    """Raises `BoardError` for what is wrong between the keys of a board, or inside one."""
     used = [pin for pins in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button) if pins
             for pin in pins.pins]  # fmt: skip
     for pin in used:
@@ -211,7 +296,6 @@ def _board(name, table):
             raise BoardError(f"pin must be used once, not {pin!r} for several signals")
     if not any("{bitstream}" in word for word in board.loader):
         raise BoardError(f"loader.command must contain {{bitstream}}, not {' '.join(board.loader)!r}")
-    return board
 
 
 def _presets(table):
@@ -227,76 +311,3 @@ def _presets(table):
     if not presets:
         raise BoardError("presets must have at least one table, [presets.NAME]")
     return MappingProxyType(presets)
-
-
-class _Table:
-    """A table of the file: each key is taken once, with its rule; what is left in the end is an error."""
-
-    def __init__(self, content, path=""):
-        self._content = dict(content)
-        self._path = path
-
-    def __contains__(self, key):
-        return key in self._content
-
-    def keys(self):
-        return tuple(self._content)
-
-    def rest(self):
-        content, self._content = self._content, {}
-        return content
-
-    def refuse_the_rest(self):
-        for key in self._content:
-            raise BoardError(f"key must be one that a board has, not {self._path + key!r}")
-
-    def table(self, key):
-        value = self._take(key)
-        self._require(isinstance(value, dict), key, "a table", value)
-        return _Table(value, f"{self._path}{key}.")
-
-    def text(self, key, choices=None):
-        value = self._take(key)
-        self._require(isinstance(value, str) and value, key, "text", value)
-        if choices:
-            self._require(value in choices, key, f"one of {', '.join(choices)}", value)
-        return value
-
-    def texts(self, key, optional=False):
-        if optional and key not in self:
-            return ()
-        value = self._take(key)
-        good = isinstance(value, list) and value and all(isinstance(each, str) and each for each in value)
-        self._require(good, key, "a list of texts", value)
-        return tuple(value)
-
-    def number(self, key, low, high, default=None):
-        value = self._take(key, default)
-        good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        self._require(good, key, f"an integer in {low}..{high}", value)
-        return value
-
-    def power_of_two(self, key, default):
-        value = self.number(key, 16, 32768, default)
-        self._require(value & (value - 1) == 0, key, "a power of two", value)
-        return value
-
-    def flag(self, key):
-        value = self._take(key, False)
-        self._require(isinstance(value, bool), key, "true or false", value)
-        return value
-
-    def io(self):
-        value = self._take("io", {})
-        good = isinstance(value, dict) and all(isinstance(each, str | int) for each in value.values())
-        self._require(good, "io", "a table of texts and integers", value)
-        return MappingProxyType(value)
-
-    def _take(self, key, default=None):
-        if key not in self._content and default is None:
-            raise BoardError(f"board must have the key {self._path + key!r}")
-        return self._content.pop(key, default)
-
-    def _require(self, good, key, rule, value):
-        if not good:
-            raise BoardError(f"{self._path}{key} must be {rule}, not {value!r}")

@@ -13,13 +13,14 @@ with what the constraint file says of each pin.
 from amaranth.hdl import Cat, ClockDomain, Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from taylorvit.fpga.families.clocking import ClockGenerator, ResetGenerator, core_clock
 from taylorvit.fpga.link.host_link import HostLink
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 
+from .clock_generator import ClockGenerator, core_clock
 from .protocol import build_id
+from .reset_generator import ResetGenerator
 
 __all__ = ["BoardTop", "Indicators"]
 

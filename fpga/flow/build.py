@@ -3,37 +3,35 @@
     emit -> synthesize -> place and route -> report -> pack
      .v       netlist       placed design    figures   bitstream
 
-A build has a folder of its own, `build/fpga/BOARD/HASH`, named by a hash of everything that it depends on: the
-Verilog, the constraints, the commands, the rules for sites and the versions of the tools. So what is there is right: a
-finished build is used again, and one that was interrupted goes on with the first stage that is missing. A stage writes
-its files under names that end in `.partial` and renames them when it is done; last comes a marker, `STAGE.json`, which
-says that it is finished, how long it took and what its files are like: where one is lost or damaged, the stage is done
-again. A lock keeps a second process that asks for the same build waiting until it is there.
+A build has a folder of its own, `build/fpga/BOARD/HASH`, named by a hash of everything that it depends on: the Verilog,
+the constraints, the commands, the sites chosen before placement and the versions of the tools. So what is in the folder
+is right: a finished build is used again, and an interrupted one continues with the first stage that is missing. A stage
+writes its files under names that end in `.partial` and renames them when it is done. Last it writes a marker,
+`STAGE.json`, which states how long the stage took and what its files are like; where one of them is lost or damaged,
+the stage runs again. A lock makes a second process that asks for the same build wait for the first.
 
-Two things end a build with a `BuildError`: a large buffer that did not become block RAM (found after synthesis, before
-the long part), and timing that is not met. In the second case figures and picture are there to be looked at, but no
+Two things end a build with a `BuildError`: a large buffer that did not become block RAM, which is found after
+synthesis, before the long part, and timing that is not met. In the second case figures and picture are there, but no
 bitstream.
 """
 
 import hashlib
-import inspect
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 
 from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.manifest import are_as_described, described
-from taylorvit.fpga.families import FAMILIES
-from taylorvit.fpga.families.constraints import constraints
 from taylorvit.fpga.top import BoardTop
 from taylorvit.gen.verilog import emit, instances
 from taylorvit.rtl.common.memory_bank import MemoryBank
 
 from . import floorplan
+from .constraints import constraints
 from .report import make_report, read_report
 from .toolchain import Toolchain, find_toolchain, get_ready, run_tool
 
@@ -41,8 +39,12 @@ __all__ = ["STAGES", "Build", "BuildError", "Finished", "prepare"]
 
 STAGES = ("emit", "synthesize", "place_and_route", "report", "pack")
 
-#: Buffers of at least so many bits have to become block RAM; smaller ones may be distributed over LUTs.
+#: Buffers of at least so many bits must become block RAM; smaller ones may be distributed over LUTs.
 _LARGE_BUFFER = 4096
+#: Bits of a block RAM, roughly, of any family.
+_BLOCK_RAM = 16384
+#: In the names of cells, which `Family.sites` counts from here.
+_ACCELERATOR = "accelerator."
 
 
 class BuildError(CommandError):
@@ -53,7 +55,13 @@ class BuildError(CommandError):
 
 @dataclass(frozen=True)
 class Finished:
-    """What a build left: the bitstream, the report as in report.json, and whether all of it was there already."""
+    """What a build left.
+
+    Attributes:
+        bitstream (Path): the bitstream.
+        report (dict): its figures, as in report.json.
+        reused (bool): whether all of it was there already.
+    """
 
     bitstream: Path
     report: dict
@@ -61,32 +69,40 @@ class Finished:
 
 
 def prepare(board, config, *, seed=1, margin_percent=0, root=Path("build"), toolchain=None):
-    """The `Build` of an accelerator for a board: what is to be done, nothing of it done yet.
+    """Checks what is to be built, and finds the tools. Nothing is emitted or written yet.
 
-    Parameters
-    ----------
-    board: `fpga.board.Board`, with the core clock wanted.
-    config: the accelerator's configuration.
-    seed: of place and route.
-    margin_percent: how much faster than wanted nextpnr is asked to make the core clock. Its router goes by estimates
-        until the last wire has its place.
-    root: folder in which builds are made, `root/fpga/BOARD/HASH`.
-    toolchain: the tools; those that `fpga.flow.toolchain.find_toolchain` finds if left out.
+    Args:
+        board (Board): the board, with the core clock wanted.
+        config (AcceleratorConfig): the accelerator's configuration.
+        seed (int): of place and route, 1 to `fpga.board.LARGEST_SEED`.
+        margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent: its
+            router works with estimates until the last wire is routed.
+        root (Path): folder for builds; this one is `root/fpga/BOARD/HASH`.
+        toolchain (Toolchain | None): the tools; None for those that `find_toolchain` finds.
 
-    Raises `ToolError` if a tool is missing, `ValueError` if board, clock or link cannot be built so.
+    Returns:
+        Build: the build.
+
+    Raises:
+        ToolError: a tool is missing.
+        ValueError: board, clock, link and configuration do not go together.
     """
     toolchain = find_toolchain(board.family) if toolchain is None else toolchain
     return Build(board, BoardTop(board, config), seed, margin_percent, Path(root), toolchain)
 
 
 class Build:
-    """One build. `run` does it; `directory` is where.
+    """One build: `run` does it, `directory` is where.
 
-    Attributes
-    ----------
-    board, top, seed, margin_percent, toolchain: what is built, with what.
-    directory: the folder of this build and of no other.
-    bitstream, report_file, picture: files that it leaves there.
+    The Verilog, which takes seconds, is emitted when something first depends on it: `directory`, for example, since the
+    hash in its name covers the Verilog.
+
+    Attributes:
+        board (Board): the board.
+        top (BoardTop): the top level of its bitstream.
+        seed (int): of place and route.
+        margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent.
+        toolchain (Toolchain): the tools.
     """
 
     def __init__(self, board, top, seed, margin_percent, root, toolchain: Toolchain):
@@ -95,12 +111,16 @@ class Build:
         self.seed = seed
         self.margin_percent = margin_percent
         self.toolchain = toolchain
-        self.family = FAMILIES[board.family]
-        self.verilog = emit(top)
-        self.directory = root / "fpga" / board.name / self.hash
-        self.bitstream = self.directory / f"{board.name}.{self.family.bitstream}"
-        self.report_file = self.directory / "report.json"
-        self.picture = self.directory / "floorplan.svg"
+        self._root = root
+        self._emission_seconds = 0.0
+
+    @cached_property
+    def verilog(self):
+        """The Verilog of the whole board."""
+        begin = time.perf_counter()
+        text = emit(self.top)
+        self._emission_seconds = time.perf_counter() - begin
+        return text
 
     @cached_property
     def hash(self):
@@ -109,18 +129,46 @@ class Build:
             "verilog": self.verilog,
             "constraints": constraints(self.board, self.margin_percent),
             "synthesis": self._synthesis_script(),
-            "sites": inspect.getsource(sys.modules[self.family.sites.__module__]) if self.family.sites else "",
+            "sites": self._sites(self._expected_block_rams()),
             "place_and_route": self._place_and_route_arguments(),
             "pack": self._pack_arguments(),
             "tools": self.toolchain.versions,
         }
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
 
-    def run(self, progress=None):
-        """Does what is still to be done; returns `Finished`.
+    @cached_property
+    def directory(self):
+        """The folder of this build, and of no other."""
+        return self._root / "fpga" / self.board.name / self.hash
 
-        `progress(stage, event)` is called with event "start", "done" or "reused" for each of `STAGES`. Raises
-        `BuildError` or `fpga.flow.toolchain.ToolError`; what is finished stays, and the next run goes on from there.
+    @property
+    def bitstream(self):
+        """The bitstream that it leaves."""
+        return self.directory / f"{self.board.name}.{self.board.family.bitstream_suffix}"
+
+    @property
+    def report_file(self):
+        """The figures that it leaves."""
+        return self.directory / "report.json"
+
+    @property
+    def picture(self):
+        """The floorplan that it leaves."""
+        return self.directory / "floorplan.svg"
+
+    def run(self, progress=None):
+        """Does what is not done yet. What is finished stays, and the next run goes on from there.
+
+        Args:
+            progress (Callable[[str, str], None] | None): is called with each of `STAGES` and an event: "start", then
+                "done", or "reused".
+
+        Returns:
+            Finished: the result.
+
+        Raises:
+            BuildError: the result must not be used.
+            ToolError: a tool failed.
         """
         from filelock import FileLock
 
@@ -144,11 +192,22 @@ class Build:
         return Finished(self.bitstream, self.report(), reused)
 
     def report(self):
-        """The figures of a build whose stage "report" is done, as in report.json."""
+        """Reads the figures of a build whose stage "report" is done.
+
+        Returns:
+            dict: the figures, as in report.json.
+
+        Raises:
+            FileError: they are not there, or damaged.
+        """
         return read_report(self.report_file)
 
     def seconds(self):
-        """Stage -> wall seconds that it took, of those that are done."""
+        """How long the stages took that are done.
+
+        Returns:
+            dict[str, float]: stage -> wall seconds; those of "emit" with the emission of the Verilog.
+        """
         markers = {stage: self._read_marker(stage) for stage in STAGES}
         return {stage: marker["seconds"] for stage, marker in markers.items() if marker}
 
@@ -158,7 +217,7 @@ class Build:
         return self.directory / ("reported.json" if stage == "report" else f"{stage}.json")
 
     def _read_marker(self, stage):
-        """What is known of a stage that is done, an empty dictionary if it is not, or not any more."""
+        """What is known of a stage that is done; an empty dictionary if it is not, or not any more."""
         try:
             marker = json.loads(self._marker(stage).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -173,28 +232,32 @@ class Build:
             get_ready(needed[stage])
         begin = time.perf_counter()
         names = getattr(self, f"_{stage}")()
-        seconds = round(time.perf_counter() - begin, 2)
+        seconds = time.perf_counter() - begin + (self._emission_seconds if stage == "emit" else 0)
         files = described(self.directory, (self.directory / name for name in names))
-        self._write(self._marker(stage).name, json.dumps({"seconds": seconds, "files": files}) + "\n")
+        self._write(self._marker(stage).name, json.dumps({"seconds": round(seconds, 2), "files": files}) + "\n")
 
     # Each returns the names of the files that others read.
 
     def _emit(self):
         return [
             self._write("board_top.v", self.verilog),
-            self._write(f"board_top.{self.family.constraints}", constraints(self.board, self.margin_percent)),
+            self._write(self._constraint_file, constraints(self.board, self.margin_percent)),
             self._write("synthesis.ys", self._synthesis_script()),
         ]
 
+    @property
+    def _constraint_file(self):
+        return f"board_top.{self.board.family.constraints_suffix}"
+
     def _synthesis_script(self):
-        # By way of RTLIL: Yosys would go back to the Verilog of modules that are flattened by then, when it finds out
-        # late, in its timing library, what an instantiated cell of the vendor is like.
+        # The Verilog goes through RTLIL: otherwise Yosys would return to the Verilog of modules that are flattened by
+        # then, when its timing library tells it, late, what an instantiated cell of the vendor is like.
         return "\n".join([
             "read_verilog board_top.v",
             "write_rtlil board_top.il",
             "design -reset",
             "read_rtlil board_top.il",
-            *self.family.synthesis(self.board),
+            *self.board.family.synthesis("board_top", self.board.part, self.board.synthesis),
             "flatten",
             "clean",
             "write_json netlist.json.partial",
@@ -203,28 +266,45 @@ class Build:
         ])  # fmt: skip
 
     def _synthesize(self):
-        # Yosys keeps a log of its own: some builds of it lose what they print.
+        # Yosys keeps a log of its own, since some builds of it lose what they print.
         names = self._run(self.toolchain.yosys, ["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], "synthesis.out",
                           ["netlist.json", "statistics.json"])  # fmt: skip
         netlist = json.loads((self.directory / "netlist.json").read_text(encoding="utf-8"))
         cells = netlist["modules"]["board_top"]["cells"]
-        block_rams = [name for name, cell in cells.items() if cell["type"] in self.family.block_ram]
+        block_rams = [name for name, cell in cells.items() if cell["type"] in self.board.family.block_ram]
         self._require_block_ram(block_rams)
-        if self.family.sites is not None:
-            prefix = "accelerator."
-            names = [name.removeprefix(prefix) for name in block_rams if name.startswith(prefix)]
-            for name, site in self.family.sites(self.top.config, self.board.device, names).items():
-                cells[prefix + name]["attributes"]["BEL"] = site
+        if self.board.family.sites is not None:
+            for name, site in self._sites(block_rams).items():
+                cells[name]["attributes"]["BEL"] = site
             self._write("netlist.json", json.dumps(netlist))
         return names
 
+    def _sites(self, block_rams):
+        """Cell -> site, for the cells whose sites the family chooses; `block_rams` are names of block RAM cells."""
+        if self.board.family.sites is None:
+            return {}
+        below = [name.removeprefix(_ACCELERATOR) for name in block_rams if name.startswith(_ACCELERATOR)]
+        sites = self.board.family.sites(self.top.config, self.board.device, below)
+        return {f"{_ACCELERATOR}{name}": site for name, site in sites.items()}
+
+    def _expected_block_rams(self):
+        """Names of block RAM cells as synthesis may give them, for the hash: their sites stand for the family's rule.
+
+        Which cells there really are follows from what else is hashed.
+        """
+        return [
+            f"{path}.memory.0.{part}"
+            for path, block in self._large_buffers()
+            for part in range(ceil(block.depth * block.width / _BLOCK_RAM))
+        ]
+
     def _place_and_route_arguments(self):
         frequency = f"{self.top.clock_hz / 1e6 * (1 + self.margin_percent / 100):.6g}"
-        family = self.family
+        family = self.board.family
         routed = [family.routed_option, f"{family.routed}.partial"] if family.routed_option else []
-        # Timing is judged by `_require_timing`, so that a build that fails it has its figures.
+        # Whether timing is met is judged by `_require_timing`, so that a build that fails has its figures.
         return [
-            *family.place_and_route(self.board, f"board_top.{family.constraints}"),
+            *family.place_and_route(self.board.part, self._constraint_file),
             *self.board.place_and_route,
             "--json", "netlist.json", "--write", "placed.json.partial", *routed, "--report", "timing.json.partial",
             "--freq", frequency, "--seed", str(self.seed), "--timing-allow-fail", "--quiet",
@@ -232,7 +312,8 @@ class Build:
         ]  # fmt: skip
 
     def _place_and_route(self):
-        routed = [self.family.routed] if self.family.routed_option else []
+        family = self.board.family
+        routed = [family.routed] if family.routed_option else []
         return self._run(self.toolchain.nextpnr, self._place_and_route_arguments(), "place_and_route.out",
                          ["placed.json", "timing.json", *routed])  # fmt: skip
 
@@ -249,12 +330,16 @@ class Build:
         report = self._write(self.report_file.name, json.dumps(make_report(self), indent=2) + "\n")
         return [self.picture.name, report]
 
+    @property
+    def _unpublished_bitstream(self):
+        return f"bitstream.{self.board.family.bitstream_suffix}.partial"
+
     def _pack_arguments(self):
-        return self.family.pack(self.board, self.family.routed, f"bitstream.{self.family.bitstream}.partial")
+        return self.board.family.pack(self.board.part, self.board.family.routed, self._unpublished_bitstream)
 
     def _pack(self):
         self._run(self.toolchain.pack, self._pack_arguments(), "pack.log", [])
-        os.replace(self.directory / f"bitstream.{self.family.bitstream}.partial", self.bitstream)
+        os.replace(self.directory / self._unpublished_bitstream, self.bitstream)
         return [self.bitstream.name]
 
     def _run(self, tool, arguments, log, results):
@@ -273,16 +358,23 @@ class Build:
 
     # Checks
 
+    def _large_buffers(self):
+        """(path, `MemoryBank`) of each buffer that must become block RAM."""
+        for path, block in instances(self.top):
+            if isinstance(block, MemoryBank) and block.depth * block.width >= _LARGE_BUFFER:
+                yield path, block
+
     def _require_block_ram(self, block_rams):
         """Raises `BuildError` if a large buffer has none of the cells `block_rams`, their names in the netlist."""
         used = {name.rpartition(".memory")[0] for name in block_rams}
         missing = [
-            f"{path} ({block.depth} x {block.width})"
-            for path, block in instances(self.top)
-            if isinstance(block, MemoryBank) and block.depth * block.width >= _LARGE_BUFFER and path not in used
+            f"{path} ({block.depth} x {block.width})" for path, block in self._large_buffers() if path not in used
         ]
         if missing:
-            raise BuildError(f"buffers must become block RAM, and these did not: {', '.join(missing)}")
+            raise BuildError(
+                f"cannot place and route: these buffers did not become block RAM: {', '.join(missing)}; "
+                f"{self.directory / 'synthesis.log'} has what Yosys made of them"
+            )
 
     def _require_timing(self):
         report = self.report()
@@ -293,6 +385,6 @@ class Build:
                 if clock["fmax_mhz"] < clock["constraint_mhz"]
             ]
             raise BuildError(
-                f"timing must be met, and is not: {', '.join(slow)}; choose another --seed or a lower --freq "
-                f"({self.report_file} has the critical path)"
+                f"cannot pack a bitstream: timing is not met: {', '.join(slow)}; choose another --seed or a lower "
+                f"--freq ({self.report_file} has the critical path)"
             )

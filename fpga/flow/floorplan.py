@@ -1,12 +1,12 @@
 """Pictures of placed designs, and what each block of them uses.
 
-`draw` makes one SVG from what nextpnr wrote: the grid of the device with every used site in the colour of its block,
-the critical path across it, and beside it how full the device is and what each block uses. A tile of logic is drawn as
-four quarters (a quarter is a slice of ECP5, two logic cells of iCE40, two LUTs of Gowin), each in the colour of the
-block that has most of its sites; multipliers and block RAM are larger rectangles of their own.
+`draw` makes one SVG of what nextpnr wrote: the grid of the device with every used site in the colour of its block, the
+critical path across it, and beside it how full the device is and what each block uses. A tile of logic is drawn as four
+quarters (on ECP5 a quarter is a slice, on iCE40 two logic cells, on Gowin two LUTs), each in the colour of the block
+that has most of its sites; multipliers and block RAM are larger rectangles.
 
-The picture follows the reader's light or dark theme, and draws sites of one colour that touch as one line, so that a
-full 85K device stays at some hundred kilobytes.
+The picture follows the reader's light or dark theme. Adjacent sites of one colour are one line, which keeps the picture
+of a full 85K device at some hundred kilobytes.
 """
 
 import json
@@ -15,11 +15,12 @@ from collections import Counter
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from .placement import BLOCKS, FAMILIES, KINDS, REST, read
+from taylorvit.fpga.families import RESOURCES
 
-__all__ = ["SITES", "available_sites", "critical_path", "draw", "modules", "resources"]
+from .placement import BLOCKS, REST, read
 
-_TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
+__all__ = ["available_sites", "critical_path", "draw", "modules", "resources"]
+
 _COLOURS = dict(
     zip(
         (*BLOCKS, REST),
@@ -28,13 +29,6 @@ _COLOURS = dict(
         strict=True,
     )
 )  # fmt: skip
-
-#: What nextpnr's report calls the sites of a kind.
-SITES = {
-    "ecp5": {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "block_ram": "DP16KD"},
-    "ice40": {"lut": "ICESTORM_LC", "ff": "ICESTORM_LC", "dsp": "ICESTORM_DSP", "block_ram": "ICESTORM_RAM"},
-    "gowin": {"lut": "LUT4", "ff": "DFF", "dsp": "MULT9X9", "block_ram": "BSRAM"},
-}
 
 # Pixels.
 _MARGIN, _TOP, _PANEL, _GAP = 16, 52, 540, 28
@@ -57,23 +51,42 @@ _STYLE = """
 
 
 def resources(placed_json, *, family):
-    """{block: {"lut", "ff", "dsp", "block_ram": used}} of a design that nextpnr placed; blocks of `placement.BLOCKS`.
+    """What each block of a placed design uses.
 
-    Raises what `placement.read` does.
+    Args:
+        placed_json (str | Path): the file that nextpnr's `--write` left.
+        family (Family): the family of its device.
+
+    Returns:
+        dict[str, dict[str, int]]: block of `placement.BLOCKS` or `placement.REST` -> kind of `RESOURCES` -> used.
+
+    Raises:
+        ValueError: the file holds no design that was placed for the family.
     """
     counts = read(placed_json, family=family).count(lambda site: site.block)
     return {block: counts[block] for block in _COLOURS if block in counts}
 
 
 def modules(placed_json, *, family):
-    """{path: {"instances", "lut", "ff", "dsp", "block_ram"}}: what each instance uses without those in it.
+    """What each instance of a placed design uses, without the instances in it.
 
-    Instances that differ in numbers only are one row (`accelerator.column_*.divider`), sorted by path; the top is "".
+    Instances whose paths differ in numbers alone are one row, `accelerator.column_*.divider` for example.
+
+    Args:
+        placed_json (str | Path): the file that nextpnr's `--write` left.
+        family (Family): the family of its device.
+
+    Returns:
+        dict[str, dict[str, int]]: path, "" for the top -> "instances" and the kinds of `RESOURCES` -> how many; sorted
+            by path.
+
+    Raises:
+        ValueError: the file holds no design that was placed for the family.
     """
     paths = read(placed_json, family=family).count(lambda site: site.path)
     rows: dict[str, dict[str, int]] = {}
     for path, counts in paths.items():
-        row = rows.setdefault(re.sub(r"_\d+(?=\.|$)", "_*", path), dict.fromkeys(("instances", *KINDS), 0))
+        row = rows.setdefault(re.sub(r"_\d+(?=\.|$)", "_*", path), dict.fromkeys(("instances", *RESOURCES), 0))
         row["instances"] += 1
         for kind, count in counts.items():
             row[kind] += count
@@ -81,14 +94,27 @@ def modules(placed_json, *, family):
 
 
 def available_sites(report, *, family):
-    """{kind: how many the device has} from nextpnr's `--report`, already parsed."""
-    return {kind: report["utilization"][name]["available"] for kind, name in SITES[family].items()}
+    """What a device has.
+
+    Args:
+        report (dict): nextpnr's `--report`, parsed.
+        family (Family): the family of the device.
+
+    Returns:
+        dict[str, int]: kind of `RESOURCES` -> how many sites.
+    """
+    return {kind: report["utilization"][name]["available"] for kind, name in family.fabric.reported_as.items()}
 
 
 def critical_path(report):
-    """(nanoseconds, tiles it runs through as (x, y)) of the slowest path between registers of one clock.
+    """The slowest path between registers of one clock.
 
-    From nextpnr's `--report`, already parsed; (0.0, []) if the design has no such path.
+    Args:
+        report (dict): nextpnr's `--report`, parsed.
+
+    Returns:
+        tuple[float, list[tuple[int, int]]]: its delay in nanoseconds, and the column and row of each tile on it;
+            (0.0, []) if the design has no such path.
     """
     slowest: tuple[float, list[tuple[int, int]]] = (0.0, [])
     for candidate in report["critical_paths"]:
@@ -102,15 +128,15 @@ def critical_path(report):
 def draw(placed_json, svg, *, title, family, report):
     """Writes the picture of a placed design.
 
-    Parameters
-    ----------
-    placed_json: what nextpnr's `--write` left.
-    svg: file to write.
-    title: a line of text: board, array, frequency.
-    family: one of `placement.FAMILIES`.
-    report: what nextpnr's `--report` left of the same run, a file.
+    Args:
+        placed_json (str | Path): the file that nextpnr's `--write` left.
+        svg (str | Path): the file to write.
+        title (str): one line: board, array, frequency.
+        family (Family): the family of its device.
+        report (str | Path): the file that nextpnr's `--report` left of the same run.
 
-    Raises what `placement.read` does.
+    Raises:
+        ValueError: `placed_json` holds no design that was placed for the family.
     """
     placement = read(placed_json, family=family)
     facts = json.loads(Path(report).read_text(encoding="utf-8"))
@@ -157,8 +183,8 @@ def _axes(placement, tile):
 
 
 def _row(placement, y, height):
-    """Row of the picture, from above, where something begins that covers rows y .. y + height - 1 of the device."""
-    return placement.grid[1] - y - height if FAMILIES[placement.family].y_up else y
+    """The picture's row, counted from above, in which what covers rows y .. y + height - 1 of the device begins."""
+    return placement.grid[1] - y - height if placement.fabric.y_up else y
 
 
 def _sites(placement):
@@ -167,11 +193,11 @@ def _sites(placement):
     hard: dict[str, list[tuple[int, int, int, int]]] = {}
     for site in placement.sites:
         if site.kind in ("lut", "ff"):
-            for quarter in _quarters(placement.family, site.place):
+            for quarter in placement.fabric.quarters(site.place):
                 where = (2 * site.x + quarter % 2, 2 * _row(placement, site.y, 1) + quarter // 2)
                 quarters.setdefault(where, Counter())[site.block] += 1
-        elif site.kind in KINDS:
-            offset, width, height = _hard_block(placement.family, site)
+        elif site.kind in RESOURCES:
+            offset, width, height = placement.fabric.hard_block(site.kind, site.place)
             rectangle = (2 * (site.x + offset), 2 * _row(placement, site.y, height), 2 * width, 2 * height)
             hard.setdefault(site.block, []).append(rectangle)
     owner = {where: max(counts, key=counts.__getitem__) for where, counts in quarters.items()}
@@ -193,27 +219,6 @@ def _sites(placement):
         yield f'<path class="hard" fill="{_COLOURS[block]}" d="{data}"><title>{block}</title></path>'
 
 
-def _quarters(family, place):
-    """Which quarters of its tile, 0 .. 3 in reading order, a LUT or flip-flop is in."""
-    if family == "ecp5":
-        return ("ABCD".index(place[len("SLICE")]),)
-    if place == "RAM16SDP4":
-        return 0, 1
-    return (int(place[-1]) // 2,)  # lc0 .. lc7, LUT0 .. LUT7
-
-
-def _hard_block(family, site):
-    """(offset to the right, width, height) in tiles of a multiplier or a block RAM, as far as its place tells."""
-    if family == "ecp5":
-        return (0, 1, 1) if site.kind == "dsp" else (0, 2, 1)
-    if family == "ice40":
-        return (0, 1, 4) if site.kind == "dsp" else (0, 1, 2)
-    if site.kind == "block_ram":
-        return 0, 3, 1
-    # A DSP of Gowin is 9 tiles wide and has two macros of four 9x9 multipliers: MULT9X9<macro><index>.
-    return (4 * int(site.place[-2]) + int(site.place[-1])) * 9 / 8, 9 / 8, 1
-
-
 def _path(placement, tiles, tile):
     if not tiles:
         return
@@ -228,12 +233,12 @@ def _panel(placement, available, left):
     """(lines of SVG, height): a bar for each kind of site, below it the legend with what each block uses."""
     counts = placement.count(lambda site: site.block)
     counts = {block: counts[block] for block in _COLOURS if block in counts}
-    totals = {kind: sum(row[kind] for row in counts.values()) for kind in KINDS}
+    totals = {kind: sum(row[kind] for row in counts.values()) for kind in RESOURCES}
     lines, y = [], _TOP
-    for kind in KINDS:
+    for kind in RESOURCES:
         share = f"{100 * totals[kind] / available[kind]:.1f} %"
         lines += [
-            f'<text x="{left}" y="{y + 11}">{_TITLES[kind]}</text>',
+            f'<text x="{left}" y="{y + 11}">{RESOURCES[kind]}</text>',
             f'<text class="number" x="{left + _PANEL}" y="{y + 11}">{totals[kind]:,} of {available[kind]:,}, {share}'
             "</text>",
             f'<rect class="empty" x="{left}" y="{y + 17}" width="{_PANEL}" height="{_BAR}"/>',
@@ -248,9 +253,10 @@ def _panel(placement, available, left):
             x += width
         y += 17 + _BAR + 14
     y += 12
-    rights = [left + _PANEL - 100 * index for index in reversed(range(len(KINDS)))]
+    rights = [left + _PANEL - 100 * index for index in reversed(range(len(RESOURCES)))]
     lines += [
-        f'<text class="head number" x="{right}" y="{y}">{_TITLES[kind]}</text>' for kind, right in zip(KINDS, rights)
+        f'<text class="head number" x="{right}" y="{y}">{RESOURCES[kind]}</text>'
+        for kind, right in zip(RESOURCES, rights)
     ]
     lines.append(f'<path class="rule" d="M{left} {y + 7}h{_PANEL}"/>')
     for block, row in [*counts.items(), ("all", totals)]:
@@ -263,7 +269,7 @@ def _panel(placement, available, left):
             y += 2
             style += " total"
         lines.append(f'<text x="{left + 20}" y="{y + 5}">{block}</text>')
-        for kind, right in zip(KINDS, rights):
+        for kind, right in zip(RESOURCES, rights):
             lines.append(f'<text class="{style}" x="{right}" y="{y + 5}">{_amount(row[kind], totals[kind])}</text>')
     return lines, y + 12 - _TOP
 

@@ -3,16 +3,14 @@
 Synthesis flattens the design but keeps where a cell came from in its name, and nextpnr's `--write` adds the site:
 
     accelerator.column_3.divider.remainder_0_TRELLIS_FF_Q_5    NEXTPNR_BEL = X26/Y20/SLICEB.FF0
-    \\------------- path --------/\\-------- leaf ---------/                  x, y, and where in the tile
+    \\------------- path --------/\\-------- leaf ---------/                  x, y, and the place in the tile
 
-Yosys names a cell after a net that it drives, so the path is right where a net is inside one block. A register at the
+Yosys names a cell after a net that it drives, so the path is right where the net is inside one block. A register at the
 border of two blocks may have its name from either, and logic merged across a border belongs to one of them: shares of
-blocks are to the nearest per cent, not to the LUT. Cells that nextpnr makes have no path (the ends of carry chains,
-`$nextpnr_...`); they belong where most of the cells do that they are connected with.
+blocks are right to a per cent, not to a LUT. Cells that nextpnr adds have no path (the ends of carry chains,
+`$nextpnr_...`); each counts for the block that most of its neighbours belong to.
 
-What is counted: on ECP5 a TRELLIS_COMB is a LUT. On iCE40 a logic cell is a LUT, whether used for its LUT or for its
-flip-flop only, as nextpnr counts it too. On Gowin a LUT is one, so is a bit of an adder (ALU), which takes the site of
-one, and a RAM16SDP4 is four; multipliers are counted in 9x9 of them, of which an 18x18 takes two.
+What is counted, and how, is in the `Fabric` of the family.
 """
 
 import json
@@ -22,13 +20,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["BLOCKS", "FAMILIES", "KINDS", "REST", "Family", "Placement", "Site", "block_of", "read"]
+from taylorvit.fpga.families import RESOURCES, Fabric
 
-#: What is counted, in the order of reports.
-KINDS = ("lut", "ff", "dsp", "block_ram")
+__all__ = ["BLOCKS", "REST", "Placement", "Site", "block_of", "read"]
 
-#: The blocks of a board's design, in the order of legends; each is what its pattern finds in a cell's name, the first
-#: that does. Names without a path are the top's own: wires between blocks carry the block in their name.
+#: The blocks of a board's design, in the order of legends -> pattern of the names of their cells; the first that
+#: matches counts. Names without a path are the top's own: wires between blocks have the block in their name.
 BLOCKS = {
     "systolic array": r"array(\.|__)",
     "operand rows": r"(operand_row_\d+|mean_bank)(\.|__)",
@@ -45,72 +42,22 @@ REST = "clock, pins, rest"
 
 _PATTERNS = {name: re.compile(rf"(?:accelerator(?:\.|__))?(?:{pattern})") for name, pattern in BLOCKS.items()}
 _MEMORY = re.compile(r"\.\w+(\.\d+)+$")  # Yosys names the parts of a memory like instances in it
-_MOST_ENDS = 8  # a net with more of them is a clock, a reset or an enable: it does not say where a cell belongs
-
-
-@dataclass(frozen=True)
-class Family:
-    """How a family's placed designs are read.
-
-    Attributes
-    ----------
-    site: pattern of a NEXTPNR_BEL attribute with groups x, y and place (where in the tile).
-    kinds: kind -> pattern of the places that are of it.
-    device: name of the setting of the design that holds the device.
-    grids: device -> (columns, rows) of tiles, the rim of I/O included.
-    y_up: whether row 0 is at the bottom.
-    """
-
-    site: re.Pattern
-    kinds: dict[str, re.Pattern]
-    device: str
-    grids: dict[str, tuple[int, int]]
-    y_up: bool = False
-
-
-def _kinds(**patterns):
-    return {kind: re.compile(pattern) for kind, pattern in patterns.items()}
-
-
-#: Grids of ECP5 are those of Project Trellis (devices.json), of iCE40 those of Project IceStorm, of Gowin apycula's.
-FAMILIES = {
-    "ecp5": Family(
-        site=re.compile(r"X(?P<x>\d+)/Y(?P<y>\d+)/(?P<place>.+)"),
-        kinds=_kinds(lut=r"SLICE\w\.(K|COMB)\d", ff=r"SLICE\w\.FF\d", dsp=r"MULT18_\d", block_ram=r"EBR\d"),
-        device="arch.type",
-        grids={
-            f"{part}_{size}": grid
-            for part in ("lfe5u", "lfe5um", "lfe5um5g")
-            for size, grid in (("12f", (73, 51)), ("25f", (73, 51)), ("45f", (91, 72)), ("85f", (127, 96)))
-        },
-    ),
-    "ice40": Family(
-        site=re.compile(r"X(?P<x>\d+)/Y(?P<y>\d+)/(?P<place>.+)"),
-        kinds=_kinds(lut=r"lc\d", dsp=r"mac16_\d", block_ram="ram"),
-        device="arch.type",
-        grids={"up5k": (26, 32), "hx1k": (14, 18), "lp1k": (14, 18), "hx8k": (34, 34), "lp8k": (34, 34)},
-        y_up=True,
-    ),
-    "gowin": Family(
-        site=re.compile(r"X(?P<x>\d+)Y(?P<y>\d+)/(?P<place>.+)"),
-        # A larger multiplier has a dummy cell on each 9x9 that it takes.
-        kinds=_kinds(lut=r"(LUT|ALU)\d|RAM16SDP4", ff=r"DFF\d", dsp=r"MULT9X9\d\d", block_ram=r"BSRAM"),
-        device="packer.chipdb",
-        grids={"GW1N-9C": (47, 29), "GW2A-18C": (56, 55)},
-    ),
-}
+_MOST_ENDS = 8  # a net with more ends is a clock, a reset or an enable, and does not tell where a cell belongs
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """A used site.
 
-    Attributes
-    ----------
-    kind: one of `KINDS`, or "other" (pins, clocks, multiplexers that join LUTs, ...); amount: how many of it.
-    uses_ff: a flip-flop beside what `kind` says (a logic cell of iCE40).
-    x, y: tile; place: where in the tile, in the family's own words.
-    block: one of `BLOCKS`, or `REST`; path: the instance that it is from, "" for the top.
+    Attributes:
+        kind (str): one of `RESOURCES`, or "other": pins, clocks, multiplexers that join LUTs.
+        amount (int): how many of the kind it counts as.
+        uses_ff (bool): whether it has a flip-flop in use, beside what `kind` says.
+        x (int): column of its tile.
+        y (int): row of its tile.
+        place (str): where it is in the tile, in nextpnr's words.
+        block (str): one of `BLOCKS`, or `REST`.
+        path (str): the instance that its cell came from, "" for the top.
     """
 
     kind: str
@@ -125,64 +72,93 @@ class Site:
 
 @dataclass(frozen=True)
 class Placement:
-    """A placed design: `device`, `grid` as (columns, rows) of tiles, and the used `sites`."""
+    """A placed design.
 
-    family: str
+    Attributes:
+        fabric (Fabric): the sites of the family.
+        device (str): the device, as nextpnr names it.
+        grid (tuple[int, int]): columns and rows of tiles.
+        sites (tuple[Site, ...]): the used sites.
+    """
+
+    fabric: Fabric
     device: str
     grid: tuple[int, int]
     sites: tuple[Site, ...]
 
     def count(self, key):
-        """{key(site): {kind: how many}}, every kind of `KINDS` in each."""
+        """Counts the used sites in groups.
+
+        Args:
+            key (Callable[[Site], str]): the group of a site.
+
+        Returns:
+            dict[str, dict[str, int]]: group -> kind -> how many, every kind of `RESOURCES` in each.
+        """
         counts: dict = {}
         for site in self.sites:
-            if site.kind in KINDS:
-                row = counts.setdefault(key(site), dict.fromkeys(KINDS, 0))
+            if site.kind in RESOURCES:
+                row = counts.setdefault(key(site), dict.fromkeys(RESOURCES, 0))
                 row[site.kind] += site.amount
                 row["ff"] += site.uses_ff
         return counts
 
 
 def read(placed_json, *, family):
-    """The `Placement` in the file that nextpnr's `--write` left, for one of `FAMILIES`.
+    """Reads a placed design.
 
-    Raises `ValueError` for another family, and for a file that holds no design placed for it.
+    Args:
+        placed_json (str | Path): the file that nextpnr's `--write` left.
+        family (Family): the family of its device.
+
+    Returns:
+        Placement: the design.
+
+    Raises:
+        ValueError: the file holds no design that was placed for the family.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
     path = Path(placed_json)
     return _read(path, path.stat().st_mtime_ns, family)
 
 
 @lru_cache(maxsize=1)  # hundreds of megabytes of JSON, and each figure of a report asks anew
 def _read(placed_json, _modified, family):
-    rules = FAMILIES[family]
+    fabric = family.fabric
     try:
         modules = json.loads(placed_json.read_text(encoding="utf-8"))["modules"]
         (module,) = (each for each in modules.values() if "settings" in each)  # the others are libraries of cells
-        device = module["settings"][rules.device].strip()
+        device = module["settings"][fabric.device_setting].strip()
         cells = module["cells"]
-        sites = tuple(_site(cell, owner, rules) for cell, owner in zip(cells.values(), _owners(cells)))
+        sites = tuple(_site(cell, owner, fabric) for cell, owner in zip(cells.values(), _owners(cells)))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{placed_json} must be a {family} design placed by nextpnr, not anything else") from None
-    # Of a device that is not in the table, as much as is used is drawn.
+        raise ValueError(
+            f"{placed_json} must be a design that nextpnr placed for {family.name}, not anything else"
+        ) from None
+    # A device without a known grid is drawn as far as it is used.
     width, height = (1 + max((getattr(site, axis) for site in sites), default=0) for axis in "xy")
-    return Placement(family, device, rules.grids.get(device, (width, height)), sites)
+    return Placement(fabric, device, fabric.grids.get(device, (width, height)), sites)
 
 
 def block_of(name):
-    """The block in `BLOCKS` that a cell's name says, `REST` if none."""
+    """The block that a cell belongs to, by its name.
+
+    Args:
+        name (str): the cell's name.
+
+    Returns:
+        str: one of `BLOCKS`; `REST` if the name says none.
+    """
     return next((block for block, pattern in _PATTERNS.items() if pattern.match(name)), REST)
 
 
-def _site(cell, owner, rules):
-    bel = rules.site.fullmatch(cell["attributes"]["NEXTPNR_BEL"])
+def _site(cell, owner, fabric):
+    bel = fabric.site.fullmatch(cell["attributes"]["NEXTPNR_BEL"])
     place = bel["place"]
     block, path = owner
     return Site(
-        kind=next((kind for kind, pattern in rules.kinds.items() if pattern.fullmatch(place)), "other"),
-        amount=4 if place == "RAM16SDP4" else 1,
-        uses_ff=cell["parameters"].get("DFF_ENABLE", "0").endswith("1"),
+        kind=next((kind for kind, pattern in fabric.kinds.items() if pattern.fullmatch(place)), "other"),
+        amount=fabric.amounts.get(place, 1),
+        uses_ff=cell["parameters"].get(fabric.register_parameter, "0").endswith("1"),
         x=int(bel["x"]),
         y=int(bel["y"]),
         place=place,
@@ -192,7 +168,7 @@ def _site(cell, owner, rules):
 
 
 def _owners(cells):
-    """(block, path) of each cell: by its name, or, if it has none, those of most cells that it is connected with."""
+    """(block, path) of each cell: by its name, or else those that most of the cells on its nets have."""
     owners = {
         name: (block_of(name), _MEMORY.sub("", name.rpartition(".")[0])) for name in cells if not name.startswith("$")
     }

@@ -22,14 +22,12 @@ from rich.table import Table
 
 from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.reading import read_json
+from taylorvit.fpga.families import RESOURCES
 
 from . import floorplan
 
-__all__ = ["RESOURCES", "BaselineError", "baseline_file", "compare", "make_baseline", "make_report",
+__all__ = ["BaselineError", "baseline_file", "compare", "make_baseline", "make_report",
            "read_baseline", "read_report", "report_table", "summary_table"]  # fmt: skip
-
-#: Resource -> how it is written in tables.
-RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "block_ram": "block RAM"}
 
 _BASELINES = Path(__file__).resolve().parents[1] / "baselines"
 #: Figure -> how far, as a share, it may be off in a new baseline. Fmax may be higher by any amount.
@@ -69,7 +67,7 @@ def make_report(build):
         }
         for name, clock in timing["fmax"].items()
     }  # fmt: skip
-    notes = [build.family.note] if build.family.note else []
+    notes = [build.board.family.note] if build.board.family.note else []
     return {
         "board": build.board.name,
         "title": build.board.title,

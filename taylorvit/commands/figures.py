@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 @needs("fpga")
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
-    from taylorvit.fpga.flow.array_figures import figures_table
+    from taylorvit.fpga.families.ecp5.array_figures import figures_table
 
     with console(stderr=True).status("placing and routing") as status:
         table = figures_table(arguments.rows, arguments.columns, progress=lambda text: status.update(text))

@@ -7,7 +7,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from taylorvit.boundary.command import CommandError
-from taylorvit.fpga.families import FAMILIES
 
 from .options import add_board, board_of
 
@@ -26,7 +25,7 @@ def run(arguments: Namespace) -> int:
     board = board_of(arguments.board)
     bitstream = arguments.bitstream
     if bitstream is None:
-        pattern = f"fpga/{board.name}/*/{board.name}.{FAMILIES[board.family].bitstream}"
+        pattern = f"fpga/{board.name}/*/{board.name}.{board.family.bitstream_suffix}"
         found = sorted(Path("build").glob(pattern), key=lambda path: path.stat().st_mtime)
         if not found:
             raise ValueError(f"bitstream of {board.name} must be built first: taylorvit build --board {board.name}")

@@ -28,7 +28,7 @@ from taylorvit.boundary import programs
 from taylorvit.boundary.errors import reason_of
 from taylorvit.fpga.board import Board
 from taylorvit.fpga.driver import Port, PortError
-from taylorvit.fpga.families.clocking import ResetGenerator
+from taylorvit.fpga.reset_generator import ResetGenerator
 from taylorvit.fpga.top import BoardTop
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.config import AcceleratorConfig

@@ -63,14 +63,14 @@ def test_pins_clock_and_device_are_those_of_amaranth_boards(name):
     clock = platform.resources[platform.default_clk, 0]
     assert board.clock.pins[0] in clock.ios[0].names
     assert board.clock_hz == clock.clock.frequency
-    if board.family == "gowin":
+    if board.family.name == "gowin":
         # The bitstream is that of the chip without the memory beside it (R).
-        assert (board.device, board.chip) == (platform.part, platform.family.replace("R", ""))
+        assert (board.device, board.part["chip"]) == (platform.part, platform.family.replace("R", ""))
     else:
         assert board.device == platform.device.removeprefix("iCE40")
-        assert board.package == PACKAGES[platform.package]
-    if board.family == "ecp5":
-        assert board.speed == platform.speed
+        assert board.part["package"] == PACKAGES[platform.package]
+    if board.family.name == "ecp5":
+        assert board.part["speed"] == platform.speed
 
 
 @pytest.mark.parametrize("name", sorted(set(PLATFORMS) - {"orangecrab-85f"}))

@@ -15,8 +15,8 @@ import taylorvit.fpga.driver
 import taylorvit.fpga.flow.report
 from taylorvit.__main__ import main
 from taylorvit.fpga.board import board_names, load_board
-from taylorvit.fpga.families.clocking import core_clock
-from taylorvit.fpga.flow.array_figures import FORMS_SHOWN
+from taylorvit.fpga.clock_generator import core_clock
+from taylorvit.fpga.families.ecp5.array_figures import FORMS_SHOWN
 from taylorvit.fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.attention.float_attention import taylor_attention
@@ -57,7 +57,7 @@ def test_tables_of_boards():
             boards.append(
                 [
                     f"`{name}`" if of_board else "",
-                    f"{board.device} {board.speed}".strip() if of_board else "",
+                    board.device_and_speed if of_board else "",
                     f"`{preset_name}`",
                     f"{config.rows} x {config.columns}, {config.rows} x 1",
                     f"{float(clock.hz) / 1e6:.4g} MHz",

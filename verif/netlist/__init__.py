@@ -2,13 +2,13 @@
 
 Yosys maps the generated Verilog to the cells of an FPGA family, and nextpnr packs, places and routes these cells.
 Each of the two may be wrong where the Verilog is right, so the netlist of each is simulated: with models of the cells
-(`cells/`), by the bench of the accelerator, with the golden model's results, and beside the RTL it came from, every
+(`cell_models`), by the bench of the accelerator, with the golden model's results, and beside the RTL it came from, every
 port of which it has to equal in every cycle.
 
     Verilog --Yosys--> synthesized netlist --nextpnr--> routed netlist
        |                       |                              |
        '---- pair -----'       '----------- pair -------------'        one Verilator build each, `pair.py`
 
-`netlist` reads what both tools write and turns it into Verilog, `families` knows the cells, devices and commands of a
-family, `flow` runs the tools, and `python -m verif.netlist` does all of it for a preset.
+`netlist` reads what both tools write and turns it into Verilog, `cell_models` has the cells of each family, `flow` runs
+the tools, and `python -m verif.netlist` does all of it for a preset.
 """

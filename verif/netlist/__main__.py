@@ -19,12 +19,12 @@ from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import RunResult, SimulationError, ToolError, run
 
 from . import bench
-from .boards import board_with_fast_link, routed_board, run_board
-from .configurations import ACCELERATORS, ON_BOARDS, SHAPES
-from .families import FAMILIES
+from .cell_models import CELL_MODELS
+from .designs import ACCELERATORS, ON_BOARDS, SHAPES
 from .flow import STAGES, make_netlist
 from .netlist import Netlist
 from .pair import build_pair
+from .routed_board import board_with_fast_link, routed_board, run_board
 
 __all__ = ["jobs_of", "main"]
 
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 if the netlist gives the golden's results and the RTL's outputs, 1 if not, 2 if there is none."""
     parser = argparse.ArgumentParser(prog="python -m verif.netlist", description=DESCRIPTION)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--family", choices=FAMILIES, help="the accelerator alone, for a device of the family")
+    what.add_argument("--family", choices=CELL_MODELS, help="the accelerator alone, for a device of the family")
     what.add_argument("--board", choices=board_names(), help="the whole board after routing, driven through its pins")
     parser.add_argument("--stage", choices=STAGES, help=f"by default {STAGES[0]}; a board's is {STAGES[1]}")
     which = parser.add_mutually_exclusive_group()
@@ -69,24 +69,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check_accelerator(options: argparse.Namespace, console: Console) -> int:
-    family = FAMILIES[options.family]
+    models = CELL_MODELS[options.family]
     stage = options.stage or STAGES[0]
-    config = _configuration(options, ACCELERATORS[family.name])
-    shapes = jobs_of(config) if options.config or options.preset else SHAPES[family.name]
+    config = _configuration(options, ACCELERATORS[models.name])
+    shapes = jobs_of(config) if options.config or options.preset else SHAPES[models.name]
     design = Accelerator(config)
-    netlist = _timed(console, f"{stage} netlist", lambda: make_netlist(design, family, stage))
-    simulation = _timed(console, "simulation built", lambda: build_pair(design, netlist, family))
+    netlist = _timed(console, f"{stage} netlist", lambda: make_netlist(design, models, stage))
+    simulation = _timed(console, "simulation built", lambda: build_pair(design, netlist, models))
     result = _timed(console, "simulation run", lambda: run(
         simulation, bench.__name__, testcase="accelerator_equals_golden_and_rtl", timeout_s=TIME_LIMIT,
         parameters={"config": config.to_mapping(), "shapes": shapes},
     ))  # fmt: skip
     jobs = ", ".join(f"{heads} x {tokens} x {head_dim}" for heads, tokens, head_dim in shapes)
-    return _show(console, f"{config.name}, {family.name} {stage}", netlist, jobs, result)
+    return _show(console, f"{config.name}, {models.name} {stage}", netlist, jobs, result)
 
 
 def _check_board(options: argparse.Namespace, console: Console) -> int:
     board = board_with_fast_link(options.board)
-    config = _configuration(options, ON_BOARDS[board.family])
+    config = _configuration(options, ON_BOARDS[board.family.name])
     top, netlist = _timed(console, f"{STAGES[1]} netlist", lambda: routed_board(board, config))
     result = _timed(console, "simulation", lambda: run_board(top, netlist))
     jobs = "captured tensors, twice, over the UART"

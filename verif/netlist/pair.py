@@ -20,7 +20,7 @@ from taylorvit.gen.verilog import emit
 from taylorvit.rtl.common.block import Block
 from taylorvit.simulation import Build, build
 
-from .families import Family
+from .cell_models import CellModels
 from .netlist import Netlist, write_verilog
 
 __all__ = ["PAIR", "build_pair", "pair_verilog"]
@@ -30,10 +30,10 @@ NETLIST = "netlist_under_test"
 DIFFERENCES_LOGGED = 20
 
 
-def build_pair(design: Block, netlist: Netlist, family: Family, clock: str = "clk") -> Build:
+def build_pair(design: Block, netlist: Netlist, models: CellModels, clock: str = "clk") -> Build:
     """The simulation of `design` beside the netlist that was made of it; `clock` as in `pair_verilog`."""
     text = "\n".join([
-        emit(design), write_verilog(netlist, NETLIST, family.rule), family.models(), pair_verilog(design, clock)
+        emit(design), write_verilog(netlist, NETLIST, models.rule), models.text(), pair_verilog(design, clock)
     ])  # fmt: skip
     return build(text, PAIR, optimized=False)
 

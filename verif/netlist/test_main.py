@@ -7,7 +7,7 @@ import pytest
 from taylorvit.rtl.config import AcceleratorConfig
 
 from .__main__ import jobs_of, main
-from .configurations import ACCELERATORS, SHAPES
+from .designs import ACCELERATORS, SHAPES
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from taylorvit.simulation import ToolError, build
 
-from .families import FAMILIES
+from .cell_models import CELL_MODELS
 from .netlist import Cell, Netlist, NetlistError, Port, read_netlist, restore_constant_ports, write_verilog
 
 
@@ -35,7 +35,7 @@ def resolved(family, kind, parameters=None, **pins):
     raw = cell(kind, parameters, **pins)
     bits_of = {name: bits or [None] for name, bits in pins.items()}
     result = Cell(kind, raw["parameters"], raw["port_directions"], bits_of)
-    FAMILIES[family].rule("it", result)
+    CELL_MODELS[family].rule("it", result)
     return result
 
 
@@ -174,6 +174,6 @@ def test_rules_refuse_what_is_not_modelled(family, kind, parameters, pins, messa
     ],
 )
 def test_models_refuse_what_they_do_not_describe(family, instance, refusal):
+    verilog = f"module refusing; {instance} endmodule\n" + CELL_MODELS[family].text()
     with pytest.raises(ToolError, match=refusal):
-        build(f"module refusing; {instance} endmodule\n" + FAMILIES[family].models(), "refusing", simulator="verilator",
-              waves=False)  # fmt: skip
+        build(verilog, "refusing", simulator="verilator", waves=False)

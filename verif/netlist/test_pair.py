@@ -9,8 +9,8 @@ from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.simulation import SimulationError, run
 
 from . import bench
-from .configurations import ACCELERATORS, SHAPES, arithmetic_blocks
-from .families import FAMILIES
+from .cell_models import CELL_MODELS
+from .designs import ACCELERATORS, SHAPES, arithmetic_blocks
 from .flow import make_netlist
 from .pair import build_pair
 
@@ -23,22 +23,22 @@ def run_blocks(family, netlist):
     design = arithmetic_blocks(family)
     inputs = [name for name, direction, _width, _signed in port_table(design) if direction == "input"]
     values = {"inputs": [name for name in inputs if name not in ("clk", "rst")], "cycles": CYCLES}
-    return run(build_pair(design, netlist, FAMILIES[family]), bench.__name__, testcase="blocks_equal_rtl",
+    return run(build_pair(design, netlist, CELL_MODELS[family]), bench.__name__, testcase="blocks_equal_rtl",
                parameters=values)  # fmt: skip
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CELL_MODELS)
 def test_blocks_after_synthesis(family):
-    run_blocks(family, make_netlist(arithmetic_blocks(family), FAMILIES[family], "post-synthesis"))
+    run_blocks(family, make_netlist(arithmetic_blocks(family), CELL_MODELS[family], "post-synthesis"))
 
 
 @pytest.mark.parametrize("family, stage", LAST_STAGES.items())
 def test_accelerator(family, stage):
     config = ACCELERATORS[family]
     design = Accelerator(config)
-    netlist = make_netlist(design, FAMILIES[family], stage)
+    netlist = make_netlist(design, CELL_MODELS[family], stage)
     assert any(cell in netlist.cell_types() for cell in ("DP16KD", "ICESTORM_RAM", "DPX9B", "SDPX9B", "SDPB", "DPB"))
-    run(build_pair(design, netlist, FAMILIES[family]), bench.__name__, testcase="accelerator_equals_golden_and_rtl",
+    run(build_pair(design, netlist, CELL_MODELS[family]), bench.__name__, testcase="accelerator_equals_golden_and_rtl",
         parameters={"config": config.to_mapping(), "shapes": SHAPES[family]})  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def drop_product_register(netlist):
 @pytest.mark.parametrize("fault", [merge_registers, invert_table, drop_product_register])
 def test_fault_is_found(fault):
     family = "ice40"
-    netlist = make_netlist(arithmetic_blocks(family), FAMILIES[family], "post-synthesis")
+    netlist = make_netlist(arithmetic_blocks(family), CELL_MODELS[family], "post-synthesis")
     fault(netlist)
     with pytest.raises(SimulationError, match="cycles in which the netlist is not as the RTL"):
         run_blocks(family, netlist)

@@ -1,20 +1,22 @@
-"""Jobs for the regression of the whole accelerator: random ones, and extremes of operands and constants.
+"""Jobs for the regression of the whole accelerator: random, extreme and captured ones.
 
-Operands are integers of the full range. Constants are drawn so that every stage is in the middle of its range: G
+Random operands are integers of the full range. Constants are drawn so that every stage is in the middle of its range: G
 saturates now and then, t_D stays positive, both terms of T_N matter, and the quotients fill their width and sometimes
-exceed it. Captured tensors, which come through the quantizer, are in `verif.regression.test_hardwares`.
+exceed it. Captured tensors come through the quantizer.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from taylorvit.golden import workloads
+from taylorvit.golden.arithmetic.quantizer import quantize_job
 from taylorvit.golden.attention.integer_attention import JobConstants, exact_g_sum, integer_taylor_attention
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation.host import Job, format_of
 
-__all__ = ["EXTREMES", "describe", "extreme_job", "fitting_constants", "limits_of_constants", "random_job",
-           "random_operands"]  # fmt: skip
+__all__ = ["EXTREMES", "captured_job", "describe", "extreme_job", "fitting_constants", "limits_of_constants",
+           "random_job", "random_operands"]  # fmt: skip
 
 EXTREMES = ("minimum", "maximum", "opposite", "alternating", "equal", "zero")
 
@@ -99,6 +101,16 @@ def extreme_job(
         "zero": (zeros, zeros, zeros),
     }
     return Job(*operands[kind], constants)
+
+
+def captured_job(
+    name: str, heads: slice, config: AcceleratorConfig, tokens: int | None = None, head_dim: int | None = None
+) -> Job:
+    """Heads of a captured workload, the first tokens and features of each, quantized for `config`."""
+    workload = workloads.load(name)
+    operands = (getattr(workload, operand)[heads, :tokens, :head_dim] for operand in "qkv")
+    quantized = quantize_job(*operands, format_of(config))
+    return Job(quantized.q, quantized.k, quantized.v, quantized.constants)
 
 
 def describe(job: Job) -> str:

@@ -6,7 +6,6 @@ import cocotb
 import numpy as np
 import pytest
 
-from taylorvit.golden import workloads
 from taylorvit.golden.arithmetic.quantizer import quantize_job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import expect_equal, parameters, run
@@ -14,6 +13,7 @@ from taylorvit.simulation.host import AcceleratorHost, Job, format_of
 
 from .checks import expect_errors, expect_result
 from .configurations import CONFIGURATIONS, build_accelerator
+from .jobs import captured_job
 
 # A slice of a captured head that the smallest of the arrays can hold, which has the narrowest registers as well.
 SMALLEST = CONFIGURATIONS["tiny-4x4"]
@@ -29,14 +29,6 @@ async def jobs_give_the_expected_bits(dut):
         expect_result(job, result, config)
         expect_equal("z", result.z, np.array(z))
     await expect_errors(host, {})
-
-
-def captured_job(name, heads, config, tokens=None, head_dim=None):
-    """Heads of a captured workload, the first tokens and features of each, quantized for `config`."""
-    workload = workloads.load(name)
-    operands = (getattr(workload, operand)[heads, :tokens, :head_dim] for operand in "qkv")
-    quantized = quantize_job(*operands, format_of(config))
-    return Job(quantized.q, quantized.k, quantized.v, quantized.constants)
 
 
 def shared_jobs():

@@ -1,6 +1,7 @@
 """A report of a build, for tests of what shows and compares reports."""
 
-from taylorvit.fpga.flow.placement import BLOCKS, KINDS
+from taylorvit.fpga.families import RESOURCES
+from taylorvit.fpga.flow.placement import BLOCKS
 from taylorvit.gen.presets import load_preset
 
 __all__ = ["example"]
@@ -9,7 +10,7 @@ __all__ = ["example"]
 def example(**changes):
     """A report as `fpga.flow.report.make_report` gives it; `changes` replace entries, `config` by its fields."""
     config = changes.pop("config", load_preset("edge-16x8"))
-    blocks = {name: dict.fromkeys(KINDS, 0) | {"lut": 1000, "ff": 900} for name in BLOCKS}
+    blocks = {name: dict.fromkeys(RESOURCES, 0) | {"lut": 1000, "ff": 900} for name in BLOCKS}
     blocks["systolic array"]["dsp"] = 144
     report = {
         "board": "ulx3s-85f",
@@ -35,7 +36,7 @@ def example(**changes):
             ],
         },
         "blocks": blocks,
-        "modules": {"": {"instances": 1} | dict.fromkeys(KINDS, 0)},
+        "modules": {"": {"instances": 1} | dict.fromkeys(RESOURCES, 0)},
         "seconds": {"emit": 0.1, "synthesize": 50.0, "place_and_route": 300.0},
         "tools": {"yosys": "0.70"},
         "notes": ["An example."],

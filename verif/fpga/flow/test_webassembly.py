@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from taylorvit.fpga.families import FAMILIES
 from taylorvit.fpga.flow import webassembly
 from taylorvit.fpga.flow.toolchain import Tool, ToolError, find_toolchain, get_ready, run_tool
 from verif import ROOT
@@ -73,7 +74,7 @@ def test_one_cache_for_all_folders(tmp_path, monkeypatch):
 
 def test_tool_of_a_wheel(tmp_path, capfd):
     """The quickest to be compiled. It knows no --version."""
-    pack = find_toolchain("ice40", path="").pack
+    pack = find_toolchain(FAMILIES["ice40"], path="").pack
     get_ready(pack)
     assert "compiling icepack for this machine, once ..." in capfd.readouterr().err
     (tmp_path / "empty.asc").touch()
@@ -86,7 +87,7 @@ def test_tool_of_a_wheel(tmp_path, capfd):
 def test_cache_that_cannot_be_written_to(tmp_path, cold_cache):
     cold_cache.parent.mkdir(parents=True)
     cold_cache.touch()
-    pack = find_toolchain("ice40", path="").pack
+    pack = find_toolchain(FAMILIES["ice40"], path="").pack
     with pytest.raises(ToolError, match=f"(?s)failed with exit status 1; .*Error: .*{cold_cache}"):
         run_tool(pack, ["empty.asc", "out.bin"], directory=tmp_path, log=tmp_path / "log")
 

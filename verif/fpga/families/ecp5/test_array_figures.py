@@ -1,7 +1,7 @@
 """Figures of arrays: measured on a very small one; a tool that fails is said in one line."""
 
 from taylorvit.__main__ import main
-from taylorvit.fpga.flow import array_figures
+from taylorvit.fpga.families.ecp5 import array_figures
 from taylorvit.fpga.flow.toolchain import ToolError
 from taylorvit.rtl.array.multiplier import FORMS
 

@@ -12,12 +12,12 @@ from taylorvit.fpga.top import BoardTop
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import RunResult, run
 from taylorvit.simulation.places import cache_folder
-from verif.fpga.test_board_pins import CYCLES_PER_BIT
-from verif.regression.test_hardwares import captured_job
+from verif.fpga.board_pins import CYCLES_PER_BIT
+from verif.regression.jobs import captured_job
 
-from . import board_bench
-from .configurations import ON_BOARDS
-from .families import FAMILIES
+from . import routed_board_bench
+from .cell_models import CELL_MODELS
+from .designs import ON_BOARDS
 from .netlist import Netlist, read_netlist
 from .pair import build_pair
 
@@ -30,13 +30,14 @@ TOKENS, HEAD_DIM = 19, 13  # of the job, at most
 def board_with_fast_link(name: str) -> Board:
     """The board with a core clock of `CORE_HZ` and a link of `CYCLES_PER_BIT` cycles a bit.
 
-    On iCE40 the core clock is the oscillator's: nextpnr's netlist does not show what a PLL there drives.
+    The core clock is the oscillator's where the netlist does not show what the PLL drives.
     Raises `ValueError` for a family whose routed cells have no models.
     """
     board = load_board(name)
-    if board.family not in ON_BOARDS:
-        raise ValueError(f"family of a board must be one of {', '.join(ON_BOARDS)}, not {board.family!r}")
-    core_hz = board.clock_hz if board.family == "ice40" else CORE_HZ
+    family = board.family.name
+    if family not in ON_BOARDS:
+        raise ValueError(f"family of a board must be one of {', '.join(ON_BOARDS)}, not {family!r}")
+    core_hz = CORE_HZ if CELL_MODELS[family].shows_pll else board.clock_hz
     return board.with_core_hz(core_hz).with_baud(core_hz // CYCLES_PER_BIT)
 
 
@@ -55,9 +56,9 @@ def run_board(top: BoardTop, netlist: Netlist) -> RunResult:
     config = top.config
     job = captured_job("mnist_vit", slice(0, 2), config, tokens=min(TOKENS, config.max_tokens),
                        head_dim=min(HEAD_DIM, config.max_head_dim))  # fmt: skip
-    pair = build_pair(top, netlist, FAMILIES[top.board.family], clock="clock")
+    pair = build_pair(top, netlist, CELL_MODELS[top.board.family.name], clock="clock")
     return run(
-        pair, board_bench.__name__, timeout_s=3600,
+        pair, routed_board_bench.__name__, timeout_s=3600,
         parameters={"board": top.board.name, "config": config.to_mapping(), "job": job.to_mapping(),
                     "z": job.golden(config).z},
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cocotb
 
-from verif.fpga.test_board_pins import Bench
+from verif.fpga.board_pins import Bench
 
 from .bench import expect_no_differences
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from taylorvit.fpga.families.array_sites import array_sites
+from taylorvit.fpga.families.ecp5.sites import array_sites
 from taylorvit.gen.presets import load_preset
 
 # Device, rows, columns, columns of them with Booth multipliers.

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from rich.table import Table
 
+from taylorvit.fpga.flow.floorplan import critical_path
+from taylorvit.fpga.flow.toolchain import find_toolchain, run_tool
 from taylorvit.gen.presets import load_preset
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.array.systolic_array import SystolicArray
 
-from .floorplan import SITES, critical_path
-from .toolchain import find_toolchain, run_tool
+from .family import ECP5
 
 __all__ = ["FORMS_SHOWN", "figures_table", "measure"]
 
@@ -52,7 +53,7 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
         booth_columns=0 if general == diagonal else columns,
     )
     (directory / "array.v").write_text(emit(array), encoding="utf-8")
-    tools = find_toolchain("ecp5")
+    tools = find_toolchain(ECP5)
     script = (  # by way of RTLIL, as in `fpga.flow.build`
         "read_verilog array.v; write_rtlil array.il; design -reset; read_rtlil array.il; "
         f"synth_ecp5 -top {array.module_name} -json netlist.json"
@@ -65,7 +66,7 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
     )  # fmt: skip
     report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     delay, _tiles = critical_path(report)
-    used = {kind: report["utilization"][SITES["ecp5"][kind]]["used"] for kind in ("lut", "ff", "dsp")}
+    used = {kind: report["utilization"][ECP5.fabric.reported_as[kind]]["used"] for kind in ("lut", "ff", "dsp")}
     return used | {"fmax_mhz": round(1000 / delay, 1)}
 
 

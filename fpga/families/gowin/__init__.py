@@ -1,0 +1,5 @@
+"""Gowin GW1N and GW2A."""
+
+from .family import GOWIN
+
+__all__ = ["GOWIN"]

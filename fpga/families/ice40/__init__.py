@@ -1,0 +1,5 @@
+"""Lattice iCE40."""
+
+from .family import ICE40
+
+__all__ = ["ICE40"]

@@ -1,0 +1,34 @@
+"""The constraint file of a board: the pin of each port of its top level, and the frequency of its oscillator.
+
+The format is the family's. nextpnr derives the core clock from the oscillator's frequency, where the format can state
+it; `--freq` states the core clock in any case. The I/O attributes of a board's file go into the constraint file as they
+are.
+"""
+
+from taylorvit.fpga.families import PortPin
+
+__all__ = ["constraints"]
+
+
+def constraints(board, margin_percent=0):
+    """The text of the constraint file of a board.
+
+    Args:
+        board (Board): the board.
+        margin_percent (int): how much faster than it is the oscillator is said to be, so that place and route makes
+            the core clock as much faster, in per cent.
+
+    Returns:
+        str: the text.
+    """
+    oscillator = f"{board.clock_hz * (1 + margin_percent / 100) / 1e6:.6g}"
+    return board.family.constraints(oscillator, list(_port_pins(board)))
+
+
+def _port_pins(board):
+    signals = {"clock": board.clock, "uart_rx": board.uart_rx, "uart_tx": board.uart_tx, "button": board.button}
+    for name, pins in signals.items():
+        if pins is not None:
+            yield PortPin(name, pins.pins[0], pins.io)
+    for index, pin in enumerate(board.led.pins):
+        yield PortPin(f"led[{index}]" if len(board.led.pins) > 1 else "led", pin, board.led.io)
