@@ -2,8 +2,8 @@
 
 Yosys maps the generated Verilog to the cells of an FPGA family, and nextpnr packs, places and routes these cells.
 Each of the two may be wrong where the Verilog is right, so the netlist of each is simulated: with models of the cells
-(`cell_models`), by the bench of the accelerator, with the golden model's results, and beside the RTL it came from, every
-port of which it has to equal in every cycle.
+(`cell_models`), by the bench of the accelerator, with the golden model's results, and beside the RTL it came from, of
+which it has to equal every port in every cycle.
 
     Verilog --Yosys--> synthesized netlist --nextpnr--> routed netlist
        |                       |                              |
