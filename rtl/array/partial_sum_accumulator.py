@@ -1,10 +1,10 @@
-"""Accumulation of tiles below one column of the array.
+r"""Accumulation of tiles below one column of the array.
 
 A reduction longer than the array has rows is done tile by tile: each pass over a tile gives one partial sum for every
 element of the pass. They are kept here and added to those of the next pass; the last pass gives the totals.
 
     partial_sum --(+)--> total (last pass)
-                   ^ \\
+                   ^ \
                    |  `--> [partial sums, one word an element]
                    '------------------'
 """
@@ -23,17 +23,18 @@ __all__ = ["PartialSumAccumulator"]
 class PartialSumAccumulator(Block):
     """total = sum over the passes from `first` to `last` of partial_sum, for each `index`.
 
-    Parameters
-    ----------
-    sum_width: bits of a partial sum and of the total; depth: elements of a pass at most;
-    memory_pipeline: registers behind the memory of partial sums.
-
-    Ports
-    -----
-    valid, first, last, index: an element whose `partial_sum` comes `sum_delay` cycles later.
-    total_valid, total: `latency` cycles after `valid` of a `last` pass.
-
     One element a cycle; an index may return `latency` cycles after it was last used.
+
+    Args:
+        sum_width (int): bits of a partial sum and of the total, signed.
+        depth (int): most elements of a pass.
+        memory_pipeline (int): registers behind the memory of partial sums.
+        module_name (str): name of the Verilog module.
+
+    Ports:
+        valid, first, last, index: an element whose `partial_sum` comes `sum_delay` cycles later.
+        partial_sum: signed, sum_width bits.
+        total_valid, total: `latency` cycles after `valid` of a `last` pass.
     """
 
     def __init__(self, *, sum_width, depth, memory_pipeline=0, module_name="partial_sum_accumulator"):

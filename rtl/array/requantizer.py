@@ -15,11 +15,17 @@ class Requantizer(Block):
     Rounding uses floor(x + 1/2) = floor((floor(2 x) + 1) / 2): the shifter keeps one bit below the unit, and rounding
     is one increment. Saturation is to the full range of `o`.
 
-    Parameters
-    ----------
-    i_width, o_width: bits of the signed input and output; shift_max: largest `shift`, at most `i_width`.
-    pipelined: the shift in two cycles, its upper bits first, rounding and saturation in one each; if not, the shift in
-        one cycle, the rest in another.
+    Args:
+        i_width (int): bits of the signed input.
+        o_width (int): bits of the signed output.
+        shift_max (int): largest `shift`, at most `i_width`.
+        pipelined (bool): the shift takes two cycles, its upper bits first, rounding and saturation one each; if not,
+            the shift takes one cycle and the rest another.
+
+    Ports:
+        i: signed, i_width bits, one a cycle.
+        shift: constant during a job.
+        o: signed, o_width bits.
     """
 
     module_name = "requantizer"

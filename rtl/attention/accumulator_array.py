@@ -24,18 +24,22 @@ __all__ = ["AccumulatorArray"]
 class AccumulatorArray(Block):
     """sum[half, beat, lane] = (first ? 0 : sum[half, beat, lane]) + data[lane], for each beat of a row.
 
-    Parameters
-    ----------
-    lanes: elements a beat (L); beats: beats a row at most; data_width: bits of an element;
-    sum_width: bits of a sum, enough for every head's total; memory_pipeline: registers behind the memories.
+    Throughput is one beat a cycle; a sum can be read from `write_latency` cycles after its last beat on.
 
-    Ports
-    -----
-    write: a beat arrives, for `half`, `beat`; first: it is of the head's first token; data: lane i in bits
-        i * data_width and up.
-    read_half, read_beat, read_lane, read_data: one sum, `read_latency` cycles later.
+    Args:
+        lanes (int): elements a beat (L).
+        beats (int): most beats a row.
+        data_width (int): bits of an element, signed.
+        sum_width (int): bits of a sum, signed, enough for the total of every head.
+        memory_pipeline (int): registers behind the memories.
+        module_name (str): name of the Verilog module.
 
-    Throughput one beat a cycle; a sum can be read from `write_latency` cycles after its last beat on.
+    Ports:
+        write: a beat arrives, for `half` and `beat`.
+        first: it is of the head's first token.
+        data: lane i in bits i * data_width and up.
+        read_half, read_beat, read_lane: address of a sum.
+        read_data: the sum, `read_latency` cycles later.
     """
 
     reset_less = True

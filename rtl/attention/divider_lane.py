@@ -34,18 +34,20 @@ __all__ = ["DividerLane"]
 class DividerLane(Block):
     """mean, z = round_half_up(numerator / divisor 2^(b-1)), saturated, for b = mean_width and for b = data_width.
 
-    Parameters
-    ----------
-    numerator_width: bits of the signed numerator; divisor_width: bits of the unsigned divisor, not 0 unless
-        `invalid`; data_width, mean_width: bits of the two roundings of the quotient, data_width <= mean_width;
-    interval: cycles between two `start`s at least, 1 to mean_width + 1;
-    pipelined: a register on the way from each stage to the next.
+    Args:
+        numerator_width (int): bits of the signed numerator.
+        divisor_width (int): bits of the unsigned divisor.
+        data_width (int): bits of `z`, at most `mean_width`.
+        mean_width (int): bits of `mean`.
+        interval (int): fewest cycles between two `start`s, 1 to mean_width + 1.
+        pipelined (bool): a register on the way from each stage to the next.
 
-    Ports
-    -----
-    start: a division begins with the next cycle's `numerator`, `divisor` and `invalid`.
-    invalid: there is no divisor (t_D <= 0): the quotient saturates by the sign of the numerator.
-    mean, z: the quotient rounded to either width, `latency` cycles after `numerator`, for one cycle at least.
+    Ports:
+        start: a division begins with the next cycle's `numerator`, `divisor` and `invalid`.
+        numerator: signed.
+        divisor: unsigned, not 0 unless `invalid`.
+        invalid: there is no divisor (t_D <= 0): the quotient saturates by the sign of the numerator.
+        mean, z: the quotient rounded to either width, `latency` cycles after `numerator`, for one cycle at least.
     """
 
     module_name = "divider_lane"

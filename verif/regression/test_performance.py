@@ -75,7 +75,7 @@ async def sustained_rate(dut):
 
 @cocotb.test()
 async def rate_of_many_sizes(dut):
-    """Where `Accelerator.sustains` says so a head takes T_SA cycles, to the cycle; nowhere fewer."""
+    """Where `AttentionKernel.sustains` says so a head takes T_SA cycles, to the cycle; nowhere fewer."""
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     host = await AcceleratorHost.start(dut, config)
     generator = np.random.default_rng(cocotb.RANDOM_SEED)
@@ -86,7 +86,7 @@ async def rate_of_many_sizes(dut):
         # From when the pipeline is full to when the first stream has sent everything.
         between = np.diff(result.head_cycles)[4:-4]
         work = config.array_cycles(tokens, head_dim)
-        if Accelerator(config).sustains(tokens, head_dim):
+        if Accelerator(config).kernel.sustains(tokens, head_dim):
             expect_equal(f"cycles a head of {tokens} x {head_dim}", between, np.full(len(between), work))
         elif between.mean() < work:
             raise AssertionError(f"heads of {tokens} x {head_dim} must take {work} cycles at least, not {between}")
@@ -96,7 +96,7 @@ def sizes_to_rate(config):
     """Some sizes that are sustained, the largest and the smallest of them too; some that are not."""
     every = list(itertools.product(range(1, config.max_tokens + 1), range(1, config.max_head_dim + 1)))
     accelerator = Accelerator(config)
-    sustained = [size for size in every if accelerator.sustains(*size)]
+    sustained = [size for size in every if accelerator.kernel.sustains(*size)]
     sustained.sort(key=lambda size: config.array_cycles(*size))
     others = sorted(set(every) - set(sustained))
     chosen = random.Random(selected_seed())

@@ -21,13 +21,15 @@ __all__ = ["CentringAdder", "DenominatorAdder", "NumeratorAdder"]
 class CentringAdder(Block):
     """streamed = bypass ? q : (k << fraction) - mean, one cycle later.
 
-    Parameters
-    ----------
-    data_width: bits of the elements `q` and `k` (W); fraction: fractional bits of `mean` (f).
+    Args:
+        data_width (int): bits of the elements `q` and `k` (W).
+        fraction (int): fractional bits of `mean` (f).
 
-    Ports
-    -----
-    bypass, q, k (signed W), mean (signed W + f), streamed (signed W + 1 + f: nothing saturates).
+    Ports:
+        bypass: take `q` as it is.
+        q, k: signed, W bits.
+        mean: signed, W + f bits.
+        streamed: signed, W + 1 + f bits: nothing saturates.
     """
 
     module_name = "centring_adder"
@@ -56,16 +58,20 @@ class CentringAdder(Block):
 class NumeratorAdder(Block):
     """numerator = single ? k_sum : ((product << fraction) << shift) + bias, `latency` cycles after `product`.
 
-    Parameters
-    ----------
-    product_width: bits of Q G; fraction: F; shift_max: largest `shift`; bias_width: bits of c_v v_sum, shifted
-        already; k_sum_width: bits of the numerator of the single-divisor mode.
+    A relative of Taylor attention may override `first_term`.
 
-    Ports
-    -----
-    product, bias: of one row, in the same cycle; shift: constant during a job.
-    single, k_sum: two cycles after `product`: take k_sum as the numerator instead.
-    numerator: signed bias_width + 1, nothing saturates.
+    Args:
+        product_width (int): bits of Q G.
+        fraction (int): fractional bits of the constants (F).
+        shift_max (int): largest `shift`.
+        bias_width (int): bits of c_v v_sum, shifted already.
+        k_sum_width (int): bits of the numerator of the single-divisor mode.
+
+    Ports:
+        product, bias: signed, of one row, in the same cycle.
+        shift: constant during a job.
+        single, k_sum: two cycles after `product`: take `k_sum` as the numerator instead.
+        numerator: signed, bias_width + 1 bits: nothing saturates.
     """
 
     module_name = "numerator_adder"
@@ -93,7 +99,7 @@ class NumeratorAdder(Block):
 
         # The shifter is cut in two: by 0 to 7 first, while the word is narrow.
         fine_shifted = Signal(signed(width + min(7, self.shift_max)))
-        m.d.sync += fine_shifted.eq((self.product << self.fraction) << fine)
+        m.d.sync += fine_shifted.eq(self.first_term() << fine)
         shifted = Signal(signed(width + self.shift_max))
         if len(coarse):
             m.d.sync += shifted.eq(fine_shifted << (coarse << 3))
@@ -104,20 +110,32 @@ class NumeratorAdder(Block):
         m.d.sync += self.numerator.eq(Mux(self.single, self.k_sum, shifted + bias))
         return m
 
+    def first_term(self):
+        """What is added to the bias, before the shift: Q G << F, of product_width + F bits at most."""
+        return self.product << self.fraction
+
 
 class DenominatorAdder(Block):
     """divisor = single ? tokens << (W - 1) : t_D << shift with t_D = c_d + (product << fraction); 3 cycles later.
 
-    Parameters
-    ----------
-    product_width: bits of Q k^_sum; fraction: F; c_d_width: bits of the unsigned constant; denominator_width: bits
-        of t_D, signed; shift_max: largest `shift`; tokens_width, tokens_shift: of the single divisor n << (W - 1);
-        divisor_width: bits of the unsigned divisor.
+    A relative of Taylor attention may override `denominator`.
 
-    Ports
-    -----
-    product: of one row; single: the divisor is n, in the same cycle; c_d, shift, tokens: constant during a job.
-    divisor: of the row; invalid: t_D <= 0 (the divisor means nothing), both `latency` cycles after `product`.
+    Args:
+        product_width (int): bits of Q k^_sum.
+        fraction (int): fractional bits of the constants (F).
+        c_d_width (int): bits of the unsigned constant c_d.
+        denominator_width (int): bits of t_D, signed.
+        shift_max (int): largest `shift`.
+        tokens_width (int): bits of `tokens`.
+        tokens_shift (int): W - 1, for the single divisor n << (W - 1).
+        divisor_width (int): bits of the unsigned divisor.
+
+    Ports:
+        product: signed, of one row.
+        single: the divisor is n, in the same cycle.
+        c_d, shift, tokens: constant during a job.
+        divisor: of the row, `latency` cycles after `product`.
+        invalid: t_D <= 0, so that the divisor means nothing, in the same cycle.
     """
 
     module_name = "denominator_adder"
@@ -144,7 +162,7 @@ class DenominatorAdder(Block):
     def elaborate(self, platform):
         m = Module()
         denominator = Signal(signed(self.denominator_width))
-        m.d.sync += denominator.eq(self.c_d + (self.product << self.fraction))
+        m.d.sync += denominator.eq(self.denominator())
 
         # The shifter is cut in two here as well.
         fine, coarse = self.shift[:3], self.shift[3:]
@@ -162,3 +180,7 @@ class DenominatorAdder(Block):
             self.invalid.eq(~single & not_positive),
         ]
         return m
+
+    def denominator(self):
+        """What a row is divided by, before the shift: t_D, of denominator_width bits at most."""
+        return self.c_d + (self.product << self.fraction)

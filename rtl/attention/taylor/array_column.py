@@ -1,7 +1,7 @@
-"""Array column: everything above and below one column of SA-General, in step with that column.
+r"""Array column: everything above and below one column of SA-General, in step with that column.
 
                    [V bank] [G bank]<---------------.
-                        \\    /                      |
+                        \    /                      |
           load -->       mux --> stationary      requantizer
                                     |                ^
                                (SA-General)          | G
@@ -43,22 +43,23 @@ __all__ = ["ArrayColumn"]
 class ArrayColumn(Block):
     """One column's buffers and its share of the pre- and post-processors.
 
-    Parameters
-    ----------
-    config: the accelerator's configuration.
+    Args:
+        config (AcceleratorConfig): the configuration.
+        adder (type): the numerator adder, `NumeratorAdder` or a class derived from it.
 
-    Ports
-    -----
-    v_in, v_out: a beat of which the V bank {half, column tile, token} takes an element; bias_in, bias_out: a c_v v_sum,
-        aligned, for the bias bank {half, column tile}. They go on to the right (`rtl.common.bank_chain.BankWrite`).
-    z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later.
-    load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
-        right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles before.
-    k_sum: numerator of a row of means, `k_sum_delay` cycles after its `divide_in`.
-    mean: quotient of such a row, in the cycle of `write_back_in`; 0 where that is not `mean`.
-    stationary: to the array, `load_latency` cycles after `load_in`.
-    partial_sum: from the array, `sum_delay` cycles after `accumulate_in`.
-    shift_g_*, numerator_shift_*: constant during a job, known here one cycle after the column on the left.
+    Ports:
+        v_in, v_out: a beat of which the V bank {half, column tile, token} takes an element; it goes on to the right
+            (`rtl.common.bank_chain.BankWrite`).
+        bias_in, bias_out: a c_v v_sum, aligned, for the bias bank {half, column tile}, likewise.
+        z_address, z_data: one element of the Z bank {half, column tile, token}, `z_latency` cycles later.
+        load_*, accumulate_*, divide_*, write_back_*, divisor_*, invalid_*: control, `_in` from the left, `_out` to the
+            right one cycle later. The divisor belongs to the row that `divide_in` started `divisor_delay` cycles
+            before.
+        k_sum: numerator of a row of means, `k_sum_delay` cycles after its `divide_in`.
+        mean: quotient of such a row, in the cycle of `write_back_in`; 0 where that is not `mean`.
+        stationary: to the array, `load_latency` cycles after `load_in`.
+        partial_sum: from the array, `sum_delay` cycles after `accumulate_in`.
+        shift_g_*, numerator_shift_*: constant during a job, known here one cycle after the column on the left.
     """
 
     module_name = "array_column"
@@ -67,7 +68,7 @@ class ArrayColumn(Block):
         ("PINCONNECTEMPTY", "*_out__*"): "The last column has none on its right.",
     }
 
-    def __init__(self, config):
+    def __init__(self, config, *, adder=NumeratorAdder):
         self.data_width = config.data_width
         self.stream_lanes = config.stream_lanes
         self.chain_registers = config.chain_registers
@@ -93,7 +94,7 @@ class ArrayColumn(Block):
             shift_max=config.shift_g_max,
             pipelined=config.memory_pipeline > 0,
         )
-        self.adder = NumeratorAdder(
+        self.adder = adder(
             product_width=config.qg_width,
             fraction=config.constant_fraction,
             shift_max=config.numerator_shift_max,

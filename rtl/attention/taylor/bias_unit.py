@@ -2,7 +2,7 @@
 
 It is needed once a head, so one multiplier does all features, one a cycle, and leaves the products in the columns'
 bias banks in the alignment of the divider. What does not fit is clipped, where the quotient saturates anyway
-(`AcceleratorConfig.aligned_bias_width`).
+(`TaylorSpec.aligned_bias_width`).
 
     v_sum --> (x c_v) --> << numerator_shift --> clip --> bias bank of column j % C, entry {half, j / C}
 """

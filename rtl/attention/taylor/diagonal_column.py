@@ -32,26 +32,25 @@ __all__ = ["DiagonalColumn"]
 class DiagonalColumn(Block):
     """SA-Diag's buffers and the divisors.
 
-    Parameters
-    ----------
-    config: the accelerator's configuration.
-    divisor_delay: cycles after `divide_out` at which column 0 wants the divisor.
+    Args:
+        config (AcceleratorConfig): the configuration.
+        divisor_delay (int): cycles after `divide_out` at which column 0 wants the divisor.
+        adder (type): the denominator adder, `DenominatorAdder` or a class derived from it.
 
-    Ports
-    -----
-    load_*, accumulate_*, divide_*: control from the schedulers and, one cycle later, for column 0.
-    divisor_out, invalid_out: for column 0, `divisor_delay` cycles after `divide_out`.
-    denominator_error: a row's t_D <= 0 (one cycle a row).
-    stationary: to the array, as many cycles after `load_in` as in an `ArrayColumn`; partial_sum: from the array,
-        `accumulator.sum_delay` cycles after `accumulate_in`.
-    row_queued: a row's totals were put into the row queue, here; each column follows one cycle after its left one.
-    c_d, divisor_shift, tokens: constant during a job.
+    Ports:
+        load_*, accumulate_*, divide_*: control from the schedulers and, one cycle later, for column 0.
+        divisor_out, invalid_out: for column 0, `divisor_delay` cycles after `divide_out`.
+        denominator_error: a row's t_D <= 0 (one cycle a row).
+        stationary: to the array, as many cycles after `load_in` as in an `ArrayColumn`.
+        partial_sum: from the array, `accumulator.sum_delay` cycles after `accumulate_in`.
+        row_queued: a row's totals were put into the row queue, here; each column follows one cycle after its left one.
+        c_d, divisor_shift, tokens: constant during a job.
     """
 
     module_name = "diagonal_column"
     waivers = {("UNUSEDSIGNAL", "accumulate_address_*"): "Column tiles are not SA-Diag's business."}
 
-    def __init__(self, config, *, divisor_delay):
+    def __init__(self, config, *, divisor_delay, adder=DenominatorAdder):
         self.divisor_delay = divisor_delay
         self.feature_bits = index_width(config.max_head_dim)
         self.column_tile_bits = tile_width(config.column_tiles)
@@ -66,7 +65,7 @@ class DiagonalColumn(Block):
             memory_pipeline=pipeline,
             module_name="partial_sum_accumulator_diagonal",
         )
-        self.adder = DenominatorAdder(
+        self.adder = adder(
             product_width=config.q_k_hat_sum_width,
             fraction=config.constant_fraction,
             c_d_width=config.c_d_width,

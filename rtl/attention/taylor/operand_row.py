@@ -28,17 +28,16 @@ __all__ = ["OperandRow"]
 class OperandRow(Block):
     """One row's operand buffers.
 
-    Parameters
-    ----------
-    config: the accelerator's configuration (the banks' depths and all widths follow from it).
+    Args:
+        config (AcceleratorConfig): the configuration; the depths of the banks and all widths follow from it.
 
-    Ports
-    -----
-    q_in, q_out: a beat of which the Q bank {half, row tile, token} takes an element; k_in, k_out: one for the K bank
-        {half, token tile, beat}. They go on to the row below (`rtl.common.bank_chain.BankWrite`).
-    control_in, control_out: what to stream; passed on one cycle later.
-    mean_in, mean_out: k_mean of the feature, `memory_latency` cycles after its control; passed on one cycle later.
-    streamed, swap: to the array, `latency` cycles after `control_in`.
+    Ports:
+        q_in, q_out: a beat of which the Q bank {half, row tile, token} takes an element; it goes on to the row below
+            (`rtl.common.bank_chain.BankWrite`).
+        k_in, k_out: a beat for the K bank {half, token tile, beat}, likewise.
+        control_in, control_out: what to stream; passed on one cycle later.
+        mean_in, mean_out: k_mean of the feature, `memory_latency` cycles after its control; passed on one cycle later.
+        streamed, swap: to the array, `latency` cycles after `control_in`.
     """
 
     module_name = "operand_row"
