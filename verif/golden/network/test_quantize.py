@@ -57,25 +57,6 @@ def logits_sqnr(model, images=IMAGES, **options) -> float:
     return layer_sqnr(model, vit, images, mean=MEAN, std=STD)["logits"]
 
 
-# The float model whose steps are those of the integers
-
-
-@pytest.mark.parametrize("distilled", [False, True])
-def test_float_steps_are_those_of_the_model(distilled):
-    model = float_model(distilled=distilled)
-    steps = activations(model)
-    captured = []
-    torch.testing.assert_close(steps["logits"], model(normalized(IMAGES), captured))
-    for layer, head_tensors in enumerate(captured):
-        for name, tensor in zip("qkv", head_tensors, strict=True):
-            torch.testing.assert_close(steps[f"blocks.{layer}.{name}"], tensor)
-
-
-def test_float_steps_have_taylor_attention_whatever_the_model_has():
-    wanted = activations(float_model("taylor"))["logits"]
-    torch.testing.assert_close(activations(float_model("softmax"))["logits"], wanted, rtol=0, atol=0)
-
-
 # Exponents
 
 
