@@ -4,8 +4,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.validation import require_power_of_two
 
-from .byte_memory import byte_memory, fifo_output, require_power_of_two
+from .byte_memory import byte_memory, fifo_output
 
 __all__ = ["ByteFifo"]
 

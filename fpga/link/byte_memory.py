@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Signal
 
 from taylorvit.rtl.common.memory_bank import MemoryBank
 
-__all__ = ["byte_memory", "fifo_output", "require_power_of_two"]
+__all__ = ["byte_memory", "fifo_output"]
 
 
 def byte_memory(depth):
@@ -16,12 +16,6 @@ def byte_memory(depth):
     bank = MemoryBank(depth=depth, width=8, pipeline=1)
     bank.module_name = f"memory_link_{depth}x8"
     return bank
-
-
-def require_power_of_two(name, value):
-    """Raises `ValueError` unless `value` is 2, 4, 8, ..."""
-    if not isinstance(value, int) or value < 2 or value & (value - 1):
-        raise ValueError(f"{name} must be a power of two, 2 or more, not {value!r}")
 
 
 def fifo_output(m: Module, bank, memory, written, read):

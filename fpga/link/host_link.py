@@ -18,12 +18,12 @@ from taylorvit.fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERS
 from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.validation import require_power_of_two, require_range
 from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
 
 from .beat_splitter import BeatSplitter
 from .bit_clock import bit_clock
 from .byte_fifo import ByteFifo
-from .byte_memory import require_power_of_two
 from .command_engine import CommandEngine
 from .frame_crc import FrameCrc
 from .frame_receiver import FrameReceiver
@@ -77,8 +77,7 @@ class HostLink(Block):
         for name, value, limit in (
             ("stream_bytes", stream_bytes, 512), ("payload_max", payload_max, 0xFFFF - PAYLOAD_EXTRA),
         ):  # fmt: skip
-            if not isinstance(value, int) or not 0 < value <= limit:
-                raise ValueError(f"{name} must be 1..{limit}, not {value!r}")
+            require_range(name, value, 1, limit)
         if not isinstance(build_id, int) or not 0 <= build_id < 1 << 32:
             raise ValueError(f"build_id must be an integer of 32 bits, not {build_id!r}")
         sizes = {"receive_bytes": receive_bytes, "send_bytes": send_bytes, "result_bytes": result_bytes}

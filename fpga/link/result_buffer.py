@@ -10,8 +10,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.validation import require_power_of_two
 
-from .byte_memory import byte_memory, require_power_of_two
+from .byte_memory import byte_memory
 from .interfaces import ResultAccess
 
 __all__ = ["ResultBuffer"]

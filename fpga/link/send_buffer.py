@@ -13,9 +13,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.validation import require_power_of_two, require_range
 from taylorvit.rtl.common.widths import index_width
 
-from .byte_memory import byte_memory, fifo_output, require_power_of_two
+from .byte_memory import byte_memory, fifo_output
 from .interfaces import SendAccess
 
 __all__ = ["SendBuffer"]
@@ -42,6 +43,7 @@ class SendBuffer(Block):
 
     def __init__(self, *, depth, frame_max):
         require_power_of_two("depth", depth)
+        require_range("frame_max", frame_max, 1)
         self.depth = depth
         self.frame_max = frame_max
         self.memory = byte_memory(depth)

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import up_to
 
 __all__ = ["Requantizer"]
@@ -16,22 +17,29 @@ class Requantizer(Block):
     is one increment. Saturation is to the full range of `o`.
 
     Args:
-        i_width (int): bits of the signed input.
-        o_width (int): bits of the signed output.
-        shift_max (int): largest `shift`, at most `i_width`.
-        pipelined (bool): the shift takes two cycles, its upper bits first, rounding and saturation one each; if not,
-            the shift takes one cycle and the rest another.
+        i_width (int): bits of the signed input, at least 2.
+        o_width (int): bits of the signed output, 2 to `i_width`.
+        shift_max (int): largest `shift`, 0 to `i_width`.
+        pipelined (bool): the shift takes two cycles, its upper bits first, and rounding and saturation one each; if
+            not, the shift takes one cycle and the rest another.
 
     Ports:
-        i: signed, i_width bits, one a cycle.
-        shift: constant during a job.
-        o: signed, o_width bits.
+        i (signed, i_width bits, input): an exact sum.
+        shift (up_to(shift_max), input): right shift.
+        o (signed, o_width bits, output): the result.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is out of its range.
     """
 
     module_name = "requantizer"
     reset_less = True
 
     def __init__(self, *, i_width, o_width, shift_max, pipelined=True):
+        require_range("i_width", i_width, 2)
+        require_range("o_width", o_width, 2, i_width)
+        require_range("shift_max", shift_max, 0, i_width)
         self.pipelined = pipelined
         super().__init__(
             {

@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import index_width
 
 __all__ = ["AccumulatorArray"]
@@ -24,27 +25,39 @@ __all__ = ["AccumulatorArray"]
 class AccumulatorArray(Block):
     """sum[half, beat, lane] = (first ? 0 : sum[half, beat, lane]) + data[lane], for each beat of a row.
 
-    Throughput is one beat a cycle; a sum can be read from `write_latency` cycles after its last beat on.
+    It takes one beat a cycle. A sum can be read from `write_latency` cycles after its last beat on.
 
     Args:
-        lanes (int): elements a beat (L).
-        beats (int): most beats a row.
-        data_width (int): bits of an element, signed.
-        sum_width (int): bits of a sum, signed, enough for the total of every head.
-        memory_pipeline (int): registers behind the memories.
+        lanes (int): elements of a beat (L), at least 1.
+        beats (int): most beats of a row, at least 1.
+        data_width (int): bits of an element, at least 1.
+        sum_width (int): bits of a sum, enough for the total of every head, at least `data_width`.
+        memory_pipeline (int): registers behind the memories, 0 or more.
         module_name (str): name of the Verilog module.
 
     Ports:
-        write: a beat arrives, for `half` and `beat`.
-        first: it is of the head's first token.
-        data: lane i in bits i * data_width and up.
-        read_half, read_beat, read_lane: address of a sum.
-        read_data: the sum, `read_latency` cycles later.
+        write (1 bit, input): a beat arrives.
+        first (1 bit, input): it belongs to the first token of the head.
+        half (1 bit, input): half of the buffer that it belongs to.
+        beat (index_width(beats) bits, input): its number in the row.
+        data (lanes data_width bits, input): the beat, lane i in bits i data_width and up.
+        read_half (1 bit, input): half of the sum to read.
+        read_beat (index_width(beats) bits, input): its beat.
+        read_lane (index_width(lanes) bits, input): its lane.
+        read_data (signed, sum_width bits, output): the sum, `read_latency` cycles later.
+
+    Raises:
+        TypeError: a number is not an integer.
+        ValueError: a number is below its least value.
     """
 
     reset_less = True
 
     def __init__(self, *, lanes, beats, data_width, sum_width, memory_pipeline=0, module_name="accumulator_array"):
+        require_range("lanes", lanes, 1)
+        require_range("beats", beats, 1)
+        require_range("data_width", data_width, 1)
+        require_range("sum_width", sum_width, data_width)
         self.module_name = module_name
         self.lanes = lanes
         self.beats = beats

@@ -27,6 +27,7 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.copied_register import CopiedRegister
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.validation import require_range
 
 __all__ = ["DividerLane"]
 
@@ -35,24 +36,35 @@ class DividerLane(Block):
     """mean, z = round_half_up(numerator / divisor 2^(b-1)), saturated, for b = mean_width and for b = data_width.
 
     Args:
-        numerator_width (int): bits of the signed numerator.
-        divisor_width (int): bits of the unsigned divisor.
-        data_width (int): bits of `z`, at most `mean_width`.
-        mean_width (int): bits of `mean`.
-        interval (int): fewest cycles between two `start`s, 1 to mean_width + 1.
-        pipelined (bool): a register on the way from each stage to the next.
+        numerator_width (int): bits of the signed numerator, at least 2.
+        divisor_width (int): bits of the unsigned divisor, at least 1.
+        data_width (int): bits of the quotient `z`, 2 to `mean_width`.
+        mean_width (int): bits of the quotient `mean`, at least 2.
+        interval (int): least cycles between two `start`s, 1 to mean_width + 1.
+        pipelined (bool): a register between each stage and the next.
 
     Ports:
-        start: a division begins with the next cycle's `numerator`, `divisor` and `invalid`.
-        numerator: signed.
-        divisor: unsigned, not 0 unless `invalid`.
-        invalid: there is no divisor (t_D <= 0): the quotient saturates by the sign of the numerator.
-        mean, z: the quotient rounded to either width, `latency` cycles after `numerator`, for one cycle at least.
+        start (1 bit, input): a division begins with the next cycle's `numerator`, `divisor` and `invalid`.
+        numerator (signed, numerator_width bits, input): x.
+        divisor (divisor_width bits, input): D, not 0 unless `invalid`.
+        invalid (1 bit, input): there is no divisor (t_D <= 0): the quotient saturates by the sign of the numerator.
+        mean (signed, mean_width bits, output): the quotient, `latency` cycles after `numerator`, for one cycle at
+            least.
+        z (signed, data_width bits, output): the same quotient with fewer bits, likewise.
+
+    Raises:
+        TypeError: a number is not an integer.
+        ValueError: a number is out of its range.
     """
 
     module_name = "divider_lane"
 
     def __init__(self, *, numerator_width, divisor_width, data_width, mean_width, interval, pipelined=False):
+        require_range("numerator_width", numerator_width, 2)
+        require_range("divisor_width", divisor_width, 1)
+        require_range("mean_width", mean_width, 2)
+        require_range("data_width", data_width, 2, mean_width)
+        require_range("interval", interval, 1, mean_width + 1)
         self.data_width = data_width
         self.mean_width = mean_width
         self.interval = interval

@@ -10,11 +10,22 @@ and a block joins a port of its own to that of an instance within it by
     wiring.connect(m, wiring.flipped(self.s_axis_q), loader.s)
 """
 
+from amaranth.lib import enum
 from amaranth.lib.wiring import In, Out
 
 from .bus import Bus
+from .validation import require_choice, require_multiple, require_range
 
-__all__ = ["AxiLite", "AxiStream"]
+__all__ = ["AxiLite", "AxiStream", "Response"]
+
+
+class Response(enum.IntEnum, shape=2):
+    """Answer to an access."""
+
+    OKAY = 0
+    EXOKAY = 1
+    SLVERR = 2
+    DECERR = 3
 
 
 class AxiStream(Bus):
@@ -30,9 +41,14 @@ class AxiStream(Bus):
         tvalid (1 bit): the source offers a beat.
         tready (1 bit, to the source): the sink takes what is offered.
         tlast (1 bit): the beat is the last one of its packet.
+
+    Raises:
+        TypeError: `width` is not an integer.
+        ValueError: `width` is no positive multiple of 8.
     """
 
     def __init__(self, width):
+        require_multiple("width", width, 8, "bits of a byte")
         super().__init__({"tdata": Out(width), "tvalid": Out(1), "tready": In(1), "tlast": Out(1)})
 
 
@@ -40,7 +56,7 @@ class AxiLite(Bus):
     """AXI4-Lite (ARM IHI 0022): reads and writes of single words, over five channels.
 
     Args:
-        address_width (int): bits of a byte address.
+        address_width (int): bits of a byte address, 1 to 64.
         data_width (int): bits of a word, 32 or 64.
 
     Ports:
@@ -52,7 +68,7 @@ class AxiLite(Bus):
         wstrb (data_width / 8 bits): which of its bytes are written.
         wvalid (1 bit): there is a word to write.
         wready (1 bit, to the master): it is taken.
-        bresp (2 bits, to the master): answer to a write: 0 OKAY, 2 SLVERR, 3 DECERR.
+        bresp (Response, to the master): answer to a write.
         bvalid (1 bit, to the master): there is an answer.
         bready (1 bit): it is taken.
         araddr (address_width bits): address of a read.
@@ -60,12 +76,18 @@ class AxiLite(Bus):
         arvalid (1 bit): there is an address to read from.
         arready (1 bit, to the master): it is taken.
         rdata (data_width bits, to the master): word that was read.
-        rresp (2 bits, to the master): answer to the read, like `bresp`.
+        rresp (Response, to the master): answer to the read.
         rvalid (1 bit, to the master): there is an answer.
         rready (1 bit): it is taken.
+
+    Raises:
+        TypeError: `address_width` is not an integer.
+        ValueError: a parameter is out of its range.
     """
 
     def __init__(self, *, address_width, data_width):
+        require_range("address_width", address_width, 1, 64)
+        require_choice("data_width", data_width, (32, 64))
         super().__init__(
             {
                 "awaddr": Out(address_width),
@@ -76,7 +98,7 @@ class AxiLite(Bus):
                 "wstrb": Out(data_width // 8),
                 "wvalid": Out(1),
                 "wready": In(1),
-                "bresp": In(2),
+                "bresp": In(Response),
                 "bvalid": In(1),
                 "bready": Out(1),
                 "araddr": Out(address_width),
@@ -84,7 +106,7 @@ class AxiLite(Bus):
                 "arvalid": Out(1),
                 "arready": In(1),
                 "rdata": In(data_width),
-                "rresp": In(2),
+                "rresp": In(Response),
                 "rvalid": In(1),
                 "rready": Out(1),
             }

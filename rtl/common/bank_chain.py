@@ -6,6 +6,7 @@ A word goes from bank to bank, and each bank that it is meant for writes its sha
 from amaranth.lib.wiring import Out, Signature
 
 from .pipeline import delay
+from .validation import require_range
 from .widths import index_width
 
 __all__ = ["BankWrite", "bank_write"]
@@ -25,9 +26,16 @@ class BankWrite(Signature):
             two; so it is large in the banks before that one.
         address (address_width bits): where the word goes, the same address in each bank.
         data (data_width bits): the word, with the share of this bank in the lowest bits.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is below 1.
     """
 
     def __init__(self, *, banks, address_width, data_width):
+        require_range("banks", banks, 1)
+        require_range("address_width", address_width, 1)
+        require_range("data_width", data_width, 1)
         super().__init__(
             {
                 "valid": Out(1),
@@ -47,9 +55,17 @@ def bank_write(m, bank, source, target, *, shares, registers):
         source (object): interface of a `BankWrite`, from the bank before.
         target (object): interface of a `BankWrite`, to the next bank.
         shares (int): number of neighbouring banks that take a share of a word; it is rotated by one share from bank
-            to bank.
+            to bank. A divisor of the bits of a word.
         registers (int): registers before the bank, and so between two banks, 0 or 1.
+
+    Raises:
+        TypeError: `shares` or `registers` is not an integer.
+        ValueError: a word cannot be shared so, or `registers` is out of its range.
     """
+    require_range("shares", shares, 1)
+    require_range("registers", registers, 0, 1)
+    if len(source.data) % shares:
+        raise ValueError(f"shares must divide the {len(source.data)} bits of a word, not {shares!r}")
     name = source.valid.name.removesuffix("__valid")
     taken = delay(m, source.valid & (source.offset < shares), registers, f"{name}__taken")
     valid, offset, address, data = (

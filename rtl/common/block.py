@@ -21,16 +21,16 @@ __all__ = ["Block", "BlockInstance", "instantiate"]
 class Block(wiring.Component):
     """A component with a Verilog module of its own.
 
-    Attributes
-    ----------
-    module_name: name of the Verilog module; components of one name must be built alike (same `parameters`).
-    reset_less: true if nothing in it is reset; the module then has no `rst` port.
-    prefix: of a top level, what stands in front of the names of all modules below it.
-    waivers: warnings of Verilator that are as intended: (rule, pattern of names) -> the reason, a sentence. The names
-        are those of the block's signals, for PINMISSING of the cells in it, and for PINCONNECTEMPTY of its outputs that
-        a parent may leave open. They stand in the Verilog where they are needed.
-    clocked: false if it has no register of its own; the module then has neither `clk` nor `rst`, and a domain that
-        its instances need is its own to make.
+    Attributes:
+        module_name (str): name of the Verilog module; components of one name must be built alike (same `parameters`).
+        clocked (bool): false if the block has no register of its own. The module then has neither `clk` nor `rst`, and
+            makes the clock domain that its instances need, if any.
+        reset_less (bool): true if nothing in the block is reset; the module then has no `rst` port.
+        prefix (str): of a top level, what stands in front of the names of all modules below it.
+        waivers (Mapping[tuple[str, str], str]): warnings of Verilator that are as intended: (rule, pattern of names) ->
+            the reason, a sentence. The names are those of the block's signals, for PINMISSING of the cells in it, and
+            for PINCONNECTEMPTY of its outputs that a parent may leave open. Each waiver stands in the Verilog where it
+            is needed.
     """
 
     module_name = ""
@@ -76,9 +76,16 @@ class BlockInstance(Instance):
 
 
 def instantiate(m, name, component, *, reset=None):
-    """Adds an instance of `component` to module `m` under `name`; returns the interface to its ports.
+    """Adds an instance of a block to a module.
 
-    `reset` is the signal for its `rst` port, the parent's own reset if left out.
+    Args:
+        m (amaranth.hdl.Module): the module that holds the instance.
+        name (str): name of the instance.
+        component (Block): the block.
+        reset (amaranth.hdl.Value | None): what is connected to the `rst` port; the parent's own reset if left out.
+
+    Returns:
+        object: the interface to the ports of the instance, of the signature of the block.
     """
     interface = component.signature.create(path=(name,))
     ports = {}

@@ -1,8 +1,8 @@
 """Copied register: one of several that hold the same, each beside the logic that it serves.
 
-A register with hundreds of loads far away is late everywhere. Two of them, each with its share of the loads, are drawn
-to these by any placer. The register is a module, so that synthesis module by module does not find the copies equal, and
-make one of them again.
+A register with hundreds of distant loads is late everywhere. Of two registers with half of the loads each, any placer
+puts each close to its own. The register is a module, so that synthesis, which works module by module, does not find
+the copies equal and merge them.
 """
 
 from amaranth.hdl import Module
@@ -14,7 +14,12 @@ __all__ = ["CopiedRegister"]
 
 
 class CopiedRegister(Block):
-    """`o` is `i`, one cycle later; 0 after a reset."""
+    """`o` is `i`, one cycle later; 0 after a reset.
+
+    Ports:
+        i (1 bit, input): what all copies hold.
+        o (1 bit, output): this copy.
+    """
 
     module_name = "copied_register"
 

@@ -1,7 +1,7 @@
 """Memory bank: one write port, one read port, the form that block RAM has on every FPGA family.
 
-A word that is read in the cycle in which it is written is nobody's business: no block does that and uses the result.
-Saying so (`no_rw_check`) spares each bank a bypass that synthesis would build around the block RAM, and its delay.
+No block reads a word in the cycle in which it is written and uses the result. Saying so (`no_rw_check`) spares each
+bank a bypass around the block RAM that synthesis would build, and its delay.
 
 Block RAM is slow to answer: on an ECP5 its word comes 5 to 6 ns after the clock edge. `pipeline` registers behind it
 keep what follows out of that path.
@@ -12,6 +12,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .validation import require_range
 from .widths import index_width
 
 __all__ = ["MemoryBank"]
@@ -20,22 +21,31 @@ __all__ = ["MemoryBank"]
 class MemoryBank(Block):
     """`depth` words of `width` bits, zero at power-up.
 
-    Parameters
-    ----------
-    depth, width: words, and bits of a word.
-    pipeline: registers behind the memory.
+    Args:
+        depth (int): words, at least 1.
+        width (int): bits of a word, at least 1.
+        pipeline (int): registers behind the memory, 0 or more.
 
-    Ports
-    -----
-    write_enable, write_address, write_data: the word is written at the end of this cycle.
-    read_address, read_data: `read_data` follows `latency` = 1 + pipeline cycles later. The word that is being written
-        in the cycle of `read_address`, and addresses of `depth` and above, give nothing in particular.
+    Ports:
+        write_enable (1 bit, input): a word is written at the end of this cycle.
+        write_address (index_width(depth) bits, input): where it goes.
+        write_data (width bits, input): the word.
+        read_address (index_width(depth) bits, input): which word is read. Neither the word that is written in the same
+            cycle nor an address of `depth` or more gives a defined result.
+        read_data (width bits, output): the word, `latency` = 1 + pipeline cycles later.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is below its least value.
     """
 
     reset_less = True
     waivers = {("UNUSEDSIGNAL", "*_address"): "There is but one word."}
 
     def __init__(self, *, depth, width, pipeline=0):
+        require_range("depth", depth, 1)
+        require_range("width", width, 1)
+        require_range("pipeline", pipeline, 0)
         self.depth = depth
         self.width = width
         self.pipeline = pipeline

@@ -5,6 +5,8 @@ Flags, of one bit, are reset. Numbers are not: a number means nothing without th
 
 from amaranth.hdl import Signal
 
+from .validation import require_range
+
 __all__ = ["delay", "delay_bundle", "pass_on"]
 
 
@@ -14,13 +16,18 @@ def delay(m, signal, cycles, name, *, reset=None):
     Args:
         m (amaranth.hdl.Module): the module that gets the registers.
         signal (amaranth.hdl.Value): what is delayed. If it has one bit, its registers are reset.
-        cycles (int): number of registers; with 0, `signal` itself is returned.
+        cycles (int): number of registers, 0 or more; with 0, `signal` itself is returned.
         name (str): name of the registers, before their number.
         reset (amaranth.hdl.Value | None): clears the registers of a flag, besides the reset of the module itself.
 
     Returns:
         amaranth.hdl.Value: the output of the last register.
+
+    Raises:
+        TypeError: `cycles` is not an integer.
+        ValueError: `cycles` is negative.
     """
+    require_range("cycles", cycles, 0)
     is_flag = len(signal) == 1
     for cycle in range(cycles):
         later = Signal.like(signal, name=f"{name}_{cycle + 1}", reset_less=not is_flag)

@@ -1,7 +1,7 @@
-"""Reset line: the way of a reset to one block.
+"""Reset line: registers that bring a reset to one block.
 
-A reset that goes to every block at once is late everywhere, so each block gets it from registers of its own. They are
-a module, so that synthesis module by module does not find them equal, and make one of them again.
+A reset that goes to all blocks at once is late everywhere, so each block gets it from registers of its own. They are
+a module, so that synthesis, which works module by module, does not find the lines equal and merge them.
 """
 
 from amaranth.hdl import Module, Signal
@@ -13,7 +13,12 @@ __all__ = ["ResetLine"]
 
 
 class ResetLine(Block):
-    """`o` is `i`, `latency` cycles later, and 1 until then."""
+    """`o` is `i`, `latency` cycles later, and 1 until then.
+
+    Ports:
+        i (1 bit, input): the reset of all blocks.
+        o (1 bit, output): the reset of one block.
+    """
 
     module_name = "reset_line"
     reset_less = True

@@ -26,16 +26,13 @@ from operator import or_
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
-from taylorvit.rtl.common.axi import AxiLite
+from taylorvit.rtl.common.axi import AxiLite, Response
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.widths import up_to
 
 from .registers import ADDRESS_WIDTH, DATA_WIDTH, EVENTS, Access, register_map
 
 __all__ = ["ControlStatus"]
-
-_OKAY = 0b00
-_SLVERR = 0b10
 
 _READ_GROUP = 6  # registers of which at most one is read in one step
 
@@ -208,7 +205,7 @@ class ControlStatus(Block):
             m.d.sync += [
                 commit.eq(0),
                 self.s_axil.bvalid.eq(1),
-                self.s_axil.bresp.eq(Mux(accepted, _OKAY, _SLVERR)),
+                self.s_axil.bresp.eq(Mux(accepted, Response.OKAY, Response.SLVERR)),
             ]
             for selected, register in zip(is_written, writable):
                 with m.If(selected):
@@ -255,7 +252,7 @@ class ControlStatus(Block):
             m.d.sync += [
                 self.s_axil.rvalid.eq(1),
                 self.s_axil.rdata.eq(reduce(or_, groups)),
-                self.s_axil.rresp.eq(Mux(is_read.any(), _OKAY, _SLVERR)),
+                self.s_axil.rresp.eq(Mux(is_read.any(), Response.OKAY, Response.SLVERR)),
             ]
         with m.If(self.s_axil.rvalid & self.s_axil.rready):
             m.d.sync += [self.s_axil.rvalid.eq(0), read_held.eq(0)]

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.counters import last_start
+from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import index_width
 
 __all__ = ["MatrixPosition"]
@@ -17,16 +18,30 @@ __all__ = ["MatrixPosition"]
 class MatrixPosition(Block):
     """Counts the beats of one matrix after the other, tokens x head_dim, `lanes` features a beat.
 
-    Ports
-    -----
-    start: a job begins; tokens, head_dim: its sizes, constant while it runs.
-    step: a beat is taken, no earlier than the cycle after `start`.
-    token: of the next beat; row_last: it is the last one of its token; head_last: and of the matrix.
+    Args:
+        lanes (int): features of a beat, at least 1.
+        max_tokens (int): largest `tokens`, at least 1.
+        max_head_dim (int): largest `head_dim`, at least 1.
+
+    Ports:
+        start (1 bit, input): a job begins.
+        tokens (bits of max_tokens, input): rows of each matrix of the job, constant while it runs.
+        head_dim (bits of max_head_dim, input): columns of each, likewise.
+        step (1 bit, input): a beat is taken, no earlier than in the cycle after `start`.
+        token (index_width(max_tokens) bits, output): token of the next beat.
+        row_last (1 bit, output): the next beat is the last one of its token.
+        head_last (1 bit, output): and the last one of its matrix.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is below 1.
     """
 
     waivers = {("PINCONNECTEMPTY", "row_last"): "A token is a single beat."}
 
     def __init__(self, *, lanes, max_tokens, max_head_dim):
+        for name, value in (("lanes", lanes), ("max_tokens", max_tokens), ("max_head_dim", max_head_dim)):
+            require_range(name, value, 1)
         self.module_name = f"matrix_position_{max_tokens}x{max_head_dim}_{lanes}"
         self.lanes = lanes
         super().__init__(

@@ -19,6 +19,7 @@ from taylorvit.rtl.common.axi import AxiStream
 from taylorvit.rtl.common.bank_chain import BankWrite
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.validation import require_choice, require_multiple, require_range
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
 from .matrix_position import MatrixPosition
@@ -29,32 +30,47 @@ __all__ = ["StreamLoader"]
 class StreamLoader(Block):
     """Writes the heads of a job into a double-buffered, banked operand buffer.
 
-    Parameters
-    ----------
-    name: of the stream, for the module's name.
-    lanes, data_width, element_width: elements a beat, their bits, and the bits of their containers in TDATA.
-    max_tokens, max_head_dim, max_heads: limits of the job's sizes.
-    banks: banks of the buffer, a multiple of `lanes`.
-    banked_by: "feature": bank b holds the features b, b + banks, ..., one element a word {half, feature tile, token};
-        "token": bank b holds the tokens b, b + banks, ..., one beat a word {half, token tile, beat}.
-    readers: how many units read each head, and release it on their own.
-    pipelined: a register between taking a beat and finding its bank.
+    It takes one beat a cycle. `write` comes one cycle after the beat, two if `pipelined`.
 
-    Ports
-    -----
-    s_tdata, s_tvalid, s_tready, s_tlast: the stream.
-    closed: no beat is taken, whatever else.
-    start: a job begins; tokens, head_dim, heads: its sizes, constant while it runs.
-    released: one bit a reader, which needs the older half no longer.
-    input_timeout: do not wait for the source any longer.
-    write: a beat, lane i in bits i * data_width and up, on its way to the first bank: `lanes` neighbouring banks take a
-        lane each ("feature"), or one takes the whole beat ("token").
-    row_write, row_first, row_half, row_beat: the same beat for the accumulator array.
-    loaded: a head is complete (its last write is in this cycle). tlast_early, tlast_late: a packet was too short,
-        too long. starving: ready, but nothing comes. gave_up: nor will it be waited for any longer, which takes
-        `input_timeout` in a cycle in which it does not come. idle: all heads of the job are in, at a packet boundary.
+    Args:
+        name (str): name of the stream, for the name of the module.
+        lanes (int): elements of a beat, at least 1.
+        data_width (int): bits of an element, at least 1.
+        element_width (int): bits of the container of an element in TDATA, at least `data_width`.
+        max_tokens (int): largest `tokens`, at least 1.
+        max_head_dim (int): largest `head_dim`, at least 1.
+        max_heads (int): largest `heads`, at least 1.
+        banks (int): banks of the buffer, a multiple of `lanes`.
+        banked_by (str): "feature": bank b holds the features b, b + banks, ..., one element a word {half, feature
+            tile, token}. "token": bank b holds the tokens b, b + banks, ..., one beat a word {half, token tile, beat}.
+        readers (int): units that read each head and release it on their own, at least 1.
+        pipelined (bool): a register between taking a beat and finding its bank.
 
-    One beat a cycle. `write` comes one cycle after the beat, two if `pipelined`.
+    Ports:
+        s (AxiStream of lanes element_width bits, sink): the stream.
+        closed (1 bit, input): no beat is taken, whatever else.
+        start (1 bit, input): a job begins.
+        tokens (bits of max_tokens, input): tokens of a head, constant while the job runs.
+        head_dim (bits of max_head_dim, input): features of a head, likewise.
+        heads (bits of max_heads, input): heads of the job, likewise.
+        released (readers bits, input): bit r: reader r no longer needs the older half of the buffer.
+        input_timeout (1 bit, input): do not wait for the source any longer.
+        write (BankWrite, output): a beat on its way to the first bank, lane i in bits i data_width and up. `lanes`
+            neighbouring banks take a lane each ("feature"), or one bank takes the whole beat ("token").
+        row_write (1 bit, output): the same beat for the accumulator array.
+        row_first (1 bit, output): it belongs to the first token of the head.
+        row_half (1 bit, output): the half of the buffer that it goes to.
+        row_beat (index_width(beats) bits, output): its number in the row.
+        loaded (1 bit, output): a head is complete: its last write is in this cycle.
+        tlast_early (1 bit, output): a packet was too short.
+        tlast_late (1 bit, output): a packet was too long.
+        starving (1 bit, output): the loader is ready, but no beat comes.
+        gave_up (1 bit, output): `input_timeout` in a cycle in which no beat comes: the rest is no longer waited for.
+        idle (1 bit, output): all heads of the job are in, and the stream stands at the end of a packet.
+
+    Raises:
+        TypeError: a number is not an integer.
+        ValueError: a parameter breaks its rule.
     """
 
     waivers = {
@@ -64,10 +80,13 @@ class StreamLoader(Block):
 
     def __init__(self, *, name, lanes, data_width, element_width, max_tokens, max_head_dim, max_heads, banks,
                  banked_by, readers=1, pipelined=False):  # fmt: skip
-        if banks % lanes:
-            raise ValueError(f"banks must be a multiple of the {lanes} lanes, not {banks!r}")
-        if banked_by not in ("feature", "token"):
-            raise ValueError(f"banked_by must be 'feature' or 'token', not {banked_by!r}")
+        require_range("lanes", lanes, 1)
+        require_range("data_width", data_width, 1)
+        require_range("element_width", element_width, data_width)
+        require_range("max_heads", max_heads, 1)
+        require_range("readers", readers, 1)
+        require_multiple("banks", banks, lanes, "lanes")
+        require_choice("banked_by", banked_by, ("feature", "token"))
         self.module_name = f"stream_loader_{name}"
         self.lanes = lanes
         self.data_width = data_width
@@ -188,7 +207,7 @@ class StreamLoader(Block):
                 ("half", half), ("token", token), ("beat", beat), ("elements", elements),
             )
         )  # fmt: skip
-        offset = Signal.like(self.write.offset)  # of bank 0 from the first that takes the beat
+        offset = Signal.like(self.write.offset)  # distance of bank 0 from the first bank that takes the beat
         tile = Signal(tile_width(self.tiles))
         by_feature = self.banked_by == "feature"
         shares = self.lanes if by_feature else 1

@@ -15,6 +15,7 @@ from taylorvit.rtl.common.axi import AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.counters import credits
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.validation import require_multiple, require_range
 from taylorvit.rtl.common.widths import index_width, tile_width
 
 from .matrix_position import MatrixPosition
@@ -25,27 +26,40 @@ __all__ = ["StreamSender"]
 class StreamSender(Block):
     """Reads the Z banks {half, column tile, token}, one element a column, and sends them.
 
-    Parameters
-    ----------
-    lanes, data_width, element_width: elements a beat, their bits, and the bits of their containers in TDATA.
-    columns: Z banks, a multiple of `lanes`.
-    max_tokens, max_head_dim: limits of the job's sizes.
-    z_latency: cycles from `z_address` to `z_data`.
+    It sends one beat a cycle while the sink is ready, the first `latency` cycles after `head_ready`.
 
-    Ports
-    -----
-    m_tdata, m_tvalid, m_tready, m_tlast: the stream.
-    start: a job begins; tokens, head_dim: its sizes, constant while it runs.
-    head_ready: one more head of Z is complete.
-    z_address: of all banks; z_data: `z_latency` cycles later, column c in bits c * data_width and up.
-    sent: the last beat of a head was accepted.
+    Args:
+        lanes (int): elements of a beat, at least 1.
+        data_width (int): bits of an element, at least 1.
+        element_width (int): bits of the container of an element in TDATA, at least `data_width`.
+        columns (int): Z banks, a multiple of `lanes`.
+        max_tokens (int): largest `tokens`, at least 1.
+        max_head_dim (int): largest `head_dim`, at least 1.
+        z_latency (int): cycles from `z_address` to `z_data`, at least 1.
 
-    One beat a cycle while the sink is ready; the first `latency` cycles after `head_ready`.
+    Ports:
+        m (AxiStream of lanes element_width bits, source): the stream.
+        start (1 bit, input): a job begins.
+        tokens (bits of max_tokens, input): tokens of a head, constant while the job runs.
+        head_dim (bits of max_head_dim, input): features of a head, likewise.
+        head_ready (1 bit, input): one more head of Z is complete.
+        z_address (bits of {half, column tile, token}, output): address in all banks.
+        z_data (columns data_width bits, input): `z_latency` cycles later, column c in bits c data_width and up.
+        sent (1 bit, output): the last beat of a head was taken.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter breaks its rule.
     """
 
     module_name = "stream_sender"
 
     def __init__(self, *, lanes, data_width, element_width, columns, max_tokens, max_head_dim, z_latency):
+        require_range("lanes", lanes, 1)
+        require_range("data_width", data_width, 1)
+        require_range("element_width", element_width, data_width)
+        require_multiple("columns", columns, lanes, "lanes")
+        require_range("z_latency", z_latency, 1)
         self.z_latency = z_latency
         self.position = MatrixPosition(lanes=lanes, max_tokens=max_tokens, max_head_dim=max_head_dim)
         self.lanes = lanes

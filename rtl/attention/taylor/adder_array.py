@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import up_to
 
 __all__ = ["CentringAdder", "DenominatorAdder", "NumeratorAdder"]
@@ -22,14 +23,19 @@ class CentringAdder(Block):
     """streamed = bypass ? q : (k << fraction) - mean, one cycle later.
 
     Args:
-        data_width (int): bits of the elements `q` and `k` (W).
-        fraction (int): fractional bits of `mean` (f).
+        data_width (int): bits of the elements `q` and `k` (W), at least 1.
+        fraction (int): fractional bits of `mean` (f), 0 or more.
 
     Ports:
-        bypass: take `q` as it is.
-        q, k: signed, W bits.
-        mean: signed, W + f bits.
-        streamed: signed, W + 1 + f bits: nothing saturates.
+        bypass (1 bit, input): stream Q, not K^.
+        q (signed, W bits, input): an element of Q.
+        k (signed, W bits, input): an element of K.
+        mean (signed, W + f bits, input): k_mean of its feature.
+        streamed (signed, W + 1 + f bits, output): the element for the array; nothing saturates.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is below its least value.
     """
 
     module_name = "centring_adder"
@@ -37,6 +43,8 @@ class CentringAdder(Block):
     latency = 1
 
     def __init__(self, *, data_width, fraction):
+        require_range("data_width", data_width, 1)
+        require_range("fraction", fraction, 0)
         self.fraction = fraction
         super().__init__(
             {
@@ -58,20 +66,25 @@ class CentringAdder(Block):
 class NumeratorAdder(Block):
     """numerator = single ? k_sum : ((product << fraction) << shift) + bias, `latency` cycles after `product`.
 
-    A relative of Taylor attention may override `first_term`.
-
     Args:
-        product_width (int): bits of Q G.
-        fraction (int): fractional bits of the constants (F).
-        shift_max (int): largest `shift`.
-        bias_width (int): bits of c_v v_sum, shifted already.
-        k_sum_width (int): bits of the numerator of the single-divisor mode.
+        product_width (int): bits of Q G, at least 1.
+        fraction (int): F, 0 or more.
+        shift_max (int): largest `shift`, 0 or more.
+        bias_width (int): bits of c_v v_sum, shifted already, at least 1.
+        k_sum_width (int): bits of the numerator of the single-divisor mode, 1 to bias_width + 1.
 
     Ports:
-        product, bias: signed, of one row, in the same cycle.
-        shift: constant during a job.
-        single, k_sum: two cycles after `product`: take `k_sum` as the numerator instead.
-        numerator: signed, bias_width + 1 bits: nothing saturates.
+        product (signed, product_width bits, input): Q G of one row.
+        bias (signed, bias_width bits, input): of the same row, in the same cycle.
+        shift (up_to(shift_max), input): left shift, constant during a job.
+        single (1 bit, input): two cycles after `product`: take `k_sum` as the numerator.
+        k_sum (signed, k_sum_width bits, input): in the cycle of `single`.
+        numerator (signed, bias_width + 1 bits, output): the result. Where a shifted product does not fit, the quotient
+            would saturate.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is out of its range.
     """
 
     module_name = "numerator_adder"
@@ -79,6 +92,11 @@ class NumeratorAdder(Block):
     latency = 3
 
     def __init__(self, *, product_width, fraction, shift_max, bias_width, k_sum_width):
+        for name, value in (("product_width", product_width), ("bias_width", bias_width)):
+            require_range(name, value, 1)
+        for name, value in (("fraction", fraction), ("shift_max", shift_max)):
+            require_range(name, value, 0)
+        require_range("k_sum_width", k_sum_width, 1, bias_width + 1)
         self.fraction = fraction
         self.shift_max = shift_max
         super().__init__(
@@ -118,24 +136,28 @@ class NumeratorAdder(Block):
 class DenominatorAdder(Block):
     """divisor = single ? tokens << (W - 1) : t_D << shift with t_D = c_d + (product << fraction); 3 cycles later.
 
-    A relative of Taylor attention may override `denominator`.
-
     Args:
-        product_width (int): bits of Q k^_sum.
-        fraction (int): fractional bits of the constants (F).
-        c_d_width (int): bits of the unsigned constant c_d.
-        denominator_width (int): bits of t_D, signed.
-        shift_max (int): largest `shift`.
-        tokens_width (int): bits of `tokens`.
-        tokens_shift (int): W - 1, for the single divisor n << (W - 1).
-        divisor_width (int): bits of the unsigned divisor.
+        product_width (int): bits of Q k^_sum, at least 1.
+        fraction (int): F, 0 or more.
+        c_d_width (int): bits of the unsigned constant, at least 1.
+        denominator_width (int): bits of t_D, signed, at least 1.
+        shift_max (int): largest `shift`, 0 or more.
+        tokens_width (int): bits of `tokens`, at least 1.
+        tokens_shift (int): W - 1, the left shift of the single divisor n, 0 or more.
+        divisor_width (int): bits of the unsigned divisor, at least 1.
 
     Ports:
-        product: signed, of one row.
-        single: the divisor is n, in the same cycle.
-        c_d, shift, tokens: constant during a job.
-        divisor: of the row, `latency` cycles after `product`.
-        invalid: t_D <= 0, so that the divisor means nothing, in the same cycle.
+        product (signed, product_width bits, input): Q k^_sum of one row.
+        single (1 bit, input): in the same cycle: the divisor is n.
+        c_d (c_d_width bits, input): constant during a job, like the next two.
+        shift (up_to(shift_max), input): left shift of t_D.
+        tokens (tokens_width bits, input): n.
+        divisor (divisor_width bits, output): the divisor of the row, `latency` cycles after `product`.
+        invalid (1 bit, output): with it: t_D <= 0, so the divisor means nothing.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is below its least value.
     """
 
     module_name = "denominator_adder"
@@ -144,6 +166,13 @@ class DenominatorAdder(Block):
 
     def __init__(self, *, product_width, fraction, c_d_width, denominator_width, shift_max, tokens_width,
                  tokens_shift, divisor_width):  # fmt: skip
+        for name, value in (
+            ("product_width", product_width), ("c_d_width", c_d_width), ("denominator_width", denominator_width),
+            ("tokens_width", tokens_width), ("divisor_width", divisor_width),
+        ):  # fmt: skip
+            require_range(name, value, 1)
+        for name, value in (("fraction", fraction), ("shift_max", shift_max), ("tokens_shift", tokens_shift)):
+            require_range(name, value, 0)
         self.fraction = fraction
         self.denominator_width = denominator_width
         self.tokens_shift = tokens_shift
