@@ -23,9 +23,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from taylorvit.golden.attention.float_attention import taylor_attention
+from taylorvit.golden.attention.float_attention import is_tensor, taylor_attention
 from taylorvit.golden.attention.integer_attention import JobConstants, check_operands, check_shapes, exact_g_sum
 
 from .number_format import NumberFormat, check_integer, exact, magnitude, saturate, shift_right_round_half_up
@@ -124,9 +123,9 @@ def constants_for(
     # Z is linear in V, so its exponent can be found with V as integers; float64 then neither overflows nor
     # underflows.
     q_real, k_real, v_real = (
-        torch.from_numpy(np.ldexp(x.astype(np.float64), exponent)) for x, exponent in ((q, logit_exp), (k, 0), (v, 0))
+        np.ldexp(x.astype(np.float64), exponent) for x, exponent in ((q, logit_exp), (k, 0), (v, 0))
     )
-    z_over_v_exp = choose_exponent(taylor_attention(q_real, k_real, v_real).z.numpy(), width, if_zero=0)
+    z_over_v_exp = choose_exponent(taylor_attention(q_real, k_real, v_real).z, width, if_zero=0)
 
     smallest_shift_g = max(
         _least_error_shift(exact_g_sum(k, v, number_format.mean_fraction), width),
@@ -288,7 +287,7 @@ def _exponent_of_doubles(z_exp: int, width: int) -> int:
 
 
 def _float_array(name: str, x) -> np.ndarray:
-    if isinstance(x, torch.Tensor):
+    if is_tensor(x):
         if not x.is_floating_point():
             raise TypeError(f"{name} must be floating point, not {x.dtype}")
         x = x.detach().cpu().double().numpy()  # bfloat16 has no numpy type

@@ -8,9 +8,9 @@
 | `linear_angular` | angles, convolution of V, softmax above a threshold   | angles, convolution of V     |
 | `relu`           | EfficientViT's ReLU attention                         | the same                     |
 
-Formulas and sources are with the functions, in `golden.attention.float_attention`; here are the modules, which know
-whether they train. Models of `softmax`, `taylor`, `vitality` and `relu` have the same weights; `linear_angular` has a
-convolution besides.
+Formulas and sources are with the functions, in `golden.attention.float_attention` and `golden.attention.variants`; here
+are the modules, which know whether they train. Models of `softmax`, `taylor`, `vitality` and `relu` have the same
+weights; `linear_angular` has a convolution besides.
 """
 
 import operator
@@ -20,15 +20,8 @@ from functools import reduce
 import torch
 from torch import nn
 
-from .float_attention import (
-    linear_angular_attention,
-    predicted_mask,
-    relu_attention,
-    softmax_attention,
-    softmax_map,
-    taylor_attention,
-    vitality_attention,
-)
+from .float_attention import softmax_attention, softmax_map, taylor_attention
+from .variants import linear_angular_attention, predicted_mask, relu_attention, vitality_attention
 
 __all__ = ["ATTENTIONS", "AttentionChoice", "make_attention"]
 

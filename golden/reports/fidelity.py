@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from rich.table import Table
 
 from taylorvit.boundary.writing import written_whole
@@ -68,17 +67,16 @@ def fidelity_of_job(q, k, v, number_format: NumberFormat | None = None) -> Fidel
     steps = integer_taylor_attention(job.q, job.k, job.v, job.constants, number_format)
     z = dequantize(steps.z, job.z_exp)
     as_quantized = [
-        torch.from_numpy(dequantize(x, exponent))
-        for x, exponent in ((job.q, job.q_exp), (job.k, job.k_exp), (job.v, job.v_exp))
+        dequantize(x, exponent) for x, exponent in ((job.q, job.q_exp), (job.k, job.k_exp), (job.v, job.v_exp))
     ]
-    as_they_were = [torch.as_tensor(x, dtype=torch.float64) for x in (q, k, v)]
-    reference = taylor_attention(*as_quantized).z.numpy()
+    as_they_were = [np.asarray(x, dtype=np.float64) for x in (q, k, v)]
+    reference = taylor_attention(*as_quantized).z
     rounded = dequantize(quantize_tensor(reference, job.z_exp, number_format.data_width), job.z_exp)
     return Fidelity(
         integers=sqnr_db(reference, z),
         z_alone=sqnr_db(reference, rounded),
-        all=sqnr_db(taylor_attention(*as_they_were).z.numpy(), z),
-        softmax=sqnr_db(softmax_attention(*as_they_were).numpy(), z),
+        all=sqnr_db(taylor_attention(*as_they_were).z, z),
+        softmax=sqnr_db(softmax_attention(*as_they_were), z),
         denominator_errors=steps.denominator_errors,
     )
 

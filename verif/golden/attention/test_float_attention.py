@@ -2,12 +2,18 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
+from taylorvit.golden.attention.float_attention import (
+    softmax_attention,
+    softmax_map,
+    taylor_attention,
+    taylor_map,
+)
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 24))
 
@@ -48,6 +54,27 @@ def test_centring_can_be_folded_in_after_one_pass(shape, seed):
     torch.testing.assert_close(steps.g, folded, rtol=1e-10, atol=1e-10)
 
 
+@given(shape=shapes, seed=st.integers(0, 2**32), scale=st.sampled_from([0.1, 1.0, 50.0]))
+def test_arrays_give_what_tensors_give(shape, seed, scale):
+    tensors = normal_operands(shape, seed, scale)
+    arrays = [x.numpy() for x in tensors]
+    for array, tensor in zip(taylor_attention(*arrays), taylor_attention(*tensors), strict=True):
+        np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-9, atol=1e-9 * scale**3)
+    for function in (softmax_map, taylor_map):
+        array, tensor = function(*arrays[:2]), function(*tensors[:2])
+        np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-9, atol=1e-9 * scale**2)
+        np.testing.assert_allclose(array.sum(axis=-1), 1, rtol=1e-9)
+    np.testing.assert_allclose(softmax_attention(*arrays), softmax_attention(*tensors).numpy(), atol=1e-9 * scale)
+
+
+def test_wrong_arrays_are_named():
+    q = np.ones((2, 3))
+    for k, text in ((torch.ones(2, 3), "k must be a numpy.ndarray like q, not Tensor"),
+                    (q.astype(int), "k must be floating point, not int64")):  # fmt: skip
+        with pytest.raises(TypeError, match=text):
+            taylor_attention(q, k, q)
+
+
 def test_small_logits_approach_softmax():
     q, k, v = normal_operands((2, 50, 32), seed=1)
     errors = [
@@ -77,7 +104,8 @@ def test_one_token_returns_its_value():
 @pytest.mark.parametrize(
     "change, error, text",
     [
-        (lambda x: x.numpy(), TypeError, "k must be a torch.Tensor, not ndarray"),
+        (lambda x: x.numpy(), TypeError, "k must be a torch.Tensor like q, not ndarray"),
+        (lambda x: x.tolist(), TypeError, "k must be a numpy.ndarray or a torch.Tensor, not list"),
         (lambda x: x.long(), TypeError, "k must be floating point, not torch.int64"),
         (lambda x: x[0, 0], ValueError, "k must be of shape (..., tokens, head_dim), not (8,)"),
         (lambda x: x[:, :0], ValueError, "k must be of shape (..., tokens, head_dim), not (2, 0, 8)"),

@@ -6,16 +6,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from taylorvit.golden.attention.float_attention import (
+from taylorvit.golden.attention.float_attention import softmax_attention, softmax_map, taylor_attention
+from taylorvit.golden.attention.trained_attention import ATTENTIONS, AttentionChoice, make_attention
+from taylorvit.golden.attention.variants import (
     linear_angular_attention,
     predicted_mask,
     relu_attention,
-    softmax_attention,
-    softmax_map,
-    taylor_attention,
     vitality_attention,
 )
-from taylorvit.golden.attention.trained_attention import ATTENTIONS, AttentionChoice, make_attention
 
 
 def operands(tokens=7, head_dim=5, scale=1.0, seed=0):
