@@ -5,6 +5,7 @@ numpy and no torch.
 
     config = taylorvit.load_preset("edge-16x16")
     taylorvit.generate(config, "build/mine")
+    outcome = taylorvit.simulate(config, taylorvit.quantize(q, k, v, config))
 """
 
 from importlib import import_module
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from taylorvit.gen.verilog import emit
     from taylorvit.golden.network.integer_vit import IntegerVit, load_integer_vit
     from taylorvit.golden.quantization import quantize_checkpoint
+    from taylorvit.jobs import judge, quantize, read_operands
     from taylorvit.rtl import __version__
     from taylorvit.rtl.accelerator import Accelerator
     from taylorvit.rtl.config import AcceleratorConfig
+    from taylorvit.simulation.simulate import simulate
 
 __all__ = [
     "Accelerator",
@@ -27,10 +30,14 @@ __all__ = [
     "__version__",
     "emit",
     "generate",
+    "judge",
     "load_integer_vit",
     "load_preset",
     "preset_names",
+    "quantize",
     "quantize_checkpoint",
+    "read_operands",
+    "simulate",
 ]
 
 _MODULES = {
@@ -40,10 +47,14 @@ _MODULES = {
     "__version__": "rtl",
     "emit": "gen.verilog",
     "generate": "gen.generate",
+    "judge": "jobs",
     "load_integer_vit": "golden.network.integer_vit",
     "load_preset": "gen.presets",
     "preset_names": "gen.presets",
+    "quantize": "jobs",
     "quantize_checkpoint": "golden.quantization",
+    "read_operands": "jobs",
+    "simulate": "simulation.simulate",
 }
 
 

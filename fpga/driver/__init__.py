@@ -7,15 +7,14 @@
 from .errors import BoardReset, DriverError, JobError, LinkTimeout, PortError, ProtocolError, RegisterError, WrongBoard
 from .link import Link, LinkStatistics
 from .ports import Port, SerialPort
-from .taylorvit import Job, JobParameters, JobResult, TaylorVit
+from .taylorvit import JobReport, JobResult, TaylorVit
 from .transfer import Transfer
 
 __all__ = [
     "BoardReset",
     "DriverError",
-    "Job",
     "JobError",
-    "JobParameters",
+    "JobReport",
     "JobResult",
     "Link",
     "LinkStatistics",

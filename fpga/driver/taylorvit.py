@@ -1,15 +1,15 @@
 """`TaylorVit`: an accelerator on a board, or on a simulated one, as a Python object.
 
     with TaylorVit(SerialPort("/dev/ttyUSB0", 3_000_000)) as accelerator:
-        result = accelerator.run(q, k, v, JobParameters(shift_g=5, shift_z=9, c_v=11, c_d=403456))
+        result = accelerator.run(q, k, v, {"SHIFT_G": 5, "SHIFT_Z": 9, "C_V": 11, "C_D": 403456})
         result.z          # (heads, tokens, head_dim), int64
         result.jobs[0].counters["CYCLES"]
 
-Tensors are integers here, with the job's constants: `golden.arithmetic.quantizer` makes both from floats. Heads beyond
-what one job can take are more jobs, one after the other.
+Tensors are integers here, with the job's register values: `taylorvit.jobs.quantize` makes both from floats. Heads
+beyond what one job can take are more jobs, one after the other.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from .link import Link
 from .tensors import check_operands, head_packets, matrix_from_bytes, result_bytes
 from .transfer import Transfer
 
-__all__ = ["Job", "JobParameters", "JobResult", "TaylorVit"]
+__all__ = ["JobReport", "JobResult", "TaylorVit"]
 
 START = 1  # of CONTROL
 BUSY = 1  # of STATUS
@@ -37,25 +37,15 @@ _WORD_MAX = (1 << DATA_WIDTH) - 1
 _ALL_EVENTS = sum(1 << bit for bit, _description in EVENTS.values())
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobParameters:
-    """Run-time constants of a job, as docs/numerics.md defines them; limits are those of the registers."""
-
-    shift_g: int
-    shift_z: int
-    c_v: int
-    c_d: int
-
-    def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"{field.name} must be an integer, not {value!r}")
-
-
 @dataclass(frozen=True)
-class Job:
-    """What the accelerator said of one job: its heads, counters (register name -> value) and events (names)."""
+class JobReport:
+    """What the accelerator said of one job.
+
+    Attributes:
+        heads (int): number of its heads.
+        counters (dict[str, int]): register name -> value.
+        events (frozenset[str]): names of the events.
+    """
 
     heads: int
     counters: dict[str, int]
@@ -64,10 +54,15 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """z, integers (heads, tokens, head_dim), and the jobs that it took."""
+    """What came out of the accelerator.
+
+    Attributes:
+        z (np.ndarray): integers (heads, tokens, head_dim).
+        jobs (tuple[JobReport, ...]): the jobs that it took.
+    """
 
     z: np.ndarray
-    jobs: tuple[Job, ...]
+    jobs: tuple[JobReport, ...]
 
 
 class TaylorVit:
@@ -230,33 +225,49 @@ class TaylorVit:
 
     # Jobs
 
-    def configure(self, *, heads, tokens, head_dim, parameters):
+    def configure(self, *, heads, tokens, head_dim, constants):
         """Sets the registers of the next job.
 
-        Raises `ValueError` for what the built accelerator cannot take, `RegisterError` if it refuses something.
+        Args:
+            heads (int): number of heads.
+            tokens (int): tokens of a head.
+            head_dim (int): features of a token.
+            constants (Mapping[str, int]): register name -> value, for all others of the job.
+
+        Raises:
+            TypeError: a constant is not an integer.
+            ValueError: the built accelerator cannot take it; a constant is missing, or is none of this accelerator's.
+            RegisterError: the accelerator refuses it.
         """
         longest = self._registers["TIMEOUT"].fields[0].maximum
         timeout = min(SOURCE_TIMEOUT * self.link.identification.clock_hz, longest)
-        writes = self._registers.writes(
-            heads=heads, tokens=tokens, head_dim=head_dim, shift_g=parameters.shift_g, shift_z=parameters.shift_z,
-            c_v=parameters.c_v, c_d=parameters.c_d, timeout=timeout,
-        )  # fmt: skip
+        needed = self._registers.job_constants
+        if set(constants) != set(needed):
+            raise ValueError(f"constants must be of the registers {', '.join(needed)}, not of {', '.join(constants)}")
+        values = {"HEADS": heads, "TOKENS": tokens, "HEAD_DIM": head_dim, **constants, "TIMEOUT": timeout}
+        writes = self._registers.writes(values)
         refused = self.link.write_parameters([*writes, (self._registers["EVENTS"].offset, _ALL_EVENTS)])
         if refused:
             names = ", ".join(register.name for register in self._registers if register.offset in refused)
             raise RegisterError(f"{self.port.name} refuses the values for {names}")
 
-    def run(self, q, k, v, parameters, *, on_progress=lambda heads: None):
+    def run(self, q, k, v, constants, *, on_progress=lambda heads: None):
         """Computes Z of heads.
 
-        Parameters
-        ----------
-        q, k, v: integer arrays (heads, tokens, head_dim), in the range of `data_width` bits.
-        parameters: the `JobParameters` of all heads.
-        on_progress: is called with the number of heads that have come back, whenever that is one more.
+        Args:
+            q (np.ndarray): queries, integers (heads, tokens, head_dim) of `data_width` bits.
+            k (np.ndarray): keys, of the same shape.
+            v (np.ndarray): values, of the same shape.
+            constants (Mapping[str, int]): register name -> value, for all heads (docs/numerics.md).
+            on_progress (Callable): is called with the number of heads that have come back, whenever that is one more.
 
-        Returns a `JobResult`. Raises `TypeError`, `ValueError` for operands that the accelerator cannot take,
-        `JobError` for a job that did not end as it should; after that, `reset` before the next.
+        Returns:
+            JobResult: Z, and what the accelerator said of its jobs.
+
+        Raises:
+            TypeError: operands or constants are not integers.
+            ValueError: operands or constants that the accelerator cannot take.
+            JobError: a job did not end as it should; after that, `reset` before the next.
         """
         operands = {"q": q, "k": k, "v": v}
         check_operands(operands, self.view)
@@ -266,22 +277,22 @@ class TaylorVit:
         for first in range(0, heads, per_job):
             part = {name: operand[first : first + per_job] for name, operand in operands.items()}
             matrices, job = self._run_job(
-                **part, parameters=parameters, on_progress=lambda done, first=first: on_progress(first + done)
+                **part, constants=constants, on_progress=lambda done, first=first: on_progress(first + done)
             )
             z += matrices
             jobs.append(job)
         return JobResult(np.stack(z), tuple(jobs))
 
-    def _run_job(self, q, k, v, parameters, on_progress):
+    def _run_job(self, q, k, v, constants, on_progress):
         heads, tokens, head_dim = q.shape
         if self.busy():
             raise JobError(f"accelerator on {self.port.name} must be idle, but a job runs: reset it")
-        self.configure(heads=heads, tokens=tokens, head_dim=head_dim, parameters=parameters)
+        self.configure(heads=heads, tokens=tokens, head_dim=head_dim, constants=constants)
         self._write_checked(self._registers["CONTROL"], START)
         head_size = result_bytes(tokens, head_dim, self.view)
         data = self._stream(q, k, v, head_size, on_progress)
         self._wait_idle()
-        job = Job(heads, self.counters(), self.events())
+        job = JobReport(heads, self.counters(), self.events())
         self._check(job)
         matrices = [matrix_from_bytes(data[head * head_size : (head + 1) * head_size], tokens, head_dim, self.view)
                     for head in range(heads)]  # fmt: skip

@@ -43,12 +43,24 @@ def head_packets(q, k, v, view):
     return b"".join(tensor_packet(stream, matrix_bytes(matrices[stream], view)) for stream in _ORDER)
 
 
-def matrix_bytes(matrix, view):
-    """The bytes of the beats of integers (tokens, head_dim)."""
+def matrix_bytes(matrix, view, noise=None):
+    """The bytes of the beats of one head's matrix.
+
+    Args:
+        matrix (np.ndarray): integers (tokens, head_dim).
+        view (HostView): the accelerator's, or its configuration.
+        noise (np.random.Generator): fills what carries no data, the rest of a token's last beat and the upper bits of
+            each container; if left out, that is 0, and elements are sign-extended.
+    """
     tokens, head_dim = matrix.shape
-    padded = np.zeros((tokens, _row_elements(head_dim, view)), dtype=_container(view))
+    padded = np.zeros((tokens, _row_elements(head_dim, view)), dtype=np.int64)
     padded[:, :head_dim] = matrix
-    return padded.tobytes()
+    if noise is not None:
+        mask = (1 << view.data_width) - 1
+        bits = noise.integers(0, 1 << view.element_width, padded.shape)
+        padded = (padded & mask) | (bits & ~mask)
+        padded[:, head_dim:] = bits[:, head_dim:]
+    return padded.astype(_container(view)).tobytes()
 
 
 def matrix_from_bytes(data, tokens, head_dim, view):

@@ -26,12 +26,12 @@ import numpy as np
 
 from taylorvit.golden.attention.float_attention import is_tensor, taylor_attention
 from taylorvit.golden.attention.integer_attention import JobConstants, check_operands, check_shapes, exact_g_sum
+from taylorvit.golden.attention.job import Job
 
 from .number_format import NumberFormat, check_integer, exact, magnitude, saturate, shift_right_round_half_up
 
 __all__ = [
     "JobScales",
-    "QuantizedJob",
     "choose_exponent",
     "constants_for",
     "dequantize",
@@ -54,20 +54,7 @@ class JobScales(NamedTuple):
     z_exp: int
 
 
-class QuantizedJob(NamedTuple):
-    """One job, ready for the hardware: real = integer * 2^exponent."""
-
-    q: np.ndarray  # (heads, tokens, head_dim), int64
-    k: np.ndarray  # (heads, tokens, head_dim), int64
-    v: np.ndarray  # (heads, tokens, head_dim), int64
-    q_exp: int
-    k_exp: int
-    v_exp: int
-    z_exp: int
-    constants: JobConstants
-
-
-def quantize_job(q, k, v, number_format: NumberFormat | None = None) -> QuantizedJob:
+def quantize_job(q, k, v, number_format: NumberFormat | None = None) -> Job:
     """Quantize float operands and set the registers of their job.
 
     Args:
@@ -88,7 +75,7 @@ def quantize_job(q, k, v, number_format: NumberFormat | None = None) -> Quantize
     v_exp = choose_exponent(v, width)
     q_int, k_int, v_int = (quantize_tensor(x, exponent, width) for x, exponent in ((q, q_exp), (k, k_exp), (v, v_exp)))
     scales = constants_for(q_int, k_int, v_int, q_exp, k_exp, v_exp, number_format)
-    return QuantizedJob(q_int, k_int, v_int, q_exp, k_exp, v_exp, scales.z_exp, scales.constants)
+    return Job(q_int, k_int, v_int, scales.constants, q_exp, k_exp, v_exp, scales.z_exp)
 
 
 def constants_for(

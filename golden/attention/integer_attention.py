@@ -73,6 +73,11 @@ class JobConstants:
         for name in ("shift_g", "shift_z", "c_v", "c_d"):
             object.__setattr__(self, name, check_integer(name, getattr(self, name)))
 
+    @property
+    def registers(self) -> dict[str, int]:
+        """The values by the names of their registers."""
+        return {name.upper(): value for name, value in vars(self).items()}
+
     def check(self, number_format: NumberFormat) -> None:
         """Raise ValueError unless every value fits its register."""
         check_integer("shift_g", self.shift_g, 0, number_format.shift_g_max)

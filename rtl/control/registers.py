@@ -12,6 +12,7 @@ every configuration of one attention kernel; widths of values, limits and reset 
     0x100  error counts
 """
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,6 +31,7 @@ IDENTIFICATION = int.from_bytes(b"TAYL", "big")
 """Value of register ID."""
 
 _WORD = (1 << DATA_WIDTH) - 1
+_OF_EVERY_KERNEL = ("INTERRUPT_ENABLE", "TOKENS", "HEAD_DIM", "HEADS", "TIMEOUT")
 
 _KERNEL_OFFSET, _TIMEOUT_OFFSET, _COUNTERS_OFFSET = 0x08C, 0x0A8, 0x0C0
 
@@ -142,14 +144,32 @@ class RegisterMap:
         words = [word for word in self.registers if word.name.removeprefix(f"{name}_").isdecimal()]
         return words or [self[name]]
 
-    def writes(self, **values):
-        """The writes (byte offset, 32-bit value) that set job parameters, e.g. `writes(tokens=197, c_d=403456)`.
+    @property
+    def job_constants(self):
+        """Names of what a job needs besides its sizes and TIMEOUT; NAME stands for NAME_0, NAME_1, ..."""
+        names = (re.sub(r"_\d+$", "", register.name) for register in self.registers
+                 if register.access is Access.READ_WRITE and register.name not in _OF_EVERY_KERNEL)  # fmt: skip
+        return tuple(dict.fromkeys(names))
 
-        A value wider than its registers, or out of their range, raises `ValueError`.
+    def writes(self, values):
+        """The writes that set some registers, e.g. of `{"TOKENS": 197, "C_D": 403456}`.
+
+        Args:
+            values (Mapping): name -> value; NAME stands for NAME_0, NAME_1, ... where the value has several words.
+
+        Returns:
+            The writes in this order, each (byte offset, 32-bit value).
+
+        Raises:
+            KeyError: there is no register of that name.
+            TypeError: a value is not an integer.
+            ValueError: it is wider than its registers, or out of their range.
         """
         result = []
         for name, value in values.items():
-            words = self.words(name.upper())
+            words = self.words(name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an integer, not {value!r}")
             if value >> (DATA_WIDTH * len(words)) not in (0, -1):
                 raise ValueError(f"{name} must fit {DATA_WIDTH * len(words)} bits, not {value!r}")
             for index, register in enumerate(words):

@@ -1,16 +1,14 @@
-"""`taylorvit run`: a user's own tensors through an accelerator on a board, or on a simulated one.
+"""`taylorvit run`: your own tensors through an accelerator on a board, or on a simulated one.
 
     input.npz --> operands --> TaylorVit --> port: serial adapter | simulated board
                                    |
-                                   z --> judgement: compared with the golden, table, z.npz
+                                   z --> compared with the golden, table, z.npz
 
 File formats, checks and table are those of `taylorvit simulate`. Cycles and utilization are the accelerator's own
-counters: behind a serial line it mostly waits for input. Quantizing and comparing belong to `golden` and `verif`, which
-are imported when they are needed.
+counters: behind a serial line it mostly waits for input. Exit status 1 if a single bit differs from the golden model.
 """
 
-import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from taylorvit.boundary.command import needs
@@ -36,48 +34,40 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="z, and all it comes from")
 
 
-@needs("sim,fpga")
-def run(arguments):
-    """Carries out the command; returns the exit status: 0 if every bit equals the integer golden, else 1.
+def run(arguments: Namespace) -> int:
+    """Carries out the command; returns the exit status."""
+    with needs("sim" if arguments.sim else "fpga"):
+        return _run(arguments)
 
-    Raises `ValueError` for a request that cannot be carried out, `CommandError` for what fails on the way.
-    """
+
+def _run(arguments):
     from taylorvit.fpga.driver import TaylorVit
-    from taylorvit.jobs.judgement import Outcome, check_output, conclude, progress_bars
-    from taylorvit.jobs.operands import read_operands
+    from taylorvit.jobs import judge, read_operands, run_on, save_result
+
+    from .verdict import check_result_file, progress_bars, show_verdict
 
     if arguments.sim and arguments.baud is not None:
         raise ValueError(f"--baud must come with --port, not with --sim: {arguments.baud!r}")
-    board, config = _target(arguments)
-    check_output(arguments.output, arguments.input)
+    name = DEFAULT_SIMULATED_BOARD if arguments.board is None and arguments.sim else arguments.board
+    board = None if name is None else board_of(name)
+    config = board_configuration(arguments, board)  # None if the hardware may be any
+    check_result_file(arguments.output, arguments.input)
+    # Before anything is built for it.
+    operands = None if config is None else read_operands(arguments.input, config)
     with progress_bars() as progress:
-        if config is not None:
-            operands = read_operands(arguments.input, config)  # before anything is built for it
         preparing = progress.add_task("building the simulation" if arguments.sim else f"connecting to {arguments.port}",
                                       total=None)  # fmt: skip
         port, preparation = _simulated_port(board, config) if arguments.sim else _serial_port(arguments, board)
         with TaylorVit(port, board=None if board is None else board.name, config=config) as accelerator:
             progress.update(preparing, total=1, completed=1)
-            if config is None:
-                config = accelerator.view
-                operands = read_operands(arguments.input, config)
-            job = operands.job
-            running = progress.add_task("heads", total=len(job.q))
-            began = time.monotonic()
-            result = accelerator.run(job.q, job.k, job.v, _parameters(job.constants),
-                                     on_progress=lambda heads: progress.update(running, completed=heads))  # fmt: skip
-            seconds = time.monotonic() - began
-            link = _describe(accelerator.link)
-    jobs = [{"heads": job.heads, "counters": job.counters, "events": job.events} for job in result.jobs]
-    outcome = Outcome(result.z, jobs, {"link": link, "time": f"{preparation}{seconds:.1f} s"})
-    return conclude(outcome, operands, config, output=arguments.output)
-
-
-def _target(arguments):
-    """Board and configuration, each None if the hardware may be any."""
-    name = DEFAULT_SIMULATED_BOARD if arguments.board is None and arguments.sim else arguments.board
-    board = None if name is None else board_of(name)
-    return board, board_configuration(arguments, board)
+            config = accelerator.view if config is None else config
+            operands = read_operands(arguments.input, config) if operands is None else operands
+            running = progress.add_task("heads", total=len(operands.job.q))
+            outcome = run_on(accelerator, operands.job, prefix=preparation,
+                             on_progress=lambda heads: progress.update(running, completed=heads))  # fmt: skip
+    if arguments.output is not None:
+        save_result(arguments.output, outcome.z, operands.job, config)
+    return show_verdict(judge(outcome, operands, config), arguments.output)
 
 
 def _serial_port(arguments, board):
@@ -95,15 +85,3 @@ def _simulated_port(board, config):
     simulation = build_board(board, config)
     seconds = simulation.build.seconds
     return SimulatedPort(simulation), f"build {f'{seconds:.1f} s' if seconds else 'cached'}, simulation "
-
-
-def _parameters(constants):
-    from taylorvit.fpga.driver import JobParameters
-
-    return JobParameters(shift_g=constants.shift_g, shift_z=constants.shift_z, c_v=constants.c_v, c_d=constants.c_d)
-
-
-def _describe(link):
-    statistics = link.statistics
-    return (f"{statistics.sent_bytes:,} bytes there, {statistics.received_bytes:,} back, "
-            f"{statistics.lost} of {statistics.requests:,} requests repeated")  # fmt: skip

@@ -1,8 +1,8 @@
-"""What an accelerator made of a user's tensors, simulated or on a board: compared, shown and saved.
+"""What an accelerator made of a user's tensors, simulated or on a board: compared and tabulated.
 
     operands --> integer golden --> compare <-- z of the hardware
                                        |
-                     table, problems, exit status, z.npz
+                              table, mismatches, events
 
 What is compared is what came out of the hardware, with a model that knows nothing of it.
 
@@ -13,31 +13,25 @@ waiting for operands too.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from taylorvit.boundary.command import console
-from taylorvit.boundary.errors import CommandError
-from taylorvit.boundary.writing import check_output_file, written_whole
-from taylorvit.golden.arithmetic.quantizer import QuantizedJob, dequantize
+from taylorvit.fpga.driver import JobReport
+from taylorvit.golden.arithmetic.quantizer import dequantize
 from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
-from taylorvit.golden.attention.integer_attention import IntegerSteps, integer_taylor_attention
+from taylorvit.golden.attention.integer_attention import IntegerSteps
+from taylorvit.golden.attention.job import Job
 from taylorvit.golden.reports.sqnr import sqnr_db, sqnr_text
-from taylorvit.rtl import __version__
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.simulation.host import format_of
 
+from .golden import golden_steps
 from .operands import Operands
 
-__all__ = ["Outcome", "check_output", "conclude", "progress_bars"]
+__all__ = ["Outcome", "Verdict", "judge"]
 
 SHOWN_MISMATCHES = 5
 
@@ -47,62 +41,46 @@ class Outcome:
     """What came out of an accelerator for one set of operands.
 
     Attributes:
-        z: (heads, tokens, head_dim), integers.
-        jobs: one mapping for each job that the heads were split into, with `heads`, `counters` (register name -> value)
-            and `events` (the names of what is set in the register).
-        remarks: further rows of the table, name -> text.
+        z (np.ndarray): integers (heads, tokens, head_dim).
+        jobs (Sequence[JobReport]): one for each job that the heads were split into.
+        remarks (dict[str, str]): further rows of the table, name -> text.
     """
 
     z: np.ndarray
-    jobs: list[dict]
+    jobs: Sequence[JobReport]
     remarks: dict[str, str] = field(default_factory=dict)
 
 
-def check_output(output: str | Path | None, input: str | Path) -> None:
-    """`FileError` if an .npz could not be written to `output`, or not beside `input`; before the work, not after it."""
-    if output is not None:
-        check_output_file(output, endings=(".npz",), inputs=(input,))
+@dataclass(frozen=True)
+class Verdict:
+    """Whether it is what it has to be.
+
+    Attributes:
+        table (Table): what there is to say of it, for a console of rich's.
+        mismatches (list[str]): lines on what differs from the integer golden; none if every bit equals it.
+        wrong_events (str): what is wrong with the events, in one line; empty if nothing is, or bits differ.
+    """
+
+    table: Table
+    mismatches: list[str]
+    wrong_events: str
 
 
-def conclude(
-    outcome: Outcome,
-    operands: Operands,
-    config: AcceleratorConfig | HostView,
-    *,
-    output: str | Path | None,
-    notes: tuple[str, ...] = (),
-) -> int:
-    """Save the result, compare it with the integer golden, and print what came of it.
+def judge(outcome: Outcome, operands: Operands, config: AcceleratorConfig | HostView) -> Verdict:
+    """Compares what came out of an accelerator with the integer golden, and tabulates it.
 
     Args:
-        output: an .npz for the result and for all that it was computed from; docs/numerics.md describes it.
-        notes: lines below the table.
-
-    Returns:
-        0 if every bit equals the integer golden, else 1.
-
-    Raises:
-        ValueError: the output file, in one line.
-        CommandError: every bit is right, and the events are not those of such a job.
+        outcome (Outcome): what came out.
+        operands (Operands): what went in.
+        config (AcceleratorConfig | HostView): the accelerator.
     """
-    golden = integer_taylor_attention(*operands.job[:3], operands.job.constants, format_of(config))
-    if output is not None:
-        with written_whole(output) as partial:
-            _save(partial, outcome.z, operands.job, config)
+    golden = golden_steps(operands.job, config)
     mismatches = _mismatches(outcome.z, golden, operands.job)
-    screen = console()
-    screen.print(_table(config, operands, outcome, golden))
-    for line in (*([f"wrote {output}"] if output is not None else []), *notes):
-        screen.print(line)
-    for line in mismatches:
-        screen.print(line, style="red")
-    if mismatches:
-        return 1
-    _check_events(outcome.jobs, golden)
-    return 0
+    table = _table(config, operands, outcome, golden)
+    return Verdict(table, mismatches, "" if mismatches else _wrong_events(outcome.jobs, golden))
 
 
-def _mismatches(z: np.ndarray, golden: IntegerSteps, job: QuantizedJob) -> list[str]:
+def _mismatches(z: np.ndarray, golden: IntegerSteps, job: Job) -> list[str]:
     """Empty if Z equals the golden, else where it does not."""
     if z.shape != golden.z.shape:
         return [f"z must be of shape {golden.z.shape}, not {z.shape}"]
@@ -114,25 +92,24 @@ def _mismatches(z: np.ndarray, golden: IntegerSteps, job: QuantizedJob) -> list[
         place = head, token, feature
         lines.append(
             f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]} "
-            f"(t_n {golden.t_n[place]}, t_d {golden.t_d[head, token]}, shift_z {job.constants.shift_z})"
+            f"(t_n {golden.t_n[place]}, t_d {golden.t_d[head, token]}, shift_z {job.registers['SHIFT_Z']})"
         )
     return lines
 
 
-def _check_events(jobs: list[dict], golden: IntegerSteps) -> None:
-    """`CommandError` unless the events are those that the job has to raise."""
+def _wrong_events(jobs: Sequence[JobReport], golden: IntegerSteps) -> str:
+    """Empty if the events are those that the job has to raise."""
     expected = {"DONE"} | ({"DENOMINATOR"} if golden.denominator_errors else set())
-    raised = {name for job in jobs for name in job["events"]}
-    if raised != expected:
-        raise CommandError(
-            "every bit is right, but events must be "
-            f"{', '.join(sorted(expected))}, not {', '.join(sorted(raised)) or 'none'}"
-        )
+    raised = {name for job in jobs for name in job.events}
+    if raised == expected:
+        return ""
+    return (f"every bit is right, but events must be {', '.join(sorted(expected))}, not "
+            f"{', '.join(sorted(raised)) or 'none'}")  # fmt: skip
 
 
 def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Outcome, golden: IntegerSteps) -> Table:
     job, z, jobs = operands.job, outcome.z, outcome.jobs
-    heads, tokens, head_dim = job.q.shape
+    heads, tokens, head_dim = job.shape
     mismatches = int(np.count_nonzero(z != golden.z)) if z.shape == golden.z.shape else z.size
     real_z = dequantize(z, job.z_exp - operands.real_exp)
 
@@ -144,11 +121,7 @@ def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Ou
         f"{'quantized to' if operands.quantized_here else 'integers of'} {config.data_width} bits"
         f", q 2^{job.q_exp}, k 2^{job.k_exp}, v 2^{job.v_exp}, z 2^{job.z_exp}",
     )
-    constants = job.constants
-    table.add_row(
-        "registers",
-        f"SHIFT_G {constants.shift_g}, SHIFT_Z {constants.shift_z}, C_V {constants.c_v:,}, C_D {constants.c_d:,}",
-    )
+    table.add_row("registers", ", ".join(f"{name} {value:,}" for name, value in job.registers.items()))
     for name, text in _cycles(config, jobs, heads, tokens, head_dim).items():
         table.add_row(name, text)
     table.add_row("mismatches", f"{mismatches} of {z.size:,} against the integer golden")
@@ -161,14 +134,14 @@ def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Ou
     return table
 
 
-def _cycles(config: AcceleratorConfig | HostView, jobs: list[dict], heads: int, tokens: int,
+def _cycles(config: AcceleratorConfig | HostView, jobs: Sequence[JobReport], heads: int, tokens: int,
             head_dim: int) -> dict[str, str]:  # fmt: skip
     """What the counters say, name -> text."""
     array_work = {"T_SA": f"{config.array_cycles(tokens, head_dim):,} cycles of array work a head"}
     most = (1 << config.counter_width) - 1
-    if any(entry["counters"]["CYCLES"] == most for entry in jobs):  # the largest of them
+    if any(entry.counters["CYCLES"] == most for entry in jobs):  # the largest of them
         return {"cycles": f"{most:,} at least: the counters of a job have {config.counter_width} bits"} | array_work
-    total = {name: sum(entry["counters"][name] for entry in jobs) for name in jobs[0]["counters"]}
+    total = {name: sum(entry.counters[name] for entry in jobs) for name in jobs[0].counters}
     cycles = total["CYCLES"]
     useful = heads * config.ideal_cycles(tokens, head_dim) / cycles
     return {
@@ -181,39 +154,5 @@ def _cycles(config: AcceleratorConfig | HostView, jobs: list[dict], heads: int, 
     }  # fmt: skip
 
 
-def _decibels(reference: torch.Tensor, z: np.ndarray) -> str:
-    return sqnr_text(sqnr_db(reference.numpy(), z))
-
-
-def _save(path: Path, z: np.ndarray, job: QuantizedJob, config: AcceleratorConfig | HostView) -> None:
-    constants = job.constants
-    integers = {"q": job.q, "k": job.k, "v": job.v, "z_int": z}
-    exponents = {"q_exp": job.q_exp, "k_exp": job.k_exp, "v_exp": job.v_exp, "z_exp": job.z_exp,
-                 "shift_g": constants.shift_g, "shift_z": constants.shift_z}  # fmt: skip
-    # The constants as text: their registers have up to 96 bits, more than any integer of numpy.
-    texts = {"c_v": str(constants.c_v), "c_d": str(constants.c_d), "config": json.dumps(config.to_mapping()),
-             "version": __version__}  # fmt: skip
-    arrays: dict[str, Any] = {"z": dequantize(z, job.z_exp)}
-    arrays |= {name: array.astype(f"int{config.element_width}") for name, array in integers.items()}
-    arrays |= {name: np.array(value, dtype=np.int64) for name, value in exponents.items()}
-    arrays |= {name: np.array(text) for name, text in texts.items()}
-    with path.open("wb") as file:
-        np.savez(file, **arrays)
-
-
-# Screen
-
-
-def progress_bars() -> Progress:
-    """Bars for the stages of a run on standard error, if that is a terminal."""
-    screen = console(stderr=True)
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    )
+def _decibels(reference: np.ndarray, z: np.ndarray) -> str:
+    return sqnr_text(sqnr_db(reference, z))

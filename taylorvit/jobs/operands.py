@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from taylorvit.boundary.reading import read_npz
 from taylorvit.golden.arithmetic.number_format import NumberFormat
-from taylorvit.golden.arithmetic.quantizer import QuantizedJob, constants_for, quantize_job
+from taylorvit.golden.arithmetic.quantizer import constants_for, quantize_job
 from taylorvit.golden.attention.integer_attention import check_shapes
+from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.simulation.host import format_of
+
+from .golden import format_of
 
 __all__ = ["Operands", "read_operands"]
 
@@ -28,12 +29,19 @@ EXPONENTS = ("q_exp", "k_exp", "v_exp")
 
 
 class Operands(NamedTuple):
-    """One job, and the real values that it stands for: those of the file, before they were quantized."""
+    """One job, and the real values that it stands for: those of the file, before they were quantized.
 
-    job: QuantizedJob
-    # q, k, v as they were before, each (heads, tokens, head_dim), float64, but for their scales: q and k are of about
-    # one size, with their product as it is, and v is 2^-real_exp of what it is. Nothing made of them can overflow.
-    real: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    Attributes:
+        job (Job): the integers and registers.
+        real (tuple): q, k, v before they were quantized, each float64 (heads, tokens, head_dim), but for their scales:
+            q and k are of about one size, with their product as it is, and v is 2^-real_exp of what it is. Nothing made
+            of them can overflow.
+        real_exp (int): exponent of v, and so of a result made of `real`.
+        quantized_here (bool): whether the file had floats.
+    """
+
+    job: Job
+    real: tuple[np.ndarray, np.ndarray, np.ndarray]
     real_exp: int
     quantized_here: bool
 
@@ -41,8 +49,12 @@ class Operands(NamedTuple):
 def read_operands(path: str | Path, config: AcceleratorConfig | HostView) -> Operands:
     """The job in an .npz file, quantized and checked against the accelerator's limits.
 
+    Args:
+        path (Path): the file, with q, k, v and perhaps q_exp, k_exp, v_exp.
+        config (AcceleratorConfig | HostView): the accelerator.
+
     Raises:
-        ValueError: with a text of one line that names the file, what is wrong in it, and the rule.
+        ValueError: in one line that names the file, what is wrong in it, and the rule.
     """
     arrays = read_npz(path, required=("q", "k", "v"), optional=EXPONENTS)
     try:
@@ -76,21 +88,21 @@ def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostVie
     return _with_real(job, (job.q, job.k, job.v), (job.q_exp, job.k_exp, job.v_exp), False)
 
 
-def _with_real(job: QuantizedJob, arrays, exponents, quantized_here: bool) -> Operands:
+def _with_real(job: Job, arrays, exponents, quantized_here: bool) -> Operands:
     """The job with the real values of arrays that have these exponents."""
     q_size, k_size, v_size = (math.frexp(float(np.abs(array).max()))[1] + exponent
                               for array, exponent in zip(arrays, exponents))  # fmt: skip
     moved = (q_size - k_size) // 2
-    q, k, v = (torch.from_numpy(np.ldexp(array.astype(np.float64), exponent - shift))
+    q, k, v = (np.ldexp(array.astype(np.float64), exponent - shift)
                for array, exponent, shift in zip(arrays, exponents, (moved, -moved, v_size)))  # fmt: skip
     return Operands(job, (q, k, v), v_size, quantized_here)
 
 
-def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: NumberFormat) -> QuantizedJob:
+def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: NumberFormat) -> Job:
     scales = constants_for(q, k, v, number_format=number_format, **exponents)
     q, k, v = (array.astype(np.int64) for array in (q, k, v))
     q_exp, k_exp, v_exp = (exponents.get(name, 0) for name in EXPONENTS)
-    return QuantizedJob(q, k, v, q_exp, k_exp, v_exp, scales.z_exp, scales.constants)
+    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp)
 
 
 def _exponent(name: str, array: np.ndarray) -> int:

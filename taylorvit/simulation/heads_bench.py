@@ -25,10 +25,11 @@ import cocotb
 import numpy as np
 
 from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
 
 from . import expect_equal, parameters, record
-from .host import AcceleratorHost, Job, counted
+from .host import AcceleratorHost, counted
 
 __all__ = ["RESULT_FILE", "heads_through_streams"]
 

@@ -2,7 +2,7 @@
 
     host = await AcceleratorHost.start(dut, config)
     result = await host.run(job)
-    expect_equal("z", result.z, job.golden(config).z)
+    expect_equal("z", result.z, golden_steps(job, config).z)
 
 Everything goes through the design's ports by cocotbext-axi: what is compared is what came out of `m_axis_z`. What the
 accelerator must not look at (the rest of a row's last beat, the bits of a container above `data_width`) is sent as
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import cocotb
 import numpy as np
@@ -32,67 +32,24 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
-from taylorvit.golden.attention.integer_attention import IntegerSteps, JobConstants, integer_taylor_attention
+from taylorvit.fpga.driver.tensors import matrix_bytes, matrix_from_bytes, result_bytes
+from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.rtl.control.registers import EVENTS, register_map
+from taylorvit.rtl.control.registers import DATA_WIDTH, EVENTS, register_map
 
 from .lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
 
-__all__ = ["STREAMS", "AcceleratorHost", "Job", "JobResult", "beats_of", "counted", "format_of", "matrix_of"]
+__all__ = ["STREAMS", "AcceleratorHost", "JobResult", "beats_of", "counted", "matrix_of"]
 
 STREAMS = ("q", "k", "v")
 START, SOFT_RESET = 1, 2  # bits of CONTROL
 ACCESS_LIMIT = 1_000  # cycles that a register access may take
 
 
-def format_of(config: AcceleratorConfig | HostView) -> NumberFormat:
-    """The number format of the golden model that a built accelerator has."""
-    return NumberFormat(
-        data_width=config.data_width,
-        mean_fraction=config.mean_fraction,
-        constant_fraction=config.constant_fraction,
-        c_v_width=config.c_v_width,
-        c_d_width=config.c_d_width,
-        shift_g_max=config.shift_g_max,
-        shift_z_min=config.shift_z_min,
-        shift_z_max=config.shift_z_max,
-    )
-
-
 def counted(count: int, width: int) -> int:
     """What a counter of `width` bits shows of `count`: it stops at its maximum."""
     return min(count, (1 << width) - 1)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job: integer operands, each (heads, tokens, head_dim), and the run-time constants."""
-
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-    constants: JobConstants
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(heads, tokens, head_dim)."""
-        return self.q.shape
-
-    def golden(self, config: AcceleratorConfig) -> IntegerSteps:
-        """What the hardware must compute, every step by name."""
-        return integer_taylor_attention(self.q, self.k, self.v, self.constants, format_of(config))
-
-    def to_mapping(self) -> dict:
-        """The job as parameters of a bench."""
-        return asdict(self)
-
-    @classmethod
-    def from_mapping(cls, mapping: dict) -> Job:
-        """Inverse of `to_mapping`, after its way through JSON."""
-        q, k, v = (np.array(mapping[name], dtype=np.int64) for name in STREAMS)
-        return cls(q, k, v, JobConstants(**mapping["constants"]))
 
 
 @dataclass(frozen=True)
@@ -105,35 +62,21 @@ class JobResult:
     head_cycles: list[int]
 
 
-def beats_of(matrix: np.ndarray, config: AcceleratorConfig, garbage: np.random.Generator | None = None) -> list[int]:
-    """The beats of one head's packet: rows of (tokens, head_dim), each padded to whole beats.
-
-    `garbage` fills what carries no data, the padding and the upper bits of each container; without it the padding is 0
-    and elements are sign-extended.
-    """
-    tokens, head_dim = matrix.shape
-    lanes, width = config.stream_lanes, config.element_width
-    beats = -(-head_dim // lanes)
-    padded = np.zeros((tokens, beats * lanes), dtype=np.int64)
-    padded[:, :head_dim] = matrix
-    if garbage is not None:
-        mask = (1 << config.data_width) - 1
-        noise = garbage.integers(0, 1 << width, padded.shape)
-        padded = (padded & mask) | (noise & ~mask)
-        padded[:, head_dim:] = noise[:, head_dim:]
-    raw = padded.astype(f"<i{width // 8}").reshape(tokens * beats, lanes)
-    return [int.from_bytes(beat.tobytes(), "little") for beat in raw]
+def beats_of(
+    matrix: np.ndarray, config: AcceleratorConfig | HostView, noise: np.random.Generator | None = None
+) -> list[int]:
+    """The beats of one head's packet; arguments as for `fpga.driver.tensors.matrix_bytes`."""
+    data, size = matrix_bytes(matrix, config, noise), config.stream_width // 8
+    return [int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)]
 
 
-def matrix_of(beats: list[int], tokens: int, head_dim: int, config: AcceleratorConfig) -> np.ndarray:
+def matrix_of(beats: list[int], tokens: int, head_dim: int, config: AcceleratorConfig | HostView) -> np.ndarray:
     """The (tokens, head_dim) matrix of a packet's beats, without the padding; inverse of `beats_of`."""
-    lanes, width = config.stream_lanes, config.element_width
-    per_row = -(-head_dim // lanes)
-    if len(beats) != tokens * per_row:
-        raise AssertionError(f"packet must have {tokens * per_row} beats, not {len(beats)}")
-    raw = b"".join(beat.to_bytes(lanes * width // 8, "little") for beat in beats)
-    elements = np.frombuffer(raw, dtype=f"<i{width // 8}").astype(np.int64)
-    return elements.reshape(tokens, per_row * lanes)[:, :head_dim]
+    expected = result_bytes(tokens, head_dim, config) * 8 // config.stream_width
+    if len(beats) != expected:
+        raise AssertionError(f"packet must have {expected} beats, not {len(beats)}")
+    data = b"".join(beat.to_bytes(config.stream_width // 8, "little") for beat in beats)
+    return matrix_from_bytes(data, tokens, head_dim, config)
 
 
 async def _within(cycles: int, what_comes, name: str):
@@ -219,14 +162,9 @@ class AcceleratorHost:
     async def set_up(self, job: Job) -> None:
         """Write the job's parameters."""
         heads, tokens, head_dim = job.shape
-        constants = job.constants
-        for name, value in (
-            ("TOKENS", tokens), ("HEAD_DIM", head_dim), ("HEADS", heads),
-            ("SHIFT_G", constants.shift_g), ("SHIFT_Z", constants.shift_z),
-            *((f"C_V_{word}", constants.c_v >> (32 * word)) for word in range(2)),
-            *((f"C_D_{word}", constants.c_d >> (32 * word)) for word in range(3)),
-        ):  # fmt: skip
-            await self.write_checked(name, value)
+        for name, value in ({"TOKENS": tokens, "HEAD_DIM": head_dim, "HEADS": heads} | job.registers).items():
+            for index, register in enumerate(self.registers.words(name)):
+                await self.write_checked(register.name, value >> (DATA_WIDTH * index))
 
     async def wait_for_ever(self) -> None:
         """Have jobs wait for their sources as long as can be: TIMEOUT at its largest."""

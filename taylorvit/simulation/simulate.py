@@ -1,11 +1,11 @@
-"""A user's own tensors through the generated Verilog: `taylorvit simulate`.
+"""A job through the generated Verilog of an accelerator, under Verilator.
 
-    input.npz --> operands ----> operands.npz --> simulation, a process of its own --> z --> judgement
-                                                  (streams in, streams out)
+    job --> operands.npz --> simulation, a process of its own --> z, counters
+                             (streams in, streams out)
 
-`taylorvit.jobs.operands` reads and quantizes, `taylorvit.jobs.judgement` compares and shows; between them is what this
-module does, the accelerator's own streams and registers under Verilator. A run has a folder of its own, so any number
-of them may go on at once, equal ones too.
+`taylorvit.jobs` reads and quantizes before it, compares and tabulates after it; between them is what this module does,
+the accelerator's own streams and registers. A run has a folder of its own, so any number of them may go on at once,
+equal ones too.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from taylorvit.boundary.errors import CommandError
-from taylorvit.boundary.writing import check_output_file, check_output_folder
+from taylorvit.fpga.driver import JobReport
 from taylorvit.gen.verilog import emit
-from taylorvit.golden.arithmetic.quantizer import QuantizedJob
-from taylorvit.jobs.judgement import Outcome, check_output, conclude, progress_bars
-from taylorvit.jobs.operands import read_operands
+from taylorvit.golden.attention.job import Job
+from taylorvit.jobs.judgement import Outcome
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.registers import EVENTS
@@ -36,73 +35,62 @@ from .dsp_cells import with_dsp_models
 from .places import shown
 from .running import runs_folder
 
-__all__ = ["build_accelerator", "run", "simulate_heads"]
+__all__ = ["build_accelerator", "simulate", "simulate_heads"]
 
 WALL_TIME_LIMIT = 24 * 3600  # seconds; every wait inside the simulation is bounded in cycles
 SEED = 1  # of a bench without random numbers: a SEED that the user has set for something else is not asked for
 
 
-def run(*, config: AcceleratorConfig, input: str | Path, output: str | Path | None = None, waves: bool = False) -> int:
-    """Simulate the heads in the file `input` on the accelerator of `config`, print what came of it.
+def simulate(
+    config: AcceleratorConfig,
+    job: Job,
+    *,
+    waveform: Path | None = None,
+    on_built: Callable[[], None] = lambda: None,
+    on_progress: Callable[[int], None] = lambda heads: None,
+) -> Outcome:
+    """Sends a job through the generated Verilog of an accelerator, under Verilator.
 
     Args:
-        output: an .npz for the result and for all that it was computed from, see `taylorvit.jobs.judgement.conclude`.
-        waves: leave a VCD of all signals, beside the output or in `build/simulate`, and print where.
+        config (AcceleratorConfig): the accelerator.
+        job (Job): operands and constants; heads beyond `max_heads` are further jobs.
+        waveform (Path): a VCD of all signals is left there; none if left out.
+        on_built (Callable): is called when the simulation is there.
+        on_progress (Callable): is called now and then with the number of finished heads, from another thread.
 
     Returns:
-        0 if every bit equals the integer golden, else 1.
+        Outcome: what came out; `taylorvit.jobs.judge` compares it.
 
     Raises:
-        ValueError: the input or output file, in one line.
-        CommandError: the simulation cannot be built (no C++ compiler, for example), broke off, or left wrong counters
-            or events.
+        CommandError: the simulation cannot be built (no C++ compiler, for example), broke off, or left wrong counters.
     """
-    operands = read_operands(input, config)
-    check_output(output, input)
-    waveform = _waveform_file(config, output) if waves else None
-
-    with progress_bars() as progress:
-        building = progress.add_task(f"building the simulation of {config.name}", total=None)
-        simulation = build_accelerator(config, waves=waves)
-        progress.update(building, total=1, completed=1)
-        running = progress.add_task("simulating heads", total=len(operands.job.q))
-        try:
-            z, result = simulate_heads(
-                simulation,
-                config,
-                operands.job,
-                waveform=waveform,
-                on_progress=lambda done: progress.update(running, completed=done),
-            )
-        except SimulationError as error:
-            log = shown(error.directory / "log.txt")
-            raise CommandError(f"simulation of {config.name} failed: {error.problem}; its log is {log}") from None
-
+    simulation = build_accelerator(config, waves=waveform is not None)
+    on_built()
+    try:
+        z, result = simulate_heads(simulation, config, job, waveform=waveform, on_progress=on_progress)
+    except SimulationError as error:
+        log = shown(error.directory / "log.txt")
+        raise CommandError(f"simulation of {config.name} failed: {error.problem}; its log is {log}") from None
     built = f"build {simulation.seconds:.1f} s" if simulation.seconds else "build cached"
-    jobs = [entry | {"events": _event_names(entry["events"])} for entry in result.measurements["jobs"]]
-    outcome = Outcome(z, jobs, {"time": f"{built}, simulation {result.seconds:.1f} s"})
-    notes = () if waveform is None else (f"wrote {waveform}",)
-    return conclude(outcome, operands, config, output=output, notes=notes)
+    jobs = [
+        JobReport(entry["heads"], entry["counters"], frozenset(_event_names(entry["events"])))
+        for entry in result.measurements["jobs"]
+    ]
+    return Outcome(z, jobs, {"time": f"{built}, simulation {result.seconds:.1f} s"})
 
 
 def _event_names(register: int) -> list[str]:
     return [name for name, (bit, _description) in EVENTS.items() if register >> bit & 1]
 
 
-def _waveform_file(config: AcceleratorConfig, output: str | Path | None) -> Path:
-    """Where the waveform goes: a file that can be written, whose folder is there."""
-    if output is not None and Path(output).suffix == ".npz":
-        path = Path(output).with_suffix(".vcd")
-    else:
-        path = Path("build", "simulate", f"{config.name}.vcd")
-        check_output_folder(path.parent)
-        path.parent.mkdir(parents=True, exist_ok=True)
-    check_output_file(path)
-    return path
-
-
 def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog: str | None = None) -> Build:
-    """The simulation of the accelerator; `verilog` where it has been emitted already."""
+    """The simulation of an accelerator.
+
+    Args:
+        config (AcceleratorConfig): the accelerator.
+        waves (bool): whether runs can record a waveform.
+        verilog (str): its Verilog, where it has been emitted already.
+    """
     accelerator = Accelerator(config)
     verilog = emit(accelerator) if verilog is None else verilog
     return build(with_dsp_models(verilog), accelerator.module_name, simulator="verilator", waves=waves)
@@ -111,7 +99,7 @@ def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog
 def simulate_heads(
     simulation: Build,
     config: AcceleratorConfig,
-    job: QuantizedJob,
+    job: Job,
     *,
     waveform: Path | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
@@ -119,8 +107,11 @@ def simulate_heads(
     """Send the job's heads through the simulated accelerator.
 
     Args:
-        waveform: file for the waveform that a simulation with waves records; it is lost without one.
-        on_progress: is called now and then with the number of finished heads, from another thread.
+        simulation (Build): of `build_accelerator`.
+        config (AcceleratorConfig): the accelerator.
+        job (Job): operands and constants.
+        waveform (Path): for the waveform that a simulation with waves records; it is lost without one.
+        on_progress (Callable): is called now and then with the number of finished heads, from another thread.
 
     Returns:
         What came out, (heads, tokens, head_dim) int64, and the run with its measurement `jobs`. Its folder is gone.

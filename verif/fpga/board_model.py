@@ -39,9 +39,9 @@ from taylorvit.fpga.protocol import (
     build_id,
 )
 from taylorvit.golden.attention.integer_attention import JobConstants, integer_taylor_attention
+from taylorvit.jobs import format_of
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.registers import EVENTS, Access, register_map
-from taylorvit.simulation.host import format_of
 
 __all__ = ["BoardModel", "Faults"]
 

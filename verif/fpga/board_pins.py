@@ -18,10 +18,11 @@ from cocotb.triggers import Timer
 from taylorvit.fpga.board import load_board
 from taylorvit.fpga.protocol import REPLY, FrameType, Status, Stream, tensor_packet
 from taylorvit.fpga.reset_generator import ResetGenerator
+from taylorvit.jobs import Job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.registers import EVENTS, register_map
 from taylorvit.simulation import expect_equal, parameters
-from taylorvit.simulation.host import Job, beats_of, matrix_of
+from taylorvit.simulation.host import beats_of, matrix_of
 from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
 from verif.fpga.link.uart_host import UartHost, corrupted, expect
 

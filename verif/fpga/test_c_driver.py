@@ -25,15 +25,13 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 
-from taylorvit.commands.c_job import write_job
 from taylorvit.gen.registers_export import to_c_header
 from taylorvit.golden import workloads
-from taylorvit.golden.attention.integer_attention import integer_taylor_attention
-from taylorvit.jobs.operands import read_operands
+from taylorvit.jobs import golden_steps, job_source, read_operands
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.registers import ADDRESS_WIDTH, register_map
 from taylorvit.simulation import expect_equal, parameters, record, run, toolchain
-from taylorvit.simulation.host import STREAMS, AcceleratorHost, format_of, matrix_of
+from taylorvit.simulation.host import STREAMS, AcceleratorHost, matrix_of
 from verif import ROOT
 from verif.regression.configurations import CONFIGURATIONS, build_accelerator
 
@@ -230,7 +228,8 @@ def folder(tmp_path):
     captured = workloads.load("mnist_vit")
     np.savez(tmp_path / "input.npz", **{name: getattr(captured, name)[:HEADS, :, :HEAD_DIM] for name in STREAMS})
     (tmp_path / "taylorvit_registers.h").write_text(to_c_header(config))
-    assert write_job(config, tmp_path / "input.npz", tmp_path / "example_job.h") == HEADS
+    job = read_operands(tmp_path / "input.npz", config).job
+    (tmp_path / "example_job.h").write_text(job_source(config, job, golden_steps(job, config).z))
     return tmp_path
 
 
@@ -248,7 +247,7 @@ def simulate(folder, program, testcase, **values):
 def test_example(folder):
     config = CONFIGURATIONS[CONFIGURATION]
     job = read_operands(folder / "input.npz", config).job
-    golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+    golden = golden_steps(job, config)
     result = simulate(folder, SOURCES / "example.c", "example_runs", z=golden.z)
     shown = PAGE.read_text(encoding="utf-8").splitlines()[-3:]
     assert [line.strip() for line in shown] == result.measurements["lines"], f"{PAGE.name} must show the last run"

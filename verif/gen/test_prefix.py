@@ -15,10 +15,11 @@ from taylorvit.__main__ import main
 from taylorvit.gen.generate import generate, port_table
 from taylorvit.gen.registers_export import to_c_header
 from taylorvit.gen.verilog import emit
+from taylorvit.jobs import judge, read_operands
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 from taylorvit.simulation import toolchain
-from taylorvit.simulation.simulate import run
+from taylorvit.simulation.simulate import simulate
 from verif.tools.yosys import run_yosys
 
 LEFT = AcceleratorConfig(name="small", prefix="left_", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3,
@@ -133,4 +134,5 @@ def test_what_is_no_prefix(prefix):
 def test_an_accelerator_with_a_prefix_computes(tmp_path):
     q, k, v = np.random.default_rng(0).standard_normal((3, 2, 5, 3))
     np.savez(tmp_path / "qkv.npz", q=q, k=k, v=v)
-    assert run(config=LEFT, input=tmp_path / "qkv.npz") == 0
+    operands = read_operands(tmp_path / "qkv.npz", LEFT)
+    assert judge(simulate(LEFT, operands.job), operands, LEFT).mismatches == []

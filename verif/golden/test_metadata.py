@@ -13,8 +13,8 @@ from taylorvit.golden.attention.float_attention import taylor_attention
 from taylorvit.golden.attention.integer_attention import integer_taylor_attention
 from taylorvit.golden.metadata import load_accelerator
 from taylorvit.golden.reports.sqnr import sqnr_db
+from taylorvit.jobs import format_of
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.simulation.host import format_of
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_widest_numbers(tmp_path):
     q, k, v = np.random.default_rng(1).normal(size=(3, 2, 16, 16))
     job = quantize_job(q / 1024, k / 1024, v, number_format)
     assert job.constants.c_d >= 1 << 63
-    z = integer_taylor_attention(*job[:3], job.constants, number_format).z
+    z = integer_taylor_attention(*job.operands, job.constants, number_format).z
     reference = taylor_attention(*map(torch.from_numpy, (q / 1024, k / 1024, v))).z.numpy()
     assert sqnr_db(reference, dequantize(z, job.z_exp)) > 80
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from taylorvit.fpga.board import Board, load_board
 from taylorvit.fpga.flow.build import prepare
 from taylorvit.fpga.top import BoardTop
+from taylorvit.jobs import golden_steps
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import RunResult, run
 from taylorvit.simulation.places import cache_folder
@@ -60,5 +61,5 @@ def run_board(top: BoardTop, netlist: Netlist) -> RunResult:
     return run(
         pair, routed_board_bench.__name__, timeout_s=3600,
         parameters={"board": top.board.name, "config": config.to_mapping(), "job": job.to_mapping(),
-                    "z": job.golden(config).z},
+                    "z": golden_steps(job, config).z},
     )  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from taylorvit.jobs import Job, golden_steps
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import expect_equal
-from taylorvit.simulation.host import AcceleratorHost, Job, JobResult, counted
+from taylorvit.simulation.host import AcceleratorHost, JobResult, counted
 
 from .jobs import describe
 
@@ -15,7 +16,7 @@ def expect_result(job: Job, result: JobResult, config: AcceleratorConfig) -> Non
     """Z equal to the golden's bit for bit, and counters that fit together."""
     heads, tokens, head_dim = job.shape
     counters = result.counters
-    expect_equal(f"z of {describe(job)}", result.z, job.golden(config).z)
+    expect_equal(f"z of {describe(job)}", result.z, golden_steps(job, config).z)
     busy = counted(heads * config.array_cycles(tokens, head_dim), config.counter_width)
     expect_equal("array-busy cycles", counters["ARRAY_BUSY"], busy)
     expect_equal("heads done", counters["HEADS_DONE"], heads)
@@ -40,7 +41,7 @@ async def run_and_check(host: AcceleratorHost, job: Job) -> int:
     """Run a job and check all of it; returns how many of its rows have no denominator."""
     config = host.config
     expect_result(job, await host.run(job), config)
-    rows = job.golden(config).denominator_errors
+    rows = golden_steps(job, config).denominator_errors
     column_tiles = -(-job.shape[2] // config.columns)  # the hardware counts a row as often as it divides it
     await expect_errors(host, {"DENOMINATOR": rows * column_tiles} if rows else {})
     return rows

@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from taylorvit.golden import workloads
-from taylorvit.golden.arithmetic.quantizer import quantize_job
 from taylorvit.golden.attention.integer_attention import JobConstants, exact_g_sum, integer_taylor_attention
+from taylorvit.jobs import Job, format_of, quantize
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.simulation.host import Job, format_of
 
 __all__ = ["EXTREMES", "captured_job", "describe", "extreme_job", "fitting_constants", "limits_of_constants",
            "random_job", "random_operands"]  # fmt: skip
@@ -109,8 +108,7 @@ def captured_job(
     """Heads of a captured workload, the first tokens and features of each, quantized for `config`."""
     workload = workloads.load(name)
     operands = (getattr(workload, operand)[heads, :tokens, :head_dim] for operand in "qkv")
-    quantized = quantize_job(*operands, format_of(config))
-    return Job(quantized.q, quantized.k, quantized.v, quantized.constants)
+    return quantize(*operands, config)
 
 
 def describe(job: Job) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from taylorvit.gen.verilog import emit
+from taylorvit.jobs import Job
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, parameters, run
 from taylorvit.simulation.dsp_cells import with_dsp_models
-from taylorvit.simulation.host import AcceleratorHost, Job
+from taylorvit.simulation.host import AcceleratorHost
 from taylorvit.simulation.settings import DEFAULT_SEED, selected_seed
 from verif.tools.lint import verilator_warnings
 

@@ -12,9 +12,10 @@ import pytest
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
 
+from taylorvit.jobs import Job, golden_steps
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import parameters, run
-from taylorvit.simulation.host import STREAMS, AcceleratorHost, Job, matrix_of
+from taylorvit.simulation.host import STREAMS, AcceleratorHost, matrix_of
 
 from .checks import expect_errors, expect_result
 from .configurations import CONFIGURATIONS, build_accelerator
@@ -71,7 +72,7 @@ class Bench:
 
     async def expect(self, job, packets, result, counts):
         received = self.as_received(job, packets)
-        errors = received.golden(self.config).denominator_errors
+        errors = golden_steps(received, self.config).denominator_errors
         if errors:
             counts = {**counts, "DENOMINATOR": errors * -(-self.head_dim // self.config.columns)}
         expect_result(received, result, self.config)

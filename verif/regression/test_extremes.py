@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.jobs import Job, golden_steps
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import parameters, run
-from taylorvit.simulation.host import AcceleratorHost, Job
+from taylorvit.simulation.host import AcceleratorHost
 
 from .checks import run_and_check
 from .configurations import CONFIGURATIONS, build_accelerator
@@ -50,7 +51,7 @@ async def denominators_that_are_not_positive(dut):
     for trial in range(12):
         heads, tokens = 2, int(generator.integers(2, min(config.max_tokens, 24) + 1))
         job = random_job(generator, config, heads, tokens, int(generator.integers(1, config.max_head_dim + 1)))
-        t_d = job.golden(config).t_d - job.constants.c_d
+        t_d = golden_steps(job, config).t_d - job.constants.c_d
         c_d = max(0, int(np.median(-t_d))) if trial % 2 else int(generator.integers(0, 2))
         constants = JobConstants(job.constants.shift_g, job.constants.shift_z, job.constants.c_v, c_d)
         errors = await run_and_check(host, Job(job.q, job.k, job.v, constants))

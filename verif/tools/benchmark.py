@@ -36,13 +36,11 @@ from taylorvit.boundary.writing import check_output_file, written_whole
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.gen.verilog import emit
 from taylorvit.golden import workloads
-from taylorvit.golden.arithmetic.quantizer import quantize_job
-from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.jobs import golden_steps, quantize
 from taylorvit.rtl import __version__
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 from taylorvit.simulation import SimulationError, ToolError, toolchain
-from taylorvit.simulation.host import format_of
 from taylorvit.simulation.simulate import build_accelerator, simulate_heads
 
 __all__ = ["main", "measure", "missed_targets"]
@@ -139,10 +137,10 @@ def measure(config: AcceleratorConfig, q: np.ndarray, k: np.ndarray, v: np.ndarr
     heads, tokens, head_dim = q.shape
     if heads < TAIL + 2:
         raise ValueError(f"heads must be at least {TAIL + 2} for a sustained rate, not {heads!r}")
-    job = quantize_job(q, k, v, format_of(config))
+    job = quantize(q, k, v, config)
     simulation = build_accelerator(config)
     z, result = simulate_heads(simulation, config, job)
-    golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+    golden = golden_steps(job, config)
     (entry,) = result.measurements["jobs"]
     sustained = (entry["head_cycles"][-1 - TAIL] - entry["head_cycles"][0]) / (heads - 1 - TAIL)
     array_cycles, ideal = config.array_cycles(tokens, head_dim), config.ideal_cycles(tokens, head_dim)

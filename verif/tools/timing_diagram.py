@@ -21,11 +21,9 @@ import numpy as np
 from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.writing import check_output_file, written_whole
 from taylorvit.gen.presets import load_preset
-from taylorvit.golden.arithmetic.quantizer import quantize_job
-from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.jobs import golden_steps, quantize
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import SimulationError
-from taylorvit.simulation.host import format_of
 from taylorvit.simulation.simulate import build_accelerator, simulate_heads
 from verif import ROOT
 
@@ -332,12 +330,12 @@ def _record(config: AcceleratorConfig) -> Trace:
         SimulationError: it broke off.
     """
     q, k, v = np.random.default_rng(SEED).standard_normal((3, HEADS, TOKENS, HEAD_DIM))
-    job = quantize_job(q, k, v, format_of(config))
+    job = quantize(q, k, v, config)
     simulation = build_accelerator(config, waves=True)
     with tempfile.TemporaryDirectory() as folder:
         waveform = Path(folder) / "waves.vcd"
         z, _result = simulate_heads(simulation, config, job, waveform=waveform)
-        golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+        golden = golden_steps(job, config)
         if not np.array_equal(z, golden.z):
             raise WrongResult("run must equal the integer golden to be drawn, and does not: see `taylorvit simulate`")
         trace = read_vcd(waveform, simulation.top, _signals(config))

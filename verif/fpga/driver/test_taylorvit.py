@@ -11,7 +11,6 @@ from taylorvit.fpga.driver import (
     BoardReset,
     DriverError,
     JobError,
-    JobParameters,
     LinkTimeout,
     PortError,
     RegisterError,
@@ -19,39 +18,35 @@ from taylorvit.fpga.driver import (
     WrongBoard,
 )
 from taylorvit.fpga.protocol import build_id
-from taylorvit.golden.arithmetic.quantizer import quantize_job
-from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.jobs import format_of, golden_steps, quantize
 from taylorvit.rtl import __version__
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.simulation.host import format_of
 from verif.fpga.board_model import BoardModel, Faults
 
 CONFIG = AcceleratorConfig(name="small", rows=4, columns=4, max_tokens=16, max_head_dim=8, max_heads=5)
 WIDE = replace(CONFIG, name="wide", data_width=12, stream_width=64)
 # Constants of more than 64 bits.
 WIDEST = replace(CONFIG, name="widest", data_width=16, mean_fraction=8, constant_fraction=16, stream_width=16)
-PARAMETERS = JobParameters(shift_g=3, shift_z=5, c_v=100, c_d=4000)
+CONSTANTS = {"SHIFT_G": 3, "SHIFT_Z": 5, "C_V": 100, "C_D": 4000}
 
 
 def quantized(heads=3, tokens=7, head_dim=5, config=CONFIG):
     q, k, v = np.random.default_rng(1).standard_normal((3, heads, tokens, head_dim))
     if config is WIDEST:
         q, k = q / 4096, k / 4096
-    job = quantize_job(q, k, v, format_of(config))
-    golden = integer_taylor_attention(*job[:3], job.constants, format_of(config)).z
-    constants = {name: getattr(job.constants, name) for name in ("shift_g", "shift_z", "c_v", "c_d")}
-    return job[:3], JobParameters(**constants), golden
+    job = quantize(q, k, v, config)
+    return job.operands, job.registers, golden_steps(job, config).z
 
 
 @pytest.mark.parametrize("config", [CONFIG, WIDE, WIDEST], ids=lambda config: config.name)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 16, 8), (12, 7, 5)])
 def test_z_equals_the_golden(config, shape):
-    operands, parameters, golden = quantized(*shape, config=config)
-    assert (parameters.c_d >> 63 > 0) == (config is WIDEST)
+    operands, constants, golden = quantized(*shape, config=config)
+    assert (constants["C_D"] >> 63 > 0) == (config is WIDEST)
     progress = []
     with TaylorVit(BoardModel(config), board="model", config=config) as accelerator:
-        result = accelerator.run(*operands, parameters, on_progress=progress.append)
+        result = accelerator.run(*operands, constants, on_progress=progress.append)
     np.testing.assert_array_equal(result.z, golden)
     assert progress == list(range(1, shape[0] + 1))
     full, rest = divmod(shape[0], config.max_heads)
@@ -60,11 +55,11 @@ def test_z_equals_the_golden(config, shape):
 
 
 def test_bad_line_changes_nothing():
-    operands, parameters, golden = quantized(heads=10)
+    operands, constants, golden = quantized(heads=10)
     board = BoardModel(CONFIG, to_board=Faults(bit_error=0.003, seed=1), to_host=Faults(loss=0.003, seed=2))
     with TaylorVit(board, board="model", config=CONFIG) as accelerator:
         for _time in range(3):
-            np.testing.assert_array_equal(accelerator.run(*operands, parameters).z, golden)
+            np.testing.assert_array_equal(accelerator.run(*operands, constants).z, golden)
         assert accelerator.link.statistics.lost > 5
     assert [value for name, value in board.executed_writes if name == "CONTROL"] == [1] * 6
 
@@ -79,14 +74,14 @@ def test_everything_is_known_from_the_registers(config):
         view = accelerator.view
         assert view == replace(HostView.of(config), name="hardware")
         assert format_of(view) == format_of(config)
-        operands, parameters, golden = quantized(2, min(7, view.max_tokens), min(5, view.max_head_dim), config)
-        np.testing.assert_array_equal(accelerator.run(*operands, parameters).z, golden)
+        operands, constants, golden = quantized(2, min(7, view.max_tokens), min(5, view.max_head_dim), config)
+        np.testing.assert_array_equal(accelerator.run(*operands, constants).z, golden)
 
 
 def test_registers_by_name():
     board = BoardModel(CONFIG)
     with TaylorVit(board) as accelerator:
-        accelerator.configure(heads=2, tokens=3, head_dim=4, parameters=replace(PARAMETERS, shift_z=-2, c_d=5 << 32))
+        accelerator.configure(heads=2, tokens=3, head_dim=4, constants=CONSTANTS | {"SHIFT_Z": -2, "C_D": 5 << 32})
         assert accelerator.read_all(["HEADS", "TOKENS", "HEAD_DIM"]) == {"HEADS": 2, "TOKENS": 3, "HEAD_DIM": 4}
         assert accelerator.read("C_D") == 5 << 32
         assert accelerator.read("SHIFT_Z") == (1 << 32) - 2
@@ -199,36 +194,45 @@ def test_missing_constants_are_an_error(monkeypatch):
 )
 def test_too_large_operands_are_refused(shape, text):
     with TaylorVit(BoardModel(CONFIG)) as accelerator, pytest.raises(ValueError, match=text):
-        accelerator.run(*np.zeros((3, *shape), dtype=np.int8), PARAMETERS)
+        accelerator.run(*np.zeros((3, *shape), dtype=np.int8), CONSTANTS)
 
 
 def test_too_wide_values_are_refused():
     with TaylorVit(BoardModel(CONFIG)) as accelerator:
         with pytest.raises(ValueError, match=r"q must be -128 to 127 \(8 bits\), not 200"):
-            accelerator.run(*np.full((3, 1, 7, 5), 200), PARAMETERS)
-        with pytest.raises(ValueError, match="shift_g must be in 0.."):
-            accelerator.run(*np.zeros((3, 1, 7, 5), dtype=int), replace(PARAMETERS, shift_g=99))
+            accelerator.run(*np.full((3, 1, 7, 5), 200), CONSTANTS)
+        with pytest.raises(ValueError, match="SHIFT_G must be in 0.."):
+            accelerator.run(*np.zeros((3, 1, 7, 5), dtype=int), CONSTANTS | {"SHIFT_G": 99})
 
 
 @pytest.mark.parametrize("value", [1.5, True])
-def test_parameters_must_be_integers(value):
-    with pytest.raises(TypeError, match=f"c_v must be an integer, not {value!r}"):
-        replace(PARAMETERS, c_v=value)
+def test_constants_must_be_integers(value):
+    with TaylorVit(BoardModel(CONFIG)) as accelerator:
+        with pytest.raises(TypeError, match=f"C_V must be an integer, not {value!r}"):
+            accelerator.run(*np.zeros((3, 1, 7, 5), dtype=int), CONSTANTS | {"C_V": value})
 
 
-def test_refused_parameters_are_named(monkeypatch):
+@pytest.mark.parametrize("names", [["SHIFT_G", "SHIFT_Z", "C_V"], [*CONSTANTS, "HEADS"], [*CONSTANTS, "C_D_0"], []])
+def test_constants_are_those_of_a_job(names):
+    with TaylorVit(BoardModel(CONFIG)) as accelerator:
+        text = f"constants must be of the registers SHIFT_G, SHIFT_Z, C_V, C_D, not of {', '.join(names)}$"
+        with pytest.raises(ValueError, match=text):
+            accelerator.run(*np.zeros((3, 1, 7, 5), dtype=int), dict.fromkeys(names, 1))
+
+
+def test_refused_constants_are_named(monkeypatch):
     board = BoardModel(CONFIG)
     with TaylorVit(board) as accelerator:
         write = board._accelerator.write
         monkeypatch.setattr(board._accelerator, "write", lambda at, data: None if at == 0x84 else write(at, data))
         with pytest.raises(RegisterError, match="model refuses the values for HEAD_DIM"):
-            accelerator.run(*np.zeros((3, 1, 7, 5), dtype=int), PARAMETERS)
+            accelerator.run(*np.zeros((3, 1, 7, 5), dtype=int), CONSTANTS)
 
 
 def run_with(board, **options):
-    operands, parameters, _golden = quantized()
+    operands, constants, _golden = quantized()
     with TaylorVit(board) as accelerator:
-        accelerator.run(*operands, parameters, **options)
+        accelerator.run(*operands, constants, **options)
 
 
 def test_job_that_gives_nothing_is_an_error():
@@ -255,13 +259,13 @@ def test_job_that_does_not_end_is_an_error(monkeypatch):
 
 
 def test_running_job_is_not_disturbed():
-    operands, parameters, _golden = quantized()
+    operands, constants, _golden = quantized()
     with TaylorVit(BoardModel(CONFIG)) as accelerator:
         accelerator.write("CONTROL", 1)
         with pytest.raises(JobError, match="accelerator on model must be idle, but a job runs: reset it"):
-            accelerator.run(*operands, parameters)
+            accelerator.run(*operands, constants)
         accelerator.reset()
-        accelerator.run(*operands, parameters)
+        accelerator.run(*operands, constants)
 
 
 def test_spoiled_job_is_an_error():
@@ -276,9 +280,9 @@ def test_wrong_number_of_heads_is_an_error(monkeypatch):
     with TaylorVit(board) as accelerator:
         counters = accelerator.counters
         monkeypatch.setattr(accelerator, "counters", lambda: counters() | {"HEADS_DONE": 2})
-        operands, parameters, _golden = quantized()
+        operands, constants, _golden = quantized()
         with pytest.raises(JobError, match="job on model must do 3 heads, not 2"):
-            accelerator.run(*operands, parameters)
+            accelerator.run(*operands, constants)
 
 
 def test_dropped_packet_is_an_error():

@@ -7,7 +7,7 @@ import pytest
 
 from taylorvit.fpga.driver.tensors import check_operands, head_packets, matrix_bytes, matrix_from_bytes, result_bytes
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.simulation.host import beats_of
+from taylorvit.simulation.host import beats_of, matrix_of
 
 NARROW = AcceleratorConfig(name="narrow", rows=4, columns=4, max_tokens=16, max_head_dim=8)
 WIDE = AcceleratorConfig(name="wide", rows=4, columns=4, data_width=12, stream_width=64)
@@ -19,10 +19,27 @@ def test_layout_is_that_of_the_streams(config, head_dim):
     limit = 1 << config.data_width - 1
     matrix = np.random.default_rng(head_dim).integers(-limit, limit, (7, head_dim))
     data = matrix_bytes(matrix, config)
-    beats = beats_of(matrix, config)  # of the bench, which knows nothing of this
-    assert data == b"".join(beat.to_bytes(config.stream_width // 8, "little") for beat in beats)
+    element, beat = config.element_width // 8, config.stream_width // 8
+    expected = b""
+    for row in matrix.tolist():
+        bits = b"".join(value.to_bytes(element, "little", signed=True) for value in row)
+        expected += bits + bytes(-len(bits) % beat)
+    assert data == expected
+    beats = beats_of(matrix, config)  # as a testbench sends them
+    assert [one.to_bytes(beat, "little") for one in beats] == [
+        data[start : start + beat] for start in range(0, len(data), beat)
+    ]
+    np.testing.assert_array_equal(matrix_of(beats, 7, head_dim, config), matrix)
     assert len(data) == result_bytes(7, head_dim, config)
     np.testing.assert_array_equal(matrix_from_bytes(data, 7, head_dim, config), matrix)
+
+
+def test_noise_is_where_no_data_is():
+    matrix = np.random.default_rng(1).integers(-2048, 2048, (50, 5))
+    data = matrix_bytes(matrix, WIDE, np.random.default_rng(2))
+    containers = np.frombuffer(data, dtype="<u2").reshape(50, 8)
+    np.testing.assert_array_equal(containers[:, :5] & 0xFFF, matrix & 0xFFF)
+    assert len(np.unique(containers[:, :5] >> 12)) == 16 and len(np.unique(containers[:, 5:])) > 100
 
 
 def test_head_is_three_packets():

@@ -8,8 +8,8 @@ from taylorvit.golden.network.integer_vit import to_pixels
 from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import SHAPES, VisionTransformer
 from taylorvit.golden.training.images import load_dataset
+from taylorvit.jobs import Job, format_of
 from taylorvit.simulation import run
-from taylorvit.simulation.host import Job, format_of
 from verif.regression import test_hardwares as bench
 from verif.regression.configurations import CONFIGURATIONS, build_accelerator
 

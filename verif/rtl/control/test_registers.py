@@ -57,22 +57,32 @@ def test_version_is_the_packages():
     assert ".".join(str(field.reset) for field in reversed(fields)) == __version__
 
 
+def test_constants_of_a_job():
+    assert register_map(WIDEST).job_constants == ("SHIFT_G", "SHIFT_Z", "C_V", "C_D")
+
+
 def test_writes_of_a_driver():
     registers = register_map(WIDEST)
-    assert registers.writes(tokens=197, shift_z=-3, c_d=0x123_89ABCDEF_01234567) == [
+    assert registers.writes({"TOKENS": 197, "SHIFT_Z": -3, "C_D": 0x123_89ABCDEF_01234567}) == [
         (0x080, 197), (0x090, 0xFFFFFFFD), (0x09C, 0x01234567), (0x0A0, 0x89ABCDEF), (0x0A4, 0x123),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("values", "text"), [
-    ({"tokens": 0}, "tokens must be in 1..65535 in register TOKENS, not 0"),
-    ({"shift_z": 32}, "shift_z must be in -8..31 in register SHIFT_Z, not 32"),
-    ({"c_v": 1 << 48}, "c_v must be in 0..65535 in register C_V_1, not 65536"),
-    ({"c_v": 1 << 64}, "c_v must fit 64 bits, not 18446744073709551616"),
+    ({"TOKENS": 0}, "TOKENS must be in 1..65535 in register TOKENS, not 0"),
+    ({"SHIFT_Z": 32}, "SHIFT_Z must be in -8..31 in register SHIFT_Z, not 32"),
+    ({"C_V": 1 << 48}, "C_V must be in 0..65535 in register C_V_1, not 65536"),
+    ({"C_V": 1 << 64}, "C_V must fit 64 bits, not 18446744073709551616"),
 ])  # fmt: skip
 def test_writes_out_of_range(values, text):
     with pytest.raises(ValueError, match=f"^{text}$"):
-        register_map(WIDEST).writes(**values)
+        register_map(WIDEST).writes(values)
+
+
+@pytest.mark.parametrize("value", [1.5, "1", True, None])
+def test_writes_of_what_is_no_integer(value):
+    with pytest.raises(TypeError, match=f"^TOKENS must be an integer, not {value!r}$"):
+        register_map(WIDEST).writes({"TOKENS": value})
 
 
 def test_unknown_names():

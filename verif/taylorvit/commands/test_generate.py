@@ -1,8 +1,4 @@
-"""Presets, `generate`, `info` and `simulate`: what they print, their errors in one line, their exit status."""
-
-import sys
-import types
-from pathlib import Path
+"""Presets, `generate` and `info`: what they print, their errors in one line, their exit status."""
 
 import pytest
 
@@ -76,7 +72,6 @@ def test_info(capsys, small):
     (["info", "--preset", ""], "taylorvit: error: preset must be one of "),
     (["generate"], "one of the arguments --preset --config is required"),
     (["generate", "--preset", "tiny-4x4", "--config", "a.toml"], "not allowed with argument --preset"),
-    (["simulate", "--preset", "tiny-4x4"], "the following arguments are required: --input"),
 ])  # fmt: skip
 def test_wrong_request(capsys, arguments, text):
     assert text in fails(capsys, *arguments)
@@ -111,42 +106,3 @@ def test_interrupt(capsys, monkeypatch, small):
     monkeypatch.setattr("taylorvit.gen.generate.emit_with_blocks", interrupt)
     assert main(["generate", "--config", str(small)]) == 130
     assert capsys.readouterr().err.endswith("taylorvit: error: interrupted\n")
-
-
-def simulator(monkeypatch, run):
-    """Puts `run` in the place of the real simulation."""
-    module = types.ModuleType("taylorvit.simulation.simulate")
-    module.run = run
-    monkeypatch.setitem(sys.modules, "taylorvit.simulation.simulate", module)
-
-
-@pytest.mark.parametrize("status", [0, 1])
-def test_simulate_passes_on_what_was_asked_and_the_status(monkeypatch, small, status):
-    asked = {}
-
-    def run(**request):
-        asked.update(request)
-        return status
-
-    simulator(monkeypatch, run)
-    assert main(["simulate", "--config", str(small), "--input", "qkv.npz", "-o", "z.npz", "--waves"]) == status
-    assert asked.pop("config").name == "small"
-    assert asked == {"input": Path("qkv.npz"), "output": Path("z.npz"), "waves": True}
-
-
-def test_simulate_tells_a_wrong_input_in_one_line(monkeypatch, capsys, small):
-    def run(**_request):
-        raise ValueError("q must be finite, not nan")
-
-    simulator(monkeypatch, run)
-    assert fails(capsys, "simulate", "--config", small, "--input", "qkv.npz") == (
-        "taylorvit: error: q must be finite, not nan\n"
-    )
-
-
-def test_simulate_names_a_missing_package(monkeypatch, capsys, small):
-    monkeypatch.delitem(sys.modules, "taylorvit.simulation.simulate", raising=False)
-    monkeypatch.setitem(sys.modules, "numpy", None)
-    error = fails(capsys, "simulate", "--config", small, "--input", "qkv.npz")
-    assert error == ("taylorvit: error: this needs the Python package 'numpy', which is not installed: "
-                     'pip install "taylorvit[sim]"\n')  # fmt: skip

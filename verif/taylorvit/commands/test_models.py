@@ -19,7 +19,7 @@ from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.integer_vit import load_integer_vit
 from taylorvit.golden.training import trainer
 from taylorvit.golden.training.loading import model_of
-from taylorvit.simulation.host import format_of
+from taylorvit.jobs import format_of
 from verif.golden.checkpoints.published import write_folder
 
 RECIPE = """

@@ -115,14 +115,14 @@ def test_bitstream_is_that_of_board_and_preset(on_model, capsys):
 
 
 def test_mismatch_exits_1(files, on_model, monkeypatch, capsys):
-    golden = judgement.integer_taylor_attention
+    golden = judgement.golden_steps
 
     def wrong_golden(*arguments):
         steps = golden(*arguments)
         steps.z[1, 2, 3] += 1
         return steps
 
-    monkeypatch.setattr(judgement, "integer_taylor_attention", wrong_golden)
+    monkeypatch.setattr(judgement, "golden_steps", wrong_golden)
     assert on_model(BoardModel(load_file(files / "small.toml"))) == 1
     assert re.search(r"mismatches\W+1 of 4,800", capsys.readouterr().out)
 
@@ -156,17 +156,19 @@ def test_silent_board_exits_2(on_model, files, capsys):
     assert "does not answer" in errors and errors.count("\n") == 1
 
 
-def test_missing_package_exits_2(files, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "taylorvit.jobs.judgement")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert run(files, "--sim") == 2
+@pytest.mark.parametrize(("where", "extra"), [(["--sim"], "sim"), (["--port", "/dev/tty1"], "fpga")])
+def test_missing_package_exits_2(files, monkeypatch, capsys, where, extra):
+    for name in [name for name in sys.modules if name.startswith("taylorvit.jobs")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert run(files, *where) == 2
     assert capsys.readouterr().err == (
-        "taylorvit: error: this needs the Python package 'torch', which is not installed: "
-        'pip install "taylorvit[sim,fpga]"\n'
+        "taylorvit: error: this needs the Python package 'numpy', which is not installed: "
+        f'pip install "taylorvit[{extra}]"\n'
     )
 
 
 def test_own_missing_module_is_a_defect(files, monkeypatch):
-    monkeypatch.setitem(sys.modules, "taylorvit.jobs.judgement", None)
+    monkeypatch.setitem(sys.modules, "taylorvit.jobs", None)
     with pytest.raises(ModuleNotFoundError):
         run(files, "--sim")

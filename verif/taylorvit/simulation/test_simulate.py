@@ -12,12 +12,10 @@ import pytest
 
 from taylorvit.__main__ import main
 from taylorvit.gen.presets import load_file
-from taylorvit.golden.arithmetic.quantizer import dequantize, quantize_job
-from taylorvit.golden.attention.integer_attention import integer_taylor_attention
-from taylorvit.jobs import judgement
+from taylorvit.golden.arithmetic.quantizer import dequantize
+from taylorvit.jobs import golden_steps, judgement, quantize
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.simulation import Build, simulate
-from taylorvit.simulation.host import format_of
 
 CONFIGURATION = """
 extends = "tiny-4x4"
@@ -98,14 +96,14 @@ def test_counters_that_stop_say_so(simulated, configuration):
 
 
 def test_mismatch_is_named_and_exits_1(simulated, monkeypatch):
-    golden = judgement.integer_taylor_attention
+    golden = judgement.golden_steps
 
     def wrong_golden(*arguments):
         steps = golden(*arguments)
         steps.z[1, 2, 3] += 1
         return steps
 
-    monkeypatch.setattr(judgement, "integer_taylor_attention", wrong_golden)
+    monkeypatch.setattr(judgement, "golden_steps", wrong_golden)
     status, text, _errors, output = simulated(**_normal(2))
     assert status == 1
     assert re.search(r"mismatches\W+1 of 70", text)
@@ -207,7 +205,7 @@ def test_users_seed_is_for_others(simulated, monkeypatch):
 def test_equal_simulations_at_once(configuration, monkeypatch):
     """Each reads its own results: a delay before it reads lets the other one begin, or be in the middle of its run."""
     config = load_file(configuration)
-    job = quantize_job(**_normal(2), number_format=format_of(config))
+    job = quantize(**_normal(2), config=config)
     simulation = simulate.build_accelerator(config)
     run_bench, begins = simulate.run_bench, threading.Barrier(2)
 
@@ -220,7 +218,7 @@ def test_equal_simulations_at_once(configuration, monkeypatch):
     monkeypatch.setattr(simulate, "run_bench", slow_to_return)
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda _number: simulate.simulate_heads(simulation, config, job)[0], range(2)))
-    golden = integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+    golden = golden_steps(job, config)
     for z in results:
         np.testing.assert_array_equal(z, golden.z)
 

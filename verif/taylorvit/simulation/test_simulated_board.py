@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from taylorvit.fpga.board import load_board
-from taylorvit.fpga.driver import BoardReset, JobParameters, Link, PortError, TaylorVit, Transfer
+from taylorvit.fpga.driver import BoardReset, Link, PortError, TaylorVit, Transfer
 from taylorvit.fpga.driver.tensors import head_packets
 from taylorvit.fpga.protocol import build_id
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.attention.integer_attention import JobConstants, integer_taylor_attention
+from taylorvit.jobs import format_of
 from taylorvit.simulation import Build, build
 from taylorvit.simulation import simulated_board as board_bench
-from taylorvit.simulation.host import format_of
 from taylorvit.simulation.simulated_board import SimulatedBoard, SimulatedPort, build_board
 from verif.fpga.board_model import Faults
 
@@ -139,7 +139,7 @@ def test_hardware_and_driver_make_up_for_a_bad_line(simulation):
     constants = JobConstants(shift_g=8, shift_z=7, c_v=1_000, c_d=10_000_000)
     port = BadLine(simulation)
     with TaylorVit(port, board=BOARD.name, config=CONFIG) as accelerator:
-        result = accelerator.run(q, k, v, JobParameters(**vars(constants)))
+        result = accelerator.run(q, k, v, constants.registers)
         status = accelerator.link_status()
         assert accelerator.link.statistics.lost > 5
     assert all(faults.happened > 3 for faults in port.faults)
@@ -188,8 +188,8 @@ def test_line_is_the_limit(simulation):
 
     port = DistantBoard(simulation)
     with TaylorVit(port, board=BOARD.name, config=CONFIG) as accelerator:
-        parameters = JobParameters(shift_g=8, shift_z=7, c_v=1_000, c_d=10_000_000)
-        accelerator.configure(heads=heads, tokens=tokens, head_dim=head_dim, parameters=parameters)
+        constants = {"SHIFT_G": 8, "SHIFT_Z": 7, "C_V": 1_000, "C_D": 10_000_000}
+        accelerator.configure(heads=heads, tokens=tokens, head_dim=head_dim, constants=constants)
         accelerator.write("CONTROL", 1)
         Transfer(accelerator.link, tensors, heads * head_size, possible=possible).run()
         statistics = accelerator.link.statistics

@@ -1,0 +1,39 @@
+"""A job on a board, or on a simulated one, through its driver."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from taylorvit.fpga.driver import TaylorVit
+from taylorvit.golden.attention.job import Job
+
+from .judgement import Outcome
+
+__all__ = ["run_on"]
+
+
+def run_on(
+    accelerator: TaylorVit, job: Job, *, prefix: str = "", on_progress: Callable[[int], None] = lambda heads: None
+) -> Outcome:
+    """Sends a job to an accelerator that is open.
+
+    Args:
+        accelerator (TaylorVit): its driver.
+        job (Job): operands and constants.
+        prefix (str): what stands in front of the time in the outcome's remarks.
+        on_progress (Callable): is called with the number of heads that have come back.
+
+    Returns:
+        Outcome: what came back, with remarks on the link and the time.
+
+    Raises:
+        DriverError: whatever the world does wrong.
+    """
+    began = time.monotonic()
+    result = accelerator.run(*job.operands, job.registers, on_progress=on_progress)
+    seconds = time.monotonic() - began
+    statistics = accelerator.link.statistics
+    link = (f"{statistics.sent_bytes:,} bytes there, {statistics.received_bytes:,} back, "
+            f"{statistics.lost} of {statistics.requests:,} requests repeated")  # fmt: skip
+    return Outcome(result.z, result.jobs, {"link": link, "time": f"{prefix}{seconds:.1f} s"})
