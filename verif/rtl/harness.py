@@ -11,8 +11,9 @@ import random
 from collections.abc import Mapping, Sequence
 
 import cocotb
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, Module
 from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
 from cocotb.triggers import RisingEdge
 
 from taylorvit.rtl.common.block import Block, instantiate
@@ -30,6 +31,7 @@ __all__ = [
     "limits",
     "on_every_block",
     "ports_of",
+    "simulate",
     "wrapped",
 ]
 
@@ -199,3 +201,12 @@ async def drive(dut, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str]
         for handle, values in sampled:
             values.append(handle.value)
     return {port: values for port, (_handle, values) in zip(outputs, sampled)}
+
+
+def simulate(m: Module, bench) -> None:
+    """Runs a coroutine function of Amaranth's own simulator, without a build, for less than a block."""
+    m.domains.sync = ClockDomain("sync")
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
