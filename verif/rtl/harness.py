@@ -17,7 +17,7 @@ from amaranth.sim import Simulator
 from cocotb.triggers import RisingEdge
 
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.simulation import pack, start, unpack
+from taylorvit.simulation import expect_equal, pack, start, unpack
 
 __all__ = [
     "SideBySide",
@@ -26,6 +26,7 @@ __all__ = [
     "bits",
     "drive",
     "element",
+    "expect_members",
     "idle_inputs",
     "integers",
     "limits",
@@ -41,7 +42,7 @@ class SideBySide(Block):
 
     Parameters
     ----------
-    blocks: by name, which is added to the names of their modules. Only leaf blocks, or blocks whose own ones differ.
+    blocks: by name, which is added to the names of their modules, and of those of the blocks that they are made of.
     copies: instances of each; copy i has bits i * width and up of every port.
     """
 
@@ -52,7 +53,8 @@ class SideBySide(Block):
         self.copies = copies
         ports = {}
         for name, block in self._blocks.items():
-            block.module_name = f"{block.module_name}_{name}"
+            for inner in _with_parts(block):
+                inner.module_name = f"{inner.module_name}_{name}"
             for port, (width, incoming) in ports_of(block).items():
                 ports[f"{name}_{port}"] = (In if incoming else Out)(copies * width)
         super().__init__(ports)
@@ -67,6 +69,15 @@ class SideBySide(Block):
                     outer = wide[copy * len(inner) : (copy + 1) * len(inner)]
                     m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         return m
+
+
+def _with_parts(block: Block):
+    """The block, the blocks that it keeps as attributes, and theirs, each once."""
+    found = [block]
+    for known in found:
+        parts = (part for part in vars(known).values() if isinstance(part, Block))
+        found.extend(part for part in parts if not any(part is one for one in found))
+    return found
 
 
 class View:
@@ -176,6 +187,12 @@ def integers(generator: random.Random, width: int, count: int, *, signed: bool =
 def element(value, width: int, index: int, *, signed: bool = True) -> int:
     """Element `index` of the value of a wide port whose other elements may be unknown."""
     return unpack(value[(index + 1) * width - 1 : index * width].to_unsigned(), width, 1, signed=signed)[0]
+
+
+def expect_members(view, port: str, expected: Mapping[str, int], what: str) -> None:
+    """Compares members of a bundle in this cycle, those that `expected` has."""
+    got = [int(getattr(view, f"{port}__{name}").value) for name in expected]
+    expect_equal(f"{', '.join(expected)} of {port}, {what}", got, [int(value) for value in expected.values()])
 
 
 def wrapped(value: int, width: int) -> int:

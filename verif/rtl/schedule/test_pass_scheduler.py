@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from dataclasses import dataclass
 
 import cocotb
 import pytest
@@ -18,35 +17,16 @@ from cocotb.triggers import RisingEdge
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.attention.taylor.array_column import ArrayColumn
 from taylorvit.rtl.attention.taylor.operand_row import OperandRow
-from taylorvit.rtl.common.bundles import PHASE_G, PHASE_QG
-from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.schedule.pass_scheduler import PassScheduler
 from taylorvit.simulation import build, expect_equal, run
-from verif.rtl.harness import SideBySide, bits, on_every_block, tile_bits
+from verif.rtl.harness import SideBySide, expect_members, on_every_block
+from verif.rtl.models import passes_of_product
+
+from .configurations import CONFIGS
 
 LIMIT = 60_000  # cycles of one job
 TILE_SETTLES = 1  # cycles after the last of a load until row 0 of the array can be swapped
-CONFIGS = {
-    name: AcceleratorConfig(name="passes", **sizes)
-    for name, sizes in {
-        "array_4x4": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 16},
-        "array_5x3": {
-            "rows": 5,
-            "columns": 3,
-            "max_tokens": 50,
-            "max_head_dim": 13,
-            "stream_width": 8,
-            "memory_pipeline": 1,
-        },
-        "array_8x4": {"rows": 8, "columns": 4, "max_tokens": 16, "max_head_dim": 32},
-        "array_16x8": {"rows": 16, "columns": 8, "max_tokens": 198, "max_head_dim": 64, "memory_pipeline": 2},
-        "array_16x16": {"rows": 16, "columns": 16, "data_width": 12, "max_tokens": 256, "max_head_dim": 64},
-        # Numbers of rows, and of columns, with more bits than the positions in a job.
-        "array_20x2": {"rows": 20, "columns": 2, "max_tokens": 3, "max_head_dim": 2, "stream_width": 8},
-        "array_2x9": {"rows": 2, "columns": 9, "max_tokens": 3, "max_head_dim": 2, "stream_width": 8},
-        "array_2x1": {"rows": 2, "columns": 1, "max_tokens": 1, "max_head_dim": 1, "stream_width": 8},
-    }.items()
-}
 
 
 def blocks():
@@ -58,18 +38,6 @@ def load_latency(config):
 
 
 # Benches: run inside the simulator.
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One stationary tile and what streams past it."""
-
-    phase: int
-    head: int
-    column_tile: int
-    tile: int
-    last: bool  # of the tiles that are accumulated
-    product_end: bool
 
 
 class Delays:
@@ -104,7 +72,7 @@ class Checker:
         self.reuse = column.accumulator.latency  # cycles after which an index may return to the partial sums
         self.tokens, self.head_dim, self.heads = tokens, head_dim, heads
         self.arrived = dict.fromkeys(("q_loaded", "k_loaded", "v_loaded", "mean_ready", "g_written"), 0)
-        self.begun = {PHASE_G: 0, PHASE_QG: 0}  # products begun
+        self.begun = {Phase.G: 0, Phase.QG: 0}  # products begun
         self.products = []  # (phase, head) in the order of their loads
         self.coming = deque()  # passes of the product being loaded
         self.row = 0  # rows of the tile loaded so far
@@ -119,15 +87,6 @@ class Checker:
         self.counts = {"busy": 0, "stall_input": 0, "stall_output": 0}
         self.busy_cycles = []
 
-    def passes(self, phase, head):
-        reduction = self.tokens if phase == PHASE_G else self.head_dim
-        tiles, column_tiles = -(-reduction // self.config.rows), -(-self.head_dim // self.config.columns)
-        return [
-            Pass(phase, head, column_tile, tile, tile == tiles - 1,
-                 tile == tiles - 1 and column_tile == column_tiles - 1)
-            for column_tile in range(column_tiles) for tile in range(tiles)
-        ]  # fmt: skip
-
     def load(self, cycle, control, first):
         """One row of a tile, whose `load` is in this cycle and whose `load_control` came before it."""
         config = self.config
@@ -139,10 +98,10 @@ class Checker:
                 expect_equal(f"a head is left for phase {phase}", head < self.heads, True)
                 self.begun[phase] += 1
                 self.products.append((phase, head))
-                needed = ("k_loaded", "v_loaded") if phase == PHASE_G else ("q_loaded", "g_written")
+                needed = ("k_loaded", "v_loaded") if phase == Phase.G else ("q_loaded", "g_written")
                 for name in needed:
                     expect_equal(f"{name} of head {head} before its product", self.arrived[name] > head, True)
-                self.coming.extend(self.passes(phase, head))
+                self.coming.extend(passes_of_product(config, phase, head, self.tokens, self.head_dim))
             # A tile may move in from one cycle before the swap of the tile ahead of it.
             expect_equal("tiles moving in and not swapped in", len(self.loaded) < 2, True)
             number = len(self.load_starts)
@@ -152,20 +111,17 @@ class Checker:
             self.loaded.append(self.coming[0])
         coming = self.coming[0]
         expect_equal("phase of the tile", phase, coming.phase)
-        element = coming.tile * config.rows + config.rows - 1 - self.row
-        reduction = self.tokens if phase == PHASE_G else self.head_dim
-        expect_equal(f"blank of row {element}", blank, element >= reduction)
+        row = config.rows - 1 - self.row
+        expect_equal(f"blank of row {row} of {coming}", blank, coming.base + row >= coming.reduction)
         if not blank:
-            minor_bits = bits(config.max_tokens if phase == PHASE_G else config.max_head_dim)
-            place = (coming.head % 2 << tile_bits(config.column_tiles) | coming.column_tile) << minor_bits | element
-            expect_equal(f"address of row {element} of {coming}", address, place)
+            expect_equal(f"address of row {row} of {coming}", address, coming.stationary_address(row))
         self.row += 1
         end = self.row == config.rows
-        expect_equal(f"release with row {element} of {coming}", release, end and coming.product_end)
+        expect_equal(f"release with row {row} of {coming}", release, end and coming.product_end)
         if end:
             self.row = 0
             self.coming.popleft()
-            if phase == PHASE_QG and coming.product_end:
+            if phase == Phase.QG and coming.product_end:
                 self.last_tile_left[coming.head] = cycle - self.load_later
         return release
 
@@ -179,36 +135,17 @@ class Checker:
             number = len(self.swaps) - 1
             complete = self.load_starts[number] + config.rows + TILE_SETTLES
             expect_equal(f"the tile of pass {number} is complete", self.swaps[number] >= complete, True)
-            if self.streaming.phase == PHASE_G:
+            if self.streaming.phase == Phase.G:
                 ready = self.arrived["mean_ready"] > self.streaming.head
                 expect_equal(f"k_mean of head {self.streaming.head} is known", ready, True)
         current, position = self.streaming, self.position
-        is_g, half = current.phase == PHASE_G, current.head % 2
-        last = position == (self.head_dim if is_g else self.tokens) - 1
+        last = position == current.length - 1
         end = last and current.product_end
-        if is_g:
-            beat = position // config.stream_lanes
-            place = half << tile_bits(config.token_tiles) | current.tile
-            place = place << tile_bits(config.max_beats_per_row) | beat
-            total = half << tile_bits(config.column_tiles) | current.column_tile
-            total = total << bits(config.max_head_dim) | position
-        else:
-            place = (half << tile_bits(config.row_tiles) | current.tile) << bits(config.max_tokens) | position
-            total = self.queue_address
-        expected = {
-            "phase": current.phase, "swap": position == 0, "address": place, "release": end,
-            "accumulate__phase": current.phase, "accumulate__first": current.tile == 0,
-            "accumulate__last": current.last, "accumulate__index": position, "accumulate__head_end": end,
-        }  # fmt: skip
-        if is_g:
-            expected["lane"] = position % config.stream_lanes
-        if current.last:
-            expected["accumulate__address"] = total
-        got = [int(getattr(view, f"stream_control__{name}").value) for name in expected]
-        expect_equal(f"{list(expected)} of element {position} of {current}", got, list(map(int, expected.values())))
-        if is_g:
-            feature_bits = bits(config.column_tiles * config.columns)
-            expect_equal("mean_address", view.mean_address.value.to_unsigned(), half << feature_bits | position)
+        control = current.control(position, self.queue_address)
+        expect_members(view, "stream_control", control, f"element {position} of {current}")
+        if current.is_g:
+            address = current.mean_address(position)
+            expect_equal("mean_address", view.mean_address.value.to_unsigned(), address)
             if current.last and current.head >= 2:
                 # Its totals are written later than now, the tiles of the head before in this half were read before.
                 left = self.last_tile_left.get(current.head - 2, cycle)
@@ -225,7 +162,7 @@ class Checker:
         return current, end
 
     def finished(self):
-        return self.begun == {PHASE_G: self.heads, PHASE_QG: self.heads} and not (
+        return self.begun == {Phase.G: self.heads, Phase.QG: self.heads} and not (
             self.coming or self.loaded or self.streaming or self.queued
         )
 
@@ -262,7 +199,7 @@ async def job(view, config, generator, tokens, head_dim, heads, pace, head_by_he
         busy = bool(view.stream_control__accumulate__valid.value)
         if view.load.value:
             if checker.load(cycle, controls[0], int(view.load_first.value)):
-                if controls[0][0] == PHASE_G:
+                if controls[0][0] == Phase.G:
                     released["v"] += 1
         controls.append(
             tuple(
@@ -272,11 +209,11 @@ async def job(view, config, generator, tokens, head_dim, heads, pace, head_by_he
         if busy:
             checker.busy_cycles.append(cycle)
             current, end = checker.stream(cycle, row_latency)
-            if current.phase == PHASE_QG and current.last:
+            if current.phase == Phase.QG and current.last:
                 rows.add(cycle)
             if end:
-                released["k" if current.phase == PHASE_G else "q"] += 1
-                if current.phase == PHASE_G:
+                released["k" if current.phase == Phase.G else "q"] += 1
+                if current.phase == Phase.G:
                     totals.add(cycle)
         else:
             expect_equal("swap without an element", view.stream_control__swap.value, 0)
@@ -305,7 +242,7 @@ async def job(view, config, generator, tokens, head_dim, heads, pace, head_by_he
         quiet = quiet + 1 if checker.finished() else 0
         if quiet > 2 * config.rows + 10:
             break
-    expect_equal("products begun", [checker.begun[PHASE_G], checker.begun[PHASE_QG]], [heads, heads])
+    expect_equal("products begun", [checker.begun[Phase.G], checker.begun[Phase.QG]], [heads, heads])
     expect_equal("nothing is left", checker.finished(), True)
     expect_equal("halves released", list(released.values()), [heads] * 3)
     expect_equal("elements", checker.counts["busy"], heads * config.array_cycles(tokens, head_dim))
@@ -319,6 +256,8 @@ async def on_every_scheduler(dut, jobs):
 
 @cocotb.test()
 async def every_pass_once_and_in_a_legal_order(dut):
+    """Jobs of many sizes and paces issue every pass once, in an order that their operands allow."""
+
     async def jobs(view, config, generator):
         largest = config.max_tokens, config.max_head_dim
         sizes = [(1, 1), largest, (2, 8), (7, 12), (16, 5), (50, 13), (3, 64), (1, config.max_head_dim),
@@ -335,6 +274,8 @@ async def every_pass_once_and_in_a_legal_order(dut):
 
 @cocotb.test()
 async def products_alternate_and_the_array_never_rests(dut):
+    """With all operands there, G and Q G alternate and no cycle is lost between their passes."""
+
     async def jobs(view, config, generator):
         tokens = min(48, config.max_tokens)
         # Passes of G are longer than moving a tile in, then exactly as long. Products are long enough to hide how the
@@ -343,10 +284,10 @@ async def products_alternate_and_the_array_never_rests(dut):
             checker = await job(view, config, generator, tokens, head_dim, 6, "instant")
             long_enough = config.array_cycles(tokens, head_dim) >= 16 * config.rows
             if min(tokens, head_dim) >= config.rows and long_enough:
-                order = [(PHASE_G, 0)]
+                order = [(Phase.G, 0)]
                 for head in range(5):
-                    order += [(PHASE_G, head + 1), (PHASE_QG, head)]
-                expect_equal("order of the products", checker.products, [*order, (PHASE_QG, 5)])
+                    order += [(Phase.G, head + 1), (Phase.QG, head)]
+                expect_equal("order of the products", checker.products, [*order, (Phase.QG, 5)])
                 between = checker.busy_cycles[-1] - checker.busy_cycles[0] + 1
                 expect_equal("cycles from the first element to the last", between, len(checker.busy_cycles))
 
@@ -355,6 +296,8 @@ async def products_alternate_and_the_array_never_rests(dut):
 
 @cocotb.test()
 async def a_full_row_queue_holds_the_array_up(dut):
+    """A pass whose rows have no room in the row queue waits, and counts as a stall of the output."""
+
     async def jobs(view, config, generator):
         tokens, head_dim = min(48, config.max_tokens), min(8, config.max_head_dim)
         checker = await job(view, config, generator, tokens, head_dim, 4, "slow")
@@ -366,11 +309,13 @@ async def a_full_row_queue_holds_the_array_up(dut):
 
 @cocotb.test()
 async def a_source_may_wait_for_each_result(dut):
+    """Where each head comes after the result of the one before, products of one head follow each other."""
+
     async def jobs(view, config, generator):
         for pace in ("instant", "slow"):
             tokens, head_dim = min(9, config.max_tokens), min(11, config.max_head_dim)
             checker = await job(view, config, generator, tokens, head_dim, 4, pace, head_by_head=True)
-            expected = [(phase, head) for head in range(4) for phase in (PHASE_G, PHASE_QG)]
+            expected = [(phase, head) for head in range(4) for phase in (Phase.G, Phase.QG)]
             expect_equal("order of the products", checker.products, expected)
             expect_equal("it stalled for its inputs", checker.counts["stall_input"] > 0, True)
 

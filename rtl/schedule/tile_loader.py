@@ -1,0 +1,118 @@
+"""Tile loader: moves the stationary tile of the next pass into the array.
+
+A tile moves in one row a cycle, bottom row first, while the pass before it streams: the PEs keep it beside the operands
+that they multiply with, and swap it in when the first element of its pass reaches them. So there is room for one tile
+that is complete and waits; the next one begins to move when the streamer takes this one's pass.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bundles import LoadControl, Phase
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import address_field, index_width, tile_width
+
+from .passes import PassStream, copy_pass, position_width
+
+__all__ = ["TileLoader"]
+
+
+class TileLoader(Block):
+    """Loads the tile of one pass after the other, R cycles each.
+
+    Args:
+        config (AcceleratorConfig): the accelerator's configuration.
+        load_latency (int): cycles that the columns take from `load_control` to a row of the tile, at least 1.
+
+    Ports:
+        tokens (In, unsigned): tokens of a head, constant while the job runs.
+        head_dim (In, unsigned): features of a head, constant while the job runs.
+        coming (In, PassStream): the next pass. Its tile begins to move in one cycle after it has been taken.
+        coming_base (In, unsigned): first token or feature of that pass's tile.
+        loaded (Out, PassStream): the pass whose tile is complete, from the cycle of its last row on.
+        load_control (Out, LoadControl): a row of the tile, to the columns.
+        load (Out, 1 bit): the same row, to the array, one cycle before its operands get there.
+        load_first (Out, 1 bit): it is the first row of a tile.
+        g_released (Out, 1 bit): the last row of the last tile of a head's G is on its way.
+        empty (Out, 1 bit): no tile moves in, and none waits.
+        waits (Out, 1 bit): the tile of `loaded` has been complete since the cycle before, at least.
+    """
+
+    module_name = "tile_loader"
+
+    def __init__(self, config, *, load_latency):
+        self.rows = config.rows
+        self.load_latency = load_latency
+        self.position_width = position_width(config)
+        self.feature_bits = index_width(config.max_head_dim)
+        self.token_bits = index_width(config.max_tokens)
+        self.column_tile_bits = tile_width(config.column_tiles)
+        super().__init__(
+            {
+                "tokens": In(config.max_tokens.bit_length()),
+                "head_dim": In(config.max_head_dim.bit_length()),
+                "coming": In(PassStream(config)),
+                "coming_base": In(self.position_width),
+                "loaded": Out(PassStream(config)),
+                "load_control": Out(LoadControl(config)),
+                "load": Out(1),
+                "load_first": Out(1),
+                "g_released": Out(1),
+                "empty": Out(1),
+                "waits": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        loading = self.loaded.payload  # the pass whose tile moves in, or waits
+        moving = Signal()  # a row of the tile goes out in this cycle
+        complete = self.loaded.valid  # it is the tile's last row, or has been
+        row = Signal(index_width(self.rows))
+        element = Signal(self.position_width)  # token or feature in that row
+        last_row = Signal()
+        taken = self.coming.taken
+        m.d.comb += [
+            last_row.eq(moving & complete),
+            self.empty.eq(~moving & ~complete),
+            self.waits.eq(~moving & complete),
+            # There is room for the tile: there is none yet, or the pass of the one before is taken in this cycle.
+            taken.eq(self.coming.valid & (self.empty | self.loaded.taken)),
+        ]
+
+        with m.If(moving):
+            m.d.sync += [row.eq(row - 1), element.eq(element - 1)]
+            with m.If(row == 1):
+                m.d.sync += complete.eq(1)
+        with m.If(complete):
+            m.d.sync += moving.eq(0)
+        with m.If(self.loaded.taken):
+            m.d.sync += complete.eq(0)
+        with m.If(taken):
+            m.d.sync += [
+                moving.eq(1), row.eq(self.rows - 1), element.eq(self.coming_base + (self.rows - 1)),
+                *copy_pass(self.coming.payload, loading),
+            ]  # fmt: skip
+
+        size = Mux(loading.phase == Phase.G, self.tokens, self.head_dim)  # of what the rows are
+        release = last_row & loading.product_end
+        m.d.comb += self.g_released.eq(release & (loading.phase == Phase.QG))
+        column_tile = address_field(loading.column_tile, self.column_tile_bits)
+        v_address = Cat(address_field(element, self.token_bits), column_tile, loading.half)
+        g_address = Cat(address_field(element, self.feature_bits), column_tile, loading.half)
+        control = self.load_control
+        m.d.sync += [
+            control.phase.eq(loading.phase),
+            control.address.eq(Mux(loading.phase == Phase.G, v_address, g_address)),
+            control.blank.eq(element >= size),
+            control.release.eq(release),
+        ]
+        # The array wants `load` one cycle before the tile's rows, which come `load_latency` cycles after `control`.
+        first_row = Signal()
+        m.d.comb += [
+            first_row.eq(moving & (row == self.rows - 1)),
+            self.load.eq(delay(m, moving, self.load_latency, "load")),
+            self.load_first.eq(delay(m, first_row, self.load_latency, "load_first")),
+        ]
+        return m

@@ -1,0 +1,108 @@
+"""Models that several unit tests of this folder share: the passes of a product, and where their operands lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taylorvit.rtl.common.bundles import Phase
+from taylorvit.rtl.config import AcceleratorConfig
+from verif.rtl.harness import bits, tile_bits
+
+__all__ = ["Pass", "passes_of_product"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One stationary tile and what streams past it, in a job of `tokens` x `head_dim`."""
+
+    config: AcceleratorConfig
+    tokens: int
+    head_dim: int
+    phase: Phase
+    head: int
+    column_tile: int
+    tile: int
+    last: bool  # of the tiles that are accumulated
+    product_end: bool
+
+    def __str__(self):
+        return f"{self.phase.name} {self.head}, column tile {self.column_tile}, tile {self.tile}"
+
+    @property
+    def is_g(self) -> bool:
+        return self.phase == Phase.G
+
+    @property
+    def half(self) -> int:
+        return self.head % 2
+
+    @property
+    def base(self) -> int:
+        """First token or feature of the tile."""
+        return self.tile * self.config.rows
+
+    @property
+    def reduction(self) -> int:
+        """How many tokens or features there are to sum over: the tiles' rows beyond are blank."""
+        return self.tokens if self.is_g else self.head_dim
+
+    @property
+    def length(self) -> int:
+        """Elements that stream past the tile."""
+        return self.head_dim if self.is_g else self.tokens
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """The members of `rtl.schedule.passes.Pass`."""
+        return {
+            "phase": self.phase, "half": self.half, "column_tile": self.column_tile, "tile": self.tile,
+            "first": int(self.tile == 0), "last": int(self.last), "product_end": int(self.product_end),
+        }  # fmt: skip
+
+    def stationary_address(self, row: int) -> int:
+        """Where row `row` of the tile is in the V or the G buffer: {half, column tile, token or feature}."""
+        minor = self.config.max_tokens if self.is_g else self.config.max_head_dim
+        tile = self.half << tile_bits(self.config.column_tiles) | self.column_tile
+        return tile << bits(minor) | (self.base + row)
+
+    def streamed_address(self, position: int) -> int:
+        """Where an element is in the K buffer, {half, token tile, beat}, or the Q buffer, {half, row tile, token}."""
+        config = self.config
+        if self.is_g:
+            tile = self.half << tile_bits(config.token_tiles) | self.tile
+            return tile << tile_bits(config.max_beats_per_row) | position // config.stream_lanes
+        return (self.half << tile_bits(config.row_tiles) | self.tile) << bits(config.max_tokens) | position
+
+    def mean_address(self, position: int) -> int:
+        """Where the k_mean of an element is: {half, feature}."""
+        return self.half << bits(self.config.column_tiles * self.config.columns) | position
+
+    def control(self, position: int, queue_address: int) -> dict[str, int]:
+        """The members of `rtl.common.bundles.StreamControl` that mean something for an element of the pass."""
+        config = self.config
+        end = int(position == self.length - 1 and self.product_end)
+        control = {
+            "phase": self.phase, "swap": int(position == 0), "address": self.streamed_address(position),
+            "release": end, "accumulate__valid": 1, "accumulate__phase": self.phase,
+            "accumulate__first": int(self.tile == 0), "accumulate__last": int(self.last),
+            "accumulate__index": position, "accumulate__head_end": end,
+        }  # fmt: skip
+        if self.is_g:
+            control["lane"] = position % config.stream_lanes
+        if self.last:
+            # A total of G goes to {half, column tile, feature}, one of Q G into the row queue.
+            total = self.half << tile_bits(config.column_tiles) | self.column_tile
+            g_address = total << bits(config.max_head_dim) | position
+            control["accumulate__address"] = g_address if self.is_g else queue_address
+        return control
+
+
+def passes_of_product(config: AcceleratorConfig, phase: Phase, head: int, tokens: int, head_dim: int) -> list[Pass]:
+    """The passes of one product of one head, in their order."""
+    reduction = tokens if phase == Phase.G else head_dim
+    tiles, column_tiles = -(-reduction // config.rows), -(-head_dim // config.columns)
+    return [
+        Pass(config, tokens, head_dim, Phase(phase), head, column_tile, tile, last=tile == tiles - 1,
+             product_end=tile == tiles - 1 and column_tile == column_tiles - 1)
+        for column_tile in range(column_tiles) for tile in range(tiles)
+    ]  # fmt: skip
