@@ -107,7 +107,7 @@ class Status(IntEnum):
     OUT_OF_ORDER = 4  # the offset is not the next, or not within what is kept
     NO_SPACE = 5  # does not fit now; nothing was taken
     BUS_ERROR = 6  # the register bus refused the access
-    STALLED = 7  # a frame broke off
+    STALLED = 7  # a frame was broken off
     BAD_HEADER = 8
 
 
@@ -121,14 +121,24 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: `type` and `tag` of 8 bits, `payload` of up to 65535 bytes."""
+    """One frame.
+
+    Attributes:
+        type (int): a `FrameType`, or one plus `REPLY`, 8 bits.
+        tag (int): tells requests apart, 8 bits.
+        payload (bytes): up to 65535 bytes.
+    """
 
     type: int
     tag: int
     payload: bytes = b""
 
     def encode(self) -> bytes:
-        """The bytes on the line. Raises `ValueError` for what has no place in a header."""
+        """The bytes on the line.
+
+        Raises:
+            ValueError: a number does not fit into the header.
+        """
         for name, value, limit in (("type", self.type, 0xFF), ("tag", self.tag, 0xFF)):
             if not 0 <= value <= limit:
                 raise ValueError(f"{name} must be 0..{limit}, not {value!r}")
@@ -142,15 +152,17 @@ class Frame:
 
 
 class FrameDecoder:
-    """Frames out of a stream of bytes, whatever else is between them.
+    """Finds frames in a stream of bytes, whatever else is between them.
 
-    After a byte that is not as it should be, the search for a frame begins anew right behind the SYNC of the frame that
-    failed: nothing of an intact frame is passed over.
+    After a byte that is not as it should be, the search for a frame starts again right behind the SYNC of the frame
+    that failed: no intact frame is skipped.
 
-    Attributes
-    ----------
-    payload_max: longest payload that is believed.
-    skipped: bytes so far that were part of no frame.
+    Args:
+        payload_max (int): longest payload that is believed, in bytes.
+
+    Attributes:
+        payload_max (int): likewise.
+        skipped (int): bytes so far that were part of no frame.
     """
 
     def __init__(self, payload_max: int = 0xFFFF):
@@ -206,9 +218,16 @@ class FrameDecoder:
 class Identification:
     """What IDENTIFY answers after the status byte: what was built.
 
-    protocol: `PROTOCOL_VERSION`; build_id: see `build_id`; clock_hz, baud: of the board's core and its link;
-    receive_bytes: of requests that may be unanswered; send_bytes, result_bytes: sizes of the buffers of tensor and
-    result bytes; payload_max: tensor or result bytes of a frame, at most; stream_bytes: of a beat.
+    Attributes:
+        protocol (int): `PROTOCOL_VERSION`.
+        build_id (int): see the function `build_id`.
+        clock_hz (int): frequency of the board's core clock.
+        baud (int): bits a second of its link.
+        receive_bytes (int): most bytes of requests that may be unanswered.
+        send_bytes (int): size of the buffer of tensor bytes.
+        result_bytes (int): size of the buffer of result bytes.
+        payload_max (int): most tensor or result bytes of a frame.
+        stream_bytes (int): bytes of a beat.
     """
 
     protocol: int
@@ -232,7 +251,11 @@ class Identification:
 
     @classmethod
     def decode(cls, data: bytes) -> Identification:
-        """Inverse of `encode`. Raises `ValueError` for another number of bytes."""
+        """Inverse of `encode`.
+
+        Raises:
+            ValueError: the number of bytes is not that of an answer.
+        """
         return cls(*_unpack(cls._LAYOUT, "identification", data))
 
 
@@ -240,11 +263,16 @@ class Identification:
 class BoardStatus:
     """What STATUS answers after the status byte.
 
-    next_offset: of the tensor byte that SEND has to begin with; free: bytes that the send buffer can take;
-    result_offset: of the oldest result byte kept; available: result bytes from there on; interrupt: the accelerator's
-    interrupt line; receive_overflow: the host sent more unanswered bytes than it may; malformed_packet: a tensor packet
-    of no known stream or of no bytes was dropped (both stay until RESET); bad_headers, bad_payloads: how often
-    BAD_HEADER and BAD_CRC were answered since RESET, up to `COUNT_MAX`.
+    Attributes:
+        next_offset (int): offset of the tensor byte that the next SEND has to begin with.
+        free (int): bytes that the send buffer can take.
+        result_offset (int): offset of the oldest result byte that is kept.
+        available (int): result bytes from there on.
+        interrupt (bool): level of the accelerator's interrupt.
+        receive_overflow (bool): the host sent more unanswered bytes than it may; until RESET.
+        malformed_packet (bool): a tensor packet of no known stream or of no bytes was dropped; until RESET.
+        bad_headers (int): how often BAD_HEADER was answered since RESET, up to `COUNT_MAX`.
+        bad_payloads (int): how often BAD_CRC was answered since RESET, up to `COUNT_MAX`.
     """
 
     next_offset: int
@@ -269,29 +297,51 @@ class BoardStatus:
 
     @classmethod
     def decode(cls, data: bytes) -> BoardStatus:
-        """Inverse of `encode`. Raises `ValueError` for another number of bytes."""
+        """Inverse of `encode`.
+
+        Raises:
+            ValueError: the number of bytes is not that of an answer.
+        """
         fields = _unpack(cls._LAYOUT, "status", data)
         events = [bool(fields[4] >> bit & 1) for bit in range(3)]
         return cls(*fields[:4], *events, *fields[5:])
 
 
 def next_tag(tag: int, last_write_tag: int | None = None) -> int:
-    """The tag that follows `tag`; for a new WRITE, one that is not the tag of the WRITE before it, `last_write_tag`."""
+    """The tag of the next request.
+
+    Args:
+        tag (int): tag of the request before.
+        last_write_tag (int | None): for a new WRITE, the tag of the WRITE before it, which the new one does not take.
+    """
     following = tag % 255 + 1
     return following % 255 + 1 if following == last_write_tag else following
 
 
 def tensor_packet(stream: Stream, data: bytes) -> bytes:
-    """A packet of the tensor byte stream. Raises `ValueError` for no bytes, or more than 2^24 - 1."""
+    """A packet of the tensor byte stream.
+
+    Args:
+        stream (Stream): the stream that the data is for.
+        data (bytes): the matrix of one head, 1 to 2^24 - 1 bytes.
+
+    Raises:
+        ValueError: there are no bytes, or more than a length can say.
+    """
     if not 0 < len(data) < 1 << 24:
         raise ValueError(f"tensor must have 1 to {(1 << 24) - 1} bytes, not {len(data)!r}")
     return bytes([stream]) + len(data).to_bytes(3, "little") + data
 
 
 def build_id(board_name: str, config) -> int:
-    """32 bits that tell one bitstream from another: of the board, the configuration and the versions.
+    """32 bits that tell one bitstream from another: the first bytes of the SHA-256 of canonical JSON.
 
-    `config` is an `rtl.config.AcceleratorConfig`. The first bytes of the SHA-256 of canonical JSON.
+    Args:
+        board_name (str): name of the board.
+        config (AcceleratorConfig): the configuration of the accelerator.
+
+    Returns:
+        int: differs where board, configuration or a version differs.
     """
     contents = {
         "board": board_name,

@@ -24,21 +24,22 @@ from .reset_generator import ResetGenerator
 
 __all__ = ["BoardTop", "Indicators"]
 
-LINE_PAUSE = 0.1  # seconds that tensors may not come, though all is well: a computer had something else to do
+LINE_PAUSE = 0.1  # seconds for which no tensors may come though all is well: the host was busy with something else
 
 
 class Indicators(Block):
     """LEDs, lowest first: heartbeat, bytes from the host, tensors moving, interrupt; on is high.
 
-    Parameters
-    ----------
-    count: number of LEDs; those beyond the fourth stay off.
-    clock_hz: of the clock; the heartbeat has a period of 1 to 2 s, and a pulse is seen for 30 ms at least.
+    Args:
+        count (int): number of LEDs, at least 1; those beyond the fourth stay off.
+        clock_hz (int): frequency of the clock. The heartbeat has a period of 1 to 2 s, and a pulse is shown for at
+            least 30 ms.
 
-    Ports
-    -----
-    activity, moving, interrupt: what is shown.
-    led: one bit an LED.
+    Ports:
+        activity (1 bit, input): bytes come from the host.
+        moving (1 bit, input): a beat is offered on a stream.
+        interrupt (1 bit, input): of the accelerator.
+        led (count bits, output): the LEDs.
     """
 
     module_name = "indicators"
@@ -77,21 +78,21 @@ def _check_timeout(config, clock_hz):
 class BoardTop(Block):
     """The top level of a board's bitstream.
 
-    Parameters
-    ----------
-    board: the board (`fpga.board.Board`), with the core clock and the baud rate to build for.
-    config: the accelerator's configuration.
+    Where a simulation models the PLL as a wire, `clock` must have the frequency of the core clock, `clock_hz`.
 
-    Ports
-    -----
-    clock: the board's oscillator.
-    uart_rx, uart_tx: the link, as the FPGA sees it.
-    led: one bit for each LED of the board, at the level of the pin.
-    button: resets everything, at the level of the pin; only if the board has one.
+    Args:
+        board (Board): the board, with the core clock and the baud rate to build for.
+        config (AcceleratorConfig): the configuration of the accelerator.
 
-    Where a simulation models the PLL as a wire, `clock` has to have the core clock, `clock_hz`.
+    Ports:
+        clock (1 bit, input): the oscillator of the board.
+        uart_rx (1 bit, input): the line from the host.
+        uart_tx (1 bit, output): the line to the host.
+        led (1 bit for each LED, output): the LEDs, at the level of the pin.
+        button (1 bit, input): resets everything, at the level of the pin; only if the board has a button.
 
-    Raises `ValueError` if board, clock, link and configuration do not go together.
+    Raises:
+        ValueError: board, clock, link and configuration do not go together.
     """
 
     module_name = "board_top"

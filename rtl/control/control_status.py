@@ -49,18 +49,26 @@ class ControlStatus(Block):
     Ports:
         s_axil (AxiLite, slave): one write and one read may be outstanding; address and data of a write may come in any
             order.
-        interrupt: level, high while an enabled event is set.
-        start: one cycle; the job's parameters below are stable from this cycle to the next `start`.
-        soft_reset: one cycle.
-        tokens, head_dim, heads: sizes of the job, taken over at `start`, so that a host may write the next job's while
-            one runs.
-        NAME: the kernel's registers of the job, one port each (`rtl.attention.spec.JobRegister`), likewise.
-        timeout: register TIMEOUT as it stands.
-        busy: the core runs a job; it rises in the cycle after `start`.
-        done, head_done: pulses, a job or a head is finished.
-        tlast_early, tlast_late: pulses, bit 0 for stream Q, 1 for K, 2 for V.
-        input_timeout, denominator_error: pulses.
-        array_busy, stall_input, stall_output: counted in every cycle in which `busy` is high.
+        interrupt (1 bit, output): level, high while an enabled event is set.
+        start (1 bit, output): for one cycle; the parameters of the job are stable from this cycle to the next `start`,
+            so a host may write those of the next job while one runs.
+        soft_reset (1 bit, output): for one cycle.
+        tokens (bits of max_tokens, output): tokens of a head.
+        head_dim (bits of max_head_dim, output): features of a head.
+        heads (bits of max_heads, output): heads of the job.
+        NAME (as in the register, output): one port for each register of the kernel for a job
+            (`rtl.attention.spec.JobRegister`).
+        timeout (counter_width bits, output): register TIMEOUT as it stands.
+        busy (1 bit, input): the core runs a job; it rises in the cycle after `start`.
+        done (1 bit, input): pulse: the job is finished.
+        head_done (1 bit, input): pulse: a head is finished.
+        tlast_early (3 bits, input): pulses: a packet was too short; bit 0 for stream Q, 1 for K, 2 for V.
+        tlast_late (3 bits, input): pulses: a packet was too long; likewise.
+        input_timeout (1 bit, input): pulse: an input stream was given up.
+        denominator_error (1 bit, input): pulse: a row had no positive denominator.
+        array_busy (1 bit, input): counted in every cycle in which `busy` is high, like the next two.
+        stall_input (1 bit, input): the array waits for an input stream.
+        stall_output (1 bit, input): the array waits for the output stream.
     """
 
     module_name = "control_status"

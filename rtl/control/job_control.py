@@ -1,9 +1,9 @@
-"""Job control: when a job ends, what to do when its source falls silent, and how its quotients are aligned.
+"""Job control: when a job ends, what happens when its source falls silent, and how its quotients are aligned.
 
-A job ends when its last head has left and every input stream stands at a packet boundary: what belongs to one job is
-never taken for the next one's.
+A job ends when its last head has left and every input stream stands at the end of a packet: no beat of one job is ever
+taken for one of the next job.
 
-A watchdog keeps a job from waiting for ever: if nothing but a silent source holds it up for `timeout` cycles,
+A watchdog keeps a job from waiting for ever: if only a silent source has held it up for `timeout` cycles,
 `input_timeout` tells the loaders that are waiting to go on with zeros. It counts only while a loader that is ready gets
 nothing, no other stream moves, the array rests and the sink of Z takes what is offered.
 """
@@ -12,6 +12,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import up_to
 
 __all__ = ["JobControl"]
@@ -20,26 +21,38 @@ __all__ = ["JobControl"]
 class JobControl(Block):
     """Start, end and watchdog of a job.
 
-    Parameters
-    ----------
-    config: the accelerator's configuration.
-    streams: number of input streams.
+    Args:
+        config (AcceleratorConfig): the configuration.
+        streams (int): number of input streams, at least 1.
 
-    Ports
-    -----
-    start: a job begins; heads, shift_z: of the job, constant while it runs. timeout: cycles.
-    starving, moving, idle: one bit an input stream: its loader waits for the source; takes a beat; has all of the
-        job's heads and stands at a packet boundary.
-    array_busy: an element streams. sink_waits: a beat of Z is offered and not taken. sent: a head of Z has left.
-    busy: from the cycle after `start` to the end; done: the last of these cycles.
-    input_timeout: one cycle, after more than `timeout` cycles of silence up to the one before: do not wait for the
-        source any longer. A loader whose source is back in this very cycle passes over it.
-    numerator_shift, divisor_shift: shift_z - (W - 1) where that is positive, and its negative where not.
+    Ports:
+        start (1 bit, input): a job begins.
+        heads (bits of max_heads, input): heads of the job, constant while it runs.
+        shift_z (range(shift_z_min, shift_z_max + 1), input): left shift of T_N, constant while the job runs.
+        timeout (counter_width bits, input): cycles of silence after which the source is given up.
+        starving (streams bits, input): bit s: the loader of stream s waits for its source.
+        moving (streams bits, input): bit s: stream s moves a beat.
+        idle (streams bits, input): bit s: all heads of the job have come by stream s, and it stands at the end of a
+            packet.
+        array_busy (1 bit, input): an element streams into the array.
+        sink_waits (1 bit, input): a beat of Z is offered and not taken.
+        sent (1 bit, input): a head of Z has left.
+        busy (1 bit, output): high from the cycle after `start` to the end of the job.
+        done (1 bit, output): the last cycle with `busy`.
+        input_timeout (1 bit, output): for one cycle, after more than `timeout` cycles of silence up to the one before:
+            do not wait for the source any longer. A loader whose source is back in this very cycle ignores it.
+        numerator_shift (up_to(numerator_shift_max), output): shift_z - (W - 1), or 0 if that is negative.
+        divisor_shift (up_to(divisor_shift_max), output): (W - 1) - shift_z, or 0 if that is negative.
+
+    Raises:
+        TypeError: `streams` is not an integer.
+        ValueError: `streams` is below 1.
     """
 
     module_name = "job_control"
 
     def __init__(self, config, *, streams):
+        require_range("streams", streams, 1)
         self.data_width = config.data_width
         super().__init__(
             {

@@ -56,11 +56,15 @@ class Access(Enum):
 class Field:
     """Bits `low` to `low + width - 1` of a register.
 
-    Attributes
-    ----------
-    reset: value after reset; for a constant, its value. Negative values are stored in two's complement.
-    minimum, maximum: legal values of a READ_WRITE field that fills its register; None where all are.
-    signed: the value is in two's complement.
+    Attributes:
+        name (str): name, in capitals.
+        low (int): lowest bit.
+        width (int): number of bits.
+        description (str): what it is.
+        reset (int): value after reset; of a constant, its value. A negative one is stored in two's complement.
+        minimum (int | None): least legal value of a READ_WRITE field that fills its register; None where all are.
+        maximum (int | None): largest legal value, likewise.
+        signed (bool): the value is in two's complement.
     """
 
     name: str
@@ -95,7 +99,15 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Register:
-    """A 32-bit register at byte `offset`; bits outside of its fields read 0 and ignore writes."""
+    """A 32-bit register; bits outside its fields read 0 and ignore writes.
+
+    Attributes:
+        name (str): name, in capitals.
+        offset (int): byte offset.
+        access (Access): what a host may do with it.
+        description (str): what it is.
+        fields (tuple[Field, ...]): its fields, lowest first.
+    """
 
     name: str
     offset: int
@@ -124,7 +136,11 @@ class Register:
 
 @dataclass(frozen=True)
 class RegisterMap:
-    """All registers in the order of their offsets."""
+    """All registers in the order of their offsets.
+
+    Attributes:
+        registers (tuple[Register, ...]): the registers.
+    """
 
     registers: tuple[Register, ...]
 
