@@ -1,4 +1,4 @@
-"""Command engine: carries out requests, one after the other, and says what is answered.
+r"""Command engine: carries out requests, one after the other, and says what is answered.
 
     frame receiver --> [arguments] --> decide --> register bus | send buffer | result buffer | reset --> answer
 
@@ -7,7 +7,7 @@ What follows the offset of a SEND goes into the send buffer, which keeps it only
 
 All that is ever answered after a status byte is one list of bytes, and every answer is a run in it:
 
-    field  0    next offset   \\            READ     read data
+    field  0    next offset   \            READ     read data
            4    free           } SEND       RECEIVE  result offset, then results
            6    result offset  |            STATUS   from next offset to bad payloads
            10   available      |            IDENTIFY identification

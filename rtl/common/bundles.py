@@ -10,32 +10,15 @@ An address in braces lists its fields from the highest one down: {half, column t
 from amaranth.lib import enum
 from amaranth.lib.wiring import Out, Signature
 
-from .bank_chain import BankWrite, bank_write
-from .counters import credits, last_start, next_address
-from .pipeline import delay, delay_bundle, pass_on
-from .widths import address_field, index_width, tile_width, up_to
+from .widths import index_width, tile_width
 
 __all__ = [
     "AccumulateControl",
-    "BankWrite",
     "DivideControl",
     "LoadControl",
-    "PHASE_G",
-    "PHASE_QG",
     "Phase",
     "StreamControl",
     "WriteBackControl",
-    "address_field",
-    "bank_write",
-    "credits",
-    "delay",
-    "delay_bundle",
-    "index_width",
-    "last_start",
-    "next_address",
-    "pass_on",
-    "tile_width",
-    "up_to",
 ]
 
 
@@ -44,10 +27,6 @@ class Phase(enum.IntEnum, shape=1):
 
     G = 0
     QG = 1
-
-
-PHASE_G = Phase.G
-PHASE_QG = Phase.QG
 
 
 class AccumulateControl(Signature):
