@@ -10,7 +10,7 @@ cycles apart.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, Signature
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bundles import DivideControl, WriteBackControl
@@ -21,26 +21,48 @@ from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 __all__ = ["DivisionScheduler"]
 
 
+class _NextRow(Signature):
+    """The next row of Q G: its place in the row queue, and in the matrix Z."""
+
+    def __init__(self, *, queue_width, token_width, column_tile_width):
+        super().__init__(
+            {
+                "queue_address": Out(queue_width),
+                "token": Out(token_width),
+                "column_tile": Out(column_tile_width),
+                "half": Out(1),
+                "head_first": Out(1, init=1),
+                "head_end": Out(1),
+            }
+        )
+
+
 class DivisionScheduler(Block):
     """Starts rows of the divider array and addresses their results.
 
-    Parameters
-    ----------
-    config: the accelerator's configuration.
-    k_sum_delay: cycles from a row's `divide` to column 0's k_sum.
-    k_sum_latency: cycles from the address of a k_sum to the sum, at most `k_sum_delay`.
-    write_back_delay: cycles from a row's `divide` to column 0's `write_back`.
+    Args:
+        config (AcceleratorConfig): the accelerator's configuration.
+        k_sum_delay (int): cycles from a row's `divide` to column 0's k_sum.
+        k_sum_latency (int): cycles from the address of a k_sum to the sum, at most `k_sum_delay`.
+        write_back_delay (int): cycles from a row's `divide` to column 0's `write_back`.
 
-    Ports
-    -----
-    start: a job begins; tokens, head_dim: its sizes, constant while it runs.
-    k_loaded: the k_sum of one more head is complete. bias_ready: so are its biases.
-    row_queued: one more row of Q G is in the row queue. z_released: a half of the Z buffer is free again.
-    divide: to the head of the column chain. row_divided: a row has left the row queue.
-    write_back: to column 0.
-    k_sum_half, k_sum_beat, k_sum_lane: element of the accumulator array, to be there `k_sum_latency` cycles later.
-    mean_write, mean_address: {half, feature} of the k_mean that the columns delivered in the cycle before;
-        mean_ready: it is the head's last.
+    Ports:
+        start (1 bit, input): a job begins.
+        tokens (bits of max_tokens, input): tokens of a head, constant while the job runs.
+        head_dim (bits of max_head_dim, input): features of a head, likewise.
+        k_loaded (1 bit, input): the k_sum of one more head is complete.
+        bias_ready (1 bit, input): the biases of one more head are complete.
+        row_queued (1 bit, input): one more row of Q G is in the row queue.
+        z_released (1 bit, input): a half of the Z buffer is free again.
+        divide (DivideControl, output): a row, to the head of the column chain.
+        row_divided (1 bit, output): a row has left the row queue.
+        write_back (WriteBackControl, output): its quotients, to column 0.
+        k_sum_half (1 bit, output): half of the accumulator array that the k_sum is read from.
+        k_sum_beat (bits of a beat, output): beat of the k_sum, which is there `k_sum_latency` cycles later.
+        k_sum_lane (bits of a lane, output): its lane in the beat.
+        mean_write (1 bit, output): the columns delivered a k_mean in the cycle before.
+        mean_address (bits of {half, feature}, output): its address.
+        mean_ready (1 bit, output): it is the last one of its head.
     """
 
     module_name = "division_scheduler"
@@ -78,116 +100,147 @@ class DivisionScheduler(Block):
 
     def elaborate(self, platform):
         m = Module()
-        result = self.write_back.signature.create(path=("result",))
         start_mean = Signal()
         start_row = Signal()
-
         last_column_base = last_start(m, self.head_dim, self.columns, "last_column_base")
         free = self._pause(m, start_mean | start_row, self.interval, "wait")
-
-        # Rows of means: one a column tile, for every head in its turn.
-        mean_base = Signal(len(self.head_dim) + 1)
-        mean_end = Signal()
-        m.d.comb += [
-            start_mean.eq(
-                credits(m, 2, self.k_loaded, start_mean & mean_end, "heads_to_mean")
-                & free
-                & self._pause(m, start_mean, self.columns, "mean_wait")
-            ),
-            mean_end.eq(mean_base >= last_column_base),
-        ]
-        with m.If(start_mean):
-            m.d.sync += mean_base.eq(mean_base + self.columns)
-            with m.If(mean_end):
-                m.d.sync += mean_base.eq(0)
-
-        # Rows of Q G: a head's column tiles, each with all of its tokens.
-        z_used = Signal(2)
-        z_full = Signal()
-        token = Signal.like(self.tokens)
-        column_tile = Signal(self.column_tile_bits)
-        column_base = Signal(len(self.head_dim) + 1)
-        half = Signal()
-        queue_address = Signal.like(self.divide.queue_address)
-        head_first = Signal(init=1)
-        tile_end = Signal()
-        one_token = Signal()
-        head_end = Signal()
-        last_but_one_token = last_start(m, self.tokens, 2, "last_but_one_token")
-        m.d.comb += [
-            head_end.eq(tile_end & (column_base >= last_column_base)),
-            start_row.eq(
-                credits(m, self.row_queue_depth.bit_length(), self.row_queued, start_row, "rows")
-                & credits(m, 2, self.bias_ready, start_row & head_end, "biases")
-                & free
-                & ~start_mean
-                & ~(head_first & z_full)
-            ),
-        ]
-        with m.If(start_row):
-            m.d.sync += [
-                queue_address.eq(next_address(queue_address, self.row_queue_depth)), token.eq(token + 1),
-                head_first.eq(head_end), tile_end.eq(token == last_but_one_token),
-            ]  # fmt: skip
-            with m.If(tile_end):
-                m.d.sync += [
-                    token.eq(0), column_tile.eq(column_tile + 1), column_base.eq(column_base + self.columns),
-                    tile_end.eq(one_token),
-                ]  # fmt: skip
-            with m.If(head_end):
-                m.d.sync += [column_tile.eq(0), column_base.eq(0), half.eq(~half)]
-        z_taken = start_row & head_first
-        m.d.sync += [
-            z_used.eq(z_used + z_taken - self.z_released),
-            z_full.eq(Mux(z_taken, z_used == 1, z_used == 2) & ~self.z_released),
-        ]
-        with m.If(self.start):
-            m.d.sync += [
-                half.eq(0), queue_address.eq(0), one_token.eq(self.tokens == 1), tile_end.eq(self.tokens == 1),
-            ]  # fmt: skip
+        mean_end = self._means(m, start_mean, free, last_column_base)
+        row = self._rows(m, start_row, free & ~start_mean, last_column_base)
 
         # Into the array, and out of it.
+        result = self.write_back.signature.create(path=("result",))
         m.d.sync += [
             self.divide.start.eq(start_mean | start_row),
             self.divide.mean.eq(start_mean),
-            self.divide.queue_address.eq(queue_address),
-            self.divide.bias_address.eq(Cat(column_tile, half)),
+            self.divide.queue_address.eq(row.queue_address),
+            self.divide.bias_address.eq(Cat(row.column_tile, row.half)),
             self.row_divided.eq(start_row),
             result.write.eq(start_row),
-            result.address.eq(Cat(address_field(token, self.token_bits), column_tile, half)),
-            result.head_end.eq(start_row & head_end),
+            result.address.eq(Cat(address_field(row.token, self.token_bits), row.column_tile, row.half)),
+            result.head_end.eq(start_row & row.head_end),
             result.mean.eq(start_mean),
             result.mean_end.eq(start_mean & mean_end),
         ]
         pass_on(m, delay_bundle(m, result, self.write_back_delay - 1, "result"), self.write_back)
 
-        # Windows of C cycles in which the elements of a row of means pass, first k_sum, then k_mean.
         wait_to_read = self.k_sum_delay - self.k_sum_latency
-        k_sum_begin = delay(m, start_mean, wait_to_read, "k_sum_begin")
-        k_sum_end = delay(m, start_mean & mean_end, wait_to_read, "k_sum_end")
-        reading, reading_end = self._window(m, k_sum_begin, k_sum_end, "k_sum")
+        self._read_k_sums(
+            m,
+            delay(m, start_mean, wait_to_read, "k_sum_begin"),
+            delay(m, start_mean & mean_end, wait_to_read, "k_sum_end"),
+        )
+        self._write_means(m)
+        return m
+
+    def _means(self, m, start, free, last_column_base):
+        """Decides when a row of means starts: one a column tile, for every head in its turn.
+
+        Returns whether the next one is the last of its head.
+        """
+        base = Signal(len(self.head_dim) + 1, name="mean_base")
+        end = Signal(name="mean_end")
+        m.d.comb += [
+            start.eq(
+                credits(m, 2, self.k_loaded, start & end, "heads_to_mean")
+                & free
+                & self._pause(m, start, self.columns, "mean_wait")
+            ),
+            end.eq(base >= last_column_base),
+        ]
+        with m.If(start):
+            m.d.sync += base.eq(base + self.columns)
+            with m.If(end):
+                m.d.sync += base.eq(0)
+        return end
+
+    def _rows(self, m, start, free, last_column_base):
+        """Decides when a row of Q G starts: a head's column tiles, each with all of its tokens.
+
+        Returns the next one, a `_NextRow`.
+        """
+        row = _NextRow(
+            queue_width=len(self.divide.queue_address),
+            token_width=len(self.tokens),
+            column_tile_width=self.column_tile_bits,
+        ).create(path=("row",))
+        column_base = Signal(len(self.head_dim) + 1)
+        tile_end = Signal()
+        one_token = Signal()
+        z_full = self._z_full(m, start & row.head_first)
+        m.d.comb += [
+            row.head_end.eq(tile_end & (column_base >= last_column_base)),
+            start.eq(
+                credits(m, self.row_queue_depth.bit_length(), self.row_queued, start, "rows")
+                & credits(m, 2, self.bias_ready, start & row.head_end, "biases")
+                & free
+                & ~(row.head_first & z_full)
+            ),
+        ]
+        # `tile_end` is known a row ahead: it must not wait for a comparison.
+        last_but_one_token = last_start(m, self.tokens, 2, "last_but_one_token")
+        with m.If(start):
+            m.d.sync += [
+                row.queue_address.eq(next_address(row.queue_address, self.row_queue_depth)),
+                row.token.eq(row.token + 1),
+                row.head_first.eq(row.head_end),
+                tile_end.eq(row.token == last_but_one_token),
+            ]
+            with m.If(tile_end):
+                m.d.sync += [
+                    row.token.eq(0),
+                    row.column_tile.eq(row.column_tile + 1),
+                    column_base.eq(column_base + self.columns),
+                    tile_end.eq(one_token),
+                ]
+            with m.If(row.head_end):
+                m.d.sync += [row.column_tile.eq(0), column_base.eq(0), row.half.eq(~row.half)]
+        with m.If(self.start):
+            m.d.sync += [
+                row.half.eq(0),
+                row.queue_address.eq(0),
+                one_token.eq(self.tokens == 1),
+                tile_end.eq(self.tokens == 1),
+            ]
+        return row
+
+    def _z_full(self, m, taken):
+        """Whether both halves of the Z buffer are used; a register."""
+        used = Signal(2, name="z_used")
+        full = Signal(name="z_full")
+        m.d.sync += [
+            used.eq(used + taken - self.z_released),
+            full.eq(Mux(taken, used == 1, used == 2) & ~self.z_released),
+        ]
+        return full
+
+    def _read_k_sums(self, m, begin, end):
+        """Addresses the k_sum of a row of means, one feature after the other from the cycle after `begin`."""
+        reading, last = self._window(m, begin, end, "k_sum")
         with m.If(reading):
             m.d.sync += self.k_sum_lane.eq(self.k_sum_lane + 1)
             with m.If(self.k_sum_lane == self.stream_lanes - 1):
                 m.d.sync += [self.k_sum_lane.eq(0), self.k_sum_beat.eq(self.k_sum_beat + 1)]
-            with m.If(reading_end):
+            with m.If(last):
                 m.d.sync += [self.k_sum_lane.eq(0), self.k_sum_beat.eq(0), self.k_sum_half.eq(~self.k_sum_half)]
+        with m.If(self.start):
+            m.d.sync += self.k_sum_half.eq(0)
 
-        writing, writing_end = self._window(m, self.write_back.mean, self.write_back.mean_end, "mean")
-        mean_half = Signal()
-        mean_feature = Signal(len(self.mean_address) - 1)
+    def _write_means(self, m):
+        """Addresses the k_mean of a row of means, one feature after the other from the cycle after its write-back."""
+        writing, last = self._window(m, self.write_back.mean, self.write_back.mean_end, "mean")
+        half = Signal(name="mean_half")
+        feature = Signal(len(self.mean_address) - 1, name="mean_feature")
         m.d.comb += [
             self.mean_write.eq(writing),
-            self.mean_ready.eq(writing_end),
-            self.mean_address.eq(Cat(mean_feature, mean_half)),
+            self.mean_ready.eq(last),
+            self.mean_address.eq(Cat(feature, half)),
         ]
         with m.If(writing):
-            m.d.sync += mean_feature.eq(mean_feature + 1)
-            with m.If(writing_end):
-                m.d.sync += [mean_feature.eq(0), mean_half.eq(~mean_half)]
+            m.d.sync += feature.eq(feature + 1)
+            with m.If(last):
+                m.d.sync += [feature.eq(0), half.eq(~half)]
         with m.If(self.start):
-            m.d.sync += [self.k_sum_half.eq(0), mean_half.eq(0)]
-        return m
+            m.d.sync += half.eq(0)
 
     @staticmethod
     def _pause(m, begin, cycles, name):
@@ -201,7 +254,10 @@ class DivisionScheduler(Block):
         return over
 
     def _window(self, m, begin, end, name):
-        """High for C cycles from the cycle after `begin`; and its last cycle, if `end` came with `begin`."""
+        """C cycles, from the cycle after `begin`, in which the elements of a row of means pass.
+
+        Returns whether this is one of them, and whether it is the last of its head: `end` came with `begin`.
+        """
         left = Signal(range(self.columns + 1), name=f"{name}_window")
         ends = Signal(name=f"{name}_window_ends")
         with m.If(begin):

@@ -29,20 +29,20 @@ class OperandStreamer(Block):
         config (AcceleratorConfig): the accelerator's configuration.
 
     Ports:
-        start (In, 1 bit): a job begins.
-        tokens (In, unsigned): tokens of a head, constant while the job runs.
-        head_dim (In, unsigned): features of a head, constant while the job runs.
-        mean_ready (In, 1 bit): k_mean of one more head is known.
-        row_divided (In, 1 bit): a row has left the row queue.
-        loaded (In, PassStream): the pass whose tile is complete. Its first element is sent one cycle after it has been
-            taken; passes are two cycles apart at least.
-        tile_waits (In, 1 bit): that tile has been complete since the cycle before, at least.
-        lacks_input (In, 1 bit): no tile can be loaded, because operands of a product are not there.
-        stream_control (Out, StreamControl): an element, to the operand rows.
-        mean_address (Out, unsigned): {half, feature} of the k_mean of the same element.
-        array_busy (Out, 1 bit): there is an element in `stream_control`.
-        stall_input (Out, 1 bit): there is none, because operands are missing.
-        stall_output (Out, 1 bit): there is none, because the row queue is full.
+        start (1 bit, input): a job begins.
+        tokens (bits of max_tokens, input): tokens of a head, constant while the job runs.
+        head_dim (bits of max_head_dim, input): features of a head, constant while the job runs.
+        mean_ready (1 bit, input): k_mean of one more head is known.
+        row_divided (1 bit, input): a row has left the row queue.
+        loaded (PassStream, input): the pass whose tile is complete. Its first element is sent one cycle after it has
+            been taken; passes are two cycles apart at least.
+        tile_waits (1 bit, input): that tile has been complete since the cycle before, at least.
+        lacks_input (1 bit, input): no tile can be loaded, because operands of a product are not there.
+        stream_control (StreamControl, output): an element, to the operand rows.
+        mean_address (bits of {half, feature}, output): address of the k_mean of the same element.
+        array_busy (1 bit, output): there is an element in `stream_control`.
+        stall_input (1 bit, output): there is none, because operands are missing.
+        stall_output (1 bit, output): there is none, because the row queue is full.
     """
 
     module_name = "operand_streamer"

@@ -43,27 +43,27 @@ class PassScheduler(Block):
 
     Args:
         config (AcceleratorConfig): the accelerator's configuration.
-        load_latency (int): cycles that the columns take from `load_control` to a row of the tile, at least 1.
+        load_latency (int): cycles that the columns take from `load_control` to a row of the tile, at least 0.
 
     Ports:
-        start (In, 1 bit): a job begins.
-        tokens (In, unsigned): tokens of a head, constant while the job runs.
-        head_dim (In, unsigned): features of a head, constant while the job runs.
-        heads (In, unsigned): heads of the job, taken over at `start`.
-        q_loaded (In, 1 bit): Q of one more head is in its buffer.
-        k_loaded (In, 1 bit): K of one more head is in its buffer.
-        v_loaded (In, 1 bit): V of one more head is in its buffer.
-        mean_ready (In, 1 bit): k_mean of one more head is known.
-        g_written (In, 1 bit): the last total of a head's G is in the G buffer.
-        row_divided (In, 1 bit): a row has left the row queue.
-        load_control (Out, LoadControl): a row of a tile, to the columns.
-        load (Out, 1 bit): the same row, to the array, one cycle before its operands get there.
-        load_first (Out, 1 bit): it is the first row of a tile.
-        stream_control (Out, StreamControl): an element, to the operand rows.
-        mean_address (Out, unsigned): {half, feature} of the k_mean of the same element.
-        array_busy (Out, 1 bit): there is an element in `stream_control`.
-        stall_input (Out, 1 bit): there is none, because operands are missing.
-        stall_output (Out, 1 bit): there is none, because the row queue is full.
+        start (1 bit, input): a job begins.
+        tokens (bits of max_tokens, input): tokens of a head, constant while the job runs.
+        head_dim (bits of max_head_dim, input): features of a head, constant while the job runs.
+        heads (bits of max_heads, input): heads of the job, taken over at `start`.
+        q_loaded (1 bit, input): Q of one more head is in its buffer.
+        k_loaded (1 bit, input): K of one more head is in its buffer.
+        v_loaded (1 bit, input): V of one more head is in its buffer.
+        mean_ready (1 bit, input): k_mean of one more head is known.
+        g_written (1 bit, input): the last total of a head's G is in the G buffer.
+        row_divided (1 bit, input): a row has left the row queue.
+        load_control (LoadControl, output): a row of a tile, to the columns.
+        load (1 bit, output): the same row, to the array, one cycle before its operands get there.
+        load_first (1 bit, output): it is the first row of a tile.
+        stream_control (StreamControl, output): an element, to the operand rows.
+        mean_address (bits of {half, feature}, output): address of the k_mean of the same element.
+        array_busy (1 bit, output): there is an element in `stream_control`.
+        stall_input (1 bit, output): there is none, because operands are missing.
+        stall_output (1 bit, output): there is none, because the row queue is full.
     """
 
     module_name = "pass_scheduler"

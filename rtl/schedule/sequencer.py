@@ -32,18 +32,18 @@ class Sequencer(Block):
         config (AcceleratorConfig): the accelerator's configuration.
 
     Ports:
-        start (In, 1 bit): a job begins.
-        tokens (In, unsigned): tokens of a head, constant while the job runs.
-        head_dim (In, unsigned): features of a head, constant while the job runs.
-        heads (In, unsigned): heads of the job, taken over at `start`.
-        q_loaded (In, 1 bit): Q of one more head is in its buffer.
-        k_loaded (In, 1 bit): K of one more head is in its buffer.
-        v_loaded (In, 1 bit): V of one more head is in its buffer.
-        g_written (In, 1 bit): the last total of a head's G is in the G buffer.
-        g_released (In, 1 bit): the last tile of a head's G has been loaded.
-        coming (Out, PassStream): the next pass.
-        coming_base (Out, unsigned): first token or feature of that pass's tile.
-        lacks_input (Out, 1 bit): there is no next pass, and one would come if the operands of its product were there.
+        start (1 bit, input): a job begins.
+        tokens (bits of max_tokens, input): tokens of a head, constant while the job runs.
+        head_dim (bits of max_head_dim, input): features of a head, constant while the job runs.
+        heads (bits of max_heads, input): heads of the job, taken over at `start`.
+        q_loaded (1 bit, input): Q of one more head is in its buffer.
+        k_loaded (1 bit, input): K of one more head is in its buffer.
+        v_loaded (1 bit, input): V of one more head is in its buffer.
+        g_written (1 bit, input): the last total of a head's G is in the G buffer.
+        g_released (1 bit, input): the last tile of a head's G has been loaded.
+        coming (PassStream, output): the next pass.
+        coming_base (bits of a position, output): first token or feature of that pass's tile.
+        lacks_input (1 bit, output): there is no next pass, and operands of a product are missing.
     """
 
     module_name = "sequencer"

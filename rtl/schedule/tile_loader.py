@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bundles import LoadControl, Phase
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
 from .passes import PassStream, copy_pass, position_width
@@ -23,25 +24,30 @@ class TileLoader(Block):
 
     Args:
         config (AcceleratorConfig): the accelerator's configuration.
-        load_latency (int): cycles that the columns take from `load_control` to a row of the tile, at least 1.
+        load_latency (int): cycles that the columns take from `load_control` to a row of the tile, at least 0.
 
     Ports:
-        tokens (In, unsigned): tokens of a head, constant while the job runs.
-        head_dim (In, unsigned): features of a head, constant while the job runs.
-        coming (In, PassStream): the next pass. Its tile begins to move in one cycle after it has been taken.
-        coming_base (In, unsigned): first token or feature of that pass's tile.
-        loaded (Out, PassStream): the pass whose tile is complete, from the cycle of its last row on.
-        load_control (Out, LoadControl): a row of the tile, to the columns.
-        load (Out, 1 bit): the same row, to the array, one cycle before its operands get there.
-        load_first (Out, 1 bit): it is the first row of a tile.
-        g_released (Out, 1 bit): the last row of the last tile of a head's G is on its way.
-        empty (Out, 1 bit): no tile moves in, and none waits.
-        waits (Out, 1 bit): the tile of `loaded` has been complete since the cycle before, at least.
+        tokens (bits of max_tokens, input): tokens of a head, constant while the job runs.
+        head_dim (bits of max_head_dim, input): features of a head, constant while the job runs.
+        coming (PassStream, input): the next pass. Its tile begins to move in one cycle after it has been taken.
+        coming_base (bits of a position, input): first token or feature of that pass's tile.
+        loaded (PassStream, output): the pass whose tile is complete, from the cycle of its last row on.
+        load_control (LoadControl, output): a row of the tile, to the columns.
+        load (1 bit, output): the same row, to the array, one cycle before its operands get there.
+        load_first (1 bit, output): it is the first row of a tile.
+        g_released (1 bit, output): the last row of the last tile of a head's G is on its way.
+        empty (1 bit, output): no tile moves in, and none waits.
+        waits (1 bit, output): the tile of `loaded` has been complete since the cycle before, at least.
+
+    Raises:
+        TypeError: `load_latency` is not an integer.
+        ValueError: it is negative.
     """
 
     module_name = "tile_loader"
 
     def __init__(self, config, *, load_latency):
+        require_range("load_latency", load_latency, 0)
         self.rows = config.rows
         self.load_latency = load_latency
         self.position_width = position_width(config)

@@ -106,7 +106,8 @@ FAULTS = (
     Fault("means of the other half", "operand_streamer", r"mean_address <= \{streaming__half",
           "mean_address <= {!streaming__half"),
     Fault("row queue never full", "operand_streamer", r"(queue_has_room <= )[^;]*<=[^;]*", r"\g<1>1'b1"),
-    Fault("Z written to one half only", "division_scheduler", r"result__address <= \{half", "result__address <= {1'b0"),
+    Fault("Z written to one half only", "division_scheduler", r"result__address <= \{row__half",
+          "result__address <= {1'b0"),
     Fault("sums of the product before kept", "partial_sum_accumulator", r"= first\w* \? (\d+'d0) :", r"= 1'b0 ? \1 :"),
     Fault("job ends before its last packet", "job_control", r"(heads_left == 12'd0\) && )[^;]*", r"\g<1>1'b1"),
     # Streams

@@ -205,6 +205,8 @@ async def on_every_scheduler(dut, jobs):
 
 @cocotb.test()
 async def every_row_once_and_in_its_time(dut):
+    """Every row enters once, when it may, and its elements are addressed in their cycles."""
+
     async def jobs(view, config, generator):
         sizes = [(1, 1), (50, config.max_head_dim), (2, 8), (7, 12), (16, 5), (197, 13), (3, 64),
                  (config.max_tokens, 1), (config.rows, config.columns), (4, 1 + config.columns)]  # fmt: skip
@@ -221,6 +223,8 @@ async def every_row_once_and_in_its_time(dut):
 
 @cocotb.test()
 async def rows_follow_each_other_at_the_interval(dut):
+    """While rows and biases are there, rows of a head enter exactly at the interval of the divider."""
+
     async def jobs(view, config, generator):
         tokens, head_dim = min(40, config.max_tokens), min(20, config.max_head_dim)
         checker = await job(view, config, generator, tokens, head_dim, 3, ["always"] * 4)

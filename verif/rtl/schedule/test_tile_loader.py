@@ -113,5 +113,11 @@ def simulation():
     return build(emit(block), block.module_name)
 
 
+@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), ("2", TypeError)])
+def test_latency_is_a_number_of_cycles(value, error):
+    with pytest.raises(error, match=f"load_latency must be .*, not {value!r}"):
+        TileLoader(CONFIGS["array_4x4"], load_latency=value)
+
+
 def test_tile_loader(simulation):
     run(simulation, __name__, testcase="rows_of_every_tile_in_their_cycles")
