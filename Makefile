@@ -12,7 +12,7 @@ SIM    ?= verilator
 # Icarus is for the blocks: the whole accelerator takes too long in it.
 TESTS  ?= verif/rtl $(if $(filter icarus,$(SIM)),,verif/regression)
 # What `make check` runs: it simulates nothing.
-QUICK  ?= verif/boundary verif/gen verif/golden
+QUICK  ?= verif/boundary verif/gen verif/golden verif/house/test_floors.py
 WAVES  ?= 0
 SEED   ?= 1
 SEEDS  ?= 1 2 3

@@ -85,7 +85,8 @@ class _Bounds:
     def _magnitude(self, name: str) -> int:
         """The largest magnitude of an activation."""
         operation = self.network.program[name]
-        assert isinstance(operation, Rounded | Patches)
+        if not isinstance(operation, Rounded | Patches):
+            raise unknown_operation(operation)
         return 1 << (operation.width - 1)
 
     def _linear(self, operation: Linear) -> None:

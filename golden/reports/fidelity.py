@@ -130,7 +130,8 @@ def fidelity_tables(results: dict[str, list[Fidelity]], *, count: int, seed: int
     yield _random_table(results, count, seed)
     yield _fraction_table(count, seed)
     yield _logit_table(count, seed)
-    yield _workload_table()
+    if workloads.names():  # an installed wheel has none
+        yield _workload_table()
 
 
 def _random_table(results: dict[str, list[Fidelity]], count: int, seed: int) -> Table:

@@ -13,7 +13,13 @@ import numpy as np
 from taylorvit.boundary.reading import FileError, parse_json, read_npz
 from taylorvit.boundary.writing import written_whole
 
-__all__ = ["Workload", "load", "names", "save"]
+__all__ = ["ABSENT", "Workload", "load", "names", "save"]
+
+#: What there is to do where no workload is there.
+ABSENT = (
+    "captured workloads are in the checkout and in the source distribution, and not in the wheel: copy "
+    "golden/workloads/*.npz from there, or make one with `taylorvit capture`"
+)
 
 FOLDER = Path(__file__).parent
 
@@ -36,7 +42,7 @@ class Workload(NamedTuple):
 
 
 def names() -> list[str]:
-    """The workloads that come with the package, without their ending."""
+    """The workloads that are there, without their ending; an installed wheel has none."""
     return sorted(path.stem for path in FOLDER.glob("*.npz"))
 
 
@@ -49,6 +55,8 @@ def load(path_or_name: str | Path) -> Workload:
     path = Path(path_or_name)
     if not path.is_file():
         path = FOLDER / f"{path_or_name}.npz"
+    if not path.is_file() and not names():
+        raise FileError(f"cannot load the workload {str(path_or_name)!r}: {ABSENT}")
     if not path.is_file():
         raise ValueError(f"workload must be a file or one of {', '.join(names())}, not {str(path_or_name)!r}")
     arrays = read_npz(path, required=("q", "k", "v", "provenance"))

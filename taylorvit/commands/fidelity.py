@@ -22,6 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
     check_picture(arguments.output)
+    from taylorvit.golden import workloads
     from taylorvit.golden.reports.fidelity import (
         draw_histogram,
         fidelity_of_random_operands,
@@ -32,6 +33,8 @@ def run(arguments: Namespace) -> None:
     jobs = fidelity_of_random_operands(arguments.count, arguments.seed)
     for table in fidelity_tables(jobs, count=arguments.count, seed=arguments.seed):
         screen.print(table)
+    if not workloads.names():
+        screen.print(f"without captured operands: {workloads.ABSENT}")
     if arguments.output is not None:
         draw_histogram(arguments.output, jobs)
         screen.print(f"wrote {arguments.output}")

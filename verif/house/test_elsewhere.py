@@ -13,7 +13,7 @@ from taylorvit.simulation.places import CACHE_VARIABLE, cache_folder
 from verif import ROOT
 from verif.taylorvit.simulation.test_simulate import CONFIGURATION
 
-PACKAGES = ("boundary", "fpga", "gen", "golden", "rtl", "taylorvit")
+FLOORS = ("boundary", "fpga", "gen", "golden", "rtl")
 
 
 def contents(folder: Path) -> dict[str, int]:
@@ -24,8 +24,9 @@ def contents(folder: Path) -> dict[str, int]:
 def site(tmp_path):
     """A copy of the packages that nobody may write to."""
     site = tmp_path / "site-packages"
-    for name in PACKAGES:
-        shutil.copytree(ROOT / name, site / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("taylorvit", *FLOORS):
+        place = site / "taylorvit" / ("" if name == "taylorvit" else name)
+        shutil.copytree(ROOT / name, place, ignore=shutil.ignore_patterns("__pycache__"))
     folders = [site, *(path for path in site.rglob("*") if path.is_dir())]
     for folder in folders:
         folder.chmod(0o555)

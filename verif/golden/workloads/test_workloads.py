@@ -43,6 +43,14 @@ def test_names_and_paths():
     assert np.array_equal(by_path.q, workloads.load("mnist_vit").q)
 
 
+def test_installed_without_workloads(monkeypatch, tmp_path):
+    monkeypatch.setattr(workloads, "FOLDER", tmp_path)
+    with pytest.raises(
+        ValueError, match=r"^cannot load the workload 'mnist_vit': captured workloads are in the checkout"
+    ):
+        workloads.load("mnist_vit")
+
+
 def test_saving_and_loading(tmp_path):
     q, k, v = np.random.default_rng(0).normal(size=(3, 2, 4, 3)).astype(np.float32)
     provenance = {"layers": 1, "heads_per_layer": 2}
