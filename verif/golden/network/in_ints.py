@@ -142,19 +142,22 @@ def check_steps(vit: IntegerVit, pixels: np.ndarray) -> None:
     """Every step of every image is that of Python ints, and fits the widths."""
     steps = vit.steps(pixels)
     in_ints = [InInts(vit, image) for image in pixels]
-    assert set(steps) == set(in_ints[0].steps) and list(steps)[-1] == "logits"
+    if set(steps) != set(in_ints[0].steps) or list(steps)[-1] != "logits":
+        raise AssertionError(f"steps must be {list(in_ints[0].steps)}, not {list(steps)}")
     for name, value in steps.items():
         if name.endswith("denominator_errors"):
-            assert value == sum(each.steps[name] for each in in_ints), name
+            np.testing.assert_equal(value, sum(each.steps[name] for each in in_ints), name)
         else:
-            assert value.dtype == np.int64
-            assert value.tolist() == [each.steps[name].tolist() for each in in_ints], name
+            np.testing.assert_equal(value.dtype, np.int64)
+            np.testing.assert_equal(value.tolist(), [each.steps[name].tolist() for each in in_ints], name)
     widths = vit.widths()
     for name, bits in widths.items():
         for each in in_ints:
             value = (each.steps | each.inside)[name]
-            assert bits_of(value.min(), value.max()) <= bits, name
+            if bits_of(value.min(), value.max()) > bits:
+                raise AssertionError(f"{name} must fit {bits} bits, and reaches {value.min()} to {value.max()}")
     logits, errors = vit.with_errors(pixels)
     np.testing.assert_array_equal(logits, steps["logits"])
     np.testing.assert_array_equal(vit(pixels), logits)
-    assert errors == sum(value for each in in_ints for name, value in each.steps.items() if name.endswith("_errors"))
+    counts = [value for each in in_ints for name, value in each.steps.items() if name.endswith("_errors")]
+    np.testing.assert_equal(errors, sum(counts))
