@@ -15,7 +15,11 @@ __all__ = ["Assign", "Case", "Cell", "Literal", "Module", "Slice", "Switch", "Wi
 
 @dataclass(frozen=True)
 class Literal:
-    """Constant bits, as text of 0, 1 and x, the most significant first."""
+    """Constant bits.
+
+    Attributes:
+        bits (str): 0, 1 and x, the most significant first.
+    """
 
     bits: str
 
@@ -27,7 +31,13 @@ class Literal:
 
 @dataclass(frozen=True)
 class Slice:
-    """Bits `low` to `low + width - 1` of the wire `name`."""
+    """Bits `low` to `low + width - 1` of a wire.
+
+    Attributes:
+        name (str): name of the wire.
+        low (int): its lowest bit that belongs to the slice.
+        width (int): number of bits.
+    """
 
     name: str
     low: int
@@ -36,7 +46,15 @@ class Slice:
 
 @dataclass
 class Wire:
-    """A wire; `direction` is "input" or "output" for a port, `init` the power-up bits of a register's output."""
+    """A wire.
+
+    Attributes:
+        name (str): its name, with the backslash that a name of the source has in RTLIL.
+        width (int): number of bits.
+        signed (bool): whether it is a signed number.
+        direction (str | None): "input" or "output" if it is a port.
+        init (str | None): bits at power-up if it is the output of a register.
+    """
 
     name: str
     width: int
@@ -49,7 +67,12 @@ class Wire:
 class Cell:
     """An operator, register, memory port or instance.
 
-    Parameters are integers or text, ports are bits; `attributes` are those that the source gives it, such as `keep 1`.
+    Attributes:
+        kind (str): kind of cell, or the name of a module behind a backslash.
+        name (str): its name.
+        parameters (dict[str, int | str]): its parameters by name.
+        ports (dict[str, tuple]): the bits at each port by name.
+        attributes (tuple[str, ...]): those that the source gives it, such as `keep 1`.
     """
 
     kind: str
@@ -66,7 +89,12 @@ class Cell:
 
 @dataclass
 class Assign:
-    """`left` takes the value `right`, until a later assignment."""
+    """`left` takes the value `right`, until a later assignment.
+
+    Attributes:
+        left (tuple): the bits that are assigned: one slice of a wire.
+        right (tuple): the bits that they take.
+    """
 
     left: tuple
     right: tuple
@@ -74,7 +102,13 @@ class Assign:
 
 @dataclass
 class Case:
-    """A branch: taken for one of `patterns` (of 0, 1, and - for either), or otherwise if there are none."""
+    """A branch of a `Switch`.
+
+    Attributes:
+        patterns (tuple[str, ...]): values of the selector that it is for, of 0, 1, and - for either. None of them: it
+            is for all other values.
+        body (list[Assign | Switch]): what is carried out.
+    """
 
     patterns: tuple[str, ...]
     body: list
@@ -82,7 +116,12 @@ class Case:
 
 @dataclass
 class Switch:
-    """The first of `cases` that matches `selector` is carried out."""
+    """The first case that matches is carried out.
+
+    Attributes:
+        selector (tuple): the bits that are compared.
+        cases (list[Case]): the branches.
+    """
 
     selector: tuple
     cases: list[Case]
@@ -90,7 +129,13 @@ class Switch:
 
 @dataclass(frozen=True)
 class Array:
-    """A memory; `attributes` are those that the source gives it, such as `no_rw_check 1`."""
+    """A memory.
+
+    Attributes:
+        width (int): bits of a word.
+        depth (int): number of words.
+        attributes (tuple[str, ...]): those that the source gives it, such as `no_rw_check 1`.
+    """
 
     width: int
     depth: int
@@ -99,22 +144,39 @@ class Array:
 
 @dataclass
 class Module:
-    """One module; `items` are its cells and its processes (bodies: lists of `Assign` and `Switch`), in order."""
+    """One module.
+
+    Attributes:
+        name (str): its name.
+        wires (dict[str, Wire]): its wires by name.
+        memories (dict[str, Array]): its memories by name.
+        items (list[Cell | list]): its cells and processes, in order; a process is a list of `Assign` and `Switch`.
+        connections (list[tuple]): pairs (left, right) of bits, of which `left` is `right` at all times.
+    """
 
     name: str
     wires: dict[str, Wire] = field(default_factory=dict)
     memories: dict[str, Array] = field(default_factory=dict)
     items: list = field(default_factory=list)
-    connections: list = field(default_factory=list)  # (left, right)
+    connections: list = field(default_factory=list)
 
 
 def width_of(bits):
-    """Number of bits."""
+    """Number of bits, an int, of a tuple of chunks."""
     return sum(chunk.width for chunk in bits)
 
 
 def part(bits, low, width):
-    """`width` bits of `bits`, from bit `low` on; fewer where `bits` end."""
+    """A part of some bits.
+
+    Args:
+        bits (tuple): the bits.
+        low (int): the lowest of them that belongs to the part.
+        width (int): number of bits of the part.
+
+    Returns:
+        tuple: the part; it has fewer bits where `bits` end.
+    """
     result: list[Literal | Slice] = []
     for chunk in reversed(bits):
         start, stop = max(low, 0), min(low + width, chunk.width)
@@ -128,7 +190,16 @@ def part(bits, low, width):
 
 
 def extend(bits, width, signed):
-    """The low `width` bits of `bits`, which are a number; with the sign, or zeros, above it where it is narrower."""
+    """A number with another width.
+
+    Args:
+        bits (tuple): the bits of the number.
+        width (int): the width that is wanted.
+        signed (bool): whether the number is signed.
+
+    Returns:
+        tuple: its low `width` bits, with its sign or zeros above it where it is narrower.
+    """
     missing = width - width_of(bits)
     if missing <= 0:
         return part(bits, 0, width)
@@ -137,7 +208,7 @@ def extend(bits, width, signed):
 
 
 def is_anonymous(name):
-    """True if no signal of the source has this name."""
+    """Whether `name`, of a wire in RTLIL, is that of no signal of the source."""
     return not name.startswith("\\") or name.startswith("\\$")
 
 
@@ -146,9 +217,16 @@ _WIRE = re.compile(r"wire width (\d+) +(?:(input|output) \d+ +)?(signed )?(\S+)"
 
 
 def parse(text):
-    """Reads the RTLIL text of one module; what gives values of no bits is left out.
+    """Reads the RTLIL text of one module.
 
-    Raises `ValueError` for a line that is not understood, and for a second module.
+    Args:
+        text (str): the text.
+
+    Returns:
+        Module: the module, without what gives values of no bits.
+
+    Raises:
+        ValueError: a line is not understood, or there is a second module.
     """
     return _Parser(text).module()
 

@@ -27,24 +27,49 @@ __all__ = ["blocks", "emit", "emit_with_blocks", "instances"]
 
 
 def blocks(component):
-    """The distinct blocks of a design: `component` (an `rtl.common.block.Block`), then those below it as they are met.
+    """The distinct blocks of a design.
 
-    Raises `ValueError` if two blocks of one module name were built with different parameters.
+    Args:
+        component (Block): the top, an `rtl.common.block.Block`.
+
+    Returns:
+        list[Block]: the top, then the blocks below it, in the order in which they are met.
+
+    Raises:
+        ValueError: two blocks of one module name were built with different parameters.
     """
     return [block for block, _fragment, _ports in _elaborate_all(component)]
 
 
 def emit(component):
-    """Returns the Verilog of `component` (an `rtl.common.block.Block`) and of all blocks below it, as one text.
+    """The Verilog of a block and of all blocks below it, as one text.
 
-    Modules come in the order of `blocks`, a heading with the configuration first; those below `component` are named
-    with its `prefix`. The same component gives the same text, to the byte.
+    Args:
+        component (Block): the top, an `rtl.common.block.Block`. The modules below it are named with its `prefix`.
+
+    Returns:
+        str: a heading with the configuration, then the modules in the order of `blocks`. The same component gives the
+        same text, to the byte.
+
+    Raises:
+        ValueError: two blocks of one module name were built with different parameters, or something in a block cannot
+            be written (`gen.verilog_writer`).
     """
     return emit_with_blocks(component)[0]
 
 
 def emit_with_blocks(component):
-    """Returns what `emit` does, and the blocks that `blocks` lists by the names of their modules in the text."""
+    """The text that `emit` returns, and the blocks that are in it.
+
+    Args:
+        component (Block): the top, as in `emit`.
+
+    Returns:
+        tuple[str, dict[str, Block]]: the Verilog, and every block by the name of its module in the Verilog.
+
+    Raises:
+        ValueError: as in `emit`.
+    """
     texts = [_heading(component)]
     with _without_garbage_collection():
         modules = _elaborate_all(component)
@@ -121,7 +146,14 @@ def _elaborate(component):
 
 
 def instances(component):
-    """Every instance of a block below `component`, as (path, block): the path as in a flattened netlist, `a.b.c`."""
+    """Every instance of a block below a block.
+
+    Args:
+        component (Block): the top, an `rtl.common.block.Block`.
+
+    Returns:
+        list[tuple[str, Block]]: path and block of each instance; the path is that of a flattened netlist, `a.b.c`.
+    """
     children = {
         block.module_name: list(_named_children(fragment)) for block, fragment, _ports in _elaborate_all(component)
     }

@@ -15,10 +15,16 @@ __all__ = ["branches_of", "empty_cases", "is_empty", "is_exact"]
 
 
 def branches_of(switch, empty, expressions):
-    """The cases of a switch as a chain: pairs (condition, or None for else; index of the case).
+    """The cases of a switch as a chain of conditions.
 
-    Cases marked in `empty` (a list of bool) have no effect and are left out; that they come first is then part of the
-    conditions of others.
+    Args:
+        switch (Switch): the switch.
+        empty (list[bool]): for each case, whether it has no effect. Such cases are left out; that they come first is
+            then part of the conditions of others.
+        expressions (Expressions): writes the conditions.
+
+    Returns:
+        list[tuple[str | None, int]]: condition, or None for else, and index of the case.
     """
     patterns = [case.patterns for case in switch.cases]
     exclusive = _are_exclusive(switch)
@@ -38,17 +44,17 @@ def branches_of(switch, empty, expressions):
 
 
 def is_empty(statement):
-    """True if a statement assigns nothing."""
+    """Whether `statement`, an `Assign` or a `Switch`, assigns nothing."""
     return isinstance(statement, Switch) and all(empty_cases(statement))
 
 
 def empty_cases(switch):
-    """For each case of a switch, whether it assigns nothing."""
+    """For each case of `switch`, whether it assigns nothing: a list of bool."""
     return [all(is_empty(statement) for statement in case.body) for case in switch.cases]
 
 
 def is_exact(switch):
-    """True if the cases of a switch are for single values, each for itself."""
+    """Whether the cases of `switch` are for single values, each for itself."""
     patterns = [pattern for case in switch.cases for pattern in case.patterns]
     return len(set(patterns)) == len(patterns) and not any("-" in pattern for pattern in patterns)
 

@@ -38,7 +38,12 @@ class _Choice:
 
 
 class Choices:
-    """Writes combinational processes into a `Draft`."""
+    """Writes combinational processes into a draft.
+
+    Args:
+        draft (Draft): the module so far.
+        expressions (Expressions): writes the expressions of the same draft.
+    """
 
     def __init__(self, draft, expressions):
         self._draft = draft
@@ -46,7 +51,12 @@ class Choices:
         self._shared = {}  # choice -> wire, where used more than once
 
     def write(self, name, body):
-        """Writes the process that gives wire `name` its value, as one assignment for each part of the wire."""
+        """Writes a process, as one assignment for each part of its wire.
+
+        Args:
+            name (str): the wire that the process gives its value.
+            body (list): the process.
+        """
         edges = {0, self._draft.netlist.wires[name].width}
         _collect_edges(body, edges)
         for low, high in itertools.pairwise(sorted(edges)):

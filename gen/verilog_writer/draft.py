@@ -34,11 +34,20 @@ _KEYWORDS = frozenset(
 
 
 class Draft:
-    """The module of a `Netlist` in Verilog, so far.
+    """The module of a netlist in Verilog, so far.
 
-    `declarations` are those of what is no wire of the netlist, as pairs (line, waiver or None), `blocks` (lists of
-    lines) are what the module does, `waivers` those of its block.
-    Raises `ValueError` for a port whose name is a keyword or no plain name.
+    Args:
+        netlist (Netlist): the netlist.
+        waivers (dict): `rtl.common.block.Block.waivers` of its block.
+
+    Attributes:
+        netlist (Netlist): the netlist.
+        waivers (Waivers): the waivers of its block.
+        declarations (list[tuple]): declarations of what is no wire of the netlist: line, and its waiver or None.
+        blocks (list[list[str]]): what the module does, each statement as lines.
+
+    Raises:
+        ValueError: the name of a port is a keyword or no plain name, or that of an instance is a keyword.
     """
 
     def __init__(self, netlist, waivers):
@@ -53,7 +62,7 @@ class Draft:
         self._keep_names()
 
     def name(self, name):
-        """The name of a wire or memory. A wire is thereby declared."""
+        """The name in Verilog of the wire or memory `name`. A wire is thereby declared."""
         self._mentioned.add(name)
         if name not in self._names:
             driver = self.netlist.driver.get(name)
@@ -62,11 +71,17 @@ class Draft:
         return self._names[name]
 
     def read(self, name, low, width):
-        """Takes note that bits of a wire are read."""
+        """Takes note that bits of a wire are read.
+
+        Args:
+            name (str): the wire.
+            low (int): the lowest bit that is read.
+            width (int): number of bits.
+        """
         self._read[name] = self._read.get(name, 0) | ((1 << width) - 1) << low
 
     def new_name(self, noun):
-        """A name that nothing else has."""
+        """A name that nothing else has: `noun` (a str) and a number."""
         number = 1
         while f"{noun}_{number}" in self._reserved:
             number += 1
@@ -74,13 +89,27 @@ class Draft:
         return f"{noun}_{number}"
 
     def new_wire(self, noun, width, waiver=None):
-        """Declares a wire that the netlist does not have, and returns its name."""
+        """Declares a wire that the netlist does not have.
+
+        Args:
+            noun (str): what its name begins with.
+            width (int): number of bits.
+            waiver (tuple | None): what a linter is told of it: rule and reason.
+
+        Returns:
+            str: its name.
+        """
         name = self.new_name(noun)
         self.declarations.append((f"{declaration('wire', width, name)};", waiver))
         return name
 
     def assign(self, target, lines):
-        """Writes a continuous assignment of an expression: on one line if it is short or given as one."""
+        """Writes a continuous assignment, on one line if it is short or comes as one.
+
+        Args:
+            target (str): what is assigned.
+            lines (list[str]): the expression.
+        """
         text = " ".join(line.lstrip() for line in lines)
         if len(lines) > 1 and len(text) + len(target) > LINE_LENGTH - 20:
             self.blocks.append([f"assign {target} =", *indent(lines[:-1]), f"    {lines[-1]};"])
@@ -88,7 +117,14 @@ class Draft:
             self.blocks.append([f"assign {target} = {text};"])
 
     def ports(self, names):
-        """Declarations of the ports, as pairs (line, waiver or None)."""
+        """Declarations of the ports.
+
+        Args:
+            names (list[str]): their names, in their order.
+
+        Returns:
+            list[tuple]: line, and its waiver or None.
+        """
         result = []
         for name in names:
             wire = self.netlist.wires[f"\\{name}"]
@@ -98,7 +134,11 @@ class Draft:
         return result
 
     def all_declarations(self):
-        """Declarations of the wires that are mentioned, ports aside, and of what else there is, in such pairs."""
+        """Declarations of the wires that are mentioned, ports aside, and of what else there is.
+
+        Returns:
+            list[tuple]: line, and its waiver or None.
+        """
         wires = [
             (f"{declaration(self._kind(wire), wire.width, self._names[wire.name], wire.signed)};",
              self._waiver_of_unused(wire))
@@ -108,7 +148,7 @@ class Draft:
         return wires + self.declarations
 
     def power_up(self):
-        """What gives registers their values at power-up: statements for an initial block."""
+        """What gives registers their values at power-up: statements for an initial block, a list of str."""
         used = [wire for wire in self.netlist.wires.values() if wire.name in self.netlist.uses]
         registers = [wire for wire in used if self._kind(wire) == "reg" and wire.init]
         zero = [wire for wire in registers if "1" not in wire.init]

@@ -28,7 +28,11 @@ _ZERO, _ONE = (Literal("0"),), (Literal("1"),)
 
 
 class Expressions:
-    """Writes expressions for the bits of a `Draft`'s netlist."""
+    """Writes expressions for the bits of a netlist.
+
+    Args:
+        draft (Draft): the module so far; names that are used are declared there.
+    """
 
     def __init__(self, draft):
         self._draft = draft
@@ -38,7 +42,7 @@ class Expressions:
     # Bits.
 
     def bits(self, bits):
-        """An expression for `bits` of exactly their width, unless it is a signed wire's name."""
+        """An expression (a str) for `bits` (a tuple), of exactly their width, unless it is a signed wire's name."""
         if not bits:
             return "1'd0"
         if len(bits) == 1:
@@ -50,7 +54,7 @@ class Expressions:
         return texts[0] if len(texts) == 1 else "{" + ", ".join(texts) + "}"
 
     def chunk(self, chunk):
-        """An expression for a slice of a wire or a literal."""
+        """An expression (a str) for `chunk`, a `Slice` or a `Literal`."""
         if isinstance(chunk, Literal):
             return literal(chunk.bits)
         inlined = self._inlined_condition(chunk.name) if self._netlist.wires[chunk.name].width == 1 else None
@@ -60,14 +64,14 @@ class Expressions:
         return self.target(chunk)
 
     def target(self, chunk):
-        """The name of a slice of a wire, to be assigned."""
+        """The name (a str) of `chunk`, a `Slice`, to be assigned."""
         if chunk.width == self._netlist.wires[chunk.name].width:
             return self._draft.name(chunk.name)
         high = chunk.low + chunk.width - 1
         return self._draft.name(chunk.name) + (f"[{high}:{chunk.low}]" if chunk.width > 1 else f"[{high}]")
 
     def right_side(self, bits):
-        """An expression to be assigned to something as wide as `bits`."""
+        """An expression (a str) for `bits` (a tuple), to be assigned to something as wide as they are."""
         if len(bits) == 1 and isinstance(bits[0], Slice) and bits[0].name in self._netlist.right_sides:
             driver = self._netlist.driver[bits[0].name]
             if self._netlist.uses[bits[0].name] == 1 and driver.kind in OPERATORS:
@@ -75,7 +79,7 @@ class Expressions:
         return self.bits(bits)
 
     def is_written_where_used(self, name):
-        """True if the result of an operator is written where it is used, and not assigned to a wire."""
+        """Whether the result of an operator, the wire `name`, is written where it is used, not assigned to a wire."""
         if not is_anonymous(name):
             return False
         if self._netlist.uses[name] == 1 and name in self._netlist.right_sides:
@@ -134,9 +138,17 @@ class Expressions:
     # Operators of several bits.
 
     def operation(self, cell, width):
-        """An expression that gives the low `width` bits of a cell's result when assigned to as many.
+        """An expression that gives the low bits of an operator's result when assigned to as many bits.
 
-        Raises `ValueError` for a division of signed numbers, which rounds otherwise in Verilog.
+        Args:
+            cell (Cell): the operator.
+            width (int): number of bits.
+
+        Returns:
+            str: the expression.
+
+        Raises:
+            ValueError: it is a division of signed numbers, which rounds otherwise in Verilog.
         """
         ports, kind = cell.ports, cell.kind
         if width == 1 and width_of(ports["Y"]) == 1:

@@ -12,9 +12,15 @@ _ALWAYS = (Literal("1"),)
 
 
 def write_memory_port(cell, draft, expressions):
-    """Writes one of `MEMORY_CELLS` into the draft: a memory's contents, of which each has one, or one of its ports.
+    """Writes the contents of a memory, of which each has one, or one of its ports.
 
-    Raises `ValueError` for a read port that passes on what is being written.
+    Args:
+        cell (Cell): one of `MEMORY_CELLS`.
+        draft (Draft): the module so far.
+        expressions (Expressions): writes the expressions of the same draft.
+
+    Raises:
+        ValueError: a read port passes on what is being written.
     """
     memory = draft.name(cell.parameters["MEMID"])
     if cell.kind == "$meminit_v2":

@@ -19,15 +19,20 @@ __all__ = ["write_module"]
 def write_module(module, ports, outputs, comment, waivers=MappingProxyType({})):
     """Verilog text of one module.
 
-    Parameters
-    ----------
-    module: `gen.rtlil.Module`.
-    ports: names of its ports, in the order in which they are to be written.
-    outputs: names of the output ports of every module that may be instantiated: module name -> set of names.
-    comment: a line to stand above it.
-    waivers: those of every such module and of this one: module name -> `rtl.common.block.Block.waivers`.
+    Args:
+        module (gen.rtlil.Module): the module.
+        ports (list[str]): names of its ports, in the order in which they are to be written.
+        outputs (dict[str, set[str]]): names of the output ports of every module that may be instantiated, by the name
+            of the module.
+        comment (str): a line to stand above it.
+        waivers (dict[str, dict]): `rtl.common.block.Block.waivers` of every such module and of this one, by the name
+            of the module.
 
-    Raises `ValueError` for a cell that cannot be written, and for a port whose name is a keyword.
+    Returns:
+        str: the text, with a newline at its end.
+
+    Raises:
+        ValueError: a cell cannot be written, or the name of a port or an instance is a keyword.
     """
     module = simplify(module)
     netlist = Netlist(module, outputs)

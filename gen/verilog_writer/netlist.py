@@ -17,22 +17,23 @@ __all__ = ["Netlist"]
 class Netlist:
     """What the writer needs to know of a module before its first line.
 
-    Parameters
-    ----------
-    module: `gen.rtlil.Module`.
-    outputs: names of the output ports of every module that may be instantiated: module name -> set of names.
+    Args:
+        module (gen.rtlil.Module): the module.
+        outputs (dict[str, set[str]]): names of the output ports of every module that may be instantiated, by the name
+            of the module.
 
-    Attributes
-    ----------
-    driver: wire -> the cell, process (a list) or bits (a tuple) that give its value.
-    wires: the module's wires; an operator's result has only as many bits as are needed, if the lower do not depend on
-        the others.
-    registers: wires assigned in clocked blocks.
-    next_values: wires whose process is written as part of a register.
-    uses: wire -> number of uses, at least 1; what is missing has none.
-    right_sides: wires used as the right side of an assignment, all of it.
+    Attributes:
+        driver (dict[str, Cell | list | tuple]): the cell, process or bits that give a wire its value, by the name of
+            the wire.
+        wires (dict[str, gen.rtlil.Wire]): the wires of the module by name. The result of an operator has only as many
+            bits as are needed, if the lower do not depend on the others.
+        registers (set[str]): wires that are assigned in clocked blocks.
+        next_values (set[str]): wires whose process is written as part of a register.
+        uses (dict[str, int]): number of uses of a wire, at least 1. A wire that is missing has none.
+        right_sides (set[str]): wires that are all of the right side of an assignment.
 
-    Raises `ValueError` for a cell that cannot be written.
+    Raises:
+        ValueError: a cell cannot be written.
     """
 
     def __init__(self, module, outputs):
@@ -50,13 +51,13 @@ class Netlist:
         self._count_uses()
 
     def whole_wire(self, bits):
-        """The wire that `bits` are, or None if they are part of one or several."""
+        """Name of the wire that `bits` (a tuple) are, or None if they are a part of one, or of several."""
         if len(bits) == 1 and isinstance(bits[0], Slice) and bits[0].width == self.wires[bits[0].name].width:
             return bits[0].name
         return None
 
     def largest(self, bits):
-        """A bound of the unsigned number that `bits` can be."""
+        """An upper bound, an int, of the unsigned number that `bits` (a tuple) can be."""
         result = 0
         for chunk in bits:
             if isinstance(chunk, Literal):
@@ -70,9 +71,15 @@ class Netlist:
         return result
 
     def selection(self, cell, width):
-        """How the low `width` bits of a shift to the right can be written as a part of a wire: (wire, lowest bit).
+        """How a shift to the right can be written as a part of a wire.
 
-        None if they are not always bits of the wire.
+        Args:
+            cell (Cell): the shift.
+            width (int): how many of the lowest bits of its result are wanted.
+
+        Returns:
+            tuple[str, tuple] | None: name of the wire, and bits of the number of the lowest bit; None if the result is
+            not always bits of the wire.
         """
         word = self.whole_wire(cell.ports["A"])
         if cell.kind == "$shl" or not word or width == width_of(cell.ports["A"]):

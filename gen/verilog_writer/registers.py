@@ -19,7 +19,12 @@ _RESET = (Slice("\\rst", 0, 1),)
 
 
 class Registers:
-    """Writes registers into a `Draft`: each a block, but those that take a value every cycle all in one at the end."""
+    """Writes registers: each as a block, but those that take a value every cycle all in one at the end.
+
+    Args:
+        draft (Draft): the module so far.
+        expressions (Expressions): writes the expressions of the same draft.
+    """
 
     def __init__(self, draft, expressions):
         self._draft = draft
@@ -28,7 +33,14 @@ class Registers:
         self._every_cycle_but_reset: tuple[list[str], list[str]] = ([], [])  # (resets, lines) of those with reset
 
     def write(self, cell):
-        """Writes a flip-flop and its process. Raises `ValueError` if its clock is another than the rising `clk`."""
+        """Writes a register and its process.
+
+        Args:
+            cell (Cell): the flip-flop.
+
+        Raises:
+            ValueError: its clock is another than the rising edge of `clk`.
+        """
         netlist = self._draft.netlist
         (clock,), (output,) = cell.ports["CLK"], cell.ports["Q"]
         if clock.name != "\\clk" or not cell.parameters["CLK_POLARITY"]:

@@ -17,7 +17,14 @@ __all__ = ["simplify"]
 
 
 def simplify(module):
-    """The `gen.rtlil.Module` with fewer operators; every signal of the source keeps its value."""
+    """The same module with fewer operators.
+
+    Args:
+        module (gen.rtlil.Module): the module; it stays as it is.
+
+    Returns:
+        gen.rtlil.Module: one in which every signal of the source has the same value.
+    """
     replaced: dict = {}  # wire -> bits of others
     known: dict = {}  # operator, parameters and operands -> wire
     items = []

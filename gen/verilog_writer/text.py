@@ -19,12 +19,20 @@ LINE_LENGTH = 110
 
 
 def identifier(name):
-    """A name of the source in letters that Verilog allows."""
+    """`name`, of the source, in letters that Verilog allows."""
     return re.sub(r"\W+", "_", name.removeprefix("\\"))
 
 
 def literal(bits, signed=False):
-    """A constant of the given bits ("0101"): decimal where short, hexadecimal otherwise."""
+    """A constant, decimal where it is short, else hexadecimal.
+
+    Args:
+        bits (str): its bits, such as "0101".
+        signed (bool): whether it is a signed number.
+
+    Returns:
+        str: the constant with its width.
+    """
     width, value = len(bits), int(bits, 2)
     if signed:
         return f"{width}'sh{value:x}" if bits[0] == "1" else f"{width}'sd{value}"
@@ -34,14 +42,31 @@ def literal(bits, signed=False):
 
 
 def attribute_prefix(attributes):
-    """What stands before a declaration or an instance with attributes, each a name and a value with a space between."""
+    """What stands before a declaration or an instance with attributes.
+
+    Args:
+        attributes (tuple[str, ...]): name and value of each, with a space between them.
+
+    Returns:
+        str: the attributes in Verilog and a space, or nothing if there are none.
+    """
     if not attributes:
         return ""
     return f"(* {', '.join(' = '.join(attribute.split(' ', 1)) for attribute in attributes)} *) "
 
 
 def declaration(kind, width, name, signed=False):
-    """A declaration of a wire or register, without the semicolon."""
+    """A declaration of a wire or register.
+
+    Args:
+        kind (str): what it begins with, such as `wire`.
+        width (int): number of bits.
+        name (str): name in Verilog.
+        signed (bool): whether it is a signed number.
+
+    Returns:
+        str: the declaration without the semicolon.
+    """
     vector = f" [{width - 1}:0]" if width > 1 else ""
     sign = " signed" if signed and width > 1 else ""
     return f"{kind}{sign}{vector} {name}"
@@ -67,12 +92,12 @@ def _operators(text):
 
 
 def as_atom(text):
-    """The expression, in parentheses if an operator beside it could take it apart."""
+    """The expression `text`, in parentheses if an operator beside it could take it apart."""
     return f"({text})" if _operators(text) else text
 
 
 def negate(text):
-    """The opposite of a condition."""
+    """The opposite of the condition `text`."""
     if text.startswith("!") and not _operators(text):
         return text[1:]
     # Two unary operators may not stand side by side.
@@ -80,7 +105,15 @@ def negate(text):
 
 
 def join(operator, *texts):
-    """One condition of several, with `&&`, `||` or `^` between them."""
+    """One condition of several.
+
+    Args:
+        operator (str): `&&`, `||` or `^`, which stands between them.
+        *texts (str): the conditions.
+
+    Returns:
+        str: the condition.
+    """
     if len(texts) == 1:
         return texts[0]
     return f" {operator} ".join(text if _operators(text) <= {operator} else f"({text})" for text in texts)
@@ -90,12 +123,20 @@ def join(operator, *texts):
 
 
 def indent(lines):
-    """The lines, one step to the right."""
+    """The `lines` (a list of str), one step to the right."""
     return [f"    {line}" for line in lines]
 
 
 def headed(head, lines):
-    """`if (...)`, `else`, `always ...`, a label or nothing, and the statements that belong to it."""
+    """A heading and the statements that belong to it, between `begin` and `end` where that is needed.
+
+    Args:
+        head (str): `if (...)`, `else`, `always ...`, a label or nothing.
+        lines (list[str]): the statements.
+
+    Returns:
+        list[str]: the lines.
+    """
     is_one = len(lines) == 1 or lines[0].startswith(("if ", "case "))
     is_one &= all(line.startswith((" ", "end", "else")) for line in lines[1:])
     if lines[0].startswith("if ") and "if (" in head:
@@ -108,21 +149,37 @@ def headed(head, lines):
 
 
 def followed_by(lines, more):
-    """An if and what follows it: `end` and `else` on one line."""
+    """An if and what follows it, with `end` and `else` on one line.
+
+    Args:
+        lines (list[str]): the if.
+        more (list[str]): the else.
+
+    Returns:
+        list[str]: the lines.
+    """
     if lines[-1] == "end":
         return [*lines[:-1], f"end {more[0]}", *more[1:]]
     return [*lines, *more]
 
 
 def clocked(lines):
-    """A block of registers. One short statement stands on a line of its own."""
+    """A block of registers that take the statements `lines` (a list of str); one short statement has its own line."""
     if len(lines) == 1:
         return ["always @(posedge clk)", *indent(lines)]
     return headed("always @(posedge clk) ", lines)
 
 
 def clocked_with_reset(resets, lines):
-    """A block of registers with what they take in reset, and otherwise (nothing if `lines` are none)."""
+    """A block of registers with reset.
+
+    Args:
+        resets (list[str]): what they take in reset.
+        lines (list[str]): what they take otherwise; nothing if there are none.
+
+    Returns:
+        list[str]: the lines.
+    """
     block = headed("if (rst) ", resets)
     if lines:
         block = followed_by(block, headed("else ", lines))
@@ -130,7 +187,7 @@ def clocked_with_reset(resets, lines):
 
 
 def wrap(line):
-    """A line as several, broken after commas and logical operators, where it is too long."""
+    """The `line` (a str) as several, broken after commas and logical operators, where it is too long: a list of str."""
     if len(line) <= LINE_LENGTH or line.lstrip().startswith("//"):
         return [line]
     margin = " " * (len(line) - len(line.lstrip()))

@@ -22,13 +22,25 @@ SHIFTED = (UNUSED, "Only the lowest bits of what is shifted are used.")
 
 
 class Waivers:
-    """The waivers of one block: (rule, pattern of names) -> reason."""
+    """The waivers of one block.
+
+    Args:
+        reasons (dict[tuple[str, str], str]): the reason by rule and pattern of names.
+    """
 
     def __init__(self, reasons):
         self._reasons = reasons
 
     def find(self, rule, name):
-        """The pair (rule, reason) by which `rule` is waived for `name`, or None."""
+        """How a rule is waived for a name.
+
+        Args:
+            rule (str): a rule of Verilator, such as `UNUSEDSIGNAL`.
+            name (str): name of a signal, a cell or a port.
+
+        Returns:
+            tuple[str, str] | None: rule and reason; None if it is not waived.
+        """
         for (waived, pattern), reason in self._reasons.items():
             if waived == rule and fnmatchcase(name, pattern):
                 return rule, reason
@@ -36,7 +48,14 @@ class Waivers:
 
 
 def with_waivers(lines):
-    """The lines of pairs (line, its waiver or None), neighbours that are waived alike within one waiver."""
+    """Lines with their waivers.
+
+    Args:
+        lines (list[tuple]): line, and its waiver (rule, reason) or None.
+
+    Returns:
+        list[str]: the lines; neighbours that are waived alike stand within one waiver.
+    """
     result = []
     for waiver, pairs in itertools.groupby(lines, key=lambda pair: pair[1]):
         run = [line for line, _waiver in pairs]

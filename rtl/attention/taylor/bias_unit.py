@@ -25,18 +25,25 @@ __all__ = ["BiasUnit"]
 class BiasUnit(Block):
     """bias[j] = clip((c_v v_sum[j]) << shift) for the features of a head, heads in their order.
 
-    Parameters
-    ----------
-    config: the accelerator's configuration.
-    v_sum_latency: cycles from the address of a sum to the sum.
+    A head takes a cycle for each feature of its column tiles, and begins when the banks have a half for it.
 
-    Ports
-    -----
-    v_loaded: the sums of one more head are complete; released: the biases of one head are no longer needed.
-    start: a job begins; head_dim, c_v, shift: constant while it runs.
-    read_half, read_beat, read_lane, v_sum: the sum is there `v_sum_latency` cycles after its address.
-    write: a bias for one column's bank {half, column tile}, on its way to column 0.
-    done: all biases of a head are written.
+    Args:
+        config (AcceleratorConfig): the accelerator's configuration.
+        v_sum_latency (int): cycles from the address of a v_sum to the sum, at least 1.
+
+    Ports:
+        start (1 bit, input): a job begins.
+        head_dim (bits of max_head_dim, input): features of a head, constant while the job runs.
+        c_v (c_v_width bits, input): the factor, likewise.
+        shift (bits of numerator_shift_max, input): positions that the product is shifted to the left, likewise.
+        v_loaded (1 bit, input): the v_sums of one more head are complete.
+        released (1 bit, input): the biases of one head are no longer needed.
+        read_half (1 bit, output): half of the accumulator array that a v_sum is read from.
+        read_beat (bits of a beat, output): its beat.
+        read_lane (bits of a lane, output): its lane in the beat.
+        v_sum (column_sum_width bits signed, input): the sum, `v_sum_latency` cycles later.
+        write (BankWrite, output): a bias for one column's bank {half, column tile}, on its way to column 0.
+        done (1 bit, output): all biases of a head are written.
     """
 
     module_name = "bias_unit"
