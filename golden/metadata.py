@@ -35,6 +35,9 @@ def load_accelerator(path: str | Path) -> Accelerator:
     path = Path(path)
     metadata = read_json(path, what=_WHAT, schema={"configuration": {"name": str}, "derived": dict})
     configuration, known = metadata["configuration"], metadata["configuration"] | metadata["derived"]
+    kernel = configuration.get("kernel", "taylor")
+    if kernel != "taylor":
+        raise FileError(f"{path}: accelerator must have Taylor attention, as integer networks do, not {kernel!r}")
     try:
         number_format = NumberFormat(**{field.name: known[field.name] for field in fields(NumberFormat)})
         sizes = [check_integer(name, configuration[name], 1) for name in ("max_tokens", "max_head_dim")]

@@ -8,15 +8,16 @@ only; a rounding in floating point would differ from the hardware near halves.
 Arrays are int64 as long as whatever is computed from them fits, and Python ints (dtype object) from there on:
 slower, and the same numbers.
 
-``NumberFormat`` says how wide the operands are and what the run-time registers can hold. The golden model
-does not know the hardware: whoever compares the two passes the numbers of the built hardware in.
+``OperandFormat`` says how wide the operands are, and the format of a kernel, derived from it, what its run-time
+registers can hold: ``NumberFormat`` is that of Taylor attention. The golden model does not know the hardware: whoever
+compares the two passes the numbers of the built hardware in.
 """
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-__all__ = ["NumberFormat", "check_integer", "divide_round_half_up", "exact", "magnitude", "saturate",
+__all__ = ["NumberFormat", "OperandFormat", "check_integer", "divide_round_half_up", "exact", "magnitude", "saturate",
            "shift_right_round_half_up"]  # fmt: skip
 
 
@@ -37,39 +38,21 @@ def check_integer(name: str, value: int, low: int | None = None, high: int | Non
 
 
 @dataclass(frozen=True, kw_only=True)
-class NumberFormat:
-    """Widths of the operands and ranges of the run-time registers.
+class OperandFormat:
+    """Width of the operands: what the arithmetic of every kernel depends on.
 
     Attributes:
-        data_width: bits of Q, K, V, G and Z, signed.
-        mean_fraction: fractional bits f that centring keeps of the mean of K.
-        constant_fraction: fractional bits F of the constants c_v and c_d.
-        c_v_width: bits of the constant register c_v, unsigned.
-        c_d_width: bits of the constant register c_d, unsigned.
-        shift_g_max: the largest right shift that requantizes G; the smallest is 0.
-        shift_z_min: the smallest left shift of the numerator; negative means a right shift.
-        shift_z_max: the largest left shift of the numerator.
+        data_width (int): bits of Q, K, V and Z, signed, 2 to 24.
 
     Raises:
-        TypeError: a field is not an integer.
-        ValueError: a field is outside of its limits, or the range of shift_z is empty.
+        TypeError: it is not an integer.
+        ValueError: it is outside of its limits.
     """
 
     data_width: int = 8
-    mean_fraction: int = 3
-    constant_fraction: int = 8
-    c_v_width: int = 24
-    c_d_width: int = 43
-    shift_g_max: int = 27
-    shift_z_min: int = -8
-    shift_z_max: int = 31
 
     def __post_init__(self) -> None:
-        limits = {"data_width": (2, 24), "c_v_width": (1, 128), "c_d_width": (1, 128), "shift_z_min": (-63, 63)}
-        for field in fields(self):
-            check_integer(field.name, getattr(self, field.name), *limits.get(field.name, (0, 63)))
-        if self.shift_z_min > self.shift_z_max:
-            raise ValueError(f"shift_z_min must be at most shift_z_max ({self.shift_z_max}), not {self.shift_z_min!r}")
+        check_integer("data_width", self.data_width, 2, 24)
 
     @property
     def data_min(self) -> int:
@@ -80,6 +63,41 @@ class NumberFormat:
     def data_max(self) -> int:
         """The most positive value of an operand."""
         return (1 << (self.data_width - 1)) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberFormat(OperandFormat):
+    """Widths of the operands and ranges of the run-time registers of Taylor attention; G has `data_width` bits too.
+
+    Attributes:
+        mean_fraction (int): fractional bits f that centring keeps of the mean of K.
+        constant_fraction (int): fractional bits F of the constants c_v and c_d.
+        c_v_width (int): bits of the constant register c_v, unsigned.
+        c_d_width (int): bits of the constant register c_d, unsigned.
+        shift_g_max (int): the largest right shift that requantizes G; the smallest is 0.
+        shift_z_min (int): the smallest left shift of the numerator; negative means a right shift.
+        shift_z_max (int): the largest left shift of the numerator.
+
+    Raises:
+        TypeError: a field is not an integer.
+        ValueError: a field is outside of its limits, or the range of shift_z is empty.
+    """
+
+    mean_fraction: int = 3
+    constant_fraction: int = 8
+    c_v_width: int = 24
+    c_d_width: int = 43
+    shift_g_max: int = 27
+    shift_z_min: int = -8
+    shift_z_max: int = 31
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limits = {"data_width": (2, 24), "c_v_width": (1, 128), "c_d_width": (1, 128), "shift_z_min": (-63, 63)}
+        for field in fields(self):
+            check_integer(field.name, getattr(self, field.name), *limits.get(field.name, (0, 63)))
+        if self.shift_z_min > self.shift_z_max:
+            raise ValueError(f"shift_z_min must be at most shift_z_max ({self.shift_z_max}), not {self.shift_z_min!r}")
 
     @property
     def c_v_max(self) -> int:

@@ -15,10 +15,11 @@ tensors, through which a model trains. Give float64 to compare an integer model 
 from __future__ import annotations
 
 import math
-import sys
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+
+from taylorvit.golden.arithmetic.tensors import is_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "TaylorSteps",
     "check_operands",
-    "is_tensor",
     "softmax_attention",
     "softmax_map",
     "taylor_attention",
@@ -117,12 +117,6 @@ def taylor_map(q: Array, k: Array) -> Array:
 def taylor_map_of(q: Array, steps: TaylorSteps[Array]) -> Array:
     """`taylor_map` from the steps of its attention."""
     return (math.sqrt(q.shape[-1]) + q @ steps.k_hat.swapaxes(-2, -1)) / steps.t_d  # (..., tokens, tokens)
-
-
-def is_tensor(x: object) -> bool:
-    """Whether `x` is a tensor of torch, which need not be installed."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(x, torch.Tensor)
 
 
 def check_operands(q: Array, k: Array, v: Array) -> None:

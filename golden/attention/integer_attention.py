@@ -31,13 +31,15 @@ import numpy as np
 
 from taylorvit.golden.arithmetic.number_format import (
     NumberFormat,
-    check_integer,
+    OperandFormat,
     divide_round_half_up,
     exact,
     magnitude,
     saturate,
     shift_right_round_half_up,
 )
+
+from .constants import Constants
 
 __all__ = [
     "IntegerSteps",
@@ -51,14 +53,14 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class JobConstants:
-    """The run-time register values of one job: one set for all of its heads.
+class JobConstants(Constants):
+    """The run-time register values of one job of Taylor attention: one set for all of its heads.
 
     Attributes:
-        shift_g: right shift that requantizes g_sum to g.
-        shift_z: left shift of the numerator before the division; negative shifts right.
-        c_v: sqrt(d), unsigned, in the scale of the numerator.
-        c_d: n sqrt(d), unsigned, in the scale of the denominator.
+        shift_g (int): right shift that requantizes g_sum to g.
+        shift_z (int): left shift of the numerator before the division; negative shifts right.
+        c_v (int): sqrt(d), unsigned, in the scale of the numerator.
+        c_d (int): n sqrt(d), unsigned, in the scale of the denominator.
 
     Raises:
         TypeError: a value is not an integer.
@@ -69,21 +71,15 @@ class JobConstants:
     c_v: int
     c_d: int
 
-    def __post_init__(self) -> None:
-        for name in ("shift_g", "shift_z", "c_v", "c_d"):
-            object.__setattr__(self, name, check_integer(name, getattr(self, name)))
-
-    @property
-    def registers(self) -> dict[str, int]:
-        """The values by the names of their registers."""
-        return {name.upper(): value for name, value in vars(self).items()}
-
-    def check(self, number_format: NumberFormat) -> None:
-        """Raise ValueError unless every value fits its register."""
-        check_integer("shift_g", self.shift_g, 0, number_format.shift_g_max)
-        check_integer("shift_z", self.shift_z, number_format.shift_z_min, number_format.shift_z_max)
-        check_integer("c_v", self.c_v, 0, number_format.c_v_max)
-        check_integer("c_d", self.c_d, 0, number_format.c_d_max)
+    @staticmethod
+    def ranges(number_format: NumberFormat) -> dict[str, tuple[int, int]]:
+        """Least and largest value of each register."""
+        return {
+            "shift_g": (0, number_format.shift_g_max),
+            "shift_z": (number_format.shift_z_min, number_format.shift_z_max),
+            "c_v": (0, number_format.c_v_max),
+            "c_d": (0, number_format.c_d_max),
+        }
 
 
 class IntegerSteps(NamedTuple):
@@ -206,7 +202,7 @@ def folded_g_sum(k, v, mean_fraction: int) -> np.ndarray:
     return folded.astype(np.int64) if 2 * tokens * largest_product < 1 << 63 else folded
 
 
-def check_operands(q, k, v, number_format: NumberFormat) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def check_operands(q, k, v, number_format: OperandFormat) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """q, k and v as int64 arrays of one shape (heads, tokens, head_dim), every value of ``data_width`` bits.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A job in integers, ready for the hardware."""
+"""A job in integers, ready for the hardware, and how floats become one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .integer_attention import JobConstants
+from taylorvit.golden.arithmetic.number_format import OperandFormat
+from taylorvit.golden.arithmetic.quantizer import float_array, quantize_tensor
 
-__all__ = ["Job"]
+from .constants import Constants
+from .integer_attention import check_shapes
+from .kernels import KERNELS
+
+__all__ = ["Job", "quantize_job"]
 
 
 @dataclass(frozen=True)
@@ -20,21 +25,23 @@ class Job:
         q (np.ndarray): queries, integers (heads, tokens, head_dim).
         k (np.ndarray): keys, integers of the same shape.
         v (np.ndarray): values, integers of the same shape.
-        constants (JobConstants): run-time register values.
+        constants (Constants): run-time register values.
         q_exp (int): exponent of q.
         k_exp (int): exponent of k.
         v_exp (int): exponent of v.
         z_exp (int): exponent of the result.
+        kernel (str): attention kernel, a key of `golden.attention.kernels.KERNELS`.
     """
 
     q: np.ndarray
     k: np.ndarray
     v: np.ndarray
-    constants: JobConstants
+    constants: Constants
     q_exp: int = 0
     k_exp: int = 0
     v_exp: int = 0
     z_exp: int = 0
+    kernel: str = "taylor"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,4 +67,29 @@ class Job:
     def from_mapping(cls, mapping: Mapping) -> Job:
         """Inverse of `to_mapping`, after its way through JSON."""
         operands = {name: np.array(mapping[name], dtype=np.int64) for name in ("q", "k", "v")}
-        return cls(**{**mapping, **operands, "constants": JobConstants(**mapping["constants"])})
+        constants = KERNELS[mapping["kernel"]].constants(**mapping["constants"])
+        return cls(**{**mapping, **operands, "constants": constants})
+
+
+def quantize_job(q, k, v, number_format: OperandFormat | None = None, kernel: str = "taylor") -> Job:
+    """Quantizes float operands and sets the registers of their job.
+
+    Args:
+        q (np.ndarray | torch.Tensor): queries, floats (heads, tokens, head_dim), not scaled by 1/sqrt(d).
+        k (np.ndarray | torch.Tensor): keys, of the same shape.
+        v (np.ndarray | torch.Tensor): values, of the same shape.
+        number_format (OperandFormat): the kernel's widths and register ranges; by default those of its class.
+        kernel (str): attention kernel, a key of `golden.attention.kernels.KERNELS`.
+
+    Raises:
+        TypeError: operands that are not floating point.
+        ValueError: NaN or infinite values, unequal or wrong shapes, or operands that the kernel has no constants for.
+    """
+    model = KERNELS[kernel]
+    number_format = model.number_format() if number_format is None else number_format
+    q, k, v = (float_array(name, x) for name, x in (("q", q), ("k", k), ("v", v)))
+    check_shapes(q, k, v)
+    exponents = model.exponents(q, k, v, number_format)
+    integers = [quantize_tensor(x, exponent, number_format.data_width) for x, exponent in zip((q, k, v), exponents)]
+    scales = model.scales(*integers, *exponents, number_format)
+    return Job(*integers, scales.constants, *exponents, scales.z_exp, kernel)

@@ -31,8 +31,9 @@ from torch import nn
 from torch.nn import functional
 
 from taylorvit.golden.arithmetic.number_format import NumberFormat
-from taylorvit.golden.arithmetic.quantizer import constants_for, fitting_exponents, quantize_tensor
+from taylorvit.golden.arithmetic.quantizer import quantize_tensor
 from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.golden.attention.kernels.taylor import constants_for, fitting_exponents
 
 from .float_steps import FUNCTIONS, Steps, float_result, in_rows
 from .integer_layers import NORMALIZED_FRACTION

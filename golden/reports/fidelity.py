@@ -19,9 +19,10 @@ from rich.table import Table
 from taylorvit.boundary.writing import written_whole
 from taylorvit.golden import workloads
 from taylorvit.golden.arithmetic.number_format import NumberFormat
-from taylorvit.golden.arithmetic.quantizer import dequantize, quantize_job, quantize_tensor
+from taylorvit.golden.arithmetic.quantizer import dequantize, quantize_tensor
 from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
 from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.golden.attention.job import quantize_job
 
 from .sqnr import sqnr_db
 

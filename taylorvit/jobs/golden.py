@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
-from taylorvit.golden.arithmetic.quantizer import quantize_job
-from taylorvit.golden.attention.integer_attention import IntegerSteps, integer_taylor_attention
-from taylorvit.golden.attention.job import Job
+from dataclasses import fields
+
+from taylorvit.golden.arithmetic.number_format import OperandFormat
+from taylorvit.golden.attention.job import Job, quantize_job
+from taylorvit.golden.attention.kernels import KERNELS, IntegerKernel
+from taylorvit.golden.attention.kernels.kernel import Steps
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
 
-__all__ = ["format_of", "golden_steps", "quantize"]
+__all__ = ["format_of", "golden_kernel", "golden_steps", "quantize"]
 
 
-def format_of(config: AcceleratorConfig | HostView) -> NumberFormat:
+def golden_kernel(config: AcceleratorConfig | HostView) -> IntegerKernel:
+    """The integer golden of the kernel that an accelerator has.
+
+    Args:
+        config (AcceleratorConfig | HostView): what it is built from, or what its registers tell of it.
+
+    Raises:
+        ValueError: the golden model does not have this kernel.
+    """
+    if config.kernel not in KERNELS:
+        raise ValueError(f"kernel must be one of {', '.join(KERNELS)} in the golden model, not {config.kernel!r}")
+    return KERNELS[config.kernel]
+
+
+def format_of(config: AcceleratorConfig | HostView) -> OperandFormat:
     """The number format of the golden model that an accelerator has.
 
     Args:
         config (AcceleratorConfig | HostView): what it is built from, or what its registers tell of it.
     """
-    return NumberFormat(
-        data_width=config.data_width,
-        mean_fraction=config.mean_fraction,
-        constant_fraction=config.constant_fraction,
-        c_v_width=config.c_v_width,
-        c_d_width=config.c_d_width,
-        shift_g_max=config.shift_g_max,
-        shift_z_min=config.shift_z_min,
-        shift_z_max=config.shift_z_max,
-    )
+    number_format = golden_kernel(config).number_format
+    return number_format(**{field.name: getattr(config, field.name) for field in fields(number_format)})
 
 
 def quantize(q, k, v, config: AcceleratorConfig | HostView) -> Job:
@@ -43,14 +51,14 @@ def quantize(q, k, v, config: AcceleratorConfig | HostView) -> Job:
         TypeError: operands that are not floating point.
         ValueError: operands that no job of this accelerator can have.
     """
-    return quantize_job(q, k, v, format_of(config))
+    return quantize_job(q, k, v, format_of(config), config.kernel)
 
 
-def golden_steps(job: Job, config: AcceleratorConfig | HostView) -> IntegerSteps:
+def golden_steps(job: Job, config: AcceleratorConfig | HostView) -> Steps:
     """What an accelerator must compute of a job, every step by name.
 
     Args:
         job (Job): operands and constants.
         config (AcceleratorConfig | HostView): the accelerator.
     """
-    return integer_taylor_attention(job.q, job.k, job.v, job.constants, format_of(config))
+    return golden_kernel(config).attention(*job.operands, job.constants, format_of(config))

@@ -21,14 +21,14 @@ from rich.table import Table
 
 from taylorvit.fpga.driver import JobReport
 from taylorvit.golden.arithmetic.quantizer import dequantize
-from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
-from taylorvit.golden.attention.integer_attention import IntegerSteps
+from taylorvit.golden.attention.float_attention import softmax_attention
 from taylorvit.golden.attention.job import Job
+from taylorvit.golden.attention.kernels.kernel import IntegerKernel, Steps
 from taylorvit.golden.reports.sqnr import sqnr_db, sqnr_text
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
 
-from .golden import golden_steps
+from .golden import golden_kernel, golden_steps
 from .operands import Operands
 
 __all__ = ["Outcome", "Verdict", "judge"]
@@ -75,12 +75,12 @@ def judge(outcome: Outcome, operands: Operands, config: AcceleratorConfig | Host
         config (AcceleratorConfig | HostView): the accelerator.
     """
     golden = golden_steps(operands.job, config)
-    mismatches = _mismatches(outcome.z, golden, operands.job)
+    mismatches = _mismatches(outcome.z, golden, operands.job, golden_kernel(config))
     table = _table(config, operands, outcome, golden)
     return Verdict(table, mismatches, "" if mismatches else _wrong_events(outcome.jobs, golden))
 
 
-def _mismatches(z: np.ndarray, golden: IntegerSteps, job: Job) -> list[str]:
+def _mismatches(z: np.ndarray, golden: Steps, job: Job, kernel: IntegerKernel) -> list[str]:
     """Empty if Z equals the golden, else where it does not."""
     if z.shape != golden.z.shape:
         return [f"z must be of shape {golden.z.shape}, not {z.shape}"]
@@ -90,14 +90,15 @@ def _mismatches(z: np.ndarray, golden: IntegerSteps, job: Job) -> list[str]:
     lines = [f"{len(places):,} of {z.size:,} elements of z differ from the integer golden; the first of them:"]
     for head, token, feature in places[:SHOWN_MISMATCHES]:
         place = head, token, feature
+        terms = kernel.terms(golden, place)
         lines.append(
             f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]} "
-            f"(t_n {golden.t_n[place]}, t_d {golden.t_d[head, token]}, shift_z {job.registers['SHIFT_Z']})"
+            f"({f'{terms}, ' if terms else ''}shift_z {job.registers['SHIFT_Z']})"
         )
     return lines
 
 
-def _wrong_events(jobs: Sequence[JobReport], golden: IntegerSteps) -> str:
+def _wrong_events(jobs: Sequence[JobReport], golden: Steps) -> str:
     """Empty if the events are those that the job has to raise."""
     expected = {"DONE"} | ({"DENOMINATOR"} if golden.denominator_errors else set())
     raised = {name for job in jobs for name in job.events}
@@ -107,7 +108,7 @@ def _wrong_events(jobs: Sequence[JobReport], golden: IntegerSteps) -> str:
             f"{', '.join(sorted(raised)) or 'none'}")  # fmt: skip
 
 
-def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Outcome, golden: IntegerSteps) -> Table:
+def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Outcome, golden: Steps) -> Table:
     job, z, jobs = operands.job, outcome.z, outcome.jobs
     heads, tokens, head_dim = job.shape
     mismatches = int(np.count_nonzero(z != golden.z)) if z.shape == golden.z.shape else z.size
@@ -127,7 +128,9 @@ def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Ou
     table.add_row("mismatches", f"{mismatches} of {z.size:,} against the integer golden")
     if golden.denominator_errors:
         table.add_row("t_D <= 0", f"{golden.denominator_errors:,} rows, saturated as specified")
-    table.add_row("SQNR", f"{_decibels(taylor_attention(*operands.real).z, real_z)} against Algorithm 1 in float64")
+    kernel = golden_kernel(config)
+    reference = _decibels(kernel.reference(*operands.real), real_z)
+    table.add_row("SQNR", f"{reference} against {kernel.reference_name} in float64")
     table.add_row("", f"{_decibels(softmax_attention(*operands.real), real_z)} against softmax attention in float64")
     for name, text in outcome.remarks.items():
         table.add_row(name, text)

@@ -1,6 +1,6 @@
 """A user's tensors, from an .npz file to the integers and registers of a job.
 
-Float q, k, v are quantized by `golden.arithmetic.quantizer`; integers are taken as they are, with the exponents q_exp,
+Float q, k, v are quantized by `golden.attention.job`; integers are taken as they are, with the exponents q_exp,
 k_exp and v_exp (0 where they are missing). All heads share one set of registers. Whatever is wrong with the file is
 said in one line that names it.
 """
@@ -14,14 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from taylorvit.boundary.reading import read_npz
-from taylorvit.golden.arithmetic.number_format import NumberFormat
-from taylorvit.golden.arithmetic.quantizer import constants_for, quantize_job
 from taylorvit.golden.attention.integer_attention import check_shapes
 from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
 
-from .golden import format_of
+from .golden import format_of, golden_kernel, quantize
 
 __all__ = ["Operands", "read_operands"]
 
@@ -77,14 +75,13 @@ def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostVie
         if value > limit:
             raise ValueError(f"{name} must be at most {limit} on {config.name}, not {value!r}")
     exponents = {name: _exponent(name, arrays[name]) for name in EXPONENTS if name in arrays}
-    number_format = format_of(config)
     if all(floating):
         if exponents:
             raise ValueError(f"{next(iter(exponents))} must come with integers, not with {q.dtype}")
-        job = quantize_job(q, k, v, number_format)
+        job = quantize(q, k, v, config)
         q, k, v = (array.astype(np.float64) for array in (q, k, v))
         return _with_real(job, (q, k, v), (0, 0, 0), True)
-    job = _taken_as_they_are(q, k, v, exponents, number_format)
+    job = _taken_as_they_are(q, k, v, exponents, config)
     return _with_real(job, (job.q, job.k, job.v), (job.q_exp, job.k_exp, job.v_exp), False)
 
 
@@ -98,11 +95,11 @@ def _with_real(job: Job, arrays, exponents, quantized_here: bool) -> Operands:
     return Operands(job, (q, k, v), v_size, quantized_here)
 
 
-def _taken_as_they_are(q, k, v, exponents: dict[str, int], number_format: NumberFormat) -> Job:
-    scales = constants_for(q, k, v, number_format=number_format, **exponents)
-    q, k, v = (array.astype(np.int64) for array in (q, k, v))
+def _taken_as_they_are(q, k, v, exponents: dict[str, int], config: AcceleratorConfig | HostView) -> Job:
     q_exp, k_exp, v_exp = (exponents.get(name, 0) for name in EXPONENTS)
-    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp)
+    scales = golden_kernel(config).scales(q, k, v, q_exp, k_exp, v_exp, format_of(config))
+    q, k, v = (array.astype(np.int64) for array in (q, k, v))
+    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp, config.kernel)
 
 
 def _exponent(name: str, array: np.ndarray) -> int:

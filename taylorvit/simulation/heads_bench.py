@@ -24,8 +24,8 @@ from pathlib import Path
 import cocotb
 import numpy as np
 
-from taylorvit.golden.attention.integer_attention import JobConstants
 from taylorvit.golden.attention.job import Job
+from taylorvit.golden.attention.kernels import KERNELS
 from taylorvit.rtl.config import AcceleratorConfig
 
 from . import expect_equal, parameters, record
@@ -46,7 +46,7 @@ async def heads_through_streams(dut):
     progress = Path(parameters()["progress"])
     with np.load(parameters()["operands"], allow_pickle=False) as arrays:
         q, k, v = (arrays[name] for name in ("q", "k", "v"))
-    constants = JobConstants(**parameters()["constants"])
+    constants = KERNELS[config.kernel].constants(**parameters()["constants"])
 
     host = await AcceleratorHost.start(dut, config)
     await host.wait_for_ever()

@@ -8,9 +8,10 @@ import torch
 
 from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
-from taylorvit.golden.arithmetic.quantizer import dequantize, quantize_job
+from taylorvit.golden.arithmetic.quantizer import dequantize
 from taylorvit.golden.attention.float_attention import taylor_attention
 from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.golden.attention.job import quantize_job
 from taylorvit.golden.metadata import load_accelerator
 from taylorvit.golden.reports.sqnr import sqnr_db
 from taylorvit.jobs import format_of

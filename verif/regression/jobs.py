@@ -2,7 +2,8 @@
 
 Random operands are integers of the full range. Constants are drawn so that every stage is in the middle of its range: G
 saturates now and then, t_D stays positive, both terms of T_N matter, and the quotients fill their width and sometimes
-exceed it. Captured tensors come through the quantizer.
+exceed it; for another kernel than Taylor attention they are those that its quantizer finds. Captured tensors come
+through the quantizer.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from taylorvit.golden import workloads
+from taylorvit.golden.attention.constants import Constants
 from taylorvit.golden.attention.integer_attention import JobConstants, exact_g_sum, integer_taylor_attention
 from taylorvit.jobs import Job, format_of, quantize
+from taylorvit.jobs.golden import golden_kernel
 from taylorvit.rtl.config import AcceleratorConfig
 
 __all__ = ["EXTREMES", "captured_job", "describe", "extreme_job", "fitting_constants", "limits_of_constants",
@@ -25,7 +28,11 @@ def random_job(
 ) -> Job:
     """Random operands with constants that fit them."""
     q, k, v = random_operands(generator, config, heads, tokens, head_dim)
-    return Job(q, k, v, fitting_constants(generator, config, q, k, v))
+    if config.kernel == "taylor":
+        constants: Constants = fitting_constants(generator, config, q, k, v)
+    else:
+        constants = golden_kernel(config).scales(q, k, v, 0, 0, 0, format_of(config)).constants
+    return Job(q, k, v, constants, kernel=config.kernel)
 
 
 def random_operands(
@@ -62,9 +69,16 @@ def fitting_constants(
     return JobConstants(shift_g, shift_z, c_v, c_d)
 
 
-def limits_of_constants(config: AcceleratorConfig) -> list[JobConstants]:
+def limits_of_constants(config: AcceleratorConfig) -> list:
     """Constants at their limits, one or several at a time."""
     limits = format_of(config)
+    if config.kernel != "taylor":
+        kind = golden_kernel(config).constants
+        ranges = kind.ranges(limits)
+        lowest, highest = ({name: limit[side] for name, limit in ranges.items()} for side in (0, 1))
+        at_most = [lowest | {name: highest[name]} for name in ranges]
+        at_least = [highest | {name: lowest[name]} for name in ranges]
+        return [kind(**values) for values in (lowest, highest, *at_most, *at_least)]
     low, high, top, width = limits.shift_z_min, limits.shift_z_max, limits.shift_g_max, config.data_width
     c_v, c_d = limits.c_v_max, limits.c_d_max
     return [
@@ -84,7 +98,7 @@ def limits_of_constants(config: AcceleratorConfig) -> list[JobConstants]:
 
 
 def extreme_job(
-    kind: str, config: AcceleratorConfig, heads: int, tokens: int, head_dim: int, constants: JobConstants
+    kind: str, config: AcceleratorConfig, heads: int, tokens: int, head_dim: int, constants: Constants
 ) -> Job:
     """Operands at the edges of their range: the largest sums, the largest differences, no difference at all."""
     low, high = _limits(config)
@@ -99,7 +113,7 @@ def extreme_job(
         "equal": (ones, ones, ones),
         "zero": (zeros, zeros, zeros),
     }
-    return Job(*operands[kind], constants)
+    return Job(*operands[kind], constants, kernel=config.kernel)
 
 
 def captured_job(
@@ -114,11 +128,8 @@ def captured_job(
 def describe(job: Job) -> str:
     """Shape and constants, for a message."""
     heads, tokens, head_dim = job.shape
-    constants = job.constants
-    return (
-        f"{heads} x {tokens} x {head_dim}, shift_g {constants.shift_g}, shift_z {constants.shift_z}, "
-        f"c_v {constants.c_v}, c_d {constants.c_d}"
-    )
+    registers = ", ".join(f"{name.lower()} {value}" for name, value in job.registers.items())
+    return f"{heads} x {tokens} x {head_dim}, {registers}"
 
 
 def _limits(config: AcceleratorConfig) -> tuple[int, int]:

@@ -10,17 +10,92 @@ for as long as a test takes.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import NamedTuple
 
+import numpy as np
 from amaranth.hdl import Const
 
+from taylorvit.golden.arithmetic.number_format import (
+    OperandFormat,
+    divide_round_half_up,
+    exact,
+    magnitude,
+    saturate,
+)
+from taylorvit.golden.arithmetic.quantizer import choose_exponent
+from taylorvit.golden.attention import kernels as golden
+from taylorvit.golden.attention.constants import Constants
+from taylorvit.golden.attention.integer_attention import check_operands
+from taylorvit.golden.attention.kernels.kernel import IntegerKernel, JobScales
 from taylorvit.rtl.attention import KERNELS
 from taylorvit.rtl.attention.spec import JobRegister
 from taylorvit.rtl.attention.taylor.adder_array import DenominatorAdder, NumeratorAdder
 from taylorvit.rtl.attention.taylor.kernel import TaylorKernel
 from taylorvit.rtl.attention.taylor.spec import TaylorSpec
 
-__all__ = ["MeanKernel", "MeanSpec", "registered"]
+__all__ = ["IntegerMean", "MeanKernel", "MeanSpec", "registered"]
+
+
+# Golden model.
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanFormat(OperandFormat):
+    """The width of the operands, and the range of SHIFT_Z."""
+
+    shift_z_min: int = -8
+    shift_z_max: int = 31
+
+
+@dataclass(frozen=True)
+class MeanConstants(Constants):
+    """The one register."""
+
+    shift_z: int
+
+    @staticmethod
+    def ranges(number_format):
+        return {"shift_z": (number_format.shift_z_min, number_format.shift_z_max)}
+
+
+class MeanSteps(NamedTuple):
+    """The steps of a job."""
+
+    v_sum: np.ndarray  # (heads, head_dim)
+    z: np.ndarray  # (heads, tokens, head_dim)
+    denominator_errors: int = 0
+
+
+class IntegerMean(IntegerKernel):
+    """Z = v_mean for every token, in integers."""
+
+    number_format = MeanFormat
+    constants = MeanConstants
+    reference_name = "the mean of V"
+
+    def attention(self, q, k, v, constants, number_format):
+        constants.check(number_format)
+        _q, _k, v = check_operands(q, k, v, number_format)
+        tokens = v.shape[1]
+        v_sum = v.sum(axis=1)  # (heads, head_dim)
+        up, down = max(constants.shift_z, 0), max(-constants.shift_z, 0)
+        mean = divide_round_half_up(exact(v_sum, magnitude(v_sum) << up) << up, tokens << down)
+        z = saturate(mean, number_format.data_width).astype(np.int64)  # (heads, head_dim)
+        return MeanSteps(v_sum, np.repeat(z[:, np.newaxis, :], tokens, axis=1))
+
+    def reference(self, q, k, v):
+        return np.broadcast_to(v.mean(axis=1, keepdims=True), v.shape)
+
+    def scales(self, q, k, v, q_exp, k_exp, v_exp, number_format):
+        _q, _k, v = check_operands(q, k, v, number_format)
+        z_over_v_exp = choose_exponent(v.mean(axis=1), number_format.data_width, if_zero=0)
+        shift_z = min(max(-z_over_v_exp, number_format.shift_z_min), number_format.shift_z_max)
+        return JobScales(MeanConstants(shift_z), v_exp - shift_z)
+
+
+# Hardware.
 
 
 class MeanSpec(TaylorSpec):
@@ -70,8 +145,8 @@ class MeanKernel(TaylorKernel):
 @contextmanager
 def registered():
     """`kernel = "mean"` can be built in here."""
-    KERNELS["mean"] = f"{__name__}:MeanSpec"
+    KERNELS["mean"], golden.KERNELS["mean"] = f"{__name__}:MeanSpec", IntegerMean()
     try:
         yield
     finally:
-        del KERNELS["mean"]
+        del KERNELS["mean"], golden.KERNELS["mean"]

@@ -1,0 +1,103 @@
+"""The seam of the golden model: what each attention kernel gives to jobs, simulation and drivers.
+
+    q, k, v (float) --> exponents --> integers --> scales: constants of the job, exponent of z
+                                         |            |
+                                         '--> attention: every step by name, z among them
+
+A kernel knows nothing of hardware. Its constants are named like the registers of the hardware, and fit them in the
+number format that the hardware was built for; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from taylorvit.golden.arithmetic.number_format import OperandFormat
+from taylorvit.golden.arithmetic.quantizer import choose_exponent
+from taylorvit.golden.attention.constants import Constants
+
+__all__ = ["IntegerKernel", "JobScales", "Steps"]
+
+
+class Steps(Protocol):
+    """Every step of a job by name. These two have to be among them.
+
+    Attributes:
+        z (np.ndarray): the result, integers (heads, tokens, head_dim).
+        denominator_errors (int): rows of all heads whose divisor is not positive.
+    """
+
+    @property
+    def z(self) -> np.ndarray:
+        """The result."""
+
+    @property
+    def denominator_errors(self) -> int:
+        """Rows without a divisor."""
+
+
+class JobScales(NamedTuple):
+    """What the integers of a job need besides themselves.
+
+    Attributes:
+        constants (Constants): the values of the job's registers.
+        z_exp (int): exponent of the result.
+    """
+
+    constants: Any
+    z_exp: int
+
+
+class IntegerKernel:
+    """Base of the kernels.
+
+    Attributes:
+        number_format (type[OperandFormat]): widths and ranges that the arithmetic depends on. Its fields are named like
+            the attributes of a configuration, from which it is filled.
+        constants (type[Constants]): the constants of a job.
+        reference_name (str): what `reference` computes, for the table of a result.
+    """
+
+    number_format: type[OperandFormat] = OperandFormat
+    constants: type[Constants]
+    reference_name: str
+
+    def attention(self, q, k, v, constants: Any, number_format: Any) -> Steps:
+        """All heads of one job, in integers.
+
+        Args:
+            q (np.ndarray): queries, integers of `data_width` bits, (heads, tokens, head_dim).
+            k (np.ndarray): keys, of the same shape.
+            v (np.ndarray): values, of the same shape.
+            constants (Constants): the constants of the job.
+            number_format (OperandFormat): the kernel's number format.
+
+        Raises:
+            TypeError: operands that are not integers, constants of another kernel.
+            ValueError: shapes, operands or constants out of range.
+        """
+        raise NotImplementedError
+
+    def reference(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Z in float64, for operands in float64, each (heads, tokens, head_dim)."""
+        raise NotImplementedError
+
+    def exponents(self, q: np.ndarray, k: np.ndarray, v: np.ndarray, number_format: Any) -> tuple[int, int, int]:
+        """Exponents by which floats are quantized: those of the least error, unless a kernel needs others."""
+        q_exp, k_exp, v_exp = (choose_exponent(x, number_format.data_width) for x in (q, k, v))
+        return q_exp, k_exp, v_exp
+
+    def scales(self, q, k, v, q_exp: int, k_exp: int, v_exp: int, number_format: Any) -> JobScales:
+        """Constants and the exponent of the result, for integers with these exponents.
+
+        Raises:
+            TypeError: operands or exponents that are not integers.
+            ValueError: operands or exponents out of range, or exponents whose constants fit no register.
+        """
+        raise NotImplementedError
+
+    def terms(self, steps: Any, place: tuple[int, int, int]) -> str:
+        """What an element of Z was divided from, for the message that it differs; empty if there is nothing to say."""
+        return ""

@@ -1,0 +1,131 @@
+"""A second kernel from its two files to a verdict: the seam does not know Taylor attention.
+
+The kernel is `verif.regression.mean_kernel`. It is generated, its registers exported, simulated with random and extreme
+jobs and a user's tensors, and judged; the hardware's own registers tell a host which kernel it is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+
+import cocotb
+import numpy as np
+import pytest
+from rich.console import Console
+
+from taylorvit.fpga.driver import JobReport
+from taylorvit.gen.generate import generate
+from taylorvit.golden.attention import kernels as golden
+from taylorvit.golden.metadata import load_accelerator
+from taylorvit.jobs import Outcome, format_of, golden_steps, judge, read_operands, save_result
+from taylorvit.jobs.golden import golden_kernel
+from taylorvit.rtl.attention import KERNELS
+from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.host_view import VIEW_REGISTERS, HostView
+from taylorvit.simulation import build, parameters, record, run
+from taylorvit.simulation.host import AcceleratorHost
+from verif.tools.lint import verilator_warnings
+
+from .checks import run_and_check
+from .configurations import CONFIGURATIONS
+from .jobs import EXTREMES, extreme_job, limits_of_constants, random_job
+from .mean_kernel import registered
+
+CONFIG = {"name": "mean-5x3", "kernel": "mean", "rows": 5, "columns": 3, "max_tokens": 40, "max_head_dim": 8,
+          "stream_width": 8, "memory_pipeline": 1}  # fmt: skip
+
+
+def shown(table):
+    screen = Console(width=120, file=io.StringIO())
+    screen.print(table)
+    return screen.file.getvalue()
+
+
+@pytest.fixture
+def config():
+    with registered():
+        yield AcceleratorConfig(**CONFIG)
+
+
+@cocotb.test()
+async def jobs_equal_golden(dut):
+    with registered():
+        config = AcceleratorConfig(**CONFIG)
+        host = await AcceleratorHost.start(dut, config)
+        words = {name: await host.read(name) for name in VIEW_REGISTERS}
+        assert HostView.from_registers(words, config.name) == HostView.of(config)
+        generator = np.random.default_rng(cocotb.RANDOM_SEED)
+        for shape in ((3, 40, 8), (2, 1, 1), (4, 7, 5), (2, 17, 3)):
+            await run_and_check(host, random_job(generator, config, *shape))
+        for constants in limits_of_constants(config):
+            for kind in EXTREMES:
+                await run_and_check(host, extreme_job(kind, config, 1, 9, 5, constants))
+
+
+@cocotb.test()
+async def operands_of_a_user(dut):
+    with registered():
+        config = AcceleratorConfig(**CONFIG)
+        host = await AcceleratorHost.start(dut, config)
+        operands = read_operands(parameters()["input"], config)
+        result = await host.run(operands.job)
+        record("z", result.z.tolist())
+        record("counters", result.counters)
+        record("events", sorted(await host.events()))
+
+
+def test_simulated(config, tmp_path):
+    folder = tmp_path / "generated"
+    generate(config, folder)
+    assert verilator_warnings(folder, "taylorvit") == []
+    assert json.loads((folder / "metadata.json").read_text())["configuration"]["kernel"] == "mean"
+    assert "SHIFT_G" not in (folder / "registers" / "taylorvit_registers.h").read_text()
+    with pytest.raises(ValueError, match="accelerator must have Taylor attention, as integer networks do, not 'mean'$"):
+        load_accelerator(folder / "metadata.json")
+
+    q, k, v = np.random.default_rng(0).standard_normal((3, 4, 21, 7))
+    np.savez(tmp_path / "qkv.npz", q=q, k=k, v=v)
+    simulation = build((folder / "taylorvit.v").read_text(), "taylorvit")
+    result = run(simulation, __name__, parameters={"input": str(tmp_path / "qkv.npz")})
+    assert result.tests == 2
+
+    operands = read_operands(tmp_path / "qkv.npz", config)
+    z = np.array(result.measurements["z"])
+    report = JobReport(len(q), result.measurements["counters"], frozenset(result.measurements["events"]))
+    verdict = judge(Outcome(z, [report]), operands, config)
+    assert verdict.mismatches == [] and not verdict.wrong_events
+    text = shown(verdict.table)
+    assert f"SHIFT_Z {operands.job.constants.shift_z}" in text and "against the mean of V in float64" in text
+    z[1, 2, 3] += 1
+    (_count, difference) = judge(Outcome(z, [report]), operands, config).mismatches
+    assert difference.startswith("  head 1, token 2, feature 3: got ") and "(shift_z " in difference
+    z[1, 2, 3] -= 1
+    save_result(tmp_path / "z.npz", z, operands.job, config)
+    with np.load(tmp_path / "z.npz") as saved:
+        assert saved["shift_z"] == operands.job.constants.shift_z and "c_v" not in saved
+        np.testing.assert_allclose(saved["z"], np.broadcast_to(v.mean(axis=1, keepdims=True), v.shape), atol=0.02)
+
+
+# Golden and hardware know nothing of each other: what they agree on.
+
+
+def test_same_kernels():
+    assert list(golden.KERNELS) == list(KERNELS)
+
+
+@pytest.mark.parametrize("name", [*CONFIGURATIONS, "mean-5x3"])
+def test_same_registers(name, config):
+    """Names, order and ranges of the constants are those of the registers, for a configuration and for a host."""
+    config = CONFIGURATIONS.get(name, config)
+    for view in (config, HostView.of(config)):
+        ranges = golden_kernel(view).constants.ranges(format_of(view))
+        registers = config.spec.job_registers(view)
+        assert [*ranges] == [register.name for register in registers]
+        assert [*ranges.values()] == [(register.minimum, register.maximum) for register in registers]
+
+
+def test_unknown_to_the_golden_model(config, monkeypatch):
+    monkeypatch.delitem(golden.KERNELS, "mean")
+    with pytest.raises(ValueError, match="^kernel must be one of taylor in the golden model, not 'mean'$"):
+        golden_steps(None, config)
