@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from taylorvit.golden.arithmetic.number_format import OperandFormat
 from taylorvit.golden.arithmetic.quantizer import float_array, quantize_tensor
 
-from .constants import Constants
 from .integer_attention import check_shapes
 from .kernels import KERNELS
 
@@ -25,7 +25,7 @@ class Job:
         q (np.ndarray): queries, integers (heads, tokens, head_dim).
         k (np.ndarray): keys, integers of the same shape.
         v (np.ndarray): values, integers of the same shape.
-        constants (Constants): run-time register values.
+        constants (golden.attention.constants.Constants): run-time register values, of the class that the kernel has.
         q_exp (int): exponent of q.
         k_exp (int): exponent of k.
         v_exp (int): exponent of v.
@@ -36,7 +36,7 @@ class Job:
     q: np.ndarray
     k: np.ndarray
     v: np.ndarray
-    constants: Constants
+    constants: Any
     q_exp: int = 0
     k_exp: int = 0
     v_exp: int = 0
@@ -89,7 +89,8 @@ def quantize_job(q, k, v, number_format: OperandFormat | None = None, kernel: st
     number_format = model.number_format() if number_format is None else number_format
     q, k, v = (float_array(name, x) for name, x in (("q", q), ("k", k), ("v", v)))
     check_shapes(q, k, v)
-    exponents = model.exponents(q, k, v, number_format)
-    integers = [quantize_tensor(x, exponent, number_format.data_width) for x, exponent in zip((q, k, v), exponents)]
-    scales = model.scales(*integers, *exponents, number_format)
-    return Job(*integers, scales.constants, *exponents, scales.z_exp, kernel)
+    q_exp, k_exp, v_exp = model.exponents(q, k, v, number_format)
+    width = number_format.data_width
+    q, k, v = (quantize_tensor(x, exponent, width) for x, exponent in ((q, q_exp), (k, k_exp), (v, v_exp)))
+    scales = model.scales(q, k, v, q_exp, k_exp, v_exp, number_format)
+    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp, kernel)
