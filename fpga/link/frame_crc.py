@@ -74,8 +74,11 @@ class FrameCrc(Block):
                 m.d.sync += [busy.eq(0), finished.eq(1)]
 
         # As they were in the cycle before: a byte is not shifted in before the cycle after `start`.
-        data, is_header, is_drained = Signal(8, reset_less=True), Signal(), Signal()
-        header_clear, payload_clear = Signal(), Signal()
+        data = Signal(8, reset_less=True)
+        is_header = Signal()
+        is_drained = Signal()
+        header_clear = Signal()
+        payload_clear = Signal()
         m.d.sync += [
             data.eq(self.data), is_header.eq(self.header), is_drained.eq(self.drain),
             header_clear.eq(self.header_clear), payload_clear.eq(self.payload_clear),

@@ -69,7 +69,8 @@ class MemoryBank(Block):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1})
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         m.d.comb += [
             write.en.eq(self.write_enable),
             write.addr.eq(self.write_address),

@@ -60,7 +60,8 @@ class MatrixPosition(Block):
         m = Module()
         feature = Signal(len(self.head_dim) + 1)  # first one of the next beat
         token_last = Signal()
-        one_beat, one_token = Signal(), Signal()
+        one_beat = Signal()
+        one_token = Signal()
         last_but_one_feature = last_start(m, self.head_dim, 2 * self.lanes, "last_but_one_feature")
         last_but_one_token = last_start(m, self.tokens, 2, "last_but_one_token")
         m.d.comb += self.head_last.eq(self.row_last & token_last)
