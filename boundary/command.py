@@ -5,12 +5,15 @@
 
 Exit status: that of the body; 2 a request that cannot be carried out, which is said in one line on standard error; 130
 interrupted; 141 whoever read the output has gone away.
+
+What libraries of ours log, from INFO on, appears on standard error while a command runs, a line each.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import logging
 import math
 import os
 import re
@@ -59,7 +62,7 @@ def run_command(program: str, body: Callable[[], int | None]) -> int:
     """
     _encode_everything()
     try:
-        with _termination_is_interruption():
+        with _termination_is_interruption(), _log_shown():
             status = _status_of(program, body)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -117,6 +120,29 @@ def _termination_is_interruption() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
+
+
+class _ToStandardError(logging.Handler):
+    """Writes messages to standard error as it is now: a live display may stand for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr is not None:
+            with suppress(OSError):  # nobody listens
+                print(self.format(record), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _log_shown() -> Iterator[None]:
+    """Shows what our libraries log, from INFO on."""
+    logger, handler = logging.getLogger("taylorvit"), _ToStandardError()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def complain(program: str, message: object) -> None:

@@ -84,7 +84,7 @@ def prepare(board, config, *, seed=1, margin_percent=0, root=Path("build"), tool
         Build: the build.
 
     Raises:
-        ToolError: a tool is missing.
+        FpgaToolError: a tool is missing.
         ValueError: board, clock, link and configuration do not go together.
     """
     toolchain = find_toolchain(board.family) if toolchain is None else toolchain
@@ -168,7 +168,7 @@ class Build:
 
         Raises:
             BuildError: the result must not be used.
-            ToolError: a tool failed.
+            FpgaToolError: a tool failed.
         """
         from filelock import FileLock
 

@@ -29,12 +29,12 @@ from taylorvit.fpga.families import ToolSource
 
 from . import webassembly
 
-__all__ = ["Tool", "ToolError", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
+__all__ = ["Tool", "FpgaToolError", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
 
 _LINES_SHOWN = 12
 
 
-class ToolError(CommandError):
+class FpgaToolError(CommandError):
     """A tool is missing, or failed; the message says which and what to do."""
 
 
@@ -80,7 +80,7 @@ def find_yosys(*, path=None):
         Tool: Yosys.
 
     Raises:
-        ToolError: it is neither there nor installed as a wheel.
+        FpgaToolError: it is neither there nor installed as a wheel.
     """
     native, _why_not = _native(_YOSYS, path)
     return native or _wheel(_YOSYS)
@@ -97,7 +97,7 @@ def find_toolchain(family, *, path=None):
         Toolchain: the tools.
 
     Raises:
-        ToolError: a tool is neither there nor installed as a wheel.
+        FpgaToolError: a tool is neither there nor installed as a wheel.
     """
     router, packer = family.router, family.packer
     yosys, why_not_yosys = _native(_YOSYS, path)
@@ -120,7 +120,7 @@ def get_ready(tool):
 def run_tool(tool, arguments, *, directory, log, time_limit=None):
     """Runs a tool in `directory`; what it prints goes to the file `log`.
 
-    Raises `ToolError` with the last lines that it printed if it fails or is not done after `time_limit` seconds.
+    Raises `FpgaToolError` with the last lines that it printed if it fails or is not done after `time_limit` seconds.
     """
     get_ready(tool)
     environment = webassembly.environment() if tool.is_compiled else programs.environment()
@@ -132,11 +132,11 @@ def run_tool(tool, arguments, *, directory, log, time_limit=None):
             ) as process:  # fmt: skip
                 status = process.wait(time_limit)
         except OSError as error:
-            raise ToolError(f"{tool.name} could not be started: {reason_of(error)}") from None
+            raise FpgaToolError(f"{tool.name} could not be started: {reason_of(error)}") from None
         except subprocess.TimeoutExpired:
-            raise ToolError(f"{tool.name} was not done after {time_limit} s; {_said(log)}") from None
+            raise FpgaToolError(f"{tool.name} was not done after {time_limit} s; {_said(log)}") from None
     if status:
-        raise ToolError(f"{tool.name} failed with exit status {status}; {_said(log)}")
+        raise FpgaToolError(f"{tool.name} failed with exit status {status}; {_said(log)}")
 
 
 def _said(log):
@@ -175,7 +175,7 @@ def _wheel(source):
     try:
         distribution = metadata.distribution(source.distribution)
     except metadata.PackageNotFoundError:
-        raise ToolError(
+        raise FpgaToolError(
             f"{source.native} was not found on PATH, and the Python package {source.distribution!r} is not "
             f"installed: {install_command('fpga')}"
         ) from None

@@ -1,14 +1,14 @@
-"""Tools from YoWASP's wheels get ready before they are used.
+"""Gets tools of YoWASP's wheels ready before they are used.
 
 Such a tool is WebAssembly. Its first run on a machine compiles it for the processor, which takes Yosys a minute and the
-others seconds, and keeps that in YoWASP's cache. YoWASP says so among what the tool prints, where somebody may look for
-complaints, and two first runs at once would write the same file. So the first run is made here: one that does nothing
-else, by one process at a time.
+others seconds; YoWASP keeps the result in its cache. YoWASP says so in the tool's output, where somebody may look for
+complaints, and two first runs at once would write the same file. So the first run is made here: it does nothing else,
+and one process at a time makes it.
 """
 
+import logging
 import os
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from functools import lru_cache
@@ -19,18 +19,26 @@ from taylorvit.boundary import programs
 __all__ = ["environment", "make_ready"]
 
 _NOTICE = "Preparing to run"
+_log = logging.getLogger(__name__)
 
 
 def environment():
-    """For a tool in whatever folder it runs: that of `boundary.programs`, with the same cache for all."""
+    """The environment for a tool, in whatever folder it runs: one cache serves all.
+
+    Returns:
+        dict[str, str]: the variables.
+    """
     return programs.environment(YOWASP_CACHE_DIR=str(_cache()))
 
 
 def make_ready(name, command):
-    """Has a tool compiled if it is not yet, and says so on stderr, with the time that it took.
+    """Has a tool compiled if it is not yet, and logs that, with the time it took.
 
-    `name` is the tool's, `command` the beginning of its command line. Whatever keeps it from being compiled is said by
-    the run that follows.
+    If it cannot be compiled, the run that follows tells why.
+
+    Args:
+        name (str): name of the tool.
+        command (tuple[str, ...]): the beginning of its command line.
     """
     _make_ready(name, command, _cache())
 
@@ -45,14 +53,14 @@ def _make_ready(name, command, cache):
         for line in process.stderr or ():
             if line.startswith(_NOTICE):
                 begin = time.perf_counter()
-                print(f"compiling {name} for this machine, once ...", file=sys.stderr, flush=True)
+                _log.info("compiling %s for this machine, once ...", name)
         process.wait()
     if begin is not None:
-        print(f"compiled {name} in {time.perf_counter() - begin:.1f} s", file=sys.stderr, flush=True)
+        _log.info("compiled %s in %.1f s", name, time.perf_counter() - begin)
 
 
 def _cache():
-    """Where YoWASP keeps what it has compiled, chosen as it does."""
+    """The folder of YoWASP's cache, found as YoWASP finds it."""
     import platformdirs  # comes with YoWASP
 
     default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
@@ -61,7 +69,7 @@ def _cache():
 
 @contextmanager
 def _alone(cache, name):
-    """Holds the lock of a tool in the cache; without one where nothing can be written, by no process."""
+    """Holds a lock of the tool in the cache; goes on without one where the cache cannot be written."""
     from filelock import FileLock  # the boards are listed without it
 
     lock = FileLock(cache / f"{name}.lock")

@@ -10,8 +10,9 @@ from pathlib import Path
 from taylorvit.boundary.command import CommandError, complain, console, folder, needs, real_number, whole_number
 from taylorvit.boundary.writing import check_output_file, check_output_folder, written_whole
 from taylorvit.fpga.board import LARGEST_SEED
-from taylorvit.fpga.flow import report as reports
+from taylorvit.fpga.flow.baseline import BaselineError, baseline_file, compare, make_baseline, read_baseline
 from taylorvit.fpga.flow.build import prepare
+from taylorvit.fpga.flow.report_tables import report_table, summary_table
 
 from .options import add_board, add_board_configuration, board_configuration, board_of
 from .stages import Stages
@@ -60,7 +61,7 @@ def _build_all(arguments):
             failures.append(f"{name}: {error}")
             complain("taylorvit", CommandError(failures[-1]))
     if len(arguments.board) > 1:
-        screen.print(reports.summary_table(built))
+        screen.print(summary_table(built))
         for failure in failures:
             screen.print(f"FAILED  {failure.splitlines()[0]}")
     return 1 if failures else 0
@@ -80,7 +81,7 @@ def _request(name, arguments):
 
 def _build(screen, arguments, board, config, options):
     """Builds, shows and checks one bitstream; returns its report."""
-    baseline = reports.baseline_file(board.name)
+    baseline = baseline_file(board.name)
     if arguments.write_baseline:
         baseline.parent.mkdir(exist_ok=True)
         check_output_file(baseline)
@@ -94,25 +95,23 @@ def _build(screen, arguments, board, config, options):
         finished = build.run(progress)
     if finished.reused:
         screen.print("nothing has changed: this build was there already")
-    table, lines = reports.report_table(finished.report)
+    table, lines = report_table(finished.report)
     screen.print(table)
     screen.print("\n".join(lines))
     screen.print(f"wrote  {finished.bitstream}\nwrote  {build.picture}\nwrote  {build.report_file}")
     if arguments.write_baseline:
         with written_whole(baseline) as partial:
-            partial.write_text(json.dumps(reports.make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
         screen.print(f"wrote  {baseline}")
     if arguments.check:
-        differences = reports.compare(finished.report, _read(baseline))
+        differences = compare(finished.report, _read(baseline))
         if differences:
-            raise reports.BaselineError(f"build must agree with {baseline}: {'; '.join(differences)}")
+            raise BaselineError(f"build must agree with {baseline}: {'; '.join(differences)}")
         screen.print(f"agrees with {baseline}")
     return finished.report
 
 
 def _read(path):
     if not path.is_file():
-        raise reports.BaselineError(
-            f"baseline must be there to compare with, and {path} is not: make it with --write-baseline"
-        )
-    return reports.read_baseline(path)
+        raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
+    return read_baseline(path)

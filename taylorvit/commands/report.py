@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from taylorvit.boundary.command import console
-from taylorvit.fpga.flow.report import read_report, report_table
+from taylorvit.fpga.flow.report import read_report
+from taylorvit.fpga.flow.report_tables import report_table
 
 __all__ = ["add_arguments", "run"]
 

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -38,6 +39,18 @@ def said(capsys, error):
 def test_status_is_that_of_the_body(status):
     assert run_command("program", lambda: status) == (status or 0)
     assert run_command("program", lambda: sys.exit(status)) == (status or 0)
+
+
+def test_what_libraries_log_is_shown(capsys):
+    def body():
+        logging.getLogger("taylorvit.fpga.flow").info("compiling %s", "yosys")
+        logging.getLogger("taylorvit.fpga.flow").debug("a detail")
+        logging.getLogger("elsewhere").info("not ours")
+
+    assert run_command("program", body) == 0
+    logging.getLogger("taylorvit.fpga.flow").info("after the command")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "compiling yosys\n")
 
 
 class Failed(CommandError):

@@ -29,7 +29,7 @@ from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
 from taylorvit.golden.training.images import load_dataset
 from taylorvit.simulation.toolchain import ToolError
-from verif.fpga.flow import reports
+from verif.fpga.flow.example_report import example_report
 
 from .mutations import ODD_TEXTS, Mutations
 
@@ -94,7 +94,7 @@ def valid(tmp_path_factory):
     (folder / "recipe.toml").write_text(RECIPE)
     boards = Path(sys.modules["taylorvit.fpga.board"].__file__).parent / "boards"
     (folder / "board.toml").write_text((boards / "icebreaker.toml").read_text())
-    (folder / "report.json").write_text(json.dumps(reports.example()))
+    (folder / "report.json").write_text(json.dumps(example_report()))
     generate(load_preset("tiny-4x4"), folder / "generated")
     (folder / "metadata.json").write_text((folder / "generated" / "metadata.json").read_text())
     draw = np.random.default_rng(1)

@@ -11,7 +11,7 @@ import pytest
 
 from taylorvit.commands import COMMANDS
 from verif import ROOT
-from verif.fpga.flow import reports
+from verif.fpga.flow.example_report import example_report
 
 #: Modules that are named otherwise than their packages.
 MODULES = {"amaranth-boards": "amaranth_boards", "pyserial": "serial", "pillow": "PIL", "scikit-image": "skimage",
@@ -67,7 +67,7 @@ def extras():
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "report.json").write_text(json.dumps(reports.example()))
+    (tmp_path / "report.json").write_text(json.dumps(example_report()))
     np.savez(tmp_path / "a.npz", **dict.fromkeys("qkv", np.ones((1, 2, 3))))
     return tmp_path
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from taylorvit.fpga.board import board_names
 from taylorvit.fpga.flow.build import BuildError
-from taylorvit.fpga.flow.toolchain import ToolError as FpgaToolError
+from taylorvit.fpga.flow.toolchain import FpgaToolError
 from taylorvit.gen.presets import load_file, load_preset, preset_names
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig

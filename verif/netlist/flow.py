@@ -35,7 +35,7 @@ class Step:
 def synthesize(verilog: str, top: str, models: CellModels) -> Step:
     """The netlist of the module `top`, of the cells of a family, as a build synthesizes it.
 
-    Raises `ToolError` if Yosys refuses it.
+    Raises `FpgaToolError` if Yosys refuses it.
 
     By way of RTLIL, as in `fpga.flow.build`: Yosys would go back to the Verilog where a vendor's cell is instantiated.
     """
@@ -54,7 +54,7 @@ def synthesize(verilog: str, top: str, models: CellModels) -> Step:
 def route(synthesized: Path, models: CellModels) -> Step:
     """The netlist after place and route of what `synthesize` made, on the family's device for a design without a board.
 
-    Raises `ToolError` if nextpnr fails, `ValueError` if the family has no such device.
+    Raises `FpgaToolError` if nextpnr fails, `ValueError` if the family has no such device.
     """
     if models.options is None:
         raise ValueError(f"family must have a device to route a design without a board for, not {models.name!r}")

@@ -45,7 +45,7 @@ def board_with_fast_link(name: str) -> Board:
 def routed_board(board: Board, config: AcceleratorConfig, progress=None) -> tuple[BoardTop, Netlist]:
     """A board's top level, and the netlist that its bitstream is packed from; `progress` as in `Build.run`.
 
-    Raises `fpga.flow.build.BuildError` or `fpga.flow.toolchain.ToolError` if it cannot be built.
+    Raises `fpga.flow.build.BuildError` or `fpga.flow.toolchain.FpgaToolError` if it cannot be built.
     """
     build = prepare(board, config, root=cache_folder())
     build.run(progress)

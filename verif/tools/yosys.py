@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taylorvit.fpga.flow.toolchain import ToolError, find_yosys, run_tool
+from taylorvit.fpga.flow.toolchain import FpgaToolError, find_yosys, run_tool
 
 __all__ = ["run_yosys"]
 
@@ -16,6 +16,6 @@ def run_yosys(directory: Path, *arguments: str) -> tuple[bool, str]:
     yosys, log, failure = find_yosys(), directory / "yosys.log", ""
     try:
         run_tool(yosys, arguments, directory=directory, log=log, time_limit=TIME_LIMIT)
-    except ToolError as error:
+    except FpgaToolError as error:
         failure = str(error)
     return not failure, log.read_text(encoding="utf-8", errors="replace").strip() or failure

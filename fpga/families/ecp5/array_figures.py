@@ -37,7 +37,7 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
     """{"lut", "ff", "dsp", "fmax_mhz"} of an array on an ECP5, with the multipliers `general` and `diagonal`.
 
     These are the same, unless `general` is "booth". `directory` takes the files of the tools; `device` and `speed` are
-    options of nextpnr. Raises `ToolError` if a tool is missing or fails.
+    options of nextpnr. Raises `FpgaToolError` if a tool is missing or fails.
     """
     config = load_preset("edge-16x8")
     array = SystolicArray(
@@ -82,7 +82,7 @@ def figures_table(rows, columns, *, progress=lambda text: None):
         A table of rich's.
 
     Raises:
-        ToolError: a tool is missing or fails.
+        FpgaToolError: a tool is missing or fails.
     """
     table = Table(title=f"{rows} x {columns} + {rows} PEs, ECP5-85, grade 6")
     for heading in ("SA-General", "SA-Diag", "pe_pipeline", "LUT", "FF", "DSP", "MHz"):

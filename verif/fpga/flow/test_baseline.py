@@ -5,8 +5,9 @@ import json
 import pytest
 
 from taylorvit.fpga.board import board_names, load_board
+from taylorvit.fpga.families import RESOURCES
+from taylorvit.fpga.flow.baseline import baseline_file, compare
 from taylorvit.fpga.flow.build import prepare
-from taylorvit.fpga.flow.report import RESOURCES, baseline_file, compare
 from verif import ROOT
 
 BUILT = "icebreaker"  # the fastest to build, and the one with the least room

@@ -16,9 +16,10 @@ from taylorvit.boundary.manifest import described
 from taylorvit.fpga.board import load_board
 from taylorvit.fpga.families import FAMILIES
 from taylorvit.fpga.flow import build as build_module
+from taylorvit.fpga.flow.baseline import BaselineError, compare, make_baseline
 from taylorvit.fpga.flow.build import STAGES, BuildError, prepare
-from taylorvit.fpga.flow.report import BaselineError, compare, make_baseline, report_table, summary_table
-from taylorvit.fpga.flow.toolchain import Tool, ToolError, find_toolchain
+from taylorvit.fpga.flow.report_tables import report_table, summary_table
+from taylorvit.fpga.flow.toolchain import FpgaToolError, Tool, find_toolchain
 from taylorvit.gen.verilog import instances
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
@@ -246,10 +247,10 @@ def test_failing_tool_ends_the_build_and_the_next_run_repeats_the_stage(tmp_path
     toolchain = find_toolchain(FAMILIES["ice40"])
     broken = replace(toolchain, yosys=Tool("yosys", ("/bin/false",), toolchain.yosys.version, toolchain.yosys.origin))
     build = small_build(tmp_path, toolchain=broken)
-    with pytest.raises(ToolError, match="^yosys failed with exit status 1; all of what it said: "):
+    with pytest.raises(FpgaToolError, match="^yosys failed with exit status 1; all of what it said: "):
         build.run()
     events = []
-    with pytest.raises(ToolError):
+    with pytest.raises(FpgaToolError):
         build.run(lambda *event: events.append(event))
     assert events == [("emit", "reused"), ("synthesize", "start")]
 

