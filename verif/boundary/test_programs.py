@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,31 +13,10 @@ from taylorvit.boundary import programs
 from taylorvit.boundary.command import run_command
 from verif import ROOT
 
+from .processes import is_running, numbers_in, wait_until_ended
+
 #: Leaves its number and that of a program which it starts itself, and then is busy.
 BUSY = 'echo $$ > {file}; sh -c "echo \\$\\$ >> {file}; sleep 60"; true'
-
-
-def is_running(number: int) -> bool:
-    """Whether there is such a process which has not ended; one whose end nobody has asked for counts as ended."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until_ended(numbers, seconds=20):
-    limit = time.monotonic() + seconds
-    while any(map(is_running, numbers)):
-        assert time.monotonic() < limit, "a program is still running"
-        time.sleep(0.02)
-
-
-def numbers_in(file, count=2):
-    limit = time.monotonic() + 60
-    while not file.exists() or len(file.read_text().split()) < count:
-        assert time.monotonic() < limit, "no program was started"
-        time.sleep(0.02)
-    return [int(number) for number in file.read_text().split()]
 
 
 @pytest.mark.parametrize("name", [

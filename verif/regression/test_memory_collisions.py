@@ -15,7 +15,7 @@ from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.simulation import build, run
 
 from .configurations import CONFIGURATIONS
-from .test_sizes import SHAPES
+from .shapes import SHAPES
 
 READ = re.compile(r"(\w+) <= memory\[read_address\];")
 COLLIDING = r"\1 <= write_enable && write_address == read_address ? ~memory[read_address] : memory[read_address];"

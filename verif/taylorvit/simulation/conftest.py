@@ -7,12 +7,12 @@ import pytest
 
 from taylorvit.simulation import build
 
-from .test_running import VERILOG
+from .increment import VERILOG
 
 
 @pytest.fixture
 def new_build():
-    """new_build(): the design of `test_running`, built by the first call and found by later ones."""
+    """new_build(): the design of `increment`, built by the first call and found by later ones."""
     verilog = VERILOG.replace("8'd1", f"8'd1 /* {time.time()} */")
     made = []
 

@@ -12,15 +12,15 @@ import pytest
 
 from taylorvit.simulation import SimulationError, ToolError, build, run
 from verif import ROOT
-from verif.boundary.test_programs import numbers_in, wait_until_ended
+from verif.boundary.processes import numbers_in, wait_until_ended
 
-from . import test_running
-from .test_running import LANES, VERILOG, simulation, vectors
+from . import increment
+from .increment import LANES, VERILOG, simulation, vectors
 
 
 def increments(built) -> bool:
     """Whether a simulation passes its bench."""
-    result = run(built, test_running.__name__, testcase="increments_every_lane", parameters=vectors())
+    result = run(built, increment.__name__, testcase="increments_every_lane", parameters=vectors())
     return result.compared == 40 * LANES
 
 
@@ -30,7 +30,7 @@ def test_build_is_made_once():
     changed = build(VERILOG.replace("8'd1", "8'd2"), "increment")
     assert changed.directory != simulation().directory
     with pytest.raises(SimulationError, match="160 of 160 compared differ"):
-        run(changed, test_running.__name__, testcase="increments_every_lane", parameters=vectors())
+        run(changed, increment.__name__, testcase="increments_every_lane", parameters=vectors())
 
 
 def test_verilog_with_an_error_is_refused():
@@ -77,8 +77,8 @@ esac
     script = """
 import sys
 from taylorvit.boundary.command import run_command
-from verif.taylorvit.simulation import test_running
-sys.exit(run_command("name", test_running.simulation))
+from verif.taylorvit.simulation import increment
+sys.exit(run_command("name", increment.simulation))
 """
     cache = tmp_path / "cache"
     environment = os.environ | {"CXX": str(compiler), "TAYLORVIT_CACHE_DIR": str(cache), "SIM": "verilator"}

@@ -2,128 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import cocotb
 import pytest
-from cocotb.triggers import RisingEdge
 
 from taylorvit.simulation import (
     PATTERNS,
     SimulationError,
-    Sink,
-    Source,
     build,
-    expect_equal,
-    pack,
-    parameters,
-    pattern,
-    record,
     run,
-    start,
-    unpack,
-    wait_until,
 )
 from verif import ROOT
-from verif.boundary.test_programs import numbers_in, wait_until_ended
+from verif.boundary.processes import numbers_in, wait_until_ended
 
-LANES, WIDTH = 4, 8
+from . import increment
+from .increment import LANES, VERILOG, simulation, vectors
 
-# One register of LANES lanes with valid and ready, adding one to each lane.
-VERILOG = """
-module increment(input clk, input rst, input i_valid, output i_ready, input [31:0] i_payload,
-                 output reg o_valid, input o_ready, output reg [31:0] o_payload);
-  assign i_ready = ~o_valid | o_ready;
-  always @(posedge clk) begin
-    if (i_ready) begin
-      o_valid <= i_valid;
-      if (i_valid) begin
-        o_payload[7:0] <= i_payload[7:0] + 8'd1;
-        o_payload[15:8] <= i_payload[15:8] + 8'd1;
-        o_payload[23:16] <= i_payload[23:16] + 8'd1;
-        o_payload[31:24] <= i_payload[31:24] + 8'd1;
-      end
-    end
-    if (rst) o_valid <= 1'b0;
-  end
-endmodule
-"""
-
-
-# Benches: run inside the simulator.
-
-
-@cocotb.test()
-async def increments_every_lane(dut):
-    given = parameters()
-    await start(dut, i_valid=0, i_payload=0, o_ready=0)
-    source = Source(dut, "i", pattern(given["input"], cocotb.RANDOM_SEED))
-    sink = Sink(dut, "o", pattern(given["output"], cocotb.RANDOM_SEED + 1))
-    cocotb.start_soon(source.send([pack(vector, WIDTH) for vector in given["vectors"]]))
-    words = await sink.receive(len(given["vectors"]))
-    await sink.expect_nothing(10)
-    expect_equal("incremented", [unpack(word, WIDTH, LANES) for word in words], given["expected"], width=WIDTH)
-    record("cycles", int(cocotb.utils.get_sim_time("ns")) // 10)
-
-
-@cocotb.test()
-async def compares_nothing(dut):
-    await start(dut, i_valid=0, i_payload=0, o_ready=0)
-    expect_equal("nothing", [], [])
-
-
-@cocotb.test()
-async def waits_in_vain(dut):
-    await start(dut, i_valid=0, i_payload=0, o_ready=0)
-    await wait_until(dut, lambda: bool(dut.o_valid.value), what="o_valid", limit=50)
-
-
-@cocotb.test()
-async def runs_for_ever(dut):
-    await start(dut, i_valid=0, i_payload=0, o_ready=0)
-    if "numbers" in parameters():
-        Path(parameters()["numbers"]).write_text(f"{os.getpid()}\n", encoding="utf-8")
-    while True:
-        await RisingEdge(dut.clk)
-
-
-@cocotb.test()
-async def kills_its_simulator(dut):
-    await start(dut, i_valid=0, i_payload=0, o_ready=0)
-    expect_equal("one", 1, 1)
-    os._exit(0)
-
-
-@cocotb.test()
-async def records_random_numbers(dut):
-    await start(dut, i_valid=0, i_payload=0, o_ready=0)
-    expect_equal("one", 1, 1)
-    record("numbers", [random.getrandbits(32) for _ in range(4)])
-    record("pattern", [next(active) for active in [pattern("bursts", cocotb.RANDOM_SEED)] for _ in range(40)])
-
-
-# Tests: run by pytest.
-
-
-def simulation():
-    return build(VERILOG, "increment")
-
-
-def vectors(count: int = 40) -> dict:
-    generator = random.Random(7)
-    given = [[generator.randrange(-128, 127) for _ in range(LANES)] for _ in range(count)]
-    return {
-        "vectors": given,
-        "expected": [[value + 1 for value in vector] for vector in given],
-        "input": "always",
-        "output": "always",
-    }
+BENCHES = increment.__name__
 
 
 @pytest.mark.parametrize("output_pattern", PATTERNS)
@@ -131,7 +29,7 @@ def vectors(count: int = 40) -> dict:
 def test_right_bench_passes(input_pattern, output_pattern):
     result = run(
         simulation(),
-        __name__,
+        BENCHES,
         testcase="increments_every_lane",
         parameters=vectors() | {"input": input_pattern, "output": output_pattern},
     )
@@ -144,35 +42,35 @@ def test_one_wrong_value_fails():
     given["expected"][17][2] ^= 1
     problem = r"incremented at index \[17, 2\]: got .* 1 of 160 compared differ"
     with pytest.raises(SimulationError, match=problem) as error:
-        run(simulation(), __name__, testcase="increments_every_lane", parameters=given)
+        run(simulation(), BENCHES, testcase="increments_every_lane", parameters=given)
     assert "WAVES=1 SEED=1" in str(error.value)
 
 
 def test_bench_that_compares_nothing_fails():
     with pytest.raises(SimulationError, match="the bench compared nothing"):
-        run(simulation(), __name__, testcase="compares_nothing")
+        run(simulation(), BENCHES, testcase="compares_nothing")
 
 
 def test_bounded_wait_fails_and_names_what_did_not_come():
     with pytest.raises(SimulationError, match="o_valid did not come within 50 cycles") as error:
-        run(simulation(), __name__, testcase="waits_in_vain")
+        run(simulation(), BENCHES, testcase="waits_in_vain")
     assert error.value.problem == "1 of 1 tests failed: waits_in_vain: o_valid did not come within 50 cycles"
     assert "o_valid did not come" in (error.value.directory / "log.txt").read_text()
 
 
 def test_hanging_bench_is_stopped():
     with pytest.raises(SimulationError, match="stopped after 2 s"):
-        run(simulation(), __name__, testcase="runs_for_ever", timeout_s=2)
+        run(simulation(), BENCHES, testcase="runs_for_ever", timeout_s=2)
 
 
 def test_bench_whose_simulator_dies_fails():
     with pytest.raises(SimulationError, match="broke off with exit status 0, before its results were written"):
-        run(simulation(), __name__, testcase="kills_its_simulator")
+        run(simulation(), BENCHES, testcase="kills_its_simulator")
 
 
 def test_unknown_testcase_fails():
     with pytest.raises(SimulationError, match=r"no test ran|broke off"):
-        run(simulation(), __name__, testcase="increments_no_lane")
+        run(simulation(), BENCHES, testcase="increments_no_lane")
 
 
 def test_unknown_module_fails():
@@ -182,7 +80,7 @@ def test_unknown_module_fails():
 
 def test_same_seed_gives_the_same_run():
     first, second, other = (
-        run(simulation(), __name__, testcase="records_random_numbers", seed=seed).measurements for seed in (5, 5, 6)
+        run(simulation(), BENCHES, testcase="records_random_numbers", seed=seed).measurements for seed in (5, 5, 6)
     )
     assert first == second
     assert first != other
@@ -190,7 +88,10 @@ def test_same_seed_gives_the_same_run():
 
 def test_waveform_is_recorded():
     result = run(
-        build(VERILOG, "increment", waves=True), __name__, testcase="increments_every_lane", parameters=vectors()
+        build(VERILOG, "increment", waves=True),
+        BENCHES,
+        testcase="increments_every_lane",
+        parameters=vectors(),
     )
     assert "o_payload" in result.waves.read_text()
 
@@ -199,7 +100,7 @@ def test_waveform_is_recorded():
 def test_seed_must_be_a_number(monkeypatch, value):
     monkeypatch.setenv("SEED", value)
     with pytest.raises(ValueError, match=f"SEED must be a number or 'random', not '{value}'"):
-        run(simulation(), __name__, testcase="records_random_numbers")
+        run(simulation(), BENCHES, testcase="records_random_numbers")
 
 
 # Around a run
@@ -207,13 +108,13 @@ def test_seed_must_be_a_number(monkeypatch, value):
 
 def test_equal_runs_at_once():
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _number: run(simulation(), __name__, testcase="records_random_numbers", seed=9),
+        results = list(pool.map(lambda _number: run(simulation(), BENCHES, testcase="records_random_numbers", seed=9),
                                 range(2)))  # fmt: skip
     assert results[0].measurements == results[1].measurements
 
 
 def test_directory_of_its_own(tmp_path):
-    result = run(simulation(), __name__, testcase="records_random_numbers", directory=tmp_path)
+    result = run(simulation(), BENCHES, testcase="records_random_numbers", directory=tmp_path)
     assert result.directory == tmp_path
     assert {"log.txt", "results.xml", "report.json"} <= {path.name for path in tmp_path.iterdir()}
 
@@ -233,7 +134,7 @@ def test_environment_of_other_uses(monkeypatch, tmp_path, new_build):
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    result = run(new_build(), __name__, testcase="increments_every_lane", parameters=vectors())
+    result = run(new_build(), BENCHES, testcase="increments_every_lane", parameters=vectors())
     assert (result.tests, result.compared) == (1, 40 * LANES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sitecustomize.py"]
 
@@ -245,9 +146,9 @@ def test_simulator_ends_with_whoever_started_it(tmp_path, number):
 import sys
 from taylorvit.boundary.command import run_command
 from taylorvit.simulation import run
-from verif.taylorvit.simulation import test_running
+from verif.taylorvit.simulation import increment
 parameters = {{"numbers": {str(tmp_path / "numbers")!r}}}
-sys.exit(run_command("name", lambda: run(test_running.simulation(), test_running.__name__, testcase="runs_for_ever",
+sys.exit(run_command("name", lambda: run(increment.simulation(), increment.BENCHES, testcase="runs_for_ever",
                                          parameters=parameters)))
 """
     starter = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.DEVNULL,
