@@ -23,7 +23,7 @@ from taylorvit.golden.attention.float_attention import taylor_attention
 from taylorvit.golden.reports.sqnr import sqnr_db
 from taylorvit.rtl.array.multiplier import FORMS
 from verif import ROOT
-from verif.taylorvit.commands.test_run import CONFIGURATION
+from verif.taylorvit.small import SMALL_OF_THE_DOCUMENTS
 
 from .board_model import BoardModel
 
@@ -115,7 +115,7 @@ def test_example_of_run(tmp_path, monkeypatch, capsys):
     """The files as they are made there, the command, and what it prints but for the seconds."""
     section = textwrap.dedent(_section("Loading and running"))
     (configuration,) = re.findall(r"\$ cat small.toml\n((?:    .+\n)+)", section)
-    assert textwrap.dedent(configuration) == CONFIGURATION.lstrip()  # the simulation is the one of that test
+    assert textwrap.dedent(configuration) == SMALL_OF_THE_DOCUMENTS.lstrip()  # the simulation is the one of that test
     (tmp_path / "small.toml").write_text(textwrap.dedent(configuration), encoding="utf-8")
     (program,) = re.findall(r"\$ python -c '([^']*)'", section)
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from taylorvit.simulation.places import CACHE_VARIABLE, cache_folder
 from verif import ROOT
-from verif.taylorvit.simulation.test_simulate import CONFIGURATION
+from verif.taylorvit.small import SMALL
 
 FLOORS = ("boundary", "fpga", "gen", "golden", "rtl")
 
@@ -39,7 +39,7 @@ def test_read_only_installation(site, tmp_path):
     """Root may write everywhere: so it is also looked at whether something has been written."""
     here = tmp_path / "here"
     here.mkdir()
-    (here / "small.toml").write_text(CONFIGURATION, encoding="utf-8")
+    (here / "small.toml").write_text(SMALL, encoding="utf-8")
     q, k, v = np.random.default_rng(1).standard_normal((3, 1, 7, 5))
     np.savez(here / "in [1].npz", q=q, k=k, v=v)
     (tmp_path / "cache").mkdir()

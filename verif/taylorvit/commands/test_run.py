@@ -13,20 +13,16 @@ from taylorvit.gen.presets import load_file
 from taylorvit.golden import workloads
 from taylorvit.jobs import judgement
 from verif.fpga.board_model import BoardModel, Faults
-from verif.taylorvit.jobs.test_job_file import z_of
+from verif.taylorvit.jobs.written_formulas import z_of
+from verif.taylorvit.small import SMALL_OF_THE_DOCUMENTS
 
-CONFIGURATION = """
-extends = "tiny-4x4"
-max_head_dim = 32
-max_heads = 2
-"""
 HEADS = 3  # more than one job takes
 
 
 @pytest.fixture
 def files(tmp_path):
     """A folder with small.toml and in.npz, captured heads of 50 tokens x 32 features."""
-    (tmp_path / "small.toml").write_text(CONFIGURATION, encoding="utf-8")
+    (tmp_path / "small.toml").write_text(SMALL_OF_THE_DOCUMENTS, encoding="utf-8")
     workload = workloads.load("mnist_vit")
     np.savez(tmp_path / "in.npz", q=workload.q[:HEADS], k=workload.k[:HEADS], v=workload.v[:HEADS])
     return tmp_path

@@ -8,43 +8,12 @@ import pytest
 from taylorvit.__main__ import main
 from taylorvit.golden.arithmetic.quantizer import dequantize
 from taylorvit.rtl import __version__
-from verif.taylorvit.simulation.test_simulate import CONFIGURATION
+from verif.taylorvit.small import SMALL
+
+from .written_formulas import z_of
 
 # Numbers of other widths, in which t_D and T_N leave 64 bits.
-WIDE = CONFIGURATION + "data_width = 16\nconstant_fraction = 16\nmean_fraction = 8\nstream_width = 64\n"
-
-
-def z_of(file) -> np.ndarray:
-    """The integers of Z as docs/numerics.md has them, in Python's integers, from a file's arrays and nothing else."""
-    config = json.loads(str(file["config"]))
-    width, f, fraction = config["data_width"], config["mean_fraction"], config["constant_fraction"]
-    shift_g, shift_z, c_v, c_d = (int(file[name]) for name in ("shift_g", "shift_z", "c_v", "c_d"))
-    lowest, highest = -(1 << (width - 1)), (1 << (width - 1)) - 1
-
-    def divided(a, b):
-        return (2 * a + b) // (2 * b)
-
-    def shifted(x, bits):
-        return (x + (1 << (bits - 1))) >> bits if bits > 0 else x << -bits
-
-    def saturated(x):
-        return np.vectorize(lambda value: min(max(value, lowest), highest), otypes=[object])(x)
-
-    z = []
-    for q, k, v in zip(*(file[name].astype(object) for name in "qkv")):
-        tokens = len(q)
-        k_mean = divided(k.sum(axis=0) << f, tokens)
-        k_hat = (k << f) - k_mean
-        g = saturated(shifted(k_hat.T @ v, shift_g))
-        t_d = c_d + ((q @ k_hat.sum(axis=0)) << fraction)
-        t_n = ((q @ g) << fraction) + c_v * v.sum(axis=0)
-        left, right = max(shift_z, 0), max(-shift_z, 0)
-        for numerators, divisor in zip(t_n, t_d):
-            if divisor > 0:
-                z += [min(max(divided(t << left, divisor << right), lowest), highest) for t in numerators]
-            else:
-                z += [lowest if t < 0 else highest for t in numerators]
-    return np.array(z).reshape(file["q"].shape)
+WIDE = SMALL + "data_width = 16\nconstant_fraction = 16\nmean_fraction = 8\nstream_width = 64\n"
 
 
 @pytest.fixture
@@ -70,7 +39,7 @@ def normal(heads=2, tokens=13, head_dim=7, **scales):
 @pytest.mark.parametrize("arrays", [normal(), normal(q=40, k=30, v=1e-3), normal(q=1e-4)],
                          ids=["normal", "large logits", "small logits"])  # fmt: skip
 def test_z_can_be_computed_again(written, arrays):
-    file = written(CONFIGURATION, **arrays)
+    file = written(SMALL, **arrays)
     np.testing.assert_array_equal(z_of(file), file["z_int"])
     assert len(np.unique(file["z_int"])) > 10
     for name in "qkv":  # what was quantized are the tensors that were given, to half a unit where none saturates
@@ -81,8 +50,8 @@ def test_z_can_be_computed_again(written, arrays):
 
 
 def test_output_is_an_input(written):
-    first = written(CONFIGURATION, **normal())
-    second = written(CONFIGURATION, **first)
+    first = written(SMALL, **normal())
+    second = written(SMALL, **first)
     assert sorted(first) == sorted(second)
     for name, array in first.items():
         np.testing.assert_array_equal(second[name], array)

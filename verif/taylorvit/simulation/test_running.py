@@ -148,7 +148,7 @@ from taylorvit.boundary.command import run_command
 from taylorvit.simulation import run
 from verif.taylorvit.simulation import increment
 parameters = {{"numbers": {str(tmp_path / "numbers")!r}}}
-sys.exit(run_command("name", lambda: run(increment.simulation(), increment.BENCHES, testcase="runs_for_ever",
+sys.exit(run_command("name", lambda: run(increment.simulation(), increment.__name__, testcase="runs_for_ever",
                                          parameters=parameters)))
 """
     starter = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.DEVNULL,

@@ -16,19 +16,13 @@ from taylorvit.golden.arithmetic.quantizer import dequantize
 from taylorvit.jobs import golden_steps, judgement, quantize
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.simulation import Build, simulate
-
-CONFIGURATION = """
-extends = "tiny-4x4"
-max_tokens = 16
-max_head_dim = 8
-max_heads = 2
-"""
+from verif.taylorvit.small import SMALL
 
 
 @pytest.fixture
 def configuration(tmp_path):
     path = tmp_path / "small.toml"
-    path.write_text(CONFIGURATION, encoding="utf-8")
+    path.write_text(SMALL, encoding="utf-8")
     return path
 
 
@@ -88,7 +82,7 @@ def test_integers_are_taken_as_they_are(simulated):
 
 def test_counters_that_stop_say_so(simulated, configuration):
     """And the shortest TIMEOUT at reset gives up nothing."""
-    configuration.write_text(f"{CONFIGURATION}counter_width = 8\ninput_timeout = 1\n")
+    configuration.write_text(f"{SMALL}counter_width = 8\ninput_timeout = 1\n")
     status, text, _errors, _output = simulated(**_normal(3, tokens=16))
     assert status == 0, text
     assert re.search(r"cycles\W+255 at least: the counters of a job have 8 bits", text)
