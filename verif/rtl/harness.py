@@ -20,21 +20,27 @@ from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.simulation import expect_equal, pack, start, unpack
 
 __all__ = [
+    "PASSED_ON",
     "SideBySide",
     "Timeline",
     "View",
     "bits",
     "drive",
     "element",
+    "expect_handed_on",
     "expect_members",
+    "expect_passed_on",
     "idle_inputs",
     "integers",
     "limits",
     "on_every_block",
+    "passed_to",
     "ports_of",
     "simulate",
     "wrapped",
 ]
+
+PASSED_ON = 1  # cycles in which a row or a column hands its control on to its neighbour
 
 
 class SideBySide(Block):
@@ -91,16 +97,6 @@ class View:
         handle = getattr(self._dut, port if port in ("clk", "rst") else f"{self._name}_{port}")
         setattr(self, port, handle)
         return handle
-
-
-def handed_on(port, value, width, shares):
-    """What becomes of `value`, a part of a `BankWrite` for so many banks at once, on its way from bank to bank."""
-    if port.endswith("__offset"):
-        return (value + 1) % (1 << width)
-    if port.endswith("__data"):
-        share = width // shares
-        return value >> share | (value & ((1 << share) - 1)) << (width - share)
-    return value
 
 
 class Timeline:
@@ -193,6 +189,48 @@ def expect_members(view, port: str, expected: Mapping[str, int], what: str) -> N
     """Compares members of a bundle in this cycle, those that `expected` has."""
     got = [int(getattr(view, f"{port}__{name}").value) for name in expected]
     expect_equal(f"{', '.join(expected)} of {port}, {what}", got, [int(value) for value in expected.values()])
+
+
+def passed_to(port: str) -> str:
+    """The output by which a row or a column passes on what comes in at `port`."""
+    return port.replace("_in", "_out", 1)
+
+
+def expect_passed_on(
+    got: Mapping[str, Sequence], inputs: Mapping[str, Sequence[int]], ports: Sequence[str], cycles: int, what: str = ""
+) -> None:
+    """Compares what comes in at `ports` in so many cycles with what leaves `PASSED_ON` cycles later."""
+    for port in ports:
+        seen = [int(value) for value in got[passed_to(port)][PASSED_ON:cycles]]
+        expect_equal(f"{passed_to(port)}{what}", seen, inputs[port][: cycles - PASSED_ON])
+
+
+def expect_handed_on(
+    block: Block,
+    bank: str,
+    got: Mapping[str, Sequence],
+    inputs: Mapping[str, Sequence[int]],
+    cycles: int,
+    *,
+    shares: int,
+    registers: int,
+    what: str = "",
+) -> None:
+    """Compares the `BankWrite` of a bank that leaves `registers` cycles later.
+
+    It is the one that came in, one bank nearer to its end, with the data turned by one of its `shares`.
+    """
+    widths = {port: width for port, (width, _incoming) in ports_of(block).items()}
+    for part in ("valid", "offset", "address", "data"):
+        port = f"{bank}_in__{part}"
+        expected = list(inputs[port])
+        if part == "offset":
+            expected = [(value + 1) % (1 << widths[port]) for value in expected]
+        elif part == "data":
+            low, high = widths[port] // shares, widths[port] - widths[port] // shares
+            expected = [value >> low | (value & ((1 << low) - 1)) << high for value in expected]
+        seen = [int(value) for value in got[passed_to(port)][registers:cycles]]
+        expect_equal(f"{passed_to(port)}{what}", seen, expected[: len(seen)])
 
 
 def wrapped(value: int, width: int) -> int:

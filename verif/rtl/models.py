@@ -1,14 +1,17 @@
-"""Models that several unit tests of this folder share: the passes of a product, and where their operands lie."""
+"""Models that several unit tests of this folder share: passes, places of operands, sums that become totals."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
-from verif.rtl.harness import bits, tile_bits
+from verif.rtl.harness import Timeline, bits, integers, tile_bits, wrapped
 
-__all__ = ["Pass", "passes_of_product"]
+__all__ = ["Pass", "Totals", "partial_sums", "passes_of_product", "queue_slots"]
 
 
 @dataclass(frozen=True)
@@ -106,3 +109,60 @@ def passes_of_product(config: AcceleratorConfig, phase: Phase, head: int, tokens
              product_end=tile == tiles - 1 and column_tile == column_tiles - 1)
         for column_tile in range(column_tiles) for tile in range(tiles)
     ]  # fmt: skip
+
+
+def queue_slots(config: AcceleratorConfig, parity: int) -> list[int]:
+    """Places of the row queue: every other one."""
+    return [slot for slot in range(config.row_queue_depth) if slot % 2 == parity]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What totals of one phase are and where they go: their width, the places they may have, the address of a place."""
+
+    width: int
+    places: Sequence[int]
+    address: Callable[[int], int] = int
+
+
+def partial_sums(
+    timeline: Timeline,
+    generator: random.Random,
+    accumulator: PartialSumAccumulator,
+    *,
+    reductions: int,
+    longest: int,
+    sum_width: int,
+    kinds: Mapping[Phase, Totals],
+) -> Iterator[tuple[Phase, dict[int, int], list[int]]]:
+    """Sets the partial sums of random reductions, pass after pass, as early as the accumulator allows or later.
+
+    Yields phase, place -> total, and the cycles of the totals' last partial sums, of each reduction.
+    """
+    cycle = 0
+    for _ in range(reductions):
+        phase = generator.choice(list(kinds))
+        kind = kinds[phase]
+        elements = generator.sample(kind.places, generator.randint(1, min(len(kind.places), longest)))
+        passes = generator.randint(1, 4)
+        totals = integers(generator, kind.width, len(elements))
+        # Sums of all passes but the last are anything; the last makes the total, on the way around if need be.
+        sums = [integers(generator, sum_width, len(elements)) for _ in range(passes - 1)]
+        sums.append([
+            wrapped(total - sum(one[index] for one in sums), sum_width) for index, total in enumerate(totals)
+        ])  # fmt: skip
+        ends = []
+        for number, of_pass in enumerate(sums):
+            for index, (place, partial_sum) in enumerate(zip(elements, of_pass)):
+                last = number == passes - 1
+                timeline.set(
+                    cycle, accumulate_in__valid=1, accumulate_in__first=int(number == 0),
+                    accumulate_in__last=int(last), accumulate_in__phase=phase, accumulate_in__index=index,
+                    accumulate_in__address=kind.address(place),
+                )  # fmt: skip
+                timeline.set(cycle + accumulator.sum_delay, partial_sum=partial_sum)
+                if last:
+                    ends.append(cycle)
+                cycle += 1
+            cycle += max(0, accumulator.latency - len(elements)) + generator.choice((0, 0, 3))
+        yield phase, dict(zip(elements, totals)), ends

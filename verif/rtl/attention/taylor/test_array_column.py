@@ -22,19 +22,21 @@ from verif.rtl.harness import (
     Timeline,
     bits,
     drive,
-    handed_on,
+    expect_handed_on,
+    expect_passed_on,
     idle_inputs,
     integers,
     limits,
+    passed_to,
     ports_of,
     tile_bits,
-    wrapped,
 )
+from verif.rtl.models import Totals, partial_sums, queue_slots
 
 ROUNDS = 5
 REDUCTIONS = 10  # a round
-PASSED_ON = 1  # cycles from a column to the one on its right
-SHARED = ("v", "bias")  # banks that take their share of what goes from column to column
+# Banks that take their share of what goes from column to column: columns that take one of each word.
+SHARED = {"v": lambda config: config.stream_lanes, "bias": lambda config: 1}
 STROBES = ("v_in__valid", "bias_in__valid", "accumulate_in__valid", "divide_in__start", "write_back_in__write",
            "write_back_in__mean")  # fmt: skip
 CONFIGURATIONS = {
@@ -71,10 +73,6 @@ class Column:
         tiles, minor_bits = self.config.column_tiles, bits(minor)
         return [(half << tile_bits(tiles) | tile) << minor_bits | at for tile in range(tiles) for at in range(minor)]
 
-    def slots(self, parity):
-        """Places of the row queue: every other one."""
-        return [slot for slot in range(self.config.row_queue_depth) if slot % 2 == parity]
-
     def writes(self, timeline):
         """V and biases, a word a cycle; returns what the banks then hold."""
         config, generator = self.config, self.generator
@@ -96,38 +94,21 @@ class Column:
 
     def reductions(self, timeline, shift_g):
         """Passes of partial sums, back to back; returns the G and the Q G that they give."""
-        config, generator = self.config, self.generator
+        config = self.config
+        kinds = {
+            Phase.G: Totals(config.g_sum_width, self.places(self.half, config.max_head_dim)),
+            Phase.QG: Totals(config.qg_width, queue_slots(config, self.half)),
+        }
         g, queue = {}, {}
-        cycle = 0
-        for _ in range(REDUCTIONS):
-            phase = generator.choice((Phase.G, Phase.QG))
-            places = self.places(self.half, config.max_head_dim) if phase == Phase.G else self.slots(self.half)
-            longest = min(len(places), max(config.max_tokens, config.max_head_dim), 40)
-            elements = generator.sample(places, generator.randint(1, longest))
-            passes = generator.randint(1, 4)
-            width = config.g_sum_width if phase == Phase.G else config.qg_width
-            totals = integers(generator, width, len(elements))
-            # Sums of all passes but the last are anything; the last makes the total, on the way around if need be.
-            sums = [integers(generator, config.partial_sum_width, len(elements)) for _ in range(passes - 1)]
-            sums.append([
-                wrapped(total - sum(one[index] for one in sums), config.partial_sum_width)
-                for index, total in enumerate(totals)
-            ])  # fmt: skip
-            for number, partial_sums in enumerate(sums):
-                for index, (address, partial_sum) in enumerate(zip(elements, partial_sums)):
-                    timeline.set(
-                        cycle, accumulate_in__valid=1, accumulate_in__first=int(number == 0),
-                        accumulate_in__last=int(number == passes - 1), accumulate_in__phase=phase,
-                        accumulate_in__index=index, accumulate_in__address=address,
-                    )  # fmt: skip
-                    timeline.set(cycle + self.column.sum_delay, partial_sum=partial_sum)
-                    cycle += 1
-                cycle += max(0, self.column.accumulator.latency - len(elements)) + generator.choice((0, 0, 3))
+        for phase, totals, _ends in partial_sums(
+            timeline, self.generator, self.column.accumulator, reductions=REDUCTIONS, kinds=kinds,
+            longest=min(40, max(config.max_tokens, config.max_head_dim)), sum_width=config.partial_sum_width,
+        ):  # fmt: skip
             if phase == Phase.G:
-                rounded = [saturate(shift_right_round_half_up(total, shift_g), config.data_width) for total in totals]
-                g |= dict(zip(elements, rounded))
+                g |= {place: saturate(shift_right_round_half_up(total, shift_g), config.data_width)
+                      for place, total in totals.items()}  # fmt: skip
             else:
-                queue |= dict(zip(elements, totals))
+                queue |= totals
         return g, queue
 
     def loads(self, timeline):
@@ -152,7 +133,7 @@ class Column:
         cycle = 0
         for place in places[:120]:
             mean = int(generator.random() < 0.3)
-            slot = generator.choice(self.slots(1 - self.half))
+            slot = generator.choice(queue_slots(config, 1 - self.half))
             bias_address = (1 - self.half) << tile_bits(config.column_tiles) | generator.randrange(config.column_tiles)
             [k_sum] = integers(generator, config.column_sum_width, 1)
             aligned = self.queue.get(slot, 0) << config.constant_fraction << numerator_shift
@@ -196,7 +177,6 @@ async def rounds_equal_the_model(dut):
     generator = random.Random(cocotb.RANDOM_SEED)
     model = Column(config, generator)
     await start(dut, **idle_inputs(model.column))
-    widths = {port: width for port, (width, _incoming) in ports_of(model.column).items()}
     for number in range(ROUNDS):
         timeline = Timeline(model.column, generator, STROBES)
         shift_g = generator.choice((0, config.data_width, generator.randint(0, config.shift_g_max)))
@@ -209,25 +189,20 @@ async def rounds_equal_the_model(dut):
         elements = model.reads(timeline)
 
         inputs = timeline.inputs(shift_g_in=shift_g, numerator_shift_in=numerator_shift)
-        passed = {port: port.replace("_in", "_out", 1) for port in inputs if "_in" in port
-                  and port.partition("_in")[0] not in SHARED}  # fmt: skip
-        chained = {f"{bank}_in__{part}": f"{bank}_out__{part}" for bank in SHARED
-                   for part in ("valid", "offset", "address", "data")}  # fmt: skip
-        outputs = ["stationary", "mean", "z_data", *passed.values(), *chained.values()]
+        chained = [port for port in inputs if port.partition("_in")[0] in SHARED]
+        passed = [port for port in inputs if "_in" in port and port not in chained]
+        outputs = ["stationary", "mean", "z_data", *map(passed_to, [*passed, *chained])]
         got = await drive(dut, inputs, outputs, extra=model.column.g_latency + model.column.load_latency)
         for port, expected in (("stationary", stationary), ("mean", means), ("z_data", elements)):
             cycles, values = zip(*expected)
             seen = [got[port][cycle].to_signed() for cycle in cycles]
             expect_equal(f"{port} of round {number}", seen, list(values))
-        for port, later in passed.items():
-            seen = [int(value) for value in got[later][PASSED_ON : timeline.length]]
-            expect_equal(f"{later} of round {number}", seen, inputs[port][: timeline.length - PASSED_ON])
-
-        for port, later in chained.items():
-            shares = config.stream_lanes if port.startswith("v_in") else 1
-            seen = [int(value) for value in got[later][config.chain_registers : timeline.length]]
-            handed = [handed_on(port, value, widths[port], shares) for value in inputs[port]]
-            expect_equal(f"{later} of round {number}", seen, handed[: len(seen)])
+        expect_passed_on(got, inputs, passed, timeline.length, f" of round {number}")
+        for bank, shares in SHARED.items():
+            expect_handed_on(
+                model.column, bank, got, inputs, timeline.length, shares=shares(config),
+                registers=config.chain_registers, what=f" of round {number}",
+            )  # fmt: skip
 
         model.v |= v
         model.bias |= bias

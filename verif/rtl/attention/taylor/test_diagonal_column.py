@@ -17,11 +17,21 @@ from taylorvit.rtl.attention.taylor.diagonal_column import DiagonalColumn
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, parameters, run, start
-from verif.rtl.harness import Timeline, bits, drive, idle_inputs, integers, limits, tile_bits, wrapped
+from verif.rtl.harness import (
+    PASSED_ON,
+    Timeline,
+    bits,
+    drive,
+    expect_passed_on,
+    idle_inputs,
+    limits,
+    passed_to,
+    tile_bits,
+)
+from verif.rtl.models import Totals, partial_sums, queue_slots
 
 ROUNDS = 6
 REDUCTIONS = 10  # a round
-PASSED_ON = 1  # cycles to column 0
 STROBES = ("accumulate_in__valid", "divide_in__start")
 CONFIGURATIONS = {
     "default": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 32},
@@ -62,45 +72,24 @@ class Diagonal:
         tile = self.generator.randrange(self.config.column_tiles)
         return (half << tile_bits(self.config.column_tiles) | tile) << bits(self.config.max_head_dim) | feature
 
-    def slots(self, parity):
-        """Places of the row queue: every other one."""
-        return [slot for slot in range(self.config.row_queue_depth) if slot % 2 == parity]
-
     def reductions(self, timeline):
         """Passes of partial sums; returns the k^_sum and Q k^_sum that they give, and the cycles of the latter."""
-        config, generator = self.config, self.generator
+        config, accumulator = self.config, self.column.accumulator
+        kinds = {
+            Phase.G: Totals(config.k_hat_sum_width, range(config.max_head_dim),
+                            lambda feature: self.address(self.half, feature)),
+            Phase.QG: Totals(config.q_k_hat_sum_width, queue_slots(config, self.half)),
+        }  # fmt: skip
         k_hat_sums, queue, queued = {}, {}, []
-        cycle = 0
-        for _ in range(REDUCTIONS):
-            phase = generator.choice((Phase.G, Phase.QG))
-            places = [*range(config.max_head_dim)] if phase == Phase.G else self.slots(self.half)
-            longest = min(len(places), max(config.max_tokens, config.max_head_dim), 40)
-            elements = generator.sample(places, generator.randint(1, longest))
-            passes = generator.randint(1, 4)
-            width = config.k_hat_sum_width if phase == Phase.G else config.q_k_hat_sum_width
-            totals = integers(generator, width, len(elements))
-            sums = [integers(generator, config.diagonal_sum_width, len(elements)) for _ in range(passes - 1)]
-            sums.append([
-                wrapped(total - sum(one[index] for one in sums), config.diagonal_sum_width)
-                for index, total in enumerate(totals)
-            ])  # fmt: skip
-            for number, partial_sums in enumerate(sums):
-                for index, (place, partial_sum) in enumerate(zip(elements, partial_sums)):
-                    last = number == passes - 1
-                    timeline.set(
-                        cycle, accumulate_in__valid=1, accumulate_in__first=int(number == 0),
-                        accumulate_in__last=int(last), accumulate_in__phase=phase, accumulate_in__index=index,
-                        accumulate_in__address=self.address(self.half, place) if phase == Phase.G else place,
-                    )  # fmt: skip
-                    timeline.set(cycle + self.column.accumulator.sum_delay, partial_sum=partial_sum)
-                    if last and phase == Phase.QG:
-                        queued.append(cycle + self.column.accumulator.latency)
-                    cycle += 1
-                cycle += max(0, self.column.accumulator.latency - len(elements)) + generator.choice((0, 0, 3))
+        for phase, totals, ends in partial_sums(
+            timeline, self.generator, accumulator, reductions=REDUCTIONS, kinds=kinds,
+            longest=min(40, max(config.max_tokens, config.max_head_dim)), sum_width=config.diagonal_sum_width,
+        ):  # fmt: skip
             if phase == Phase.G:
-                k_hat_sums |= {(self.half, place): total for place, total in zip(elements, totals)}
+                k_hat_sums |= {(self.half, place): total for place, total in totals.items()}
             else:
-                queue |= dict(zip(elements, totals))
+                queue |= totals
+                queued += [cycle + accumulator.latency for cycle in ends]
         return k_hat_sums, queue, queued
 
     def loads(self, timeline):
@@ -127,7 +116,7 @@ class Diagonal:
         cycle = 0
         for _ in range(150):
             mean = int(generator.random() < 0.3)
-            slot = generator.choice(self.slots(1 - self.half))
+            slot = generator.choice(queue_slots(config, 1 - self.half))
             timeline.set(cycle, divide_in__start=1, divide_in__mean=mean, divide_in__queue_address=slot)
             denominator = c_d + (self.queue.get(slot, 0) << config.constant_fraction)
             invalid = not mean and denominator <= 0
@@ -158,8 +147,15 @@ async def rounds_equal_the_model(dut):
         divisors, errors = model.divisions(timeline, c_d, tokens, shift)
 
         inputs = timeline.inputs(c_d=c_d, tokens=tokens, divisor_shift=shift)
-        passed = {port: port.replace("_in", "_out", 1) for port in inputs if "_in__" in port}
-        outputs = ["stationary", "divisor_out", "invalid_out", "denominator_error", "row_queued", *passed.values()]
+        passed = [port for port in inputs if "_in__" in port]
+        outputs = [
+            "stationary",
+            "divisor_out",
+            "invalid_out",
+            "denominator_error",
+            "row_queued",
+            *map(passed_to, passed),
+        ]
         got = await drive(dut, inputs, outputs, extra=PASSED_ON + model.column.divisor_delay + model.load_latency)
         cycles, values = zip(*stationary)
         seen = [got["stationary"][cycle].to_signed() for cycle in cycles]
@@ -171,9 +167,7 @@ async def rounds_equal_the_model(dut):
         expect_equal(f"errors of round {number}", sum(map(int, got["denominator_error"])), errors)
         seen = [cycle for cycle, value in enumerate(got["row_queued"]) if int(value)]
         expect_equal(f"rows queued in round {number}", seen, queued)
-        for port, later in passed.items():
-            seen = [int(value) for value in got[later][PASSED_ON : timeline.length]]
-            expect_equal(f"{later} of round {number}", seen, inputs[port][: timeline.length - PASSED_ON])
+        expect_passed_on(got, inputs, passed, timeline.length, f" of round {number}")
         errors_in_all += errors
 
         model.k_hat_sums |= k_hat_sums

@@ -12,10 +12,17 @@ from taylorvit.rtl.attention.taylor.operand_row import OperandRow
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, pack, parameters, run, start, unpack
-from verif.rtl.harness import drive, handed_on, idle_inputs, integers, ports_of
+from verif.rtl.harness import (
+    drive,
+    expect_handed_on,
+    expect_passed_on,
+    idle_inputs,
+    integers,
+    passed_to,
+    ports_of,
+)
 
 ACCESSES = 3000
-PASSED_ON = 1  # cycles from a row to the one below
 CONFIGURATIONS = {
     "default": {"rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 16},
     "one_lane": {"rows": 5, "columns": 3, "data_width": 6, "mean_fraction": 0, "max_tokens": 7, "max_head_dim": 12,
@@ -79,21 +86,17 @@ async def operands_are_streamed(dut):
             if arriving >= 0 and valid and offset < shares[bank]:
                 contents[address] = data if bank == "k" else data & ((1 << width) - 1)
 
-    chained = [f"{bank}_in__{part}" for bank in words for part in ("valid", "offset", "address", "data")]
+    chained = [port for port in inputs if port.partition("_in__")[0] in words]
     passed = [port for port in inputs if port.startswith("control_in__")]
-    outputs = ["streamed", "swap", "mean_out", *(port.replace("_in__", "_out__") for port in [*passed, *chained])]
+    outputs = ["streamed", "swap", *map(passed_to, [*passed, "mean_in", *chained])]
     got = await drive(dut, inputs, outputs, extra=row.latency)
     seen = [value.to_signed() for value in got["streamed"][row.latency :][:cycles]]
     expect_equal("streamed", seen, expected)
     swaps = [int(value) for value in got["swap"][row.latency :][:cycles]]
     expect_equal("swap", swaps, inputs["control_in__swap"])
-    for port, later in [*((port, port.replace("_in__", "_out__")) for port in passed), ("mean_in", "mean_out")]:
-        values = [int(value) for value in got[later][PASSED_ON:cycles]]
-        expect_equal(later, values, inputs[port][: cycles - PASSED_ON])
-    for port in chained:
-        values = [int(value) for value in got[port.replace("_in__", "_out__")][config.chain_registers : cycles]]
-        turned = [handed_on(port, value, widths[port], shares[port[0]]) for value in inputs[port]]
-        expect_equal(port, values, turned[: len(values)])
+    expect_passed_on(got, inputs, [*passed, "mean_in"], cycles)
+    for bank in words:
+        expect_handed_on(row, bank, got, inputs, cycles, shares=shares[bank], registers=config.chain_registers)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
