@@ -52,6 +52,7 @@ def blocks(forms=FORMS):
 
 @cocotb.test()
 async def products_follow_the_equation(dut):
+    """Products of random operands and of all corners follow the equation, with swaps at any time."""
     multipliers = blocks(parameters()["forms"])
     await on_every_block(dut, multipliers, lambda view, name, seed: check(view, multipliers[name], seed))
 

@@ -31,6 +31,7 @@ def reductions(generator, depth):
 
 @cocotb.test()
 async def totals_are_exact(dut):
+    """Totals of reductions of every size and number of passes are the sums, modulo the width."""
     accumulators = blocks()
     await start(dut, **idle_inputs(SideBySide(accumulators)))
     tasks = [

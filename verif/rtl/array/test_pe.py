@@ -54,6 +54,7 @@ def golden(streamed, swap, load, stationary, partial_sum, sum_width, latency):
 
 @cocotb.test()
 async def sums_follow_the_equation(dut):
+    """Partial sums and what is passed on follow the equation of the PE, whatever is loaded and swapped when."""
     pes = blocks()
     await start(dut, **idle_inputs(SideBySide(pes, COPIES)))
     seed = cocotb.RANDOM_SEED

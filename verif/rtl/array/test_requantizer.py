@@ -52,6 +52,7 @@ async def check(view, size, values, shifts):
 
 @cocotb.test()
 async def every_value_and_shift(dut):
+    """A narrow requantizer rounds and saturates every value by every shift as the golden model does."""
     await start(dut, **idle_inputs(SideBySide(blocks(), COPIES)))
     size = SIZES["exhaustive"]
     low, high = limits(size["i_width"])
@@ -62,6 +63,7 @@ async def every_value_and_shift(dut):
 
 @cocotb.test()
 async def halves_edges_and_random_values(dut):
+    """Halves, values around the limits of the output and random ones come out as in the golden model."""
     await start(dut, **idle_inputs(SideBySide(blocks(), COPIES)))
     generator = random.Random(cocotb.RANDOM_SEED)
 

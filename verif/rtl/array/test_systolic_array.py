@@ -77,6 +77,7 @@ def timed(generator, rows, elements):
 
 @cocotb.test()
 async def sums_equal_matrix_products(dut):
+    """The sums that leave the array are matrix products, for tiles and streams of any timing that it allows."""
     rows, columns, *_others = parameters()["size"]
     array = array_of(*parameters()["size"])
     generator = random.Random(cocotb.RANDOM_SEED)

@@ -38,6 +38,7 @@ def blocks():
 
 @cocotb.test()
 async def sums_equal_numpy(dut):
+    """Column sums of random matrices equal those of numpy."""
     arrays = blocks()
     await start(dut, **idle_inputs(SideBySide(arrays)))
     tasks = [

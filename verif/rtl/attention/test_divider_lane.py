@@ -116,6 +116,7 @@ def golden(numerator, divisor, invalid, width):
 
 @cocotb.test()
 async def every_numerator_and_divisor(dut):
+    """Narrow lanes round every quotient exactly."""
     lanes = exhaustive_lanes()
     await start(dut, **idle_inputs(SideBySide(lanes, EXHAUSTIVE_COPIES)))
     (low, high), (_zero, largest) = limits(EXHAUSTIVE_WIDTHS["numerator_width"]), limits(
@@ -131,6 +132,7 @@ async def every_numerator_and_divisor(dut):
 
 @cocotb.test()
 async def halves_edges_and_random_divisions(dut):
+    """Lanes of accelerators round halves, quotients at the limits and random ones exactly."""
     lanes = accelerator_lanes()
     await start(dut, **idle_inputs(SideBySide(lanes, COPIES)))
     tasks = []

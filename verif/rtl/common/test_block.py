@@ -72,6 +72,7 @@ class Pair(Block):
 
 @cocotb.test()
 async def instances_are_independent(dut):
+    """Two instances of one block count on their own."""
     await start(dut, enable=0, clear=1)
     edge = RisingEdge(dut.clk)
     dut.clear.value = 0

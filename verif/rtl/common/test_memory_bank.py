@@ -28,6 +28,7 @@ def blocks():
 
 @cocotb.test()
 async def words_are_kept(dut):
+    """A word that is read is the one that was written last, and zero before the first write."""
     banks = blocks()
     await start(dut, **idle_inputs(SideBySide(blocks())))
     tasks = [

@@ -23,6 +23,8 @@ def blocks():
 
 @cocotb.test()
 async def what_goes_in_comes_out(dut):
+    """The output is the input, `latency` cycles later, and 1 until then."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)

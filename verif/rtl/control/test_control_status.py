@@ -132,6 +132,7 @@ class Core:
 
 @cocotb.test()
 async def registers_read_their_reset_values(dut):
+    """Every register reads its reset value, and the identification that of the configuration."""
     host = await Host.start(dut)
     for register in host.map:
         await host.expect(register.name, register.reset)
@@ -148,6 +149,7 @@ async def registers_read_their_reset_values(dut):
 
 @cocotb.test()
 async def parameters_keep_to_their_range(dut):
+    """A parameter takes every value of its range; any other is refused, counted, and changes nothing."""
     host = await Host.start(dut)
     generator = random.Random(cocotb.RANDOM_SEED)
     refused = 0
@@ -170,6 +172,7 @@ async def parameters_keep_to_their_range(dut):
 
 @cocotb.test()
 async def written_bytes_are_merged_before_the_check(dut):
+    """Bytes that are not strobed keep their value, and the merged word is what is checked."""
     host = await Host.start(dut)
     generator = random.Random(cocotb.RANDOM_SEED)
     limits = host.limits()
@@ -197,6 +200,7 @@ async def written_bytes_are_merged_before_the_check(dut):
 
 @cocotb.test()
 async def what_cannot_be_written_is_refused(dut):
+    """Writes to constants, to read-only registers and to unknown offsets are answered SLVERR and change nothing."""
     host = await Host.start(dut)
     for register in host.map:
         if register.access in (Access.CONSTANT, Access.READ_ONLY):
@@ -211,6 +215,7 @@ async def what_cannot_be_written_is_refused(dut):
 
 @cocotb.test()
 async def address_and_data_may_come_in_any_order(dut):
+    """A write waits for the later one of its address and its data."""
     host = await Host.start(dut)
     address_channel, data_channel = host.channels[:2]
     for channel in host.channels:
@@ -229,6 +234,7 @@ async def address_and_data_may_come_in_any_order(dut):
 
 @cocotb.test()
 async def accesses_take_their_stated_cycles(dut):
+    """The responses come after `read_latency` and `write_latency` cycles, and wait until they are taken."""
     await start(dut, **QUIET)
     edge = RisingEdge(dut.clk)
     await edge
@@ -255,6 +261,7 @@ async def accesses_take_their_stated_cycles(dut):
 
 @cocotb.test()
 async def reads_and_writes_side_by_side(dut):
+    """Reads and writes that overlap do not disturb each other."""
     host = await Host.start(dut)
     writes = [cocotb.start_soon(host.write("HEADS", value)) for value in range(1, 9)]
     reads = [cocotb.start_soon(host.expect("ID", 0x5441594C)) for _ in range(8)]
@@ -265,6 +272,7 @@ async def reads_and_writes_side_by_side(dut):
 
 @cocotb.test()
 async def a_job_starts_with_its_parameters(dut):
+    """START takes over the parameters, which stay as they are until the next job, and is refused while busy."""
     host = await Host.start(dut)
     core = Core(dut, busy_cycles=10_000)
     generator = random.Random(cocotb.RANDOM_SEED)
@@ -304,6 +312,7 @@ async def a_job_starts_with_its_parameters(dut):
 
 @cocotb.test()
 async def a_second_start_right_after_one_is_refused(dut):
+    """Of two writes of START in a row only the first starts a job."""
     host = await Host.start(dut)
     core = Core(dut, busy_cycles=1_000)
     tasks = [cocotb.start_soon(host.write("CONTROL", 1, response)) for response in (AxiResp.OKAY, AxiResp.SLVERR)]
@@ -315,6 +324,7 @@ async def a_second_start_right_after_one_is_refused(dut):
 
 @cocotb.test()
 async def soft_reset_keeps_the_registers(dut):
+    """SOFT_RESET leaves parameters, events and counts as they are, and takes precedence over START."""
     host = await Host.start(dut)
     core = Core(dut, busy_cycles=1_000)
     await host.write("TOKENS", 1)
@@ -334,6 +344,7 @@ async def soft_reset_keeps_the_registers(dut):
 
 @cocotb.test()
 async def events_are_kept_counted_and_raise_the_interrupt(dut):
+    """Every event sets its bit until that is cleared, is counted, and raises the interrupt if enabled."""
     host = await Host.start(dut)
     names = {field.low: field.name for field in host.map["EVENTS"].fields}
     for bit, (port, value) in EVENT_INPUTS.items():
@@ -360,6 +371,7 @@ async def events_are_kept_counted_and_raise_the_interrupt(dut):
 
 @cocotb.test()
 async def an_event_while_its_bit_is_cleared_is_kept(dut):
+    """An event in the cycle in which its bit is cleared is not lost."""
     host = await Host.start(dut)
     dut.denominator_error.value = 1
     await host.write("EVENTS", 0xFFFFFFFF)
@@ -369,6 +381,7 @@ async def an_event_while_its_bit_is_cleared_is_kept(dut):
 
 @cocotb.test()
 async def an_error_while_its_count_is_cleared_is_counted(dut):
+    """An error in the cycle in which its count is cleared is counted."""
     host = await Host.start(dut)
     name = "COUNT_DENOMINATOR"
     dut.denominator_error.value = 1
@@ -387,6 +400,7 @@ async def an_error_while_its_count_is_cleared_is_counted(dut):
 
 @cocotb.test()
 async def error_counts_stop_at_their_maximum(dut):
+    """A count of errors does not wrap."""
     host = await Host.start(dut)
     dut.input_timeout.value = 1
     await ClockCycles(dut.clk, (1 << 16) + 10)
@@ -396,6 +410,7 @@ async def error_counts_stop_at_their_maximum(dut):
 
 @cocotb.test()
 async def counters_count_the_cycles_of_a_job(dut):
+    """Performance counters count the cycles and heads of a job, and START clears them."""
     host = await Host.start(dut)
     generator = random.Random(cocotb.RANDOM_SEED)
     levels = {"ARRAY_BUSY": dut.array_busy, "STALL_INPUT": dut.stall_input, "STALL_OUTPUT": dut.stall_output}

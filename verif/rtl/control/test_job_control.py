@@ -30,6 +30,7 @@ def blocks():
 
 @cocotb.test()
 async def a_job_ends_with_its_last_head_and_idle_streams(dut):
+    """A job is done when its last head has left and all streams are idle, and not before."""
     block = SideBySide(blocks())
     await start(dut, **idle_inputs(block))
     view, edge = View(dut, "width_8"), RisingEdge(dut.clk)
@@ -57,6 +58,7 @@ async def a_job_ends_with_its_last_head_and_idle_streams(dut):
 
 @cocotb.test()
 async def the_watchdog_waits_for_a_silent_source_only(dut):
+    """The watchdog counts only cycles in which a source alone holds the job up."""
     block = SideBySide(blocks())
     await start(dut, **idle_inputs(block))
     view, edge = View(dut, "width_8"), RisingEdge(dut.clk)
@@ -99,6 +101,7 @@ async def the_watchdog_waits_for_a_silent_source_only(dut):
 
 @cocotb.test()
 async def a_beat_in_any_cycle_around_the_end_starts_the_watch_anew(dut):
+    """A beat that comes in the last cycle of the wait is in time."""
     await start(dut, **idle_inputs(SideBySide(blocks())))
     view, edge = View(dut, "width_8"), RisingEdge(dut.clk)
     timeout = 5
@@ -124,6 +127,7 @@ async def a_beat_in_any_cycle_around_the_end_starts_the_watch_anew(dut):
 
 @cocotb.test()
 async def quotients_are_aligned(dut):
+    """The shifts of numerator and divisor give the exponent of Z for every SHIFT_Z."""
     await start(dut, **idle_inputs(SideBySide(blocks())))
     edge = RisingEdge(dut.clk)
     for name, config in CONFIGS.items():

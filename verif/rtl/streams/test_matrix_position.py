@@ -25,6 +25,8 @@ def blocks():
 
 @cocotb.test()
 async def every_end_is_known_a_step_ahead(dut):
+    """Token, end of the row and end of the matrix are right for each beat, for matrices of every size."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)

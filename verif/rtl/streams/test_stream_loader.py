@@ -224,6 +224,8 @@ async def on_every_loader(dut, jobs):
 
 @cocotb.test()
 async def heads_of_every_size(dut):
+    """Heads of every size get to their banks, whatever the pace of source and consumer."""
+
     async def jobs(bench):
         sizes = [(1, 1), (bench.max_tokens, bench.max_head_dim), (2, 8), (7, 12), (16, 5), (50, 13), (197, 3), (3, 64)]
         sizes += [(bench.generator.randint(1, 20), bench.generator.randint(1, 32)) for _ in range(8)]
@@ -240,6 +242,8 @@ async def heads_of_every_size(dut):
 
 @cocotb.test()
 async def packets_of_any_length(dut):
+    """Packets that end early or late, or not at all, damage no other head, and each is an event."""
+
     async def jobs(bench):
         for tokens, head_dim in ((1, 1), (3, 3 * bench.lanes - 1), (5, bench.lanes), (4, bench.max_head_dim)):
             tokens, head_dim = min(tokens, bench.max_tokens), min(head_dim, bench.max_head_dim)
@@ -260,6 +264,8 @@ async def packets_of_any_length(dut):
 
 @cocotb.test()
 async def reset_in_the_middle(dut):
+    """After a reset within a packet, the next job comes out right."""
+
     async def jobs(bench):
         tokens, head_dim = min(4, bench.max_tokens), min(8, bench.max_head_dim)
         await bench.job(tokens, head_dim, [bench.packet(tokens, head_dim) for _ in range(3)])

@@ -139,6 +139,8 @@ async def on_every_sender(dut, jobs):
 
 @cocotb.test()
 async def heads_of_every_size(dut):
+    """Heads of every size leave as packets, whatever the pace of heads and sink."""
+
     async def jobs(bench):
         sizes = [(1, 1), (bench.max_tokens, bench.max_head_dim), (2, 8), (7, 12), (16, 5), (50, 13), (197, 3), (3, 64)]
         sizes += [(bench.generator.randint(1, 20), bench.generator.randint(1, 32)) for _ in range(6)]
@@ -153,6 +155,8 @@ async def heads_of_every_size(dut):
 
 @cocotb.test()
 async def one_beat_a_cycle(dut):
+    """While the sink is ready, a head takes one cycle a beat, the first after `latency`."""
+
     async def jobs(bench):
         for tokens, head_dim in ((1, 1), (5, 3 * bench.lanes), (16, 64), (50, 9)):
             tokens, head_dim = min(tokens, bench.max_tokens), min(head_dim, bench.max_head_dim)

@@ -70,6 +70,7 @@ def wide(block, **values):
 
 @cocotb.test()
 async def keys_are_centred_queries_pass(dut):
+    """K^ is K minus its mean with all fractional bits, and Q passes unchanged."""
     blocks = centring_adders()
     await start(dut, **idle_inputs(SideBySide(blocks, COPIES)))
     generator = random.Random(cocotb.RANDOM_SEED)
@@ -97,6 +98,7 @@ async def keys_are_centred_queries_pass(dut):
 
 @cocotb.test()
 async def numerators_are_aligned_sums(dut):
+    """Numerators are the aligned Q G plus the bias, or the k_sum."""
     blocks = numerator_adders()
     await start(dut, **idle_inputs(SideBySide(blocks, COPIES)))
     generator = random.Random(cocotb.RANDOM_SEED)
@@ -124,6 +126,7 @@ async def numerators_are_aligned_sums(dut):
 
 @cocotb.test()
 async def divisors_are_aligned_sums_or_the_tokens(dut):
+    """Divisors are the aligned t_D, or the number of tokens for a row of means, and t_D <= 0 is marked."""
     blocks = denominator_adders()
     await start(dut, **idle_inputs(SideBySide(blocks, COPIES)))
     generator = random.Random(cocotb.RANDOM_SEED)

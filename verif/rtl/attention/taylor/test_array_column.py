@@ -173,6 +173,7 @@ class Column:
 
 @cocotb.test()
 async def rounds_equal_the_model(dut):
+    """What the banks hold, the operands, quotients and bundles that leave equal the model, round after round."""
     config = config_of(parameters()["name"])
     generator = random.Random(cocotb.RANDOM_SEED)
     model = Column(config, generator)

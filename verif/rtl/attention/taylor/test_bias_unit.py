@@ -39,6 +39,7 @@ def blocks():
 
 @cocotb.test()
 async def biases_are_products(dut):
+    """The bias banks hold c_v v_sum, shifted and clipped, for heads of every size and pace."""
     await on_every_block(dut, blocks(), lambda view, name, seed: jobs(view, CONFIGS[name], V_SUM_LATENCY[name], seed))
 
 

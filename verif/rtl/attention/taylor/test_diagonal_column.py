@@ -129,6 +129,7 @@ class Diagonal:
 
 @cocotb.test()
 async def rounds_equal_the_model(dut):
+    """Stationary operands, divisors and errors equal the model, round after round."""
     config = config_of(parameters()["name"])
     generator = random.Random(cocotb.RANDOM_SEED)
     model = Diagonal(config, generator)

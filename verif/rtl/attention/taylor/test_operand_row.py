@@ -40,6 +40,7 @@ def config_of(name):
 
 @cocotb.test()
 async def operands_are_streamed(dut):
+    """A row streams Q or the centred K of its banks, while they are written, and passes on what it gets."""
     config = config_of(parameters()["name"])
     row = OperandRow(config)
     generator = random.Random(cocotb.RANDOM_SEED)
