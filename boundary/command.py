@@ -128,7 +128,7 @@ class _ToStandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr is not None:
             with suppress(OSError):  # nobody listens
-                print(self.format(record), file=sys.stderr, flush=True)
+                print(_printable(self.format(record)), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from rich.console import Console
 
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.integer_vit import IntegerVit
@@ -18,7 +17,7 @@ from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.reports.layer_sqnr import layer_sqnr
 from taylorvit.golden.training.loading import check_sizes, load_images, model_of, recipe_of
 from taylorvit.golden.training.recipe import Recipe, rounded_recipe
-from taylorvit.golden.training.trainer import train
+from taylorvit.golden.training.trainer import Progress, train
 from taylorvit.golden.training.training_folder import only_training_in
 
 from .metadata import Accelerator
@@ -80,7 +79,8 @@ def fine_tune(
     epochs: int,
     *,
     resume: bool = False,
-    console: Console | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
+    progress: Progress = lambda done, epochs, text: None,
     images: int = 128,
     accelerator: Accelerator | None = None,
     recipe: Recipe | None = None,
@@ -92,7 +92,8 @@ def fine_tune(
         folder: of this training.
         epochs: of this training, which has a tenth of the recipe's learning rate.
         resume: go on with it.
-        console: where its progress is shown; nowhere if left out.
+        on_step (Callable): told each step of the quantization before it.
+        progress (Progress): told how far the training is.
 
     The others are those of `quantize_checkpoint`, for the integer model whose grids are kept.
     """
@@ -100,8 +101,7 @@ def fine_tune(
     rounded = rounded_recipe(recipe_of(load(path), recipe=recipe, data=data), Path(path), grids, epochs)
     with only_training_in(folder):
         if not (folder / "last.safetensors").exists():  # a training that has begun keeps its grids
-            with (console or Console(quiet=True)).status("quantizing") as status:
-                made = quantize_checkpoint(path, images=images, accelerator=accelerator, recipe=recipe, data=data,
-                                           progress=lambda step: status.update(f"quantizing {step}"))  # fmt: skip
+            made = quantize_checkpoint(path, images=images, accelerator=accelerator, recipe=recipe, data=data,
+                                       progress=on_step)  # fmt: skip
             made.vit.save(grids)
-        return train(rounded, folder, resume=resume, console=console).path
+        return train(rounded, folder, resume=resume, progress=progress).path

@@ -86,7 +86,7 @@ class _Bounds:
         """The largest magnitude of an activation."""
         operation = self.network.program[name]
         if not isinstance(operation, Rounded | Patches):
-            raise unknown_operation(operation)
+            raise TypeError(f"{name} must be an activation, not {operation!r}")
         return 1 << (operation.width - 1)
 
     def _linear(self, operation: Linear) -> None:

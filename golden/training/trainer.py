@@ -17,13 +17,12 @@ GPU, matrix products are in bfloat16. Held-out images are looked at after each e
 import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import distributed, nn
 from torch.nn import functional
 
@@ -39,7 +38,10 @@ from .recipe import Distillation, Recipe, check_recipe
 from .straight_through import StraightThrough
 from .training_folder import METRICS, TrainingError, only_training_in, write_metrics
 
-__all__ = ["Trained", "TrainingError", "train"]
+__all__ = ["Progress", "Trained", "TrainingError", "train"]
+
+#: Is called with the epochs that are done, the epochs in all, and what goes on.
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,16 @@ class Trained:
 
 
 def train(recipe: Recipe, folder: str | Path, *, resume: bool = False, device: str | None = None,
-          console: Console | None = None, epochs: int | None = None) -> Trained:  # fmt: skip
+          progress: Progress = lambda done, epochs, text: None,
+          epochs: int | None = None) -> Trained:  # fmt: skip
     """Trains after a recipe.
 
     Args:
         folder: where the files go; must not hold a training, unless `resume`.
         resume: go on after the last whole epoch that is there, if there is one.
         device: of torch; a GPU if there is one, otherwise the processor.
-        console: where progress is shown; nowhere if left out.
+        progress (Progress): told how many epochs are done, of how many, and what goes on, by the first of several
+            processes.
         epochs: stop after so many, of those that the recipe asks for; `resume` does the rest.
 
     Raises:
@@ -68,7 +72,7 @@ def train(recipe: Recipe, folder: str | Path, *, resume: bool = False, device: s
             cannot be written.
     """
     with _Processes(device) as processes:
-        training = _Training(recipe, Path(folder), processes, console)
+        training = _Training(recipe, Path(folder), processes, progress)
         with only_training_in(training.folder) if processes.first else nullcontext():
             training.begin(resume)
             return training.run(epochs)
@@ -122,13 +126,13 @@ class _ScoresOfHeads(nn.Module):
 
 
 class _Training:
-    def __init__(self, recipe: Recipe, folder: Path, processes: _Processes, console) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, processes: _Processes, progress: Progress) -> None:
         if recipe.training is None:
             raise TrainingError("training must be given in a recipe after which to train")
         self.recipe, self.folder, self.processes = recipe, folder, processes
         self.settings = recipe.training
         self.device = processes.device
-        self.console = console if processes.first and console is not None else Console(quiet=True)
+        self.progress = progress
         self.last = folder / "last.safetensors"
         shape = recipe.model.vit_shape
         self.dataset = load_images(recipe.data, shape.image_size)
@@ -198,12 +202,18 @@ class _Training:
         last_epoch = self.settings.epochs if epochs is None else min(epochs, self.settings.epochs)
         if self.processes.first and self.metrics:
             self._write_metrics()  # a training that was killed may not have come to it
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.console) as progress:
-            task = progress.add_task("training", total=last_epoch, completed=len(self.metrics))
-            for epoch in range(len(self.metrics), last_epoch):
-                self._run_epoch(heads, epoch, lambda text: progress.update(task, description=text))
-                progress.update(task, advance=1)
+        text = "training"
+
+        def show(what: str | None = None) -> None:
+            nonlocal text
+            text = text if what is None else what
+            if self.processes.first:
+                self.progress(len(self.metrics), last_epoch, text)
+
+        show()
+        for epoch in range(len(self.metrics), last_epoch):
+            self._run_epoch(heads, epoch, show)
+            show()
         path = self.folder / "model.safetensors"
         ended = len(self.metrics) == self.settings.epochs
         if ended and isinstance(self.computed, StraightThrough):

@@ -37,6 +37,8 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.reports.layer_sqnr import layer_sqnr_table
     from taylorvit.golden.reports.sqnr import sqnr_text
 
+    from .training_bar import training_bar
+
     screen = console()
     source = arguments.checkpoint
     output = arguments.output or beside(source) / "integer.safetensors"
@@ -46,8 +48,10 @@ def run(arguments: Namespace) -> None:
     accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None
     options = {"images": arguments.images, "accelerator": accelerator} | what_they_are(arguments)
     if arguments.fine_tune:
-        source = fine_tune(source, output.with_name(f"{output.stem}_straight_through"), arguments.fine_tune,
-                           resume=arguments.resume, console=screen, **options)  # fmt: skip
+        with training_bar(screen) as bar:
+            source = fine_tune(source, output.with_name(f"{output.stem}_straight_through"), arguments.fine_tune,
+                               resume=arguments.resume, on_step=bar.on_step, progress=bar.progress,
+                               **options)  # fmt: skip
         options |= {"recipe": None, "data": None}  # the checkpoint says them now
     with screen.status("quantizing") as status:
         vit, sqnr = quantize_checkpoint(source, **options, progress=lambda step: status.update(f"quantizing {step}"))

@@ -1,6 +1,5 @@
 """`taylorvit train`: a model from a recipe."""
 
-import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -29,12 +28,15 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.training.recipe import load_recipe
     from taylorvit.golden.training.trainer import train
 
+    from .training_bar import is_first_process, training_bar
+
     recipe = load_recipe(arguments.config, dict(_change(text) for text in arguments.set))
     output = arguments.output or Path("build/golden") / Path(arguments.config).stem
     check_output_folder(output)
     screen = console()
-    trained = train(recipe, output, resume=arguments.resume, device=arguments.device, console=screen)
-    if os.environ.get("RANK", "0") == "0":
+    with training_bar(screen) as bar:
+        trained = train(recipe, output, resume=arguments.resume, device=arguments.device, progress=bar.progress)
+    if is_first_process():
         last = trained.metrics[-1]
         screen.print(f"held-out images recognized: {last['test_accuracy']:.2%}\nwrote  {trained.path}\n"
                      f"wrote  {output / 'metrics.csv'}\nwrote  {output / 'curves.png'}")  # fmt: skip

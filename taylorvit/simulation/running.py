@@ -8,6 +8,7 @@ that is meant for other uses of cocotb or Python, and it ends when whoever start
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shlex
@@ -34,6 +35,8 @@ from .settings import selected_seed
 from .toolchain import ToolError
 
 __all__ = ["RunResult", "SimulationError", "parameters", "run", "runs_folder"]
+
+_log = logging.getLogger(__name__)
 
 PARAMETERS_VARIABLE = "TAYLORVIT_BENCH_PARAMETERS"
 LIBRARY_PATH = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
@@ -111,7 +114,7 @@ def run(
     with alone(directory):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
-        print(f"bench {name}, seed {seed}, in {shown(directory)}")
+        _log.info("bench %s, seed %s, in %s", name, seed, shown(directory))
         return _run(job, directory)
 
 
