@@ -1,13 +1,13 @@
 """The protocol of the host link: frames over a UART (8N1) between a host and a board, version 1.
 
-The board speaks only when it is asked, and answers every intact frame once, in order; so whatever a line can do to
-bytes, the host finds out by an answer that does not come, and asks again. Every request may be repeated. All numbers
-are little-endian. A frame, either way:
+The board speaks only when it is asked, and answers every intact frame once, in order. So whatever happens to bytes on
+the line, the host notices it by a missing answer, and asks again; every request may be repeated. All numbers are
+little-endian. A frame, in either direction:
 
     A5 5A | type | tag | length u16 | CRC-16 of type..length | payload, `length` bytes | CRC-32 of the payload
 
-CRC-16 is CRC-16/IBM-3740, CRC-32 the one of Ethernet and zlib; there is none where there is no payload. An answer has
-the request's type | 0x80 and its tag, and its payload begins with a status byte.
+CRC-16 is CRC-16/IBM-3740; CRC-32 is that of Ethernet and zlib, and is left out where there is no payload. An answer
+has the type of the request | 0x80 and its tag, and its payload begins with a status byte.
 
     request   payload                          answer after the status byte
     IDENTIFY                                   `Identification`
@@ -24,17 +24,17 @@ what was taken already answers OK and changes nothing. RECEIVE at an offset give
 arrived, and keeps those from it on. A WRITE with the tag of the WRITE that was executed last is answered as that was
 and not executed again.
 
-**What a host has to keep to.** Unanswered requests never have more bytes, whole frames counted, than `receive_bytes`;
+**Rules for the host.** Unanswered requests never have more bytes, whole frames counted, than `receive_bytes`;
 at most one of them is a WRITE. Tags count up from 1 to 255 and again, but a new WRITE never takes the tag of the WRITE
-before it (`next_tag`). The first request of a session is RESET, since what the board did before is not known.
+before it (`next_tag`). The first request of a session is RESET, since the state of the board is unknown.
 
 **Tensors.** The stream of tensor bytes consists of packets: stream u8 (`Stream`), length u24 > 0, then one head's
 matrix, token by token, each token from a new beat of `stream_bytes` on. The results are the bytes of the beats as they
 come.
 
 **Errors.** The unsolicited answer ERROR, tag 0, has BAD_HEADER once each time that synchronization is lost (a byte
-where a frame should begin that is none, a header whose CRC is wrong, a length that cannot be), or STALLED when a frame
-that has begun does not go on for about 50 ms. Until the next intact header the board then keeps quiet.
+between frames, a header with a wrong CRC, an impossible length), or STALLED when a frame that has begun does not go on
+for about 50 ms. The board is then silent until the next intact header.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Beat splitter: an AXI4-Stream of results, byte by byte."""
+"""Beat splitter: cuts the beats of an AXI4-Stream of results into bytes."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out

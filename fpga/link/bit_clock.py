@@ -1,4 +1,4 @@
-"""Bit clock: the phase accumulator from which the UART's two halves take their bits.
+"""Bit clock: the phase accumulator that times the bits of the UART's receiver and transmitter.
 
 A bit lasts clock_hz / baud cycles, which need not be a whole number. A phase of `width` bits advances by `step` every
 cycle, and a bit ends when it wraps around:

@@ -1,4 +1,4 @@
-"""Byte FIFO: what the host has sent and nobody has looked at yet."""
+"""Byte FIFO: bytes from the host that have not been processed yet."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out

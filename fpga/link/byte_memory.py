@@ -1,7 +1,7 @@
-"""Block RAM for bytes, and when what is read from it is there.
+"""Block RAM for bytes, and the reading side of the FIFOs that are made from it.
 
-The buffers of the link pass on a byte in ten cycles or more. So none of them pipelines its reads: it puts an address,
-waits until the byte has come, and keeps the address until the byte has been taken.
+The buffers of the link have ten cycles or more for each byte. So none of them pipelines its reads: it sets an address,
+waits for the byte, and keeps the address until the byte has been taken.
 """
 
 from amaranth.hdl import Module, Signal

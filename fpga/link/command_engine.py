@@ -1,11 +1,11 @@
-r"""Command engine: carries out requests, one after the other, and says what is answered.
+r"""Command engine: carries out requests, one after the other, and answers them.
 
     frame receiver --> [arguments] --> decide --> register bus | send buffer | result buffer | reset --> answer
 
-The arguments are put into registers while they come: `word` takes offsets and data, `halfword` addresses and counts.
-What follows the offset of a SEND goes into the send buffer, which keeps it only if the engine commits it.
+Arguments go into registers as they come: `word` takes offsets and data, `halfword` addresses and counts. The bytes
+after the offset of a SEND go into the send buffer, which keeps them only if the engine commits them.
 
-All that is ever answered after a status byte is one list of bytes, and every answer is a run in it:
+One list of bytes has all that is ever answered after a status byte, and every answer is a run of it:
 
     field  0    next offset   \            READ     read data
            4    free           } SEND       RECEIVE  result offset, then results
@@ -17,8 +17,8 @@ All that is ever answered after a status byte is one list of bytes, and every an
            17   read data
            21   identification
 
-An offset is compared with the one that is due by their difference, modulo 2^32, byte by byte as it comes. What each
-byte is compared with is taken from the same list.
+An offset is compared with the expected one by their difference, modulo 2^32, byte by byte as it comes. The expected
+bytes are taken from the same list.
 """
 
 from dataclasses import dataclass
@@ -208,11 +208,11 @@ class CommandEngine(Block):
         return SimpleNamespace(halfword=halfword, position=position)
 
     def _compare_offset(self, m, arguments):
-        """Offset comparator: how the offset lies to the one that is due, whose bytes come like those of answers."""
+        """Offset comparator: the offset minus the expected one, whose bytes come like those of answers."""
         position = arguments.position
         difference = Signal(9)
         borrow = Signal()
-        low = Signal(16)  # of offset - due
+        low = Signal(16)  # of the difference
         is_same = Signal()
         is_negative = Signal()
         upper_zeros = Signal()
@@ -235,7 +235,7 @@ class CommandEngine(Block):
                 m.d.sync += low.eq(Cat(low[8:], difference[:8]))
         is_old = Signal()
         is_kept = Signal()
-        end = low + self.send.size  # of a SEND from before what is due; 2^16 is all old
+        end = low + self.send.size  # of a SEND that begins before the expected offset; 2^16: all of it is old
         m.d.sync += [
             is_old.eq(is_negative & (~upper_ones | ~end[16] | (end[:16] == 0))),
             is_kept.eq(upper_zeros & (low <= self.result.available)),

@@ -1,11 +1,11 @@
-"""Frame receiver: requests out of the host's bytes, each checked.
+"""Frame receiver: finds the requests in the bytes of the host, and checks each.
 
-    A5 5A | type tag length | CRC-16 | payload, given on as it comes | CRC-32
+    A5 5A | type tag length | CRC-16 | payload, passed on as it comes | CRC-32
     SYNC    HEADER            HEADER_CRC  PAYLOAD                      PAYLOAD_CRC  --> DONE
 
-While it is `synchronized`, a frame has to begin where the last one ended. A byte that is not as it should be there, a
-header that is not intact, or a frame that breaks off is reported, once; then every byte may be the first of a frame,
-until a header is intact. Each byte is looked at when the CRC has taken it, `FrameCrc.latency` cycles after it has come.
+While the receiver is `synchronized`, a frame must begin where the last one ended. A wrong byte there, a header that is
+not intact, or a frame that breaks off is reported once; then every byte may be the first of a frame, until a header is
+intact. Each byte is examined when the CRC contains it, `FrameCrc.latency` cycles after it has come.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -78,7 +78,7 @@ class FrameReceiver(Block):
 
     def elaborate(self, platform):
         m = Module()
-        step = Signal()  # a byte is looked at, and gone
+        step = Signal()  # a byte is examined, and gone
         under_way = Signal()
         m.d.comb += [
             self.crc_start.eq(self.valid & ~under_way & ~self.done),

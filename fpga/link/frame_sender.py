@@ -1,7 +1,7 @@
-"""Frame sender: heading and CRCs around a payload that comes byte by byte.
+"""Frame sender: puts a heading and CRCs around a payload that comes byte by byte.
 
-Each byte is put into a register first, then given to the UART and to the CRC that covers it. The next one is fetched
-when the CRC has taken it: the payload has 10 cycles to follow.
+Each byte goes into a register first, then to the UART and to the CRC that covers it. The next one is fetched when the
+CRC contains it, so the payload has `FrameCrc.latency` cycles to follow.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal

@@ -1,14 +1,14 @@
 """Host link: a UART on one side, the accelerator's register bus and streams on the other.
 
-The protocol is that of `fpga.protocol`. One request is carried out after the other, while the next ones wait in a FIFO:
+It speaks the protocol of `fpga.protocol`. Requests are carried out one after the other; the next ones wait in a FIFO:
 
     uart_rx --> receiver --> FIFO --> frame receiver --> command engine --> register master --> m_axil
                                                            |  |      |
     uart_tx <-- transmitter <-------- frame sender <-------+  |      +--> send buffer --> demultiplexer --> m_axis_q/k/v
                                                               +---------- result buffer <-- splitter <----- s_axis_z
 
-Everything takes its time: a byte lasts 30 cycles on the line or more, and none of the blocks needs that long for it. So
-the line is what limits, as long as the host keeps requests waiting.
+A byte lasts 30 cycles or more on the line, and no block needs that long for it. So the line is the limit, as long as
+the host keeps requests waiting.
 """
 
 from amaranth.hdl import Module, Mux, ResetSignal, Signal

@@ -1,10 +1,10 @@
-"""Packet demultiplexer: tensor bytes into the beats of the three input streams.
+"""Packet demultiplexer: makes beats of the three input streams from tensor bytes.
 
     byte 0: stream | bytes 1..3: length | length bytes                      | next packet
                                           beat | beat | ... | beat, TLAST
 
-A beat's first byte is the lowest. A packet that ends within a beat is filled up with zeros. While a stream does not
-take a beat, everything behind it waits: the order of the packets must be one in which the accelerator can take them.
+The first byte of a beat is its lowest. A packet that ends within a beat is filled up with zeros. While a stream does
+not take a beat, all bytes behind it wait, so the packets must come in an order in which the accelerator can take them.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal

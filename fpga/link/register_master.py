@@ -1,7 +1,7 @@
-"""Register master: one access at a time to registers behind AXI4-Lite.
+"""Register master: accesses registers over AXI4-Lite, one at a time.
 
-The slave keeps its answer until it is taken, so the master needs no register for the word read. What comes from the
-slave and what goes to it are registers otherwise: it may be far away, and nobody is in a hurry.
+The slave keeps its answer until it is taken, so the master needs no register for the word that was read. All else
+between them goes through registers: the slave may be far away, and there is time.
 """
 
 from amaranth.hdl import Module

@@ -1,4 +1,4 @@
-"""Result buffer: bytes of results, kept until the host says that it has them.
+"""Result buffer: keeps the bytes of results until the host confirms that it has them.
 
 offset      read              written
  |           |                 |

@@ -1,7 +1,7 @@
-"""Send buffer: tensor bytes, taken frame by frame or not at all.
+"""Send buffer: takes tensor bytes by whole frames.
 
-A frame's bytes are written behind those that the buffer holds before it is known whether the frame is intact. Then
-they are committed, and belong to the stream of tensor bytes, or the next frame overwrites them.
+The bytes of a frame are written behind those that the buffer holds, before it is known whether the frame is intact.
+Then they are committed and belong to the stream of tensor bytes, or the next frame overwrites them.
 
     read        next              next + size
      |           |                 |

@@ -1,4 +1,4 @@
-"""UART receiver, 8N1: bytes out of a line.
+"""UART receiver, 8N1: samples the bytes of a line.
 
 The falling edge of a start bit sets the phase of the bit clock so that it wraps in the middle of each bit:
 

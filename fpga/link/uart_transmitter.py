@@ -1,4 +1,4 @@
-"""UART transmitter, 8N1: bytes onto a line."""
+"""UART transmitter, 8N1: sends bytes on a line."""
 
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out

@@ -1,1 +1,1 @@
-"""What every block uses: blocks themselves, control bundles, memories, resets."""
+"""What all blocks use: the block itself, buses and bundles, pipeline registers, counters, memories, resets."""

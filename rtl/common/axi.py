@@ -1,13 +1,13 @@
 """AXI4-Stream and AXI4-Lite, as far as the accelerator uses them.
 
 A signature is seen from the source, or the master: a source has the port `Out(AxiStream(32))`, a sink `In(...)` of the
-same. `wiring.connect` joins the two:
+same. `rtl.common.bus.connect` joins the two:
 
-    wiring.connect(m, source.m_axis_z, sink.s_axis_z)
+    connect(m, source.m_axis_z, sink.s_axis_z)
 
-and a block joins a port of its own to that of an instance within it by
+A block joins a port of its own to that of an instance within it by
 
-    wiring.connect(m, wiring.flipped(self.s_axis_q), loader.s)
+    connect(m, flipped(self.s_axis_q), loader.s)
 """
 
 from amaranth.lib import enum

@@ -1,8 +1,8 @@
 """Blocks: components that are emitted as one Verilog module and instantiated wherever they are used.
 
-Amaranth emits a submodule anew for every place that uses it: an array of 4,096 PEs becomes 4,096 modules. A *block*
-is written once. One component object stands for all of its instances: `instantiate(m, name, component)` adds an
-`Instance` of its module to the parent and returns a fresh interface, connected to that instance's ports.
+Amaranth emits a submodule again for every place that uses it: an array of 4,096 PEs becomes 4,096 modules. A *block*
+is emitted once. One component object stands for all of its instances: `instantiate(m, name, component)` adds an
+`Instance` of its module to the parent and returns a new interface, connected to the ports of that instance.
 `gen.verilog` walks from the top over all blocks and emits each distinct one.
 
     pe = MultiplyAccumulate(...)

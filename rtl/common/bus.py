@@ -1,8 +1,8 @@
 """Buses: bundles of ports with the names of a standard, and how interfaces are joined.
 
-What Amaranth flattens is joined by two underscores: member `valid` of the port `accumulate_in` is
-`accumulate_in__valid` in the Verilog. For a bus, other people's tools know other names: `tdata` of the port `s_axis_q`
-is `s_axis_q_tdata`.
+Amaranth joins the names of nested members by two underscores: member `valid` of the port `accumulate_in` is
+`accumulate_in__valid` in the Verilog. Tools look for the members of a standard bus under other names: `tdata` of the
+port `s_axis_q` is `s_axis_q_tdata`.
 """
 
 from amaranth.hdl import Value

@@ -1,4 +1,4 @@
-"""Counters and comparisons that end in a register, so that no decision waits for a carry chain."""
+"""Counters, and comparisons that are prepared by a register, so that no decision waits for a carry chain."""
 
 from amaranth.hdl import Mux, Signal
 

@@ -1,7 +1,7 @@
 """Control and status registers behind AXI4-Lite.
 
-The hardware side of `rtl.control.registers`: what each register is, where it is and which values it takes is read
-from that description; here is how a host's access is carried out and how the registers meet the core.
+The hardware side of `rtl.control.registers`. Names, places and ranges of the registers are read from that description;
+this block carries out the accesses of a host, and connects the registers with the core.
 
     AW --> [address] --+--> merge bytes --> [merged] --> check, commit --> B
     W  --> [data] -----+                                    |
@@ -11,9 +11,9 @@ from that description; here is how a host's access is carried out and how the re
     core's levels --> performance counters
 
 Responses. A read of an offset that is no register gives 0 with SLVERR; a write to it, or to a register that
-cannot be written, gives SLVERR without effect (DECERR is an interconnect's answer). A parameter written out of
-its range keeps its old value, START while a job runs leaves the job alone: both answer SLVERR, set an event and
-are counted. Bytes that WSTRB leaves out keep their value: merging comes first, then the check of the whole word.
+cannot be written, gives SLVERR and has no effect (DECERR is for interconnects). A parameter written out of its
+range keeps its old value, and START has no effect while a job runs: both answer SLVERR, set an event and are counted.
+Bytes that WSTRB leaves out keep their value: bytes are merged first, then the whole word is checked.
 The two lowest address bits are ignored.
 
 Resets. `soft_reset` stops the core only. Job registers, events, interrupt enables and all counts keep their

@@ -1,8 +1,8 @@
-"""What a host knows of an accelerator: that which its registers tell, and nothing else.
+"""What a host knows of an accelerator: what its registers tell, and nothing else.
 
-A driver that finds an accelerator has no configuration of it, and needs none: sizes and limits of a job, the layout of
-a beat, the attention kernel, widths and shifts are constants in registers. `HostView` is the record of them. Its fields
-are named like those of `AcceleratorConfig` and mean the same, so whatever works from a few of these takes either.
+A driver that finds an accelerator has no configuration of it and needs none: sizes and limits of a job, the layout of a
+beat, the attention kernel, widths and shifts are constants in registers. `HostView` is a record of them. Its fields
+have the names and meanings of those of `AcceleratorConfig`, so a function that needs only some of them takes either.
 """
 
 from dataclasses import dataclass, fields

@@ -1,7 +1,7 @@
-"""Matrix position: where in a matrix of a job the next beat is, token by token.
+"""Matrix position: the place of the next beat in a matrix of the job, token by token.
 
-What a stream does at the end of a row and of a matrix depends on comparisons with the job's sizes. Here they are made a
-step ahead, so that both ends are registers.
+Whether a beat is the last of a row or of a matrix depends on comparisons with the sizes of the job. They are made one
+step ahead, so that both answers are registers.
 """
 
 from amaranth.hdl import Module, Signal
@@ -58,7 +58,7 @@ class MatrixPosition(Block):
 
     def elaborate(self, platform):
         m = Module()
-        feature = Signal(len(self.head_dim) + 1)  # first one of the next beat
+        feature = Signal(len(self.head_dim) + 1)  # the first one of the next beat
         token_last = Signal()
         one_beat = Signal()
         one_token = Signal()

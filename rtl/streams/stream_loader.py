@@ -1,15 +1,15 @@
-"""Stream loader: one AXI4-Stream of a head's Q, K or V into the banks of its operand buffer.
+"""Stream loader: writes one AXI4-Stream, Q, K or V, into the banks of its operand buffer.
 
-A packet (up to TLAST) is one head's matrix: token by token, the features of a token from the first beat of a row on,
-`lanes` elements a beat; what a row's last beat holds beyond the head dimension is ignored. The buffer has two halves;
-a head is taken as soon as a half is free, while the array works on the other.
+A packet (up to TLAST) is the matrix of one head, token by token, `lanes` elements a beat. Each token begins with a new
+beat; elements of its last beat beyond the head dimension are ignored. The buffer has two halves: a head is taken as
+soon as one half is free, while the array works on the other.
 
     s_axis --> [check TLAST, count token and beat] --> word, address and offset for the chain of banks
 
-A packet that is too short is filled up with zeros. One that is too long is cut: the rest up to TLAST is dropped. Both
-are reported, and since the next packet begins behind TLAST, the next head is not affected. A packet without any TLAST
-runs into the next one, which is dropped with it: later heads move up by one. A packet that never comes is filled up,
-or the wait for TLAST given up, when `input_timeout` says that nobody will send it.
+A packet that is too short is filled up with zeros. Of a packet that is too long, the rest up to TLAST is dropped. Both
+are reported, and the next head is not affected, since the next packet begins after TLAST. A packet without TLAST runs
+into the next one, which is dropped with it: later heads move up by one. When `input_timeout` says that the source has
+stopped, a packet that has not come is filled up, and a TLAST that has not come is no longer waited for.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -150,7 +150,7 @@ class StreamLoader(Block):
             finish.eq(step & head_last),
         ]
 
-        # A head is left to take and a half of the buffer free for it, with all that has happened before this cycle.
+        # A head is left to take, and a half of the buffer is free for it: by all that happened before this cycle.
         ready = Signal()
         room = Cat((count != 2) | released for count, released in zip(held, self.released)).all()
         room_after = Cat((count == 0) | released for count, released in zip(held, self.released)).all()

@@ -1,8 +1,8 @@
-"""Stream sender: finished heads of Z out of the result buffer, as one AXI4-Stream packet a head.
+"""Stream sender: reads finished heads of Z from the result buffer and sends each as one AXI4-Stream packet.
 
 The order is that of the input streams: token by token, `lanes` features a beat, rows padded to whole beats, TLAST with
-the last beat of the head. Each element is sign-extended to its container. What a row's last beat holds beyond the
-head dimension is undefined.
+the last beat of the head. Each element is sign-extended to its container. Elements of a row's last beat beyond the head
+dimension are undefined.
 """
 
 from functools import reduce
