@@ -349,5 +349,5 @@ def _finest_for_bias(bias: torch.Tensor) -> int:
 
 
 def _integers(x: torch.Tensor, exponent: int) -> np.ndarray:
-    """x / 2^exponent, rounded half up."""
+    """Integers nearest to x / 2^exponent, rounded half up."""
     return np.floor(np.ldexp(x.numpy(), -exponent) + 0.5).astype(np.int64)

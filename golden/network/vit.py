@@ -2,16 +2,15 @@
 
 The architecture is DeiT's (arXiv 2012.12877): patches by a strided convolution, a class token, a distillation token if
 the model is distilled, learned positions, pre-norm blocks of attention and MLP, a final norm, a linear head on each of
-these tokens.
+these prefix tokens.
 
     images --> patch_embed --> + tokens, positions --> blocks x depth --> norm --> head --> scores
 
-Modules carry the names that timm gives them, so that its checkpoints and DeiT's load (`golden.checkpoints.checkpoint`).
-Which attention there is, `golden.attention.trained_attention` says; it adds parameters of its own at most, never
-renames any.
+Modules have timm's names, so that its checkpoints and DeiT's load (`golden.checkpoints.checkpoint`).
+`golden.attention.trained_attention` lists the attentions; one of them adds parameters of its own, none renames any.
 
-The queries, keys and values that attention receives are available as `Attention.project`, and
-`VisionTransformer.forward` hands them out when asked: that is what the accelerator is fed with.
+`Attention.project` computes the queries, keys and values that attention receives, and `VisionTransformer.forward`
+captures them on request: they are the input of the accelerator.
 """
 
 from collections.abc import Sequence
@@ -38,7 +37,7 @@ __all__ = [
 #: LayerNorm's epsilon, which is timm's.
 EPSILON = 1e-6
 
-# A number that was mistyped, or that a damaged file has, is not to be taken for days of work.
+# A number that was mistyped, or read from a damaged file, must not start days of work.
 _LARGEST = {"image_size": 1 << 14, "patch_size": 1 << 14, "channels": 1 << 10, "classes": 1 << 20, "depth": 1 << 10,
             "width": 1 << 16, "heads": 1 << 16, "mlp_ratio": 1 << 6}  # fmt: skip
 
@@ -48,19 +47,19 @@ class VitShape:
     """Sizes of a Vision Transformer.
 
     Attributes:
-        image_size: pixels of a side of the square image.
-        patch_size: pixels of a side of a patch; divides ``image_size``.
-        channels: colours of a pixel.
-        classes: outputs of the head.
-        depth: blocks.
-        width: features of a token; a multiple of ``heads``.
-        heads: attention heads of a block.
-        mlp_ratio: hidden features of the MLP over ``width``.
-        distilled: with a distillation token and a head of its own on it.
+        image_size (int): pixels of a side of the square image.
+        patch_size (int): pixels of a side of a patch; a divisor of `image_size`.
+        channels (int): colours of a pixel.
+        classes (int): outputs of the head.
+        depth (int): number of blocks.
+        width (int): features of a token; a multiple of `heads`.
+        heads (int): attention heads of a block.
+        mlp_ratio (int): hidden features of the MLP, divided by `width`.
+        distilled (bool): whether there is a distillation token, with a head of its own.
 
     Raises:
-        ValueError: a size is not positive, or far beyond any model's, ``patch_size`` does not divide ``image_size``, or
-            ``heads`` not ``width``.
+        ValueError: a size is not positive, or far beyond any model's; `patch_size` does not divide `image_size`; or
+            `heads` does not divide `width`.
     """
 
     image_size: int
@@ -87,12 +86,12 @@ class VitShape:
 
     @property
     def extra_tokens(self) -> int:
-        """Tokens in front of those of the patches: the class token, and the distillation token."""
+        """Number of prefix tokens, in front of those of the patches: the class token, and the distillation token."""
         return 2 if self.distilled else 1
 
     @property
     def tokens(self) -> int:
-        """Patches and the tokens in front of them."""
+        """Number of tokens: prefix tokens and patches."""
         return (self.image_size // self.patch_size) ** 2 + self.extra_tokens
 
     @property
@@ -122,27 +121,43 @@ SHAPES = {
 
 
 class HeadTensors(NamedTuple):
-    """What one attention layer receives, before any scaling."""
+    """What one attention layer receives, before any scaling.
 
-    q: torch.Tensor  # (images, heads, tokens, head_dim)
-    k: torch.Tensor  # (images, heads, tokens, head_dim)
-    v: torch.Tensor  # (images, heads, tokens, head_dim)
+    Attributes:
+        q (torch.Tensor): queries, (images, heads, tokens, head_dim).
+        k (torch.Tensor): keys, of the same shape.
+        v (torch.Tensor): values, of the same shape.
+    """
+
+    q: torch.Tensor
+    k: torch.Tensor
+    v: torch.Tensor
 
 
 class PatchEmbed(nn.Module):
-    """Square patches to tokens, by a convolution whose stride is its size."""
+    """Square patches to tokens, by a convolution whose stride is its size.
+
+    Args:
+        shape (VitShape): sizes of the model.
+    """
 
     def __init__(self, shape: VitShape) -> None:
         super().__init__()
         self.proj = nn.Conv2d(shape.channels, shape.width, shape.patch_size, stride=shape.patch_size)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Computes the tokens of all patches, (images, patches, width), of images (images, channels, size, size)."""
         features = self.proj(images)  # (images, width, rows of patches, columns of patches)
         return features.flatten(2).transpose(1, 2)  # (images, patches, width)
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention of a kind of `golden.attention.trained_attention`."""
+    """Multi-head self-attention, with an attention of `golden.attention.trained_attention`.
+
+    Args:
+        shape (VitShape): sizes of the model.
+        choice (AttentionChoice): the attention.
+    """
 
     def __init__(self, shape: VitShape, choice: AttentionChoice) -> None:
         super().__init__()
@@ -152,7 +167,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(shape.width, shape.width)
 
     def project(self, x: torch.Tensor) -> HeadTensors:
-        """The queries, keys and values of all heads for tokens x, (images, tokens, width)."""
+        """Computes queries, keys and values of all heads for tokens x, (images, tokens, width)."""
         images, tokens, width = x.shape
         qkv = self.qkv(x)  # (images, tokens, 3 width)
         qkv = qkv.reshape(images, tokens, 3, self.heads, width // self.heads)
@@ -160,6 +175,7 @@ class Attention(nn.Module):
         return HeadTensors(q, k, v)
 
     def forward(self, x: torch.Tensor, captured: list[HeadTensors] | None = None) -> torch.Tensor:
+        """Computes attention over tokens x, (images, tokens, width); appends the head tensors to `captured`."""
         head_tensors = self.project(x)
         if captured is not None:
             captured.append(head_tensors)
@@ -168,7 +184,11 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers around a GELU, each token for itself."""
+    """Two linear layers around a GELU, on each token by itself.
+
+    Args:
+        shape (VitShape): sizes of the model.
+    """
 
     def __init__(self, shape: VitShape) -> None:
         super().__init__()
@@ -177,17 +197,23 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(shape.mlp_ratio * shape.width, shape.width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Computes the MLP of tokens x, (images, tokens, width)."""
         return self.fc2(self.act(self.fc1(x)))
 
 
 class DropPath(nn.Module):
-    """In training, leaves a branch out for some images (stochastic depth, arXiv 1603.09382)."""
+    """Leaves a branch out for some images in training (stochastic depth, arXiv 1603.09382).
+
+    Args:
+        probability (float): probability that the branch is left out, from 0 to below 1.
+    """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
 
     def forward(self, branch: torch.Tensor) -> torch.Tensor:
+        """Returns the branch, (images, tokens, width); in training 0 for some images, scaled up for the others."""
         if not self.training or self.probability == 0.0:
             return branch
         kept = torch.rand(len(branch), 1, 1, device=branch.device) >= self.probability  # (images, 1, 1)
@@ -195,7 +221,13 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and MLP, each behind a norm and beside a residual."""
+    """Attention and MLP, each behind a norm, added to the residual stream.
+
+    Args:
+        shape (VitShape): sizes of the model.
+        choice (AttentionChoice): the attention.
+        drop_path (float): probability that a branch is left out in training.
+    """
 
     def __init__(self, shape: VitShape, choice: AttentionChoice, drop_path: float) -> None:
         super().__init__()
@@ -206,20 +238,23 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: torch.Tensor, captured: list[HeadTensors] | None = None) -> torch.Tensor:
+        """Computes the residual stream after the block, (images, tokens, width), from that before it."""
         x = x + self.drop_path(self.attn(self.norm1(x), captured))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class VisionTransformer(nn.Module):
-    """Images to class scores.
+    """A Vision Transformer: images to class scores.
 
     Args:
-        shape: sizes.
-        attention: a name of `golden.attention.trained_attention.ATTENTIONS`, or an `AttentionChoice` with its options.
-        drop_path: probability that a branch of the last block is left out in training; it rises linearly from 0.
+        shape (VitShape): sizes of the model.
+        attention (str | AttentionChoice): a name of `golden.attention.trained_attention.ATTENTIONS`, or a choice with
+            options.
+        drop_path (float): probability that a branch of the last block is left out in training; it rises linearly over
+            the blocks, from 0.
 
     Raises:
-        ValueError: an unknown attention, an option out of its range.
+        ValueError: the attention is unknown, or an option is out of range.
     """
 
     def __init__(self, shape: VitShape, attention: str | AttentionChoice = "taylor", *, drop_path: float = 0.0) -> None:
@@ -242,17 +277,23 @@ class VisionTransformer(nn.Module):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(self, images: torch.Tensor, captured: list[HeadTensors] | None = None) -> torch.Tensor:
-        """Scores, (images, classes), of images (images, channels, image_size, image_size).
+        """Computes scores, (images, classes); those of a distilled model are the mean of its heads (DeiT, section 4).
 
-        Those of a distilled model are the mean of its two heads (DeiT, section 4). Where ``captured`` is a list, the
-        head tensors of each layer are appended to it in order.
+        Args:
+            images (torch.Tensor): normalized images, (images, channels, image_size, image_size).
+            captured (list[HeadTensors] | None): a list to which the head tensors of each layer are appended in order.
         """
         return torch.stack(self.scores_of_heads(images, captured)).mean(dim=0)
 
     def scores_of_heads(
         self, images: torch.Tensor, captured: list[HeadTensors] | None = None
     ) -> tuple[torch.Tensor, ...]:
-        """The scores of the class token and, if the model is distilled, those of the distillation token."""
+        """Computes the scores of the class token and, if the model is distilled, those of the distillation token.
+
+        Args:
+            images (torch.Tensor): normalized images, (images, channels, image_size, image_size).
+            captured (list[HeadTensors] | None): a list to which the head tensors of each layer are appended in order.
+        """
         x = self.embed(images)  # (images, tokens, width)
         for block in self.blocks:
             x = block(x, captured)
@@ -261,7 +302,7 @@ class VisionTransformer(nn.Module):
         return tuple(head(x[:, token]) for token, head in enumerate(heads))
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
-        """The tokens that the first block gets, (images, tokens, width)."""
+        """Computes the tokens that the first block gets, (images, tokens, width)."""
         return self.with_prefix(self.patch_embed(images))
 
     def with_prefix(self, x: torch.Tensor) -> torch.Tensor:
@@ -270,7 +311,11 @@ class VisionTransformer(nn.Module):
         return torch.cat([*extra, x], dim=1) + self.pos_embed
 
     def set_threshold(self, threshold: float) -> None:
-        """Above which attention has its residual in training; only `vitality` and `linear_angular` have one."""
+        """Sets the threshold above which attention has a residual in training, if it is one that has a residual.
+
+        Args:
+            threshold (float): share of a row of the softmax map, 0 to 1.
+        """
         for block in self.blocks:
             kernel: Any = block.attn.kernel
             if hasattr(kernel, "threshold"):
@@ -282,9 +327,14 @@ class VisionTransformer(nn.Module):
 
 @torch.no_grad()
 def head_tensors(model: VisionTransformer, inputs: torch.Tensor) -> list[HeadTensors]:
-    """Q, K and V that each attention layer receives at inference, for normalized images.
+    """Computes the queries, keys and values that each attention layer receives at inference.
 
-    Raises `ValueError` if one has values that are no numbers.
+    Args:
+        model (VisionTransformer): the model, which is left in evaluation mode.
+        inputs (torch.Tensor): normalized images, (images, channels, image_size, image_size).
+
+    Raises:
+        ValueError: a value is not finite.
     """
     captured: list[HeadTensors] = []
     model.eval()
