@@ -1,6 +1,6 @@
-"""What a generated accelerator computes with, from the metadata.json beside its Verilog.
+"""The numbers that a generated accelerator computes with, from the metadata.json beside its Verilog.
 
-The golden model does not know the hardware; this file is where the generator says what it has built.
+The golden model does not know the hardware: this file, which the generator writes, describes it.
 """
 
 from dataclasses import fields
@@ -16,7 +16,14 @@ _WHAT = "the metadata.json of an accelerator, as `taylorvit generate` writes it"
 
 
 class Accelerator(NamedTuple):
-    """Numbers and sizes of a generated accelerator."""
+    """Numbers and sizes of a generated accelerator.
+
+    Attributes:
+        name (str): name of its configuration.
+        number_format (NumberFormat): widths and register ranges of attention.
+        max_tokens (int): largest number of tokens.
+        max_head_dim (int): largest number of features of a head.
+    """
 
     name: str
     number_format: NumberFormat
@@ -24,14 +31,29 @@ class Accelerator(NamedTuple):
     max_head_dim: int
 
     def check(self, tokens: int, head_dim: int) -> None:
-        """Raises `ValueError` if a head of this size does not fit."""
+        """Checks that a head fits.
+
+        Args:
+            tokens (int): tokens of the head.
+            head_dim (int): features of the head.
+
+        Raises:
+            ValueError: the head is too large.
+        """
         for what, size, largest in (("tokens", tokens, self.max_tokens), ("head_dim", head_dim, self.max_head_dim)):
             if size > largest:
                 raise ValueError(f"{what} must be at most {largest} on {self.name}, not {size}")
 
 
 def load_accelerator(path: str | Path) -> Accelerator:
-    """The accelerator of a metadata.json, as `taylorvit generate` writes it; `FileError` if it is none."""
+    """Reads the accelerator of a metadata.json, as `taylorvit generate` writes it.
+
+    Args:
+        path (str | Path): the file.
+
+    Raises:
+        FileError: the file is not one of an accelerator.
+    """
     path = Path(path)
     metadata = read_json(path, what=_WHAT, schema={"configuration": {"name": str}, "derived": dict})
     configuration, known = metadata["configuration"], metadata["configuration"] | metadata["derived"]

@@ -1,4 +1,4 @@
-"""A checkpoint becomes an integer model, perhaps after a training with the rounding of its integers.
+"""From a checkpoint to an integer-only model: post-training quantization, and quantization-aware training before it.
 
 vit, sqnr = quantize_checkpoint("model.safetensors")
 vit.save("integer.safetensors")
@@ -26,7 +26,12 @@ __all__ = ["Quantized", "fine_tune", "quantize_checkpoint"]
 
 
 class Quantized(NamedTuple):
-    """An integer model, and the signal to quantization noise of its steps in dB, on the images of the calibration."""
+    """An integer model and its noise.
+
+    Attributes:
+        vit (IntegerVit): the integer model.
+        sqnr (dict[str, float]): signal to quantization noise of its steps in dB, on the images of the calibration.
+    """
 
     vit: IntegerVit
     sqnr: dict[str, float]
@@ -41,15 +46,19 @@ def quantize_checkpoint(
     data: str | None = None,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> Quantized:
-    """The integer model of a checkpoint.
+    """Quantizes the float model of a checkpoint after its training.
 
     Args:
-        images: how many training images give the scales.
-        accelerator: that computes attention; one of 8 bits, of any size, if left out.
-        recipe, data: of weights of others, and other images, as `recipe_of` takes them.
-        progress: told each step.
+        path (str | Path): the checkpoint.
+        images (int): number of training images for the calibration, at least 1; all of them if there are fewer.
+        accelerator (Accelerator | None): accelerator that computes attention; one of 8 bits, of any size, if left out.
+        recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
+        data (str | None): other images, as `recipe_of` takes them.
+        progress (Callable[[str], None]): called with the name of each layer as it begins.
 
-    Raises `ValueError` or `OverflowError` if the checkpoint is no float model, or one that cannot be quantized.
+    Raises:
+        ValueError: the checkpoint is not a float model, or one that cannot be quantized.
+        OverflowError: sums of the integer model could need more bits than there are.
     """
     checkpoint = load(path)
     recipe = recipe_of(checkpoint, recipe=recipe, data=data)
@@ -57,9 +66,9 @@ def quantize_checkpoint(
     if accelerator is not None:
         accelerator.check(model.shape.tokens, model.shape.head_dim)
     dataset = load_images(recipe.data, model.shape.image_size)
-    check_sizes(model.shape, dataset, classes=False)  # the scales do not depend on what is seen in the images
+    check_sizes(model.shape, dataset, classes=False)  # scales do not depend on the classes of the images
     count = min(images, len(dataset.training))
-    # Spread over all classes, and the same crops every time where crops are random.
+    # Spread over all classes; the seed makes random crops the same every time.
     torch.manual_seed(recipe.training.seed if recipe.training else 1)
     shown, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
     vit = quantize_vit(
@@ -86,21 +95,32 @@ def fine_tune(
     recipe: Recipe | None = None,
     data: str | None = None,
 ) -> Path:
-    """Trains a checkpoint with the rounding of its integer model, after its own recipe; the checkpoint that results.
+    """Trains a checkpoint quantization-aware: with the rounding of its integer model, from its own recipe.
 
     Args:
-        folder: of this training.
-        epochs: of this training, which has a tenth of the recipe's learning rate.
-        resume: go on with it.
-        on_step (Callable): told each step of the quantization before it.
-        progress (Progress): told how far the training is.
+        path (str | Path): the checkpoint.
+        folder (Path): folder of this training.
+        epochs (int): epochs of this training, at least 1, at a tenth of the recipe's learning rate.
+        resume (bool): whether to continue a training in the folder.
+        on_step (Callable[[str], None]): called with each step of the quantization before the training.
+        progress (Progress): called with how far the training is.
+        images (int): number of training images for the calibration of the integer model, at least 1.
+        accelerator (Accelerator | None): accelerator that computes attention; one of 8 bits, of any size, if left out.
+        recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
+        data (str | None): other images, as `recipe_of` takes them.
 
-    The others are those of `quantize_checkpoint`, for the integer model whose grids are kept.
+    Returns:
+        The trained checkpoint.
+
+    Raises:
+        ValueError: the checkpoint is not a float model with a recipe to train from, or cannot be quantized, or the
+            training cannot begin.
+        OverflowError: sums of the integer model could need more bits than there are.
     """
     grids = folder / "grids.safetensors"
     rounded = rounded_recipe(recipe_of(load(path), recipe=recipe, data=data), Path(path), grids, epochs)
     with only_training_in(folder):
-        if not (folder / "last.safetensors").exists():  # a training that has begun keeps its grids
+        if not (folder / "last.safetensors").exists():  # a training that is resumed keeps its grids
             made = quantize_checkpoint(path, images=images, accelerator=accelerator, recipe=recipe, data=data,
                                        progress=on_step)  # fmt: skip
             made.vit.save(grids)

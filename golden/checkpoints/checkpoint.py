@@ -1,13 +1,13 @@
-"""Files of weights: our own safetensors with metadata, and what others have published.
-
-A checkpoint of ours is one safetensors file: tensors by timm's names, and in its metadata, under "taylorvit", a JSON
-text that says what they are (shape of the model, attention, classes, recipe). Those of others
-(`golden.checkpoints.published`) are tensors alone, in safetensors or pickled (`golden.checkpoints.weight_files`), or a
-folder of the Hugging Face hub, which says its shape; of a file, which model it is for has to be said.
+"""Files of weights: our own safetensors with metadata, and published weights.
 
     save(path, tensors, description)        written beside, then renamed: a full disk leaves the old file as it was
     checkpoint = load(path)                 checkpoint.tensors, checkpoint.description
     load_weights(model, checkpoint)         every key and shape must be the model's, every weight a finite float
+
+Our own checkpoint is one safetensors file: tensors by timm's names, and in its metadata, under "taylorvit", a JSON text
+that describes them (shape of the model, attention, classes, recipe). Published weights
+(`golden.checkpoints.published`) are a file of tensors, in safetensors or pickled (`golden.checkpoints.weight_files`),
+or a folder of the Hugging Face hub. The folder names its shape; for a file, a recipe has to.
 """
 
 import json
@@ -31,23 +31,37 @@ __all__ = ["Checkpoint", "CheckpointError", "fitting_weights", "load", "load_wei
 
 _METADATA_KEY = "taylorvit"
 
-# What weights may be stored as. Those of 8 bits would need their scales; integers are no weights of a float model.
+# Types in which weights may be stored. Floats of 8 bits would need scales; integers are not weights of a float model.
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class Checkpoint(NamedTuple):
-    """What a file of weights holds."""
+    """What a file of weights holds.
+
+    Attributes:
+        path (Path): the file or folder.
+        tensors (dict[str, torch.Tensor]): tensors by timm's names.
+        description (dict): the metadata of our own checkpoint; empty for published weights.
+        published (Published | None): what a folder of the Hugging Face hub says of its weights.
+    """
 
     path: Path
     tensors: dict[str, torch.Tensor]
-    description: dict  # empty where the file is not one of ours
-    published: Published | None = None  # what a folder of others says
+    description: dict
+    published: Published | None = None
 
 
 def save(path: str | Path, tensors: dict[str, torch.Tensor], description: dict) -> None:
     """Writes a checkpoint, so that the path has the old file or the new one, never half of one.
 
-    Raises `FileError` or `CheckpointError` if it cannot be written, for lack of space for example.
+    Args:
+        path (str | Path): the file.
+        tensors (dict[str, torch.Tensor]): tensors by name.
+        description (dict): what the metadata is to say; values of JSON.
+
+    Raises:
+        FileError: the path is not one for a file.
+        CheckpointError: the file cannot be written, for lack of space for example.
     """
     path = Path(path)
     # Copies: tensors that share memory, or are views, cannot be stored as they are.
@@ -64,10 +78,14 @@ def save(path: str | Path, tensors: dict[str, torch.Tensor], description: dict) 
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Reads a checkpoint of ours, weights of others in a file, or a folder of the Hugging Face hub.
+    """Reads our own checkpoint, a file of published weights, or a folder of the Hugging Face hub.
 
-    Raises `CheckpointError` if there is no such file, or it is damaged, or not one of tensors, `FileError` if what it
-    says of itself is not what it must be.
+    Args:
+        path (str | Path): the file or folder.
+
+    Raises:
+        CheckpointError: there is no such file, or it is damaged, or it does not hold tensors.
+        FileError: its description is not as it must be.
     """
     path = Path(path)
     if path.is_dir():
@@ -85,11 +103,14 @@ def load_weights(
     """Puts the weights of a checkpoint into a model.
 
     Args:
-        new_head: leave the heads as they are in the model, for a data set with other classes.
-        resample_positions: those of a model for images of another size become the model's
+        model (VisionTransformer): the model.
+        checkpoint (Checkpoint): the weights.
+        new_head (bool): whether the heads stay as they are in the model, for a data set with other classes.
+        resample_positions (bool): whether positions for images of another size are interpolated
             (`golden.checkpoints.positions`).
 
-    Raises what `fitting_weights` does, and changes nothing then.
+    Raises:
+        CheckpointError: the weights do not fit the model, as `fitting_weights` says; the model stays as it is.
     """
     tensors = fitting_weights(model, checkpoint, new_head=new_head, resample_positions=resample_positions)
     model.load_state_dict(tensors, strict=False)
@@ -98,10 +119,17 @@ def load_weights(
 def fitting_weights(
     model: VisionTransformer, checkpoint: Checkpoint, *, new_head: bool = False, resample_positions: bool = False
 ) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint for a model, which may be one without memory, on the device `meta`.
+    """The tensors of a checkpoint that belong into a model.
 
-    Raises `CheckpointError` unless names and shapes are those of the model and all weights finite floats. Parameters
-    that only an attention of the model's has (`attn.kernel`) may be missing.
+    Args:
+        model (VisionTransformer): the model; it may be on the device `meta`, without memory.
+        checkpoint (Checkpoint): the weights.
+        new_head (bool): whether the heads are left out.
+        resample_positions (bool): whether positions for images of another size are interpolated.
+
+    Raises:
+        CheckpointError: names or shapes are not those of the model, or a weight is not a finite float. Parameters that
+            only the attention has (`attn.kernel`) may be missing.
     """
     path = checkpoint.path
     left_out = ("head",) if new_head else ()

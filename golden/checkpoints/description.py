@@ -1,9 +1,9 @@
-"""What a checkpoint says of itself, in the metadata of its file: members that are there must be what readers expect.
+"""The description of a checkpoint, in the metadata of its file: members that exist must be of the expected type.
 
 kind              "model", "training" (the state of one) or "integer vit"
-recipe            after which it was trained; `golden.training.recipe` checks it
+recipe            recipe of its training; `golden.training.recipe` checks it
 data, metrics     the images, and a row for each epoch
-quantization      of an integer model, with the rest of which `golden.network.integer_vit` deals
+quantization      how an integer model was made; `golden.network.integer_file` describes its other members
 """
 
 from pathlib import Path
@@ -24,5 +24,13 @@ _MEMBERS = {
 
 
 def read_description(path: Path, text: str) -> dict:
-    """The description in a file's metadata; `FileError` if it is none."""
+    """Reads the description in a file's metadata.
+
+    Args:
+        path (Path): the file, for the text of an error.
+        text (str): the description, JSON.
+
+    Raises:
+        FileError: the text is not a description.
+    """
     return parse_json(text, path, what="a checkpoint of ours", schema=_MEMBERS)

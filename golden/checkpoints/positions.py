@@ -1,4 +1,4 @@
-"""Learned positions of another resolution: a model for 224 x 224 pixels from one for 384 x 384, and the other way."""
+"""Learned positions for another resolution: for 224 x 224 pixels from those for 384 x 384, and the other way round."""
 
 import math
 
@@ -9,12 +9,18 @@ __all__ = ["resampled_positions"]
 
 
 def resampled_positions(positions: torch.Tensor, tokens: int, extra_tokens: int) -> torch.Tensor:
-    """Positions (1, any, width) for so many tokens, by cubic interpolation of the square of patches, as timm does.
+    """Interpolates positions to another number of tokens, cubically over the square of patches, as timm does.
 
-    Those of the extra tokens in front, class and distillation, stay as they are. Where there are fewer patches than
-    before, what is between them is averaged (antialiasing).
+    Positions of the prefix tokens stay as they are. Where there are fewer patches than before, the interpolation
+    averages (antialiasing).
 
-    Raises `ValueError` if the patches are no square.
+    Args:
+        positions (torch.Tensor): learned positions, (1, tokens before, width).
+        tokens (int): tokens of the result, prefix tokens included.
+        extra_tokens (int): prefix tokens.
+
+    Raises:
+        ValueError: the patches of the positions do not form a square.
     """
     if positions.shape[1] == tokens:
         return positions

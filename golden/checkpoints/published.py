@@ -1,15 +1,15 @@
-"""Weights that others have published: their names to timm's, their folders to a model.
+"""Published weights: names become timm's, and a folder becomes a model.
 
-Names first. Wrappers of training scripts are taken off (`module.`, `_orig_mod.`, `model.`, `backbone.`, in any order),
-and the names of transformers' ViT and DeiT, old and new, become timm's; its query, key and value become one matrix.
+Prefixes of training scripts are removed from names (`module.`, `_orig_mod.`, `model.`, `backbone.`, in any order). The
+names of transformers' ViT and DeiT, old and new, become timm's; their query, key and value become one matrix.
 
 A folder of the Hugging Face hub has config.json and weights, in one file or in shards that an index names:
 
     model.safetensors | model.safetensors.index.json | pytorch_model.bin | pytorch_model.bin.index.json
 
-config.json is that of transformers (`model_type` vit or deit) or of timm (`architecture`). It says how many heads there
-are; all other sizes are those of the tensors. preprocessor_config.json (transformers) or `pretrained_cfg` (timm) say
-with which mean and deviation the images were normalized.
+config.json is that of transformers (`model_type` vit or deit) or of timm (`architecture`). It gives the number of
+heads; all other sizes are those of the tensors. preprocessor_config.json (transformers) or `pretrained_cfg` (timm) give
+the mean and the standard deviation with which the images were normalized.
 """
 
 import re
@@ -42,28 +42,40 @@ _INNER = {
     "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
 }  # fmt: skip
 _LAYER = re.compile(r"(?:encoder\.layer|layers)\.(\d+)\.(.+)")
-_POOLER = "pooler."  # of a model without a head; nothing reads it where there is one
+_POOLER = "pooler."  # of a model without a head; a head does not read it
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
-# Of timm: those that have 64 features a head, and no more than what `golden.network.vit` computes.
+# Architectures of timm that have 64 features a head, and nothing that `golden.network.vit` does not compute.
 _ARCHITECTURE = re.compile(r"(vit|deit)_(tiny|small|base|large)(_distilled)?_patch\d+_\d+(\.\w+)?")
 _TIMM_HEAD_DIM = 64
 
 
 class Published(NamedTuple):
-    """What a folder says of its weights."""
+    """What a folder says of its weights.
+
+    Attributes:
+        shape (VitShape): sizes of the model.
+        mean (list[float] | None): mean of each channel of the images.
+        std (list[float] | None): standard deviation of each channel.
+        classes (list[str] | None): names of the classes, in the order of the scores.
+    """
 
     shape: VitShape
-    mean: list[float] | None  # of each channel of the images
+    mean: list[float] | None
     std: list[float] | None
-    classes: list[str] | None = None  # their names, in the order of the scores
+    classes: list[str] | None = None
 
 
 def timm_names(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of a file by timm's names; those that have no such name keep theirs.
+    """Renames the tensors of a file to timm's names; tensors without a counterpart in timm keep their names.
 
-    Raises `CheckpointError` if two would have one name, or a layer lacks one of query, key and value.
+    Args:
+        path (Path): the file, for the text of an error.
+        tensors (dict[str, torch.Tensor]): tensors by the file's names.
+
+    Raises:
+        CheckpointError: two tensors would have one name, or a layer lacks one of query, key and value.
     """
     tensors = _renamed(path, tensors, lambda name: _PREFIXES.sub("", name, count=1) if _PREFIXES.match(name) else name)
     if not any(_OF_TRANSFORMERS.fullmatch(name) for name in tensors):
@@ -99,7 +111,7 @@ def _of_transformers(name: str) -> str:
 
 
 def _with_one_matrix(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Query, key and value of each layer as timm has them, in one matrix; biases that are left out are zeros."""
+    """Joins query, key and value of each layer in one matrix, as timm has them; missing biases are zeros."""
     joined = {name: tensor for name, tensor in tensors.items() if not re.search(r"\.attn\.[qkv]\.(weight|bias)$", name)}
     for name in tensors:
         if not name.endswith(".attn.q.weight"):
@@ -126,10 +138,14 @@ def _with_one_matrix(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, 
 
 
 def load_folder(folder: Path) -> tuple[dict[str, torch.Tensor], Published]:
-    """Tensors by timm's names of a folder of the Hugging Face hub, and what it says of them.
+    """Reads a folder of the Hugging Face hub: its tensors, by timm's names, and what it says of them.
 
-    Raises `CheckpointError` or `FileError` if a file is missing or damaged, or the model is one that
-    `golden.network.vit` does not compute.
+    Args:
+        folder (Path): with config.json and weights.
+
+    Raises:
+        CheckpointError: weights are missing or damaged, or `golden.network.vit` does not compute this model.
+        FileError: another file is missing or damaged.
     """
     if not (folder / "config.json").is_file():
         raise CheckpointError("checkpoint must be a file, or a folder with config.json and weights as the Hugging Face "
@@ -165,7 +181,7 @@ def _read_shards(folder: Path, index: Path) -> dict[str, torch.Tensor]:
 
 
 def _heads(folder: Path, config: dict):
-    """How many heads there are: a function of the width."""
+    """The number of heads, as a function of the width."""
     path = folder / "config.json"
     if "architecture" in config:
         if not _ARCHITECTURE.fullmatch(str(config["architecture"])):
@@ -197,7 +213,7 @@ def _published(folder: Path, config: dict, tensors: dict[str, torch.Tensor], hea
 
 
 def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
-    """Of tensors by timm's names; what does not fit it is found when they are loaded."""
+    """The shape of a model with these tensors; what does not fit it is found when they are loaded."""
     filters, positions, hidden = (tensors[name] for name in
                                   ("patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight"))  # fmt: skip
     if (filters.ndim, positions.ndim, hidden.ndim) != (4, 3, 2):
@@ -211,7 +227,7 @@ def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
     if hidden.shape[0] % width:
         raise ValueError(f"hidden features must be a multiple of the width, {width}, not {hidden.shape[0]}")
     blocks = {int(match[1]) for match in map(re.compile(r"blocks\.(\d+)\.").match, tensors) if match}
-    # Without a head one class stands for it; whoever loads the weights gives a new head, or is told that it is missing.
+    # Without a head, 1 stands for the number of classes; loading then needs a new head, or reports that it is missing.
     classes = len(tensors["head.weight"]) if "head.weight" in tensors else 1
     return VitShape(
         image_size=side * patch, patch_size=patch, channels=channels, classes=classes, depth=len(blocks), width=width,
@@ -220,7 +236,7 @@ def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
 
 
 def _classes(config: dict) -> list[str] | None:
-    """Of transformers, which numbers them in a dictionary, or of timm, in a list; none if they have no names."""
+    """Names of the classes: numbered in a dictionary by transformers, in a list by timm; None if they have no names."""
     names = config.get("id2label", config.get("label_names"))
     if isinstance(names, dict):
         names = [names.get(str(index)) for index in range(len(names))]

@@ -2,9 +2,9 @@
 
     tensors, metadata = read_tensors(path)
 
-Pickles are opened with torch's `weights_only`, so that they cannot run code; beside their tensors they may have plain
-values, and the `argparse.Namespace` that DeiT's training puts there. What has more is refused, with the way to keep its
-tensors.
+Pickles are opened with torch's `weights_only`, so that they cannot run code. Besides tensors they may hold plain
+values, and the `argparse.Namespace` that DeiT's training adds. A file with anything else is refused, with a command
+that keeps its tensors.
 """
 
 import argparse
@@ -23,15 +23,15 @@ __all__ = ["ENDINGS", "CheckpointError", "read_tensors", "some"]
 
 _PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar")
 
-#: Endings of the files that are read, in either case.
+#: Endings of the files that are read, in upper or lower case.
 ENDINGS = (".safetensors", *_PICKLED)
 
-# Keys under which training scripts put the weights beside their other state (DeiT, timm, Lightning, DeepSpeed), perhaps
-# in each other. Averages of the weights are taken only where there is nothing else.
+# Keys under which training scripts put the weights beside their other state (DeiT, timm, Lightning, DeepSpeed), also
+# nested. Averages of the weights are taken only where there is nothing else.
 _WRAPPERS = ("model", "state_dict", "model_state_dict", "module", "state_dict_ema", "model_ema")
 _LEVELS = 4
 
-# What a damaged file raises inside of torch.
+# What torch raises for a damaged file.
 _DAMAGED = (pickle.UnpicklingError, ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError,
             MemoryError, OSError, RuntimeError, TypeError, ValueError, struct.error)  # fmt: skip
 
@@ -39,19 +39,23 @@ _NAMES_SHOWN = 4
 
 
 class CheckpointError(ValueError):
-    """A file of weights that cannot be read or written, or that is for another model."""
+    """A file of weights cannot be read or written, or belongs to another model."""
 
 
 def some(names: list[str], shown: int = _NAMES_SHOWN) -> str:
-    """The first of some names, and how many more there are."""
+    """Lists the first `shown` names, and the number of the others."""
     rest = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The tensors of a file, dense ones in memory, and the metadata of safetensors.
+    """Reads the tensors of a file, all of them dense and in memory, and the metadata of safetensors.
 
-    Raises `CheckpointError` if there is no such file, or it is damaged, or not one of tensors.
+    Args:
+        path (Path): the file.
+
+    Raises:
+        CheckpointError: there is no such file, or it is damaged, or it does not hold tensors.
     """
     name = path.name.lower()
     if not path.is_file():
@@ -71,7 +75,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 def _of_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            # Copies: its tensors are the file, mapped, and crash the process if something overwrites that.
+            # Copies: its tensors are the mapped file, and crash the process if something overwrites the file.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dictionary
             return tensors, file.metadata() or {}
     except (SafetensorError, *_DAMAGED) as error:
@@ -131,17 +135,17 @@ def _refusal(path: Path, error: Exception) -> str:
 
 
 def _unsafe_globals(path: Path, error: Exception) -> list[str]:
-    """Names of what a pickle wants to import, beyond what tensors need."""
+    """Names that a pickle imports beyond what tensors need."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except _DAMAGED:  # it knows new files alone; the error names the first one
+    except _DAMAGED:  # it reads only new files; the error names the first name
         names = re.findall(r"Unsupported global: GLOBAL (\S+)", str(error))[:1]
     return sorted(name for name in names if all(part.isidentifier() for part in name.split(".")))
 
 
 def _conversion(path: Path) -> str:
-    """A command that keeps the tensors of a pickle which is trusted."""
+    """A command that keeps the tensors of a trusted pickle."""
     source, target = json.dumps(str(path)), json.dumps(f"{path}.safetensors")
     code = (
         "import torch; from safetensors.torch import save_file; "
@@ -154,7 +158,7 @@ def _conversion(path: Path) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    """What is wrong, on one line, without torch's advice to run code."""
+    """The text of an error, on one line, without torch's advice to run code."""
     text = str(error)
     if "WeightsUnpickler error: " in text:
         text = text.partition("WeightsUnpickler error: ")[2].partition("Check the documentation")[0]

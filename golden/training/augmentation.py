@@ -1,7 +1,7 @@
-"""Training images, varied: a batch of images and labels to another batch, by Kornia's operations.
+"""Augmentation: a batch of images and labels to a varied batch, by Kornia's operations.
 
-Images are (images, channels, height, width), 0 to 1; labels come out as shares of the classes, (images, classes), since
-mixing makes them so. What is random is drawn from torch's global generator.
+Images are (images, channels, height, width), values of 0 to 1. Labels come out as shares of the classes, (images,
+classes), since mixing images mixes labels. Random numbers come from torch's global generator.
 """
 
 import kornia.augmentation as kornia
@@ -22,9 +22,9 @@ class Augment(nn.Module):
     """The augmentation of a recipe.
 
     Args:
-        settings: which operations, how strong. `rand_augment` is for three channels alone.
-        classes: of the labels.
-        label_smoothing: share of a label spread over all classes.
+        settings (Augmentation): operations and their strengths; `rand_augment` needs images of three channels.
+        classes (int): number of classes of the labels.
+        label_smoothing (float): share of a label that is spread over all classes, from 0 to below 1.
     """
 
     def __init__(self, settings: Augmentation, *, classes: int, label_smoothing: float = 0.0) -> None:
@@ -53,7 +53,15 @@ class Augment(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images and labels, (images,) int64, to images and shares of the classes, (images, classes)."""
+        """Varies a batch.
+
+        Args:
+            images (torch.Tensor): (images, channels, height, width), values of 0 to 1.
+            labels (torch.Tensor): index of the class of each image, (images,), int64.
+
+        Returns:
+            Images of the same shape, and shares of the classes, (images, classes).
+        """
         images = self.operations(images)
         shares = functional.one_hot(labels, self.classes).to(images.dtype)  # (images, classes)
         shares = shares * (1 - self.label_smoothing) + self.label_smoothing / self.classes
@@ -64,7 +72,7 @@ class Augment(nn.Module):
 
 
 def _mixup(images: torch.Tensor, shares: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each image mixed with that of the other end of the batch, all in one proportion."""
+    """Each image mixed with the one at the other end of the batch, all in one proportion."""
     first = float(torch.distributions.Beta(alpha, alpha).sample())
     return images * first + images.flip(0) * (1 - first), shares * first + shares.flip(0) * (1 - first)
 

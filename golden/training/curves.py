@@ -1,4 +1,4 @@
-"""A training as a picture: loss and accuracy by epoch."""
+"""The curves of a training: loss and accuracy by epoch."""
 
 from pathlib import Path
 
@@ -6,7 +6,13 @@ __all__ = ["draw_curves"]
 
 
 def draw_curves(path: str | Path, metrics: list[dict], *, title: str) -> None:
-    """Writes a PNG of the rows that `golden.training.trainer` keeps."""
+    """Draws loss and accuracy by epoch.
+
+    Args:
+        path (str | Path): the PNG to write.
+        metrics (list[dict]): a row of `golden.training.training_folder.METRICS` for each epoch.
+        title (str): heading of the picture.
+    """
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in metrics]

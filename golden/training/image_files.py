@@ -1,11 +1,10 @@
-"""Image files as pixels of 0 to 1: what somebody sees who opens the file, or a reason why not.
+"""Image files to pixels of 0 to 1, as a viewer shows them; a file that cannot be read is refused with the reason.
 
     pixels = read_pixels(path, channels=3)      (3, height, width)
 
-A picture that was taken with the camera on its side is turned as its EXIF tag says. What is transparent is white, as
-viewers show it. 16-bit grey is scaled by its range, which PNG, PGM and TIFF tell; where pixels are floats, signed, or
-integers of 32 bits, the file does not say which value is white, so that they are refused. Of a file with several
-images, animated or in pages, the first one is taken.
+A picture is turned as its EXIF tag says. Transparent pixels are white, as viewers show them. 16-bit grey is scaled by
+its range, which PNG, PGM and TIFF define. Pixels that are floats, signed, or integers of 32 bits are refused, since the
+file does not say which value is white. Of a file with several images, animated or in pages, the first one is taken.
 """
 
 import logging
@@ -20,10 +19,10 @@ import torch
 
 __all__ = ["IMAGE_SUFFIXES", "ImageError", "image_files", "is_hidden", "read_pixels"]
 
-#: Endings of files that are taken for images in a folder; in either case.
+#: Endings of files that count as images in a folder, in upper or lower case.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
-# What Pillow raises for files that are damaged.
+# What Pillow raises for damaged files.
 _DAMAGED = (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, AssertionError,
             RuntimeError, EOFError, MemoryError, struct.error, zlib.error)  # fmt: skip
 
@@ -31,29 +30,34 @@ _DAMAGED = (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, Attr
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _SIGNED = 2
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # the error says it
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are raised, and need no log besides
 
 
 class ImageError(ValueError):
-    """A data set that is not there, or an image that cannot be read."""
+    """A data set is not there, or an image cannot be read."""
 
 
 def is_hidden(path: Path) -> bool:
-    """What a computer has put among a user's files: `.DS_Store`, `._x.jpg`, `.ipynb_checkpoints`, `__MACOSX`."""
+    """Whether a computer put this among a user's files: `.DS_Store`, `._x.jpg`, `.ipynb_checkpoints`, `__MACOSX`."""
     return path.name.startswith((".", "__MACOSX"))
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in a folder, by name; nothing hidden, no folders."""
+    """Lists the images in a folder in the order of their names, without hidden files and folders."""
     return sorted(path for path in folder.iterdir()
                   if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file())  # fmt: skip
 
 
 def read_pixels(path: str | Path, channels: int) -> torch.Tensor:
-    """The image in a file, (channels, height, width), 0 to 1; of one channel it is grey, otherwise coloured.
+    """Reads the image in a file, (channels, height, width), values of 0 to 1.
 
-    Raises `ImageError` if there is no such file, it is damaged, so large that memory may not suffice, or has pixels
-    whose range is not known.
+    Args:
+        path (str | Path): the file.
+        channels (int): 1 for a grey image, 3 for a coloured one.
+
+    Raises:
+        ImageError: there is no such file, or it is damaged, so large that memory may not suffice, or has pixels of an
+            unknown range.
     """
     from PIL import Image
 
@@ -61,7 +65,7 @@ def read_pixels(path: str | Path, channels: int) -> torch.Tensor:
         if not Path(path).is_file():
             raise ImageError(f"{path} must be an image that Pillow can read: no such file")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tags that do not matter here, without the name of the file
+            warnings.simplefilter("ignore")  # about tags that do not matter here, without the name of the file
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
                 pixels = _pixels(file, channels)
@@ -87,11 +91,11 @@ def _pixels(file, channels: int) -> np.ndarray:
         grey = np.asarray(_upright(file)).astype(np.float32) / white
         if tags.get(_PHOTOMETRIC) == 0:
             grey = 1 - grey
-        if "transparency" in file.info:  # a grey that is to be seen through
+        if "transparency" in file.info:  # a grey that is transparent
             grey[grey == np.float32(file.info["transparency"]) / white] = 1
         return np.repeat(grey[..., None], channels, axis=-1)
     image = _on_white(_upright(file))
-    if image.mode == "LAB":  # has no way to grey but this
+    if image.mode == "LAB":  # converts to grey only through RGB
         image = image.convert("RGB")
     pixels = np.array(image.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
     pixels /= 255
@@ -103,7 +107,7 @@ def _upright(file):
     from PIL import ImageOps
 
     file.load()
-    with suppress(*_DAMAGED):  # the picture is whole, the tags are not: nothing says that it is to be turned
+    with suppress(*_DAMAGED):  # the picture is whole, but damaged tags do not say how it was taken
         ImageOps.exif_transpose(file, in_place=True)
     return file
 
@@ -114,18 +118,18 @@ def _on_white(image):
 
     if not image.has_transparency_data:
         return image
-    if image.mode == "La":  # has no other way to colours
+    if image.mode == "La":  # converts to colours only through LA
         image = image.convert("LA")
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def _white(file, tags) -> int:
-    """The value of white, of grey pixels that have more than 8 bits."""
+    """The value of white in grey pixels of more than 8 bits."""
     if file.mode == "F":
         raise ImageError(_unknown_range(file, "floats"))
     if file.mode == "I":
-        if file.format == "PPM":  # which Pillow has scaled to this
+        if file.format == "PPM":  # Pillow scales it to this value
             return 65535
         raise ImageError(_unknown_range(file, "integers of 32 bits"))
     if file.format == "TIFF":

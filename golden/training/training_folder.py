@@ -1,4 +1,4 @@
-"""The folder of a training: for one training at a time, and without half a file for whoever looks into it."""
+"""The folder of a training: one training at a time writes to it, and a reader never sees half a file."""
 
 import csv
 import io
@@ -14,23 +14,28 @@ from .curves import draw_curves
 
 __all__ = ["METRICS", "TrainingError", "only_training_in", "write_metrics"]
 
-#: What is kept of each epoch.
+#: What is recorded of each epoch.
 METRICS = ("epoch", "learning_rate", "training_loss", "test_loss", "test_accuracy", "seconds")
 
 _LOCK = ".lock"
 
 
 class TrainingError(ValueError):
-    """A training that cannot begin or go on; says why."""
+    """A training cannot begin or go on; the text says why."""
 
 
 @contextmanager
 def only_training_in(folder: Path) -> Iterator[None]:
-    """While this lasts, no other process trains there. The lock of a process that was killed is none.
+    """Locks a folder against trainings of other processes, as long as the context lasts.
 
-    A folder that did not exist is made, and goes again if nothing comes into it. One process can ask several times.
+    A process that is killed leaves no lock behind. A folder that does not exist is made, and removed again if it stays
+    empty. A process can lock a folder several times.
 
-    Raises `TrainingError` if there is a training under way, or this is no folder to write to.
+    Args:
+        folder (Path): folder of the training.
+
+    Raises:
+        TrainingError: another training is running there, or the folder cannot be written to.
     """
     new = not folder.exists()
     try:
@@ -38,8 +43,9 @@ def only_training_in(folder: Path) -> Iterator[None]:
         lock = FileLock(folder.resolve() / _LOCK, is_singleton=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise TrainingError(f"{folder} must have one training at a time, and another one is under way there") from None
-    except (OSError, NotImplementedError) as error:  # the latter is of file systems without locks
+        raise TrainingError(f"cannot train in {folder}: another training is running there; choose another folder, or "
+                            "wait until it ends") from None  # fmt: skip
+    except (OSError, NotImplementedError) as error:  # the latter on file systems without locks
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise TrainingError(f"{folder} must be a folder to write to: {reason}") from None
     try:
@@ -54,7 +60,16 @@ def only_training_in(folder: Path) -> Iterator[None]:
 
 
 def write_metrics(folder: Path, metrics: list[dict], *, title: str) -> None:
-    """Writes metrics.csv, a row of `METRICS` an epoch, and curves.png; `FileError` if that is not possible."""
+    """Writes metrics.csv and curves.png.
+
+    Args:
+        folder (Path): folder of the training.
+        metrics (list[dict]): a row of `METRICS` for each epoch.
+        title (str): heading of the picture.
+
+    Raises:
+        FileError: a file cannot be written.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, METRICS, lineterminator="\n")
     writer.writeheader()

@@ -1,7 +1,7 @@
-"""Queries, keys and values of trained Vision Transformers on real images, ready to be computed.
+"""Queries, keys and values of trained Vision Transformers on real images: workloads of the accelerator.
 
-Each file holds ``q``, ``k`` and ``v``, (heads, tokens, head_dim) float32, and says in ``provenance`` where
-they come from; ``taylorvit capture`` makes more. README.md in this folder tells the same in prose.
+Each file holds `q`, `k` and `v`, (heads, tokens, head_dim) float32, and describes in `provenance` where they come from;
+README.md in this folder does so in prose. `taylorvit capture` makes more of them.
 """
 
 import json
@@ -27,30 +27,41 @@ _SIGNIFICANT_BITS = 11
 
 
 class Workload(NamedTuple):
-    """Captured operands of a number of heads, and what is known of them."""
+    """Captured operands of some heads.
 
-    q: np.ndarray  # (heads, tokens, head_dim), float32
-    k: np.ndarray  # (heads, tokens, head_dim), float32
-    v: np.ndarray  # (heads, tokens, head_dim), float32
+    Attributes:
+        q (np.ndarray): queries, float32, (heads, tokens, head_dim).
+        k (np.ndarray): keys, of the same shape.
+        v (np.ndarray): values, of the same shape.
+        provenance (dict): model, images and layers that they come from; values of JSON.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
     provenance: dict
 
     def heads_of_layers(self) -> list[np.ndarray]:
-        """For each layer, the indices of its heads in all images: a layer has one set of registers."""
+        """The indices of the heads of each layer, in all images: a layer has one set of registers."""
         layers, heads = self.provenance["layers"], self.provenance["heads_per_layer"]
         indices = np.arange(len(self.q)).reshape(-1, layers, heads)  # (images, layers, heads)
         return [indices[:, layer].ravel() for layer in range(layers)]
 
 
 def names() -> list[str]:
-    """The workloads that are there, without their ending; an installed wheel has none."""
+    """Names of the workloads that are there, without their ending; an installed wheel has none."""
     return sorted(path.stem for path in FOLDER.glob("*.npz"))
 
 
 def load(path_or_name: str | Path) -> Workload:
-    """A workload by its name or from a file.
+    """Reads a workload.
+
+    Args:
+        path_or_name (str | Path): a file, or the name of a workload that comes with the package.
 
     Raises:
-        ValueError: there is no such workload, or (`FileError`) the file is not one.
+        ValueError: there is no workload of this name.
+        FileError: the file is not a workload.
     """
     path = Path(path_or_name)
     if not path.is_file():
@@ -73,9 +84,14 @@ def load(path_or_name: str | Path) -> Workload:
 
 
 def save(path: str | Path, workload: Workload) -> None:
-    """Write a workload; the values are rounded to 11 significant bits, which halves the file.
+    """Writes a workload; values are rounded to 11 significant bits, which halves the file.
 
-    Raises `ValueError` if they are not finite.
+    Args:
+        path (str | Path): the file.
+        workload (Workload): the operands.
+
+    Raises:
+        ValueError: a value is not finite.
     """
     q, k, v = (_rounded(name, getattr(workload, name)) for name in ("q", "k", "v"))
     with written_whole(path) as partial, partial.open("wb") as file:  # numpy would add an ending to a name
@@ -83,7 +99,7 @@ def save(path: str | Path, workload: Workload) -> None:
 
 
 def _rounded(name: str, values: np.ndarray) -> np.ndarray:
-    """To as many bits as float16 has, in the range of float32."""
+    """Rounds to as many bits as float16 has, in the range of float32."""
     mantissas, exponents = np.frexp(values.astype(np.float32))
     with np.errstate(over="ignore"):
         rounded = np.ldexp(np.rint(mantissas * 2**_SIGNIFICANT_BITS) / 2**_SIGNIFICANT_BITS, exponents)

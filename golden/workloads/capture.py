@@ -1,9 +1,9 @@
-"""What the attention layers of a trained model receive for real images: workloads for the accelerator.
+"""Captures what the attention layers of a trained model receive for real images: workloads for the accelerator.
 
     taylorvit capture CHECKPOINT --images 8 -o FILE.npz
 
-The file is one that `taylorvit simulate` and `taylorvit run` take. The images are held-out ones, the first of
-the model's data set, or files. The workloads in `golden/workloads` were made by this command.
+`taylorvit simulate` and `taylorvit run` take the file. The images are the first held-out ones of the model's data set,
+or files. The workloads in `golden/workloads` were made by this command.
 """
 
 import platform
@@ -26,14 +26,18 @@ __all__ = ["capture_heads", "capture_workload"]
 def capture_heads(
     model: VisionTransformer, inputs: torch.Tensor, layers: list[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Q, K and V of some layers, each (images x layers x heads, tokens, head_dim); the head varies fastest.
+    """Captures queries, keys and values of some layers.
 
     Args:
-        inputs: normalized images.
-        layers: from 0; all of them if left out.
+        model (VisionTransformer): the model.
+        inputs (torch.Tensor): normalized images, (images, channels, image_size, image_size).
+        layers (list[int] | None): indices of the layers, from 0; all of them if left out.
+
+    Returns:
+        Q, K and V, each (images x layers x heads, tokens, head_dim); the head varies fastest.
 
     Raises:
-        ValueError: there is no such layer, or none is asked for.
+        ValueError: there is no such layer, or the list is empty.
     """
     depth = model.shape.depth
     layers = list(range(depth)) if layers is None else layers
@@ -59,16 +63,18 @@ def capture_workload(
     recipe: Recipe | None = None,
     data: str | None = None,
 ) -> Workload:
-    """The workload of a model that `golden train` made, or of weights of others.
+    """Captures the workload of a model that `taylorvit train` made, or of published weights.
 
     Args:
-        images: how many of the held-out ones, or files.
-        layers: from 0; all of them if left out.
-        recipe, data: of weights of others, and other images, as `recipe_of` takes them.
+        checkpoint (Checkpoint): the weights.
+        images (int | list[Path]): number of held-out images, from the first one, or image files.
+        layers (list[int] | None): indices of the layers, from 0; all of them if left out.
+        recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
+        data (str | None): other images, as `recipe_of` takes them.
 
     Raises:
-        ValueError: no images, more than there are, no such layer, a file that is no image or no such checkpoint; head
-            tensors that are not finite.
+        ValueError: there are no images, or fewer than asked for; there is no such layer; a file is not an image; the
+            checkpoint is not a float model for these images; or a head tensor is not finite.
     """
     model, inputs, known = _model_and_inputs(checkpoint, images, recipe, data)
     q, k, v = capture_heads(model, inputs, layers)
@@ -94,13 +100,13 @@ def capture_workload(
 
 
 def _model_and_inputs(checkpoint: Checkpoint, images: int | list[Path], recipe: Recipe | None, data: str | None):
-    """(the model, normalized images, what is known of both)."""
+    """The model, normalized images, and the provenance of both."""
     description = checkpoint.description
     if not images and isinstance(images, list):
         raise ValueError("images must be at least one file")
     normalization = normalization_of(checkpoint)
     if isinstance(images, list) and normalization is not None and recipe is None and data is None:
-        model = model_of(checkpoint)  # of files nothing has to be known but this: the data set may be far away
+        model = model_of(checkpoint)  # files need no data set, which may not be there
         known = {"data_set": description["data"].get("name"), "training": description["recipe"]} if description else {}
         pixels, shown = _of_files(images, model.shape)
         return model, normalize(pixels, *normalization), known | shown

@@ -113,7 +113,7 @@ def test_other_images_are_normalized_as_those_of_the_training(trained_on_digits,
 
 def test_files_that_do_not_say_their_recipe(tmp_path):
     save(tmp_path / "a.safetensors", {"x": torch.zeros(1)}, {})
-    with pytest.raises(ValueError, match="a.safetensors must say after which recipe it was trained, as files of `gold"):
+    with pytest.raises(ValueError, match="a.safetensors must hold the recipe of its training, as files of `taylorv"):
         evaluate_file(tmp_path / "a.safetensors")
     save(tmp_path / "b.safetensors", {"x": torch.zeros(1)}, {"recipe": {"model": {"shape": "vit_8"}}})
     with pytest.raises(RecipeError, match="b.safetensors: data"):

@@ -77,8 +77,8 @@ def test_changes_by_dotted_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("training.epoch", 5, "training.epoch is no field of a recipe"),
-        ("trainings", {}, "trainings is no field of a recipe"),
+        ("training.epoch", 5, "training.epoch is not a field of a recipe"),
+        ("trainings", {}, "trainings is not a field of a recipe"),
         ("model.shape.depth", 1, "model.shape.depth must be in a table, and shape is 'vit_8'"),
         # Kinds
         ("training.epochs", "60", "training.epochs must be a valid integer, not '60'"),

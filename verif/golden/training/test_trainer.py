@@ -169,7 +169,7 @@ def test_a_teacher_of_others_has_its_shape_named(tmp_path):
     torch.manual_seed(0)
     save(tmp_path / "vit.safetensors", VisionTransformer(SHAPES["vit_8"], "softmax").state_dict(), {})
     changes = {"training.epochs": 1, "distillation.teacher": str(tmp_path / "vit.safetensors")}
-    with pytest.raises(CheckpointError, match="does not say which model it is of: shape must be one of .*, not None$"):
+    with pytest.raises(CheckpointError, match="does not name its model: shape must be one of .*, not None$"):
         train(recipe(changes), tmp_path / "a")
     train(recipe(changes | {"distillation.shape": "vit_8"}), tmp_path / "a")
     with pytest.raises(TrainingError, match="^image_size of the teacher must be that of the model, 8, not 28$"):
@@ -490,8 +490,8 @@ def test_loss_that_is_no_number(tmp_path, monkeypatch):
     before = last.read_bytes()
     monkeypatch.setattr(trainer, "_cross_entropy", lambda scores, shares: scores.sum() * math.nan)
     text = (
-        "loss must stay a number, and is nan in epoch 2, nan on held-out images: a lower learning_rate may help; "
-        f"{last} is from before"
+        "loss of epoch 2 must be finite, not nan in training and nan on held-out images: a lower learning_rate "
+        f"may help; {last} is from before"
     )
     with pytest.raises(TrainingError, match=f"^{re.escape(text)}$"):
         train(settings, tmp_path, resume=True)
@@ -509,7 +509,7 @@ def test_memory_that_is_too_small(tmp_path, monkeypatch):
 
 def test_weights_that_are_no_numbers(tmp_path):
     settings = recipe({"training.batch_size": ALL, "training.learning_rate": 1e30})
-    with pytest.raises(TrainingError, match=r"and is 2\.\d+ in epoch 1, nan on held-out images: .* may help$"):
+    with pytest.raises(TrainingError, match=r"not 2\.\d+ in training and nan on held-out images: .* may help$"):
         train(settings, tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -520,10 +520,10 @@ def test_weights_that_are_no_numbers(tmp_path):
 def test_folders_of_another_training(tmp_path):
     train(recipe(), tmp_path, epochs=1)
     before = (tmp_path / "last.safetensors").read_bytes()
-    text = f"{tmp_path} must not hold a training already: go on with --resume, or choose another"
+    text = f"cannot begin a training in {tmp_path}: it holds one; continue it with --resume, or choose another folder"
     with pytest.raises(TrainingError, match=f"^{re.escape(text)}$"):
         train(recipe(), tmp_path)
-    text = f"{tmp_path} must hold a training after this recipe, and holds one after another"
+    text = f"cannot resume in {tmp_path}: its training is from another recipe; choose another folder"
     with pytest.raises(TrainingError, match=f"^{re.escape(text)}$"):
         train(recipe({"training.seed": 2}), tmp_path, resume=True)
     assert (tmp_path / "last.safetensors").read_bytes() == before
@@ -570,7 +570,8 @@ def test_a_folder_is_for_one_training_at_a_time(tmp_path, resume):
     """The second one is refused and changes nothing, whether it would begin or go on."""
     train(recipe(), tmp_path, epochs=1)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    text = f"{tmp_path} must have one training at a time, and another one is under way there"
+    text = (f"cannot train in {tmp_path}: another training is running there; choose another folder, or wait until it "
+            "ends")  # fmt: skip
     with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match=f"^{re.escape(text)}$"):
         train(recipe(), tmp_path, resume=resume)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -591,7 +592,7 @@ def test_two_trainings_in_one_new_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(trainer._Training, "_step", with_a_second_one)
     train(recipe(), tmp_path / "a", epochs=1)
-    assert "another one is under way there" in refused[0] and "trains" not in refused[0].splitlines()
+    assert "another training is running there" in refused[0] and "trains" not in refused[0].splitlines()
 
 
 def test_a_training_that_does_not_begin_leaves_no_folder(tmp_path):

@@ -144,7 +144,5 @@ def test_files_that_are_no_images_are_named(checkpoint, tmp_path):
 
 def test_checkpoints_without_a_recipe_are_refused(checkpoint, tmp_path):
     other = Checkpoint(tmp_path / "deit.pth", checkpoint.tensors, {})
-    with pytest.raises(
-        ValueError, match="deit.pth must say after which recipe it was trained, as files of `golden tra"
-    ):
+    with pytest.raises(ValueError, match="deit.pth must hold the recipe of its training, as files of `taylorvit tra"):
         capture_workload(other, 1)

@@ -103,7 +103,10 @@ def test_interrupted_and_resumed(config, capsys, monkeypatch):
     assert load(Path("parts/last.safetensors")).description["epochs"] == 1
 
     status, _out, err = run(capsys, "train", "--config", config, "-o", "parts")
-    text = "taylorvit: error: parts must not hold a training already: go on with --resume, or choose another\n"
+    text = (
+        "taylorvit: error: cannot begin a training in parts: it holds one; continue it with --resume, or choose "
+        "another folder\n"
+    )
     assert (status, err) == (2, text)
     assert run(capsys, "train", "--config", config, "-o", "parts", "--resume")[0] == 0
     one, other = (load(Path(name, "model.safetensors")).tensors for name in ("parts", "whole"))
@@ -118,7 +121,7 @@ def test_interrupted_and_resumed(config, capsys, monkeypatch):
         (["--set", "training.epochs=0"], ".*tiny.toml: training.epochs must be greater than or equal to 1, not 0"),
         (["--set", "training.epochs=many"], ".*: training.epochs must be a valid integer, not 'many'"),
         (["--set", "training.epochs"], "--set must be NAME=VALUE, in one line, not 'training.epochs'"),
-        (["--set", "model.width=3"], ".*: model.width is no field of a recipe"),
+        (["--set", "model.width=3"], ".*: model.width is not a field of a recipe"),
         (["--set", "model.shape=vit_28"], "image_size of the model must be that of digits, 8, not 28"),
         (["--set", "data.name=imagenet"], "data set must be one of .*, not 'imagenet'"),
         (["--set", "data={folder='none'}"], "none must have the folders train and val, and none/train is missing"),
@@ -230,7 +233,10 @@ def test_fine_tuned_with_rounding(trained, capsys):
     whole = load_integer_vit("integer.safetensors")
     assert whole.quantization["checkpoint"] == str(folder / "model.safetensors")
 
-    text = f"taylorvit: error: {folder} must not hold a training already: go on with --resume, or choose another\n"
+    text = (
+        f"taylorvit: error: cannot begin a training in {folder}: it holds one; continue it with --resume, or choose "
+        "another folder\n"
+    )
     assert run(capsys, "quantize", trained, "--fine-tune", 2) == (2, "", text)
     (folder / "model.safetensors").unlink()
     assert run(capsys, "quantize", trained, "--fine-tune", 2, "--resume")[0] == 0
@@ -330,12 +336,12 @@ def test_files_are_captured_from_a_folder_that_says_all_else(others, capsys):
     status, _out, err = run(capsys, "capture", "hub", "--images", "1", "-o", "b.npz")
     assert (status, err) == (
         2,
-        "taylorvit: error: hub does not say its images: --data must be a data set, or a folder\n",
+        "taylorvit: error: hub does not name its images: --data must be a data set, or a folder\n",
     )
 
 
 def test_weights_of_others_are_fine_tuned_after_a_recipe_that_trains(others, capsys):
-    text = "taylorvit: error: others.pth.tar: training must be given, in the recipe after which to go on\n"
+    text = "taylorvit: error: others.pth.tar: training must be given in its recipe, from which fine-tuning starts\n"
     assert run(capsys, "quantize", "others.pth.tar", "--recipe", "others.toml", "--fine-tune", 1) == (2, "", text)
     training = "\n[training]\nepochs = 5\nbatch_size = 300\nlearning_rate = 1e-3\n"
     Path("others.toml").write_text(Path("others.toml").read_text() + training)
@@ -400,15 +406,15 @@ def test_weights_that_make_no_numbers_are_refused(others, capsys, command, text)
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["evaluate", "others.pth.tar"], "others.pth.tar must say after which recipe it was trained, .* --recipe .*"),
-        (["evaluate", "hub"], "hub does not say its images: --data must be a data set, or a folder"),
+        (["evaluate", "others.pth.tar"], "others.pth.tar must hold the recipe of its training, .* --recipe .*"),
+        (["evaluate", "hub"], "hub does not name its images: --data must be a data set, or a folder"),
         (["evaluate", "hub", "--data", "mnist"], "mnist must have the folders train and val, and .* is missing"),
         (["evaluate", "hub", "--data", "faces"], "classes of the model must be that of faces, 2, not 10"),
         (["quantize", "hub", "--data", "faces"], "image_size of the model must be that of faces, 25, not 8"),
         (["quantize", "others.pth.tar", "--recipe", "none"], "recipe must be a file, or one of .*, not 'none'"),
         (["quantize", "others.pth.tar", "--recipe", "digits"], "others.pth.tar must be for this model: it lacks .*"),
         (["evaluate", "model.safetensors", "--data", "faces"], "classes of the model must be that of faces, 2, not 10"),
-        (["train", "--config", "others.toml"], "training must be given in a recipe after which to train"),
+        (["train", "--config", "others.toml"], "training must be given in a recipe to train from"),
     ],
 )  # fmt: skip
 def test_errors_of_weights_of_others_are_one_line(others, capsys, arguments, text):
@@ -430,7 +436,7 @@ def test_operations_are_counted(capsys):
     [
         (["quantize", "none.safetensors"], "checkpoint must be a file, not 'none.safetensors'"),
         (["evaluate", "model.safetensors", "none.pth"], "checkpoint must be a file, not 'none.pth'"),
-        (["quantize", "last.safetensors"], "last.safetensors must be a model, and is the state of a training.*"),
+        (["quantize", "last.safetensors"], "last.safetensors must be a model, not the state of a training: .*"),
         (["inspect", "noise.safetensors"], "noise.safetensors must be .*"),
         (["capture", "model.safetensors", "--images", "1000", "-o", "a.npz"], "images must be 1 to 360, the .*"),
         (["capture", "model.safetensors", "--images", "1", "--layers", "2", "-o", "a.npz"], "layers must be 0 to 1.*"),
