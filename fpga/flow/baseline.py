@@ -3,13 +3,16 @@
 A baseline is a file, `fpga/baselines/BOARD.json`: each figure with its tolerance, and what it was measured with.
 """
 
+import json
 from pathlib import Path
 
 from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.reading import read_json
+from taylorvit.boundary.writing import written_whole
 from taylorvit.fpga.families import RESOURCES
 
-__all__ = ["BaselineError", "baseline_file", "compare", "make_baseline", "read_baseline"]
+__all__ = ["BaselineError", "baseline_file", "check_baseline", "compare", "make_baseline", "read_baseline",
+           "write_baseline"]  # fmt: skip
 
 _FOLDER = Path(__file__).resolve().parents[1] / "baselines"
 #: Figure -> how much of it, as a share, it may be off in a new baseline. Fmax may be higher by any amount.
@@ -50,8 +53,11 @@ def read_baseline(path):
         dict: the baseline.
 
     Raises:
+        BaselineError: there is no such file.
         FileError: the file holds none.
     """
+    if not path.is_file():
+        raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
     return read_json(path, what="the baseline of a board", schema=_BASELINE)
 
 
@@ -96,6 +102,32 @@ def compare(report, baseline):
         if not low <= value <= high:
             differences.append(f"{name} is {value:,}, and was {expected:,} (tolerance {tolerance:.0%})")
     return differences
+
+
+def write_baseline(path, report):
+    """Makes the report of a build a baseline.
+
+    Args:
+        path (Path): the file; its folder is there.
+        report (dict): the report.
+    """
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(make_baseline(report), indent=2) + "\n", encoding="utf-8")
+
+
+def check_baseline(path, report):
+    """Compares the report of a build with a baseline.
+
+    Args:
+        path (Path): the file of the baseline.
+        report (dict): the report.
+
+    Raises:
+        BaselineError: there is none, or they differ; the text says in what.
+    """
+    differences = compare(report, read_baseline(path))
+    if differences:
+        raise BaselineError(f"build must agree with {path}: {'; '.join(differences)}")
 
 
 def _figures(report):

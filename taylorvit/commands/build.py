@@ -3,14 +3,13 @@
 Exit status 1 is a build whose result must not be used: for its timing, its buffers, or its board's baseline.
 """
 
-import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from taylorvit.boundary.command import CommandError, complain, console, folder, needs, real_number, whole_number
-from taylorvit.boundary.writing import check_output_file, check_output_folder, written_whole
+from taylorvit.boundary.writing import check_output_file, check_output_folder
 from taylorvit.fpga.board import LARGEST_SEED
-from taylorvit.fpga.flow.baseline import BaselineError, baseline_file, compare, make_baseline, read_baseline
+from taylorvit.fpga.flow.baseline import baseline_file, check_baseline, read_baseline, write_baseline
 from taylorvit.fpga.flow.build import prepare
 from taylorvit.fpga.flow.report_tables import report_table, summary_table
 
@@ -86,7 +85,7 @@ def _build(screen, arguments, board, config, options):
         baseline.parent.mkdir(exist_ok=True)
         check_output_file(baseline)
     elif arguments.check:
-        _read(baseline)
+        read_baseline(baseline)  # before the work
     build = prepare(board, config, **options)
     for why in build.toolchain.refused:
         screen.print(f"not used: {why}")
@@ -100,18 +99,9 @@ def _build(screen, arguments, board, config, options):
     screen.print("\n".join(lines))
     screen.print(f"wrote  {finished.bitstream}\nwrote  {build.picture}\nwrote  {build.report_file}")
     if arguments.write_baseline:
-        with written_whole(baseline) as partial:
-            partial.write_text(json.dumps(make_baseline(finished.report), indent=2) + "\n", encoding="utf-8")
+        write_baseline(baseline, finished.report)
         screen.print(f"wrote  {baseline}")
     if arguments.check:
-        differences = compare(finished.report, _read(baseline))
-        if differences:
-            raise BaselineError(f"build must agree with {baseline}: {'; '.join(differences)}")
+        check_baseline(baseline, finished.report)
         screen.print(f"agrees with {baseline}")
     return finished.report
-
-
-def _read(path):
-    if not path.is_file():
-        raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
-    return read_baseline(path)
