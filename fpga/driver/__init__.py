@@ -1,7 +1,7 @@
 """Driver: an accelerator on a board, from Python.
 
-`TaylorVit` is the accelerator; it works at any `Port`. Below it are `Transfer`, which moves tensors and results, and
-`Link`, which has every request answered. Whatever the world does wrong is a `DriverError`, in one line.
+`TaylorVit` is the accelerator, at any `Port`. It uses `Transfer`, which moves tensors and results, and `Link`, which
+gets an answer to every request. A failure outside of the program is a `DriverError`, whose text is one line.
 """
 
 from .errors import BoardReset, DriverError, JobError, LinkTimeout, PortError, ProtocolError, RegisterError, WrongBoard

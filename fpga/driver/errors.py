@@ -1,6 +1,6 @@
-"""What can go wrong between a program and an accelerator on a board; every text is one line.
+"""What can fail between a program and an accelerator on a board; every text is one line.
 
-Wrong arguments are `ValueError` and `TypeError`, as everywhere. What the world does is a `DriverError`.
+A wrong argument is a `ValueError` or `TypeError`, as everywhere. A failure outside of the program is a `DriverError`.
 """
 
 from taylorvit.boundary.errors import CommandError
@@ -10,7 +10,7 @@ __all__ = ["BoardReset", "DriverError", "JobError", "LinkTimeout", "PortError", 
 
 
 class DriverError(CommandError):
-    """Something beyond the program failed: port, link, board or job."""
+    """A failure outside of the program: of port, link, board or job."""
 
 
 class PortError(DriverError):
@@ -18,7 +18,7 @@ class PortError(DriverError):
 
 
 class LinkTimeout(DriverError):
-    """The board does not answer, though everything was repeated."""
+    """The board does not answer, although every request was repeated."""
 
 
 class ProtocolError(DriverError):
@@ -26,7 +26,7 @@ class ProtocolError(DriverError):
 
 
 class WrongBoard(DriverError):
-    """What answers is not the accelerator that the program was made for."""
+    """Not the accelerator that the program expects."""
 
 
 class RegisterError(DriverError):
@@ -38,4 +38,4 @@ class BoardReset(DriverError):
 
 
 class JobError(DriverError):
-    """A job that did not go to its end as it should."""
+    """A job that did not end as it should."""

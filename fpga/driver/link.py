@@ -1,16 +1,16 @@
-"""Link: requests that are answered for certain, over a line that may lose or change any byte.
+"""Link: every request gets its answer, over a line that may lose or change any byte.
 
-The board answers every intact frame once and in order (`fpga.protocol`). So the link keeps its unanswered requests in
-the order in which it sent them, and knows that a request or its answer was lost when
+The board answers every intact frame once, and in order (`fpga.protocol`). So the link keeps the requests in flight in
+the order in which it sent them, and takes for lost
 
-    a later request is answered,
-    the board answers that a payload was damaged, or that it lost synchronization (the oldest request then), or
-    the oldest has waited for longer than line and board can take: then all of them are lost.
+    the requests before one that is answered,
+    the oldest, if the board answers that a payload was damaged or that it lost synchronization,
+    all of them, if the oldest has waited for longer than line and board can take.
 
-What was lost is sent again by whoever asked: `exchange` for single requests, `fpga.driver.transfer` for the streams. A
-WRITE is sent again under its own tag, by which the board knows what it has executed. Requests are sent ahead of their
-answers as long as their bytes fit the board's receive buffer, whole frames counted: so nothing overflows, and the line
-does not rest while an answer is on its way.
+Who asked sends again: `exchange` single requests, `fpga.driver.transfer` those of the streams. A WRITE is sent again
+with its own tag, by which the board knows whether it has executed it. Requests are sent ahead of their answers as long
+as whole frames fit the board's receive buffer: so nothing overflows, and the line does not idle while an answer is in
+flight.
 """
 
 import struct
@@ -37,22 +37,25 @@ __all__ = ["BITS_PER_BYTE", "Link", "LinkStatistics", "Request"]
 
 BITS_PER_BYTE = 10  # start bit, eight bits, stop bit
 
-_SMALLEST_BUFFER = 64  # receive bytes that are assumed until the board has said how many it has
+_SMALLEST_BUFFER = 64  # bytes of the receive buffer that are assumed until the board has stated its own
 _UNANSWERED_LIMIT = 64  # requests: far fewer than tags, so that no tag is in use twice
-_SILENCES = 6  # waits in vain, one after the other, until the board counts as gone
+_SILENCES = 6  # waits in vain, one after the other, after which the board is taken for gone
 _ATTEMPTS = 20  # of one request, while others are answered
 _LOST = (Status.BAD_CRC, Status.STALLED, Status.BAD_HEADER)  # statuses that ask for the same again
 
 
 @dataclass
 class Request:
-    """A request on its way.
+    """A request in flight.
 
-    Attributes
-    ----------
-    kind, tag, payload: of its frame. answer_bytes: payload of its longest answer.
-    size: bytes of its frame. leaves: when the last of them has left, by the port's clock.
-    purpose: whatever the sender wants to find again with the answer.
+    Attributes:
+        kind (FrameType): type of its frame.
+        tag (int): tag of its frame, 1 to 255.
+        payload (bytes): payload of its frame.
+        answer_bytes (int): payload of its longest answer, in bytes.
+        purpose (object): what the sender wants to find again with the answer.
+        size (int): its frame, in bytes.
+        leaves (float): when the last byte has left, in seconds of the port's clock.
     """
 
     kind: FrameType
@@ -68,12 +71,14 @@ class Request:
 class LinkStatistics:
     """What the line did to the link, since it was opened.
 
-    Attributes
-    ----------
-    requests: frames sent; lost: of these, how many were sent in vain, or their answers.
-    silences: waits that ended without an answer. complaints: unsolicited errors from the board.
-    unexpected: answers to no open request, for example the second to a repeated one.
-    sent_bytes, received_bytes: all bytes of the line.
+    Attributes:
+        requests (int): frames sent.
+        lost (int): of these, how many were lost, or their answers.
+        silences (int): waits that ended without an answer.
+        complaints (int): unsolicited errors from the board.
+        unexpected (int): answers to no request in flight, for example the second one to a repeated request.
+        sent_bytes (int): all bytes to the board.
+        received_bytes (int): all bytes from the board.
     """
 
     requests: int = 0
@@ -97,7 +102,7 @@ class _Question:
 
 @dataclass
 class _Open:
-    """A question of `exchange` and what has become of it."""
+    """A question of `exchange`, with its tag, its attempts and its answer."""
 
     question: _Question
     tag: int | None = None
@@ -108,15 +113,16 @@ class _Open:
 class Link:
     """Requests to one board.
 
-    Parameters
-    ----------
-    port: a `fpga.driver.ports.Port`, open.
+    Args:
+        port (Port): the line to the board, open.
 
-    Attributes
-    ----------
-    identification: what the board said that it is, once `identify` was called.
-    next_offset, result_offset: tensor and result bytes that have arrived since `reset`.
-    free_until: the tensor offset up to which the board is known to have room.
+    Attributes:
+        port (Port): the line.
+        statistics (LinkStatistics): what the line did.
+        identification (Identification): the board's own description, once `identify` was called.
+        next_offset (int): tensor bytes that have arrived at the board since `reset`.
+        result_offset (int): result bytes that have come from it since `reset`.
+        free_until (int): the tensor offset up to which the board is known to have room.
     """
 
     identification: Identification
@@ -137,9 +143,14 @@ class Link:
     # Single requests
 
     def identify(self):
-        """Asks what the board is; returns an `Identification`, by which the link works from then on.
+        """Asks the board for its description, and keeps to it from then on.
 
-        Raises `WrongBoard` for another version of the protocol, `LinkTimeout` if nothing of the kind is there.
+        Returns:
+            Identification: the description.
+
+        Raises:
+            WrongBoard: it has another version of the protocol.
+            LinkTimeout: nothing answers.
         """
         try:
             (answer,) = self.exchange(_Question(FrameType.IDENTIFY, answer_bytes=64))
@@ -156,33 +167,57 @@ class Link:
         return self.identification
 
     def reset(self):
-        """Resets the accelerator and empties the link's buffers; both streams begin at 0."""
+        """Resets the accelerator and empties the link's buffers. The offsets of both streams are 0 then."""
         self.exchange(_Question(FrameType.RESET))
         self.next_offset = self.result_offset = 0
         self.free_until = self.identification.send_bytes
         self._last_write_tag = None
 
     def status(self):
-        """The link's own state on the board, a `BoardStatus`."""
+        """Asks for the state of the board's end of the link.
+
+        Returns:
+            BoardStatus: the state.
+        """
         (answer,) = self.exchange(_Question(FrameType.STATUS, answer_bytes=32))
         return self._decoded(BoardStatus, answer)
 
     def read(self, addresses):
-        """The 32-bit words at byte `addresses`, in a list; None where the register bus refused the access."""
+        """Reads registers.
+
+        Args:
+            addresses (Iterable[int]): their byte addresses.
+
+        Returns:
+            list[int | None]: their 32-bit words; None where the register bus refused the access.
+        """
         questions = [_Question(FrameType.READ, struct.pack("<H", address), 5) for address in addresses]
         answers = self.exchange(*questions, refusals=True)
         return [None if answer is None else self._unpacked("<I", answer)[0] for answer in answers]
 
     def write(self, address, data):
-        """Writes one word, once, whatever the line does; returns False if the register bus refused it."""
+        """Writes a register exactly once, whatever the line does.
+
+        Args:
+            address (int): its byte address.
+            data (int): its 32-bit word.
+
+        Returns:
+            bool: False if the register bus refused the access.
+        """
         (answer,) = self.exchange(self._write(address, data, same_tag=True), refusals=True)
         return answer is not None
 
     def write_parameters(self, writes):
-        """Writes words (address, data) whose order does not matter, nor if one is written twice.
+        """Writes registers in any order, and some of them perhaps twice.
 
-        Faster than `write` for each, as no answer is awaited before the next is sent. Returns the addresses that the
-        register bus refused.
+        That is faster than a `write` each, which waits for its answer before the next one is sent.
+
+        Args:
+            writes (Iterable[tuple[int, int]]): byte address and 32-bit word of each.
+
+        Returns:
+            list[int]: the addresses that the register bus refused.
         """
         questions = [self._write(address, data, same_tag=False) for address, data in writes]
         answers = self.exchange(*questions, refusals=True)
@@ -193,13 +228,19 @@ class Link:
         return _Question(FrameType.WRITE, struct.pack("<HI", address, data), same_tag=same_tag)
 
     def exchange(self, *questions, refusals=False):
-        """Sends questions, as many at once as the board takes, until each is answered.
+        """Sends requests, as many ahead as the board takes, until each is answered. No other may be in flight.
 
-        Returns the answers' payloads behind their status; None for BUS_ERROR, if `refusals` are expected. Nothing else
-        may be on its way.
+        Args:
+            *questions (_Question): the requests.
+            refusals (bool): whether the register bus may refuse an access.
 
-        Raises `LinkTimeout` if there is no getting through, `ProtocolError` for an answer that cannot be, `PortError`
-        if the port fails.
+        Returns:
+            list[bytes | None]: the payload of each answer behind its status; None for a refused access.
+
+        Raises:
+            LinkTimeout: the line loses too much, or nothing answers.
+            ProtocolError: an answer that the protocol does not allow.
+            PortError: the port fails.
         """
         everything = [_Open(question) for question in questions]
         waiting = deque(everything)
@@ -228,17 +269,35 @@ class Link:
         tag = item.tag if question.same_tag else None
         item.tag = self.submit(question.kind, question.payload, question.answer_bytes, item, tag=tag).tag
 
-    # Requests on their way
+    # Requests in flight
 
     def has_room(self, payload_bytes):
-        """Whether a request with that payload may be sent now."""
+        """Whether a request may be sent now.
+
+        Args:
+            payload_bytes (int): size of its payload.
+
+        Returns:
+            bool: whether it may.
+        """
         size = payload_bytes + OVERHEAD_BYTES
         return not self._unanswered or (
             self._unanswered_bytes + size <= self._receive_bytes and len(self._unanswered) < _UNANSWERED_LIMIT
         )
 
     def submit(self, kind, payload, answer_bytes, purpose=None, *, tag=None):
-        """Sends a request, which `collect` will return. A repetition may have to bear the `tag` of the first."""
+        """Sends a request. `collect` will return it.
+
+        Args:
+            kind (FrameType): type of its frame.
+            payload (bytes): payload of its frame.
+            answer_bytes (int): payload of its longest answer, in bytes.
+            purpose (object): what to find again with the answer.
+            tag (int | None): tag of its frame; None for the next one. A repetition may need the tag of the first.
+
+        Returns:
+            Request: the request.
+        """
         if tag is None:
             tag = self._tag = next_tag(self._tag, self._last_write_tag if kind is FrameType.WRITE else None)
         if kind is FrameType.WRITE:
@@ -254,10 +313,17 @@ class Link:
         return request
 
     def collect(self):
-        """Waits until something becomes of the requests on their way.
+        """Waits for answers to the requests in flight.
 
-        Returns pairs (request, answer), in the order in which they were sent; the answer is the payload, status first,
-        or None if it was lost. The list is empty if what came was only a part.
+        Returns:
+            list[tuple[Request, bytes | None]]: the requests that are answered or lost, in the order in which they were
+                sent, each with the payload of its answer, status first, or None if it is lost. Empty if less than an
+                answer came.
+
+        Raises:
+            LinkTimeout: the board was silent too often.
+            ProtocolError: an answer that the protocol does not allow.
+            PortError: the port fails.
         """
         oldest = self._unanswered[0]
         deadline = max(oldest.leaves, self._last_answer) + self.port.patience
@@ -270,11 +336,11 @@ class Link:
         return outcomes
 
     def abandon(self):
-        """Gives up what is on its way; answers to it will be passed over."""
+        """Gives up the requests in flight; their answers will be ignored."""
         self._lose(len(self._unanswered))
 
     def _outcomes(self, frame):
-        """What an answer says about the requests on their way."""
+        """(request, answer or None) of the requests in flight that a frame answers, or shows to be lost."""
         if frame.type == FrameType.ERROR:
             self.statistics.complaints += 1
             return self._lose(1 if self._unanswered else 0)
@@ -319,7 +385,7 @@ class Link:
         return request
 
     def _seconds(self, count):
-        """Time that `count` bytes take on the line."""
+        """Seconds that `count` bytes take on the line."""
         return count * BITS_PER_BYTE / self.port.baud
 
     # Answers

@@ -1,10 +1,8 @@
-"""Ports: how bytes reach a board and come back, and what time it is there.
+"""Ports: lines to a board, each with its clock.
 
-A port is a full-duplex line of bytes with a clock. `Link` needs no more of it than `Port` says, so that a serial
-adapter, a simulated board (`taylorvit.simulation.simulated_board`) and a model in a test are all the same to it. The
-clock belongs to the
-port because waiting does: a second on a simulated board is a second of the simulated hardware, however long
-simulating it takes.
+A port is a full-duplex line of bytes with a clock. `Link` uses nothing but `Port`, so a serial adapter, a simulated
+board (`taylorvit.simulation.simulated_board`) and a model in a test work alike. The clock belongs to the port, since
+time-outs do: on a simulated board a second is a second of the simulated hardware, however long its simulation takes.
 """
 
 import contextlib
@@ -18,17 +16,23 @@ from .errors import PortError
 
 __all__ = ["Port", "SerialPort"]
 
+#: What pyserial lets through when it opens a device; its own SerialException is an OSError.
+_OPENING_FAILURES: tuple[type[Exception], ...] = (OSError, ValueError, OverflowError)
+with contextlib.suppress(ModuleNotFoundError):  # Windows has none
+    import termios
+
+    _OPENING_FAILURES += (termios.error,)
+
 
 class Port(ABC):
     """A line to a board.
 
-    Attributes
-    ----------
-    name: what to call it in messages.
-    baud: bits a second; a byte takes ten of them.
-    patience: seconds that an answer may take, beyond the time of its bytes on the line: adapters and operating systems
-        keep bytes for a while, and the board gives up a frame that broke off after 50 ms.
-    stall: seconds without any progress after which a transfer is given up.
+    Attributes:
+        name (str): what to call it in messages.
+        baud (int): bits a second; a byte takes ten of them.
+        patience (float): seconds that an answer may take, beyond the time of its bytes on the line: adapters and
+            operating systems hold bytes back for a while, and the board gives up a frame 50 ms after it broke off.
+        stall (float): seconds without progress after which a transfer is given up.
     """
 
     name: str
@@ -38,40 +42,61 @@ class Port(ABC):
 
     @abstractmethod
     def write(self, data):
-        """Queues `data` (bytes) for sending behind what was queued before; `PortError` if the line is gone."""
+        """Queues bytes for sending, behind those that were queued before.
+
+        Args:
+            data (bytes): the bytes.
+
+        Raises:
+            PortError: the line is gone.
+        """
 
     @abstractmethod
     def read(self, timeout):
-        """What has come, as soon as that is at least one byte; empty if nothing came within `timeout` seconds."""
+        """Waits until bytes have come.
+
+        Args:
+            timeout (float): how long to wait, in seconds.
+
+        Returns:
+            bytes: what has come, as soon as that is at least one byte; empty after the time-out.
+
+        Raises:
+            PortError: the line is gone.
+        """
 
     @abstractmethod
     def now(self):
-        """Seconds of the clock that the `timeout` of `read` is measured by."""
+        """The time, by the clock that measures the time-out of `read`.
+
+        Returns:
+            float: seconds since some moment.
+        """
 
     @abstractmethod
     def close(self):
-        """Ends the connection; a second time, nothing."""
+        """Ends the connection; does nothing if that was done before."""
 
 
 class SerialPort(Port):
     """A serial adapter, through pyserial.
 
-    Parameters
-    ----------
-    path: the device, for example /dev/ttyUSB0 or COM3.
-    baud: bits a second, those of the board's link.
+    The device is opened exclusively. FTDI's adapters hold back what came for 16 ms; on Linux they are told not to,
+    since the link waits for answers (see "low latency" in docs/fpga.md).
 
-    The device is opened exclusively. Adapters of FTDI keep what came for 16 ms before they hand it on; on Linux they
-    are asked not to, since the link waits for answers (see "low latency" in docs/fpga.md).
+    Args:
+        path (str): the device, for example /dev/ttyUSB0 or COM3.
+        baud (int): bits a second of the board's link.
 
-    Raises
-    ------
-    TypeError, ValueError: of the parameters. PortError: no pyserial, no such device, no permission, a device that is in
-    use or does not know the baud; later, from any method, a device that was unplugged.
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: `baud` is not positive.
+        PortError: pyserial is not installed, or the device is missing, in use, not permitted or not capable of the
+            baud; from any method: the device was unplugged.
     """
 
-    _SLICE = 0.02  # seconds that pyserial waits at once; its timeout is not changed while the port is open
-    _WRITE_LIMIT = 5.0  # seconds for a device to take what is written
+    _SLICE = 0.02  # seconds of one wait of pyserial, whose time-out is not changed while the port is open
+    _WRITE_LIMIT = 5.0  # seconds in which a device must take what is written
 
     def __init__(self, path, baud):
         if not isinstance(path, str):
@@ -95,7 +120,7 @@ class SerialPort(Port):
         try:
             device = serial.Serial(self.name, self.baud, timeout=self._SLICE, write_timeout=self._WRITE_LIMIT,
                                    exclusive=True)  # fmt: skip
-        except Exception as error:  # pyserial lets termios.error, OSError and ValueError through
+        except _OPENING_FAILURES as error:
             raise PortError(self._why_not_open(error)) from None
         if hasattr(device, "set_low_latency_mode"):
             with contextlib.suppress(ValueError, OSError):  # not every adapter knows the setting
@@ -116,23 +141,27 @@ class SerialPort(Port):
         return f"{self.name} cannot be opened as a serial port: {error}"
 
     def write(self, data):
+        """Queues bytes for sending (`Port.write`)."""
         with self._disconnection():
             self._serial.write(data)
 
     def read(self, timeout):
+        """Waits until bytes have come (`Port.read`)."""
         deadline = time.monotonic() + timeout
         with self._disconnection():
             while True:
                 waiting = self._serial.in_waiting
-                # With nothing there, pyserial waits one slice for a first byte.
+                # If nothing is there, pyserial waits one slice for a first byte.
                 data = self._serial.read(max(waiting, 1)) if waiting or timeout else b""
                 if data or time.monotonic() >= deadline:
                     return data
 
     def now(self):
+        """The time (`Port.now`)."""
         return time.monotonic()
 
     def close(self):
+        """Ends the connection (`Port.close`)."""
         self._serial.close()
 
     @contextlib.contextmanager

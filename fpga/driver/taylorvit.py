@@ -28,9 +28,9 @@ __all__ = ["JobReport", "JobResult", "TaylorVit"]
 START = 1  # of CONTROL
 BUSY = 1  # of STATUS
 COUNTERS = ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE")
-# Events by which the accelerator says that it computed with something else than it was sent.
+# Events which mean that the accelerator did not compute with what it was sent.
 SPOILING_EVENTS = frozenset(EVENTS) - {"DONE", "DENOMINATOR"}
-# Seconds without tensor bytes after which the accelerator goes on with zeros; the link may have to repeat a lot.
+# Seconds without tensor bytes after which the accelerator goes on with zeros: many, since the link may have to repeat.
 SOURCE_TIMEOUT = 30
 
 _WORD_MAX = (1 << DATA_WIDTH) - 1
@@ -68,15 +68,19 @@ class JobResult:
 class TaylorVit:
     """An accelerator at a port; open it with `open` or a `with` statement.
 
-    Parameters
-    ----------
-    port: a `fpga.driver.ports.Port`; closed together with the accelerator.
-    board, config: name of the board and configuration (`AcceleratorConfig`) that its bitstream has to be built from.
-        With the configuration alone, the accelerator has to be of these sizes; without, it may be any.
+    Args:
+        port (Port): the line to the board; `close` closes it, too.
+        board (str | None): name of the board that its bitstream must be built for; None for any.
+        config (AcceleratorConfig | None): the configuration that it must be built from; without `board`, sizes and
+            widths alone must agree. None for any.
 
-    Attributes
-    ----------
-    link: the `Link`, with its statistics. view: what was built, a `rtl.control.host_view.HostView`, once open.
+    Attributes:
+        port (Port): the line.
+        link (Link): the link over it, with its statistics, once open.
+        view (HostView): the accelerator's sizes, widths and limits, by its registers, once open.
+
+    Raises:
+        ValueError: `board` is given without `config`.
     """
 
     link: Link
@@ -98,10 +102,13 @@ class TaylorVit:
         self.close()
 
     def open(self):
-        """Finds out what is there, checks that it is what was expected, and resets it.
+        """Finds out what is at the port, checks that it is what was expected, and resets it.
 
-        Raises `LinkTimeout` if nothing answers, `WrongBoard` if it is something else: another protocol or version,
-        another board or configuration, with what differs.
+        Raises:
+            LinkTimeout: nothing answers.
+            WrongBoard: what answers has another protocol or version, or is another board or configuration; the message
+                has the differences.
+            PortError: the port fails.
         """
         try:
             self.link = Link(self.port)
@@ -111,8 +118,8 @@ class TaylorVit:
             check_identification(words, self.port.name)
             self.view = self._checked_view(identification, words)
             self._registers = register_map(self.view)
-            # The board takes a WRITE with the tag of the last one for its repetition, and nobody knows what an earlier
-            # program wrote last: from here on it is this, which changes nothing.
+            # The board takes a WRITE with the tag of its last one for a repetition, and its last one may be that of an
+            # earlier program. So the first WRITE of this program is one that changes nothing.
             self._write_checked(self._registers["EVENTS"], 0)
         except BaseException:
             self.close()
@@ -154,14 +161,33 @@ class TaylorVit:
     # Registers
 
     def read(self, name):
-        """The value of register `name`, or of the registers NAME_0, NAME_1, ... as one.
+        """Reads a register.
 
-        Raises `ValueError` if there is none of that name.
+        Args:
+            name (str): its name; that of NAME_0, NAME_1, ... without the number reads all of them as one.
+
+        Returns:
+            int: its value.
+
+        Raises:
+            ValueError: there is none of that name, or the accelerator is not open.
+            RegisterError: the accelerator refuses the access.
         """
         return self.read_all([name])[name]
 
     def read_all(self, names):
-        """Values of several registers, by name, read one right after the other."""
+        """Reads several registers, one right after the other.
+
+        Args:
+            names (Iterable[str]): their names, as in `read`.
+
+        Returns:
+            dict[str, int]: name -> value.
+
+        Raises:
+            ValueError: there is none of a name, or the accelerator is not open.
+            RegisterError: the accelerator refuses an access.
+        """
         registers = {name: self._words(name) for name in names}
         words = iter(self.link.read([word.offset for words in registers.values() for word in words]))
         values = {}
@@ -173,10 +199,17 @@ class TaylorVit:
         return values
 
     def write(self, name, value):
-        """Writes register `name`, of one word, exactly once.
+        """Writes a register of one word, exactly once, whatever the line does.
 
-        Raises `ValueError` if there is none of that name, or none that can be written; `TypeError`, `ValueError` for
-        the value; `RegisterError` if the accelerator refuses it.
+        Args:
+            name (str): its name.
+            value (int): its value, signed or unsigned, of 32 bits.
+
+        Raises:
+            TypeError: the value is no integer.
+            ValueError: there is no such register, it cannot be written, the value does not fit, or the accelerator is
+                not open.
+            RegisterError: the accelerator refuses it.
         """
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"value of {name} must be an integer, not {value!r}")
@@ -192,7 +225,7 @@ class TaylorVit:
 
     def _words(self, name):
         if not hasattr(self, "_registers"):
-            raise ValueError("accelerator must be open, not closed")
+            raise ValueError("cannot access a register: the accelerator is not open; call open first")
         try:
             return self._registers.words(name)
         except KeyError as error:
@@ -203,24 +236,40 @@ class TaylorVit:
             raise RegisterError(f"{self.port.name} refuses {word:#x} for register {register.name}")
 
     def events(self):
-        """Names of the events that are set."""
+        """Reads the events that are set.
+
+        Returns:
+            frozenset[str]: their names.
+        """
         value = self.read("EVENTS")
         return frozenset(name for name, (bit, _description) in EVENTS.items() if value >> bit & 1)
 
     def counters(self):
-        """The performance counters of the running or last job, by register name."""
+        """Reads the performance counters of the running or last job.
+
+        Returns:
+            dict[str, int]: register name -> value.
+        """
         return self.read_all(COUNTERS)
 
     def busy(self):
-        """Whether a job runs."""
+        """Reads whether a job runs.
+
+        Returns:
+            bool: whether one does.
+        """
         return bool(self.read("STATUS") & BUSY)
 
     def link_status(self):
-        """The state of the board's end of the link, a `BoardStatus`."""
+        """Reads the state of the board's end of the link.
+
+        Returns:
+            BoardStatus: the state.
+        """
         return self.link.status()
 
     def reset(self):
-        """Stops whatever runs; registers have their values after power-up then."""
+        """Stops whatever runs, and gives all registers their values at power-up."""
         self.link.reset()
 
     # Jobs
@@ -286,7 +335,7 @@ class TaylorVit:
     def _run_job(self, q, k, v, constants, on_progress):
         heads, tokens, head_dim = q.shape
         if self.busy():
-            raise JobError(f"accelerator on {self.port.name} must be idle, but a job runs: reset it")
+            raise JobError(f"cannot start a job on {self.port.name}: another one runs; reset the accelerator first")
         self.configure(heads=heads, tokens=tokens, head_dim=head_dim, constants=constants)
         self._write_checked(self._registers["CONTROL"], START)
         head_size = result_bytes(tokens, head_dim, self.view)
@@ -319,7 +368,7 @@ class TaylorVit:
             raise JobError(f"{error}; {self._diagnosis()}") from None
 
     def _diagnosis(self):
-        """What the board has to say about a job that does not go on."""
+        """What the board reports of a job that makes no progress."""
         try:
             words, status = self.read_all(["STATUS", "HEADS_DONE"]), self.link.status()
             events = sorted(self.events()) + ["malformed packet"] * status.malformed_packet
@@ -329,18 +378,18 @@ class TaylorVit:
         return f"the accelerator {state}, heads done {words['HEADS_DONE']}, events: {', '.join(events) or 'none'}"
 
     def _wait_idle(self):
-        """The last beat has been taken: the job ends within a few cycles, or something is wrong."""
+        """Waits for the end of the job, which comes a few cycles after its last beat was taken."""
         deadline = self.port.now() + self.port.stall
         while self.busy():
             if self.port.now() > deadline:
-                raise JobError(f"job on {self.port.name} must end when its last result has come; {self._diagnosis()}")
+                raise JobError(f"job on {self.port.name} did not end with its last result: {self._diagnosis()}")
 
     def _check(self, job):
         spoiled = sorted(job.events & SPOILING_EVENTS)
         if spoiled:
-            raise JobError(f"job on {self.port.name} must take its operands as they were sent; events: "
+            raise JobError(f"job on {self.port.name} did not compute with its operands as they were sent: events "
                            f"{', '.join(spoiled)}")  # fmt: skip
         if job.counters["HEADS_DONE"] != job.heads:
             raise JobError(f"job on {self.port.name} must do {job.heads} heads, not {job.counters['HEADS_DONE']}")
         if self.link.status().malformed_packet:
-            raise JobError(f"link on {self.port.name} must know every packet, but dropped one")
+            raise JobError(f"link on {self.port.name} dropped a packet that it did not know")

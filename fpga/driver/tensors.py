@@ -1,8 +1,8 @@
 """Tensors as the bytes of stream beats, and back.
 
-A beat is `stream_bytes` wide and holds `stream_lanes` elements, each in a container of whole bytes, sign-extended, the
-first lane in the lowest byte. Each token begins a new beat; what its last beat holds beyond the head dimension is 0
-on the way in and is ignored on the way out. `view` is the accelerator's `HostView`, or its configuration.
+A beat has `stream_bytes` bytes and `stream_lanes` elements, each sign-extended to whole bytes, the first lane in the
+lowest byte. Each token begins a new beat; the lanes of its last beat beyond the head dimension are 0 on the way in and
+ignored on the way out. Instead of the accelerator's `HostView`, its configuration will do.
 """
 
 import numpy as np
@@ -15,9 +15,15 @@ _ORDER = (Stream.K, Stream.V, Stream.Q)  # of a head: K and V are what the first
 
 
 def check_operands(operands, view):
-    """Checks {"q": ..., "k": ..., "v": ...} against what the accelerator takes.
+    """Checks operands against the limits of the accelerator.
 
-    Raises `TypeError` for what is not integers, `ValueError` for shapes, sizes or values.
+    Args:
+        operands (Mapping[str, np.ndarray]): "q", "k" and "v".
+        view (HostView): the accelerator.
+
+    Raises:
+        TypeError: an operand is no array of integers.
+        ValueError: its shape, its sizes or its values are out of range.
     """
     low, high = -(1 << view.data_width - 1), (1 << view.data_width - 1) - 1
     for name, array in operands.items():
@@ -38,19 +44,32 @@ def check_operands(operands, view):
 
 
 def head_packets(q, k, v, view):
-    """One head's packets of the tensor byte stream; `q`, `k`, `v` are integers (tokens, head_dim)."""
+    """The packets of one head, in the order in which they are sent.
+
+    Args:
+        q (np.ndarray): integers (tokens, head_dim).
+        k (np.ndarray): of the same shape.
+        v (np.ndarray): of the same shape.
+        view (HostView): the accelerator.
+
+    Returns:
+        bytes: the packets of K, V and Q.
+    """
     matrices = {Stream.Q: q, Stream.K: k, Stream.V: v}
     return b"".join(tensor_packet(stream, matrix_bytes(matrices[stream], view)) for stream in _ORDER)
 
 
 def matrix_bytes(matrix, view, noise=None):
-    """The bytes of the beats of one head's matrix.
+    """The beats of a matrix.
 
     Args:
         matrix (np.ndarray): integers (tokens, head_dim).
-        view (HostView): the accelerator's, or its configuration.
-        noise (np.random.Generator): fills what carries no data, the rest of a token's last beat and the upper bits of
-            each container; if left out, that is 0, and elements are sign-extended.
+        view (HostView): the accelerator.
+        noise (np.random.Generator | None): fills the bits without data: the lanes of a token's last beat beyond the
+            head dimension, and the bits of an element beyond `data_width`. None fills them with 0 and the sign.
+
+    Returns:
+        bytes: the beats.
     """
     tokens, head_dim = matrix.shape
     padded = np.zeros((tokens, _row_elements(head_dim, view)), dtype=np.int64)
@@ -64,7 +83,20 @@ def matrix_bytes(matrix, view, noise=None):
 
 
 def matrix_from_bytes(data, tokens, head_dim, view):
-    """Inverse of `matrix_bytes`: int64 (tokens, head_dim). Raises `ValueError` for another number of bytes."""
+    """The matrix of beats, the inverse of `matrix_bytes`.
+
+    Args:
+        data (bytes): the beats.
+        tokens (int): rows of the matrix.
+        head_dim (int): columns of the matrix.
+        view (HostView): the accelerator.
+
+    Returns:
+        np.ndarray: int64 (tokens, head_dim).
+
+    Raises:
+        ValueError: the number of bytes is another.
+    """
     size = result_bytes(tokens, head_dim, view)
     if len(data) != size:
         raise ValueError(f"matrix of {tokens} x {head_dim} must have {size} bytes, not {len(data)!r}")
@@ -73,7 +105,16 @@ def matrix_from_bytes(data, tokens, head_dim, view):
 
 
 def result_bytes(tokens, head_dim, view):
-    """Bytes of the beats of one head's matrix."""
+    """The size of a matrix in beats.
+
+    Args:
+        tokens (int): rows of the matrix.
+        head_dim (int): columns of the matrix.
+        view (HostView): the accelerator.
+
+    Returns:
+        int: bytes.
+    """
     return tokens * _row_elements(head_dim, view) * view.element_width // 8
 
 

@@ -1,24 +1,24 @@
-"""Transfer: tensor bytes to a board and result bytes back, at once and without a gap.
+"""Transfer: tensor bytes to a board and result bytes back, both at the same time and without a gap.
 
-Tensor bytes go in SENDs of numbered bytes, ahead of their answers (go-back-N): an answer says up to which byte the
-board has everything. If one is lost or refused, sending goes back to that byte; what was sent behind it is refused by
-its number and costs line time, no more. Room in the board's send buffer is known from the answers, so a full buffer is
-waited for, not run into.
+Tensor bytes are sent by SEND, with their offset, ahead of the answers (go-back-N): an answer states up to which byte
+the board has everything. If a SEND is lost or refused, sending goes back to that byte; what was sent behind it is
+refused for its offset, and costs line time only. Answers also state the room in the board's send buffer, so that a full
+buffer is waited for rather than overrun.
 
-Result bytes are asked for by RECEIVE, one request at a time, since asking for a byte gives up those before it. They are
-asked for only when there can be any, which the caller knows from the tensor bytes that have arrived.
+Result bytes are asked for by RECEIVE, one request at a time, since asking for a byte acknowledges those before it. They
+are asked for only when there can be any, which the caller knows from the tensor bytes that have arrived.
 
-**Sizes.** The line to the board is to be busy all the time. That takes, unanswered, the bytes of one turn-around, the
-frame that the board is still receiving, and those that come while the board sends an answer with results, which holds
-up the answers behind it:
+**Sizes.** The line to the board should be busy all the time. Then the requests in flight are the bytes of one
+turn-around, the frame that the board is still receiving, and those that come while the board sends an answer with
+results, which delays the answers behind it:
 
     turn-around * baud / 10 + SEND frame + RECEIVE answer  <=  receive_bytes
 
-On the other side a result waits for the answers to everything sent before it was asked for, a whole receive buffer of
-bytes; and one byte of results comes for three of tensors, so that an answer has to bring a third of a receive buffer.
-With 2,048 bytes that is a SEND of 480 (3.3 % of its frame are not payload) and RECEIVEs of 720: 3 Mbaud are kept busy
-at up to 2.7 ms turn-around. When there is nothing left to send, RECEIVE asks for as much as a frame holds. What gets
-lost halves its sizes for a while: on a line that changes one byte in 500, hardly a large frame would arrive.
+In the other direction, a result waits for the answers to everything that was sent before its RECEIVE, a whole receive
+buffer of bytes. One byte of results comes for three of tensors, so an answer has to bring a third of a receive buffer.
+With 2,048 bytes that makes SENDs of 480 bytes (3.3 % of a frame are not payload) and RECEIVEs of 720, which keep 3
+Mbaud busy at a turn-around of up to 2.7 ms. When nothing is left to send, RECEIVE asks for as much as a frame holds.
+Each loss halves the sizes for a while: on a line that changes one byte in 500, hardly any large frame would arrive.
 """
 
 import struct
@@ -39,7 +39,7 @@ _TAKEN = struct.Struct("<IH")
 
 
 class _FrameSize:
-    """Tensor or result bytes of a frame: at most `limit`, and less while frames get lost."""
+    """Tensor or result bytes of a frame: at most `limit`, and fewer while frames are lost."""
 
     _SMALLEST = 16
     _STEPS = 16  # from nothing to the limit
@@ -56,7 +56,7 @@ class _FrameSize:
 
 @dataclass(frozen=True)
 class _Send:
-    """A SEND on its way: it carries the tensor bytes up to `end`; `generation` counts how often sending went back."""
+    """A SEND in flight: it carries the tensor bytes up to `end`; `generation` counts how often sending went back."""
 
     end: int
     generation: int
@@ -64,7 +64,7 @@ class _Send:
 
 @dataclass(frozen=True)
 class _Receive:
-    """A RECEIVE on its way: `count` bytes from `offset` on, as `size` had them."""
+    """A RECEIVE in flight: it asks for `count` bytes from `offset` on, a number that came from `size`."""
 
     offset: int
     count: int
@@ -74,13 +74,13 @@ class _Receive:
 class Transfer:
     """One transfer; `run` does it.
 
-    Parameters
-    ----------
-    link: an identified `Link` with nothing on its way.
-    tensors: bytes to send.
-    results: how many bytes come back.
-    possible: function from the number of tensor bytes that have arrived to the result bytes that may follow from them.
-    on_results: is called with the number of result bytes that have come, whenever more have.
+    Args:
+        link (Link): the link, identified, with nothing in flight.
+        tensors (bytes): what to send.
+        results (int): how many bytes come back.
+        possible (Callable[[int], int]): function of the number of tensor bytes that have arrived; returns how many
+            result bytes there can be then.
+        on_results (Callable[[int], None]): is called with the number of result bytes that have come, whenever it grows.
     """
 
     def __init__(self, link, tensors, results, *, possible, on_results=lambda count: None):
@@ -95,7 +95,7 @@ class Transfer:
         self._send_size = _FrameSize(send_limit)
         self._receive_size = _FrameSize(min(int(_RECEIVE_SHARE * sizes.receive_bytes), sizes.payload_max))
         self._last_receive_size = _FrameSize(sizes.payload_max)
-        # Positions in `tensors`: everything below has arrived, was sent (since going back), was ever sent, has room.
+        # Positions in `tensors`, below which everything has arrived, was sent (since going back), was ever sent, fits.
         self.arrived = 0
         self.sent = 0
         self.ever_sent = 0
@@ -104,13 +104,20 @@ class Transfer:
         self.received = bytearray()
         self._first_tensor = link.next_offset
         self._first_result = link.result_offset
-        self._on_their_way = dict.fromkeys((FrameType.SEND, FrameType.RECEIVE, FrameType.STATUS), 0)
+        self._in_flight = dict.fromkeys((FrameType.SEND, FrameType.RECEIVE, FrameType.STATUS), 0)
 
     def run(self):
-        """Sends and receives everything; returns the result bytes.
+        """Sends and receives everything.
 
-        Raises `JobError` if for `port.stall` seconds nothing moves, `BoardReset` if the board lost what it had, and
-        what `Link.collect` raises.
+        Returns:
+            bytes: the results.
+
+        Raises:
+            JobError: nothing moved for `port.stall` seconds.
+            BoardReset: the board was reset.
+            LinkTimeout: the board was silent too often.
+            ProtocolError: an answer that the protocol does not allow.
+            PortError: the port fails.
         """
         try:
             self._move_everything()
@@ -134,13 +141,13 @@ class Transfer:
                     f"{self.link.port.name} took {self.arrived:,} of {len(self.tensors):,} bytes and gave "
                     f"{len(self.received):,} of {self.results:,}, then nothing moved for {self.link.port.stall:g} s"
                 )
-        while any(self._on_their_way.values()):
+        while any(self._in_flight.values()):
             self._take_in(self.link.collect())
 
     # Requests
 
     def _ask_for_results(self):
-        if self._on_their_way[FrameType.RECEIVE] or not self.link.has_room(_RECEIVE.size):
+        if self._in_flight[FrameType.RECEIVE] or not self.link.has_room(_RECEIVE.size):
             return
         available = min(self.possible(self.arrived), self.results) - len(self.received)
         if available > 0:
@@ -162,13 +169,13 @@ class Transfer:
             self._submit(FrameType.SEND, payload, 1 + _TAKEN.size, _Send(self.sent, self.generation))
 
     def _ask_for_room(self):
-        """If no answer that is to come would tell of room for more."""
-        if self.sent < len(self.tensors) and not self._on_their_way[FrameType.SEND]:
-            if not self._on_their_way[FrameType.STATUS] and self.link.has_room(0):
+        """Asks for the board's state if no answer in flight would tell of more room."""
+        if self.sent < len(self.tensors) and not self._in_flight[FrameType.SEND]:
+            if not self._in_flight[FrameType.STATUS] and self.link.has_room(0):
                 self._submit(FrameType.STATUS, b"", 32, None)
 
     def _submit(self, kind, payload, answer_bytes, purpose):
-        self._on_their_way[kind] += 1
+        self._in_flight[kind] += 1
         self.link.submit(kind, payload, answer_bytes, purpose)
 
     # Answers
@@ -176,7 +183,7 @@ class Transfer:
     def _take_in(self, outcomes):
         lost = []
         for request, answer in outcomes:
-            self._on_their_way[request.kind] -= 1
+            self._in_flight[request.kind] -= 1
             if answer is None:
                 lost.append(request)
             elif request.kind is FrameType.SEND:
@@ -185,7 +192,7 @@ class Transfer:
                 self._received(request, answer)
             else:
                 self._status(answer)
-        # Last, since a later answer may say that only the answer was lost, and the bytes have arrived.
+        # Last, since a later answer may tell that the bytes have arrived and only the answer was lost.
         for request in lost:
             if request.kind is FrameType.SEND:
                 self._go_back(request.purpose)
@@ -202,7 +209,7 @@ class Transfer:
             self._go_back(request.purpose)
 
     def _go_back(self, send):
-        """Send again from the first byte that has not arrived: once for all that was on its way together."""
+        """Sends again from the first byte that has not arrived, once for all SENDs that were in flight together."""
         if send.end > self.arrived and send.generation == self.generation:
             self.generation += 1
             self.sent = self.arrived
@@ -243,4 +250,4 @@ class Transfer:
         self.link.free_until = self._first_tensor + self.room
 
     def _board_reset(self, what):
-        return BoardReset(f"board on {self.link.port.name} was reset during the transfer: it has forgotten the {what}")
+        return BoardReset(f"board on {self.link.port.name} was reset during the transfer and has lost the {what}")

@@ -1,9 +1,9 @@
-"""A placed design, read from the JSON that nextpnr writes: which site each cell uses, and which block it belongs to.
+r"""A placed design, read from the JSON that nextpnr writes: which site each cell uses, and which block it belongs to.
 
 Synthesis flattens the design but keeps where a cell came from in its name, and nextpnr's `--write` adds the site:
 
     accelerator.column_3.divider.remainder_0_TRELLIS_FF_Q_5    NEXTPNR_BEL = X26/Y20/SLICEB.FF0
-    \\------------- path --------/\\-------- leaf ---------/                  x, y, and the place in the tile
+    \------------- path --------/\-------- leaf ---------/                  x, y, and the place in the tile
 
 Yosys names a cell after a net that it drives, so the path is right where the net is inside one block. A register at the
 border of two blocks may have its name from either, and logic merged across a border belongs to one of them: shares of

@@ -80,7 +80,7 @@ def make_report(build):
 
 
 def _clock_name(net):
-    """ "core" for the core clock, whichever of its names in the hierarchy a tool has chosen; the net for any other."""
+    """A clock's name: core for the core clock, whose net has a name of any level of the hierarchy; else the net's."""
     net = re.sub(r"^\$\w+\$", "", net)  # the prefix that nextpnr gives to a global net
     return "core" if re.match(r"clk|clock", net.rpartition(".")[2]) else net
 

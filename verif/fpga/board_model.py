@@ -180,7 +180,7 @@ class BoardModel(Port):
     # Board: receiving
 
     def power_cycle(self) -> None:
-        """Everything is lost, what was on its way too."""
+        """Everything is lost, what was in flight too."""
         self._arriving.clear()
         self._frame.clear()
         self._in_sync = True

@@ -122,7 +122,7 @@ def test_unreadable_register_is_an_error(monkeypatch):
 
 
 def test_closed_accelerator_has_no_registers():
-    with pytest.raises(ValueError, match="accelerator must be open, not closed"):
+    with pytest.raises(ValueError, match="^cannot access a register: the accelerator is not open; call open first$"):
         TaylorVit(BoardModel(CONFIG)).read("ID")
 
 
@@ -154,9 +154,9 @@ def test_beats_must_be_those_of_the_accelerator():
 
 
 @pytest.mark.parametrize("name, value, text", [
-    ("ID", 0x12345678, "register ID on model must be 0x5441594c, not 0x12345678: what answers is no TaylorViT"),
-    ("VERSION", 0x0009_0007, f"version of the accelerator on model must be {__version__.rpartition('.')[0]}.x, as this "
-                             "program's, not 9.0.7: build and load its bitstream anew"),
+    ("ID", 0x12345678, "register ID on model must be 0x5441594c, not 0x12345678: this is no TaylorViT"),
+    ("VERSION", 0x0009_0007, f"version of the accelerator on model must be {__version__.rpartition('.')[0]}.x, that of "
+                             "this program, not 9.0.7: build and load its bitstream anew"),
     ("ARRAY_SIZE", 0x0004_0000, "accelerator on model must be one that can be built: ROWS in register ARRAY_SIZE must "
                                 "be at least 1, not 0"),
     ("NUMBER_FORMAT", 0x0803_0818, "accelerator on model must be one that can be built: DATA_WIDTH in register "
@@ -254,7 +254,7 @@ def test_job_that_does_not_end_is_an_error(monkeypatch):
             board._accelerator.values["STATUS"] = 1
 
     monkeypatch.setattr(board._accelerator, "give", give_without_end)
-    with pytest.raises(JobError, match="job on model must end when its last result has come; the accelerator runs"):
+    with pytest.raises(JobError, match="job on model did not end with its last result: the accelerator runs"):
         run_with(board)
 
 
@@ -262,7 +262,9 @@ def test_running_job_is_not_disturbed():
     operands, constants, _golden = quantized()
     with TaylorVit(BoardModel(CONFIG)) as accelerator:
         accelerator.write("CONTROL", 1)
-        with pytest.raises(JobError, match="accelerator on model must be idle, but a job runs: reset it"):
+        with pytest.raises(
+            JobError, match="^cannot start a job on model: another one runs; reset the accelerator first$"
+        ):
             accelerator.run(*operands, constants)
         accelerator.reset()
         accelerator.run(*operands, constants)
@@ -271,7 +273,9 @@ def test_running_job_is_not_disturbed():
 def test_spoiled_job_is_an_error():
     board = BoardModel(CONFIG)
     board.events_to_raise.update({"INPUT_TIMEOUT", "DENOMINATOR"})
-    with pytest.raises(JobError, match="job on model must take its operands as they were sent; events: INPUT_TIMEOUT$"):
+    with pytest.raises(
+        JobError, match="job on model did not compute with its operands as they were sent: events INPUT_TIMEOUT$"
+    ):
         run_with(board)
 
 
@@ -287,7 +291,7 @@ def test_wrong_number_of_heads_is_an_error(monkeypatch):
 
 def test_dropped_packet_is_an_error():
     board = BoardModel(CONFIG)
-    with pytest.raises(JobError, match="link on model must know every packet, but dropped one"):
+    with pytest.raises(JobError, match="link on model dropped a packet that it did not know"):
         run_with(board, on_progress=lambda heads: setattr(board, "malformed_packet", True))
 
 

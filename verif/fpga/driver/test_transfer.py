@@ -164,7 +164,7 @@ def test_reset_in_the_middle_is_an_error():
         if count > 500:
             board.power_cycle()
 
-    with pytest.raises(BoardReset, match="board on model was reset during the transfer: it has forgotten the "):
+    with pytest.raises(BoardReset, match="board on model was reset during the transfer and has lost the "):
         Transfer(link, bytes(9_000), 3_000, possible=lambda arrived: arrived // 3, on_results=cut).run()
 
 
