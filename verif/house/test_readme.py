@@ -64,9 +64,9 @@ def test_table_of_presets():
 
 def test_turnarounds_of_the_presets():
     text = " ".join((ROOT / "docs/architecture.md").read_text(encoding="utf-8").split())
-    sentence = text.partition("`Accelerator.turnaround`,")[2].partition(".")[0]
+    sentence = text.partition("`TaylorKernel.turnaround`,")[2].partition(".")[0]
     shown = re.findall(r"(\d+)(?: cycles)? for `([\w-]+)`", sentence)
-    assert shown == [(str(Accelerator(load_preset(name)).turnaround), name) for name in preset_names()]
+    assert shown == [(str(Accelerator(load_preset(name)).kernel.turnaround), name) for name in preset_names()]
 
 
 def test_every_link_leads_somewhere():
