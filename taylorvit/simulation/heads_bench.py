@@ -42,6 +42,7 @@ HEADS_AHEAD = 6
 
 @cocotb.test()
 async def heads_through_streams(dut):
+    """Runs the heads of a file as jobs, and keeps their Z and what was counted."""
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     progress = Path(parameters()["progress"])
     with np.load(parameters()["operands"], allow_pickle=False) as arrays:

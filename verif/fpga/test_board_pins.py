@@ -32,6 +32,7 @@ BOARDS = {  # board -> its accelerator: a preset, or its own one, with multiplie
 
 @cocotb.test()
 async def captured_tensors_in_z_out(dut):
+    """Two jobs of captured tensors go through the pins of the board, and Z is that of the golden model."""
     bench = await Bench.start(dut)
     identification = await bench.host.identify()
     expect("build", identification.build_id, build_id(bench.board.name, bench.config))
@@ -51,6 +52,7 @@ async def captured_tensors_in_z_out(dut):
 
 @cocotb.test()
 async def a_bad_line_is_survived(dut):
+    """On a line that damages bits nothing is lost or sent twice."""
     bench = await Bench.start(dut)
     bench.faulty = True
     await bench.run_job()
@@ -62,6 +64,7 @@ async def a_bad_line_is_survived(dut):
 
 @cocotb.test()
 async def a_reset_in_the_middle_of_a_frame_is_survived(dut):
+    """After a reset in the middle of a frame or an answer, a job comes out right."""
     bench = await Bench.start(dut)
     await bench.set_up()
     await bench.write("CONTROL", 1)
@@ -81,6 +84,7 @@ async def a_reset_in_the_middle_of_a_frame_is_survived(dut):
 
 @cocotb.test()
 async def a_job_may_be_given_up(dut):
+    """After a RESET in the middle of a job, the next one comes out right."""
     bench = await Bench.start(dut)
     await bench.set_up()
     await bench.write("CONTROL", 1)
@@ -94,6 +98,7 @@ async def a_job_may_be_given_up(dut):
 
 @cocotb.test()
 async def malformed_packets_do_no_harm(dut):
+    """A job comes out right with malformed packets between its own."""
     bench = await Bench.start(dut)
     packets = list(bench.packets())
     packets.insert(2, bytes([Stream.Q, 0, 0, 0]))
@@ -104,6 +109,7 @@ async def malformed_packets_do_no_harm(dut):
 
 @cocotb.test()
 async def a_host_that_sends_too_much_loses_bytes(dut):
+    """A host that does not wait for answers loses bytes, is told so, and can go on after a RESET."""
     bench = await Bench.start(dut)
     host, board = bench.host, bench.board
     # Every answer is longer than its request: unanswered bytes become more and more.

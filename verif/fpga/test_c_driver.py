@@ -162,6 +162,7 @@ async def start_program(dut) -> CProgram:
 
 @cocotb.test()
 async def example_runs(dut):
+    """The C example runs its job and prints version, cycles and a comparison without a difference."""
     program = await start_program(dut)
     config, expected = program.host.config, np.array(parameters()["z"])
     heads, tokens, head_dim = expected.shape
@@ -189,6 +190,7 @@ async def example_runs(dut):
 
 @cocotb.test()
 async def example_finds_wrong_bytes(dut):
+    """The C example counts the bytes of Z that are wrong."""
     program = await start_program(dut)
     expect_equal("exit status", await program.main(), 1)
     if not program.printed.endswith(" bytes of Z, 2 of them wrong\n"):
@@ -197,6 +199,7 @@ async def example_finds_wrong_bytes(dut):
 
 @cocotb.test()
 async def example_refuses_another_build(dut):
+    """The C example refuses an accelerator of another configuration before it sends anything."""
     program = await start_program(dut)
     expect_equal("exit status", await program.main(), 1)
     expect_equal("packets sent", sum(not source.idle() for source in program.host.sources.values()), 0)
@@ -206,6 +209,7 @@ async def example_refuses_another_build(dut):
 
 @cocotb.test()
 async def checks_hold(dut):
+    """The checks that are written in C all hold."""
     program = await start_program(dut)
     held = await program.main()
     if program.printed or not held:

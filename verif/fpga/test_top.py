@@ -91,6 +91,7 @@ CLOCK_HZ = 500  # nine bits: a tick every 16 cycles, a heartbeat of 512
 
 @cocotb.test()
 async def leds_show_what_happens(dut):
+    """The LEDs show a heartbeat, activity, moving tensors and the interrupt."""
     await start(dut, activity=0, moving=0, interrupt=0)
     lit = []
     for cycle in range(1200):

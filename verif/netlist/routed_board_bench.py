@@ -11,6 +11,7 @@ from .bench import expect_no_differences
 
 @cocotb.test()
 async def board_equals_golden_and_rtl(dut):
+    """Two jobs on the routed board equal the golden model, and its pins those of the RTL."""
     bench = await Bench.start(dut)
     await bench.run_job()
     await bench.run_job()

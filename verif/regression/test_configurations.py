@@ -32,6 +32,7 @@ LONGEST = 10_000  # cycles of array work of a job
 
 @cocotb.test()
 async def jobs_at_the_limits(dut):
+    """Jobs at the limits of operands, constants and sizes equal the golden model."""
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     host = await AcceleratorHost.start(dut, config)
     await host.wait_for_ever()

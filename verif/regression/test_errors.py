@@ -82,6 +82,7 @@ class Bench:
 
 @cocotb.test()
 async def tlast_early(dut):
+    """A packet that ends early is filled up with zeros, is one event, and damages no other head."""
     bench = await Bench.start(dut)
     whole, per_row = bench.beats(), bench.beats() // bench.tokens
     for stream in STREAMS:
@@ -94,6 +95,7 @@ async def tlast_early(dut):
 
 @cocotb.test()
 async def tlast_late(dut):
+    """What a packet has beyond its head is dropped, is one event, and damages no other head."""
     bench = await Bench.start(dut)
     for stream in STREAMS:
         for head in range(HEADS):
@@ -105,6 +107,7 @@ async def tlast_late(dut):
 
 @cocotb.test()
 async def many_damaged_packets(dut):
+    """Several damaged packets in a job, on several streams, are counted exactly."""
     bench = await Bench.start(dut)
     for trial in range(12):
         bench.host.set_patterns(dict.fromkeys((*STREAMS, "z"), "bursts") if trial % 2 else {})
@@ -252,6 +255,7 @@ async def register_values_out_of_range(dut):
 
 @cocotb.test()
 async def start_while_busy(dut):
+    """START during a job is refused and counted, and the job is undisturbed."""
     bench = await Bench.start(dut)
     host = bench.host
     for trial in range(4):

@@ -25,6 +25,7 @@ async def set_up(dut):
 
 @cocotb.test()
 async def operands_and_constants_at_their_limits(dut):
+    """Operands and constants at the limits of their ranges give the bits of the golden model."""
     host, config, generator = await set_up(dut)
     tokens, head_dim = min(config.max_tokens, 9), min(config.max_head_dim, 5)
     for constants in limits_of_constants(config):
@@ -37,6 +38,7 @@ async def operands_and_constants_at_their_limits(dut):
 
 @cocotb.test()
 async def largest_sums(dut):
+    """The largest sums that a job can make do not overflow."""
     host, config, _generator = await set_up(dut)
     for kind in EXTREMES:
         for constants in (limits_of_constants(config)[1], limits_of_constants(config)[-2]):
@@ -46,6 +48,7 @@ async def largest_sums(dut):
 
 @cocotb.test()
 async def denominators_that_are_not_positive(dut):
+    """Rows with t_D <= 0 saturate and are counted, and the others are right."""
     host, config, generator = await set_up(dut)
     rows = valid = 0
     for trial in range(12):

@@ -21,6 +21,7 @@ SMALLEST = CONFIGURATIONS["tiny-4x4"]
 
 @cocotb.test()
 async def jobs_give_the_expected_bits(dut):
+    """Jobs give the bits that the test computed beforehand, the same for every hardware."""
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     host = await AcceleratorHost.start(dut, config)
     for mapping, z in zip(parameters()["jobs"], parameters()["z"], strict=True):

@@ -50,6 +50,7 @@ def config():
 
 @cocotb.test()
 async def jobs_equal_golden(dut):
+    """Jobs of a kernel that this test adds equal its golden model."""
     with registered():
         config = AcceleratorConfig(**CONFIG)
         host = await AcceleratorHost.start(dut, config)
@@ -65,6 +66,7 @@ async def jobs_equal_golden(dut):
 
 @cocotb.test()
 async def operands_of_a_user(dut):
+    """Operands from a file go through the kernel that this test adds."""
     with registered():
         config = AcceleratorConfig(**CONFIG)
         host = await AcceleratorHost.start(dut, config)

@@ -49,6 +49,8 @@ async def interrupted_jobs(dut, reset):
 
 @cocotb.test()
 async def soft_reset(dut):
+    """After a soft reset at a random moment the parameters are kept, and the next job comes out right."""
+
     async def reset(host, job):
         await host.soft_reset()
         kept = [await host.read(name) for name in ("HEADS", "TOKENS", "HEAD_DIM")]
@@ -59,6 +61,8 @@ async def soft_reset(dut):
 
 @cocotb.test()
 async def hard_reset(dut):
+    """After a hard reset at a random moment all registers are at their reset values, and the next job is right."""
+
     async def reset(host, _job):
         await host.hard_reset()
         for register in host.registers:

@@ -18,6 +18,7 @@ from .shapes import SHAPES
 
 @cocotb.test()
 async def jobs_equal_golden(dut):
+    """Jobs of many shapes, one after the other, equal the golden model."""
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     host = await AcceleratorHost.start(dut, config)
     generator = np.random.default_rng(cocotb.RANDOM_SEED)

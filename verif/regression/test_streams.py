@@ -35,6 +35,7 @@ async def set_up(dut):
 
 @cocotb.test()
 async def idle_and_back_pressure(dut):
+    """Jobs come out right with every mixture of idle and back-pressure on the channels."""
     host, config, new_job = await set_up(dut)
     generator = random.Random(cocotb.RANDOM_SEED)
     mixtures = [dict.fromkeys(CHANNELS, kind) for kind in PATTERNS]
@@ -49,6 +50,7 @@ async def idle_and_back_pressure(dut):
 
 @cocotb.test()
 async def one_stream_early_or_late(dut):
+    """Jobs come out right if some streams come much later than the others, and the counters show the wait."""
     host, config, _new_job = await set_up(dut)
     generator = np.random.default_rng(cocotb.RANDOM_SEED)
     tokens, head_dim = min(16, config.max_tokens), config.max_head_dim
@@ -68,6 +70,7 @@ async def one_stream_early_or_late(dut):
 
 @cocotb.test()
 async def next_head_after_the_last_result(dut):
+    """A source may wait for the result of each head before it sends the next one."""
     host, config, new_job = await set_up(dut)
     for _trial in range(5):
         job = new_job()
@@ -77,6 +80,7 @@ async def next_head_after_the_last_result(dut):
 
 @cocotb.test()
 async def next_job_prepared_while_one_runs(dut):
+    """The registers of the next job may be written while one runs."""
     host, config, new_job = await set_up(dut)
     job = new_job()
     await host.set_up(job)
@@ -95,6 +99,7 @@ async def next_job_prepared_while_one_runs(dut):
 
 @cocotb.test()
 async def next_job_sent_while_one_runs(dut):
+    """The heads of the next jobs may wait at the streams while one runs."""
     host, config, new_job = await set_up(dut)
     jobs = [new_job() for _number in range(6)]
     for job in jobs:
@@ -107,6 +112,7 @@ async def next_job_sent_while_one_runs(dut):
 
 @cocotb.test()
 async def same_seed_same_run(dut):
+    """The same seed gives the same run, to the cycle."""
     host, config, new_job = await set_up(dut)
     host.set_patterns(dict.fromkeys(CHANNELS, "random"))
     job = new_job()

@@ -22,6 +22,8 @@ def blocks():
 
 @cocotb.test()
 async def bytes_of_beats(dut):
+    """Every beat leaves as its bytes, the lowest first, whatever the pace of either side."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)

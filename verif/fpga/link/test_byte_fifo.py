@@ -24,6 +24,8 @@ def blocks():
 
 @cocotb.test()
 async def bytes_come_out_as_they_went_in(dut):
+    """Bytes leave in their order after the stated latency, and a byte that finds the FIFO full is reported."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)

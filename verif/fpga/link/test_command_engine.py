@@ -86,6 +86,7 @@ class Bench:
 
 @cocotb.test()
 async def an_answer_is_of_one_moment(dut):
+    """The numbers of a status answer are those of one cycle, even while they change."""
     await start(dut, **idle_inputs(CommandEngine(**SIZES)))
     bench = Bench(dut)
     dut.send_free.value, dut.result_available.value = 0x2FF, 0x0FF
@@ -100,6 +101,7 @@ async def an_answer_is_of_one_moment(dut):
 
 @cocotb.test()
 async def nothing_is_asked_without_need(dut):
+    """A request touches only the part of the board that it is for, and a repeated or damaged one none."""
     await start(dut, **idle_inputs(CommandEngine(**SIZES)))
     bench = Bench(dut)
     dut.result_available.value = 300
@@ -130,6 +132,7 @@ async def nothing_is_asked_without_need(dut):
 
 @cocotb.test()
 async def counts_stop_at_their_maximum(dut):
+    """Counts of bad headers and payloads do not wrap."""
     await start(dut, **idle_inputs(CommandEngine(**SIZES)))
     bench = Bench(dut)
     for _ in range(257):

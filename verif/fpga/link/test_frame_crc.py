@@ -37,6 +37,7 @@ class Bench:
 
 @cocotb.test()
 async def crcs_are_those_of_the_library(dut):
+    """The CRCs of header and payload are those of Python's binascii and zlib."""
     await start(dut, **idle_inputs(FrameCrc()))
     bench = Bench(dut)
     generator = random.Random(cocotb.RANDOM_SEED)
@@ -57,6 +58,7 @@ async def crcs_are_those_of_the_library(dut):
 
 @cocotb.test()
 async def a_payload_with_its_crc_is_good(dut):
+    """A payload is good with its last byte if all bits are right, and only then."""
     await start(dut, **idle_inputs(FrameCrc()))
     bench = Bench(dut)
     generator = random.Random(cocotb.RANDOM_SEED)

@@ -121,6 +121,7 @@ def error(status):
 
 @cocotb.test()
 async def intact_frames(dut):
+    """Frames of every length arrive as they were sent."""
     bench = await Bench.start(dut)
     for length in (0, 1, 2, 3, 4, 0, 11, PAYLOAD_MAX, PAYLOAD_MAX + PAYLOAD_EXTRA):
         frame = Frame(bench.random.randrange(256), bench.random.randrange(256), bench.random.randbytes(length))
@@ -131,6 +132,7 @@ async def intact_frames(dut):
 
 @cocotb.test()
 async def single_bit_errors_are_noticed(dut):
+    """An error in any bit is reported as one of the header or of the payload, and the next frame arrives."""
     bench = await Bench.start(dut)
     frame, witness = Frame(4, 9, b"\x01\xfe"), Frame(6, 1)
     sent = frame.encode()
@@ -148,6 +150,7 @@ async def single_bit_errors_are_noticed(dut):
 
 @cocotb.test()
 async def lengths_that_cannot_be(dut):
+    """A header with a length that is too large is a bad header."""
     bench = await Bench.start(dut)
     for length in (PAYLOAD_MAX + PAYLOAD_EXTRA + 1, 1000, 0xFFFF):
         await bench.feed(Frame(4, 7, bytes(length)).encode()[:8])
@@ -157,6 +160,7 @@ async def lengths_that_cannot_be(dut):
 
 @cocotb.test()
 async def other_bytes_are_reported_once(dut):
+    """Bytes before a frame are one error, and the frame arrives."""
     bench = await Bench.start(dut)
     frame = Frame(2, 3, b"ab")
     for noise in (b"\x00", b"\x5a", b"\xa5\xa5", b"\xa5\x00\xa5", b"\xa5\x5a" + bytes(6) + b"x", b"noise \xa5 noise"):
@@ -167,6 +171,7 @@ async def other_bytes_are_reported_once(dut):
 
 @cocotb.test()
 async def silence_within_a_frame(dut):
+    """A frame that falls silent is given up after the stated time, and silence between frames is no error."""
     bench = await Bench.start(dut)
     frame = Frame(2, 3, b"ab").encode()
     for length in range(1, len(frame)):

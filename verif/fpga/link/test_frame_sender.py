@@ -57,6 +57,7 @@ class CheckedSender(Block):
 
 @cocotb.test()
 async def frames_are_sent(dut):
+    """Frames of every length are sent with their CRCs, even if the payload comes as late as it may."""
     await start(dut, **idle_inputs(CheckedSender()))
     generator = random.Random(cocotb.RANDOM_SEED)
     edge = RisingEdge(dut.clk)

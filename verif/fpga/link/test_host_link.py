@@ -164,6 +164,7 @@ class Bench:
 
 @cocotb.test()
 async def it_says_what_it_is(dut):
+    """IDENTIFY and STATUS tell the sizes and the state of the link, and activity fades after a silence."""
     bench = await Bench.start(dut)
     link = bench.link
     expected = Identification(
@@ -184,6 +185,7 @@ async def it_says_what_it_is(dut):
 
 @cocotb.test()
 async def registers_are_read_and_written(dut):
+    """READ and WRITE reach registers, and say so when the bus refuses them or has no such address."""
     bench = await Bench.start(dut)
     host, words = bench.host, {}
     for _ in range(12):
@@ -209,6 +211,7 @@ async def registers_are_read_and_written(dut):
 
 @cocotb.test()
 async def a_write_is_carried_out_once(dut):
+    """A WRITE that is repeated with its tag is carried out once, and again after a RESET."""
     bench = await Bench.start(dut)
     host, writes = bench.host, bench.registers.writes
     for address, status in ((0x10, Status.OK), (0x900, Status.BUS_ERROR)):
@@ -228,6 +231,7 @@ async def a_write_is_carried_out_once(dut):
 
 @cocotb.test()
 async def tensors_arrive(dut):
+    """Tensors that are sent arrive as packets, whatever the pace of their sinks."""
     bench = await Bench.start(dut)
     for hesitating in (False, True):
         if hesitating:
@@ -244,6 +248,7 @@ async def tensors_arrive(dut):
 
 @cocotb.test()
 async def what_does_not_fit_is_refused_as_a_whole(dut):
+    """A SEND for which there is no room changes nothing."""
     bench = await Bench.start(dut)
     for sink in bench.sinks:
         sink.pause = True
@@ -273,6 +278,7 @@ async def what_does_not_fit_is_refused_as_a_whole(dut):
 
 @cocotb.test()
 async def tensor_bytes_may_be_sent_again(dut):
+    """Bytes that are sent again, or overlap others, arrive once."""
     bench = await Bench.start(dut)
     packets = [(Stream.V, bench.bytes(4 * bench.link.payload_max))]
     stream = tensor_packet(*packets[0])
@@ -304,6 +310,7 @@ async def tensor_bytes_may_be_sent_again(dut):
 
 @cocotb.test()
 async def malformed_packets_are_dropped(dut):
+    """Packets that are empty or for no stream are dropped and reported, and those around them arrive."""
     bench = await Bench.start(dut)
     good = [(Stream.Q, bench.bytes(9)), (Stream.V, bench.bytes(30)), (Stream.Q, bench.bytes(1))]
     nothing = bytes([Stream.K, 0, 0, 0])
@@ -322,6 +329,7 @@ async def malformed_packets_are_dropped(dut):
 
 @cocotb.test()
 async def results_arrive(dut):
+    """Results that are asked for arrive, whatever the pace of the accelerator."""
     bench = await Bench.start(dut)
     for hesitating in (False, True):
         if hesitating:
@@ -336,6 +344,7 @@ async def results_arrive(dut):
 
 @cocotb.test()
 async def results_are_kept_until_they_are_given_up(dut):
+    """Results can be asked for again until an offset beyond them is asked for."""
     bench = await Bench.start(dut)
     size = bench.link.result_bytes
     data = bench.bytes(2 * size // bench.link.stream_bytes * bench.link.stream_bytes)
@@ -360,6 +369,7 @@ async def results_are_kept_until_they_are_given_up(dut):
 
 @cocotb.test()
 async def requests_may_wait_in_a_row(dut):
+    """Requests that come while one is carried out are answered in their turn."""
     bench = await Bench.start(dut)
     results = bench.bytes(8 * bench.link.stream_bytes)
     bench.offer_results(results)
@@ -383,6 +393,7 @@ async def requests_may_wait_in_a_row(dut):
 
 @cocotb.test()
 async def the_line_is_what_limits(dut):
+    """Requests without a pause between them are all carried out."""
     bench = await Bench.start(dut)
     size = bench.link.payload_max
     packets = [(Stream.V, bench.bytes(8 * size - 4))]
@@ -401,6 +412,7 @@ async def the_line_is_what_limits(dut):
 
 @cocotb.test()
 async def requests_that_are_wrong_are_named(dut):
+    """Requests of a wrong length or kind are answered with the reason."""
     bench = await Bench.start(dut)
     host = bench.host
     right = {FrameType.IDENTIFY: {0}, FrameType.READ: {2}, FrameType.WRITE: {6}, FrameType.RECEIVE: {6},
@@ -428,6 +440,7 @@ async def expect_error(bench, status):
 
 @cocotb.test()
 async def damaged_payloads_are_not_used(dut):
+    """A request with a damaged payload is answered BAD_CRC and does nothing."""
     bench = await Bench.start(dut)
     host = bench.host
     expected = [(Stream.Q, bench.bytes(6))]
@@ -451,6 +464,7 @@ async def damaged_payloads_are_not_used(dut):
 
 @cocotb.test()
 async def damaged_headers_are_reported_once(dut):
+    """A damaged header is reported once, and the link works on."""
     bench = await Bench.start(dut)
     host = bench.host
     for bit in (0, 9, 17, 25, 35, 44, 50, 63):
@@ -468,6 +482,7 @@ async def damaged_headers_are_reported_once(dut):
 
 @cocotb.test()
 async def garbage_is_passed_over(dut):
+    """Bytes that are no frame are reported once, and the frame behind them is answered."""
     bench = await Bench.start(dut)
     host = bench.host
     for number in range(10):
@@ -486,6 +501,7 @@ async def garbage_is_passed_over(dut):
 
 @cocotb.test()
 async def frames_that_break_off_are_given_up(dut):
+    """A frame that breaks off is given up after the stated silence, and the link works on."""
     bench = await Bench.start(dut)
     host = bench.host
     request = host.request(FrameType.SEND, struct.pack("<I", 0) + bytes(12))
@@ -507,6 +523,7 @@ async def frames_that_break_off_are_given_up(dut):
 
 @cocotb.test()
 async def disturbances_of_the_line_are_survived(dut):
+    """After spikes, breaks and bytes without stop bits the link works on."""
     bench = await Bench.start(dut)
     host = bench.host
     await bench.expect_alive()
@@ -537,6 +554,7 @@ async def disturbances_of_the_line_are_survived(dut):
 
 @cocotb.test()
 async def a_host_that_sends_too_much_loses_bytes(dut):
+    """A host that does not wait for answers loses bytes, is told so, and the link works on."""
     bench = await Bench.start(dut)
     host = bench.host
     results = bench.bytes(bench.link.result_bytes // bench.link.stream_bytes * bench.link.stream_bytes)
@@ -562,6 +580,7 @@ async def a_host_that_sends_too_much_loses_bytes(dut):
 
 @cocotb.test()
 async def reset_empties_everything(dut):
+    """A RESET empties all buffers and sets offsets and errors back."""
     bench = await Bench.start(dut)
     host = bench.host
     for sink in bench.sinks:
@@ -591,6 +610,7 @@ async def reset_empties_everything(dut):
 
 @cocotb.test()
 async def a_reset_in_the_middle_of_a_frame_is_survived(dut):
+    """After a reset at any bit of a frame the link works on."""
     bench = await Bench.start(dut)
     host = bench.host
     edge = RisingEdge(dut.clk)

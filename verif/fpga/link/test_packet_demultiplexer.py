@@ -41,6 +41,8 @@ def beat(view, stream):
 
 @cocotb.test()
 async def packets_go_where_they_belong(dut):
+    """The bytes of a packet leave on its stream, and malformed packets are dropped and reported."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)
@@ -97,6 +99,8 @@ async def packets_go_where_they_belong(dut):
 
 @cocotb.test()
 async def an_offered_beat_stays(dut):
+    """A beat that is offered stays until it is taken, whatever comes meanwhile."""
+
     async def job(view, name, seed):
         edge, into_cycle = RisingEdge(view.clk), Timer(1, "ns")
         size = SIZES[name]

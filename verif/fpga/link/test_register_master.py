@@ -17,6 +17,7 @@ ACCESSES = 60
 
 @cocotb.test()
 async def accesses_are_carried_out(dut):
+    """Reads and writes are carried out on AXI4-Lite, whatever the pace of its channels."""
     await start(dut, **idle_inputs(RegisterMaster()))
     generator = random.Random(cocotb.RANDOM_SEED)
     edge = RisingEdge(dut.clk)

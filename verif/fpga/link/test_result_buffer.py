@@ -23,6 +23,8 @@ def blocks():
 
 @cocotb.test()
 async def bytes_are_kept_until_they_are_given_up(dut):
+    """Bytes can be read again until they are given up, and none is taken that finds no room."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)

@@ -24,6 +24,8 @@ def blocks():
 
 @cocotb.test()
 async def frames_are_taken_as_a_whole_or_not_at_all(dut):
+    """A frame's bytes can be read once it is committed, and one that is not leaves no trace."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)
@@ -87,6 +89,8 @@ async def frames_are_taken_as_a_whole_or_not_at_all(dut):
 
 @cocotb.test()
 async def a_byte_can_be_read_in_time(dut):
+    """A byte is there `latency` cycles after its frame is committed, or the byte before it is read."""
+
     async def job(view, name, _seed):
         edge = RisingEdge(view.clk)
         latency = blocks()[name].latency

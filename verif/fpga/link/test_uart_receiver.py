@@ -67,6 +67,8 @@ async def on_every_receiver(dut, job):
 
 @cocotb.test()
 async def bytes_arrive_whatever_the_phase_and_the_hosts_clock(dut):
+    """Bytes arrive at any phase, with a host's clock as wrong as it may be."""
+
     async def job(line):
         limit = BAUDS[line.baud]
         for skew in (0, limit, -limit, limit / 2):
@@ -85,6 +87,8 @@ async def bytes_arrive_whatever_the_phase_and_the_hosts_clock(dut):
 
 @cocotb.test()
 async def what_is_no_byte_is_dropped(dut):
+    """Spikes, breaks and bytes without a stop bit are no bytes."""
+
     async def job(line):
         # Shorter than to the middle of a start bit, less the cycles in which an edge may lie.
         cycles_per_bit = CLOCK_HZ / line.baud

@@ -31,6 +31,8 @@ def bit_ends(baud):
 
 @cocotb.test()
 async def bytes_are_on_the_line(dut):
+    """Every byte is on the line with start and stop bit, each bit for its cycles."""
+
     async def job(view, name, seed):
         generator = random.Random(seed)
         edge = RisingEdge(view.clk)

@@ -70,6 +70,7 @@ def vectors(count: int = 40) -> dict:
 
 @cocotb.test()
 async def increments_every_lane(dut):
+    """Every lane leaves incremented, whatever the pace of source and sink."""
     given = parameters()
     await start(dut, i_valid=0, i_payload=0, o_ready=0)
     source = Source(dut, "i", pattern(given["input"], cocotb.RANDOM_SEED))
@@ -83,18 +84,21 @@ async def increments_every_lane(dut):
 
 @cocotb.test()
 async def compares_nothing(dut):
+    """A bench that compares nothing, which is a failure."""
     await start(dut, i_valid=0, i_payload=0, o_ready=0)
     expect_equal("nothing", [], [])
 
 
 @cocotb.test()
 async def waits_in_vain(dut):
+    """A bench that waits for what never comes."""
     await start(dut, i_valid=0, i_payload=0, o_ready=0)
     await wait_until(dut, lambda: bool(dut.o_valid.value), what="o_valid", limit=50)
 
 
 @cocotb.test()
 async def runs_for_ever(dut):
+    """A bench that does not end on its own."""
     await start(dut, i_valid=0, i_payload=0, o_ready=0)
     if "numbers" in parameters():
         Path(parameters()["numbers"]).write_text(f"{os.getpid()}\n", encoding="utf-8")
@@ -104,6 +108,7 @@ async def runs_for_ever(dut):
 
 @cocotb.test()
 async def kills_its_simulator(dut):
+    """A bench whose simulator breaks off."""
     await start(dut, i_valid=0, i_payload=0, o_ready=0)
     expect_equal("one", 1, 1)
     os._exit(0)
@@ -111,6 +116,7 @@ async def kills_its_simulator(dut):
 
 @cocotb.test()
 async def records_random_numbers(dut):
+    """A bench that records what random numbers it drew."""
     await start(dut, i_valid=0, i_payload=0, o_ready=0)
     expect_equal("one", 1, 1)
     record("numbers", [random.getrandbits(32) for _ in range(4)])

@@ -43,6 +43,7 @@ endmodule
 
 @cocotb.test()
 async def streams_to_a_faulty_block(dut):
+    """Words go through a block that may break a rule of the stream, which the bench has to notice."""
     await start(dut, fault=parameters()["fault"], i_valid=0, i_payload=0, o_ready=0)
     source = Source(dut, "i", limit=20)
     sink = Sink(dut, "o", pattern("random", 3), limit=20)
@@ -56,6 +57,7 @@ async def streams_to_a_faulty_block(dut):
 
 @cocotb.test()
 async def counts_cycles_waited(dut):
+    """A wait tells how many cycles it took."""
     await start(dut, fault=0, i_valid=0, i_payload=0, o_ready=0)
     # The count rises by one at each edge after reset, and the first edge sees 0.
     expect_equal("cycles", await wait_until(dut, lambda: dut.o_payload.value == 0, what="word", limit=1), 0)
