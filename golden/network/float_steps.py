@@ -1,6 +1,6 @@
 """Computes a network in floating point, step by step: what an integer model computes, by the same names.
 
-Attention is the kernel's in floating point, whatever the float model was trained with.
+Attention is that of the kernel, in floating point, whatever the float model was trained with.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,15 @@ from .operations import (
 from .program import compute, network_of
 from .vit import VisionTransformer
 
-__all__ = ["FUNCTIONS", "Rounding", "Steps", "float_result", "float_steps", "in_rows"]
+__all__ = ["ATTENTIONS", "FUNCTIONS", "Rounding", "Steps", "float_result", "float_steps", "in_rows"]
 
 Steps = dict[str, torch.Tensor]
 Rounding = Callable[[str, torch.Tensor], torch.Tensor]
+
+#: What `Attention` computes of q, k and v, by the name of its kernel.
+ATTENTIONS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "taylor": lambda q, k, v: taylor_attention(q, k, v).z,
+}
 
 #: What a `LookUp` computes, by the name of its function.
 FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": functional.gelu}
@@ -93,8 +98,7 @@ def float_result(model: VisionTransformer, operation: Operation, steps: list[tor
             x = total[..., operation.first : operation.first + operation.features]
             return x if operation.heads is None else x.unflatten(2, (operation.heads, -1)).transpose(1, 2)
         case Attention():
-            q, k, v = steps
-            return taylor_attention(q, k, v).z
+            return ATTENTIONS[operation.kernel](*steps)
         case LookUp():
             return FUNCTIONS[operation.function](*steps)
         case Add():

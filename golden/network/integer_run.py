@@ -1,6 +1,6 @@
 """Computes a network in integers, from pixels to logits: what the hardware must compute, bit for bit.
 
-Sums are exact; attention is `golden.attention.integer_attention`, with the registers of a layer fixed for all images;
+Sums are exact. Attention is a kernel of `golden.attention.kernels`, with the registers of a layer fixed for all images;
 the rest is `golden.network.integer_layers`.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.golden.attention.kernels import KERNELS
 
 from .integer_layers import layer_norm, look_up, matmul, requantize
 from .integer_network import IntegerNetwork
@@ -126,6 +126,6 @@ def _norm(network: IntegerNetwork, operation: Norm, x: np.ndarray, note: Note) -
 def _attention(network: IntegerNetwork, operation: Attention, operands: list[np.ndarray], note: Note) -> np.ndarray:
     images = len(operands[0])
     q, k, v = (x.reshape(-1, operation.rows, operation.head_dim) for x in operands)  # (images heads, rows, head_dim)
-    steps = integer_taylor_attention(q, k, v, network.registers[operation.layer], network.number_format)
+    steps = KERNELS[operation.kernel].attention(q, k, v, network.registers[operation.layer], network.number_format)
     note(operation.denominator_errors, np.array(steps.denominator_errors))
     return steps.z.reshape(images, operation.heads, operation.rows, operation.head_dim)

@@ -45,7 +45,8 @@ from .vit import VitShape
 
 __all__ = ["KERNELS", "Program", "compute", "last_uses", "network_of"]
 
-#: Attention kernels that there are in integers and in floating point.
+#: Attention kernels that a network can have: in integers (`golden.attention.kernels`) and in floating point
+#: (`golden.network.float_steps`).
 KERNELS = ("taylor",)
 
 Value = TypeVar("Value")

@@ -33,7 +33,7 @@ from torch.nn import functional
 from taylorvit.golden.arithmetic.number_format import NumberFormat
 from taylorvit.golden.arithmetic.quantizer import quantize_tensor
 from taylorvit.golden.attention.integer_attention import JobConstants
-from taylorvit.golden.attention.kernels.taylor import constants_for, fitting_exponents
+from taylorvit.golden.attention.kernels import KERNELS
 
 from .float_steps import FUNCTIONS, Steps, float_result, in_rows
 from .integer_layers import NORMALIZED_FRACTION
@@ -289,13 +289,15 @@ class _Quantizer:
 
     def _attention(self, operation: Attention) -> None:
         """The registers of the layer, Z's exponent, and coarser exponents of Q and K where the registers need them."""
-        rows, head_dim, width = operation.rows, operation.head_dim, self.number_format.data_width
+        kernel, number_format = KERNELS[operation.kernel], self.number_format
+        rows, head_dim = operation.rows, operation.head_dim
         q_exp, k_exp, v_exp = (self.exponents[source] for source in operation.sources)
-        q_exp, k_exp = fitting_exponents(q_exp, k_exp, rows, head_dim, self.number_format)
+        q_exp, k_exp = kernel.fitting_exponents(q_exp, k_exp, rows, head_dim, number_format)
         self.exponents[operation.q], self.exponents[operation.k] = q_exp, k_exp
-        q, k, v = (quantize_tensor(self.float[source], self.exponents[source], width).reshape(-1, rows, head_dim)
-                   for source in operation.sources)  # fmt: skip
-        scales = constants_for(q, k, v, q_exp, k_exp, v_exp, self.number_format)
+        steps = (quantize_tensor(self.float[source], self.exponents[source], operation.width)
+                 for source in operation.sources)  # fmt: skip
+        q, k, v = (step.reshape(-1, rows, head_dim) for step in steps)
+        scales = kernel.scales(q, k, v, q_exp, k_exp, v_exp, number_format)
         self.registers.append(scales.constants)
         self.exponents[operation.name] = scales.z_exp
 

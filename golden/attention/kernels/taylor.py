@@ -69,6 +69,12 @@ class TaylorKernel(IntegerKernel):
         q_exp, k_exp = _fit_query_key_exponents(q, k, tokens, head_dim, number_format)
         return q_exp, k_exp, choose_exponent(v, number_format.data_width)
 
+    def fitting_exponents(
+        self, q_exp: int, k_exp: int, tokens: int, head_dim: int, number_format: NumberFormat
+    ) -> tuple[int, int]:
+        """Exponents that c_v and c_d fit."""
+        return fitting_exponents(q_exp, k_exp, tokens, head_dim, number_format)
+
     def scales(self, q, k, v, q_exp: int, k_exp: int, v_exp: int, number_format: NumberFormat) -> JobScales:
         """What `constants_for` finds."""
         return constants_for(q, k, v, q_exp, k_exp, v_exp, number_format)

@@ -3,8 +3,10 @@
 import pytest
 
 from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.attention.kernels import KERNELS as INTEGER_KERNELS
+from taylorvit.golden.network.float_steps import ATTENTIONS
 from taylorvit.golden.network.operations import PIXELS, Add, Attention, Linear, Norm, Patches, Requantize
-from taylorvit.golden.network.program import Program, compute, last_uses, network_of
+from taylorvit.golden.network.program import KERNELS, Program, compute, last_uses, network_of
 from taylorvit.golden.network.vit import SHAPES, VitShape
 from verif.golden.network.models import SHAPES as SMALL_SHAPES
 from verif.golden.network.models import quantized
@@ -160,3 +162,7 @@ def test_a_step_that_nobody_gives_is_a_key_error():
 def test_unknown_kernels_are_refused():
     with pytest.raises(ValueError, match="^kernel must be one of taylor, not 'softmax'$"):
         network_of(SHAPE, kernel="softmax")
+
+
+def test_kernels_are_there_in_integers_and_in_floating_point():
+    assert set(KERNELS) == set(ATTENTIONS) and set(KERNELS) <= set(INTEGER_KERNELS)
