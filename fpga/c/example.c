@@ -1,13 +1,13 @@
-/* One job on bare metal: identify the accelerator, set it up, stream the heads through it, compare what came out.
+/* One job on bare metal: identify the accelerator, configure it, stream the heads through it, compare the results.
  *
- * example_job.h holds the job: `taylorvit c-job` makes it from your tensors, with what Z must be. board.h is what
- * a board has to provide; taylorvit_mmio.c joins the driver to the bus.
+ * example_job.h has the job and the Z expected: `taylorvit c-job` makes it from your tensors. board.h declares what a
+ * board has to provide; taylorvit_mmio.c connects the driver to the bus.
  */
 #include "board.h"
 #include "example_job.h"
 #include "taylorvit.h"
 
-/* How often to look whether the job has finished. Each look takes a few cycles of the bus at least; a job takes fewer
+/* How often to read whether the job has finished. Each read takes a few bus cycles at least, and a job takes fewer
  * cycles than this in any configuration, if its data come. */
 #define POLLS 100000000u
 
@@ -71,7 +71,7 @@ static int fail(const char *what, enum taylorvit_status status)
     return 1;
 }
 
-/* Bytes of Z that are not what the golden model says. What a token's last beat holds beyond its features is not told. */
+/* Bytes of Z that differ from the golden model. Bytes of a token's last beat beyond its features are undefined. */
 static uint32_t count_wrong(void)
 {
     uint32_t wrong = 0;

@@ -152,7 +152,7 @@ uint32_t taylorvit_take_events(const struct taylorvit *device)
 {
     uint32_t events = read_register(device, TAYLORVIT_EVENTS_OFFSET);
 
-    /* Only what was read: an event that comes in between stays for the next call. */
+    /* Clears only what was read: an event that came in between stays for the next call. */
     if (events)
         write_register(device, TAYLORVIT_EVENTS_OFFSET, events);
     return events;

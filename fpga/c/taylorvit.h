@@ -1,8 +1,8 @@
 /* Driver of a TaylorViT accelerator for a processor that reaches its registers over AXI4-Lite.
  *
- * C99, freestanding: no library, no allocation, no state of its own but `struct taylorvit`. Compile it with the
- * taylorvit_registers.h that the generator wrote beside the Verilog. The tensors do not pass through here: DMA engines,
- * or whatever else sits at the AXI4-Stream ports, move them.
+ * C99, freestanding: no library, no allocation, no state but `struct taylorvit`. Compile it with the
+ * taylorvit_registers.h that the generator wrote beside the Verilog. The driver does not move the tensors: DMA engines,
+ * or whatever else is connected to the AXI4-Stream ports, do.
  *
  *     struct taylorvit accelerator;
  *     uint32_t events;
@@ -12,11 +12,12 @@
  *     ... K, V, Q of each head into their streams, Z out of its stream ...
  *     taylorvit_wait(&accelerator, POLLS, &events);
  *
- * With interrupts, instead of `taylorvit_wait`: `taylorvit_enable_interrupts` once, a handler that collects
- * `events |= taylorvit_take_events(&accelerator)` into a volatile variable, and `taylorvit_judge(events)`.
+ * With interrupts, in place of `taylorvit_wait`: call `taylorvit_enable_interrupts` once, collect
+ * `events |= taylorvit_take_events(&accelerator)` into a volatile variable in the handler, and call
+ * `taylorvit_judge(events)`.
  *
- * Values are checked before they are written, and read back: an accelerator answers a value that it does not take with
- * an error on the bus, and on most processors that is a fault, or nothing at all.
+ * Values are checked before they are written, and read back: an accelerator refuses a value with an error on the bus,
+ * which most processors take for a fault or ignore.
  */
 #ifndef TAYLORVIT_H
 #define TAYLORVIT_H
@@ -30,12 +31,12 @@
 extern "C" {
 #endif
 
-/* What a call came to. Every call that can fail returns one of these. */
+/* Result of a call. Every call that can fail returns one of these. */
 enum taylorvit_status {
     TAYLORVIT_OK,
     TAYLORVIT_WRONG_ID,      /* there is no TaylorViT at this address */
     TAYLORVIT_OTHER_BUILD,   /* there is one, but not the one that taylorvit_registers.h describes */
-    TAYLORVIT_BAD_TOKENS,    /* a parameter is beyond what was built; nothing was written */
+    TAYLORVIT_BAD_TOKENS,    /* a parameter exceeds what was built; nothing was written */
     TAYLORVIT_BAD_HEAD_DIM,
     TAYLORVIT_BAD_HEADS,
     TAYLORVIT_BAD_SHIFT_G,
@@ -43,13 +44,13 @@ enum taylorvit_status {
     TAYLORVIT_BAD_C_V,
     TAYLORVIT_BAD_C_D,
     TAYLORVIT_BAD_TIMEOUT,
-    TAYLORVIT_NOT_TAKEN,     /* a register reads otherwise than it was written */
+    TAYLORVIT_NOT_TAKEN,     /* a register does not read as it was written */
     TAYLORVIT_BUSY,          /* a job runs */
     TAYLORVIT_NOT_DONE,      /* the job has not finished, or not within the polls allowed */
-    TAYLORVIT_JOB_ERRORS     /* the job has finished, with error events: some of its Z is not to be trusted */
+    TAYLORVIT_JOB_ERRORS     /* the job has finished with error events: some of its Z may be wrong */
 };
 
-/* What the accelerator says of itself. Sizes are maxima of a job, widths are in bits. */
+/* What was built, by the registers. Sizes are maxima of a job, widths are in bits. */
 struct taylorvit_build {
     uint32_t version_major, version_minor, version_patch; /* of the generator */
     uint32_t rows, columns;                               /* of the systolic array */
@@ -61,13 +62,13 @@ struct taylorvit_build {
     uint32_t counter_width, error_count_width;            /* of TIMEOUT and the counters, of error counts */
 };
 
-/* One accelerator. Filled in by `taylorvit_open`, never changed afterwards: several may be driven side by side. */
+/* One accelerator. `taylorvit_open` fills it in, and nothing changes it afterwards: a program may have several. */
 struct taylorvit {
     uintptr_t base;
     struct taylorvit_build build;
 };
 
-/* A job: all its heads have the same sizes and constants. The constants come with the quantized tensors. */
+/* A job. All of its heads have the same sizes and constants; the constants come with the quantized tensors. */
 struct taylorvit_job {
     uint32_t heads, tokens, head_dim;
     int32_t shift_g, shift_z;
@@ -75,65 +76,66 @@ struct taylorvit_job {
     uint32_t c_d[TAYLORVIT_C_D_WORDS];
 };
 
-/* Performance counters of the running or last job, in clock cycles but for the last. */
+/* Performance counters of the running or last job; all but the last are clock cycles. */
 struct taylorvit_counters {
-    uint32_t cycles;       /* in which the job ran */
-    uint32_t array_busy;   /* of these, in which the array got an operand */
-    uint32_t stall_input;  /* of these, in which the array waited for an input stream */
-    uint32_t stall_output; /* of these, in which the array waited for the output stream */
+    uint32_t cycles;       /* of the job */
+    uint32_t array_busy;   /* of these, cycles in which the array got an operand */
+    uint32_t stall_input;  /* of these, cycles in which the array waited for an input stream */
+    uint32_t stall_output; /* of these, cycles in which the array waited for the output stream */
     uint32_t heads_done;
 };
 
-/* To be defined by the port: one access of 32 bits each, in the order of the calls. taylorvit_mmio.c is the usual port,
- * for a processor that has the registers in its memory map. */
+/* The port defines these: one access of 32 bits each, in the order of the calls. taylorvit_mmio.c is the usual port,
+ * for a processor with the registers in its memory map. */
 uint32_t taylorvit_read32(uintptr_t address);
 void taylorvit_write32(uintptr_t address, uint32_t value);
 
-/* Reads what was built at `base` into `device`. TAYLORVIT_WRONG_ID: `device` is not to be used. TAYLORVIT_OTHER_BUILD:
- * `device` is filled in and can be used, if the caller's buffers fit its limits; the driver keeps to these. */
+/* Reads what was built at `base` into `device`. After TAYLORVIT_WRONG_ID, `device` must not be used. After
+ * TAYLORVIT_OTHER_BUILD it is filled in and can be used, if the caller's buffers fit its limits; the driver keeps to
+ * them. */
 enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base);
 
-/* Bytes of one head's packet on the streams Q, K and V, and of its packet on Z: each token begins a new beat, an
- * element has its container's bytes. */
+/* Bytes of one head's packet on each of the streams Q, K, V and Z. Each token begins a new beat; an element takes
+ * `element_width` bits. */
 uint32_t taylorvit_head_bytes(const struct taylorvit *device, uint32_t tokens, uint32_t head_dim);
 
-/* Checks and writes the parameters of the next job; a running job keeps its own. */
+/* Checks and writes the parameters of the next job. A running job keeps its own. */
 enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const struct taylorvit_job *job);
 
-/* Sets how many cycles a running job waits for an input beat before it gives the rest of the head up; not 0, nor more
- * than `counter_width` bits. */
+/* Sets how many cycles a running job waits for an input beat before it gives up the rest of the head: at least 1, at
+ * most what `counter_width` bits hold. */
 enum taylorvit_status taylorvit_set_timeout(const struct taylorvit *device, uint32_t cycles);
 
-/* Forgets all events, then starts a job with the parameters as they stand. TAYLORVIT_BUSY: nothing was done. */
+/* Clears all events, then starts a job with the parameters as they are. TAYLORVIT_BUSY: nothing was done. */
 enum taylorvit_status taylorvit_start(const struct taylorvit *device);
 
 bool taylorvit_is_busy(const struct taylorvit *device);
 
-/* Reads EVENTS at most `polls` times until the job has finished, and judges it. `*events` becomes all the events that
- * were seen, which are cleared in the accelerator. */
+/* Reads EVENTS until the job has finished, at most `polls` times, and judges the job. `*events` gets all events that
+ * were read; they are cleared in the accelerator. */
 enum taylorvit_status taylorvit_wait(const struct taylorvit *device, uint32_t polls, uint32_t *events);
 
-/* The events since they were last taken (TAYLORVIT_EVENTS_..._MASK), each of them only once. Ends an interrupt. */
+/* The events since they were last taken (TAYLORVIT_EVENTS_..._MASK), each only once. Ends an interrupt. */
 uint32_t taylorvit_take_events(const struct taylorvit *device);
 
-/* TAYLORVIT_OK, TAYLORVIT_NOT_DONE or TAYLORVIT_JOB_ERRORS, by all events since the job was started. */
+/* TAYLORVIT_OK, TAYLORVIT_NOT_DONE or TAYLORVIT_JOB_ERRORS, by all events since the start of the job. */
 enum taylorvit_status taylorvit_judge(uint32_t events);
 
-/* Which events raise the interrupt, for as long as they are not taken; 0 for none. */
+/* Selects the events that raise the interrupt, until they are taken; 0 for none. */
 void taylorvit_enable_interrupts(const struct taylorvit *device, uint32_t events);
 
 struct taylorvit_counters taylorvit_read_counters(const struct taylorvit *device);
 
-/* How often the error `event`, a single bit, has occurred since the counts were cleared; 0 for what is not an error. */
+/* How often the error `event`, a single bit, has occurred since the counts were cleared; 0 for any other event. */
 uint32_t taylorvit_error_count(const struct taylorvit *device, uint32_t event);
 
 void taylorvit_clear_error_counts(const struct taylorvit *device);
 
-/* Stops the job and empties the datapath; registers, events and counts stay. Stop the DMA engines first, and begin with
- * whole heads afterwards. TAYLORVIT_BUSY: it still runs, which must not be. */
+/* Stops the job and empties the datapath. Registers, events and counts keep their values. Stop the DMA engines first,
+ * and start again with whole heads. TAYLORVIT_BUSY: the job still runs, which must not happen. */
 enum taylorvit_status taylorvit_soft_reset(const struct taylorvit *device);
 
-/* The status in words, and the name of an event, a single bit, as in the register map; "?" for what is neither. */
+/* A status in words; the name of an event, a single bit, as in the register map. "?" for any other value. */
 const char *taylorvit_status_text(enum taylorvit_status status);
 const char *taylorvit_event_name(uint32_t event);
 

