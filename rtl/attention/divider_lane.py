@@ -20,8 +20,9 @@ interval of 1 the lane is fully pipelined, with an interval of `iterations` it i
 """
 
 from math import ceil
+from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
@@ -30,6 +31,28 @@ from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_range
 
 __all__ = ["DividerLane"]
+
+
+class _HandedOver(NamedTuple):
+    """What a stage hands over to the next one.
+
+    Attributes:
+        doubled (Value): the difference, doubled, and the bit that it makes below.
+        addend (Value): plus or minus the divisor, and above it the bit that chose.
+        bits (Value): the quotient bits that have been found.
+        low (Value): the quotient is below its range.
+        high (Value): the quotient is above its range.
+    """
+
+    doubled: Value
+    addend: Value
+    bits: Value
+    low: Value
+    high: Value
+
+    def delayed(self, m, cycles, first):
+        """The same, some cycles later, for the stage that finds the quotient bits from `first` on."""
+        return _HandedOver(*(delay(m, value, cycles, f"{name}_{first}") for name, value in self._asdict().items()))
 
 
 class DividerLane(Block):
@@ -107,7 +130,7 @@ class DividerLane(Block):
         stage = None
         for index, first in enumerate(range(0, self.iterations, self.interval)):
             if first:
-                stage = {name: delay(m, value, self.pipelined, f"{name}_{first}") for name, value in stage.items()}
+                stage = stage.delayed(m, self.pipelined, first)
             last = min(first + self.interval, self.iterations)
             stage = self._stage(m, stage, first, last, early[first + index * self.pipelined])
 
@@ -115,9 +138,9 @@ class DividerLane(Block):
         complete = Signal()
         m.d.sync += complete.eq(early[-1])
         with m.If(complete):
-            m.d.sync += quotient.eq(stage["bits"])
+            m.d.sync += quotient.eq(stage.bits)
         for target, width in ((self.mean, self.mean_width), (self.z, self.data_width)):
-            m.d.sync += target.eq(self._round(quotient, stage["low"], stage["high"], width))
+            m.d.sync += target.eq(self._round(quotient, stage.low, stage.high, width))
         return m
 
     def _stage(self, m, before, first, last, early):
@@ -138,18 +161,18 @@ class DividerLane(Block):
         bit = Signal(name=f"bit_{first}")
         m.d.comb += bit.eq(~difference[-1])
         doubled, addend = Cat(bit, difference[:-1]), Cat(divisor ^ bit.replicate(len(divisor)), bit)
-        first_doubled = self.numerator if before is None else before["doubled"]
-        first_addend = 0 if before is None else before["addend"]
+        first_doubled = self.numerator if before is None else before.doubled
+        first_addend = 0 if before is None else before.addend
         m.d.sync += difference.eq(Mux(load_doubled, first_doubled, doubled) + Mux(load_addend, first_addend, addend))
         found = Cat(bit, bits)
         with m.If(load):
             if before is None:
                 m.d.sync += divisor.eq(self.divisor)
             else:
-                first_bit = before["addend"][-1]
+                first_bit = before.addend[-1]
                 m.d.sync += [
-                    divisor.eq(before["addend"][:-1] ^ first_bit.replicate(len(divisor))),
-                    bits.eq(before["bits"]),
+                    divisor.eq(before.addend[:-1] ^ first_bit.replicate(len(divisor))),
+                    bits.eq(before.bits),
                 ]
         with m.Else():
             m.d.sync += bits.eq(found)
@@ -166,10 +189,10 @@ class DividerLane(Block):
             is_low = Mux(invalid, x[-1], x + divisor < 0)
             is_high = Mux(invalid, ~x[-1], x - divisor >= 0)
         else:
-            is_low, is_high = before["low"], before["high"]
+            is_low, is_high = before.low, before.high
         with m.If(load_flags):
             m.d.sync += [low.eq(is_low), high.eq(is_high)]
-        return {"doubled": doubled, "addend": addend, "bits": found[:last], "low": low, "high": high}
+        return _HandedOver(doubled=doubled, addend=addend, bits=found[:last], low=low, high=high)
 
     def _round(self, quotient, low, high, width):
         """The upper width + 1 bits of the quotient, rounded half up, offset removed, saturated."""
