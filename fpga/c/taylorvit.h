@@ -27,6 +27,10 @@
 
 #include "taylorvit_registers.h"
 
+#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE != 0
+#error "taylorvit.h must be compiled for an accelerator with Taylor attention: the registers of its jobs are here"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

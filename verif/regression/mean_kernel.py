@@ -35,7 +35,9 @@ from taylorvit.rtl.attention.taylor.adder_array import DenominatorAdder, Numerat
 from taylorvit.rtl.attention.taylor.kernel import TaylorKernel
 from taylorvit.rtl.attention.taylor.spec import TaylorSpec
 
-__all__ = ["IntegerMean", "MeanKernel", "MeanSpec", "registered"]
+__all__ = ["MEAN", "IntegerMean", "MeanKernel", "MeanSpec", "registered"]
+
+MEAN = "mean_of_tests"  # a name that no kernel of the product has
 
 
 # Golden model.
@@ -144,9 +146,9 @@ class MeanKernel(TaylorKernel):
 
 @contextmanager
 def registered():
-    """`kernel = "mean"` can be built in here."""
-    KERNELS["mean"], golden.KERNELS["mean"] = f"{__name__}:MeanSpec", IntegerMean()
+    """A configuration can name the kernel in here."""
+    KERNELS[MEAN], golden.KERNELS[MEAN] = f"{__name__}:MeanSpec", IntegerMean()
     try:
         yield
     finally:
-        del KERNELS["mean"], golden.KERNELS["mean"]
+        del KERNELS[MEAN], golden.KERNELS[MEAN]

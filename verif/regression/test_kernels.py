@@ -30,9 +30,9 @@ from verif.tools.lint import verilator_warnings
 from .checks import run_and_check
 from .configurations import CONFIGURATIONS
 from .jobs import EXTREMES, extreme_job, limits_of_constants, random_job
-from .mean_kernel import registered
+from .mean_kernel import MEAN, registered
 
-CONFIG = {"name": "mean-5x3", "kernel": "mean", "rows": 5, "columns": 3, "max_tokens": 40, "max_head_dim": 8,
+CONFIG = {"name": "mean-5x3", "kernel": MEAN, "rows": 5, "columns": 3, "max_tokens": 40, "max_head_dim": 8,
           "stream_width": 8, "memory_pipeline": 1}  # fmt: skip
 
 
@@ -81,9 +81,11 @@ def test_simulated(config, tmp_path):
     folder = tmp_path / "generated"
     generate(config, folder)
     assert verilator_warnings(folder, "taylorvit") == []
-    assert json.loads((folder / "metadata.json").read_text())["configuration"]["kernel"] == "mean"
+    assert json.loads((folder / "metadata.json").read_text())["configuration"]["kernel"] == MEAN
     assert "SHIFT_G" not in (folder / "registers" / "taylorvit_registers.h").read_text()
-    with pytest.raises(ValueError, match="accelerator must have Taylor attention, as integer networks do, not 'mean'$"):
+    with pytest.raises(
+        ValueError, match=f"accelerator must have Taylor attention, as integer networks do, not '{MEAN}'$"
+    ):
         load_accelerator(folder / "metadata.json")
 
     q, k, v = np.random.default_rng(0).standard_normal((3, 4, 21, 7))
@@ -116,10 +118,13 @@ def test_same_kernels():
     assert list(golden.KERNELS) == list(KERNELS)
 
 
-@pytest.mark.parametrize("name", [*CONFIGURATIONS, "mean-5x3"])
+EACH_KERNEL = {f"{kernel}-4x4": AcceleratorConfig(name=kernel, kernel=kernel, rows=4, columns=4) for kernel in KERNELS}
+
+
+@pytest.mark.parametrize("name", [*CONFIGURATIONS, *EACH_KERNEL, "mean-5x3"])
 def test_same_registers(name, config):
     """Names, order and ranges of the constants are those of the registers, for a configuration and for a host."""
-    config = CONFIGURATIONS.get(name, config)
+    config = (CONFIGURATIONS | EACH_KERNEL).get(name, config)
     for view in (config, HostView.of(config)):
         ranges = golden_kernel(view).constants.ranges(format_of(view))
         registers = config.spec.job_registers(view)
@@ -128,6 +133,7 @@ def test_same_registers(name, config):
 
 
 def test_unknown_to_the_golden_model(config, monkeypatch):
-    monkeypatch.delitem(golden.KERNELS, "mean")
-    with pytest.raises(ValueError, match="^kernel must be one of taylor in the golden model, not 'mean'$"):
+    monkeypatch.delitem(golden.KERNELS, MEAN)
+    known = ", ".join(golden.KERNELS)
+    with pytest.raises(ValueError, match=f"^kernel must be one of {known} in the golden model, not '{MEAN}'$"):
         golden_steps(None, config)

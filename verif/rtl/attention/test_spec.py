@@ -14,7 +14,7 @@ from taylorvit.rtl.attention.taylor.spec import TaylorSpec
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 from taylorvit.rtl.control.host_view import HostView
 from taylorvit.rtl.control.registers import register_map
-from verif.regression.mean_kernel import MeanKernel, registered
+from verif.regression.mean_kernel import MEAN, MeanKernel, registered
 
 SMALL = {"name": "small", "rows": 4, "columns": 4, "max_tokens": 64, "max_head_dim": 16}
 
@@ -22,7 +22,7 @@ SMALL = {"name": "small", "rows": 4, "columns": 4, "max_tokens": 64, "max_head_d
 @pytest.fixture
 def mean():
     with registered():
-        yield AcceleratorConfig(**SMALL, kernel="mean")
+        yield AcceleratorConfig(**SMALL, kernel=MEAN)
 
 
 def test_taylor_is_number_0():
@@ -36,9 +36,10 @@ def test_configuration_chooses_the_kernel(mean):
     assert AcceleratorConfig.from_mapping(mean.to_mapping()) == mean
 
 
-@pytest.mark.parametrize("kernel", ["mean", "", None, ["taylor"]])
+@pytest.mark.parametrize("kernel", [MEAN, "", None, ["taylor"]])
 def test_unknown_kernel(kernel):
-    with pytest.raises(ConfigError, match=f"^{re.escape(f'kernel must be one of taylor, not {kernel!r}')}$"):
+    text = f"kernel must be one of {', '.join(KERNELS)}, not {kernel!r}"
+    with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
         AcceleratorConfig(**SMALL, kernel=kernel)
 
 
@@ -54,19 +55,20 @@ def test_registers_of_another_kernel(mean):
     taylor = {register.name: register.offset for register in register_map(AcceleratorConfig(**SMALL))}
     assert registers["SHIFT_Z"] == 0x08C and registers["TIMEOUT"] == 0x0A8
     assert taylor.keys() - registers.keys() == {"SHIFT_G", "C_V_0", "C_V_1", "C_D_0", "C_D_1", "C_D_2"}
-    assert register_map(mean)["CONSTANT_WIDTHS"]["KERNEL"].reset == 1 == list(KERNELS).index("mean")
+    assert register_map(mean)["CONSTANT_WIDTHS"]["KERNEL"].reset == list(KERNELS).index(MEAN)
 
 
 def test_host_is_told_the_kernel(mean):
     words = {register.name: register.reset for register in register_map(mean)}
     view = HostView.from_registers(words, "small")
-    assert view == HostView.of(mean) and view.kernel == "mean"
+    assert view == HostView.of(mean) and view.kernel == MEAN
     assert register_map(view) == register_map(mean)
     taylor = HostView.of(AcceleratorConfig(**SMALL))
-    assert "KERNEL is mean, not taylor" in view.differences(taylor)
+    assert f"KERNEL is {MEAN}, not taylor" in view.differences(taylor)
     assert "C_V_WIDTH is none, not 24" in view.differences(taylor)
-    words["CONSTANT_WIDTHS"] |= 9 << 24
-    with pytest.raises(ValueError, match=r"^KERNEL in register CONSTANT_WIDTHS must be in 0\.\.1, not 9$"):
+    words["CONSTANT_WIDTHS"] |= 0xFF << 24
+    most = len(KERNELS) - 1
+    with pytest.raises(ValueError, match=rf"^KERNEL in register CONSTANT_WIDTHS must be in 0\.\.{most}, not 255$"):
         HostView.from_registers(words, "small")
 
 
