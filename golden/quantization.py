@@ -1,7 +1,9 @@
 """From a checkpoint to an integer-only model: post-training quantization, and quantization-aware training before it.
 
-vit, sqnr = quantize_checkpoint("model.safetensors")
-vit.save("integer.safetensors")
+    vit, sqnr = quantize_checkpoint("model.safetensors")
+    vit.save("integer.safetensors")
+
+`golden.network.quantize` has the method, `golden.training.straight_through` the training.
 """
 
 import math

@@ -350,6 +350,7 @@ class Attention(Rounded):
         v (str): the values.
         kernel (str): name of the attention kernel.
         heads (int): attention heads, among which the features are divided.
+        denominator_errors (str): name of the number of rows whose denominator is not positive.
     """
 
     layer: int
@@ -358,6 +359,7 @@ class Attention(Rounded):
     v: str
     kernel: str
     heads: int
+    denominator_errors: str
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -373,11 +375,6 @@ class Attention(Rounded):
     def shape(self) -> tuple[int, ...]:
         """Shape of the step for one image."""
         return (self.heads, self.rows, self.head_dim)
-
-    @property
-    def denominator_errors(self) -> str:
-        """Name of the number of rows whose denominator is not positive."""
-        return f"blocks.{self.layer}.denominator_errors"
 
 
 @dataclass(frozen=True, kw_only=True)

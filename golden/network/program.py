@@ -182,7 +182,9 @@ def _embedding(shape: VitShape) -> list[Operation]:
 
 
 def _attention_branch(shape: VitShape, layer: int, data_width: int, kernel: str) -> list[Operation]:
-    norm, qkv, q, k, v, z, proj = _names_in_block(layer, "norm1", "qkv", "q", "k", "v", "z", "proj")
+    norm, qkv, q, k, v, errors, z, proj = _names_in_block(
+        layer, "norm1", "qkv", "q", "k", "v", "denominator_errors", "z", "proj"
+    )
     stream, rows, features = _stream(2 * layer), shape.tokens, shape.width
     return [
         Norm(name=norm, layer=layer, source=stream, rows=rows, features=features, module=norm),
@@ -190,7 +192,7 @@ def _attention_branch(shape: VitShape, layer: int, data_width: int, kernel: str)
         *(Requantize(name=name, layer=layer, source=qkv, rows=rows, features=features, first=place * features,
                      heads=shape.heads, width=data_width) for place, name in enumerate((q, k, v))),
         Attention(name=z, layer=layer, q=q, k=k, v=v, kernel=kernel, rows=rows, features=features, heads=shape.heads,
-                  width=data_width),
+                  denominator_errors=errors, width=data_width),
         _linear(proj, layer, z, rows, features, features, "attn.proj", heads=shape.heads),
         Add(name=_stream(2 * layer + 1), layer=layer, stream=stream, branch=proj, rows=rows, features=features),
     ]  # fmt: skip

@@ -1,8 +1,10 @@
 """Accuracy of float and integer models on held-out images.
 
-results = [evaluate_file(path) for path in paths]
-console.print(accuracy_table(results))
-draw_accuracies("accuracies.png", summarize(results))
+    results = [evaluate_file(path) for path in paths]
+    console.print(accuracy_table(results))
+    draw_accuracies("accuracies.png", summarize(results))
+
+Files that differ only in their seeds are one row, with mean and standard deviation.
 """
 
 import math

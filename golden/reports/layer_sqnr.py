@@ -1,7 +1,9 @@
 """Signal to quantization noise by layer: an integer model against the float model that it was made from.
 
-sqnr = layer_sqnr(model, vit, images, mean=dataset.mean, std=dataset.std)
-console.print(layer_sqnr_table(sqnr, vit.shape.depth))
+    sqnr = layer_sqnr(model, vit, images, mean=dataset.mean, std=dataset.std)
+    console.print(layer_sqnr_table(sqnr, vit.program))
+
+The steps measured are the residual stream, both sides of attention and of GELU, and the logits.
 """
 
 import copy
@@ -12,6 +14,8 @@ from rich.table import Table
 
 from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_vit import IntegerVit, to_pixels
+from taylorvit.golden.network.operations import Linear, Norm, Operation, PrefixTokens
+from taylorvit.golden.network.program import Program
 from taylorvit.golden.network.vit import VisionTransformer
 
 from .sqnr import Power, decibels, power_of, sqnr_text, total_power
@@ -20,8 +24,8 @@ __all__ = ["layer_sqnr", "layer_sqnr_table"]
 
 _BATCH = 16  # images; the steps of one image take some 100 MB in a DeiT-Tiny
 
-# Steps whose error is shown for each layer: operands and result of attention, and both sides of GELU.
-_STEPS_SHOWN = ("q", "k", "v", "z", "hidden", "gelu")
+# Headings of the steps of a layer that are measured, in their order.
+_HEADINGS = ("q", "k", "v", "z", "+ attention", "hidden", "gelu", "+ MLP")
 
 
 def layer_sqnr(
@@ -46,20 +50,30 @@ def layer_sqnr(
             wanted = float_steps(in_double, (torch.from_numpy(pixels).double() / 255 - mean) / std)
         steps = vit.steps(pixels)
         for name, value in wanted.items():
-            if name.startswith("residual.") or name == "logits" or name.rpartition(".")[2] in _STEPS_SHOWN:
+            if _is_measured(vit.program[name]):
                 signals.setdefault(name, []).append(power_of(value.numpy()))
                 noises.setdefault(name, []).append(power_of(value.numpy() - vit.real(name, steps[name])))
     return {name: decibels(total_power(signals[name]), total_power(noises[name])) for name in signals}
 
 
-def layer_sqnr_table(sqnr: dict[str, float], depth: int) -> Table:
-    """Tabulates what `layer_sqnr` measured: a row for each of `depth` layers, a column for each step."""
+def _is_measured(operation: Operation) -> bool:
+    """Norms are left out, since smoothing changes them, and so are sums: of a head, the logits are measured."""
+    return not isinstance(operation, Norm | Linear)
+
+
+def layer_sqnr_table(sqnr: dict[str, float], program: Program) -> Table:
+    """Tabulates the noise of each layer.
+
+    Args:
+        sqnr (dict[str, float]): what `layer_sqnr` measured.
+        program (Program): the operations of the model.
+    """
     texts = {name: sqnr_text(value).removesuffix(" dB") for name, value in sqnr.items()}
-    table = Table(title=f"Signal to quantization noise, dB; {texts['residual.0']} behind the patch embedding")
-    for heading in ("layer", "q", "k", "v", "z", "+ attention", "hidden", "gelu", "+ MLP"):
+    [first] = [operation.name for operation in program if isinstance(operation, PrefixTokens)]
+    table = Table(title=f"Signal to quantization noise, dB; {texts[first]} behind the patch embedding")
+    for heading in ("layer", *_HEADINGS):
         table.add_column(heading, justify="right")
-    for layer in range(depth):
-        of_steps = [texts[f"blocks.{layer}.{step}"] for step in _STEPS_SHOWN]
-        after_attention, after_mlp = (texts[f"residual.{2 * layer + half}"] for half in (1, 2))
-        table.add_row(str(layer), *of_steps[:4], after_attention, *of_steps[4:], after_mlp)
+    for layer, operations in program.parts():
+        if layer is not None:
+            table.add_row(str(layer), *(texts[operation.name] for operation in operations if _is_measured(operation)))
     return table

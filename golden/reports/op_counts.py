@@ -28,6 +28,8 @@ from typing import NamedTuple
 
 from rich.table import Table
 
+from taylorvit.golden.network.operations import Linear
+from taylorvit.golden.network.program import network_of
 from taylorvit.golden.network.vit import SHAPES, VitShape
 
 __all__ = [
@@ -38,6 +40,9 @@ __all__ = [
     "operations_table",
     "total_attention_operations",
 ]
+
+# The linear layers of a block, in their order.
+_LINEARS = ("qkv", "proj", "fc1", "fc2")
 
 #: The attentions whose operations are counted.
 COMPARED = ("softmax", "taylor")
@@ -100,10 +105,9 @@ def attention_operations(attention: str, shape: VitShape) -> dict[str, Operation
 
 def linear_operations(shape: VitShape) -> dict[str, OperationCount]:
     """Counts the operations of the four linear layers around attention in one layer, by step, biases included."""
-    n, width, hidden = shape.tokens, shape.width, shape.mlp_ratio * shape.width
-    sizes = {"qkv": (width, 3 * width), "proj": (width, width), "fc1": (width, hidden), "fc2": (hidden, width)}
-    return {name: OperationCount(n * inputs * outputs, n * inputs * outputs)
-            for name, (inputs, outputs) in sizes.items()}  # fmt: skip
+    layers = [operation for operation in network_of(shape) if isinstance(operation, Linear) and operation.layer == 0]
+    products = [layer.rows * layer.inputs * layer.features for layer in layers]
+    return {step: OperationCount(count, count) for step, count in zip(_LINEARS, products, strict=True)}
 
 
 def total_attention_operations(attention: str, shape: VitShape) -> OperationCount:

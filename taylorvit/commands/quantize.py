@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> None:
     with screen.status("quantizing") as status:
         vit, sqnr = quantize_checkpoint(source, **options, progress=lambda step: status.update(f"quantizing {step}"))
     vit.save(output)
-    screen.print(layer_sqnr_table(sqnr, vit.shape.depth))
+    screen.print(layer_sqnr_table(sqnr, vit.program))
     widths = vit.widths()
     widest = max(vit.linears, key=widths.__getitem__)
     screen.print(f"logits: {sqnr_text(sqnr['logits'])}; widest sum of products: {widths[widest]} bits, {widest}\n"

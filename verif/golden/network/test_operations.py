@@ -90,10 +90,10 @@ def test_the_stream_has_a_left_shift_for_each_channel():
 
 def test_attention_divides_its_features_among_its_heads():
     attention = Attention(
-        name="z", layer=2, q="q", k="k", v="v", kernel="taylor", rows=5, features=12, heads=3, width=6
-    )
+        name="z", layer=2, q="q", k="k", v="v", kernel="taylor", rows=5, features=12, heads=3,
+        denominator_errors="errors", width=6,
+    )  # fmt: skip
     assert attention.shape == (3, 5, 4) and attention.sources == ("q", "k", "v") and attention.width == 6
-    assert attention.denominator_errors == "blocks.2.denominator_errors"
 
 
 @pytest.mark.parametrize("shape", SHAPES)

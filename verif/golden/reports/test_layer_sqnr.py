@@ -8,8 +8,9 @@ import torch
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_vit import to_pixels
+from taylorvit.golden.network.program import network_of
 from taylorvit.golden.network.quantize import quantize_vit
-from taylorvit.golden.network.vit import SHAPES, VisionTransformer
+from taylorvit.golden.network.vit import SHAPES, VisionTransformer, VitShape
 from taylorvit.golden.reports.layer_sqnr import layer_sqnr, layer_sqnr_table
 from taylorvit.golden.training.loading import load_images, model_of
 
@@ -50,7 +51,8 @@ def test_what_is_equal_has_no_error():
 def test_the_table_has_a_row_for_each_layer():
     sqnr = {f"blocks.{layer}.{name}": 10.0 * layer + place for layer in range(2) for place, name in enumerate(STEPS)}
     sqnr |= {f"residual.{stream}": 20.0 + stream for stream in range(5)} | {"blocks.1.gelu": math.inf, "logits": 30.0}
-    table = layer_sqnr_table(sqnr, 2)
+    shape = VitShape(image_size=8, patch_size=4, channels=1, classes=3, depth=2, width=12, heads=2)
+    table = layer_sqnr_table(sqnr, network_of(shape))
     assert table.title == "Signal to quantization noise, dB; 20.0 behind the patch embedding"
     cells = {column.header: list(column.cells) for column in table.columns}
     assert cells == {
