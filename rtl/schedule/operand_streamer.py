@@ -85,9 +85,13 @@ class OperandStreamer(Block):
         following = self.loaded.payload
         taken = self.loaded.taken
         streaming = self._pass.create(path=("streaming",))
-        active = Signal()  # an element of `streaming` goes out in this cycle
-        free = Signal(init=1)  # it is the last one, or there is none
-        position = Signal(self.position_width)  # of that element in its pass
+        # active  free
+        #   0      1      no element
+        #   1      0      an element of `streaming` goes out
+        #   1      1      its last element goes out
+        active = Signal()
+        free = Signal(init=1)
+        position = Signal(self.position_width)  # of the element in its pass
         beat = Signal(self.beat_bits)  # and, of a feature, in its row of the K buffer
         lane = Signal(index_width(self.stream_lanes))
 

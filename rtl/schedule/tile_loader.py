@@ -73,8 +73,13 @@ class TileLoader(Block):
     def elaborate(self, platform):
         m = Module()
         loading = self.loaded.payload  # the pass whose tile moves in, or waits
-        moving = Signal()  # a row of the tile goes out in this cycle
-        complete = self.loaded.valid  # it is the tile's last row, or has been
+        # moving  complete
+        #   0        0      no tile
+        #   1        0      a row moves in
+        #   1        1      the last row moves in, and the pass may be taken
+        #   0        1      the tile waits for its pass to be taken
+        moving = Signal()
+        complete = self.loaded.valid
         row = Signal(index_width(self.rows))
         element = Signal(self.position_width)  # token or feature in that row
         last_row = Signal()

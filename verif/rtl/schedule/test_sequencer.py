@@ -24,12 +24,15 @@ from .configurations import CONFIGS
 
 LIMIT = 20_000  # cycles of one job
 HALVES = 2  # of every buffer
-CHOICE = 1  # cycles from the choice of a product to its first pass
 OPERANDS = ("q_loaded", "k_loaded", "v_loaded", "g_written")
 
 
 def blocks():
     return {name: Sequencer(config) for name, config in CONFIGS.items()}
+
+
+# Cycles from the choice of a product to its first pass: the choice comes in the cycle after what it waited for.
+CHOICE = blocks()["array_4x4"].choice_latency - 1
 
 
 # Benches: run inside the simulator.
