@@ -171,7 +171,14 @@ def _reason(error: OSError) -> str:
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Around a command, or the imports of one: a package that is missing belongs to the extra ("sim", "sim,fpga")."""
+    """Around a command, or the imports of one: a package that is missing belongs to an extra.
+
+    Args:
+        extra (str): of pyproject.toml, or several with commas.
+
+    Raises:
+        CommandError: a package is missing; the text says how to install it.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -215,7 +222,12 @@ def _forget(stream) -> None:
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """The arguments of a command line (`sys.argv` if left out)."""
+    """The arguments of a command line.
+
+    Args:
+        parser (ArgumentParser): that reads them.
+        argv (list[str]): the words; `sys.argv` if None.
+    """
     for word in sys.argv[1:] if argv is None else argv:
         if re.fullmatch(r"--[\w-]+=--|-\w--", word):  # Python before 3.13 makes an empty list of it
             parser.error(f"argument {word.removesuffix('--').removesuffix('=')}: expected one argument")
@@ -223,7 +235,12 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
 
 
 def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
-    """For `type=` of an argument: integers of a range."""
+    """For `type=` of an argument: integers of a range.
+
+    Args:
+        low (int): the smallest.
+        high (int): the largest; None for any.
+    """
     rule = f"an integer of at least {low}" if high is None else f"an integer in {low}..{high}"
 
     def convert(text: str) -> int:
@@ -239,7 +256,13 @@ def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def real_number(low: float, high: float, unit: str = "") -> Callable[[str], float]:
-    """For `type=` of an argument: numbers of a range."""
+    """For `type=` of an argument: numbers of a range.
+
+    Args:
+        low (float): the smallest.
+        high (float): the largest.
+        unit (str): for the text of an error.
+    """
 
     def convert(text: str) -> float:
         try:

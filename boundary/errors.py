@@ -13,17 +13,21 @@ class CommandError(RuntimeError):
     The text may have further lines, indented, for what a tool said.
 
     Attributes:
-        status: exit status of the command.
+        status (int): exit status of the command.
     """
 
     status = 2
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says, to be put behind a colon."""
+    """What the system says of an error, to be put behind a colon."""
     return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 def install_command(extra: str) -> str:
-    """What to type for the packages of an extra, whether this was installed from a wheel or from a checkout."""
+    """What to type for the packages of an extra, whether this was installed from a wheel or from a checkout.
+
+    Args:
+        extra (str): one of pyproject.toml, or several with commas; empty for what every command needs.
+    """
     return f'pip install "taylorvit[{extra}]"' if extra else "pip install taylorvit"

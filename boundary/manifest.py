@@ -1,4 +1,4 @@
-"""What files are like when they are made: one that is cut off, changed or lost later is noticed before it is used."""
+"""Descriptions of files as they are made, so that one that is cut off, changed or lost is noticed before its use."""
 
 import hashlib
 import stat
@@ -12,12 +12,28 @@ _known: dict[Path, tuple] = {}
 
 
 def described(folder: Path, files: Iterable[Path]) -> dict[str, dict]:
-    """Name below the folder -> size, hash and kind of each of these files; JSON can hold it."""
+    """Describes files.
+
+    Args:
+        folder (Path): that they are in.
+        files (Iterable[Path]): the files.
+
+    Returns:
+        Name below the folder -> size, hash and mode; JSON can hold it.
+    """
     return {str(path.relative_to(folder)): _description(path) for path in files}
 
 
 def are_as_described(folder: Path, descriptions: object) -> bool:
-    """Whether all files are there and are what they were; not so without descriptions, or if they are damaged too."""
+    """Whether all files are there and are what they were.
+
+    Args:
+        folder (Path): that they are in.
+        descriptions (object): what `described` returned, or what was read in its place.
+
+    Returns:
+        False also where there are no descriptions, or damaged ones.
+    """
     if not isinstance(descriptions, dict) or not descriptions:
         return False
     try:

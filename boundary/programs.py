@@ -25,7 +25,11 @@ _running: set[subprocess.Popen] = set()
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The user's environment for a tool in any folder, without what would change what the tool does."""
+    """The user's environment for a tool in any folder, without what would change what the tool does.
+
+    Args:
+        changes (str): variables that are set besides.
+    """
     kept = {name: value for name, value in os.environ.items() if not _is_foreign(name)}
     if "PYTHONPATH" in kept:
         kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
@@ -40,9 +44,14 @@ def _is_foreign(name: str) -> bool:
 
 @contextmanager
 def started(command: Sequence[str], **options) -> Iterator[subprocess.Popen]:
-    """A program, of which nothing is left running when the block is left; `options` are those of `subprocess.Popen`.
+    """A program, of which nothing is left running when the block is left.
 
-    Raises `OSError` if it cannot be started.
+    Args:
+        command (Sequence[str]): the program and its arguments.
+        options: those of `subprocess.Popen`.
+
+    Raises:
+        OSError: it cannot be started.
     """
     with subprocess.Popen(command, start_new_session=True, **options) as process:
         _running.add(process)
@@ -54,9 +63,17 @@ def started(command: Sequence[str], **options) -> Iterator[subprocess.Popen]:
 
 
 def at_once(function: Callable, items: Iterable, *, jobs: int) -> list:
-    """The function's result for each item, computed by threads that may wait for programs.
+    """Calls a function for each item, in threads that may wait for programs.
 
     An error leaves what has not begun undone. An interruption also ends the programs that the threads wait for.
+
+    Args:
+        function (Callable): of one item.
+        items (Iterable): the items.
+        jobs (int): how many threads, at least 1.
+
+    Returns:
+        The results, in the order of the items.
     """
     with ThreadPoolExecutor(jobs) as pool:
         try:

@@ -61,12 +61,27 @@ _LONG_KEY = re.compile(rf"(?<![\w-])[\w-]++(?:[ \t]*+\.[ \t]*+[\w-]++){{{KEY_PAR
 
 
 def read_toml(path: str | Path) -> dict:
-    """The tables of a TOML file; `FileError` if it is none."""
+    """The tables of a TOML file.
+
+    Args:
+        path (Path): the file.
+
+    Raises:
+        FileError: it cannot be read, is not TOML, or is beyond the limits.
+    """
     return parse_toml(_text(path, TOML_BYTES, "TOML"), path)
 
 
 def parse_toml(text: str, source: str | Path) -> dict:
-    """The tables of a TOML text; `FileError`, which begins with `source`, if it is none."""
+    """The tables of a TOML text.
+
+    Args:
+        text (str): the text.
+        source (Path): where it is from, which the text of an error begins with.
+
+    Raises:
+        FileError: it is not TOML, or is beyond the limits.
+    """
     if _LONG_KEY.search(_STRING_OR_COMMENT.sub("_", text)):
         raise FileError(f"{source}: file must be TOML with keys of at most {KEY_PARTS} parts, not of more")
     try:
@@ -82,16 +97,31 @@ def parse_toml(text: str, source: str | Path) -> dict:
 
 
 def read_json(path: str | Path, *, what: str = "JSON", schema: Schema = dict) -> dict:
-    """The object in a JSON file; `FileError`, which says that the file must be `what`, if there is none.
+    """The object in a JSON file.
 
     Args:
-        schema: what its members must be (`boundary.schema`).
+        path (Path): the file.
+        what (str): what it must be, for the text of an error.
+        schema (Schema): what its members must be (`boundary.schema`).
+
+    Raises:
+        FileError: it cannot be read, is none, or is beyond the limits.
     """
     return parse_json(_text(path, JSON_BYTES, what), path, what=what, schema=schema)
 
 
 def parse_json(text: str, source: str | Path, *, what: str = "JSON", schema: Schema = dict) -> dict:
-    """The object in a JSON text; `FileError`, which begins with `source`, if there is none."""
+    """The object in a JSON text.
+
+    Args:
+        text (str): the text.
+        source (Path): where it is from, which the text of an error begins with.
+        what (str): what it must be, for the text of an error.
+        schema (Schema): what its members must be (`boundary.schema`).
+
+    Raises:
+        FileError: it is none, or is beyond the limits.
+    """
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -113,10 +143,15 @@ def read_npz(path: str | Path, required: tuple[str, ...] = (), optional: tuple[s
     They may be of numbers or text; an array of objects is never unpickled.
 
     Args:
-        required: names of arrays that must be there.
-        optional: names of arrays that are read where they are there. All others are left alone.
+        path (Path): the file.
+        required (tuple[str, ...]): names of arrays that must be there.
+        optional (tuple[str, ...]): names of arrays that are read where they are there. All others are left alone.
 
-    Raises `FileError` if the file is none, is damaged, lacks an array or has one beyond the limits.
+    Returns:
+        dict[str, np.ndarray]: the arrays by their names.
+
+    Raises:
+        FileError: the file is none, is damaged, lacks an array or has one beyond the limits.
     """
     try:
         with _opened(path) as file:

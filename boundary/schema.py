@@ -24,7 +24,17 @@ _LONGEST = 60
 
 
 def check_schema(value, schema: Schema, source: str, name: str = "") -> None:
-    """`FileError`, its text beginning with `source`, at the first member that is another than it must be."""
+    """Checks the members of a file.
+
+    Args:
+        value (object): what was read.
+        schema (Schema): what it must be.
+        source (str): what the text of an error begins with.
+        name (str): of the value within the file; empty for all of it.
+
+    Raises:
+        FileError: a member is another than it must be; the text names the first.
+    """
     if isinstance(schema, tuple):
         for each in schema[:-1]:
             if _is_a(value, each):

@@ -20,11 +20,16 @@ __all__ = ["FileError", "check_output_file", "check_output_folder", "written_who
 
 
 def check_output_file(path: str | Path, *, endings: tuple[str, ...] = (), inputs: tuple[str | Path, ...] = ()) -> None:
-    """`FileError` if a file of exactly this name cannot be written; to be asked before the work, not after it.
+    """Checks that a file of exactly this name can be written; to be asked before the work, not after it.
 
     Args:
-        endings: those that a reader of the file knows, in small letters; any, if left out. A device has none.
-        inputs: files that are read, none of which may be the output.
+        path (Path): the file.
+        endings (tuple[str, ...]): those that a reader of the file knows, in small letters; any, if left out. A device
+            has none.
+        inputs (tuple[Path, ...]): files that are read, none of which may be the output.
+
+    Raises:
+        FileError: it cannot.
     """
     path = Path(path)
     try:
@@ -48,7 +53,14 @@ def check_output_file(path: str | Path, *, endings: tuple[str, ...] = (), inputs
 
 
 def check_output_folder(path: str | Path) -> None:
-    """`FileError` if this is no folder to write into, and cannot become one; makes nothing."""
+    """Checks that this is a folder to write into, or can become one; makes nothing.
+
+    Args:
+        path (Path): the folder.
+
+    Raises:
+        FileError: it is none, and cannot become one.
+    """
     path = Path(path)
     try:
         there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
@@ -66,8 +78,14 @@ def check_output_folder(path: str | Path) -> None:
 def written_whole(path: str | Path) -> Iterator[Path]:
     """A path beside `path`, with the same ending, to write to; renamed to `path` when that is done.
 
-    If something is raised, `path` stays as it was. `FileError` if the file cannot be written, for lack of space for
-    example. A device, such as /dev/null, gets what was written, a link stays one.
+    If something is raised, `path` stays as it was. A device, such as /dev/null, gets what was written; a link stays
+    one.
+
+    Args:
+        path (Path): the file.
+
+    Raises:
+        FileError: the file cannot be written, for lack of space for example.
     """
     path = Path(path)
     if _is_device(path):

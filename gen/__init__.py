@@ -1,1 +1,1 @@
-"""The generator: presets, Verilog emission, metadata, register map export and the command line."""
+"""The generator: presets, Verilog emission, metadata and register map export."""

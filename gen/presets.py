@@ -24,17 +24,29 @@ def preset_names():
 
 
 def load_preset(name):
-    """The configuration of the preset `name`; `ConfigError` if there is none of that name."""
+    """The configuration of a preset.
+
+    Args:
+        name (str): of the preset.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
     if name not in _files() - {_BASE}:
         raise ConfigError(f"preset must be one of {', '.join(preset_names())}, not {name!r}")
     return _load(_FOLDER / f"{name}.toml", f"preset {name}")
 
 
 def load_file(path):
-    """The configuration in the TOML file `path`.
+    """The configuration in a TOML file.
 
-    `FileError` if the file cannot be read or is not TOML, `ConfigError`, its text beginning with the path too, if it
-    extends an unknown preset or breaks a rule of `AcceleratorConfig`.
+    Args:
+        path (Path): the file.
+
+    Raises:
+        FileError: the file cannot be read or is not TOML.
+        ConfigError: it extends an unknown preset, or breaks a rule of `AcceleratorConfig`; the text begins with the
+            path.
     """
     return _load(Path(path), str(path))
 
@@ -57,9 +69,13 @@ def _read(path):
 
 
 def load_mapping(fields):
-    """Fields of `AcceleratorConfig` with those of the preset that the key `extends` names, if it is there, below them.
+    """Fields of `AcceleratorConfig`, with those of the preset that they extend below them.
 
-    `ConfigError` if there is no such preset.
+    Args:
+        fields (Mapping): the fields, and perhaps the key `extends` with the name of a preset.
+
+    Raises:
+        ConfigError: there is no such preset.
     """
     fields = dict(fields)
     extended = fields.pop("extends", None)

@@ -34,6 +34,7 @@ class Stages:
             self._live.__exit__(*exception)
 
     def __call__(self, stage: str, event: str) -> None:
+        """Shows that a stage was "start"ed, is "done", or is "reused"."""
         if event == "start":
             self._began[stage] = time.perf_counter()
             return

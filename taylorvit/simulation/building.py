@@ -9,8 +9,7 @@ and a precompiled header. A design adds one compilation (a large design one a pr
     runtime, main, header -------+-- once, runtime-<hash> --+
 
 A build's directory, in the cache folder (`taylorvit.simulation.places`), is named by a hash of the Verilog, the options
-and the
-versions of the tools: the same build is made once, whichever test or command asks for it.
+and the versions of the tools: the same build is made once, whichever test or command asks for it.
 
 Only the ports of the top module are visible to the bench: making every signal visible, as cocotb's own runner
 does, keeps Verilator from optimizing any of them.
@@ -64,7 +63,15 @@ SINGLE_FILE_LIMIT = 1_500_000
 
 @dataclass(frozen=True)
 class Build:
-    """A finished simulation executable. `seconds` is what making it took, 0 where it was there already."""
+    """A finished simulation executable.
+
+    Attributes:
+        directory (Path): where it is.
+        top (str): name of the top module.
+        simulator (str): "verilator" or "icarus".
+        waves (bool): whether its runs can record a waveform.
+        seconds (float): what making it took, 0 where it was there already.
+    """
 
     directory: Path
     top: str
@@ -83,15 +90,22 @@ def build(
     main: Path | None = None,
     optimized: bool = True,
 ) -> Build:
-    """Make a simulation of the module `top` in the text `verilog`, or find the one made before.
+    """Makes a simulation of Verilog, or finds the one made before.
 
-    `simulator` is "verilator" or "icarus" and `waves` whether runs can record a waveform; by default the
-    environment's `SIM` and `WAVES` say. `no_inline` names modules that Verilator is to keep apart instead of
-    merging them into their parents, where it does not see by itself that they are too many. `main` is a C++ program
-    that drives the model, Verilator's class `Vdesign`, instead of cocotb; such a build is not for `run`.
-    Without `optimized` the C++ compiler does not optimize the model: for short runs of large netlists of gates.
+    Args:
+        verilog (str): the text of all modules.
+        top (str): name of the top module.
+        simulator (str): "verilator" or "icarus"; what `SIM` says if left out.
+        waves (bool): whether runs can record a waveform; what `WAVES` says if left out.
+        no_inline (tuple[str, ...]): modules that Verilator is to keep apart instead of merging them into their
+            parents, where it does not see by itself that they are too many.
+        main (Path): a C++ program that drives the model, Verilator's class `Vdesign`, instead of cocotb; such a build
+            is not for `run`.
+        optimized (bool): whether the C++ compiler optimizes the model; not for short runs of large netlists of gates.
 
-    Raises `ToolError` if a tool is missing or refuses the Verilog, `ValueError` for an unknown simulator.
+    Raises:
+        ToolError: a tool is missing or refuses the Verilog.
+        ValueError: an unknown simulator, or one that has no such main program; a top that is no module.
     """
     simulator = selected_simulator() if simulator is None else simulator
     waves = selected_waves() if waves is None else waves

@@ -27,17 +27,27 @@ def compared() -> int:
 
 
 def record(name: str, value) -> None:
-    """Hand a measured figure (anything JSON can hold) to `RunResult.measurements[name]`."""
+    """Hands a measured figure to `RunResult.measurements`.
+
+    Args:
+        name (str): of the figure.
+        value (object): anything JSON can hold.
+    """
     _measurements[name] = value
 
 
 def expect_equal(name: str, got, expected, *, width: int | None = None) -> None:
-    """Compare integers, or equally nested sequences or arrays of them, element by element.
+    """Compares integers, or equally nested sequences or arrays of them, element by element.
 
-    `name` says what is compared ("z of head 3"), for the error. With `width`, in bits, hexadecimal values in
-    the error are the two's complement bit patterns of that width, as a waveform shows them.
+    Args:
+        name (str): what is compared ("z of head 3"), for the error.
+        got (object): what came out.
+        expected (object): what it must be.
+        width (int): bits; hexadecimal values in the error are then two's complement bit patterns, as a waveform shows
+            them.
 
-    Raises `AssertionError` naming the first mismatch, its index, both values, and how many differ in all.
+    Raises:
+        AssertionError: they differ; the text names the first mismatch, its index, both values, and how many differ.
     """
     got, expected = _plain(got), _plain(expected)
     global _compared
@@ -56,7 +66,10 @@ def expect_equal(name: str, got, expected, *, width: int | None = None) -> None:
 class Scoreboard:
     """Compares a stream of values, in order, with a list that is known beforehand.
 
-    `check(value)` for each that arrives; `finish()` at the end fails if some never came.
+    Args:
+        name (str): what is compared, for the error.
+        expected (Sequence): the values.
+        width (int): as for `expect_equal`.
     """
 
     def __init__(self, name: str, expected: Sequence, *, width: int | None = None):
@@ -66,12 +79,14 @@ class Scoreboard:
         self.received = 0
 
     def check(self, value) -> None:
+        """Compares the next value that has arrived."""
         if self.received >= len(self.expected):
             raise AssertionError(f"{self.name}: got {value!r} after all {len(self.expected)} that were expected")
         expect_equal(f"{self.name}[{self.received}]", value, self.expected[self.received], width=self.width)
         self.received += 1
 
     def finish(self) -> None:
+        """Fails if some value never came."""
         if self.received != len(self.expected):
             raise AssertionError(f"{self.name}: {self.received} came, {len(self.expected)} were expected")
 

@@ -17,17 +17,17 @@ _FILES = {  # cell -> file with its model
 
 
 def dsp_model_files(verilog: str) -> list[Path]:
-    """The files with the models of the DSP cells that `verilog` instantiates; none if it has none."""
+    """The files with the models of the DSP cells that Verilog instantiates; none if it has none."""
     words = set(re.findall(r"\w+", verilog))
     return [DSP_CELLS / file for file in sorted({file for cell, file in _FILES.items() if cell in words})]
 
 
 def dsp_models(verilog: str) -> str:
-    """The models of the DSP cells that `verilog` instantiates, as Verilog; nothing if it has none."""
+    """The models of the DSP cells that Verilog instantiates, as Verilog; nothing if it has none."""
     return "\n".join(file.read_text(encoding="utf-8") for file in dsp_model_files(verilog))
 
 
 def with_dsp_models(verilog: str) -> str:
-    """`verilog` followed by `dsp_models` of it."""
+    """Verilog followed by `dsp_models` of it."""
     models = dsp_models(verilog)
     return f"{verilog}\n{models}" if models else verilog

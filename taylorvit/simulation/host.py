@@ -54,9 +54,16 @@ def counted(count: int, width: int) -> int:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job left: its Z, its counters, and when each head's last beat came (cycles after the start)."""
+    """What a job left.
 
-    z: np.ndarray  # (heads, tokens, head_dim), int64
+    Attributes:
+        z (np.ndarray): what came out, int64 (heads, tokens, head_dim).
+        counters (dict[str, int]): register name -> value.
+        events (int): the register EVENTS.
+        head_cycles (list[int]): when the last beat of each head came, in cycles after the start.
+    """
+
+    z: np.ndarray
     counters: dict[str, int]
     events: int
     head_cycles: list[int]
@@ -90,8 +97,11 @@ async def _within(cycles: int, what_comes, name: str):
 class AcceleratorHost:
     """A host with one AXI4-Lite port, three stream sources and a stream sink.
 
-    `patterns` names the activity of each channel ("q", "k", "v", "z", "axil"; see `lockstep`), by default always
-    active.
+    Args:
+        dut (HierarchyObject): the accelerator.
+        config (AcceleratorConfig): what it was built from.
+        patterns (dict[str, str]): channel ("q", "k", "v", "z", "axil") -> its activity, a kind of
+            `taylorvit.simulation.pattern`; a channel that is left out is always active.
     """
 
     def __init__(self, dut, config: AcceleratorConfig, patterns: dict[str, str] | None = None):
@@ -118,7 +128,7 @@ class AcceleratorHost:
         self.set_patterns(patterns or {})
 
     def set_patterns(self, patterns: dict[str, str]) -> None:
-        """From now on, `patterns` are the activity of the channels; those that it does not name are always active."""
+        """Sets the activity of the channels from now on; those that are left out are always active."""
         for name, channels in self.channels.items():
             for number, channel in enumerate(channels):
                 channel.clear_pause_generator()
@@ -142,32 +152,32 @@ class AcceleratorHost:
     # Registers
 
     async def write(self, name: str, value: int) -> AxiResp:
-        """Write one register; returns the response."""
+        """Writes one register; returns the response."""
         data = (value & 0xFFFFFFFF).to_bytes(4, "little")
         access = self.axil.write(self.registers[name].offset, data)
         return (await _within(ACCESS_LIMIT, access, f"answer to the write of {name}")).resp
 
     async def write_checked(self, name: str, value: int) -> None:
-        """Write one register; `AssertionError` unless the accelerator takes it."""
+        """Writes one register; `AssertionError` unless the accelerator takes it."""
         response = await self.write(name, value)
         if response != AxiResp.OKAY:
             raise AssertionError(f"write of {value} to {name} was answered with {response.name}")
 
     async def read(self, name: str) -> int:
-        """Read one register."""
+        """Reads one register."""
         access = self.axil.read(self.registers[name].offset, 4)
         result = await _within(ACCESS_LIMIT, access, f"answer to the read of {name}")
         return int.from_bytes(result.data, "little")
 
     async def set_up(self, job: Job) -> None:
-        """Write the job's parameters."""
+        """Writes sizes and constants of a job."""
         heads, tokens, head_dim = job.shape
         for name, value in ({"TOKENS": tokens, "HEAD_DIM": head_dim, "HEADS": heads} | job.registers).items():
             for index, register in enumerate(self.registers.words(name)):
                 await self.write_checked(register.name, value >> (DATA_WIDTH * index))
 
     async def wait_for_ever(self) -> None:
-        """Have jobs wait for their sources as long as can be: TIMEOUT at its largest."""
+        """Has jobs wait for their sources as long as can be: TIMEOUT at its largest."""
         await self.write_checked("TIMEOUT", self.registers["TIMEOUT"].fields[0].maximum)
 
     async def events(self) -> set[str]:
@@ -181,7 +191,7 @@ class AcceleratorHost:
         return {name: count for name, count in counts.items() if count}
 
     async def clear_events(self) -> None:
-        """Clear all events and error counts."""
+        """Clears all events and error counts."""
         await self.write_checked("EVENTS", sum(1 << bit for bit, _description in EVENTS.values()))
         for name in EVENTS:
             if name != "DONE":
@@ -201,16 +211,16 @@ class AcceleratorHost:
         }
 
     def send_head(self, job: Job, head: int) -> None:
-        """Queue one head of Q, K and V for sending."""
+        """Queues one head of Q, K and V for sending."""
         for name in STREAMS:
             self.send_packet(name, beats_of(getattr(job, name)[head], self.config, self.garbage))
 
     def send_packet(self, stream: str, beats: list[int]) -> None:
-        """Queue one packet."""
+        """Queues one packet."""
         self.sources[stream].send_nowait(AxiStreamFrame(beats))
 
     async def send_and_stop(self, stream: str, beats: Sequence[int]) -> None:
-        """Send beats without TLAST, then no more, as a source does that breaks off; returns after the last one."""
+        """Sends beats without TLAST, then no more, as a source does that breaks off; returns after the last one."""
         if not beats:
             return
         edge, bus = RisingEdge(self.dut.clk), self.sources[stream].bus
@@ -222,11 +232,11 @@ class AcceleratorHost:
         self.sources[stream].assert_reset()  # takes the beat back that would have ended the packet
 
     def take_back(self, stream: str) -> None:
-        """Drop what a source has not sent yet."""
+        """Drops what a source has not sent yet."""
         _empty(self.sources[stream])
 
     async def hold_back(self, stream: str, cycles: int) -> None:
-        """Keep a source (or the sink, "z") from taking part for some cycles."""
+        """Keeps a source (or the sink, "z") from taking part for some cycles."""
         end = self.sink if stream == "z" else self.sources[stream]
         end.pause = True
         await ClockCycles(self.dut.clk, cycles)
@@ -245,7 +255,7 @@ class AcceleratorHost:
         return 64 * (work + 16 * (self.config.rows + self.config.columns) + 1_000)
 
     async def watch_output(self) -> None:
-        """Run beside a job: `AssertionError` if a beat of Z is taken back or changed before it was accepted."""
+        """Runs beside a job: `AssertionError` if a beat of Z is taken back or changed before it was accepted."""
         edge, bus, offered = RisingEdge(self.dut.clk), self.sink.bus, None
         while True:
             await edge
@@ -257,10 +267,12 @@ class AcceleratorHost:
     # Jobs
 
     async def run(self, job: Job, *, head_by_head: bool = False, packets: dict | None = None) -> JobResult:
-        """Set up, start, stream everything in and out, and wait for the end.
+        """Sets up, starts, streams everything in and out, and waits for the end.
 
-        `head_by_head`: send the next head only when the result of the last has come. `packets`: what to send instead of
-        the job's own; a stream left out is sent by the caller.
+        Args:
+            job (Job): operands and constants.
+            head_by_head (bool): send the next head only when the result of the last has come.
+            packets (dict): what to send instead of the job's own; a stream left out is sent by the caller.
         """
         await self.set_up(job)
         return await self.start_and_collect(job, head_by_head=head_by_head, packets=packets)
@@ -289,26 +301,26 @@ class AcceleratorHost:
         return JobResult(np.stack(z), await self.counters(), await self.read("EVENTS"), head_cycles)
 
     async def wait_idle(self, limit: int) -> None:
-        """Wait until STATUS says that no job runs."""
+        """Waits until STATUS says that no job runs."""
         deadline = self.now() + limit
         while await self.read("STATUS") & 1:
             if self.now() > deadline:
                 raise AssertionError(f"the job did not end within {limit} cycles")
 
     async def wait_interrupt(self, limit: int) -> None:
-        """Wait for the interrupt."""
+        """Waits for the interrupt."""
         await wait_until(self.dut, lambda: self.dut.interrupt.value, what="interrupt", limit=limit)
 
     # Resets
 
     async def soft_reset(self) -> None:
-        """Stop the job by register, with all streams stopped and emptied."""
+        """Stops the job by register, with all streams stopped and emptied."""
         await self.write_checked("CONTROL", SOFT_RESET)
         self._empty_streams()
         await ClockCycles(self.dut.clk, 2)
 
     async def hard_reset(self) -> None:
-        """Assert `rst` for two cycles, with all streams stopped and emptied. No register access may be under way."""
+        """Asserts `rst` for two cycles, with all streams stopped and emptied. No register access may be under way."""
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, 2)
         self.dut.rst.value = 0

@@ -33,10 +33,15 @@ class WaitError(AssertionError):
 
 
 async def start(dut, *, reset_cycles: int = 2, **inputs: int) -> None:
-    """Start the clock, set the named inputs, and hold reset, if the block has one, for `reset_cycles` cycles.
+    """Starts the clock, sets the named inputs, and holds reset, if the block has one.
 
     Every input of the block should be named, so that none is undefined in a four-state simulator:
     `await start(dut, i_valid=0, i_payload=0, o_ready=0)`.
+
+    Args:
+        dut (HierarchyObject): the block.
+        reset_cycles (int): cycles of reset.
+        inputs (int): value of each input.
     """
     for name, value in inputs.items():
         getattr(dut, name).value = value
@@ -50,9 +55,19 @@ async def start(dut, *, reset_cycles: int = 2, **inputs: int) -> None:
 
 
 async def wait_until(dut, condition: Callable[[], bool], *, what: str, limit: int) -> int:
-    """Wait for a clock edge before which `condition()` was true; returns how many edges passed without it.
+    """Waits for a clock edge before which a condition was true.
 
-    Raises `WaitError` naming `what` after `limit` edges.
+    Args:
+        dut (HierarchyObject): the block.
+        condition (Callable): is called at every edge.
+        what (str): what is waited for, for the error.
+        limit (int): edges after which it is an error.
+
+    Returns:
+        How many edges passed without it.
+
+    Raises:
+        WaitError: it did not come.
     """
     edge = RisingEdge(dut.clk)
     for cycle in range(limit):
@@ -63,9 +78,14 @@ async def wait_until(dut, condition: Callable[[], bool], *, what: str, limit: in
 
 
 def pack(values: Iterable[int], width: int) -> int:
-    """The bits of a wide port whose element 0 is lowest, from integers of `width` bits (signed or unsigned).
+    """The bits of a wide port whose element 0 is lowest.
 
-    Raises `ValueError` for an integer that has no representation in `width` bits.
+    Args:
+        values (Iterable[int]): the elements, signed or unsigned.
+        width (int): bits of each.
+
+    Raises:
+        ValueError: an integer has no representation in so many bits.
     """
     word = 0
     mask = (1 << width) - 1
@@ -77,9 +97,16 @@ def pack(values: Iterable[int], width: int) -> int:
 
 
 def unpack(word, width: int, count: int, *, signed: bool = True) -> list[int]:
-    """The `count` integers of `width` bits in `word`, an integer or the value of a port; inverse of `pack`.
+    """The elements of a wide port; inverse of `pack`.
 
-    Raises `ValueError` if a bit is X or Z, or if there are bits beyond the last element.
+    Args:
+        word (int): an integer, or the value of a port.
+        width (int): bits of each element.
+        count (int): number of elements.
+        signed (bool): whether they are in two's complement.
+
+    Raises:
+        ValueError: a bit is X or Z, or there are bits beyond the last element.
     """
     word = int(word)
     if word < 0 or word >> (width * count):
@@ -100,7 +127,12 @@ def pattern(kind: str, seed: int | str) -> Iterator[bool]:
     | `rare`   | in an eighth of the cycles, at random                          |
     | `bursts` | in bursts of 1 to 16 cycles, with gaps of 1 to 16 between them |
 
-    The same `seed` gives the same pattern. Raises `ValueError` for another kind.
+    Args:
+        kind (str): one of these.
+        seed (int | str): the same one gives the same pattern.
+
+    Raises:
+        ValueError: another kind.
     """
     if kind not in PATTERNS:
         raise ValueError(f"kind must be one of {', '.join(PATTERNS)}, not {kind!r}")
@@ -146,10 +178,16 @@ class _StreamEnd:
 class Source(_StreamEnd):
     """Sends words into the stream `prefix` of a block.
 
-    `signals` names the ports that make up a word (`("payload", "last")`: words are tuples); with the usual single
-    one, words are integers. A stream without a ready port never waits. While valid is low the
-    payload carries random bits, which a correct block does not look at. `activity`: see `pattern`; by
-    default a word in every cycle. `limit`: cycles to wait for ready before `WaitError`.
+    A stream without a ready port never waits. While valid is low the payload carries random bits, which a correct block
+    does not look at.
+
+    Args:
+        dut (HierarchyObject): the block.
+        prefix (str): of the stream's ports.
+        activity (Iterator[bool]): a `pattern`; a word in every cycle if left out.
+        signals (Sequence[str]): the ports that make up a word (`("payload", "last")`: words are tuples); with the usual
+            single one, words are integers.
+        limit (int): cycles to wait for ready before `WaitError`.
     """
 
     def __init__(
@@ -167,12 +205,12 @@ class Source(_StreamEnd):
         self.scramble()
 
     def scramble(self) -> None:
-        """Put random bits on the payload."""
+        """Puts random bits on the payload."""
         for port in self.payload:
             port.value = self.generator.getrandbits(len(port))
 
     async def send(self, words: Iterable[int] | Iterable[tuple[int, ...]]) -> None:
-        """Send each word, and return just after the edge that transfers the last one, with valid low."""
+        """Sends each word, and returns just after the edge that transfers the last one, with valid low."""
         offering = False
         for position, word in enumerate(words):
             while not next(self.activity):
@@ -219,7 +257,11 @@ class Sink(_StreamEnd):
             self.ready.value = 0
 
     async def receive(self, count: int) -> list:
-        """Receive `count` words: integers, or tuples if the stream has several signals. Leaves ready low."""
+        """Receives words, integers, or tuples if the stream has several signals; leaves ready low.
+
+        Args:
+            count (int): number of words.
+        """
         words: list = []
         waited = 0
         ready = False
@@ -246,7 +288,14 @@ class Sink(_StreamEnd):
         return words
 
     async def expect_nothing(self, cycles: int) -> None:
-        """Be ready for `cycles` cycles; `AssertionError` if a word comes."""
+        """Is ready for some cycles, in which no word may come.
+
+        Args:
+            cycles (int): number of cycles.
+
+        Raises:
+            AssertionError: a word came.
+        """
         if self.ready is not None:
             self.ready.value = 1
         for _ in range(cycles):

@@ -33,7 +33,11 @@ MANIFEST = "manifest.json"
 
 
 def cache_folder() -> Path:
-    """The cache folder, which exists then and can be written to. Raises `ToolError` if there is none."""
+    """The cache folder, which exists then and can be written to.
+
+    Raises:
+        ToolError: there is none.
+    """
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         folder = Path(chosen).absolute()
@@ -92,12 +96,19 @@ def shown(path: str | Path) -> str:
 
 
 def once(directory: Path, make: Callable[[Path], None]) -> float:
-    """Have `make(path)` fill `directory`, unless it is there as it was made; returns the seconds that took.
+    """Has a directory filled, unless it is there as it was made.
 
     It is filled under another name and renamed when it is complete, under a lock, so processes side by side neither
     make it twice nor see half of it. A manifest has size and hash of every file: a directory that lost a file, or in
     which one was cut off or changed, is made anew. What a `make` that failed has left is there for somebody to look at
     until the next attempt; an interruption leaves nothing.
+
+    Args:
+        directory (Path): the directory.
+        make (Callable): fills the directory that it is given.
+
+    Returns:
+        The seconds that it took; 0 if there was nothing to do.
     """
     if _is_whole(directory):
         return 0.0
@@ -123,7 +134,14 @@ def once(directory: Path, make: Callable[[Path], None]) -> float:
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """For the one process that makes `directory`, whose parent it creates; others wait."""
+    """For the one process that makes a directory, whose parent it creates; others wait.
+
+    Args:
+        directory (Path): the directory.
+
+    Raises:
+        ToolError: the file system knows no locks.
+    """
     locks = directory.parent / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / directory.name)

@@ -46,8 +46,8 @@ class SimulationError(AssertionError):
     """A bench failed, or did not prove anything; the message says why, and how to run it again.
 
     Attributes:
-        problem: what is wrong, in one line.
-        directory: where the run left its log.
+        problem (str): what is wrong, in one line.
+        directory (Path): where the run left its log.
     """
 
     def __init__(self, message: str, problem: str, directory: Path):
@@ -58,7 +58,16 @@ class SimulationError(AssertionError):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a passing run left: `tests` cocotb tests passed, `compared` elements were found equal."""
+    """What a passing run left.
+
+    Attributes:
+        directory (Path): of the run.
+        tests (int): cocotb tests that passed.
+        compared (int): elements that were found equal.
+        seed (int): of its random numbers.
+        seconds (float): that it took.
+        measurements (dict): figures that the bench recorded.
+    """
 
     directory: Path
     tests: int
@@ -90,17 +99,24 @@ def run(
     timeout_s: float = 300,
     directory: Path | None = None,
 ) -> RunResult:
-    """Run the cocotb tests of `test_module` (a dotted name, usually `__name__`), or just the one `testcase`.
+    """Runs the cocotb tests of a module, or one of them.
 
-    The bench reads `parameters` by `taylorvit.simulation.parameters()`: anything JSON can hold, and numpy arrays or
-    torch tensors, which arrive as nested lists. `seed` seeds its random numbers, by default as `SEED` says.
+    Args:
+        simulation (Build): what they run on.
+        test_module (str): dotted name of the module, usually `__name__`.
+        parameters (dict): what the bench reads by `taylorvit.simulation.parameters()`: anything JSON can hold, and
+            numpy arrays or torch tensors, which arrive as nested lists.
+        seed (int): of its random numbers; what `SEED` says if left out.
+        testcase (str): the one test; all of them if left out.
+        timeout_s (float): seconds after which the simulation is killed.
+        directory (Path): of the run. If left out, it is one below `runs_folder()` that the same run has every time:
+            equal runs wait for each other, and the later one replaces what the earlier has left. Whoever reads files
+            of a run gives it a directory of his own.
 
-    The run's `directory` is one below `runs_folder()` that the same run has every time: equal runs wait for each other,
-    and the later one replaces what the earlier has left. Whoever reads files of a run gives it a directory of his own.
-
-    Raises `SimulationError`, with the end of the log and a command to run again with waveforms, if
-    a test failed; none ran; the simulator crashed; it ran longer than `timeout_s` seconds (it is killed);
-    or nothing was compared, as counted by `taylorvit.simulation.compare`.
+    Raises:
+        SimulationError: a test failed; none ran; the simulator crashed or took too long; or nothing was compared, as
+            counted by `taylorvit.simulation.compare`. The text has the end of the log and a command to run it again.
+        ToolError: the simulation cannot be started.
     """
     __tracebackhide__ = True  # pytest shows the message, not this function
     seed = selected_seed() if seed is None else seed

@@ -48,7 +48,14 @@ _WALL_LIMIT = 120.0  # seconds that a slice may take
 
 @dataclass(frozen=True)
 class SimulatedBoard:
-    """A board's simulation: its executable, the clock and the baud at its pins, and the button's level when pressed."""
+    """The simulation of a board.
+
+    Attributes:
+        build (Build): its executable.
+        clock_hz (int): the clock at its pins.
+        baud (int): of its UART.
+        button (int): level of the reset button when it is pressed; None if the board has none.
+    """
 
     build: Build
     clock_hz: int
@@ -57,9 +64,14 @@ class SimulatedBoard:
 
 
 def build_board(board: Board, config: AcceleratorConfig) -> SimulatedBoard:
-    """Make the simulation of a board with the accelerator of `config`, or find the one made before.
+    """Makes the simulation of a board, or finds the one made before.
 
-    Raises `ToolError` if a tool is missing or refuses the Verilog.
+    Args:
+        board (Board): the board.
+        config (AcceleratorConfig): the accelerator on it.
+
+    Raises:
+        ToolError: a tool is missing or refuses the Verilog.
     """
     simulated = board.with_core_hz(board.clock_hz).with_baud(board.clock_hz // CLOCKS_PER_BIT)
     top = BoardTop(simulated, config)
@@ -71,7 +83,11 @@ def build_board(board: Board, config: AcceleratorConfig) -> SimulatedBoard:
 class SimulatedPort(Port):
     """A line to a simulated board; `now` and all time-outs are in seconds of its clock.
 
-    Raises `PortError` where the simulation breaks off, or takes longer than it can.
+    Args:
+        board (SimulatedBoard): the simulation, which is started.
+
+    Raises:
+        PortError: the simulation breaks off, or takes longer than it can.
     """
 
     # Nothing lies between this line and the board, and no answer takes longer than some hundred cycles.
@@ -100,9 +116,11 @@ class SimulatedPort(Port):
         self.read(2 * ResetGenerator.reset_cycles / board.clock_hz)  # whoever plugs a board in takes longer than that
 
     def write(self, data):
+        """Sends bytes to the board."""
         self._command(b"W" + len(data).to_bytes(4, "little") + data)
 
     def read(self, timeout):
+        """The bytes that come within so many seconds of the board's clock; empty if none do."""
         left = math.ceil(timeout * self.clock_hz)  # so that time goes on, however little of it is asked for
         while True:
             cycles = min(left, _SLICE)
@@ -116,16 +134,25 @@ class SimulatedPort(Port):
                 return b""
 
     def now(self):
+        """Seconds of the board's clock."""
         return self.cycles / self.clock_hz
 
     def press_button(self, cycles):
-        """Hold the button that resets the board for some clock cycles."""
+        """Holds the button that resets the board.
+
+        Args:
+            cycles (int): of the board's clock.
+
+        Raises:
+            ValueError: the board has none.
+        """
         if self._button is None:
             raise ValueError("board must have a button")
         self._command(b"B" + bytes([self._button]) + cycles.to_bytes(8, "little"))
         self.cycles = int.from_bytes(self._answer(8), "little")
 
     def close(self):
+        """Ends the simulation."""
         if self._input.closed:
             return
         with contextlib.suppress(BrokenPipeError):

