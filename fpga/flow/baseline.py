@@ -57,7 +57,7 @@ def read_baseline(path):
         FileError: the file holds none.
     """
     if not path.is_file():
-        raise BaselineError(f"baseline must be there to compare with, and {path} is not: make it with --write-baseline")
+        raise BaselineError(f"cannot compare with a baseline: there is no {path}; make it with --write-baseline")
     return read_json(path, what="the baseline of a board", schema=_BASELINE)
 
 

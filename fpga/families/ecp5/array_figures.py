@@ -1,8 +1,8 @@
-"""What each form of a PE's multiplier costs: systolic arrays alone, placed and routed.
+"""The cost of each form of a PE's multiplier: systolic arrays alone, placed and routed.
 
-The widths are those of the presets. An array alone is placed out of context, without pins and without anything else
-that competes for sites and wires: in a whole design it is slower. Arrays of a few rows tell one form from another,
-which is what the figures are for.
+The widths are those of the presets. An array alone is placed out of context, without pins and without other logic that
+competes for sites and wires: in a whole design it is slower. The figures are there to compare the forms, for which
+arrays of a few rows suffice.
 """
 
 import json
@@ -34,10 +34,23 @@ FORMS_SHOWN = (
 
 
 def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85k", speed="6"):
-    """{"lut", "ff", "dsp", "fmax_mhz"} of an array on an ECP5, with the multipliers `general` and `diagonal`.
+    """Places and routes an array.
 
-    These are the same, unless `general` is "booth". `directory` takes the files of the tools; `device` and `speed` are
-    options of nextpnr. Raises `FpgaToolError` if a tool is missing or fails.
+    Args:
+        general (str): form of the multipliers of SA-General: `diagonal`, or "booth".
+        diagonal (str): form of the multipliers of SA-Diag.
+        pipeline (int): `pe_pipeline`.
+        rows (int): rows of both, at least 2.
+        columns (int): columns of SA-General, at least 1.
+        directory (Path): the folder for the files of the tools.
+        device (str): size of the ECP5, in nextpnr's words.
+        speed (str): its speed grade.
+
+    Returns:
+        dict[str, float]: "lut", "ff", "dsp", "fmax_mhz".
+
+    Raises:
+        FpgaToolError: a tool is missing or fails.
     """
     config = load_preset("edge-16x8")
     array = SystolicArray(

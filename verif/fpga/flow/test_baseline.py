@@ -6,9 +6,11 @@ import pytest
 
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.fpga.families import RESOURCES
-from taylorvit.fpga.flow.baseline import baseline_file, compare
+from taylorvit.fpga.flow.baseline import BaselineError, baseline_file, compare, make_baseline, read_baseline
 from taylorvit.fpga.flow.build import prepare
 from verif import ROOT
+
+from .example_report import example_report
 
 BUILT = "icebreaker"  # the fastest to build, and the one with the least room
 
@@ -39,3 +41,25 @@ def test_baselines_are_of_the_boards_as_they_are(name):
 
 def test_the_board_that_is_built_has_a_baseline():
     assert BUILT in with_baseline()
+
+
+def test_baseline_is_compared_figure_by_figure():
+    report = example_report()
+    baseline = make_baseline(report)
+    assert compare(report, baseline) == []
+    figures = baseline["figures"]
+    assert figures.keys() == {"lut", "ff", "dsp", "block_ram", "fmax_mhz"}
+    faster = figures | {"fmax_mhz": figures["fmax_mhz"] | {"value": figures["fmax_mhz"]["value"] / 2}}
+    assert compare(report, baseline | {"figures": faster}) == []
+    slower = figures | {"fmax_mhz": figures["fmax_mhz"] | {"value": figures["fmax_mhz"]["value"] * 2}}
+    (difference,) = compare(report, baseline | {"figures": slower})
+    assert difference.startswith("fmax_mhz is ") and difference.endswith("(tolerance 10%)")
+    smaller = figures | {"dsp": {"value": 146, "tolerance": 0.0}}
+    assert compare(report, baseline | {"figures": smaller}) == ["dsp is 144, and was 146 (tolerance 0%)"]
+    with pytest.raises(BaselineError, match="^config of the build must be that of the baseline, 'other', not 'edge"):
+        compare(report, baseline | {"config": "other"})
+
+
+def test_missing_baseline(tmp_path):
+    with pytest.raises(BaselineError, match="^cannot compare with a baseline: there is no .*none.json; make"):
+        read_baseline(tmp_path / "none.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,7 @@ from taylorvit.boundary.manifest import described
 from taylorvit.fpga.board import load_board
 from taylorvit.fpga.families import FAMILIES
 from taylorvit.fpga.flow import build as build_module
-from taylorvit.fpga.flow.baseline import BaselineError, compare, make_baseline
 from taylorvit.fpga.flow.build import STAGES, BuildError, prepare
-from taylorvit.fpga.flow.report_tables import report_table, summary_table
 from taylorvit.fpga.flow.toolchain import FpgaToolError, Tool, find_toolchain
 from taylorvit.gen.verilog import instances
 from taylorvit.rtl.common.block import Block, instantiate
@@ -136,16 +135,6 @@ def test_margin_is_asked_of_nextpnr_and_not_of_the_result(finished):
     assert result.report["clocks"]["core"]["constraint_mhz"] == pytest.approx(12, abs=0.01)
 
 
-def test_report_as_tables(finished):
-    _build, result, _events = finished
-    table, lines = report_table(result.report)
-    assert table.row_count >= 3
-    assert any("12.0 MHz wanted: met" in line for line in lines)
-    assert summary_table([result.report]).row_count == 1
-    late = result.report | {"clocks": {"clk": {"fmax_mhz": 10.0, "constraint_mhz": 12.0}}, "critical_path": None}
-    assert any("NOT MET" in line for line in report_table(late)[1])
-
-
 def test_finished_build_is_used_again(finished):
     build, _result, _events = finished
     stamp = build.bitstream.stat().st_mtime_ns
@@ -164,6 +153,41 @@ def test_whatever_changes_the_result_changes_the_folder(finished, tmp_path):
               small_build(tmp_path, toolchain=toolchain)]  # fmt: skip
     names = {each.directory.name for each in (*others, build)}
     assert len(names) == 4
+
+
+def test_nothing_is_emitted_before_it_is_needed(tmp_path, monkeypatch):
+    emitted = []
+
+    def emit(top):
+        emitted.append(top)
+        time.sleep(0.02)
+        return "module board_top; endmodule"
+
+    monkeypatch.setattr(build_module, "emit", emit)
+    build = small_build(tmp_path)
+    assert emitted == [] and list(tmp_path.iterdir()) == []
+    assert build.directory.parent.parent == tmp_path / "fpga" and emitted == [build.top]
+    with pytest.raises(BuildError, match="buffers did not become block RAM"):
+        build.run()
+    assert emitted == [build.top]
+    assert build.seconds()["emit"] >= 0.02
+
+
+def test_folder_is_that_of_the_sites_and_not_of_their_rule(tmp_path):
+    def with_sites(sites):
+        family = replace(FAMILIES["ice40"], sites=sites)
+        return small_build(tmp_path, family=family).directory.name
+
+    names = []
+
+    def all_at_one(_config, device, block_rams):
+        names.append((device, list(block_rams)))
+        return dict.fromkeys(block_rams, "X1/Y1/ram")
+
+    one = with_sites(all_at_one)
+    assert names == [("UP5K", ["operand_row_0.memory.0.0"])]
+    assert one == with_sites(lambda _config, _device, block_rams: dict.fromkeys(block_rams, "X1/Y1/ram"))
+    assert one != with_sites(lambda _config, _device, block_rams: dict.fromkeys(block_rams, "X2/Y1/ram"))
 
 
 def test_interrupted_build_goes_on_where_it_stopped(finished, tmp_path):
@@ -260,24 +284,6 @@ def test_instances_are_found_by_the_paths_of_the_flattened_netlist():
     paths = dict(instances(SmallTop(board, board.preset().config)))
     assert paths.keys() == {"accelerator", "accelerator.operand_row_0"}
     assert isinstance(paths["accelerator.operand_row_0"], MemoryBank)
-
-
-def test_baseline_is_compared_figure_by_figure(finished):
-    _build, result, _events = finished
-    report = result.report
-    baseline = make_baseline(report)
-    assert compare(report, baseline) == []
-    figures = baseline["figures"]
-    assert figures.keys() == {"lut", "ff", "dsp", "block_ram", "fmax_mhz"}
-    faster = figures | {"fmax_mhz": figures["fmax_mhz"] | {"value": figures["fmax_mhz"]["value"] / 2}}
-    assert compare(report, baseline | {"figures": faster}) == []
-    slower = figures | {"fmax_mhz": figures["fmax_mhz"] | {"value": figures["fmax_mhz"]["value"] * 2}}
-    (difference,) = compare(report, baseline | {"figures": slower})
-    assert difference.startswith("fmax_mhz is ") and difference.endswith("(tolerance 10%)")
-    smaller = figures | {"block_ram": {"value": 2, "tolerance": 0.0}}
-    assert compare(report, baseline | {"figures": smaller}) == ["block_ram is 1, and was 2 (tolerance 0%)"]
-    with pytest.raises(BaselineError, match="^config of the build must be that of the baseline, 'other', not 'iceb"):
-        compare(report, baseline | {"config": "other"})
 
 
 def test_progress_may_be_left_out_and_folder_is_a_path(finished):

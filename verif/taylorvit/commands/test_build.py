@@ -162,7 +162,7 @@ def test_several_boards_go_on_after_a_failure(capsys, monkeypatch):
 def test_baseline_is_written_and_compared(capsys, tmp_path):
     assert run(capsys, "build", "--board", "icebreaker", "--check")[::2] == (
         1,
-        f"taylorvit: error: baseline must be there to compare with, and {tmp_path / 'icebreaker.json'} is not: "
+        f"taylorvit: error: cannot compare with a baseline: there is no {tmp_path / 'icebreaker.json'}; "
         "make it with --write-baseline\n",
     )
     assert run(capsys, "build", "--board", "icebreaker", "--write-baseline")[0] == 0
