@@ -273,13 +273,8 @@ class AcceleratorConfig(ArrayCycles):
 
     @property
     def divider_row_interval(self):
-        """Cycles between rows entering the divider array.
-
-        Each pass over n tokens that completes Q G gives n rows, and it is one of ceil(d / R) such passes: a row
-        every ceil(D / R) cycles is as fast as the array delivers them at `max_head_dim`. A head dimension below
-        that is delivered faster; `divider_interval` = 1 keeps up with any.
-        """
-        return self.divider_interval or min(self.row_tiles, self.divider_iterations)
+        """Cycles between rows entering the divider array: `divider_interval`, or as fast as the array delivers them."""
+        return self.divider_interval or min(self.row_distance, self.divider_iterations)
 
     @property
     def divider_stages(self):
@@ -297,19 +292,6 @@ class AcceleratorConfig(ArrayCycles):
     def broadcast_registers(self):
         """Registers in each column for what goes to all columns at once: where `memory_pipeline` asks for speed."""
         return 2 if self.memory_pipeline else 0
-
-    @property
-    def row_queue_depth(self):
-        """Rows of Q G that may wait below the array for division: a whole pass, and the rest of the one before.
-
-        A pass that fills the queue begins once all of its rows have room. The next one, of the next column tile, may
-        follow at once: then the rows on their way from the array's top to the divider are still in the queue, and as
-        many as rows of means, one a column tile, went before them. A single column tile has a G in between.
-        """
-        if self.column_tiles == 1:
-            return max(2, self.max_tokens)
-        way = self.rows + self.pe_pipeline + 2 * self.memory_pipeline + 10
-        return self.max_tokens + ceil(way / self.divider_row_interval) + self.column_tiles + 1
 
     @property
     def buffer_bytes(self):

@@ -131,6 +131,16 @@ class KernelSpec:
         raise NotImplementedError
 
     @property
+    def row_distance(self):
+        """Cycles between two rows that the array delivers for division, at the largest head dimension."""
+        raise NotImplementedError
+
+    @property
+    def row_queue_depth(self):
+        """Rows that may wait below the array for division."""
+        raise NotImplementedError
+
+    @property
     def numerator_shift_max(self):
         """Bits by which a numerator may enter the divider shifted left, for the largest SHIFT_Z."""
         return max(0, self.config.shift_z_max + 1 - self.config.data_width)

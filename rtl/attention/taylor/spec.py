@@ -170,7 +170,30 @@ class TaylorSpec(KernelSpec):
         """Quotient bits of one division, one a cycle: W + f of k_mean and a half (Z needs W and a half)."""
         return self.config.data_width + self.config.mean_fraction + 1
 
+    @property
+    def row_distance(self):
+        """Cycles between two rows of Q G at D.
+
+        Each pass over n tokens that completes Q G gives n rows, and it is one of ceil(d / R) such passes: a row every
+        ceil(D / R) cycles. A head dimension below D is delivered faster; `divider_interval` = 1 keeps up with any.
+        """
+        return self.config.row_tiles
+
     # Buffers
+
+    @property
+    def row_queue_depth(self):
+        """Rows of Q G that may wait below the array for division: a whole pass, and the rest of the one before.
+
+        A pass that fills the queue begins once all of its rows have room. The next one, of the next column tile, may
+        follow at once: then the rows on their way from the array's top to the divider are still in the queue, and as
+        many as rows of means, one a column tile, went before them. A single column tile has a G in between.
+        """
+        config = self.config
+        if config.column_tiles == 1:
+            return max(2, config.max_tokens)
+        way = config.rows + config.pe_pipeline + 2 * config.memory_pipeline + 10
+        return config.max_tokens + ceil(way / config.divider_row_interval) + config.column_tiles + 1
 
     @property
     def banks(self):
@@ -184,7 +207,7 @@ class TaylorSpec(KernelSpec):
             return 1 << _ceil_log2(max(least, count))
 
         config = self.config
-        rows, columns, width, queue = config.rows, config.columns, config.data_width, config.row_queue_depth
+        rows, columns, width, queue = config.rows, config.columns, config.data_width, self.row_queue_depth
         tokens, features = field(config.max_tokens, 2), field(config.max_head_dim, 2)
         column_tiles = field(config.column_tiles)
         token_beats = field(config.token_tiles) * field(config.max_beats_per_row)

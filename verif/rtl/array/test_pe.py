@@ -6,9 +6,14 @@ import random
 
 import cocotb
 
+from taylorvit.gen.verilog import blocks as emitted_blocks
 from taylorvit.gen.verilog import emit
+from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.array.multiplier import FORMS
+from taylorvit.rtl.array.pe import PES
+from taylorvit.rtl.array.pe.base import ProcessingElement
 from taylorvit.rtl.array.pe.mac import MultiplyAccumulate
+from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, expect_equal, pack, run, start
 from verif.rtl.harness import SideBySide, View, drive, element, idle_inputs, integers, limits, ports_of, wrapped
 
@@ -103,6 +108,23 @@ async def check(view, pe, seed):
                 for cycle in range(begin, CYCLES - later)
             ]
             expect_equal(f"{name} of copy {copy}", seen, expected[begin : CYCLES - later])
+
+
+class OtherElement(MultiplyAccumulate):
+    """A processing element of the tests' own."""
+
+
+def test_configuration_chooses_the_element(monkeypatch):
+    sizes = {"name": "other", "rows": 4, "columns": 4, "multiplier": "ecp5", "booth_columns": 2}
+    assert type(Accelerator(AcceleratorConfig(**sizes)).kernel.array.row.diagonal) is MultiplyAccumulate
+    monkeypatch.setitem(PES, "other", f"{__name__}:OtherElement")
+    accelerator = Accelerator(AcceleratorConfig(**sizes, pe="other"))
+    elements = {
+        block.module_name: block for block in emitted_blocks(accelerator) if isinstance(block, ProcessingElement)
+    }
+    assert elements.keys() == {"pe_diagonal", "pe", "pe_booth"}
+    assert {type(element) for element in elements.values()} == {OtherElement}
+    assert len({element.latency for element in elements.values()}) == 1
 
 
 def test_pe():
