@@ -121,11 +121,11 @@ def exact(x: np.ndarray, largest: int) -> np.ndarray:
 
 
 def shift_right_round_half_up(x, shift: int):
-    """x / 2^shift, rounded to the nearest integer, halves towards plus infinity.
+    """Gives x / 2^shift, rounded to the nearest integer, halves towards plus infinity.
 
     Args:
-        x: a Python int or an integer array of any shape.
-        shift: bits; 0 returns x, a negative shift multiplies by 2^-shift.
+        x (int | np.ndarray): a Python int, or integers of any shape.
+        shift (int): bits; 0 returns x, a negative shift multiplies by 2^-shift.
 
     Raises:
         TypeError: ``shift`` or ``x`` is not of integers.
@@ -146,8 +146,8 @@ def saturate(x, width: int):
     """``x`` limited to the range of a signed integer of ``width`` bits.
 
     Args:
-        x: a Python int or an integer array of any shape.
-        width: bits, at least 1.
+        x (int | np.ndarray): a Python int, or integers of any shape.
+        width (int): bits, at least 1.
 
     Returns:
         A Python int for one; otherwise int64, or Python ints (dtype object) if ``width`` is above 64.
@@ -163,14 +163,15 @@ def saturate(x, width: int):
 
 
 def divide_round_half_up(numerator, denominator):
-    """numerator / denominator, rounded to the nearest integer, halves towards plus infinity.
+    """Gives numerator / denominator, rounded to the nearest integer, halves towards plus infinity.
 
     Exact for integers of any size: where 2 (numerator + denominator), which nothing in the division exceeds, is
     certain to fit 64 bits, arrays are divided as int64, otherwise as Python ints.
 
     Args:
-        numerator: a Python int or an integer array.
-        denominator: a positive Python int, or an array of them that broadcasts against the numerator.
+        numerator (int | np.ndarray): a Python int, or integers of any shape.
+        denominator (int | np.ndarray): a positive Python int, or an array of them that broadcasts against the
+            numerator.
 
     Returns:
         A Python int for two Python ints; int64 for a numerator of int64, which its quotients always fit; otherwise

@@ -53,8 +53,9 @@ def choose_exponent(x, width: int, if_zero: int | None = None) -> int:
     """The exponent that quantizes ``x`` to ``width`` bits with the least squared error.
 
     Args:
-        x: floats of any shape. width: bits of the signed integers. if_zero: the exponent of a tensor of
-        zeros, which any exponent fits; the default is that of values up to 4.
+        x (np.ndarray): floats of any shape.
+        width (int): bits of the signed integers, 2 to 24.
+        if_zero (int): exponent of a tensor of zeros, which any exponent fits; the default is that of values up to 4.
     """
     x = float_array("x", x)
     width = check_integer("width", width, 2, 24)
@@ -87,6 +88,16 @@ def exponent_of_doubles(z_exp: int, width: int) -> int:
 
 
 def float_array(name: str, x) -> np.ndarray:
+    """Floats as an array of float64.
+
+    Args:
+        name (str): name of the operand, for the error.
+        x (np.ndarray | torch.Tensor): floats of any width and shape.
+
+    Raises:
+        TypeError: they are not floating point.
+        ValueError: one is not finite.
+    """
     if is_tensor(x):
         if not x.is_floating_point():
             raise TypeError(f"{name} must be floating point, not {x.dtype}")

@@ -106,13 +106,15 @@ def integer_taylor_attention(
     """Taylor attention of all heads of one job, in integers.
 
     Args:
-        q, k, v: integers of ``data_width`` bits, signed, each (heads, tokens, head_dim); arrays or tensors.
-        constants: the register values of the job.
-        number_format: widths and register ranges; the default is ``NumberFormat()``.
+        q (np.ndarray): queries, integers of ``data_width`` bits, (heads, tokens, head_dim).
+        k (np.ndarray): keys, of the same shape.
+        v (np.ndarray): values, of the same shape.
+        constants (JobConstants): the register values of the job.
+        number_format (NumberFormat): widths and register ranges; the default is ``NumberFormat()``.
 
     Raises:
-        TypeError: operands that are not integers, constants or a format of another kind. ValueError: unequal
-        or wrong shapes, operands or constants out of range.
+        TypeError: operands that are not integers, constants or a format of another kind.
+        ValueError: unequal or wrong shapes, operands or constants out of range.
     """
     number_format = NumberFormat() if number_format is None else number_format
     if not isinstance(number_format, NumberFormat):
@@ -165,7 +167,9 @@ def exact_g_sum(k, v, mean_fraction: int) -> np.ndarray:
     """G before it is requantized, k_hat^T V, with k_hat of ``mean_fraction`` fractional bits.
 
     Args:
-        k, v: integers, (heads, tokens, head_dim).
+        k (np.ndarray): keys, integers (heads, tokens, head_dim).
+        v (np.ndarray): values, of the same shape.
+        mean_fraction (int): fractional bits of k_hat.
 
     Returns:
         (heads, head_dim of K, head_dim of V), int64 if that is certain to hold them, else Python ints.
@@ -185,8 +189,9 @@ def folded_g_sum(k, v, mean_fraction: int) -> np.ndarray:
     folded centring computes without ever rounding the mean. It is not a mode of the hardware yet.
 
     Args:
-        k, v: integers, (heads, tokens, head_dim).
-        mean_fraction: fractional bits f of the result.
+        k (np.ndarray): keys, integers (heads, tokens, head_dim).
+        v (np.ndarray): values, of the same shape.
+        mean_fraction (int): fractional bits f of the result.
 
     Returns:
         (heads, head_dim of K, head_dim of V), int64 if that is certain to hold them, else Python ints.
@@ -253,5 +258,5 @@ def _quotient(t_n: np.ndarray, t_d: np.ndarray, shift_z: int, width: int) -> np.
 
 
 def _shifted_left(x: np.ndarray, bits: int) -> np.ndarray:
-    """x << bits: int64 if every value fits, otherwise Python ints."""
+    """Gives x << bits: int64 if every value fits, otherwise Python ints."""
     return exact(x, magnitude(x) << bits) << bits

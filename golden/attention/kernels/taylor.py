@@ -90,13 +90,18 @@ def constants_for(
     """Register values and result exponent for integers that are taken as they are.
 
     Args:
-        q, k, v: integers of ``data_width`` bits, each (heads, tokens, head_dim).
-        q_exp, k_exp, v_exp: their exponents.
-        number_format: widths and register ranges; the default is ``NumberFormat()``.
+        q (np.ndarray): queries, integers of ``data_width`` bits, (heads, tokens, head_dim).
+        k (np.ndarray): keys, of the same shape.
+        v (np.ndarray): values, of the same shape.
+        q_exp (int): exponent of q.
+        k_exp (int): exponent of k.
+        v_exp (int): exponent of v.
+        number_format (NumberFormat): widths and register ranges; the default is ``NumberFormat()``.
 
     Raises:
-        TypeError: operands or exponents that are not integers. ValueError: operands or exponents out of
-        range, wrong shapes, exponents whose constants fit no register, or a Z beyond double precision.
+        TypeError: operands or exponents that are not integers.
+        ValueError: operands or exponents out of range, wrong shapes, exponents whose constants fit no register, or a Z
+            beyond double precision.
     """
     number_format = NumberFormat() if number_format is None else number_format
     q, k, v = check_operands(q, k, v, number_format)
