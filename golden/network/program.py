@@ -21,7 +21,7 @@ sizes of the steps, and how long each has to be kept (`last_uses`).
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import TypeVar
 
@@ -146,7 +146,7 @@ def compute(
     return steps[operations[-1].name]
 
 
-@cache
+@lru_cache(maxsize=32)
 def network_of(shape: VitShape, number_format: NumberFormat | None = None, *, kernel: str = "taylor") -> Program:
     """Makes the operations of a Vision Transformer.
 

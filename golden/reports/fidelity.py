@@ -5,7 +5,7 @@
 Signal to quantization noise in decibels, over random shapes of up to 200 tokens and 64 features. The
 reference is Algorithm 1 in float64, once on the operands as quantized (what the integers inside cost: G, the
 mean, the constants, Z) and once on the operands before quantization (with the quantization of Q, K and V). The
-column "Z alone" is the first reference merely rounded to the integers of Z: no hardware of this width can be
+column "Z alone" is the first reference rounded to the integers of Z and nothing else: no hardware of this width can be
 better.
 """
 
@@ -207,7 +207,7 @@ def _workload_table() -> Table:
 
 def _spread(decibels: list[float]) -> str:
     spread = (np.percentile(decibels, 5), np.median(decibels), np.min(decibels))
-    # Between two jobs without any error, percentiles are no numbers.
+    # Between two jobs without any error, percentiles are not numbers.
     return " / ".join(f"{each:.1f}" if np.isfinite(each) else "no error" for each in spread)
 
 

@@ -1,7 +1,7 @@
-"""Signal to quantization noise in decibels, of numbers of any size that double precision has.
+"""Signal to quantization noise in decibels, for numbers of any size in double precision.
 
-The square of 1e200 is beyond double precision, and that of 1e-200 is 0 there: a sum of squares is kept as a fraction
-with an exponent of its own.
+The square of 1e200 is beyond double precision, and that of 1e-200 is 0 in it: so a sum of squares is a fraction with an
+exponent of its own.
 """
 
 import math
@@ -14,14 +14,26 @@ __all__ = ["Power", "decibels", "power_of", "sqnr_db", "sqnr_text", "total_power
 
 
 class Power(NamedTuple):
-    """A sum of squares: fraction 2^exponent."""
+    """A sum of squares, fraction * 2^exponent.
+
+    Attributes:
+        fraction (float): at least 0.
+        exponent (int): of two.
+    """
 
     fraction: float
     exponent: int
 
 
 def power_of(x) -> Power:
-    """The sum of the squares of an array; `ValueError` if a value is not finite."""
+    """Sums the squares of an array.
+
+    Args:
+        x (np.ndarray): numbers of any shape.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
     x = np.asarray(x, dtype=np.float64)
     largest = float(np.max(np.abs(x), initial=0.0))
     if not math.isfinite(largest):
@@ -31,14 +43,14 @@ def power_of(x) -> Power:
 
 
 def total_power(powers: Iterable[Power]) -> Power:
-    """The sum of some."""
+    """Sums powers, at least one."""
     powers = list(powers)
     exponent = max(each.exponent for each in powers)
     return Power(math.fsum(math.ldexp(each.fraction, each.exponent - exponent) for each in powers), exponent)
 
 
 def decibels(signal: Power, noise: Power) -> float:
-    """10 log10(signal / noise); infinite without noise, minus infinite without a signal."""
+    """Computes 10 log10(signal / noise); infinite without noise, minus infinite without a signal."""
     if noise.fraction == 0.0:
         return math.inf
     if signal.fraction == 0.0:
@@ -47,9 +59,14 @@ def decibels(signal: Power, noise: Power) -> float:
 
 
 def sqnr_db(reference, value) -> float:
-    """Signal to quantization noise in decibels: 10 log10(sum reference^2 / sum (reference - value)^2).
+    """Computes the signal to quantization noise: 10 log10(sum reference^2 / sum (reference - value)^2).
 
-    Infinite where the two are equal; minus infinite where only the reference is zero.
+    Args:
+        reference (np.ndarray): the signal.
+        value (np.ndarray): the signal with noise, of the same shape.
+
+    Returns:
+        Decibels; infinite where the two are equal, minus infinite where only the reference is zero.
 
     Raises:
         ValueError: the shapes differ, or a value is not finite.
@@ -62,7 +79,7 @@ def sqnr_db(reference, value) -> float:
 
 
 def sqnr_text(decibels: float) -> str:
-    """Decibels for people; a result without any error has none, and one of no signal either."""
+    """Decibels as a text; without noise "no error", without a signal "no signal"."""
     if math.isinf(decibels):
         return "no error" if decibels > 0 else "no signal"
     return f"{decibels:.1f} dB"

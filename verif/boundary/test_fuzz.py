@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import sys
 import time
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -21,6 +20,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from taylorvit.__main__ import main
+from taylorvit.fpga import board
 from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden import workloads
@@ -92,7 +92,7 @@ def valid(tmp_path_factory):
     folder = tmp_path_factory.mktemp("valid")
     (folder / "a.toml").write_text(CONFIGURATION)
     (folder / "recipe.toml").write_text(RECIPE)
-    boards = Path(sys.modules["taylorvit.fpga.board"].__file__).parent / "boards"
+    boards = Path(board.__file__).parent / "boards"
     (folder / "board.toml").write_text((boards / "icebreaker.toml").read_text())
     (folder / "report.json").write_text(json.dumps(example_report()))
     generate(load_preset("tiny-4x4"), folder / "generated")
