@@ -1,4 +1,4 @@
-"""No block is described in one long breath: an `elaborate` has at most 120 lines."""
+"""Blocks are read part by part: an `elaborate` has at most 120 lines."""
 
 from __future__ import annotations
 
