@@ -108,7 +108,7 @@ INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --
 
 .venv/.sim: .venv/.base
 	@echo 'Installing simulator, golden model and lint into .venv ...'
-	$(INSTALL) '.[sim,lint]'
+	$(INSTALL) '.[sim,test,lint]'
 	@touch $@
 
 .venv/.fpga: .venv/.base
@@ -123,7 +123,7 @@ INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --
 
 .venv/.all: pyproject.toml setup.py | .venv/pyvenv.cfg
 	@echo 'Installing everything into .venv ...'
-	$(INSTALL) '.[sim,lint,fpga,train,oracle]'
+	$(INSTALL) '.[sim,test,lint,fpga,train,oracle]'
 	@touch .venv/.base .venv/.sim .venv/.fpga .venv/.train $@
 
 check-python:

@@ -1,6 +1,7 @@
 """Commands without the packages of their extras: what needs none works, the rest names package and extra."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -72,11 +73,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-def without(modules, commands, folder):
+def without(modules, commands, folder, path=""):
     """Runs commands in a process that lacks modules: command -> (status, standard output, standard error)."""
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps([commands, modules])], cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": str(folder)}, capture_output=True, text=True, timeout=120,
+        env={"PYTHONPATH": str(ROOT), "PATH": path or str(folder)}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return dict(zip(commands, json.loads(result.stdout), strict=True))
@@ -104,13 +105,32 @@ def test_without_any_extra(folder):
         check(command, results[command], extra)
 
 
+#: Commands that an extra suffices for, beside those that name it; what they lack there is no package of Python.
+ABLE = {
+    "sim": ("build", "run --port", "c-job", "figures", "fidelity"),
+    "fpga": ("fidelity",),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", ["sim", "fpga"])
 def test_with_one_extra(folder, extra):
     """What another extra has is missed where it is needed, after what is there was loaded."""
     missing = set.union(*extras().values()) - extras()[extra]
-    able = {"sim": ("ops", "fidelity", "build", "run --port", "c-job", "figures"), "fpga": ("fidelity",)}[extra]
     needing = {command: others for command, others in NEEDING.items() if others != extra}
-    needing = {command: others for command, others in needing.items() if not command.startswith(able)}
+    needing = {command: others for command, others in needing.items() if not command.startswith(ABLE[extra])}
     for command, result in without(sorted(missing), list(needing), folder).items():
         check(command, result, needing[command])
+
+
+@pytest.mark.slow
+def test_jobs_need_one_extra(folder):
+    """A job is simulated with `sim` alone, and made for a board with `fpga` alone: torch is not missed."""
+    (folder / "small.toml").write_text("rows = 2\ncolumns = 2\nmax_tokens = 2\nmax_head_dim = 3\nstream_width = 8\n")
+    for extra, command in (
+        ("sim", "simulate --config small.toml --input a.npz"),
+        ("fpga", "c-job --config small.toml --input a.npz"),
+    ):
+        missing = set.union(*extras().values()) - extras()[extra] - {"pytest"}  # which cocotb itself brings
+        (result,) = without(sorted(missing), [command], folder, os.environ["PATH"]).values()
+        assert result[0] == 0, result
