@@ -5,8 +5,9 @@ gets an answer to every request. A failure outside of the program is a `DriverEr
 """
 
 from .errors import BoardReset, DriverError, JobError, LinkTimeout, PortError, ProtocolError, RegisterError, WrongBoard
-from .link import Link, LinkStatistics
+from .link import Link
 from .ports import Port, SerialPort
+from .requests import LinkStatistics
 from .taylorvit import JobReport, JobResult, TaylorVit
 from .transfer import Transfer
 

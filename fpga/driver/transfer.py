@@ -122,7 +122,7 @@ class Transfer:
         try:
             self._move_everything()
         except BaseException:
-            self.link.abandon()
+            self.link.requests.abandon()
             raise
         return bytes(self.received)
 
@@ -133,7 +133,7 @@ class Transfer:
             self._ask_for_results()
             self._send_tensors()
             self._ask_for_room()
-            self._take_in(self.link.collect())
+            self._take_in(self.link.requests.collect())
             if (self.arrived, len(self.received)) != moved:
                 moved, last_move = (self.arrived, len(self.received)), clock()
             elif clock() - last_move > self.link.port.stall:
@@ -142,12 +142,12 @@ class Transfer:
                     f"{len(self.received):,} of {self.results:,}, then nothing moved for {self.link.port.stall:g} s"
                 )
         while any(self._in_flight.values()):
-            self._take_in(self.link.collect())
+            self._take_in(self.link.requests.collect())
 
     # Requests
 
     def _ask_for_results(self):
-        if self._in_flight[FrameType.RECEIVE] or not self.link.has_room(_RECEIVE.size):
+        if self._in_flight[FrameType.RECEIVE] or not self.link.requests.has_room(_RECEIVE.size):
             return
         available = min(self.possible(self.arrived), self.results) - len(self.received)
         if available > 0:
@@ -160,7 +160,7 @@ class Transfer:
     def _send_tensors(self):
         while self.sent < len(self.tensors):
             size = min(self._send_size.now, len(self.tensors) - self.sent)
-            if self.sent + size > self.room or not self.link.has_room(_OFFSET_BYTES + size):
+            if self.sent + size > self.room or not self.link.requests.has_room(_OFFSET_BYTES + size):
                 return
             offset = (self._first_tensor + self.sent) % _MODULUS
             payload = offset.to_bytes(_OFFSET_BYTES, "little") + self.tensors[self.sent : self.sent + size]
@@ -171,12 +171,12 @@ class Transfer:
     def _ask_for_room(self):
         """Asks for the board's state if no answer in flight would tell of more room."""
         if self.sent < len(self.tensors) and not self._in_flight[FrameType.SEND]:
-            if not self._in_flight[FrameType.STATUS] and self.link.has_room(0):
+            if not self._in_flight[FrameType.STATUS] and self.link.requests.has_room(0):
                 self._submit(FrameType.STATUS, b"", 32, None)
 
     def _submit(self, kind, payload, answer_bytes, purpose):
         self._in_flight[kind] += 1
-        self.link.submit(kind, payload, answer_bytes, purpose)
+        self.link.requests.submit(kind, payload, answer_bytes, purpose)
 
     # Answers
 

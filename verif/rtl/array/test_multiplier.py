@@ -1,9 +1,9 @@
 """Every form of the multiplier: simulated against its equation, and proven equal to the inferred one.
 
-The vendors' cells are those of `verif/netlist/cells`, which refuse what they do not describe. The simulation is of many
-widths, at the extremes and with any pattern of swaps; the proofs are for all values of narrow operands. A multiplier
-keeps an operand for any number of cycles, so that no number of cycles tried is enough. Two proofs together are, both of
-them for any state that the registers may have:
+The vendors' cells are those of `taylorvit/simulation/cells`, which refuse what they do not describe. The simulation is
+of many widths, at the extremes and with any pattern of swaps; the proofs are for all values of narrow operands. A
+multiplier keeps an operand for any number of cycles, so that no number of cycles tried is enough. Two proofs together
+are, both of them for any state that the registers may have:
 
 - an element that comes with a swap gives the right product, whatever came before and comes after it;
 - while nothing is swapped, the same element gives the same product a cycle later.
