@@ -136,9 +136,9 @@ def test_pages_of_an_earlier_configuration_go(tmp_path):
 
 @pytest.mark.slow
 def test_paper_sized_verilog_stays_small(tmp_path):
-    """64 x 64 PEs, each block once: less than a megabyte."""
+    """64 x 64 PEs, each block once: less than a mebibyte."""
     generate(load_preset("paper-64x64"), tmp_path)
-    assert (tmp_path / "taylorvit.v").stat().st_size < 1_000_000
+    assert (tmp_path / "taylorvit.v").stat().st_size < 1 << 20
     assert (tmp_path / "taylorvit.v").read_text().count("\nmodule pe (") == 1
 
 
