@@ -40,7 +40,7 @@ class StraightThrough(nn.Module):
         if vit.shape != model.shape:
             raise ValueError(f"integer model must be of the shape of the model, {model.shape}, not {vit.shape}")
         self.network = _FloatSteps(model)
-        self._heads = [head for operation in vit.program if isinstance(operation, Logits) for head in operation.heads]
+        [self._logits] = [operation for operation in vit.program if isinstance(operation, Logits)]
         factors = _smoothing_factors(vit)
         device = next(model.parameters()).device
         self._of_steps, self._of_weights = (
@@ -51,12 +51,12 @@ class StraightThrough(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Computes scores, (images, classes), of normalized images."""
-        return self._steps(inputs)["logits"]
+        return self._steps(inputs)[self._logits.name]
 
     def scores_of_heads(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Computes the scores of the class token and, if the model is distilled, those of the distillation token."""
         steps = self._steps(inputs)
-        return tuple(steps[head] for head in self._heads)
+        return tuple(steps[head] for head in self._logits.heads)
 
     @torch.no_grad()
     def round_weights(self) -> None:

@@ -1,6 +1,7 @@
 """An integer model survives its file, byte for byte, and files that hold none are refused by name."""
 
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from taylorvit.golden.arithmetic.number_format import NumberFormat
 from taylorvit.golden.checkpoints.checkpoint import CheckpointError
 from taylorvit.golden.checkpoints.checkpoint import save as save_checkpoint
 from taylorvit.golden.network.integer_vit import IntegerVit, load_integer_vit
-from verif.golden.network.models import SHAPE, SHAPES, pixels_of, quantized
+from taylorvit.golden.network.vit import VitShape
+from verif.golden.network.models import SHAPE, SHAPES, counted_vit, pixels_of, quantized
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -35,6 +37,16 @@ def test_types_in_the_file_are_those_that_the_docstring_names(tmp_path):
         assert json.loads(file.metadata()["taylorvit"])["kind"] == "integer vit"
         for name in file.keys():  # noqa: SIM118 - not a dictionary
             assert file.get_tensor(name).dtype == types.get(name.rpartition(".")[2], torch.int8), name
+
+
+def test_the_description_is_that_of_the_files_that_were_written(tmp_path):
+    """Text for text: what is written now has to be read by the releases before, and the other way round."""
+    shape = VitShape(image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2,
+                     distilled=True)  # fmt: skip
+    counted_vit(shape).save(tmp_path / "a.safetensors")
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        text = file.metadata()["taylorvit"]
+    assert f"{zlib.crc32(text.encode()):08x}" == "dd18e0dc"
 
 
 def described(vit: IntegerVit, path) -> tuple[dict, dict]:
