@@ -13,7 +13,7 @@ from taylorvit.fpga.flow.baseline import baseline_file, check_baseline, read_bas
 from taylorvit.fpga.flow.build import prepare
 from taylorvit.fpga.flow.report_tables import report_table, summary_table
 
-from .options import add_board, add_board_configuration, board_configuration, board_of
+from .board_options import add_board, add_board_configuration, board_request
 from .stages import Stages
 
 __all__ = ["add_arguments", "run"]
@@ -51,7 +51,7 @@ def run(arguments: Namespace) -> int:
 def _build_all(arguments):
     screen = console()
     built, failures = [], []
-    for name, request in {name: _request(name, arguments) for name in arguments.board}.items():
+    for name, request in {name: board_request(name, arguments) for name in arguments.board}.items():
         try:
             built.append(_build(screen, arguments, *request))
         except CommandError as error:
@@ -64,18 +64,6 @@ def _build_all(arguments):
         for failure in failures:
             screen.print(f"FAILED  {failure.splitlines()[0]}")
     return 1 if failures else 0
-
-
-def _request(name, arguments):
-    """Board with its core clock, configuration, and the options of `prepare`."""
-    board = board_of(name)
-    config = board_configuration(arguments, board)
-    of_board = arguments.config is None and arguments.preset in board.presets
-    preset = board.preset(arguments.preset) if of_board else board.preset()
-    core_hz = preset.core_hz if arguments.freq is None else round(arguments.freq * 1e6)
-    seed = preset.seed if arguments.seed is None else arguments.seed
-    options = {"seed": seed, "margin_percent": preset.margin_percent, "root": arguments.output}
-    return board.with_core_hz(core_hz), config, options
 
 
 def _build(screen, arguments, board, config, options):

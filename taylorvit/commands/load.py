@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taylorvit.boundary.command import CommandError
 
-from .options import add_board, board_of
+from .board_options import add_board, board_of
 
 __all__ = ["add_arguments", "run"]
 

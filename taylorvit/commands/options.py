@@ -6,14 +6,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taylorvit.fpga.board import Board, board_names, load_board, load_board_file
 from taylorvit.gen.presets import load_file, load_preset, preset_names
 
 if TYPE_CHECKING:
     from taylorvit.rtl.config import AcceleratorConfig
 
-__all__ = ["add_board", "add_board_configuration", "add_configuration", "add_input", "board_configuration",
-           "board_of", "configuration_of"]  # fmt: skip
+__all__ = ["add_configuration", "add_input", "configuration_of"]
 
 
 def add_configuration(parser: ArgumentParser, *, required: bool) -> None:
@@ -38,55 +36,6 @@ def configuration_of(arguments: Namespace, *, default: str = "") -> AcceleratorC
     if arguments.config is not None:
         return load_file(arguments.config)
     return load_preset(default if arguments.preset is None else arguments.preset)
-
-
-def add_board(parser: ArgumentParser, *, required: bool, several: bool = False, note: str = "") -> None:
-    """Adds --board.
-
-    Args:
-        parser (ArgumentParser): of the command.
-        required (bool): whether it has to be given.
-        several (bool): whether it may be given several times.
-        note (str): what else there is to know of it.
-    """
-    parser.add_argument(
-        "--board", metavar="BOARD", required=required, action="append" if several else "store",
-        help=f"one of {', '.join(board_names())}, or a TOML file{note}",
-    )  # fmt: skip
-
-
-def board_of(name: str) -> Board:
-    """The board that --board names."""
-    return load_board_file(name) if name.endswith(".toml") else load_board(name)
-
-
-def add_board_configuration(parser: ArgumentParser) -> None:
-    """Adds --preset and --config of a board, of which one may be given."""
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--preset", metavar="NAME", help="of the board (default: its first), or of the generator")
-    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
-
-
-def board_configuration(arguments: Namespace, board: Board | None) -> AcceleratorConfig | None:
-    """The configuration that --preset or --config name; that of the board's first preset if neither is given.
-
-    Args:
-        arguments (Namespace): the parsed ones.
-        board (Board): whose presets are looked at first; None if it may be any.
-
-    Returns:
-        None if there is nothing that says it.
-    """
-    if arguments.config is not None:
-        return load_file(arguments.config)
-    presets = {} if board is None else board.presets
-    if arguments.preset is None:
-        return None if board is None else board.preset().config
-    if arguments.preset in presets:
-        return presets[arguments.preset].config
-    if arguments.preset not in preset_names():
-        raise ValueError(f"preset must be one of {', '.join([*presets, *preset_names()])}, not {arguments.preset!r}")
-    return load_preset(arguments.preset)
 
 
 def add_input(parser: ArgumentParser) -> None:

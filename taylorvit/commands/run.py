@@ -13,7 +13,8 @@ from pathlib import Path
 
 from taylorvit.boundary.command import needs
 
-from .options import add_board, add_board_configuration, add_input, board_configuration, board_of
+from .board_options import add_board, add_board_configuration, board_configuration, board_of
+from .options import add_input
 
 __all__ = ["add_arguments", "run"]
 

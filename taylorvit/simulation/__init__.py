@@ -1,11 +1,14 @@
-"""What benches and their pytest functions are written with.
+"""Simulations of generated Verilog: what benches and their tests are written with, and what `taylorvit simulate` runs.
 
     from taylorvit.simulation import build, run
     result = run(build(verilog_text, "adder"), __name__, testcase="sums_are_exact", parameters={"width": 8})
 
 `building` makes a simulation of Verilog, `running` runs benches on it and judges what they leave, `compare` compares
 exactly and counts, `lockstep` drives and samples ports; `toolchain` knows the tools, `places` where things are kept,
-`settings` what the environment asks for; `board` is a simulated FPGA board at the end of a serial line.
+`settings` what the environment asks for, `dsp_cells` the models of vendors' multipliers.
+
+`simulate` sends a job through the generated Verilog of an accelerator (`taylorvit.simulate`), `host` drives its ports in
+a bench, and `simulated_board` is a whole FPGA board at the end of a serial line.
 """
 
 from .building import Build, build

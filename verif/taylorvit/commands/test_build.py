@@ -2,14 +2,12 @@
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
 
 import pytest
 
-from taylorvit.__main__ import main
 from taylorvit.commands import build as cli
 from taylorvit.fpga.board import load_board
 from taylorvit.fpga.flow.baseline import make_baseline
@@ -17,6 +15,8 @@ from taylorvit.fpga.flow.build import BuildError, Finished
 from taylorvit.fpga.flow.toolchain import FpgaToolError
 from verif import ROOT
 from verif.fpga.flow.example_report import example_report
+
+from .running import run
 
 
 class StandIn:
@@ -51,20 +51,6 @@ def stand_in(monkeypatch, tmp_path):
     monkeypatch.setattr(StandIn, "asked", [])
     monkeypatch.setattr(cli, "baseline_file", lambda name: tmp_path / f"{name}.json")
     monkeypatch.chdir(tmp_path)
-
-
-def run(capsys, *arguments):
-    """(exit status, standard output, standard error) of a command line."""
-    status = main(list(arguments))
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
-
-
-def test_boards_lists_every_board(capsys):
-    status, out, _err = run(capsys, "boards")
-    assert status == 0
-    for text in ("ulx3s-85f", "LFE5U-85F 6", "icebreaker", "GW2AR-LV18QN88C8/I7", "UART 3 Mbaud"):
-        assert text in out
 
 
 def test_build_shows_stages_and_figures(capsys):
@@ -173,40 +159,6 @@ def test_baseline_is_written_and_compared(capsys, tmp_path):
     (tmp_path / "icebreaker.json").write_text(json.dumps(baseline))
     status, _out, err = run(capsys, "build", "--board", "icebreaker", "--check")
     assert status == 1 and "taylorvit: error: build must agree with" in err and "lut is " in err
-
-
-def test_report_of_a_folder(capsys, tmp_path):
-    (tmp_path / "report.json").write_text(json.dumps(example_report()))
-    status, out, _err = run(capsys, "report", str(tmp_path))
-    assert status == 0 and "systolic array" in out and "critical path" in out
-    (tmp_path / "report.json").write_text("{}")
-    assert run(capsys, "report", str(tmp_path))[::2] == (
-        2, f"taylorvit: error: {tmp_path / 'report.json'}: file must be the report of a build: board must be there\n"
-    )  # fmt: skip
-    status, _out, err = run(capsys, "report", str(tmp_path / "nowhere"))
-    assert (status, err) == (
-        2, f"taylorvit: error: {tmp_path / 'nowhere' / 'report.json'}: file must be readable: "
-        "no such file or directory\n"
-    )  # fmt: skip
-
-
-def test_load_types_the_command_or_runs_it(capsys, monkeypatch, tmp_path):
-    bitstream = tmp_path / "build" / "fpga" / "ulx3s-85f" / "0123456789ab" / "ulx3s-85f.bit"
-    status, _out, err = run(capsys, "load", "--board", "ulx3s-85f")
-    assert status == 2 and "bitstream of ulx3s-85f must be built first" in err
-    bitstream.parent.mkdir(parents=True)
-    bitstream.write_bytes(b"")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    status, out, err = run(capsys, "load", "--board", "ulx3s-85f")
-    assert shlex.split(out) == ["openFPGALoader", "-b", "ulx3s", str(bitstream.relative_to(tmp_path))]
-    assert (status, err) == (
-        2, "taylorvit: error: openFPGALoader was not found on PATH: install it, and type the line above\n"
-    )  # fmt: skip
-    (tmp_path / "openFPGALoader").write_text("#!/bin/sh\nexit 0\n")
-    (tmp_path / "openFPGALoader").chmod(0o755)
-    assert run(capsys, "load", "--board", "ulx3s-85f", str(bitstream))[0] == 0
-    status, _out, err = run(capsys, "load", "--board", "ulx3s-85f", "nowhere.bit")
-    assert (status, err) == (2, "taylorvit: error: bitstream must be a file, not 'nowhere.bit'\n")
 
 
 def test_help_and_usage(capsys):

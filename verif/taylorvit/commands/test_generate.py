@@ -3,35 +3,8 @@
 import pytest
 
 from taylorvit.__main__ import main
-from taylorvit.gen.presets import preset_names
-from taylorvit.rtl.control.registers import register_map
 
-SMALL = "rows = 2\ncolumns = 2\ndata_width = 4\nmax_tokens = 5\nmax_head_dim = 3\nmax_heads = 3\nstream_width = 8\n"
-
-
-@pytest.fixture
-def small(tmp_path):
-    path = tmp_path / "small.toml"
-    path.write_text(SMALL)
-    return path
-
-
-def fails(capsys, *arguments):
-    """Runs a command that cannot be carried out; returns what it says."""
-    status = main([str(argument) for argument in arguments])
-    printed = capsys.readouterr()
-    assert status == 2
-    assert printed.out == ""
-    assert "Traceback" not in printed.err
-    return printed.err
-
-
-def test_presets(capsys):
-    assert main(["presets"]) == 0
-    printed = capsys.readouterr().out
-    for name in preset_names():
-        assert name in printed
-    assert "4,160" in printed and "12,960 (n = 197, d = 64)" in printed and "2,048 (n = 64, d = 16)" in printed
+from .running import fails
 
 
 def test_generate(capsys, small, tmp_path):
@@ -51,19 +24,6 @@ def test_generate_goes_into_build(capsys, small, tmp_path, monkeypatch):
     assert (tmp_path / "build" / "small" / "metadata.json").is_file()
 
 
-def test_info(capsys, small):
-    from taylorvit.gen.generate import port_table, top
-    from taylorvit.gen.presets import load_file
-
-    assert main(["info", "--config", str(small)]) == 0
-    printed = capsys.readouterr().out
-    config = load_file(small)
-    for register in register_map(config):
-        assert f"{register.offset:#05x}" in printed and register.name in printed
-    for name, _direction, _width, _signed in port_table(top(config)):
-        assert f" {name} " in printed
-
-
 @pytest.mark.parametrize(("arguments", "text"), [
     (["generate", "--preset", "huge"], "taylorvit: error: preset must be one of tiny-4x4, edge-16x8, edge-16x16, "
                                        "paper-64x64, not 'huge'\n"),
@@ -78,7 +38,7 @@ def test_wrong_request(capsys, arguments, text):
 
 
 def test_wrong_value_names_file_key_value_and_rule(capsys, small):
-    small.write_text(SMALL + "pe_pipeline = 9\n")
+    small.write_text(small.read_text() + "pe_pipeline = 9\n")
     assert fails(capsys, "generate", "--config", small) == (
         f"taylorvit: error: {small}: pe_pipeline must be in 0..4, not 9\n"
     )

@@ -10,6 +10,8 @@ from taylorvit.fpga.driver import JobReport
 from taylorvit.jobs import Outcome, golden_steps
 from taylorvit.simulation import simulate as simulation
 
+from .running import fails
+
 COUNTERS = dict.fromkeys(("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE"), 100)
 
 
@@ -40,14 +42,6 @@ def test_what_was_asked_is_simulated_and_judged(folder, monkeypatch, capsys, wro
     printed = capsys.readouterr().out
     assert "wrote z.npz\n" in printed and ("elements of z differ" in printed) == bool(wrong)
     assert (folder / "z.npz").is_file()
-
-
-def fails(capsys, *words):
-    """What a command line that is refused says."""
-    assert main(list(words)) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    return printed.err
 
 
 def test_input_is_required(capsys):

@@ -1,0 +1,25 @@
+"""`load`: the command of the board, typed or run."""
+
+import shlex
+
+from .running import run
+
+
+def test_load_types_the_command_or_runs_it(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    bitstream = tmp_path / "build" / "fpga" / "ulx3s-85f" / "0123456789ab" / "ulx3s-85f.bit"
+    status, _out, err = run(capsys, "load", "--board", "ulx3s-85f")
+    assert status == 2 and "bitstream of ulx3s-85f must be built first" in err
+    bitstream.parent.mkdir(parents=True)
+    bitstream.write_bytes(b"")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, out, err = run(capsys, "load", "--board", "ulx3s-85f")
+    assert shlex.split(out) == ["openFPGALoader", "-b", "ulx3s", str(bitstream.relative_to(tmp_path))]
+    assert (status, err) == (
+        2, "taylorvit: error: openFPGALoader was not found on PATH: install it, and type the line above\n"
+    )  # fmt: skip
+    (tmp_path / "openFPGALoader").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "openFPGALoader").chmod(0o755)
+    assert run(capsys, "load", "--board", "ulx3s-85f", str(bitstream))[0] == 0
+    status, _out, err = run(capsys, "load", "--board", "ulx3s-85f", "nowhere.bit")
+    assert (status, err) == (2, "taylorvit: error: bitstream must be a file, not 'nowhere.bit'\n")

@@ -1,0 +1,80 @@
+"""`quantize` and `evaluate`: from a trained model to integers and a table."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from taylorvit.gen.generate import generate
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.checkpoints.checkpoint import load
+from taylorvit.golden.network.integer_vit import load_integer_vit
+from taylorvit.jobs import format_of
+
+from .running import run
+
+
+def test_from_a_model_to_integers_and_a_table(trained, capsys):
+    status, out, err = run(capsys, "quantize", trained, "--images", 40)
+    assert (status, err) == (0, "")
+    vit = load_integer_vit("integer.safetensors")
+    sqnr = vit.quantization["sqnr_db"]
+    assert vit.quantization["images"] == 40 and vit.quantization["checkpoint"] == trained
+    # The file has one digit more than the table, both rounded from the same value.
+    logits = re.search(r"logits: (\d+\.\d) dB; widest sum of products: ", out)
+    assert float(logits.group(1)) == pytest.approx(sqnr["logits"], abs=0.056)
+    assert out.endswith("wrote  integer.safetensors\n")
+    for layer in range(2):  # a row each
+        row = re.search(rf"│ +{layer} │ +" + r" │ +".join([r"(\d+\.\d)"] * 4), out)
+        of_steps = [sqnr[f"blocks.{layer}.{step}"] for step in "qkvz"]
+        assert [float(shown) for shown in row.groups()] == pytest.approx(of_steps, abs=0.056)
+
+    status, out, err = run(capsys, "evaluate", trained, "integer.safetensors", "-o", "a.png")
+    assert (status, err) == (0, "")
+    accuracy = load(Path(trained)).description["metrics"][-1]["test_accuracy"]
+    assert "360 held-out images" in out and re.search(rf"digits +│ vitality +│ float +│ +1 │ +{accuracy:.2%}", out)
+    assert re.search(r"digits +│ vitality +│ integers +│ +1 │ +\d\d\.\d\d%", out)
+    with Image.open("a.png") as picture:
+        assert picture.format == "PNG"
+
+
+@pytest.mark.slow
+def test_for_an_accelerator_that_was_generated(trained, capsys):
+    tiny = load_preset("tiny-4x4")
+    config = dataclasses.replace(tiny, data_width=6, max_head_dim=4)
+    generate(config, Path("mine"))
+    assert run(capsys, "quantize", trained, "--images", 9, "--accelerator", "mine/metadata.json")[0] == 0
+    assert load_integer_vit("integer.safetensors").number_format == format_of(config)
+    generate(dataclasses.replace(tiny, name="small", max_tokens=4), Path("small"))
+    status, _out, err = run(capsys, "quantize", trained, "--accelerator", "small/metadata.json")
+    assert (status, err) == (2, "taylorvit: error: tokens must be at most 4 on small, not 5\n")
+    status, _out, err = run(capsys, "quantize", trained, "--accelerator", "none.json")
+    text = "none.json: file must be readable: no such file or directory"
+    assert (status, err) == (2, f"taylorvit: error: {text}\n")
+
+
+@pytest.mark.slow
+def test_fine_tuned_with_rounding(trained, capsys):
+    assert run(capsys, "quantize", trained, "--fine-tune", 2)[0] == 0
+    folder = Path("integer_straight_through")
+    description = load(folder / "model.safetensors").description
+    assert description["epochs"] == 2
+    assert description["recipe"]["model"]["rounding"] == str(folder / "grids.safetensors")
+    whole = load_integer_vit("integer.safetensors")
+    assert whole.quantization["checkpoint"] == str(folder / "model.safetensors")
+
+    text = (
+        f"taylorvit: error: cannot begin a training in {folder}: it holds one; continue it with --resume, or choose "
+        "another folder\n"
+    )
+    assert run(capsys, "quantize", trained, "--fine-tune", 2) == (2, "", text)
+    (folder / "model.safetensors").unlink()
+    assert run(capsys, "quantize", trained, "--fine-tune", 2, "--resume")[0] == 0
+    again = load_integer_vit("integer.safetensors")
+    assert all((again.tensors[name] == tensor).all() for name, tensor in whole.tensors.items())
+    status, out, _err = run(capsys, "evaluate", "integer.safetensors", folder / "model.safetensors")
+    assert status == 0 and out.count("vitality, rounded") == 2
+    text = "taylorvit: error: --resume must come with --fine-tune: only training can be gone on with\n"
+    assert run(capsys, "quantize", trained, "--resume") == (2, "", text)
