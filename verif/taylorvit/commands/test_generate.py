@@ -1,4 +1,4 @@
-"""Presets, `generate` and `info`: what they print, their errors in one line, their exit status."""
+"""`generate`: what it prints, its errors in one line, its exit status."""
 
 import pytest
 
