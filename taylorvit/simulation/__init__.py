@@ -7,8 +7,8 @@
 exactly and counts, `lockstep` drives and samples ports; `toolchain` knows the tools, `places` where things are kept,
 `settings` what the environment asks for, `dsp_cells` the models of vendors' multipliers.
 
-`simulate` sends a job through the generated Verilog of an accelerator (`taylorvit.simulate`), `host` drives its ports in
-a bench, and `simulated_board` is a whole FPGA board at the end of a serial line.
+`simulate` sends a job through the generated Verilog of an accelerator (`taylorvit.simulate`), `host` drives its ports
+in a bench, and `simulated_board` is a whole FPGA board at the end of a serial line.
 """
 
 from .building import Build, build
