@@ -1,11 +1,16 @@
-"""What the README and the tour show is what comes out: their examples and the table of presets."""
+"""What the documents show is what comes out, and what they name exists: files, modules and commands."""
 
+import importlib
 import re
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from taylorvit.__main__ import main
+from taylorvit.commands import COMMANDS
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.rtl.accelerator import Accelerator
 from verif import ROOT
@@ -69,7 +74,57 @@ def test_turnarounds_of_the_presets():
     assert shown == [(str(Accelerator(load_preset(name)).kernel.turnaround), name) for name in preset_names()]
 
 
-def test_every_link_leads_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def _pages() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _code_of(page: Path) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"(?<!`)`([^`\n]+)`", page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+_FOLDERS = ("boundary", "docs", "examples", "fpga", "gen", "golden", "rtl", "taylorvit", "verif")
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+def test_every_path_and_name_exists(page):
+    """Files by their path, modules and what is in them by their dotted name.
+
+    Capitals and angle brackets (`fpga/boards/NAME.toml`, `<kernel>`) stand for any name.
+    """
+    for text in _code_of(page):
+        if re.fullmatch(r"[\w./*<>-]+", text) and (text.split("/")[0] in _FOLDERS or text.endswith(".py")):
+            pattern = re.sub(r"<\w+>|(?<![^\W_])[A-Z]+(?![^\W_])", "*", text)
+            assert any(ROOT.glob(pattern.rstrip("/"))), text
+        elif re.fullmatch(rf"({'|'.join(_FOLDERS)})(\.\w+)+(\(.*\))?", text):
+            assert _resolves(text.partition("(")[0]), text
+
+
+def _resolves(name: str) -> bool:
+    """Whether there is such a module, or such a name in one; `rtl.config` is the module of `rtl/config.py`."""
+    place, *names = name.split(".")
+    found = importlib.import_module(place if place in ("taylorvit", "verif") else f"taylorvit.{place}")
+    for part in names:
+        if not hasattr(found, part):
+            if not isinstance(found, ModuleType) or find_spec(f"{found.__name__}.{part}") is None:
+                return False
+            importlib.import_module(f"{found.__name__}.{part}")
+        found = getattr(found, part)
+    return True
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+def test_every_command_exists(page):
+    lines = re.findall(r"^    (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    text = "\n".join([*lines, *_code_of(page)])
+    assert set(re.findall(r"(?<![\w./-])(?<!struct )taylorvit ([a-z][\w-]*)", text)) <= {*COMMANDS, "import"}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?<![\w-])make ([a-z-]+)(?=\s|$)", text)) <= targets
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        assert module == "pytest" or find_spec(module) is not None, module
