@@ -65,8 +65,18 @@ async def denominators_that_are_not_positive(dut):
     await run_and_check(host, job)
 
 
-@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6", "array-2x2-w16"])
-def test_extremes(name):
-    config = CONFIGURATIONS[name]
-    result = run(build_accelerator(name), __name__, parameters={"config": config.to_mapping()})
-    assert result.tests == 3
+NAMES = ("tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6", "array-2x2-w16")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bench", [operands_and_constants_at_their_limits, largest_sums], ids=lambda test: test.name)
+def test_extremes(name, bench):
+    parameters = {"config": CONFIGURATIONS[name].to_mapping()}
+    run(build_accelerator(name), __name__, testcase=bench.name, parameters=parameters)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_denominators(name):
+    """Of Taylor attention: its constants decide the sign of t_D."""
+    parameters = {"config": CONFIGURATIONS[name].to_mapping()}
+    run(build_accelerator(name), __name__, testcase="denominators_that_are_not_positive", parameters=parameters)
