@@ -121,7 +121,7 @@ def _metadata(config, component, verilog, blocks):
 def _core(config, component):
     return f"""CAPI=2:
 name: taylorvit:accelerator:{config.prefix}{config.name}:{__version__}
-description: Taylor-attention accelerator, configuration {config.name}
+description: {config.kernel.capitalize()}-attention accelerator, configuration {config.name}
 
 filesets:
   rtl:

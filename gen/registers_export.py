@@ -81,7 +81,7 @@ def to_systemrdl(config):
         f"// Register map of TaylorViT, configuration {config.name}. Generated; do not edit.",
         f"addrmap {config.prefix}taylorvit {{",
         '    name = "TaylorViT";',
-        f'    desc = "Taylor-attention accelerator, configuration {config.name}. '
+        f'    desc = "{config.kernel.capitalize()}-attention accelerator, configuration {config.name}. '
         'The two lowest address bits are ignored.";',
         f"    default regwidth = {DATA_WIDTH};",
         f"    default accesswidth = {DATA_WIDTH};",

@@ -29,10 +29,10 @@ __all__ = ["Accelerator"]
 
 
 class Accelerator(Block):
-    """Heads of Q, K and V in, heads of Z = Taylor attention out; the top level.
+    """Heads of Q, K and V in, heads of Z out; the top level.
 
-    Sustained over heads that follow each other, a head takes `config.array_cycles(n, d)` cycles where
-    `kernel.sustains(n, d)`. With another kernel Z is what that kernel says.
+    What Z is, the kernel says (`config.kernel`). Sustained over heads that follow each other, a head takes
+    `config.array_cycles(n, d)` cycles where `kernel.sustains(n, d)`.
 
     Args:
         config (AcceleratorConfig): the configuration. With a `prefix` "a_" the module is `a_taylorvit`.
