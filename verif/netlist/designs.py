@@ -36,12 +36,13 @@ ACCELERATORS = {
     )
 }  # fmt: skip
 
-#: What a board of each family is simulated with; iCE40's are small, and have DSP cells.
+#: What a board of each family is simulated with. TIMEOUT has to outlast a pause on the line, which takes a wider counter.
+#: The boards of iCE40 are small, and have DSP cells.
 ON_BOARDS = {
-    "ecp5": ACCELERATORS["ecp5"],
+    "ecp5": replace(ACCELERATORS["ecp5"], name="ecp5-board", counter_width=22),
     "ice40": replace(
         ACCELERATORS["ice40"], name="ice40-board", multiplier="ice40", max_heads=3, shift_z_min=0, shift_z_max=7,
-        divider_interval=5, error_count_width=1,
+        divider_interval=5, error_count_width=1, counter_width=21,
     ),
 }  # fmt: skip
 

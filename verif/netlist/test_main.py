@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from taylorvit.fpga.board import board_names, load_board
+from taylorvit.fpga.top import BoardTop
 from taylorvit.rtl.config import AcceleratorConfig
 
 from .__main__ import jobs_of, main
-from .designs import ACCELERATORS, SHAPES
+from .designs import ACCELERATORS, ON_BOARDS, SHAPES
+from .routed_board import board_with_fast_link
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,12 @@ def test_configuration_that_cannot_be_read(tmp_path, capsys):
 def test_board_whose_routed_cells_have_no_models(capsys):
     assert main(["--board", "tang-nano-20k"]) == 2
     assert "family of a board must be one of ecp5, ice40, not 'gowin'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name in board_names() if load_board(name).family.name in ON_BOARDS])
+def test_boards_that_can_be_simulated(name):
+    board = board_with_fast_link(name)
+    BoardTop(board, ON_BOARDS[board.family.name])  # which refuses a board and a configuration that do not fit
 
 
 def test_jobs_fit_the_configuration():
