@@ -36,7 +36,7 @@ ACCELERATORS = {
     )
 }  # fmt: skip
 
-#: What a board of each family is simulated with. TIMEOUT has to outlast a pause on the line, which takes a wider counter.
+#: The accelerator for a board of each family. TIMEOUT has to outlast a pause on the line, which takes a wider counter.
 #: The boards of iCE40 are small, and have DSP cells.
 ON_BOARDS = {
     "ecp5": replace(ACCELERATORS["ecp5"], name="ecp5-board", counter_width=22),
