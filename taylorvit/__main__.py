@@ -61,8 +61,8 @@ def _top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
         usage=f"{_PROGRAM} [-h] [--version] COMMAND ...",
-        description="TaylorViT: from one configuration to the Verilog of a Vision Transformer accelerator, its proof, "
-        "its bitstream, and models that run on it.",
+        description="TaylorViT: from one configuration to the Verilog of a Vision Transformer accelerator,\n"
+        "its proof, its bitstream, and models that run on it.",
         epilog=_list_of_commands(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
