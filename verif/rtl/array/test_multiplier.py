@@ -118,6 +118,12 @@ def test_cell_model_refuses(form, right, wrong):
         build(text.replace(right, wrong, 1), block.module_name)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_limits_are_those_of_the_form(form):
+    """A class states its entry of FORMS, which is what a configuration is checked against."""
+    assert multiplier(form, 5, 4, FORMS[form].least_pipeline).limits is FORMS[form]
+
+
 def test_models_only_where_they_are_needed():
     assert with_dsp_models(emit(multiplier("booth", 5, 4, 1))) == emit(multiplier("booth", 5, 4, 1))
     assert "module MULT9X9 " in dsp_models(emit(multiplier("gowin", 9, 4, 1)))
