@@ -2,9 +2,12 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
+import textwrap
 
+import numpy as np
 import pytest
 
 import taylorvit
@@ -21,6 +24,26 @@ def test_every_name_is_what_its_module_has():
 def test_unknown_name():
     with pytest.raises(AttributeError, match="module 'taylorvit' has no attribute 'accelerate'"):
         taylorvit.accelerate  # noqa: B018
+
+
+@pytest.mark.slow
+def test_example_of_the_tour(tmp_path, monkeypatch):
+    """It runs as it stands; where a comment begins with a value, the line has that value."""
+    section = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8").partition("## From Python")[2]
+    (example,) = re.findall(r"^((?:    .*\n|\n)*    .*\n)", section, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    q, k, v = np.random.default_rng(0).standard_normal((3, 4, 100, 48))
+    np.savez("random.npz", q=q, k=k, v=v)
+    names, shown = {}, 0
+    for line in textwrap.dedent(example).splitlines():
+        code, _hash, comment = line.partition("  # ")
+        value = comment.partition(", ")[0]
+        if re.fullmatch(r"\d+|\[\]", value):
+            assert eval(code, names) == eval(value), line
+            shown += 1
+        else:
+            exec(code, names)
+    assert shown == 3
 
 
 def test_nothing_is_loaded_before_it_is_used():
