@@ -40,7 +40,7 @@ from taylorvit.rtl.control.registers import DATA_WIDTH, EVENTS, register_map
 
 from .lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
 
-__all__ = ["STREAMS", "AcceleratorHost", "JobResult", "beats_of", "counted", "matrix_of"]
+__all__ = ["STREAMS", "AcceleratorHost", "SimulatedJob", "beats_of", "counted", "matrix_of"]
 
 STREAMS = ("q", "k", "v")
 START, SOFT_RESET = 1, 2  # bits of CONTROL
@@ -53,7 +53,7 @@ def counted(count: int, width: int) -> int:
 
 
 @dataclass(frozen=True)
-class JobResult:
+class SimulatedJob:
     """What a job left.
 
     Attributes:
@@ -266,7 +266,7 @@ class AcceleratorHost:
 
     # Jobs
 
-    async def run(self, job: Job, *, head_by_head: bool = False, packets: dict | None = None) -> JobResult:
+    async def run(self, job: Job, *, head_by_head: bool = False, packets: dict | None = None) -> SimulatedJob:
         """Sets up, starts, streams everything in and out, and waits for the end.
 
         Args:
@@ -279,7 +279,7 @@ class AcceleratorHost:
 
     async def start_and_collect(
         self, job: Job, *, head_by_head: bool = False, packets: dict | None = None
-    ) -> JobResult:
+    ) -> SimulatedJob:
         """`run` without setting up."""
         heads = job.shape[0]
         await self.write_checked("CONTROL", START)
@@ -298,7 +298,7 @@ class AcceleratorHost:
             z.append(await self.receive_head(job, limit))
             head_cycles.append(self.now() - started)
         await self.wait_idle(limit)
-        return JobResult(np.stack(z), await self.counters(), await self.read("EVENTS"), head_cycles)
+        return SimulatedJob(np.stack(z), await self.counters(), await self.read("EVENTS"), head_cycles)
 
     async def wait_idle(self, limit: int) -> None:
         """Waits until STATUS says that no job runs."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from taylorvit.jobs import Job, golden_steps
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import expect_equal
-from taylorvit.simulation.host import AcceleratorHost, JobResult, counted
+from taylorvit.simulation.host import AcceleratorHost, SimulatedJob, counted
 
 from .jobs import describe
 
 __all__ = ["expect_errors", "expect_result", "run_and_check"]
 
 
-def expect_result(job: Job, result: JobResult, config: AcceleratorConfig) -> None:
+def expect_result(job: Job, result: SimulatedJob, config: AcceleratorConfig) -> None:
     """Z equal to the golden's bit for bit, and counters that fit together."""
     heads, tokens, head_dim = job.shape
     counters = result.counters
