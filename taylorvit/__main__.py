@@ -61,8 +61,8 @@ def _top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
         usage=f"{_PROGRAM} [-h] [--version] COMMAND ...",
-        description="TaylorViT: from one configuration to the Verilog of a Vision Transformer accelerator,\n"
-        "its proof, its bitstream, and models that run on it.",
+        description="Generates, simulates and builds Taylor-attention accelerators for Vision Transformers,\n"
+        "and trains and quantizes models for them.",
         epilog=_list_of_commands(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -75,7 +75,7 @@ def _list_of_commands() -> str:
     lines = []
     for group, commands in itertools.groupby(COMMANDS.values(), key=lambda command: command.group):
         lines += [f"{group}:", *(f"  {command.name:{width}}  {command.help}" for command in commands), ""]
-    return "\n".join([*lines, f"`{_PROGRAM} COMMAND --help` has the options of each."])
+    return "\n".join([*lines, f"`{_PROGRAM} COMMAND --help` shows the options of a command."])
 
 
 def command_parser(command: Command) -> argparse.ArgumentParser:

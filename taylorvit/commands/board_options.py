@@ -22,7 +22,7 @@ def add_board(parser: ArgumentParser, *, required: bool, several: bool = False, 
         parser (ArgumentParser): of the command.
         required (bool): whether it has to be given.
         several (bool): whether it may be given several times.
-        note (str): what else there is to know of it.
+        note (str): added to the help text.
     """
     parser.add_argument(
         "--board", metavar="BOARD", required=required, action="append" if several else "store",
@@ -38,8 +38,10 @@ def board_of(name: str) -> Board:
 def add_board_configuration(parser: ArgumentParser) -> None:
     """Adds --preset and --config of a board, of which one may be given."""
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--preset", metavar="NAME", help="of the board (default: its first), or of the generator")
-    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
+    choice.add_argument(
+        "--preset", metavar="NAME", help="a preset of the board (default: its first) or of the generator"
+    )
+    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="your own configuration")
 
 
 def board_configuration(arguments: Namespace, board: Board | None) -> AcceleratorConfig | None:
@@ -50,7 +52,7 @@ def board_configuration(arguments: Namespace, board: Board | None) -> Accelerato
         board (Board): whose presets are looked at first; None if it may be any.
 
     Returns:
-        None if there is nothing that says it.
+        None if neither says it.
     """
     if arguments.config is not None:
         return load_file(arguments.config)

@@ -22,8 +22,8 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Makes a bitstream, or finds the one made before. Exit status 1 if timing is not met, a buffer did not become "
-        "block RAM, or --check finds a difference."
+        "Makes a bitstream, or reuses an existing one. The exit status is 1 if timing is not met, a buffer did not "
+        "become block RAM, or --check finds a difference."
     )
     add_board(parser, required=True, several=True, note="; may be given several times")
     add_board_configuration(parser)
@@ -31,7 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="core clock (default: the preset's)")  # fmt: skip
     parser.add_argument("--seed", metavar="N", type=whole_number(1, LARGEST_SEED),
                         help="seed of place and route (default: the preset's)")  # fmt: skip
-    parser.add_argument("-o", "--output", metavar="DIR", type=folder, default=Path("build"), help="default: build")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=folder, default=Path("build"), help="output folder (default: build)"
+    )
     parser.add_argument("--check", action="store_true", help="compare with the board's baseline")
     parser.add_argument("--write-baseline", action="store_true", help="make this build the board's baseline")
 

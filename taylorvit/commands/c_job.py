@@ -16,7 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_configuration(parser, required=True)
     add_input(parser)
     parser.add_argument("-o", "--output", metavar="FILE.h", type=Path, default=Path("example_job.h"),
-                        help="default: example_job.h")  # fmt: skip
+                        help="output file (default: example_job.h)")  # fmt: skip
 
 
 @needs("fpga")

@@ -7,7 +7,7 @@ from pathlib import Path
 from taylorvit.boundary.command import console, needs
 from taylorvit.boundary.writing import check_output_file
 
-from .checkpoints import add_checkpoint, what_they_are
+from .checkpoints import add_checkpoint, recipe_and_data
 
 __all__ = ["add_arguments", "run"]
 
@@ -16,9 +16,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_checkpoint(parser)
     parser.add_argument("--images", nargs="+", required=True, metavar="N|FILE",
-                        help="how many of the held-out images, or image files")  # fmt: skip
-    parser.add_argument("--layers", nargs="+", type=int, metavar="LAYER", help="from 0 (default: all)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz")
+                        help="number of held-out images, or image files")  # fmt: skip
+    parser.add_argument("--layers", nargs="+", type=int, metavar="LAYER", help="layers, counted from 0 (default: all)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="output file")
 
 
 @needs("train")
@@ -30,7 +30,7 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.workloads.capture import capture_workload
 
     images = _count_or_files(arguments.images)
-    workload = capture_workload(load(arguments.checkpoint), images, arguments.layers, **what_they_are(arguments))
+    workload = capture_workload(load(arguments.checkpoint), images, arguments.layers, **recipe_and_data(arguments))
     workloads.save(arguments.output, workload)
     heads, tokens, head_dim = workload.q.shape
     console().print(f"{heads} heads of {tokens} tokens x {head_dim} features\nwrote  {arguments.output}")

@@ -7,40 +7,40 @@ from pathlib import Path
 
 from taylorvit.boundary.writing import check_output_file
 
-__all__ = ["add_checkpoint", "add_what_they_are", "beside", "check_picture", "what_they_are"]
+__all__ = ["add_checkpoint", "add_recipe_and_data", "beside", "check_picture", "recipe_and_data"]
 
 _PICTURES = (".png", ".pdf", ".svg")
 
 
 def add_checkpoint(parser: ArgumentParser) -> None:
-    """Adds the checkpoint that a command is about, and what it does not say itself."""
-    text = "model.safetensors of a training, weights of others, or a Hugging Face folder"
+    """Adds the checkpoint of a command, with --recipe and --data."""
+    text = "model.safetensors of `train`, published weights, or a Hugging Face folder"
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=text)
-    add_what_they_are(parser)
+    add_recipe_and_data(parser)
 
 
-def add_what_they_are(parser: ArgumentParser) -> None:
-    """Adds --recipe and --data: what weights of others do not say."""
-    text = "model and images of weights of others: a recipe's file, or the name of ours"
+def add_recipe_and_data(parser: ArgumentParser) -> None:
+    """Adds --recipe and --data, which describe published weights."""
+    text = "describes the model and images of published weights: a file, or the name of one in the package"
     parser.add_argument("--recipe", metavar="FILE.toml", help=text)
-    text = "other images than those of the recipe: a data set, or a folder with train and val"
+    text = "images in place of those of the recipe: a data set, or a folder with train and val"
     parser.add_argument("--data", metavar="NAME|FOLDER", help=text)
 
 
-def what_they_are(arguments: Namespace) -> dict:
-    """The options `recipe` and `data` of whatever takes a checkpoint."""
+def recipe_and_data(arguments: Namespace) -> dict:
+    """The arguments `recipe` and `data` of functions that take a checkpoint."""
     from taylorvit.golden.training.recipe import load_recipe
 
     return {"recipe": load_recipe(arguments.recipe) if arguments.recipe else None, "data": arguments.data}
 
 
 def beside(checkpoint: Path) -> Path:
-    """The folder where what is made of a checkpoint goes by itself."""
+    """The default folder for the output of a command on a checkpoint."""
     return checkpoint if checkpoint.is_dir() else checkpoint.parent
 
 
 def check_picture(path: Path | None) -> None:
-    """Raises what a picture in this file would raise, before the work begins; nothing for None."""
+    """Raises the errors of writing this picture before the work begins; does nothing for None."""
     if path is not None:
         check_output_file(path, endings=_PICTURES)
-        import matplotlib.figure  # noqa: F401 - is missed now, and not after the work
+        import matplotlib.figure  # noqa: F401 - fails here if it is missing, and not after the work

@@ -23,8 +23,8 @@ _NAMES = {"preset": preset_names, "board": board_names}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.description = 'Prints a script for the shell: eval "$(taylorvit completion bash)", for example.'
-    parser.add_argument("shell", choices=_SHELLS, help=", ".join(_SHELLS))
+    parser.description = 'Prints a completion script for a shell, to be used as: eval "$(taylorvit completion bash)"'
+    parser.add_argument("shell", choices=_SHELLS, help="the shell")
 
 
 def run(arguments: Namespace) -> None:

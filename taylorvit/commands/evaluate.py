@@ -5,18 +5,21 @@ from pathlib import Path
 
 from taylorvit.boundary.command import console, needs
 
-from .checkpoints import add_what_they_are, check_picture, what_they_are
+from .checkpoints import add_recipe_and_data, check_picture, recipe_and_data
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.description = "A row for files that differ in their seeds alone: mean and standard deviation."
+    parser.description = (
+        "Measures accuracy on held-out images. Models that differ only in their seed share a row with mean and "
+        "standard deviation."
+    )
     parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT",
-                        help="of `train`, of `quantize`, or published ones")  # fmt: skip
-    add_what_they_are(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="draw them too")
+                        help="file of `train` or `quantize`, published weights, or a Hugging Face folder")  # fmt: skip
+    add_recipe_and_data(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="also draw the accuracies")
 
 
 @needs("train")
@@ -26,7 +29,7 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.reports.evaluation import accuracy_table, draw_accuracies, evaluate_file, summarize
 
     screen = console()
-    of_others = what_they_are(arguments)
+    of_others = recipe_and_data(arguments)
     results = []
     with screen.status("evaluating") as status:
         for path in arguments.checkpoints:

@@ -10,11 +10,11 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Places and routes systolic arrays alone, on an ECP5: what each form of a PE's multiplier costs."
+        "Places and routes systolic arrays alone on an ECP5, and prints the cost of each form of a PE's multiplier."
     )
     for name, default in (("--rows", 8), ("--columns", 4)):
         parser.add_argument(name, metavar="N", type=whole_number(2, 64), default=default,
-                            help=f"2 to 64; default: {default}")  # fmt: skip
+                            help=f"{name[2:]} of the array, 2 to 64 (default: {default})")  # fmt: skip
 
 
 @needs("fpga")

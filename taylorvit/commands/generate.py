@@ -15,9 +15,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_configuration(parser, required=True)
-    parser.add_argument("-o", "--output", metavar="DIR", type=folder, help="default: build/NAME")
+    parser.add_argument("-o", "--output", metavar="DIR", type=folder, help="output folder (default: build/NAME)")
     parser.add_argument("--prefix", metavar="TEXT_",
-                        help="in front of every module's and file's name, for designs with several accelerators "
+                        help="prefix of all module and file names, for designs with several accelerators "
                         "(default: the configuration's)")  # fmt: skip
 
 

@@ -9,11 +9,12 @@ from .options import add_configuration, configuration_of
 
 __all__ = ["add_arguments", "run"]
 
-_DEFAULT_PRESET = "edge-16x16"  # for whoever asks for no particular one
+_DEFAULT_PRESET = "edge-16x16"  # without --preset and --config
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
+    parser.description = f"Shows the register map and the ports (default: those of {_DEFAULT_PRESET})."
     add_configuration(parser, required=False)
 
 

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from taylorvit.boundary.command import console, folder, needs, whole_number
 from taylorvit.boundary.writing import check_output_folder
 
-from .checkpoints import add_checkpoint, beside, check_picture, what_they_are
+from .checkpoints import add_checkpoint, beside, check_picture, recipe_and_data
 
 __all__ = ["add_arguments", "run"]
 
@@ -16,8 +16,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_checkpoint(parser)
     parser.add_argument("--images", type=whole_number(1), default=32, metavar="N",
-                        help="held-out images (default: 32)")  # fmt: skip
-    parser.add_argument("-o", "--output", type=folder, metavar="DIR", help="default: beside the checkpoint")
+                        help="number of held-out images (default: 32)")  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", type=folder, metavar="DIR", help="output folder (default: that of the checkpoint)"
+    )
 
 
 @needs("train")
@@ -31,7 +33,7 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.reports.inspection import draw_logits, draw_maps, inspect_checkpoint, logit_table
 
     screen = console()
-    seen = inspect_checkpoint(arguments.checkpoint, images=arguments.images, **what_they_are(arguments))
+    seen = inspect_checkpoint(arguments.checkpoint, images=arguments.images, **recipe_and_data(arguments))
     screen.print(logit_table(seen))
     output.mkdir(parents=True, exist_ok=True)
     draw_logits(logits, seen.layers, title=f"{seen.data}, trained with {seen.attention} attention")

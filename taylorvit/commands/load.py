@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_board(parser, required=True)
     parser.add_argument("bitstream", metavar="FILE", nargs="?", type=Path,
-                        help="the bitstream (default: the newest build of the board)")  # fmt: skip
+                        help="bitstream (default: the newest build of the board)")  # fmt: skip
 
 
 def run(arguments: Namespace) -> int:

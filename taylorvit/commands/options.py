@@ -23,7 +23,7 @@ def add_configuration(parser: ArgumentParser, *, required: bool) -> None:
     """
     choice = parser.add_mutually_exclusive_group(required=required)
     choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names())}")
-    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="a configuration of your own")
+    choice.add_argument("--config", metavar="FILE.toml", type=Path, help="your own configuration")
 
 
 def configuration_of(arguments: Namespace, *, default: str = "") -> AcceleratorConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 from taylorvit.boundary.command import console, needs, whole_number
 from taylorvit.boundary.writing import check_output_file
 
-from .checkpoints import add_checkpoint, beside, what_they_are
+from .checkpoints import add_checkpoint, beside, recipe_and_data
 
 __all__ = ["add_arguments", "run"]
 
@@ -14,19 +14,22 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Power-of-two scales from training images; attention becomes Taylor attention. Shows the error of each layer."
+        "Quantizes a model, with power-of-two scales calibrated on training images and with Taylor attention. "
+        "Shows the SQNR of each layer."
     )
     add_checkpoint(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside it")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside CHECKPOINT"
+    )
     parser.add_argument("--images", type=whole_number(1), default=128, metavar="N",
-                        help="training images (default: 128)")  # fmt: skip
+                        help="training images to calibrate on (default: 128)")  # fmt: skip
     parser.add_argument("--accelerator", type=Path, metavar="METADATA.json",
-                        help="that computes attention: what `taylorvit generate` wrote (default: 8 bits, of any "
-                        "size)")  # fmt: skip
+                        help="accelerator that computes attention, from `taylorvit generate` (default: 8 bits, "
+                        "any size)")  # fmt: skip
     parser.add_argument("--fine-tune", type=whole_number(1), metavar="EPOCHS",
-                        help="train so many epochs with the rounding of the integers, a tenth of the learning "
-                        "rate")  # fmt: skip
-    parser.add_argument("--resume", action="store_true", help="go on with that training")
+                        help="epochs of quantization-aware training, at a tenth of the learning rate "
+                        "(default: none)")  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="resume an interrupted --fine-tune")
 
 
 @needs("train")
@@ -46,7 +49,7 @@ def run(arguments: Namespace) -> None:
     if arguments.resume and not arguments.fine_tune:
         raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
     accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None
-    options = {"images": arguments.images, "accelerator": accelerator} | what_they_are(arguments)
+    options = {"images": arguments.images, "accelerator": accelerator} | recipe_and_data(arguments)
     if arguments.fine_tune:
         with training_bar(screen) as bar:
             source = fine_tune(source, output.with_name(f"{output.stem}_straight_through"), arguments.fine_tune,

@@ -12,7 +12,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("directory", metavar="DIR", type=Path, help="folder of a build, with report.json")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="folder of a build, which holds report.json")
 
 
 def run(arguments: Namespace) -> None:

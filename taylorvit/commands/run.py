@@ -26,13 +26,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", metavar="DEVICE", help="serial port of the board, for example /dev/ttyUSB0")
-    where.add_argument("--sim", action="store_true", help="simulate the board, through its UART pins")
-    add_board(parser, required=False, note="; with --port, the board's bitstream has to be its own")
+    where.add_argument("--sim", action="store_true", help="simulate the whole board, through its UART pins")
+    add_board(parser, required=False, note="; with --port, the bitstream must be that of the board")
     add_board_configuration(parser)
     parser.add_argument("--baud", metavar="N", type=int,
-                        help=f"of the serial port; without it that of the board, or {DEFAULT_BAUD}")  # fmt: skip
+                        help=f"baud rate of the port (default: that of the board, or {DEFAULT_BAUD})")  # fmt: skip
     add_input(parser)
-    parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="z, and all it comes from")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.npz", type=Path, help="output file: z, its operands and registers"
+    )
 
 
 def run(arguments: Namespace) -> int:

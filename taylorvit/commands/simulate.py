@@ -1,6 +1,6 @@
 """`taylorvit simulate`: your own tensors through the generated Verilog.
 
-Exit status 1 if a single bit differs from the golden model.
+The exit status is 1 if a bit differs from the golden model.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -17,13 +17,17 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Runs Q, K, V through the generated Verilog under Verilator and compares with the golden model. Exit status 1 "
-        "if a single bit differs."
+        "Runs Q, K, V through the generated Verilog under Verilator and compares the result with the golden model. The "
+        "exit status is 1 if a bit differs."
     )
     add_configuration(parser, required=True)
     add_input(parser)
-    parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, help="z, and all it comes from")
-    parser.add_argument("--waves", action="store_true", help="record a waveform, beside the output")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.npz", type=Path, help="output file: z, its operands and registers"
+    )
+    parser.add_argument(
+        "--waves", action="store_true", help="record a waveform, beside the output or in build/simulate"
+    )
 
 
 @needs("sim")

@@ -13,13 +13,24 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Trains from a recipe; writes weights, metrics.csv and curves.png. Under torchrun, with several processes."
+        "Trains a model from a recipe and writes weights, metrics.csv and curves.png. Runs in several processes under "
+        "torchrun."
     )
-    parser.add_argument("--config", required=True, metavar="FILE.toml", help="recipe: a file, or the name of ours")
-    parser.add_argument("-o", "--output", type=folder, metavar="DIR", help="default: build/golden/RECIPE")
-    parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch that is there")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of the recipe")
-    parser.add_argument("--device", help="of torch (default: a GPU if there is one)")
+    parser.add_argument(
+        "--config", required=True, metavar="FILE.toml", help="recipe: a file, or the name of one in the package"
+    )
+    parser.add_argument(
+        "-o", "--output", type=folder, metavar="DIR", help="output folder (default: build/golden/RECIPE)"
+    )
+    parser.add_argument("--resume", action="store_true", help="resume after the last complete epoch")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a field of the recipe; may be given several times",
+    )
+    parser.add_argument("--device", help="torch device (default: a GPU if there is one)")
 
 
 @needs("train")
