@@ -75,7 +75,8 @@ def test_turnarounds_of_the_presets():
 
 
 def _pages() -> list[Path]:
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    names = ("README.md", "CONTRIBUTING.md", "examples/README.md", "golden/workloads/README.md")
+    return [*(ROOT / name for name in names), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def _code_of(page: Path) -> list[str]:
@@ -83,7 +84,7 @@ def _code_of(page: Path) -> list[str]:
     return re.findall(r"(?<!`)`([^`\n]+)`", page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
@@ -92,7 +93,7 @@ def test_every_link_leads_somewhere(page):
 _FOLDERS = ("boundary", "docs", "examples", "fpga", "gen", "golden", "rtl", "taylorvit", "verif")
 
 
-@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_path_and_name_exists(page):
     """Files by their path, modules and what is in them by their dotted name.
 
@@ -119,7 +120,7 @@ def _resolves(name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_exists(page):
     lines = re.findall(r"^    (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     text = "\n".join([*lines, *_code_of(page)])
