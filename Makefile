@@ -73,6 +73,7 @@ sim: check-compiler .venv/.sim  ## run the cocotb regression alone, or TESTS
 
 lint: .venv/.sim  ## run ruff on the Python, Verilator -Wall and Yosys on the Verilog of every preset
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check --quiet .
 	.venv/bin/python -m verif.tools.lint $(LINTED)
 
 types: install  ## run mypy on everything except gateware

@@ -79,7 +79,7 @@ def _build(screen, arguments, board, config, options):
     build = prepare(board, config, **options)
     for why in build.toolchain.refused:
         screen.print(f"not used: {why}")
-    screen.print(f"{board.title}, {config.name}: {build.directory}")
+    screen.print(f"{board.title}, {config.name}")
     with Stages(screen) as progress:
         finished = build.run(progress)
     if finished.reused:

@@ -107,14 +107,17 @@ def test_interruption_ends_what_threads_wait_for(tmp_path):
 def test_command_that_is_terminated_ends_its_programs(tmp_path, number):
     script = f"""
 import sys
-from boundary import programs
+from taylorvit.boundary import programs
 from taylorvit.boundary.command import run_command
 def body():
     with programs.started(["sh", "-c", {BUSY.format(file=tmp_path / "numbers")!r}]) as process:
         process.wait()
 sys.exit(run_command("name", body))
 """
-    command = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    command = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup has the tests ignore SIGHUP
+    )  # fmt: skip
     numbers = numbers_in(tmp_path / "numbers")
     command.send_signal(number)
     _output, errors = command.communicate(timeout=60)
