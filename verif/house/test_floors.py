@@ -1,8 +1,9 @@
 """The floors of the house: nothing imports against the list, not inside a function either, and strings count too.
 
 A module belongs to the floor of its folder. What it imports is read from its syntax tree: `import`, `from ... import`
-with relative names resolved, and the names of our modules in strings, which is how `importlib` and `monkeypatch` are
-given them. `taylorvit` itself stands for the application; its `__version__` is that of `rtl`.
+and `import_module`, with relative names resolved, the names of our modules in strings, which `monkeypatch` is given,
+and imports in the text of programs. `taylorvit` itself stands for the application; its `__version__` is that of `rtl`.
+The folders of the floors are no packages of their own: `import rtl` works in the checkout alone.
 """
 
 import ast
@@ -37,6 +38,8 @@ FOREIGN = {
     "verif": set(),
 }
 _DOTTED = re.compile(r"(?:taylorvit|verif)(?:\.\w+)+")
+_LINE = re.compile(r"^\s*(?:from ([\w.]+) import\b|import ([\w.]+)\s*$)", re.MULTILINE)
+_IMPORTERS = {"import_module", "__import__", "importorskip", "find_spec", "run_module"}
 
 
 def imports_of(path, module, *, is_package):
@@ -49,8 +52,21 @@ def imports_of(path, module, *, is_package):
             base = package[: len(package) - node.level + 1] if node.level else []
             base = [*base, *(node.module.split(".") if node.module else [])]
             yield from ((node.lineno, ".".join([*base, alias.name])) for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-            yield node.lineno, node.value
+        elif isinstance(node, ast.Call) and _called(node) in _IMPORTERS:
+            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+            levels = len(name) - len(name.lstrip("."))
+            base = package[: len(package) - levels + 1] if levels else []
+            yield node.lineno, ".".join([*base, name.lstrip(".")])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if _DOTTED.fullmatch(node.value):
+                yield node.lineno, node.value
+            for line in _LINE.finditer(node.value):
+                yield node.lineno, line[1] or line[2]
+
+
+def _called(node):
+    """The last name of what is called."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def floor_of(name):
@@ -77,7 +93,7 @@ def violations(root):
             module, is_package = module_of(path, root)
             for line, name in imports_of(path, module, is_package=is_package):
                 imported = floor_of(name)
-                wrong = name.split(".")[0] in FOREIGN[floor] if imported is None else (
+                wrong = name.split(".")[0] in {*FOREIGN[floor], *FLOORS[:-2]} if imported is None else (
                     imported != floor and imported not in ALLOWED[floor])  # fmt: skip
                 if wrong:
                     found.append(f"{path.relative_to(root)}:{line}: {floor} imports {name}")
@@ -122,6 +138,13 @@ def planted(tmp_path, file, text):
         ("fpga/a.py", "import torch", "fpga imports torch"),
         ("taylorvit/jobs/a.py", "from verif import ROOT", "taylorvit imports verif.ROOT"),
         ("taylorvit/a.py", "import pytest", "taylorvit imports pytest"),
+        ("golden/a.py", "def f(): import rtl.config", "golden imports rtl.config"),
+        ("verif/a.py", "if True: from boundary import programs", "verif imports boundary.programs"),
+        ("verif/a.py", "SCRIPT = f'import sys\\nfrom boundary import {sys}'", "verif imports boundary"),
+        ("golden/a.py", "SCRIPT = '    import taylorvit.rtl'", "golden imports taylorvit.rtl"),
+        ("gen/a.py", "import importlib\nimportlib.import_module('torch.nn')", "gen imports torch.nn"),
+        ("golden/a/b.py", "x = import_module('...rtl.config', __package__)", "golden imports taylorvit.rtl.config"),
+        ("rtl/a.py", "x = __import__('numpy')", "rtl imports numpy"),
     ],
 )
 def test_a_planted_import_is_found(tmp_path, file, text, name):
