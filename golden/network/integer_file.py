@@ -24,7 +24,7 @@ Its tensors are, with W features, L layers, T tokens of patches, E prefix tokens
     blocks.i.gelu.table   (256,)                 int8      of -128 to 127
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +85,15 @@ def read_fields(checkpoint: Checkpoint) -> dict:
         "tensors": {name: _as_int64(name, tensor) for name, tensor in checkpoint.tensors.items()},
         "exponents": description["exponents"],
         "registers": [JobConstants(**registers) for registers in description["registers"]],
-        "number_format": NumberFormat(**description["number_format"]),
+        "number_format": _number_format(description["number_format"]),
         "data": description["data"],
         "quantization": description["quantization"],
     }
+
+
+def _number_format(values: dict) -> NumberFormat:
+    """The number format of which each field is in the file: a default need not be what the model was made for."""
+    return NumberFormat(**{field.name: values[field.name] for field in fields(NumberFormat)} | values)
 
 
 def _as_int64(name: str, tensor: torch.Tensor) -> np.ndarray:

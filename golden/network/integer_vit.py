@@ -115,7 +115,15 @@ class IntegerVit(IntegerNetwork):
 
 
 def load_integer_vit(path: str | Path) -> IntegerVit:
-    """Reads what `IntegerVit.save` wrote; `CheckpointError` if it is anything else, or could overflow."""
+    """Reads what `IntegerVit.save` wrote.
+
+    Args:
+        path (str | Path): the file.
+
+    Raises:
+        CheckpointError: the file is anything else, or a sum of the model could overflow.
+        FileError: the description in the file is not as it must be.
+    """
     return from_checkpoint(load(path))
 
 

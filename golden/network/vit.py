@@ -58,8 +58,8 @@ class VitShape:
         distilled (bool): whether there is a distillation token, with a head of its own.
 
     Raises:
-        ValueError: a size is not positive, or far beyond any model's; `patch_size` does not divide `image_size`; or
-            `heads` does not divide `width`.
+        ValueError: a size is not positive, or far beyond any model's; `patch_size` does not divide `image_size`;
+            `heads` does not divide `width`; or `distilled` is neither True nor False.
     """
 
     image_size: int
@@ -83,6 +83,8 @@ class VitShape:
             raise ValueError(f"patch_size must be a divisor of {self.image_size}, not {self.patch_size!r}")
         if self.width % self.heads:
             raise ValueError(f"heads must be a divisor of {self.width}, not {self.heads!r}")
+        if not isinstance(self.distilled, bool):
+            raise ValueError(f"distilled must be True or False, not {self.distilled!r}")
 
     @property
     def extra_tokens(self) -> int:

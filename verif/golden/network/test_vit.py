@@ -185,6 +185,7 @@ def test_in_training_a_branch_is_there_or_not():
         ({"depth": True}, "depth must be a positive integer, not True"),
         ({"depth": 1025}, "depth must be at most 1024, not 1025"),
         ({"mlp_ratio": 1.5}, "mlp_ratio must be a positive integer, not 1.5"),
+        ({"distilled": 1}, "distilled must be True or False, not 1"),
     ],
 )
 def test_a_wrong_size_is_named(change, text):
