@@ -26,6 +26,16 @@ def test_unknown_name():
         taylorvit.accelerate  # noqa: B018
 
 
+def test_the_folder_alone_says_what_it_is():
+    """As it is found from the root of a checkout that is not installed, or is installed as a wheel."""
+    script = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; import taylorvit; taylorvit.emit"
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1 and result.stderr.splitlines()[-1].startswith(
+        "ModuleNotFoundError: cannot import taylorvit.gen: this is the folder taylorvit of a checkout, not the whole "
+        "package; install the checkout"
+    )
+
+
 @pytest.mark.slow
 def test_example_of_the_tour(tmp_path, monkeypatch):
     """It runs as it stands; where a comment begins with a value, the line has that value."""
