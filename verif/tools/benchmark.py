@@ -54,7 +54,7 @@ TAIL = 3  # heads at the end of a job during which no more operands arrive
 
 RATIO_LIMIT = 1.03  # of T_SA
 EMISSION_LIMIT = 10.0  # seconds of processor time
-SIZE_LIMIT = 1_000_000  # bytes
+SIZE_LIMIT = 1 << 20  # bytes
 
 
 def main(arguments: list[str] | None = None) -> int:

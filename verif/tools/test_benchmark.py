@@ -52,7 +52,7 @@ def test_emission_is_counted_in_bytes():
         ({"ratio": 1.0301}, "p: cycles a head must be at most 1.03 T_SA, not 1.0301"),
         ({"mismatches": 2}, "p: 2 of 10 elements differ from the golden"),
         ({"processor_seconds": 10.0}, "p: emission must take under 10.0 s of processor time, not 10.0 s"),
-        ({"bytes": 1_000_000}, "p: Verilog must be under 1,000,000 bytes, not 1,000,000"),
+        ({"bytes": 1 << 20}, "p: Verilog must be under 1,048,576 bytes, not 1,048,576"),
     ],
 )
 def test_missed_targets(change, message):
