@@ -32,7 +32,7 @@ def load_preset(name):
     Raises:
         ConfigError: there is none of that name.
     """
-    if name not in _files() - {_BASE}:
+    if name not in list(_files() - {_BASE}):
         raise ConfigError(f"preset must be one of {', '.join(preset_names())}, not {name!r}")
     return _load(_FOLDER / f"{name}.toml", f"preset {name}")
 

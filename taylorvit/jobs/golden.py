@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
+import numpy as np
+
+from taylorvit.fpga.driver.tensors import check_operands
 from taylorvit.golden.arithmetic.number_format import OperandFormat
 from taylorvit.golden.attention.job import Job, quantize_job
 from taylorvit.golden.attention.kernels import KERNELS, IntegerKernel
@@ -11,7 +15,7 @@ from taylorvit.golden.attention.kernels.kernel import Steps
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
 
-__all__ = ["format_of", "golden_kernel", "golden_steps", "quantize"]
+__all__ = ["check_job", "check_sizes", "format_of", "golden_kernel", "golden_steps", "quantize"]
 
 
 def golden_kernel(config: AcceleratorConfig | HostView) -> IntegerKernel:
@@ -38,6 +42,39 @@ def format_of(config: AcceleratorConfig | HostView) -> OperandFormat:
     return number_format(**{field.name: getattr(config, field.name) for field in fields(number_format)})
 
 
+def check_sizes(shape: Sequence[int], config: AcceleratorConfig | HostView) -> None:
+    """Checks that an accelerator can take heads of some size.
+
+    Args:
+        shape (Sequence[int]): (heads, tokens, head_dim).
+        config (AcceleratorConfig | HostView): the accelerator.
+
+    Raises:
+        ValueError: heads have too many tokens or features.
+    """
+    _heads, tokens, head_dim = shape
+    for name, value, limit in (("tokens", tokens, config.max_tokens), ("head_dim", head_dim, config.max_head_dim)):
+        if value > limit:
+            raise ValueError(f"{name} must be at most {limit} on {config.name}, not {value!r}")
+
+
+def check_job(job: Job, config: AcceleratorConfig | HostView) -> None:
+    """Checks that an accelerator can take a job.
+
+    Args:
+        job (Job): operands and constants.
+        config (AcceleratorConfig | HostView): the accelerator.
+
+    Raises:
+        TypeError: operands or constants are not integers.
+        ValueError: the job is one of another kernel, or its operands or constants are out of range.
+    """
+    if job.kernel != config.kernel:
+        raise ValueError(f"kernel of the job must be {config.kernel!r}, that of {config.name}, not {job.kernel!r}")
+    check_operands(dict(zip("qkv", job.operands)), config)
+    job.constants.check(format_of(config))
+
+
 def quantize(q, k, v, config: AcceleratorConfig | HostView) -> Job:
     """The job of float operands, for an accelerator.
 
@@ -51,6 +88,8 @@ def quantize(q, k, v, config: AcceleratorConfig | HostView) -> Job:
         TypeError: operands that are not floating point.
         ValueError: operands that no job of this accelerator can have.
     """
+    if len(np.shape(q)) == 3:  # any other is refused below
+        check_sizes(np.shape(q), config)
     return quantize_job(q, k, v, format_of(config), config.kernel)
 
 

@@ -19,7 +19,7 @@ from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
 
-from .golden import format_of, golden_kernel, quantize
+from .golden import check_sizes, format_of, golden_kernel, quantize
 
 __all__ = ["Operands", "read_operands"]
 
@@ -70,10 +70,7 @@ def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostVie
     if any(floating) != all(floating):
         raise ValueError(f"q, k and v must be all floats or all integers, not {q.dtype}, {k.dtype} and {v.dtype}")
     check_shapes(q, k, v)
-    _heads, tokens, head_dim = q.shape
-    for name, value, limit in (("tokens", tokens, config.max_tokens), ("head_dim", head_dim, config.max_head_dim)):
-        if value > limit:
-            raise ValueError(f"{name} must be at most {limit} on {config.name}, not {value!r}")
+    check_sizes(q.shape, config)
     exponents = {name: _exponent(name, arrays[name]) for name in EXPONENTS if name in arrays}
     if all(floating):
         if exponents:

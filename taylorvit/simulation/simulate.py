@@ -24,6 +24,7 @@ from taylorvit.boundary.errors import CommandError
 from taylorvit.fpga.driver import JobReport
 from taylorvit.gen.verilog import emit
 from taylorvit.golden.attention.job import Job
+from taylorvit.jobs.golden import check_job
 from taylorvit.jobs.judgement import Outcome
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig
@@ -62,8 +63,11 @@ def simulate(
         Outcome: what came out; `taylorvit.jobs.judge` compares it.
 
     Raises:
+        TypeError: operands or constants are not integers.
+        ValueError: the accelerator cannot take the job.
         CommandError: the simulation cannot be built (no C++ compiler, for example), broke off, or left wrong counters.
     """
+    check_job(job, config)
     simulation = build_accelerator(config, waves=waveform is not None)
     on_built()
     try:

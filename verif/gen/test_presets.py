@@ -30,7 +30,7 @@ def test_unknown_preset_lists_the_known():
     text = "preset must be one of tiny-4x4, edge-16x8, edge-16x16, paper-64x64, not 'huge'"
     with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
         load_preset("huge")
-    for name in ("base", "../presets/tiny-4x4"):
+    for name in ("base", "../presets/tiny-4x4", "", None, ["tiny-4x4"]):
         with pytest.raises(ConfigError, match="preset must be one of"):
             load_preset(name)
 
