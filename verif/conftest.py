@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from taylorvit.simulation import ToolError, toolchain
+from taylorvit.simulation import ToolError, compilers
 from taylorvit.simulation.places import CACHE_VARIABLE
 from taylorvit.simulation.settings import selected_seed, selected_simulator, selected_waves
 from verif import ROOT
@@ -19,7 +19,7 @@ def pytest_configure(config):
         # A random seed is drawn once, here, so that worker processes inherit it.
         os.environ["SEED"] = str(selected_seed())
         if selected_simulator() == "icarus":
-            toolchain.icarus()
+            compilers.icarus()
     except (ValueError, ToolError) as error:
         raise pytest.UsageError(str(error)) from None
 

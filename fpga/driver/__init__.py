@@ -4,11 +4,11 @@
 gets an answer to every request. A failure outside of the program is a `DriverError`, whose text is one line.
 """
 
+from .device import JobReport, JobResult, TaylorVit
 from .errors import BoardReset, DriverError, JobError, LinkTimeout, PortError, ProtocolError, RegisterError, WrongBoard
 from .link import Link
 from .ports import Port, SerialPort
 from .requests import LinkStatistics
-from .taylorvit import JobReport, JobResult, TaylorVit
 from .transfer import Transfer
 
 __all__ = [

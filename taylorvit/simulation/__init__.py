@@ -4,7 +4,7 @@
     result = run(build(verilog_text, "adder"), __name__, testcase="sums_are_exact", parameters={"width": 8})
 
 `building` makes a simulation of Verilog, `running` runs benches on it and judges what they leave, `compare` compares
-exactly and counts, `lockstep` drives and samples ports; `toolchain` knows the tools, `places` where things are kept,
+exactly and counts, `lockstep` drives and samples ports; `compilers` knows the tools, `places` where things are kept,
 `settings` what the environment asks for, `dsp_cells` the models of vendors' multipliers.
 
 `simulate` sends a job through the generated Verilog of an accelerator (`taylorvit.simulate`), `host` drives its ports
@@ -13,9 +13,9 @@ in a bench, and `simulated_board` is a whole FPGA board at the end of a serial l
 
 from .building import Build, build
 from .compare import Scoreboard, compared, expect_equal, record
+from .compilers import ToolError
 from .lockstep import PATTERNS, Sink, Source, WaitError, pack, pattern, start, unpack, wait_until
 from .running import RunResult, SimulationError, parameters, run
-from .toolchain import ToolError
 
 __all__ = [
     "PATTERNS",

@@ -28,7 +28,7 @@ import cocotb_tools.config
 
 from taylorvit.boundary import programs
 
-from . import toolchain
+from . import compilers
 from .places import cache_folder, once
 from .settings import SIMULATORS, selected_simulator, selected_waves
 
@@ -129,7 +129,7 @@ def build(
     preamble = "" if optimized else UNOPTIMIZED
     if preamble:
         options["preamble"] = preamble
-    directory = _builds_folder() / f"{top}-{hash_of(verilog, options, toolchain.versions(simulator))}"
+    directory = _builds_folder() / f"{top}-{hash_of(verilog, options, compilers.versions(simulator))}"
     seconds = once(directory, lambda unfinished: make(unfinished, verilog, top, waves, no_inline, main, preamble))
     return Build(directory, top, simulator, waves, seconds)
 
@@ -145,14 +145,14 @@ def _make_icarus(
 ) -> None:
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     (directory / "options.f").write_text(f"+timescale+{TIMESCALE}\n", encoding="utf-8")
-    command = [toolchain.icarus()[0], "-g2012", "-o", "simulation", "-f", "options.f", "-s", top, "design.v"]
+    command = [compilers.icarus()[0], "-g2012", "-o", "simulation", "-f", "options.f", "-s", top, "design.v"]
     if waves:
         (directory / "dump.v").write_text(
             f'module dump_waves; initial begin $dumpfile("waves.vcd"); $dumpvars(0, {top}); end endmodule\n',
             encoding="utf-8",
         )
         command += ["-s", "dump_waves", "dump.v"]
-    toolchain.run_tool(command, cwd=directory)
+    compilers.run_tool(command, cwd=directory)
 
 
 def _make_verilator(
@@ -162,9 +162,9 @@ def _make_verilator(
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     rules = [f'public_flat_rw -module "{top}" -port "*"', *(f'no_inline -module "{name}"' for name in no_inline)]
     (directory / "design.vlt").write_text("\n".join(["`verilator_config", *rules, ""]), encoding="utf-8")
-    toolchain.run_tool(
+    compilers.run_tool(
         [
-            toolchain.verilator(),
+            compilers.verilator(),
             *VERILATOR_OPTIONS,
             *(["--trace-vcd"] if waves else []),
             "--top-module",
@@ -175,7 +175,7 @@ def _make_verilator(
             "design.v",
         ],
         cwd=directory,
-        environment=toolchain.verilator_environment(),
+        environment=compilers.verilator_environment(),
     )
     sources = sorted((directory / "cpp").glob("*.cpp"))
     program = SOURCES / "model.cpp" if main is None else main
@@ -187,9 +187,9 @@ def _make_verilator(
     else:
         rest = [path for path in sorted(runtime.glob("*.o")) if path.stem != COCOTB_MAIN]
     program = directory / "simulation"
-    toolchain.run_tool([*toolchain.compiler(), "-o", str(program), *objects, *map(str, rest), "-pthread"])
+    compilers.run_tool([*compilers.compiler(), "-o", str(program), *objects, *map(str, rest), "-pthread"])
     if not program.is_file():
-        raise toolchain.ToolError(f"C++ compiler must write a program, and did not: {' '.join(toolchain.compiler())}")
+        raise compilers.ToolError(f"C++ compiler must write a program, and did not: {' '.join(compilers.compiler())}")
     shutil.rmtree(directory / "cpp")
 
 
@@ -208,10 +208,10 @@ def _merge(sources: list[Path], preamble: str) -> list[Path]:
 def _runtime(waves: bool) -> Path:
     """What every Verilator build shares, compiled once: objects of runtime and main program, and a header."""
     options = {"waves": waves, "flags": [*COMPILER_FLAGS, *RUNTIME_FILES], "model": _model_sources()}
-    directory = _builds_folder() / f"runtime-{hash_of(options, toolchain.versions('verilator'))}"
+    directory = _builds_folder() / f"runtime-{hash_of(options, compilers.versions('verilator'))}"
 
     def make(unfinished: Path) -> None:
-        include = toolchain.verilator_root() / "include"
+        include = compilers.verilator_root() / "include"
         names = [*RUNTIME_FILES, *(["verilated_vcd_c"] if waves else [])]
         sources = [include / f"{name}.cpp" for name in names]
         sources.append(cocotb_tools.config.share_dir / "lib" / "verilator" / f"{COCOTB_MAIN}.cpp")
@@ -220,8 +220,8 @@ def _runtime(waves: bool) -> Path:
         header.write_text(
             '#include "verilated.h"\n#include "verilated_dpi.h"\n#include "verilated_vpi.h"\n', encoding="utf-8"
         )
-        toolchain.run_tool(
-            [*toolchain.compiler(), *_flags(waves), "-x", "c++-header", str(header), "-o", f"{header}.gch"]
+        compilers.run_tool(
+            [*compilers.compiler(), *_flags(waves), "-x", "c++-header", str(header), "-o", f"{header}.gch"]
         )
 
     once(directory, make)
@@ -230,11 +230,11 @@ def _runtime(waves: bool) -> Path:
 
 def _compile(sources: list[Path], output: Path, waves: bool, header: Path | None = None) -> list[str]:
     """Compile each source to an object in `output`, as many at once as there are processors."""
-    common = [*toolchain.compiler(), *_flags(waves), *(["-include", str(header)] if header else [])]
+    common = [*compilers.compiler(), *_flags(waves), *(["-include", str(header)] if header else [])]
 
     def compile_one(source: Path) -> str:
         target = output / f"{source.stem}.o"
-        toolchain.run_tool([*common, "-c", str(source), "-o", str(target)])
+        compilers.run_tool([*common, "-c", str(source), "-o", str(target)])
         return str(target)
 
     return programs.at_once(compile_one, sources, jobs=_processors())
@@ -242,7 +242,7 @@ def _compile(sources: list[Path], output: Path, waves: bool, header: Path | None
 
 def _flags(waves: bool) -> list[str]:
     """The compiler's flags; the precompiled header can be used only where they are the same."""
-    include = toolchain.verilator_root() / "include"
+    include = compilers.verilator_root() / "include"
     features = {
         "VERILATOR": 1,
         "VM_COVERAGE": 0,

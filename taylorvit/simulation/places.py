@@ -23,7 +23,7 @@ from filelock import FileLock
 from taylorvit.boundary.errors import reason_of
 from taylorvit.boundary.manifest import are_as_described, described
 
-from .toolchain import ToolError
+from .compilers import ToolError
 
 __all__ = ["CACHE_VARIABLE", "ROOT", "alone", "cache_folder", "once", "shown"]
 

@@ -27,12 +27,12 @@ import find_libpython
 from taylorvit.boundary import programs
 from taylorvit.boundary.errors import reason_of
 
-from . import toolchain
+from . import compilers
 from .building import Build, hash_of
 from .compare import REPORT_VARIABLE
+from .compilers import ToolError
 from .places import CACHE_VARIABLE, ROOT, alone, cache_folder, shown
 from .settings import selected_seed
-from .toolchain import ToolError
 
 __all__ = ["RunResult", "SimulationError", "parameters", "run", "runs_folder"]
 
@@ -203,7 +203,7 @@ def _simulate(job: _Job, directory: Path) -> int | None:
     if job.simulation.simulator == "verilator":
         command = [executable, *(["--trace", "--trace-file", "waves.vcd"] if job.simulation.waves else [])]
     else:
-        command = [toolchain.icarus()[1], "-m", cocotb_tools.config.lib_entry("vpi", "icarus"), executable]
+        command = [compilers.icarus()[1], "-m", cocotb_tools.config.lib_entry("vpi", "icarus"), executable]
     environment = _environment(job, directory)
     try:
         with open(directory / "log.txt", "wb") as log, programs.started(

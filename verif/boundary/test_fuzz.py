@@ -28,7 +28,7 @@ from taylorvit.golden.checkpoints.checkpoint import load, save
 from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
 from taylorvit.golden.training.images import load_dataset
-from taylorvit.simulation.toolchain import ToolError
+from taylorvit.simulation.compilers import ToolError
 from verif.fpga.flow.example_report import example_report
 
 from .mutations import ODD_TEXTS, Mutations

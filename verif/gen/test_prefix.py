@@ -18,7 +18,7 @@ from taylorvit.gen.verilog import emit
 from taylorvit.jobs import judge, read_operands
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
-from taylorvit.simulation import toolchain
+from taylorvit.simulation import compilers
 from taylorvit.simulation.simulate import simulate
 from verif.tools.yosys import run_yosys
 
@@ -80,8 +80,8 @@ def test_the_text_is_otherwise_the_same():
 
 
 def test_verilator_takes_both(folder):
-    command = [toolchain.verilator(), "--lint-only", "-Wall", "--top-module", "pair", *FILES]
-    toolchain.run_tool(command, cwd=folder, environment=toolchain.verilator_environment())
+    command = [compilers.verilator(), "--lint-only", "-Wall", "--top-module", "pair", *FILES]
+    compilers.run_tool(command, cwd=folder, environment=compilers.verilator_environment())
 
 
 def test_yosys_takes_both(folder):
@@ -111,7 +111,7 @@ def test_headers_in_one_program(folder):
                 == right_taylorvit_array_size_rows(RIGHT_TAYLORVIT_ARRAY_SIZE_VALUE) ? 0 : 1;
         }""")
     options = ["-std=c99", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run([*toolchain.compiler("CC"), *options, "both.c", "-o", "both"], cwd=folder, check=True)
+    subprocess.run([*compilers.compiler("CC"), *options, "both.c", "-o", "both"], cwd=folder, check=True)
     assert subprocess.run([folder / "both"]).returncode == 0
 
 

@@ -11,7 +11,7 @@ from taylorvit.gen.presets import load_preset
 from taylorvit.gen.registers_export import register_files, to_c_header, to_html, to_markdown, to_python, to_systemrdl
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.registers import EVENTS, Access, register_map
-from taylorvit.simulation import toolchain
+from taylorvit.simulation import compilers
 from verif import ROOT
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
@@ -48,7 +48,7 @@ def compile_and_run(tmp_path, config, name, source, flags):
     """Compiles a program with the header and runs it; the program's exit status is its verdict."""
     (tmp_path / "taylorvit_registers.h").write_text(to_c_header(config))
     (tmp_path / name).write_text(source)
-    compiler = [*toolchain.compiler(), *flags, *WARNINGS]
+    compiler = [*compilers.compiler(), *flags, *WARNINGS]
     subprocess.run([*compiler, name, "-o", "check"], cwd=tmp_path, check=True, timeout=60)
     return subprocess.run([str(tmp_path / "check")], timeout=60).returncode
 

@@ -40,7 +40,7 @@ from taylorvit.jobs import golden_steps, quantize
 from taylorvit.rtl import __version__
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
-from taylorvit.simulation import SimulationError, ToolError, toolchain
+from taylorvit.simulation import SimulationError, ToolError, compilers
 from taylorvit.simulation.simulate import build_accelerator, simulate_heads
 
 __all__ = ["main", "measure", "missed_targets"]
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     report = {
         "generator": __version__,
-        "tools": toolchain.versions("verilator"),
+        "tools": compilers.versions("verilator"),
         "machine": {"processor": platform.machine(), "processors": os.cpu_count(), "python": platform.python_version()},
         "workload": {"name": WORKLOAD, "heads": HEADS, "tokens": q.shape[1], "head_dim": q.shape[2]},
         "emission": emission,

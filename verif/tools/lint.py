@@ -19,7 +19,7 @@ from rich.table import Table
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.accelerator import Accelerator
-from taylorvit.simulation import toolchain
+from taylorvit.simulation import compilers
 from taylorvit.simulation.dsp_cells import dsp_model_files
 from verif import ROOT
 
@@ -48,12 +48,12 @@ def verilator_warnings(directory: Path, top: str = "taylorvit") -> list[Warning]
     DSP cells that it instantiates have their models. Raises `ToolError` if Verilator does not get to its end.
     """
     models = [argument for file in _models(directory, top) for argument in ("-v", str(file))]
-    command = [toolchain.verilator(), "--lint-only", "-Wall", "-Wno-fatal", f"{top}.v", *models]
-    output = toolchain.run_tool(command, cwd=directory, environment=toolchain.verilator_environment())
+    command = [compilers.verilator(), "--lint-only", "-Wall", "-Wno-fatal", f"{top}.v", *models]
+    output = compilers.run_tool(command, cwd=directory, environment=compilers.verilator_environment())
     found = re.findall(r"^%Warning-(\w+): (\S+:\d+:\d+): (.*)$", output, re.MULTILINE)
     count = len(re.findall(r"^%Warning", output, re.MULTILINE))
     if count != len(found):
-        raise toolchain.ToolError(f"of {count} warnings of Verilator, {len(found)} were understood:\n{output}")
+        raise compilers.ToolError(f"of {count} warnings of Verilator, {len(found)} were understood:\n{output}")
     return [Warning(*fields) for fields in found if fields[1].startswith(f"{top}.v:")]
 
 

