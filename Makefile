@@ -77,7 +77,7 @@ lint: .venv/.sim  ## run ruff on the Python, Verilator -Wall and Yosys on the Ve
 	.venv/bin/python -m verif.tools.lint $(LINTED)
 
 types: install  ## run mypy on everything except gateware
-	@mkdir -p build/types/taylorvit
+	@rm -rf build/types && mkdir -p build/types/taylorvit
 	@ln -sfn $(addprefix $(CURDIR)/,boundary rtl golden gen fpga $(wildcard taylorvit/*)) build/types/taylorvit/
 	.venv/bin/python -m mypy
 
