@@ -67,14 +67,18 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def distributions(checkout, tmp_path_factory):
-    """(names in the source distribution, the wheel that is made of it)."""
+    """(names in the source distribution, the wheel that is made of it, where an older one was made before)."""
     folder = tmp_path_factory.mktemp("distributions")
     build("sdist", checkout, folder)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
         names = {name.partition("/")[2] for name in tar.getnames()}
-    build("wheel", folder / archive.name.removesuffix(".tar.gz"), folder)
+    sources = folder / archive.name.removesuffix(".tar.gz")
+    for old in ("rtl/__init__.py", "taylorvit/gone.py"):
+        (sources / "build" / "lib" / old).parent.mkdir(parents=True)
+        (sources / "build" / "lib" / old).touch()
+    build("wheel", sources, folder)
     (wheel,) = folder.glob("*.whl")
     return names, wheel
 
