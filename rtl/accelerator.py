@@ -138,7 +138,7 @@ class Accelerator(Block):
             m.d.comb += [unit.head_dim.eq(registers.head_dim), unit.tokens.eq(registers.tokens)]
         for unit in (job, *loaders):
             m.d.comb += unit.heads.eq(registers.heads)
-        m.d.comb += [job.shift_z.eq(registers.shift_z), job.timeout.eq(registers.timeout)]
+        m.d.comb += [job.shift_z.eq(self.kernel.shift_z(registers)), job.timeout.eq(registers.timeout)]
 
     def _streams_in(self, m, outside):
         """Q, K and V go to their loaders, unless the ports are closed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,10 @@ class Job:
         v_exp (int): exponent of v.
         z_exp (int): exponent of the result.
         kernel (str): attention kernel, a key of `golden.attention.kernels.KERNELS`.
+
+    Raises:
+        TypeError: constants of another kernel.
+        ValueError: an unknown kernel.
     """
 
     q: np.ndarray
@@ -41,7 +45,12 @@ class Job:
     k_exp: int = 0
     v_exp: int = 0
     z_exp: int = 0
-    kernel: str = "taylor"
+    kernel: str = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.kernel not in KERNELS:
+            raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, not {self.kernel!r}")
+        KERNELS[self.kernel].check_constants(self.constants)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -93,4 +102,4 @@ def quantize_job(q, k, v, number_format: OperandFormat | None = None, kernel: st
     width = number_format.data_width
     q, k, v = (quantize_tensor(x, exponent, width) for x, exponent in ((q, q_exp), (k, k_exp), (v, v_exp)))
     scales = model.scales(q, k, v, q_exp, k_exp, v_exp, number_format)
-    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp, kernel)
+    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp, kernel=kernel)

@@ -29,7 +29,7 @@ that a soft reset must clear get the end of a reset line, `Outside.resets.line(n
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Value
+from amaranth.hdl import Const, Value
 
 from taylorvit.rtl.array.systolic_array import SystolicArray
 from taylorvit.rtl.common.bus import connect
@@ -58,7 +58,7 @@ class Outside:
 
     Attributes:
         registers: the instance of `ControlStatus`: `start`, sizes of the job, and the kernel's registers by name.
-        job: the instance of `JobControl`: `numerator_shift` and `divisor_shift`.
+        job: the instance of `JobControl`: `numerator_shift` and `divisor_shift`, which follow from `shift_z`.
         loaders: the instances of `StreamLoader` by operand, "q", "k" and "v".
         sender: the instance of `StreamSender`.
         resets: reset lines by name.
@@ -137,6 +137,17 @@ class AttentionKernel:
             head_dim (int): features of each head.
         """
         raise NotImplementedError
+
+    def shift_z(self, registers):
+        """The left shift of the numerators, by which job control aligns the divider: 0 unless a kernel has another.
+
+        Args:
+            registers: the instance of `ControlStatus`.
+
+        Returns:
+            Value: shift_z_min to shift_z_max of the configuration, constant during a job.
+        """
+        return Const(0)
 
     def place(self, place):
         """Makes the instances of the kernel's blocks.

@@ -79,7 +79,7 @@ class KernelSpec:
     def job_registers(view):
         """Registers of a job besides TOKENS, HEAD_DIM, HEADS and TIMEOUT, in the order of their offsets.
 
-        SHIFT_Z must be among them: job control aligns the divider by it. All together have up to 12 words.
+        All together have up to 12 words.
 
         Args:
             view (AcceleratorConfig | HostView): has the fields of a configuration that a host is told, and `told`.

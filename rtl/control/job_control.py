@@ -28,7 +28,8 @@ class JobControl(Block):
     Ports:
         start (1 bit, input): a job begins.
         heads (bits of max_heads, input): heads of the job, constant while it runs.
-        shift_z (range(shift_z_min, shift_z_max + 1), input): left shift of T_N, constant while the job runs.
+        shift_z (range(shift_z_min, shift_z_max + 1), input): left shift of the numerators, constant while the job
+            runs; from the kernel.
         timeout (counter_width bits, input): cycles of silence after which the source is given up.
         starving (streams bits, input): bit s: the loader of stream s waits for its source.
         moving (streams bits, input): bit s: stream s moves a beat.

@@ -243,8 +243,6 @@ def _kernel_registers(job_registers):
     """The kernel's registers of a job: their words in a row from 0x08C on, without the place of TIMEOUT."""
     free = [*range(_KERNEL_OFFSET, _TIMEOUT_OFFSET, 4), *range(_TIMEOUT_OFFSET + 4, _COUNTERS_OFFSET, 4)]
     words = sum(register.words or 1 for register in job_registers)
-    if "shift_z" not in {register.name for register in job_registers}:
-        raise ValueError("registers of a kernel must have shift_z among them, by which job control aligns the divider")
     if words > len(free):
         raise ValueError(f"registers of a kernel must have at most {len(free)} words, not {words!r}")
     offsets = iter(free)

@@ -88,12 +88,13 @@ def _mismatches(z: np.ndarray, golden: Steps, job: Job, kernel: IntegerKernel) -
     if not len(places):
         return []
     lines = [f"{len(places):,} of {z.size:,} elements of z differ from the integer golden; the first of them:"]
+    shift_z = [job.registers[name] for name in ("SHIFT_Z",) if name in job.registers]
     for head, token, feature in places[:SHOWN_MISMATCHES]:
         place = head, token, feature
-        terms = kernel.terms(golden, place)
+        terms = [kernel.terms(golden, place), *(f"shift_z {value}" for value in shift_z)]
         lines.append(
             f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]} "
-            f"({f'{terms}, ' if terms else ''}shift_z {job.registers['SHIFT_Z']})"
+            f"({', '.join(filter(None, terms))})"
         )
     return lines
 

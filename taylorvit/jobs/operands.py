@@ -96,7 +96,7 @@ def _taken_as_they_are(q, k, v, exponents: dict[str, int], config: AcceleratorCo
     q_exp, k_exp, v_exp = (exponents.get(name, 0) for name in EXPONENTS)
     scales = golden_kernel(config).scales(q, k, v, q_exp, k_exp, v_exp, format_of(config))
     q, k, v = (array.astype(np.int64) for array in (q, k, v))
-    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp, config.kernel)
+    return Job(q, k, v, scales.constants, q_exp, k_exp, v_exp, scales.z_exp, kernel=config.kernel)
 
 
 def _exponent(name: str, array: np.ndarray) -> int:

@@ -55,7 +55,8 @@ async def heads_through_streams(dut):
     jobs = []
     for first in range(0, len(q), config.max_heads):
         heads = slice(first, first + config.max_heads)
-        jobs.append(await _run(host, Job(q[heads], k[heads], v[heads], constants), z, progress))
+        job = Job(q[heads], k[heads], v[heads], constants, kernel=config.kernel)
+        jobs.append(await _run(host, job, z, progress))
     record("jobs", jobs)
     np.savez(RESULT_FILE, z=np.stack(z))
 

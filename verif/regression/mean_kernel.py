@@ -27,7 +27,6 @@ from taylorvit.golden.arithmetic.number_format import (
 from taylorvit.golden.arithmetic.quantizer import choose_exponent
 from taylorvit.golden.attention import kernels as golden
 from taylorvit.golden.attention.constants import Constants
-from taylorvit.golden.attention.integer_attention import check_operands
 from taylorvit.golden.attention.kernels.kernel import IntegerKernel, JobScales
 from taylorvit.rtl.attention import KERNELS
 from taylorvit.rtl.attention.spec import JobRegister
@@ -77,9 +76,7 @@ class IntegerMean(IntegerKernel):
     constants = MeanConstants
     reference_name = "the mean of V"
 
-    def attention(self, q, k, v, constants, number_format):
-        constants.check(number_format)
-        _q, _k, v = check_operands(q, k, v, number_format)
+    def steps(self, q, k, v, constants, number_format):
         tokens = v.shape[1]
         v_sum = v.sum(axis=1)  # (heads, head_dim)
         up, down = max(constants.shift_z, 0), max(-constants.shift_z, 0)
@@ -90,8 +87,7 @@ class IntegerMean(IntegerKernel):
     def reference(self, q, k, v):
         return np.broadcast_to(v.mean(axis=1, keepdims=True), v.shape)
 
-    def scales(self, q, k, v, q_exp, k_exp, v_exp, number_format):
-        _q, _k, v = check_operands(q, k, v, number_format)
+    def choose_scales(self, q, k, v, q_exp, k_exp, v_exp, number_format):
         z_over_v_exp = choose_exponent(v.mean(axis=1), number_format.data_width, if_zero=0)
         shift_z = min(max(-z_over_v_exp, number_format.shift_z_min), number_format.shift_z_max)
         return JobScales(MeanConstants(shift_z), v_exp - shift_z)
@@ -118,7 +114,7 @@ class MeanNumerator(NumeratorAdder):
     """numerator = single ? k_sum : bias, `latency` cycles later."""
 
     module_name = "mean_numerator_adder"
-    waivers = {("UNUSEDSIGNAL", "product"): "The mean has no Q G.", ("UNUSEDSIGNAL", "shift"): "Nothing is shifted."}
+    waivers = {("UNUSEDSIGNAL", "product"): "The mean has no Q G."}
 
     def first_term(self):
         return Const(0)
@@ -141,7 +137,9 @@ class MeanKernel(TaylorKernel):
     denominator_adder = MeanDenominator
 
     def constants(self, registers):
-        return SimpleNamespace(shift_g=Const(0), c_v=Const(1 << self.config.constant_fraction), c_d=Const(0))
+        return SimpleNamespace(
+            shift_g=Const(0), shift_z=registers.shift_z, c_v=Const(1 << self.config.constant_fraction), c_d=Const(0)
+        )
 
 
 @contextmanager

@@ -42,7 +42,8 @@ async def jobs_at_the_limits(dut):
     for number, constants in enumerate(limits_of_constants(config)):
         kind = EXTREMES[number % len(EXTREMES)]
         await run_and_check(host, extreme_job(kind, config, 1, tokens, head_dim, constants))
-        await run_and_check(host, Job(*random_operands(generator, config, heads, tokens, head_dim), constants))
+        operands = random_operands(generator, config, heads, tokens, head_dim)
+        await run_and_check(host, Job(*operands, constants, kernel=config.kernel))
     most_tokens, most_features = largest_sizes(config)
     for shape in ((most_tokens, most_features), (most_tokens, 1), (1, most_features), (1, 1)):
         await run_and_check(host, random_job(generator, config, heads, *shape))

@@ -58,7 +58,7 @@ class Bench:
                 matrix = matrix_of(beats, self.tokens, self.head_dim, self.config)
                 heads.append(((matrix + half) & (2 * half - 1)) - half)  # the rest of the container does not count
             operands.append(np.stack(heads))
-        return Job(*operands, job.constants)
+        return Job(*operands, job.constants, kernel=job.kernel)
 
     async def expect_undisturbed(self):
         """The next job comes out right, without any error."""

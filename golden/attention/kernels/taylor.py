@@ -55,7 +55,7 @@ class TaylorKernel(IntegerKernel):
     constants = JobConstants
     reference_name = "Algorithm 1"
 
-    def attention(self, q, k, v, constants: JobConstants, number_format: NumberFormat) -> IntegerSteps:
+    def steps(self, q, k, v, constants: JobConstants, number_format: NumberFormat) -> IntegerSteps:
         """Every step of `integer_taylor_attention`."""
         return integer_taylor_attention(q, k, v, constants, number_format)
 
@@ -75,7 +75,7 @@ class TaylorKernel(IntegerKernel):
         """Exponents that c_v and c_d fit."""
         return fitting_exponents(q_exp, k_exp, tokens, head_dim, number_format)
 
-    def scales(self, q, k, v, q_exp: int, k_exp: int, v_exp: int, number_format: NumberFormat) -> JobScales:
+    def choose_scales(self, q, k, v, q_exp: int, k_exp: int, v_exp: int, number_format: NumberFormat) -> JobScales:
         """What `constants_for` finds."""
         return constants_for(q, k, v, q_exp, k_exp, v_exp, number_format)
 

@@ -106,9 +106,15 @@ class TaylorKernel(AttentionKernel):
             registers: the instance of `ControlStatus`.
 
         Returns:
-            SimpleNamespace: `shift_g`, `c_v` and `c_d`.
+            SimpleNamespace: `shift_g`, `shift_z`, `c_v` and `c_d`.
         """
-        return SimpleNamespace(shift_g=registers.shift_g, c_v=registers.c_v, c_d=registers.c_d)
+        return SimpleNamespace(
+            shift_g=registers.shift_g, shift_z=registers.shift_z, c_v=registers.c_v, c_d=registers.c_d
+        )
+
+    def shift_z(self, registers):
+        """That of the constants of the job."""
+        return self.constants(registers).shift_z
 
     @property
     def banking(self):

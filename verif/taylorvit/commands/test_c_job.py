@@ -23,7 +23,8 @@ def random_job(config, heads=2, tokens=3, head_dim=5):
     """A job and a Z for it."""
     half = 1 << (config.data_width - 1)
     q, k, v, z = np.random.default_rng(1).integers(-half, half, (4, heads, tokens, head_dim))
-    return Job(q, k, v, JobConstants(shift_g=3, shift_z=-2, c_v=77, c_d=(5 << 32) + 9)), z
+    constants = JobConstants(shift_g=3, shift_z=-2, c_v=77, c_d=(5 << 32) + 9)
+    return Job(q, k, v, constants, kernel="taylor"), z
 
 
 @pytest.mark.parametrize("config", [NARROW, WIDE], ids=lambda config: config.name)
