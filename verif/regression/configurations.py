@@ -1,4 +1,8 @@
-"""The accelerators that the regression builds: few, since each costs compilation, but every parameter varies."""
+"""The accelerators that the regression builds: few, since each costs compilation, but every parameter varies.
+
+Those of Taylor attention differ in everything else, and each test names the few that it needs. One of another kernel is
+there for its kernel, and joins every test (`and_other_kernels`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import Build, build
 from taylorvit.simulation.dsp_cells import with_dsp_models
 
-__all__ = ["CONFIGURATIONS", "build_accelerator"]
+__all__ = ["CONFIGURATIONS", "and_other_kernels", "build_accelerator"]
 
 _DIFFERENT = (
     # Small beats, no pipeline, no fraction of the mean, rows divided every cycle, sizes that are no powers of two.
@@ -47,6 +51,11 @@ CONFIGURATIONS: dict[str, AcceleratorConfig] = {
     **{name: load_preset(name) for name in ("tiny-4x4", "edge-16x8", "edge-16x16")},
     **{fields["name"]: AcceleratorConfig.from_mapping(fields) for fields in _DIFFERENT},
 }
+
+
+def and_other_kernels(*names: str) -> list[str]:
+    """These names, and those of all `CONFIGURATIONS` of another kernel than Taylor attention."""
+    return [*names, *(name for name, config in CONFIGURATIONS.items() if config.kernel != "taylor")]
 
 
 @cache  # a worker of pytest runs many tests on one array

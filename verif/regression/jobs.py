@@ -2,23 +2,26 @@
 
 Random operands are integers of the full range. Constants are drawn so that every stage is in the middle of its range: G
 saturates now and then, t_D stays positive, both terms of T_N matter, and the quotients fill their width and sometimes
-exceed it; for another kernel than Taylor attention they are those that its quantizer finds. Captured tensors come
-through the quantizer.
+exceed it; for another kernel than Taylor attention they are those that its quantizer finds, or as often any within
+their ranges that leave every row a divisor. Captured tensors come through the quantizer.
 """
 
 from __future__ import annotations
+
+import random
+from dataclasses import replace
 
 import numpy as np
 
 from taylorvit.golden import workloads
 from taylorvit.golden.attention.constants import Constants
 from taylorvit.golden.attention.integer_attention import JobConstants, exact_g_sum, integer_taylor_attention
-from taylorvit.jobs import Job, format_of, quantize
+from taylorvit.jobs import Job, format_of, golden_steps, quantize
 from taylorvit.jobs.golden import golden_kernel
 from taylorvit.rtl.config import AcceleratorConfig
 
 __all__ = ["EXTREMES", "captured_job", "describe", "extreme_job", "fitting_constants", "limits_of_constants",
-           "random_job", "random_operands"]  # fmt: skip
+           "random_constants", "random_job", "random_operands"]  # fmt: skip
 
 EXTREMES = ("minimum", "maximum", "opposite", "alternating", "equal", "zero")
 
@@ -29,10 +32,27 @@ def random_job(
     """Random operands with constants that fit them."""
     q, k, v = random_operands(generator, config, heads, tokens, head_dim)
     if config.kernel == "taylor":
-        constants: Constants = fitting_constants(generator, config, q, k, v)
-    else:
-        constants = golden_kernel(config).scales(q, k, v, 0, 0, 0, format_of(config)).constants
-    return Job(q, k, v, constants, kernel=config.kernel)
+        return Job(q, k, v, fitting_constants(generator, config, q, k, v), kernel=config.kernel)
+    fitting = golden_kernel(config).scales(q, k, v, 0, 0, 0, format_of(config)).constants
+    job = Job(q, k, v, fitting, kernel=config.kernel)
+    if generator.random() < 0.5:
+        drawn = replace(job, constants=random_constants(config, generator))
+        if not golden_steps(drawn, config).denominator_errors:
+            return drawn
+    return job
+
+
+def random_constants(config: AcceleratorConfig, generator: np.random.Generator) -> Constants:
+    """Constants anywhere within their ranges, of any kernel; of long ranges small values as often as large ones."""
+    integers = random.Random(int(generator.integers(1 << 63)))
+
+    def drawn(least: int, most: int) -> int:
+        bits = integers.randrange((most - least).bit_length() + 1)
+        few = most - least < 300
+        return integers.randint(least, most) if few else min(least + integers.getrandbits(bits), most)
+
+    kind = golden_kernel(config).constants
+    return kind(**{name: drawn(*limits) for name, limits in kind.ranges(format_of(config)).items()})
 
 
 def random_operands(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from taylorvit.rtl.array.multiplier import FORMS
+from taylorvit.rtl.attention import KERNELS
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 
 __all__ = ["INTERVALS", "draw", "draws"]
@@ -30,9 +31,11 @@ def draw(seed: int, number: int) -> AcceleratorConfig:
     """A configuration that is accepted. Every other number has the next interval of the divider."""
     generator = random.Random(f"configuration {number} of {seed}")
     interval = None if number % 2 else number // 2 % INTERVALS
+    # From a generator of its own, so that another kernel leaves the other fields as they are.
+    kernel = random.Random(f"kernel of configuration {number} of {seed}").choice([*KERNELS])
     while True:
         try:
-            config = AcceleratorConfig(name=f"drawn-{seed}-{number}", **_fields(generator, interval))
+            config = AcceleratorConfig(name=f"drawn-{seed}-{number}", kernel=kernel, **_fields(generator, interval))
         except ConfigError:
             continue
         if sum(config.buffer_bytes.values()) <= MOST_BYTES:

@@ -1,6 +1,10 @@
 """Shapes of jobs for each array of the regression, that with its largest sizes first."""
 
-__all__ = ["SHAPES"]
+from __future__ import annotations
+
+from taylorvit.rtl.config import AcceleratorConfig
+
+__all__ = ["SHAPES", "shapes_of"]
 
 #: Configuration -> heads, tokens, head dimension of its jobs.
 SHAPES = {
@@ -14,3 +18,15 @@ SHAPES = {
     "edge-16x8": [(1, 256, 64), (2, 197, 8), (3, 16, 64), (3, 50, 12), (4, 7, 1)],
     "edge-16x16": [(2, 198, 64), (3, 50, 32), (3, 1, 64), (3, 2, 12), (2, 197, 17), (3, 16, 16), (2, 256, 8)],
 }
+
+
+def shapes_of(config: AcceleratorConfig) -> list[tuple[int, int, int]]:
+    """Those of `SHAPES`, or some that follow from the limits and the array of a configuration that is not there."""
+    if config.name in SHAPES:
+        return SHAPES[config.name]
+    tokens, head_dim = config.max_tokens, config.max_head_dim
+    shapes = [
+        (2, tokens, head_dim), (3, 1, 1), (1, tokens - 1, head_dim - 1), (3, config.rows + 1, config.columns + 1),
+        (4, config.rows, config.columns), (2, 2, head_dim), (3, tokens // 2, 1),
+    ]  # fmt: skip
+    return [(min(heads, config.max_heads), min(max(n, 1), tokens), min(max(d, 1), head_dim)) for heads, n, d in shapes]

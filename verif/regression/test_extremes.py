@@ -1,4 +1,4 @@
-"""Extremes: operands and constants at the edges of their ranges, and denominators that are not positive."""
+"""Extremes: operands and constants at and within the edges of their ranges, and denominators that are not positive."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from taylorvit.simulation import parameters, run
 from taylorvit.simulation.host import AcceleratorHost
 
 from .checks import run_and_check
-from .configurations import CONFIGURATIONS, build_accelerator
-from .jobs import EXTREMES, extreme_job, limits_of_constants, random_job, random_operands
+from .configurations import CONFIGURATIONS, and_other_kernels, build_accelerator
+from .jobs import EXTREMES, extreme_job, limits_of_constants, random_constants, random_job, random_operands
+
+DRAWN = 12  # constants within their ranges
 
 
 async def set_up(dut):
@@ -27,7 +29,7 @@ async def set_up(dut):
 
 @cocotb.test()
 async def operands_and_constants_at_their_limits(dut):
-    """Operands and constants at the limits of their ranges give the bits of the golden model."""
+    """Operands and constants at the limits of their ranges, and any constants within, give the golden model's bits."""
     host, config, generator = await set_up(dut)
     tokens, head_dim = min(config.max_tokens, 9), min(config.max_head_dim, 5)
     for constants in limits_of_constants(config):
@@ -36,6 +38,9 @@ async def operands_and_constants_at_their_limits(dut):
         for shape in ((2, tokens, head_dim), (2, 1, head_dim), (2, tokens, 1)):
             operands = random_operands(generator, config, *shape)
             await run_and_check(host, Job(*operands, constants, kernel=config.kernel))
+    for _trial in range(DRAWN):  # whether or not the operands fit them
+        operands = random_operands(generator, config, 1, min(tokens, 5), min(head_dim, 3))
+        await run_and_check(host, Job(*operands, random_constants(config, generator), kernel=config.kernel))
 
 
 @cocotb.test()
@@ -67,17 +72,17 @@ async def denominators_that_are_not_positive(dut):
     await run_and_check(host, job)
 
 
-NAMES = ("tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6", "array-2x2-w16")
+TAYLOR = ("tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6", "array-2x2-w16")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", and_other_kernels(*TAYLOR))
 @pytest.mark.parametrize("bench", [operands_and_constants_at_their_limits, largest_sums], ids=lambda test: test.name)
 def test_extremes(name, bench):
     parameters = {"config": CONFIGURATIONS[name].to_mapping()}
     run(build_accelerator(name), __name__, testcase=bench.name, parameters=parameters)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TAYLOR)
 def test_denominators(name):
     """Of Taylor attention: its constants decide the sign of t_D."""
     parameters = {"config": CONFIGURATIONS[name].to_mapping()}

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 
 import cocotb
 import numpy as np
 import pytest
+from amaranth.hdl import Const
 from rich.console import Console
 
 from taylorvit.fpga.driver import JobReport
 from taylorvit.gen.generate import generate
+from taylorvit.gen.verilog import blocks, emit
 from taylorvit.golden.attention import kernels as golden
 from taylorvit.golden.metadata import load_accelerator
 from taylorvit.jobs import Outcome, format_of, golden_steps, judge, read_operands, save_result
 from taylorvit.jobs.golden import golden_kernel
+from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.attention import KERNELS
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import VIEW_REGISTERS, HostView
@@ -28,9 +32,10 @@ from taylorvit.simulation.host import AcceleratorHost
 from verif.tools.lint import verilator_warnings
 
 from .checks import run_and_check
-from .configurations import CONFIGURATIONS
-from .jobs import EXTREMES, extreme_job, limits_of_constants, random_job
-from .mean_kernel import MEAN, registered
+from .configurations import CONFIGURATIONS, and_other_kernels
+from .jobs import EXTREMES, extreme_job, limits_of_constants, random_constants, random_job
+from .mean_kernel import MEAN, MeanKernel, MeanSpec, registered
+from .shapes import SHAPES, shapes_of
 
 CONFIG = {"name": "mean-5x3", "kernel": MEAN, "rows": 5, "columns": 3, "max_tokens": 40, "max_head_dim": 8,
           "stream_width": 8, "memory_pipeline": 1}  # fmt: skip
@@ -58,7 +63,8 @@ async def jobs_equal_golden(dut):
         assert HostView.from_registers(words, config.name) == HostView.of(config)
         generator = np.random.default_rng(cocotb.RANDOM_SEED)
         for shape in ((3, 40, 8), (2, 1, 1), (4, 7, 5), (2, 17, 3)):
-            await run_and_check(host, random_job(generator, config, *shape))
+            for _trial in range(4):
+                await run_and_check(host, random_job(generator, config, *shape))
         for constants in limits_of_constants(config):
             for kind in EXTREMES:
                 await run_and_check(host, extreme_job(kind, config, 1, 9, 5, constants))
@@ -111,14 +117,91 @@ def test_simulated(config, tmp_path):
         np.testing.assert_allclose(saved["z"], np.broadcast_to(v.mean(axis=1, keepdims=True), v.shape), atol=0.02)
 
 
+# What every kernel must keep, and what the tests of the whole accelerator do with it.
+
+EACH_KERNEL = {f"{kernel}-4x4": AcceleratorConfig(name=kernel, kernel=kernel, rows=4, columns=4) for kernel in KERNELS}
+EACH = pytest.mark.parametrize("name", [*EACH_KERNEL, "mean-5x3"])
+
+
+@EACH
+def test_lint(name, config, tmp_path):
+    """Verilator warns of nothing in any kernel, and each waiver of a kernel's own blocks is needed."""
+    config = EACH_KERNEL.get(name, config)
+    accelerator, taylor = Accelerator(config), Accelerator(EACH_KERNEL["taylor-4x4"])
+    verilog = emit(accelerator)
+    (tmp_path / "taylorvit.v").write_text(verilog, encoding="utf-8")
+    assert verilator_warnings(tmp_path, "taylorvit") == []
+    # Those of Taylor attention, and what it shares, take more configurations: `verif.tools.test_lint`.
+    own = {type(block) for block in blocks(accelerator)} - {type(block) for block in blocks(taylor)}
+    reasons = {reason for kind in own for reason in kind.waivers.values()}
+    assert {reason for reason in reasons if f"// {reason}\n" not in verilog} == set()
+
+
+class UnshiftedSpec(MeanSpec):
+    """A kernel without registers."""
+
+    hardware = f"{__name__}:UnshiftedKernel"
+
+    @staticmethod
+    def job_registers(view):
+        return ()
+
+
+class UnshiftedKernel(MeanKernel):
+    """Z = round_half_up(v_sum / n)."""
+
+    def constants(self, registers):
+        without = SimpleNamespace(shift_z=Const(0))
+        return super().constants(without)
+
+
+def test_kernel_without_shift_z(config, monkeypatch, tmp_path):
+    """No register is required: the accelerator asks the kernel by how much numerators are shifted."""
+    monkeypatch.setitem(KERNELS, MEAN, f"{__name__}:UnshiftedSpec")
+    generate(AcceleratorConfig(**CONFIG), tmp_path)
+    assert verilator_warnings(tmp_path, "taylorvit") == []
+    assert "TAYLORVIT_SHIFT_Z_OFFSET" not in (tmp_path / "registers" / "taylorvit_registers.h").read_text()
+
+
+@EACH
+def test_random_constants(name, config):
+    """Over the whole of their ranges, not only at the ends; of long ranges also the small ones."""
+    config = EACH_KERNEL.get(name, config)
+    generator, number_format = np.random.default_rng(0), format_of(config)
+    drawn = [random_constants(config, generator) for _trial in range(300)]
+    for constants in drawn:
+        constants.check(number_format)
+    for field, (least, most) in golden_kernel(config).constants.ranges(number_format).items():
+        values = {getattr(constants, field) for constants in drawn}
+        assert len(values) >= min(most - least + 1, 100) * 3 // 4, field
+        assert min(values) - least <= 3 and most - max(values) <= (most - least) // 2, field
+
+
+def test_random_jobs_vary_the_constants(config):
+    generator = np.random.default_rng(0)
+    jobs = [random_job(generator, config, 1, 4, 3) for _trial in range(60)]
+    assert len({job.constants.shift_z for job in jobs}) > 15
+    assert sum(job.constants.shift_z in (0, 1) for job in jobs) > 15  # those that the quantizer finds
+
+
+def test_configuration_joins_the_tests(config, monkeypatch):
+    """A configuration of another kernel is one of every list of the regression, without shapes of its own."""
+    assert and_other_kernels("tiny-4x4")[0] == "tiny-4x4"
+    monkeypatch.setitem(CONFIGURATIONS, config.name, config)
+    assert and_other_kernels("tiny-4x4")[-1] == config.name
+    for one in (config, AcceleratorConfig(**CONFIG | {"max_tokens": 1, "max_head_dim": 1, "max_heads": 1})):
+        shapes = shapes_of(one)
+        assert shapes[0][1:] == (one.max_tokens, one.max_head_dim) and len(shapes) > 5
+        assert all(1 <= size <= limit for shape in shapes
+                   for size, limit in zip(shape, (one.max_heads, one.max_tokens, one.max_head_dim)))  # fmt: skip
+    assert shapes_of(CONFIGURATIONS["array-8x4"]) == SHAPES["array-8x4"]
+
+
 # Golden and hardware know nothing of each other: what they agree on.
 
 
 def test_same_kernels():
     assert list(golden.KERNELS) == list(KERNELS)
-
-
-EACH_KERNEL = {f"{kernel}-4x4": AcceleratorConfig(name=kernel, kernel=kernel, rows=4, columns=4) for kernel in KERNELS}
 
 
 @pytest.mark.parametrize("name", [*CONFIGURATIONS, *EACH_KERNEL, "mean-5x3"])

@@ -14,8 +14,8 @@ from taylorvit.gen.verilog import emit
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.simulation import build, run
 
-from .configurations import CONFIGURATIONS
-from .shapes import SHAPES
+from .configurations import CONFIGURATIONS, and_other_kernels
+from .shapes import shapes_of
 
 READ = re.compile(r"(\w+) <= memory\[read_address\];")
 COLLIDING = r"\1 <= write_enable && write_address == read_address ? ~memory[read_address] : memory[read_address];"
@@ -29,9 +29,9 @@ def poisoned(verilog: str) -> str:
     return changed
 
 
-@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-5x3"])
+@pytest.mark.parametrize("name", and_other_kernels("tiny-4x4", "array-8x4", "array-5x3"))
 def test_memory_collisions(name):
     config = CONFIGURATIONS[name]
     simulation = build(poisoned(emit(Accelerator(config))), "taylorvit")
     run(simulation, "verif.regression.test_sizes", testcase="jobs_equal_golden",
-        parameters={"config": config.to_mapping(), "shapes": SHAPES[name]})  # fmt: skip
+        parameters={"config": config.to_mapping(), "shapes": shapes_of(config)})  # fmt: skip

@@ -17,7 +17,7 @@ from taylorvit.simulation.host import AcceleratorHost
 from taylorvit.simulation.settings import selected_seed
 
 from .checks import expect_result
-from .configurations import CONFIGURATIONS, build_accelerator
+from .configurations import CONFIGURATIONS, and_other_kernels, build_accelerator
 from .jobs import random_job
 
 HEADS_OF_A_RATE = 14
@@ -101,17 +101,18 @@ def sizes_to_rate(config):
     others = sorted(set(every) - set(sustained))
     chosen = random.Random(selected_seed())
     full = config.max_tokens, chosen.choice(sustained)[1]
-    return [*sustained[:6], sustained[-1], full, *chosen.sample(sustained, 4), *chosen.sample(others, 4)]
+    some, slower = chosen.sample(sustained, 4), chosen.sample(others, min(4, len(others)))
+    return [*sustained[:6], sustained[-1], full, *some, *slower]
 
 
-@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-6x6-ecp5", "array-5x3-w8"])
+@pytest.mark.parametrize("name", and_other_kernels("tiny-4x4", "array-8x4", "array-6x6-ecp5", "array-5x3-w8"))
 def test_rate(name):
     config = CONFIGURATIONS[name]
     parameters = {"config": config.to_mapping(), "sizes": sizes_to_rate(config)}
     run(build_accelerator(name), __name__, testcase="rate_of_many_sizes", parameters=parameters)
 
 
-@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6"])
+@pytest.mark.parametrize("name", and_other_kernels("tiny-4x4", "array-8x4", "array-5x3", "array-16x8-d6"))
 def test_counters(name):
     parameters = {"config": CONFIGURATIONS[name].to_mapping()}
     run(build_accelerator(name), __name__, testcase="counters_over_many_sizes", parameters=parameters)

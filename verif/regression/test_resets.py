@@ -12,7 +12,7 @@ from taylorvit.simulation import expect_equal, parameters, run
 from taylorvit.simulation.host import AcceleratorHost
 
 from .checks import expect_errors, expect_result
-from .configurations import CONFIGURATIONS, build_accelerator
+from .configurations import CONFIGURATIONS, and_other_kernels, build_accelerator
 from .jobs import random_job
 
 TRIALS = 40
@@ -93,7 +93,7 @@ async def start_right_after_a_soft_reset(dut):
     expect_equal("errors", len(await host.error_counts()), 0)
 
 
-@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-5x3"])
+@pytest.mark.parametrize("name", and_other_kernels("tiny-4x4", "array-8x4", "array-5x3"))
 def test_resets(name):
     config = CONFIGURATIONS[name]
     result = run(build_accelerator(name), __name__, parameters={"config": config.to_mapping()})

@@ -11,9 +11,9 @@ from taylorvit.simulation import parameters, run
 from taylorvit.simulation.host import AcceleratorHost
 
 from .checks import expect_errors, expect_result
-from .configurations import CONFIGURATIONS, build_accelerator
+from .configurations import CONFIGURATIONS, and_other_kernels, build_accelerator
 from .jobs import describe, random_job
-from .shapes import SHAPES
+from .shapes import SHAPES, shapes_of
 
 
 @cocotb.test()
@@ -30,9 +30,9 @@ async def jobs_equal_golden(dut):
         await expect_errors(host, {})
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", dict.fromkeys(and_other_kernels(*SHAPES)))
 def test_sizes(name):
     config = CONFIGURATIONS[name]
-    shapes = SHAPES[name]
+    shapes = shapes_of(config)
     assert shapes[0][1:] == (config.max_tokens, config.max_head_dim) or name == "edge-16x16"
     run(build_accelerator(name), __name__, parameters={"config": config.to_mapping(), "shapes": shapes})

@@ -13,7 +13,7 @@ from taylorvit.simulation import PATTERNS, expect_equal, parameters, run
 from taylorvit.simulation.host import STREAMS, AcceleratorHost
 
 from .checks import expect_errors, expect_result
-from .configurations import CONFIGURATIONS, build_accelerator
+from .configurations import CONFIGURATIONS, and_other_kernels, build_accelerator
 from .jobs import random_job
 
 CHANNELS = (*STREAMS, "z", "axil")
@@ -126,7 +126,7 @@ async def same_seed_same_run(dut):
     expect_result(job, second, config)
 
 
-@pytest.mark.parametrize("name", ["tiny-4x4", "array-8x4", "array-16x8-d6"])
+@pytest.mark.parametrize("name", and_other_kernels("tiny-4x4", "array-8x4", "array-16x8-d6"))
 def test_streams(name):
     config = CONFIGURATIONS[name]
     result = run(build_accelerator(name), __name__, parameters={"config": config.to_mapping()})
