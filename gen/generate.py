@@ -22,6 +22,8 @@ from amaranth.lib import wiring
 
 from taylorvit.boundary.writing import FileError, check_output_folder, written_whole
 from taylorvit.rtl import __version__
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.config import AcceleratorConfig
 
 from .registers_export import register_files
 from .verilog import emit_with_blocks
@@ -50,10 +52,20 @@ def port_table(component):
     return ports
 
 
-def generate(config, folder, *, component=None):
-    """Writes all files for `config` into `folder` (made if absent); returns path -> True where content is new.
+def generate(config: AcceleratorConfig, folder: str | Path, *, component: Block | None = None) -> dict[Path, bool]:
+    """Writes all files of an accelerator.
 
-    `component` is the top block, the whole accelerator if left out. Raises `OSError` where a file cannot be written.
+    Args:
+        config (AcceleratorConfig): the accelerator.
+        folder (str | Path): where they are written; it is made if it is not there.
+        component (Block): the top; the whole accelerator if left out.
+
+    Returns:
+        dict[Path, bool]: path of each file -> whether its content is new.
+
+    Raises:
+        FileError: the folder, or the path of a file, is something else.
+        OSError: a file cannot be written.
     """
     component = top(config) if component is None else component
     verilog, blocks = emit_with_blocks(component)

@@ -18,12 +18,12 @@ _FOLDER = Path(__file__).resolve().parent / "presets"
 _BASE = "base"
 
 
-def preset_names():
+def preset_names() -> list[str]:
     """Names of the presets, smallest array first."""
     return sorted(_files() - {_BASE}, key=lambda name: (load_preset(name).processing_elements, name))
 
 
-def load_preset(name):
+def load_preset(name: str) -> AcceleratorConfig:
     """The configuration of a preset.
 
     Args:
@@ -37,11 +37,11 @@ def load_preset(name):
     return _load(_FOLDER / f"{name}.toml", f"preset {name}")
 
 
-def load_file(path):
+def load_file(path: str | Path) -> AcceleratorConfig:
     """The configuration in a TOML file.
 
     Args:
-        path (Path): the file.
+        path (str | Path): the file.
 
     Raises:
         FileError: the file cannot be read or is not TOML.

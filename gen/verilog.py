@@ -18,7 +18,7 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
 from taylorvit.rtl import __version__
-from taylorvit.rtl.common.block import BlockInstance
+from taylorvit.rtl.common.block import Block, BlockInstance
 
 from .rtlil import Cell, parse
 from .verilog_writer import write_module
@@ -41,7 +41,7 @@ def blocks(component):
     return [block for block, _fragment, _ports in _elaborate_all(component)]
 
 
-def emit(component):
+def emit(component: Block) -> str:
     """The Verilog of a block and of all blocks below it, as one text.
 
     Args:

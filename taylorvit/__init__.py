@@ -58,20 +58,22 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = import_module(f"{__name__}.{_MODULES[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{_MODULES[name].partition('.')[0]}":
-            raise
-        reason = f"cannot import {error.name}: this is the folder taylorvit of a checkout, not the whole package"
-        reason += "; install the checkout with `pip install -e .`, or leave its folder"
-        raise ModuleNotFoundError(reason, name=error.name) from None
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # with it, a checker of types takes any name for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            module = import_module(f"{__name__}.{_MODULES[name]}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{_MODULES[name].partition('.')[0]}":
+                raise
+            reason = f"cannot import {error.name}: this is the folder taylorvit of a checkout, not the whole package"
+            reason += "; install the checkout with `pip install -e .`, or leave its folder"
+            raise ModuleNotFoundError(reason, name=error.name) from None
+        value = getattr(module, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

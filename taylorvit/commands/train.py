@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> None:
 def _change(text: str) -> tuple[str, object]:
     """A name and a TOML value; a value that is none is a string."""
     name, equals, value = text.partition("=")
-    if not equals or not text.isprintable():
+    if not name or not equals or not text.isprintable():
         raise ValueError(f"--set must be NAME=VALUE, in one line, not {text!r}")
     try:
         return name, parse_toml(f"value = {value}", "--set")["value"]

@@ -1,5 +1,6 @@
 """The names at the top of the package: loaded when they are used, and listed."""
 
+import ast
 import importlib
 import json
 import re
@@ -54,6 +55,20 @@ def test_example_of_the_tour(tmp_path, monkeypatch):
         else:
             exec(code, names)
     assert shown == 3
+
+
+def test_type_checkers_know_which_names_there_are():
+    """They take every name for one of a module that has `__getattr__`."""
+    tree = ast.parse((ROOT / "taylorvit" / "__init__.py").read_text(encoding="utf-8"))
+    named = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    imported = {
+        alias.name
+        for branch in tree.body
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in branch.body
+        for alias in node.names
+    }
+    assert imported == set(taylorvit.__all__) and "__getattr__" not in named
 
 
 def test_nothing_is_loaded_before_it_is_used():

@@ -81,6 +81,7 @@ def test_interrupted_and_resumed(config, capsys, monkeypatch):
         (["--set", "training.epochs=0"], ".*tiny.toml: training.epochs must be greater than or equal to 1, not 0"),
         (["--set", "training.epochs=many"], ".*: training.epochs must be a valid integer, not 'many'"),
         (["--set", "training.epochs"], "--set must be NAME=VALUE, in one line, not 'training.epochs'"),
+        (["--set", "=3"], "--set must be NAME=VALUE, in one line, not '=3'"),
         (["--set", "model.width=3"], ".*: model.width is not a field of a recipe"),
         (["--set", "model.shape=vit_28"], "image_size of the model must be that of digits, 8, not 28"),
         (["--set", "data.name=imagenet"], "data set must be one of .*, not 'imagenet'"),
