@@ -1,8 +1,9 @@
 """Attention kernels: what is computed from Q, K and V with the systolic array, and the seam that each kernel keeps.
 
-`KERNELS` says which there are; a configuration chooses one by its field `kernel`. A kernel has two halves: a
-specification, which is plain data (`rtl.attention.spec.KernelSpec`: widths, buffers, registers), and the hardware
-(`rtl.attention.kernel.AttentionKernel`). `golden.attention.kernels` has the kernels of the same names in integers.
+`KERNELS` says which there are; a configuration chooses one by its field `kernel`. A kernel has two parts: a
+specification (`rtl.attention.spec.KernelSpec`: widths, buffers, registers), which a configuration imports, and the
+hardware (`rtl.attention.kernel.AttentionKernel`), which is imported to be built. A specification in a module without
+hardware keeps Amaranth out of configurations. `golden.attention.kernels` has the kernels of the same names in integers.
 """
 
 from taylorvit.rtl.common.loading import load

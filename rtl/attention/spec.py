@@ -1,6 +1,7 @@
-"""The plain half of a kernel: what a configuration, the register map and a host have to know of it.
+"""The specification of a kernel: what a configuration, the register map and a host have to know of it.
 
-Nothing here is hardware, so that a configuration can be checked without any.
+Nothing here is hardware. A kernel whose specification is in a module of its own, as that of Taylor attention is, can be
+configured and checked without Amaranth.
 """
 
 from dataclasses import dataclass

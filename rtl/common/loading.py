@@ -1,6 +1,6 @@
 """Hardware that is looked up by its name, and imported when it is built.
 
-A registry is plain data: a configuration can be read and checked without any hardware, and without Amaranth.
+A registry holds texts, so that nothing is imported for an entry that is not used.
 """
 
 from importlib import import_module

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from types import SimpleNamespace
 
 import cocotb
 import numpy as np
 import pytest
-from amaranth.hdl import Const
 from rich.console import Console
 
 from taylorvit.fpga.driver import JobReport
@@ -34,7 +32,7 @@ from verif.tools.lint import verilator_warnings
 from .checks import run_and_check
 from .configurations import CONFIGURATIONS, and_other_kernels
 from .jobs import EXTREMES, extreme_job, limits_of_constants, random_constants, random_job
-from .mean_kernel import MEAN, MeanKernel, MeanSpec, registered
+from .mean_kernel import MEAN, registered
 from .shapes import SHAPES, shapes_of
 
 CONFIG = {"name": "mean-5x3", "kernel": MEAN, "rows": 5, "columns": 3, "max_tokens": 40, "max_head_dim": 8,
@@ -135,32 +133,6 @@ def test_lint(name, config, tmp_path):
     own = {type(block) for block in blocks(accelerator)} - {type(block) for block in blocks(taylor)}
     reasons = {reason for kind in own for reason in kind.waivers.values()}
     assert {reason for reason in reasons if f"// {reason}\n" not in verilog} == set()
-
-
-class UnshiftedSpec(MeanSpec):
-    """A kernel without registers."""
-
-    hardware = f"{__name__}:UnshiftedKernel"
-
-    @staticmethod
-    def job_registers(view):
-        return ()
-
-
-class UnshiftedKernel(MeanKernel):
-    """Z = round_half_up(v_sum / n)."""
-
-    def constants(self, registers):
-        without = SimpleNamespace(shift_z=Const(0))
-        return super().constants(without)
-
-
-def test_kernel_without_shift_z(config, monkeypatch, tmp_path):
-    """No register is required: the accelerator asks the kernel by how much numerators are shifted."""
-    monkeypatch.setitem(KERNELS, MEAN, f"{__name__}:UnshiftedSpec")
-    generate(AcceleratorConfig(**CONFIG), tmp_path)
-    assert verilator_warnings(tmp_path, "taylorvit") == []
-    assert "TAYLORVIT_SHIFT_Z_OFFSET" not in (tmp_path / "registers" / "taylorvit_registers.h").read_text()
 
 
 @EACH

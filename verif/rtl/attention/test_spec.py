@@ -1,4 +1,4 @@
-"""The plain half of a kernel: chosen by configuration, told to a host, its registers in their places."""
+"""The specification of a kernel: chosen by configuration, told to a host, its registers in their places."""
 
 import re
 import subprocess
