@@ -91,10 +91,10 @@ def _mismatches(z: np.ndarray, golden: Steps, job: Job, kernel: IntegerKernel) -
     shift_z = [job.registers[name] for name in ("SHIFT_Z",) if name in job.registers]
     for head, token, feature in places[:SHOWN_MISMATCHES]:
         place = head, token, feature
-        terms = [kernel.terms(golden, place), *(f"shift_z {value}" for value in shift_z)]
+        terms = ", ".join(filter(None, [kernel.terms(golden, place), *(f"shift_z {value}" for value in shift_z)]))
         lines.append(
-            f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]} "
-            f"({', '.join(filter(None, terms))})"
+            f"  head {head}, token {token}, feature {feature}: got {z[place]}, expected {golden.z[place]}"
+            + (f" ({terms})" if terms else "")
         )
     return lines
 

@@ -13,10 +13,13 @@ import cocotb
 import numpy as np
 from amaranth.hdl import Const
 
+from taylorvit.fpga.driver import JobReport
+from taylorvit.fpga.driver.device import COUNTERS
 from taylorvit.gen.generate import generate
 from taylorvit.golden.attention import kernels as golden
 from taylorvit.golden.attention.constants import Constants
 from taylorvit.golden.attention.kernels.kernel import JobScales
+from taylorvit.jobs import Outcome, golden_steps, judge, read_operands
 from taylorvit.rtl.attention import KERNELS
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import build, run
@@ -89,6 +92,18 @@ async def jobs_equal_golden(dut):
             await run_and_check(host, random_job(generator, config, *shape))
         for kind in EXTREMES:
             await run_and_check(host, extreme_job(kind, config, 1, 9, 5, limits_of_constants(config)[0]))
+
+
+def test_verdict(tmp_path):
+    np.savez(tmp_path / "qkv.npz", **dict(zip("qkv", np.random.default_rng(0).standard_normal((3, 1, 5, 3)))))
+    with registered() as config:
+        operands = read_operands(tmp_path / "qkv.npz", config)
+        z = golden_steps(operands.job, config).z
+        report = JobReport(1, dict.fromkeys(COUNTERS, 99), frozenset({"DONE"}))
+        assert judge(Outcome(z, [report]), operands, config).mismatches == []
+        expected, z[0, 2, 1] = z[0, 2, 1], 127
+        (_count, difference) = judge(Outcome(z, [report]), operands, config).mismatches
+    assert difference == f"  head 0, token 2, feature 1: got 127, expected {expected}"
 
 
 def test_kernel_without_registers(tmp_path):

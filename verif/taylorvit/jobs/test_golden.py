@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from taylorvit.gen.presets import load_preset
+from taylorvit.golden.attention.job import quantize_job
 from taylorvit.jobs import golden_steps, quantize
 from taylorvit.jobs.golden import check_job
 from taylorvit.simulation import simulate
+from verif.regression.mean_kernel import MEAN, registered
 
 CONFIG = load_preset("tiny-4x4")
 
@@ -45,7 +47,6 @@ def test_wrong_shapes_are_named():
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        ({"kernel": "mean"}, ValueError, "kernel of the job must be 'taylor', that of tiny-4x4, not 'mean'"),
         ({"q": JOB.q * 1000}, ValueError, r"q must be -128 to 127 \(8 bits\), not -?\d+"),
         ({"k": JOB.k[:, :, :3]}, ValueError, r"k must be of the shape of q, \(2, 5, 8\), not \(2, 5, 3\)"),
         ({"v": JOB.v / 2}, TypeError, "v must be an array of integers, not float64"),
@@ -57,3 +58,9 @@ def test_wrong_shapes_are_named():
 def test_a_job_that_the_accelerator_cannot_take_is_not_simulated(change, error, text):
     with pytest.raises(error, match=text):
         simulate.simulate(CONFIG, replace(JOB, **change))
+
+
+def test_a_job_of_another_kernel_is_not_simulated():
+    text = f"kernel of the job must be 'taylor', that of tiny-4x4, not '{MEAN}'"
+    with registered(), pytest.raises(ValueError, match=f"^{text}$"):
+        simulate.simulate(CONFIG, quantize_job(*operands(), kernel=MEAN))
