@@ -42,6 +42,8 @@ __all__ = ["KIND", "read_fields", "write"]
 #: What the metadata calls an integer model.
 KIND = "integer vit"
 
+_FIELDS = ("kind", "shape", "exponents", "registers", "number_format", "data", "quantization")
+
 _TYPES = {8: torch.int8, 16: torch.int16, 32: torch.int32}
 
 
@@ -75,11 +77,14 @@ def read_fields(checkpoint: Checkpoint) -> dict:
         KeyError: a field is missing.
         AttributeError: a field is of another type.
         TypeError: a field is of another type.
-        ValueError: a field is out of range.
+        ValueError: a field is unknown or out of range.
     """
     description = checkpoint.description
     if description.get("kind") != KIND:
         raise CheckpointError(f"{checkpoint.path} must be an integer ViT, as `taylorvit quantize` writes it")
+    for field in description:
+        if field not in _FIELDS:  # it may say what changes the result
+            raise ValueError(f"fields must be {', '.join(_FIELDS)}, not {field!r}")
     return {
         "shape": VitShape(**description["shape"]),
         "tensors": {name: _as_int64(name, tensor) for name, tensor in checkpoint.tensors.items()},

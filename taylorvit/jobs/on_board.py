@@ -8,6 +8,7 @@ from collections.abc import Callable
 from taylorvit.fpga.driver import TaylorVit
 from taylorvit.golden.attention.job import Job
 
+from .golden import check_job
 from .judgement import Outcome
 
 __all__ = ["run_on"]
@@ -28,8 +29,11 @@ def run_on(
         Outcome: what came back, with remarks on the link and the time.
 
     Raises:
+        TypeError: operands or constants are not integers.
+        ValueError: the accelerator cannot take the job (`taylorvit.jobs.golden.check_job`).
         DriverError: whatever the world does wrong.
     """
+    check_job(job, accelerator.view)
     began = time.monotonic()
     result = accelerator.run(*job.operands, job.registers, on_progress=on_progress)
     seconds = time.monotonic() - began

@@ -69,6 +69,7 @@ def without(table: dict, name: str) -> dict:
         (lambda t, d: (t, without(d, "shape")), "must be a whole integer ViT, and lacks 'shape'"),
         (lambda t, d: (t, without(d, "registers")), "and lacks 'registers'"),
         (lambda t, d: (t, without(d, "number_format")), "and lacks 'number_format'"),
+        (lambda t, d: (t, d | {"kernel": "relu"}), "fields must be kind, .* quantization, not 'kernel'"),
         (lambda t, d: (t, d | {"shape": d["shape"] | {"width": 5}}), "heads must be a divisor of 5, not 2"),
         (lambda t, d: (t, d | {"shape": d["shape"] | {"width": 8}}), r"must be of shape \(8, 9\), not \(6, 9\)"),
         (lambda t, d: (t, d | {"shape": d["shape"] | {"colours": 3}}), "unexpected keyword argument 'colours'"),
