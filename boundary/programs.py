@@ -87,11 +87,15 @@ def at_once(function: Callable, items: Iterable, *, jobs: int) -> list:
 
 def _end(processes: list[subprocess.Popen]) -> None:
     """End them and what they have started, which is in their sessions."""
+    running = [process for process in processes if process.poll() is None]
     for number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, None)):
-        waiting = [process for process in processes if process.poll() is None]
+        waiting = [process for process in running if process.poll() is None]
         for process in waiting:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
         for process in waiting:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(patience)
+    for process in running:  # what began while the signal was on its way has not received it, or heeds none
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

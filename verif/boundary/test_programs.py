@@ -125,6 +125,14 @@ sys.exit(run_command("name", body))
     wait_until_ended(numbers)
 
 
+def test_what_outlives_the_program_is_ended(tmp_path):
+    """A child that heeds no SIGTERM, of a program that does."""
+    script = f"(trap '' TERM; sh -c 'echo $$ > {tmp_path / 'numbers'}; exec sleep 60') & sleep 60"
+    with programs.started(["sh", "-c", script]):
+        numbers = numbers_in(tmp_path / "numbers", count=1)
+    wait_until_ended(numbers)
+
+
 def test_command_leaves_the_handlers_of_signals_as_they_were(capsys):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:

@@ -30,7 +30,7 @@ from taylorvit.golden import workloads
 from taylorvit.jobs import golden_steps, job_source, read_operands
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.registers import ADDRESS_WIDTH, register_map
-from taylorvit.simulation import expect_equal, parameters, record, run, toolchain
+from taylorvit.simulation import compilers, expect_equal, parameters, record, run
 from taylorvit.simulation.host import STREAMS, AcceleratorHost, matrix_of
 from verif import ROOT
 from verif.regression.configurations import CONFIGURATIONS, build_accelerator
@@ -221,7 +221,7 @@ async def checks_hold(dut):
 
 
 def compile_c(folder, *arguments):
-    command = [*toolchain.compiler("CC"), *STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)]
+    command = [*compilers.compiler("CC"), *STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)]
     subprocess.run(command, cwd=folder, check=True, timeout=60)
 
 
@@ -294,7 +294,7 @@ def test_page_compiles(folder):
     (command,) = re.findall(r"^    \$ (gcc .*)$", text, re.MULTILINE)
     places = {"build/tiny-4x4/registers": folder, "fpga/c": SOURCES, "build": folder}
     command = re.sub("|".join(places), lambda place: str(places[place.group()]), command)
-    command = command.replace("gcc", shlex.join(toolchain.compiler("CC")), 1)
+    command = command.replace("gcc", shlex.join(compilers.compiler("CC")), 1)
     subprocess.run(["sh", "-c", command], cwd=folder, check=True, timeout=60)
     assert {path.stem for path in folder.glob("*.o")} == {path.stem for path in SOURCES.glob("*.c")}
 
