@@ -44,8 +44,16 @@ ARRAYS, ARRAY_BYTES, DIMENSIONS = 1000, 4 << 30, 32
 
 # What a damaged archive raises. RuntimeError: nobody knows its compression, or the module for it is not there; OSError:
 # bzip2's, or of the disk itself; UnicodeDecodeError: a name.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, struct.error, OSError,
-            UnicodeDecodeError)  # fmt: skip
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    OSError,
+    UnicodeDecodeError,
+)
 
 _CHUNK = 1 << 20
 _LONGEST = 200  # of what another library says of a file
@@ -268,12 +276,15 @@ def _array(path, archive, name: str, member: zipfile.ZipInfo) -> np.ndarray:
         if dtype.kind not in "biufcU" or not dtype.itemsize:
             raise FileError(f"{path}: array {name} must be of numbers, not of {dtype}")
         if len(shape) > DIMENSIONS or any(not 0 <= size <= ARRAY_BYTES for size in shape):
-            raise FileError(f"{path}: array {name} must be of at most {DIMENSIONS} dimensions of 0 to {ARRAY_BYTES}, "
-                            f"not of shape {_shortened(repr(shape))}")  # fmt: skip
+            raise FileError(
+                f"{path}: array {name} must be of at most {DIMENSIONS} dimensions of 0 to {ARRAY_BYTES}, "
+                f"not of shape {_shortened(repr(shape))}"
+            )
         expected, there = math.prod(shape) * dtype.itemsize, member.file_size - stream.tell()
         if expected != there:
-            raise FileError(f"{path}: array {name} must have {expected:,} bytes for its shape {shape!r} of {dtype}, "
-                            f"not {there:,}")  # fmt: skip
+            raise FileError(
+                f"{path}: array {name} must have {expected:,} bytes for its shape {shape!r} of {dtype}, not {there:,}"
+            )
         array = np.empty(math.prod(shape), dtype)
         view = array.view(np.uint8).data
         while view:

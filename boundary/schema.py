@@ -18,8 +18,15 @@ __all__ = ["Schema", "check_schema"]
 
 Schema = Any
 
-_NAMES = {str: "a text", int: "an integer", float: "a finite number", bool: "true or false", dict: "an object",
-          list: "a list", None: "null"}  # fmt: skip
+_NAMES = {
+    str: "a text",
+    int: "an integer",
+    float: "a finite number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+    None: "null",
+}
 _LONGEST = 60
 
 

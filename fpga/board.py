@@ -289,8 +289,12 @@ def _button(table):
 
 def _check(board):
     """Raises `BoardError` for what is wrong between the keys of a board, or inside one."""
-    used = [pin for pins in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button) if pins
-            for pin in pins.pins]  # fmt: skip
+    used = [
+        pin
+        for pins in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button)
+        if pins
+        for pin in pins.pins
+    ]
     for pin in used:
         if used.count(pin) > 1:
             raise BoardError(f"pin must be used once, not {pin!r} for several signals")

@@ -245,9 +245,16 @@ class Identification:
     def encode(self) -> bytes:
         """The bytes of the answer after its status."""
         return self._LAYOUT.pack(
-            self.protocol, self.build_id, self.clock_hz, self.baud, self.receive_bytes, self.send_bytes,
-            self.result_bytes, self.payload_max, self.stream_bytes,
-        )  # fmt: skip
+            self.protocol,
+            self.build_id,
+            self.clock_hz,
+            self.baud,
+            self.receive_bytes,
+            self.send_bytes,
+            self.result_bytes,
+            self.payload_max,
+            self.stream_bytes,
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Identification:
@@ -291,9 +298,14 @@ class BoardStatus:
         """The bytes of the answer after its status."""
         events = self.interrupt | self.receive_overflow << 1 | self.malformed_packet << 2
         return self._LAYOUT.pack(
-            self.next_offset, self.free, self.result_offset, self.available, events, self.bad_headers,
+            self.next_offset,
+            self.free,
+            self.result_offset,
+            self.available,
+            events,
+            self.bad_headers,
             self.bad_payloads,
-        )  # fmt: skip
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> BoardStatus:

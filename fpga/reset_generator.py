@@ -33,10 +33,15 @@ class ResetGenerator(Block):
     reset_cycles = 256
 
     def __init__(self):
-        super().__init__({
-            "locked": In(1), "button": In(1), "request": In(1), "reset": Out(1, init=1),
-            "accelerator_reset": Out(1, init=1),
-        })  # fmt: skip
+        super().__init__(
+            {
+                "locked": In(1),
+                "button": In(1),
+                "request": In(1),
+                "reset": Out(1, init=1),
+                "accelerator_reset": Out(1, init=1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

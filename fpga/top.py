@@ -71,8 +71,10 @@ def _check_timeout(config, clock_hz):
     """Raises `ValueError` for an accelerator that could not be told to wait as long as a line may pause."""
     least = int(LINE_PAUSE * clock_hz).bit_length()
     if config.counter_width < least:
-        raise ValueError(f"counter_width must be at least {least} at {clock_hz:,} Hz, so that TIMEOUT outlasts a pause "
-                         f"of {LINE_PAUSE:g} s on the line, not {config.counter_width!r}")  # fmt: skip
+        raise ValueError(
+            f"counter_width must be at least {least} at {clock_hz:,} Hz, so that TIMEOUT outlasts a pause "
+            f"of {LINE_PAUSE:g} s on the line, not {config.counter_width!r}"
+        )
 
 
 class BoardTop(Block):

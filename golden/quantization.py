@@ -74,11 +74,15 @@ def quantize_checkpoint(
     torch.manual_seed(recipe.training.seed if recipe.training else 1)
     shown, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
     vit = quantize_vit(
-        model, shown, mean=dataset.mean, std=dataset.std, number_format=accelerator and accelerator.number_format,
+        model,
+        shown,
+        mean=dataset.mean,
+        std=dataset.std,
+        number_format=accelerator and accelerator.number_format,
         data={"name": dataset.name, "classes": list(dataset.classes)},
         quantization={"checkpoint": str(path), "images": count, "recipe": recipe.model_dump(mode="json")},
         progress=progress,
-    )  # fmt: skip
+    )
     sqnr = layer_sqnr(model, vit, shown, mean=dataset.mean, std=dataset.std)
     vit.quantization["sqnr_db"] = {name: round(value, 2) for name, value in sqnr.items() if math.isfinite(value)}
     return Quantized(vit, sqnr)
@@ -123,7 +127,8 @@ def fine_tune(
     rounded = rounded_recipe(recipe_of(load(path), recipe=recipe, data=data), Path(path), grids, epochs)
     with only_training_in(folder):
         if not (folder / "last.safetensors").exists():  # a training that is resumed keeps its grids
-            made = quantize_checkpoint(path, images=images, accelerator=accelerator, recipe=recipe, data=data,
-                                       progress=on_step)  # fmt: skip
+            made = quantize_checkpoint(
+                path, images=images, accelerator=accelerator, recipe=recipe, data=data, progress=on_step
+            )
             made.vit.save(grids)
         return train(rounded, folder, resume=resume, progress=progress).path

@@ -133,16 +133,20 @@ class TaylorVit:
         words = self.link.read(READ_AFTER_RESET.values())
         missing = [name for name, word in zip(READ_AFTER_RESET, words) if word is None]
         if missing:
-            raise WrongBoard(f"accelerator on {self.port.name} must have the registers of this program's version, "
-                             f"but has no {', '.join(missing)}")  # fmt: skip
+            raise WrongBoard(
+                f"accelerator on {self.port.name} must have the registers of this program's version, "
+                f"but has no {', '.join(missing)}"
+            )
         return dict(zip(READ_AFTER_RESET, words))
 
     def _checked_view(self, identification, words):
         expected = self._expected
         view = view_of(words, "hardware" if expected is None else expected.name, self.port.name)
         if identification.stream_bytes * 8 != view.stream_width:
-            raise WrongBoard(f"link on {self.port.name} must have beats of {view.stream_width // 8} bytes, as the "
-                             f"accelerator, not {identification.stream_bytes}")  # fmt: skip
+            raise WrongBoard(
+                f"link on {self.port.name} must have beats of {view.stream_width // 8} bytes, as the "
+                f"accelerator, not {identification.stream_bytes}"
+            )
         if expected is None:
             return view
         different = differences(words, view, HostView.of(expected))
@@ -343,8 +347,10 @@ class TaylorVit:
         self._wait_idle()
         job = JobReport(heads, self.counters(), self.events())
         self._check(job)
-        matrices = [matrix_from_bytes(data[head * head_size : (head + 1) * head_size], tokens, head_dim, self.view)
-                    for head in range(heads)]  # fmt: skip
+        matrices = [
+            matrix_from_bytes(data[head * head_size : (head + 1) * head_size], tokens, head_dim, self.view)
+            for head in range(heads)
+        ]
         return matrices, job
 
     def _stream(self, q, k, v, head_size, on_progress):
@@ -359,9 +365,12 @@ class TaylorVit:
                 on_progress(finished)
 
         transfer = Transfer(
-            self.link, b"".join(packets), len(q) * head_size,
-            possible=lambda arrived: arrived // packets_size * head_size, on_results=on_results,
-        )  # fmt: skip
+            self.link,
+            b"".join(packets),
+            len(q) * head_size,
+            possible=lambda arrived: arrived // packets_size * head_size,
+            on_results=on_results,
+        )
         try:
             return transfer.run()
         except JobError as error:
@@ -387,8 +396,10 @@ class TaylorVit:
     def _check(self, job):
         spoiled = sorted(job.events & SPOILING_EVENTS)
         if spoiled:
-            raise JobError(f"job on {self.port.name} did not compute with its operands as they were sent: events "
-                           f"{', '.join(spoiled)}")  # fmt: skip
+            raise JobError(
+                f"job on {self.port.name} did not compute with its operands as they were sent: events "
+                f"{', '.join(spoiled)}"
+            )
         if job.counters["HEADS_DONE"] != job.heads:
             raise JobError(f"job on {self.port.name} must do {job.heads} heads, not {job.counters['HEADS_DONE']}")
         if self.link.status().malformed_packet:

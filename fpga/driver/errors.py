@@ -5,8 +5,16 @@ A wrong argument is a `ValueError` or `TypeError`, as everywhere. A failure outs
 
 from taylorvit.boundary.errors import CommandError
 
-__all__ = ["BoardReset", "DriverError", "JobError", "LinkTimeout", "PortError", "ProtocolError", "RegisterError",
-           "WrongBoard"]  # fmt: skip
+__all__ = [
+    "BoardReset",
+    "DriverError",
+    "JobError",
+    "LinkTimeout",
+    "PortError",
+    "ProtocolError",
+    "RegisterError",
+    "WrongBoard",
+]
 
 
 class DriverError(CommandError):

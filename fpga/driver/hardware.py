@@ -26,13 +26,18 @@ def check_identification(words, where):
     """
     identification = LAYOUT["ID"].reset
     if words["ID"] != identification:
-        raise WrongBoard(f"register ID on {where} must be {identification:#010x}, not {words['ID']:#010x}: "
-                         "this is no TaylorViT accelerator")  # fmt: skip
-    ours, theirs = ([_VERSION[name].of(word) for name in ("MAJOR", "MINOR", "PATCH")]
-                    for word in (_VERSION.reset, words["VERSION"]))  # fmt: skip
+        raise WrongBoard(
+            f"register ID on {where} must be {identification:#010x}, not {words['ID']:#010x}: "
+            "this is no TaylorViT accelerator"
+        )
+    ours, theirs = (
+        [_VERSION[name].of(word) for name in ("MAJOR", "MINOR", "PATCH")] for word in (_VERSION.reset, words["VERSION"])
+    )
     if theirs[:2] != ours[:2]:
-        raise WrongBoard(f"version of the accelerator on {where} must be {ours[0]}.{ours[1]}.x, that of this program, "
-                         f"not {'.'.join(map(str, theirs))}: build and load its bitstream anew")  # fmt: skip
+        raise WrongBoard(
+            f"version of the accelerator on {where} must be {ours[0]}.{ours[1]}.x, that of this program, "
+            f"not {'.'.join(map(str, theirs))}: build and load its bitstream anew"
+        )
 
 
 def view_of(words, name, where):

@@ -177,8 +177,10 @@ class Link:
                 unanswered -= 1
                 if answer is None:
                     if item.attempts >= _ATTEMPTS:
-                        raise LinkTimeout(f"{self.port.name} loses too much: {item.question.kind.name} was sent "
-                                          f"{item.attempts} times without an intact answer")  # fmt: skip
+                        raise LinkTimeout(
+                            f"{self.port.name} loses too much: {item.question.kind.name} was sent "
+                            f"{item.attempts} times without an intact answer"
+                        )
                     waiting.append(item)
                 elif answer[0] == Status.OK:
                     item.answer = answer[1:]

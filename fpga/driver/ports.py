@@ -118,8 +118,9 @@ class SerialPort(Port):
 
     def _open(self, serial):
         try:
-            device = serial.Serial(self.name, self.baud, timeout=self._SLICE, write_timeout=self._WRITE_LIMIT,
-                                   exclusive=True)  # fmt: skip
+            device = serial.Serial(
+                self.name, self.baud, timeout=self._SLICE, write_timeout=self._WRITE_LIMIT, exclusive=True
+            )
         except _OPENING_FAILURES as error:
             raise PortError(self._why_not_open(error)) from None
         if hasattr(device, "set_low_latency_mode"):

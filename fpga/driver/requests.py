@@ -205,8 +205,9 @@ class Requests:
         if frame.payload[0] in _LOST:
             return outcomes + self._lose(1)
         if frame.payload[0] in (Status.BAD_LENGTH, Status.UNKNOWN_TYPE):
-            raise ProtocolError(f"{self.port.name} does not understand {request.kind.name}: "
-                                f"{name_of_status(frame.payload[0])}")  # fmt: skip
+            raise ProtocolError(
+                f"{self.port.name} does not understand {request.kind.name}: {name_of_status(frame.payload[0])}"
+            )
         return [*outcomes, (self._forget_oldest(), frame.payload)]
 
     def _silence(self):

@@ -154,8 +154,12 @@ class Transfer:
             size = self._last_receive_size if self.sent == len(self.tensors) else self._receive_size
             offset = self._first_result + len(self.received)
             count = min(available, size.now)
-            self._submit(FrameType.RECEIVE, _RECEIVE.pack(offset % _MODULUS, count), 1 + _OFFSET_BYTES + count,
-                         _Receive(offset, count, size))  # fmt: skip
+            self._submit(
+                FrameType.RECEIVE,
+                _RECEIVE.pack(offset % _MODULUS, count),
+                1 + _OFFSET_BYTES + count,
+                _Receive(offset, count, size),
+            )
 
     def _send_tensors(self):
         while self.sent < len(self.tensors):
@@ -224,8 +228,10 @@ class Transfer:
         data = answer[1 + _OFFSET_BYTES :]
         asked = request.purpose
         if offset != asked.offset % _MODULUS or len(data) > asked.count:
-            raise ProtocolError(f"answer to RECEIVE of {asked.count} bytes from {asked.offset} on must be these, "
-                                f"not {len(data)} from {offset} on")  # fmt: skip
+            raise ProtocolError(
+                f"answer to RECEIVE of {asked.count} bytes from {asked.offset} on must be these, "
+                f"not {len(data)} from {offset} on"
+            )
         asked.size.grow()
         if data:
             self.received += data

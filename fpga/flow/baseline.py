@@ -11,8 +11,15 @@ from taylorvit.boundary.reading import read_json
 from taylorvit.boundary.writing import written_whole
 from taylorvit.fpga.families import RESOURCES
 
-__all__ = ["BaselineError", "baseline_file", "check_baseline", "compare", "make_baseline", "read_baseline",
-           "write_baseline"]  # fmt: skip
+__all__ = [
+    "BaselineError",
+    "baseline_file",
+    "check_baseline",
+    "compare",
+    "make_baseline",
+    "read_baseline",
+    "write_baseline",
+]
 
 _FOLDER = Path(__file__).resolve().parents[1] / "baselines"
 #: Figure -> how much of it, as a share, it may be off in a new baseline. Fmax may be higher by any amount.
@@ -20,9 +27,10 @@ _TOLERANCES = {"lut": 0.05, "ff": 0.05, "dsp": 0.0, "block_ram": 0.0, "fmax_mhz"
 
 #: What a baseline must have, to be compared with.
 _BASELINE = {
-    "config": str, "core_clock_mhz": float,
+    "config": str,
+    "core_clock_mhz": float,
     "figures": {name: {"value": float, "tolerance": float} for name in _TOLERANCES},
-}  # fmt: skip
+}
 
 
 class BaselineError(CommandError):

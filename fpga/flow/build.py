@@ -252,23 +252,29 @@ class Build:
     def _synthesis_script(self):
         # The Verilog goes through RTLIL: otherwise Yosys would return to the Verilog of modules that are flattened by
         # then, when its timing library tells it, late, what an instantiated cell of the vendor is like.
-        return "\n".join([
-            "read_verilog board_top.v",
-            "write_rtlil board_top.il",
-            "design -reset",
-            "read_rtlil board_top.il",
-            *self.board.family.synthesis("board_top", self.board.part, self.board.synthesis),
-            "flatten",
-            "clean",
-            "write_json netlist.json.partial",
-            "tee -o statistics.json.partial stat -json",
-            "",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                "read_verilog board_top.v",
+                "write_rtlil board_top.il",
+                "design -reset",
+                "read_rtlil board_top.il",
+                *self.board.family.synthesis("board_top", self.board.part, self.board.synthesis),
+                "flatten",
+                "clean",
+                "write_json netlist.json.partial",
+                "tee -o statistics.json.partial stat -json",
+                "",
+            ]
+        )
 
     def _synthesize(self):
         # Yosys keeps a log of its own, since some builds of it lose what they print.
-        names = self._run(self.toolchain.yosys, ["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], "synthesis.out",
-                          ["netlist.json", "statistics.json"])  # fmt: skip
+        names = self._run(
+            self.toolchain.yosys,
+            ["-q", "-l", "synthesis.log", "-s", "synthesis.ys"],
+            "synthesis.out",
+            ["netlist.json", "statistics.json"],
+        )
         netlist = json.loads((self.directory / "netlist.json").read_text(encoding="utf-8"))
         cells = netlist["modules"]["board_top"]["cells"]
         block_rams = [name for name, cell in cells.items() if cell["type"] in self.board.family.block_ram]
@@ -314,8 +320,12 @@ class Build:
     def _place_and_route(self):
         family = self.board.family
         routed = [family.routed] if family.routed_option else []
-        return self._run(self.toolchain.nextpnr, self._place_and_route_arguments(), "place_and_route.out",
-                         ["placed.json", "timing.json", *routed])  # fmt: skip
+        return self._run(
+            self.toolchain.nextpnr,
+            self._place_and_route_arguments(),
+            "place_and_route.out",
+            ["placed.json", "timing.json", *routed],
+        )
 
     def _report(self):
         floorplan.draw(

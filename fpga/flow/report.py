@@ -26,13 +26,19 @@ __all__ = ["make_report", "read_report"]
 
 #: What a report must have, to be shown and compared.
 _REPORT = {
-    "board": str, "title": str, "config": {"name": str, "rows": int, "columns": int},
-    "core_clock_mhz": float, "timing_met": bool,
+    "board": str,
+    "title": str,
+    "config": {"name": str, "rows": int, "columns": int},
+    "core_clock_mhz": float,
+    "timing_met": bool,
     "resources": {kind: {"used": int, "available": int} for kind in RESOURCES},
     "clocks": {str: {"fmax_mhz": float, "constraint_mhz": float}},
     "critical_path": (None, {"delay_ns": float, "hops": [{"instance": str}]}),
-    "blocks": {str: dict.fromkeys(RESOURCES, int)}, "seconds": {str: float}, "tools": {str: str}, "notes": [str],
-}  # fmt: skip
+    "blocks": {str: dict.fromkeys(RESOURCES, int)},
+    "seconds": {str: float},
+    "tools": {str: str},
+    "notes": [str],
+}
 
 
 def make_report(build):
@@ -51,10 +57,11 @@ def make_report(build):
     margin = 1 + build.margin_percent / 100  # nextpnr was asked for so much more than is wanted
     clocks = {
         _clock_name(name): {
-            "fmax_mhz": round(clock["achieved"], 2), "constraint_mhz": round(clock["constraint"] / margin, 2)
+            "fmax_mhz": round(clock["achieved"], 2),
+            "constraint_mhz": round(clock["constraint"] / margin, 2),
         }
         for name, clock in timing["fmax"].items()
-    }  # fmt: skip
+    }
     notes = [build.board.family.note] if build.board.family.note else []
     return {
         "board": build.board.name,

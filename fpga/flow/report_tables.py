@@ -22,8 +22,9 @@ def report_table(report):
     for name, block in report["blocks"].items():
         resources.add_row(name, *(f"{block[kind]:,}" for kind in RESOURCES))
     resources.add_section()
-    used, available = ({kind: report["resources"][kind][column] for kind in RESOURCES}
-                       for column in ("used", "available"))  # fmt: skip
+    used, available = (
+        {kind: report["resources"][kind][column] for kind in RESOURCES} for column in ("used", "available")
+    )
     resources.add_row("all", *(f"{used[kind]:,}" for kind in RESOURCES))
     resources.add_row("device", *(f"{available[kind]:,}" for kind in RESOURCES))
     shares = (f"{used[kind] / available[kind]:.0%}" if available[kind] else "" for kind in RESOURCES)

@@ -145,9 +145,13 @@ def run_tool(tool, arguments, *, directory, log, time_limit=None):
     with open(log, "wb") as output:
         try:
             with programs.started(
-                [*tool.command, *map(str, arguments)], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT,
-            ) as process:  # fmt: skip
+                [*tool.command, *map(str, arguments)],
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            ) as process:
                 status = process.wait(time_limit)
         except OSError as error:
             raise FpgaToolError(f"{tool.name} could not be started: {reason_of(error)}") from None
@@ -171,9 +175,14 @@ def _native(source, path):
     executable = os.path.abspath(executable)  # tools run in other folders
     try:
         result = subprocess.run(
-            [executable, "--version"], env=programs.environment(), capture_output=True, text=True, errors="replace",
-            timeout=60, check=False,
-        )  # fmt: skip
+            [executable, "--version"],
+            env=programs.environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
         output = result.stdout + result.stderr
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, f"{executable}: {type(error).__name__} when asked for its version"

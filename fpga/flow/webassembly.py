@@ -46,10 +46,18 @@ def make_ready(name, command):
 @lru_cache
 def _make_ready(name, command, cache):
     begin = None
-    with _alone(cache, name), programs.started(
-        [*command, "--version"], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True, errors="replace",
-    ) as process:  # fmt: skip
+    with (
+        _alone(cache, name),
+        programs.started(
+            [*command, "--version"],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
         for line in process.stderr or ():
             if line.startswith(_NOTICE):
                 begin = time.perf_counter()

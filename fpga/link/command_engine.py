@@ -147,8 +147,10 @@ class CommandEngine(Block):
                     answer.give(m, code, is_alone=self.bus.write | self.bus.error)
                     with m.If(self.bus.write):
                         m.d.sync += [
-                            last_write.known.eq(1), last_write.tag.eq(self.tag), last_write.error.eq(self.bus.error)
-                        ]  # fmt: skip
+                            last_write.known.eq(1),
+                            last_write.tag.eq(self.tag),
+                            last_write.error.eq(self.bus.error),
+                        ]
             with m.State("SEEK"):  # the result buffer finds out what is available from the offset on
                 m.next = "MOST"
             with m.State("MOST"):  # what an answer has room for
@@ -157,9 +159,12 @@ class CommandEngine(Block):
                 m.next = "MEASURE"
             with m.State("RESET"):  # of everything behind the link, for `reset_cycles`
                 m.d.sync += [
-                    self.clear.eq(1), remaining.eq(remaining - 1), last_write.known.eq(0),
-                    events.bad_headers.eq(0), events.bad_payloads.eq(0),
-                ]  # fmt: skip
+                    self.clear.eq(1),
+                    remaining.eq(remaining - 1),
+                    last_write.known.eq(0),
+                    events.bad_headers.eq(0),
+                    events.bad_payloads.eq(0),
+                ]
                 with m.If(remaining == 0):
                     m.next = "MEASURE"
             with m.State("MEASURE"):  # the answer: where its fields begin, and its length
@@ -334,9 +339,14 @@ class CommandEngine(Block):
         with m.If(self.payload_valid | (self.reply.advance & ~in_status)):
             m.d.sync += field.eq(field + 1)
         return _Answer(
-            status=status, is_bare=is_bare, field=field, in_status=in_status, free=free, available=available,
+            status=status,
+            is_bare=is_bare,
+            field=field,
+            in_status=in_status,
+            free=free,
+            available=available,
             starts=starts,
-        )  # fmt: skip
+        )
 
     def _decide(self, m, request, offset, events, answer):
         """Turns down what is wrong, carries out what takes no time, and goes on to what does."""

@@ -80,9 +80,12 @@ class FrameCrc(Block):
         header_clear = Signal()
         payload_clear = Signal()
         m.d.sync += [
-            data.eq(self.data), is_header.eq(self.header), is_drained.eq(self.drain),
-            header_clear.eq(self.header_clear), payload_clear.eq(self.payload_clear),
-        ]  # fmt: skip
+            data.eq(self.data),
+            is_header.eq(self.header),
+            is_drained.eq(self.drain),
+            header_clear.eq(self.header_clear),
+            payload_clear.eq(self.payload_clear),
+        ]
 
         header = Signal(HEADER.crc_width, init=HEADER.initial_crc)
         taken = data.bit_select(~bit, 1)

@@ -81,8 +81,14 @@ class FrameSender(Block):
                 with m.If(payload):
                     m.d.sync += self.data.eq(reply.payload)
                 with m.Elif(heading):
-                    header = Cat(Const(int.from_bytes(SYNC, "little"), 16), reply.kind, reply.tag,
-                                 reply.length, Const(0, 16 - len(reply.length)), self.crc_header_crc)  # fmt: skip
+                    header = Cat(
+                        Const(int.from_bytes(SYNC, "little"), 16),
+                        reply.kind,
+                        reply.tag,
+                        reply.length,
+                        Const(0, 16 - len(reply.length)),
+                        self.crc_header_crc,
+                    )
                     m.d.sync += self.data.eq(header.word_select(position[:3], 8))
                 with m.Else():
                     m.d.sync += self.data.eq(self.crc_payload_crc)

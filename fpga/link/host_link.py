@@ -75,8 +75,9 @@ class HostLink(Block):
                  result_bytes=2048, payload_max=1024, stall_ms=50):  # fmt: skip
         bit_clock(clock_hz, baud)
         for name, value, limit in (
-            ("stream_bytes", stream_bytes, 512), ("payload_max", payload_max, 0xFFFF - PAYLOAD_EXTRA),
-        ):  # fmt: skip
+            ("stream_bytes", stream_bytes, 512),
+            ("payload_max", payload_max, 0xFFFF - PAYLOAD_EXTRA),
+        ):
             require_range(name, value, 1, limit)
         if not isinstance(build_id, int) or not 0 <= build_id < 1 << 32:
             raise ValueError(f"build_id must be an integer of 32 bits, not {build_id!r}")
@@ -118,9 +119,16 @@ class HostLink(Block):
     def identification(self):
         """What IDENTIFY answers."""
         return Identification(
-            PROTOCOL_VERSION, self.build_id, self.clock_hz, self.baud, self.receive_bytes, self.send_bytes,
-            self.result_bytes, self.payload_max, self.stream_bytes,
-        )  # fmt: skip
+            PROTOCOL_VERSION,
+            self.build_id,
+            self.clock_hz,
+            self.baud,
+            self.receive_bytes,
+            self.send_bytes,
+            self.result_bytes,
+            self.payload_max,
+            self.stream_bytes,
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -11,8 +11,16 @@ COMPARISONS = {"$eq": "==", "$ne": "!=", "$lt": "<", "$le": "<=", "$gt": ">", "$
 REDUCTIONS = {"$reduce_or": "|", "$reduce_bool": "|", "$reduce_and": "&", "$reduce_xor": "^"}
 LOGICAL = {"$and": "&&", "$or": "||", "$xor": "^"}  # of single bits
 UNARY = {"$neg": "-", "$not": "~"}
-BINARY = {"$add": "+", "$sub": "-", "$mul": "*", "$divfloor": "/", "$modfloor": "%", "$and": "&", "$or": "|",
-          "$xor": "^"}  # fmt: skip
+BINARY = {
+    "$add": "+",
+    "$sub": "-",
+    "$mul": "*",
+    "$divfloor": "/",
+    "$modfloor": "%",
+    "$and": "&",
+    "$or": "|",
+    "$xor": "^",
+}
 SHIFTS = {"$shl": "<<", "$shr": ">>", "$sshr": ">>>", "$shift": ">>"}
 BINARY_SYMBOLS = {*COMPARISONS.values(), *LOGICAL.values(), *BINARY.values(), *SHIFTS.values(), "?", ":"}
 

@@ -140,11 +140,13 @@ class Draft:
             list[tuple]: line, and its waiver or None.
         """
         wires = [
-            (f"{declaration(self._kind(wire), wire.width, self._names[wire.name], wire.signed)};",
-             self._waiver_of_unused(wire))
+            (
+                f"{declaration(self._kind(wire), wire.width, self._names[wire.name], wire.signed)};",
+                self._waiver_of_unused(wire),
+            )
             for wire in self.netlist.wires.values()
             if not wire.direction and wire.name in self._mentioned
-        ]  # fmt: skip
+        ]
         return wires + self.declarations
 
     def power_up(self):

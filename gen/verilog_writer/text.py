@@ -194,7 +194,11 @@ def wrap(line):
     # Only ASCII spaces are places to break.
     glued = re.sub(r"(?<!,)(?<!&&)(?<!\|\|) ", "\u00a0", line.lstrip())
     lines = textwrap.wrap(
-        glued, LINE_LENGTH, initial_indent=margin, subsequent_indent=margin + "    ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+        glued,
+        LINE_LENGTH,
+        initial_indent=margin,
+        subsequent_indent=margin + "    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     return [part.replace("\u00a0", " ") for part in lines]

@@ -62,7 +62,11 @@ def with_waivers(lines):
         if waiver:
             rule, reason = waiver
             margin = " " * (len(run[0]) - len(run[0].lstrip()))
-            run = [f"{margin}// {reason}", f"{margin}// verilator lint_off {rule}", *run,
-                   f"{margin}// verilator lint_on {rule}"]  # fmt: skip
+            run = [
+                f"{margin}// {reason}",
+                f"{margin}// verilator lint_off {rule}",
+                *run,
+                f"{margin}// verilator lint_on {rule}",
+            ]
         result += run
     return result

@@ -17,8 +17,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-__all__ = ["NumberFormat", "OperandFormat", "check_integer", "divide_round_half_up", "exact", "magnitude", "saturate",
-           "shift_right_round_half_up"]  # fmt: skip
+__all__ = [
+    "NumberFormat",
+    "OperandFormat",
+    "check_integer",
+    "divide_round_half_up",
+    "exact",
+    "magnitude",
+    "saturate",
+    "shift_right_round_half_up",
+]
 
 
 def check_integer(name: str, value: int, low: int | None = None, high: int | None = None) -> int:

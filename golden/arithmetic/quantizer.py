@@ -82,8 +82,9 @@ def exponent_of_doubles(z_exp: int, width: int) -> int:
     """The exponent of Z, with which every integer of this width is a number of double precision."""
     low, high = -1074, 1024 - width
     if not low <= z_exp <= high:
-        raise ValueError(f"v must be of such a size that z_exp is {low} to {high}, where z fits double precision, not "
-                         f"{z_exp!r}")  # fmt: skip
+        raise ValueError(
+            f"v must be of such a size that z_exp is {low} to {high}, where z fits double precision, not {z_exp!r}"
+        )
     return z_exp
 
 

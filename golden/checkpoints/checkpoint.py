@@ -168,8 +168,15 @@ def _check_names_and_shapes(path: Path, tensors: dict, expected: dict, left_out:
         problems.append(f"has {some(unknown)}, which the model lacks")
     differing = [name for name in expected if name in tensors and tensors[name].shape != expected[name].shape]
     if differing:
-        problems.append("has " + some([f"{name} of shape {tuple(tensors[name].shape)} for {tuple(expected[name].shape)}"
-                                       for name in differing]))  # fmt: skip
+        problems.append(
+            "has "
+            + some(
+                [
+                    f"{name} of shape {tuple(tensors[name].shape)} for {tuple(expected[name].shape)}"
+                    for name in differing
+                ]
+            )
+        )
     if not problems:
         return
     hint = "; resample_positions = true under [model] makes it fit" if differing == ["pos_embed"] else ""

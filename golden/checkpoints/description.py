@@ -17,10 +17,18 @@ _MEMBERS = {
     "recipe?": dict,
     "epochs?": int,
     "data?": {"name?": str, "classes?": [str], "mean?": [float], "std?": [float]},
-    "metrics?": [{"epoch": int, "learning_rate": float, "training_loss": float, "test_loss": float,
-                  "test_accuracy": float, "seconds": float}],
+    "metrics?": [
+        {
+            "epoch": int,
+            "learning_rate": float,
+            "training_loss": float,
+            "test_loss": float,
+            "test_accuracy": float,
+            "seconds": float,
+        }
+    ],
     "quantization?": {"recipe?": dict},
-}  # fmt: skip
+}
 
 
 def read_description(path: Path, text: str) -> dict:

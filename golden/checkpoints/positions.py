@@ -27,8 +27,9 @@ def resampled_positions(positions: torch.Tensor, tokens: int, extra_tokens: int)
     patches = positions.shape[1] - extra_tokens
     side, new_side = math.isqrt(max(patches, 0)), math.isqrt(tokens - extra_tokens)
     if side * side != patches or not patches:
-        raise ValueError(f"pos_embed must be of {extra_tokens} tokens and a square of patches, not of "
-                         f"{positions.shape[1]} tokens")  # fmt: skip
+        raise ValueError(
+            f"pos_embed must be of {extra_tokens} tokens and a square of patches, not of {positions.shape[1]} tokens"
+        )
     extra, grid = positions[:, :extra_tokens], positions[:, extra_tokens:]
     grid = grid.float().unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (1, width, side, side)
     grid = functional.interpolate(grid, size=(new_side, new_side), mode="bicubic", antialias=True, align_corners=False)

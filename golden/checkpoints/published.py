@@ -30,17 +30,31 @@ _PREFIXES = re.compile(r"((module|_orig_mod|model|backbone)\.)+")
 # Names of transformers, up to version 4 and in files, and those of version 5, in memory.
 _OF_TRANSFORMERS = re.compile(r"(?:(?:vit|deit)\.)?embeddings\.patch_embeddings\.projection\.weight")
 _OUTER = {
-    "embeddings.cls_token": "cls_token", "embeddings.distillation_token": "dist_token",
-    "embeddings.position_embeddings": "pos_embed", "embeddings.patch_embeddings.projection": "patch_embed.proj",
-    "layernorm": "norm", "classifier": "head", "cls_classifier": "head", "distillation_classifier": "head_dist",
-}  # fmt: skip
+    "embeddings.cls_token": "cls_token",
+    "embeddings.distillation_token": "dist_token",
+    "embeddings.position_embeddings": "pos_embed",
+    "embeddings.patch_embeddings.projection": "patch_embed.proj",
+    "layernorm": "norm",
+    "classifier": "head",
+    "cls_classifier": "head",
+    "distillation_classifier": "head_dist",
+}
 _INNER = {
-    "layernorm_before": "norm1", "layernorm_after": "norm2",
-    "attention.attention.query": "attn.q", "attention.attention.key": "attn.k", "attention.attention.value": "attn.v",
-    "attention.q_proj": "attn.q", "attention.k_proj": "attn.k", "attention.v_proj": "attn.v",
-    "attention.output.dense": "attn.proj", "attention.o_proj": "attn.proj",
-    "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
-}  # fmt: skip
+    "layernorm_before": "norm1",
+    "layernorm_after": "norm2",
+    "attention.attention.query": "attn.q",
+    "attention.attention.key": "attn.k",
+    "attention.attention.value": "attn.v",
+    "attention.q_proj": "attn.q",
+    "attention.k_proj": "attn.k",
+    "attention.v_proj": "attn.v",
+    "attention.output.dense": "attn.proj",
+    "attention.o_proj": "attn.proj",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+    "mlp.fc1": "mlp.fc1",
+    "mlp.fc2": "mlp.fc2",
+}
 _LAYER = re.compile(r"(?:encoder\.layer|layers)\.(\d+)\.(.+)")
 _POOLER = "pooler."  # of a model without a head; a head does not read it
 
@@ -125,8 +139,9 @@ def _with_one_matrix(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, 
                 width = tensors[name].shape[0] if tensors[name].ndim else 0
                 parts = [torch.zeros(width, dtype=tensors[name].dtype)] * 3
             elif missing:
-                raise CheckpointError(f"{path} must have query, key and value of {layer}, and lacks {kind} of "
-                                      f"{', '.join(missing)}")  # fmt: skip
+                raise CheckpointError(
+                    f"{path} must have query, key and value of {layer}, and lacks {kind} of {', '.join(missing)}"
+                )
             sizes = {tuple(tensor.shape) for tensor in parts}
             if len(sizes) > 1 or parts[0].ndim == 0 or len({tensor.dtype for tensor in parts}) > 1:
                 raise CheckpointError(f"{path} must have query, key and value of {layer} of one shape and type")
@@ -148,8 +163,10 @@ def load_folder(folder: Path) -> tuple[dict[str, torch.Tensor], Published]:
         FileError: another file is missing or damaged.
     """
     if not (folder / "config.json").is_file():
-        raise CheckpointError("checkpoint must be a file, or a folder with config.json and weights as the Hugging Face "
-                              f"hub has them, not {str(folder)!r}")  # fmt: skip
+        raise CheckpointError(
+            "checkpoint must be a file, or a folder with config.json and weights as the Hugging Face "
+            f"hub has them, not {str(folder)!r}"
+        )
     config = read_json(folder / "config.json")
     width_of_heads = _heads(folder, config)
     tensors = timm_names(folder, _read_weights(folder))
@@ -185,8 +202,10 @@ def _heads(folder: Path, config: dict):
     path = folder / "config.json"
     if "architecture" in config:
         if not _ARCHITECTURE.fullmatch(str(config["architecture"])):
-            raise CheckpointError(f"{path}: architecture must be a plain ViT or DeiT of timm, such as "
-                                  f"deit_tiny_patch16_224, not {config['architecture']!r}")  # fmt: skip
+            raise CheckpointError(
+                f"{path}: architecture must be a plain ViT or DeiT of timm, such as "
+                f"deit_tiny_patch16_224, not {config['architecture']!r}"
+            )
         return lambda width: width // _TIMM_HEAD_DIM
     for name, allowed in (("model_type", ("vit", "deit")), ("hidden_act", ("gelu",))):
         if config.get(name) not in allowed:
@@ -214,8 +233,9 @@ def _published(folder: Path, config: dict, tensors: dict[str, torch.Tensor], hea
 
 def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
     """The shape of a model with these tensors; what does not fit it is found when they are loaded."""
-    filters, positions, hidden = (tensors[name] for name in
-                                  ("patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight"))  # fmt: skip
+    filters, positions, hidden = (
+        tensors[name] for name in ("patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight")
+    )
     if (filters.ndim, positions.ndim, hidden.ndim) != (4, 3, 2):
         raise ValueError("patch_embed.proj.weight, pos_embed and blocks.0.mlp.fc1.weight have other dimensions")
     width, channels, patch, _columns = filters.shape
@@ -230,9 +250,16 @@ def _shape_of(tensors: dict[str, torch.Tensor], heads) -> VitShape:
     # Without a head, 1 stands for the number of classes; loading then needs a new head, or reports that it is missing.
     classes = len(tensors["head.weight"]) if "head.weight" in tensors else 1
     return VitShape(
-        image_size=side * patch, patch_size=patch, channels=channels, classes=classes, depth=len(blocks), width=width,
-        heads=heads(width), mlp_ratio=hidden.shape[0] // width, distilled=distilled,
-    )  # fmt: skip
+        image_size=side * patch,
+        patch_size=patch,
+        channels=channels,
+        classes=classes,
+        depth=len(blocks),
+        width=width,
+        heads=heads(width),
+        mlp_ratio=hidden.shape[0] // width,
+        distilled=distilled,
+    )
 
 
 def _classes(config: dict) -> list[str] | None:
@@ -248,8 +275,13 @@ def _numbers(folder: Path, source: dict, name: str, channels: int) -> list[float
     numbers = source.get(name) if isinstance(source, dict) else None
     if numbers is None:
         return None
-    if not isinstance(numbers, list) or len(numbers) != channels or not all(
-        isinstance(number, int | float) and abs(number) < 1e6 and (number > 0 or "mean" in name) for number in numbers
-    ):  # fmt: skip
+    if (
+        not isinstance(numbers, list)
+        or len(numbers) != channels
+        or not all(
+            isinstance(number, int | float) and abs(number) < 1e6 and (number > 0 or "mean" in name)
+            for number in numbers
+        )
+    ):
         raise CheckpointError(f"{folder}: {name} must be a number for each of {channels} channels, not {numbers!r}")
     return [float(number) for number in numbers]

@@ -95,13 +95,18 @@ def _of_pickle(path: Path) -> dict[str, torch.Tensor]:
             content = inside[0]
     if not isinstance(content, dict) or not content:
         kind = "nothing" if content == {} else type(content).__name__
-        raise CheckpointError(f"{path} must hold tensors by name, alone or under one of {', '.join(_WRAPPERS)}, and "
-                              f"holds {kind}")  # fmt: skip
-    others = [f"{key!r} ({type(value).__name__})" for key, value in content.items()
-              if not isinstance(key, str) or not isinstance(value, torch.Tensor)]  # fmt: skip
+        raise CheckpointError(
+            f"{path} must hold tensors by name, alone or under one of {', '.join(_WRAPPERS)}, and holds {kind}"
+        )
+    others = [
+        f"{key!r} ({type(value).__name__})"
+        for key, value in content.items()
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor)
+    ]
     if others:
-        raise CheckpointError(f"{path} must hold tensors by name, alone or under one of {', '.join(_WRAPPERS)}, and "
-                              f"holds {some(others)}")  # fmt: skip
+        raise CheckpointError(
+            f"{path} must hold tensors by name, alone or under one of {', '.join(_WRAPPERS)}, and holds {some(others)}"
+        )
     return {name: tensor.detach() for name, tensor in content.items()}
 
 
@@ -126,9 +131,11 @@ def _refusal(path: Path, error: Exception) -> str:
     elif not begin.startswith((b"PK", b"\x80")) and b"\0" not in begin:
         reason = f"it begins with {begin.decode('latin-1')!r}"  # a text: a page of errors, a pointer to a large file
     elif names := _unsafe_globals(path, error):
-        return (f"{path} must hold tensors and plain values alone, and needs {some(names, 12)}: no more of a pickle is "
-                "loaded (torch's weights_only), since it could run code. If you trust its source, keep its tensors: "
-                f"{_conversion(path)}")  # fmt: skip
+        return (
+            f"{path} must hold tensors and plain values alone, and needs {some(names, 12)}: no more of a pickle is "
+            "loaded (torch's weights_only), since it could run code. If you trust its source, keep its tensors: "
+            f"{_conversion(path)}"
+        )
     else:
         reason = _sentence(error)
     return f"{path} must be a whole file of tensors as torch.save writes it: {reason}"

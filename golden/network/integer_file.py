@@ -60,13 +60,22 @@ def write(path: str | Path, network: IntegerNetwork, *, data: dict, quantization
         CheckpointError: the file cannot be written.
     """
     parameters = network.program.parameters
-    tensors = {name: torch.from_numpy(value).to(_TYPES[parameters[name].bits])
-               for name, value in network.tensors.items()}  # fmt: skip
-    save(path, tensors, {
-        "kind": KIND, "shape": asdict(network.shape), "exponents": network.exponents,
-        "registers": [asdict(registers) for registers in network.registers],
-        "number_format": asdict(network.number_format), "data": data, "quantization": quantization,
-    })  # fmt: skip
+    tensors = {
+        name: torch.from_numpy(value).to(_TYPES[parameters[name].bits]) for name, value in network.tensors.items()
+    }
+    save(
+        path,
+        tensors,
+        {
+            "kind": KIND,
+            "shape": asdict(network.shape),
+            "exponents": network.exponents,
+            "registers": [asdict(registers) for registers in network.registers],
+            "number_format": asdict(network.number_format),
+            "data": data,
+            "quantization": quantization,
+        },
+    )
 
 
 def read_fields(checkpoint: Checkpoint) -> dict:

@@ -145,8 +145,9 @@ def layer_norm(
     centred = features * aligned - total
     variance = features * (aligned * aligned).sum(axis=-1, keepdims=True) - total * total + epsilon
     half_shift = (_bit_length(variance) - VARIANCE_BITS + 1) >> 1  # m: ceil((bits - 30) / 2)
-    scaled = np.where(half_shift >= 0, variance >> np.maximum(2 * half_shift, 0),
-                      variance << np.maximum(-2 * half_shift, 0))  # fmt: skip
+    scaled = np.where(
+        half_shift >= 0, variance >> np.maximum(2 * half_shift, 0), variance << np.maximum(-2 * half_shift, 0)
+    )
     reciprocal = integer_sqrt((1 << 2 * RECIPROCAL_FRACTION) // scaled)
     normalized = _round_by(centred * reciprocal, RECIPROCAL_FRACTION - NORMALIZED_FRACTION + half_shift)
     output = requantize(normalized * gamma + beta, shift, width)

@@ -112,10 +112,14 @@ def _divided(operation: Requantize, x: np.ndarray) -> np.ndarray:
 
 def _norm(network: IntegerNetwork, operation: Norm, x: np.ndarray, note: Note) -> np.ndarray:
     inside = layer_norm(
-        x[:, : operation.rows], network.left_shifts(operation.source), network.epsilon(operation),
-        network.tensors[operation.gamma], network.tensors[operation.beta], network.norm_shift(operation),
+        x[:, : operation.rows],
+        network.left_shifts(operation.source),
+        network.epsilon(operation),
+        network.tensors[operation.gamma],
+        network.tensors[operation.beta],
+        network.norm_shift(operation),
         operation.width,
-    )  # fmt: skip
+    )
     note(operation.total, inside.total)
     note(operation.variance, inside.variance)
     note(operation.reciprocal, inside.reciprocal)

@@ -229,8 +229,17 @@ def _linear(
 ) -> Linear:
     """A linear layer of a block, where `module` is its place in the block of the float model."""
     [module] = _names_in_block(layer, module)
-    return Linear(name=name, layer=layer, source=source, rows=rows, inputs=inputs, features=outputs, heads=heads,
-                  module=module, float_weight=f"{module}.weight")  # fmt: skip
+    return Linear(
+        name=name,
+        layer=layer,
+        source=source,
+        rows=rows,
+        inputs=inputs,
+        features=outputs,
+        heads=heads,
+        module=module,
+        float_weight=f"{module}.weight",
+    )
 
 
 def _names_in_block(layer: int, *names: str) -> list[str]:

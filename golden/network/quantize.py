@@ -96,8 +96,10 @@ def quantize_vit(
         OverflowError: sums could need more bits than there are.
     """
     if model.attention.name not in ("softmax", "taylor", "vitality"):
-        raise ValueError(f"attention must be softmax, taylor or vitality, not {model.attention.name!r}: "
-                         "the accelerator computes Taylor attention")  # fmt: skip
+        raise ValueError(
+            f"attention must be softmax, taylor or vitality, not {model.attention.name!r}: "
+            "the accelerator computes Taylor attention"
+        )
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ValueError(f"weights must be finite, and {name} is not")
@@ -204,9 +206,14 @@ class _Quantizer:
         self._put_linear(operation, weight, layer.bias, exponent, self.exponents[operation.source], x.mean(dim=0))
 
     def _put_linear(
-        self, operation: Linear, weight: torch.Tensor, bias: torch.Tensor, exponent: int, input_exponent: int,
+        self,
+        operation: Linear,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        exponent: int,
+        input_exponent: int,
         mean_input: torch.Tensor,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`mean_input`, (inputs,), is the mean of what the layer gets: its mean output stays, though weights round."""
         exponent = max(exponent, _finest_for_bias(bias) - input_exponent)
         bias = bias + (weight - _quantized(weight, exponent)) @ mean_input
@@ -236,8 +243,9 @@ class _Quantizer:
         """The prefix tokens, the same for every image, in the exponents of the stream's channels."""
         tokens = self.float[operation.name][0, : operation.prefix]  # (prefix tokens, features)
         scale = self.exponents[operation.name] + self.tensors[operation.left_shift]  # (features,)
-        self.tensors[operation.tokens] = np.stack([quantize_tensor(tokens[:, c], int(scale[c]), operation.width)
-                                                   for c in range(operation.features)], axis=1)  # fmt: skip
+        self.tensors[operation.tokens] = np.stack(
+            [quantize_tensor(tokens[:, c], int(scale[c]), operation.width) for c in range(operation.features)], axis=1
+        )
 
     def _norm(self, operation: Norm) -> None:
         """A LayerNorm: one smoothing and one exponent for all that read it."""
@@ -294,8 +302,9 @@ class _Quantizer:
         q_exp, k_exp, v_exp = (self.exponents[source] for source in operation.sources)
         q_exp, k_exp = kernel.fitting_exponents(q_exp, k_exp, rows, head_dim, number_format)
         self.exponents[operation.q], self.exponents[operation.k] = q_exp, k_exp
-        steps = (quantize_tensor(self.float[source], self.exponents[source], operation.width)
-                 for source in operation.sources)  # fmt: skip
+        steps = (
+            quantize_tensor(self.float[source], self.exponents[source], operation.width) for source in operation.sources
+        )
         q, k, v = (step.reshape(-1, rows, head_dim) for step in steps)
         scales = kernel.scales(q, k, v, q_exp, k_exp, v_exp, number_format)
         self.registers.append(scales.constants)

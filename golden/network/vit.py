@@ -38,8 +38,16 @@ __all__ = [
 EPSILON = 1e-6
 
 # A number that was mistyped, or read from a damaged file, must not start days of work.
-_LARGEST = {"image_size": 1 << 14, "patch_size": 1 << 14, "channels": 1 << 10, "classes": 1 << 20, "depth": 1 << 10,
-            "width": 1 << 16, "heads": 1 << 16, "mlp_ratio": 1 << 6}  # fmt: skip
+_LARGEST = {
+    "image_size": 1 << 14,
+    "patch_size": 1 << 14,
+    "channels": 1 << 10,
+    "classes": 1 << 20,
+    "depth": 1 << 10,
+    "width": 1 << 16,
+    "heads": 1 << 16,
+    "mlp_ratio": 1 << 6,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +111,9 @@ class VitShape:
 
 
 def _deit(width: int, heads: int, *, distilled: bool = False) -> VitShape:
-    return VitShape(image_size=224, patch_size=16, channels=3, classes=1000, depth=12, width=width, heads=heads,
-                    distilled=distilled)  # fmt: skip
+    return VitShape(
+        image_size=224, patch_size=16, channels=3, classes=1000, depth=12, width=width, heads=heads, distilled=distilled
+    )
 
 
 #: Shapes by name: DeiT's (arXiv 2012.12877, Table 1), and small ones for small images.
@@ -268,8 +277,9 @@ class VisionTransformer(nn.Module):
         if shape.distilled:
             self.dist_token = nn.Parameter(torch.zeros(1, 1, shape.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, shape.tokens, shape.width))
-        blocks = (Block(shape, self.attention, drop_path * layer / max(shape.depth - 1, 1))
-                  for layer in range(shape.depth))  # fmt: skip
+        blocks = (
+            Block(shape, self.attention, drop_path * layer / max(shape.depth - 1, 1)) for layer in range(shape.depth)
+        )
         self.blocks = cast(Sequence[Block], nn.ModuleList(blocks))
         self.norm = nn.LayerNorm(shape.width, eps=EPSILON)
         self.head = nn.Linear(shape.width, shape.classes)

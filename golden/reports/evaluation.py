@@ -118,8 +118,9 @@ def _check_classes(checkpoint: Checkpoint, dataset: Dataset) -> None:
         known = checkpoint.published.classes  # others may name them otherwise than their folders
     if known is not None and list(known) != list(dataset.classes):
         wanted, found = next(pair for pair in zip_longest(known, dataset.classes) if pair[0] != pair[1])
-        raise ValueError(f"classes of {dataset.name} must be those of {checkpoint.path}, in their order: "
-                         f"{wanted!r}, not {found!r}")  # fmt: skip
+        raise ValueError(
+            f"classes of {dataset.name} must be those of {checkpoint.path}, in their order: {wanted!r}, not {found!r}"
+        )
 
 
 def _evaluate_integer(vit: IntegerVit, dataset: Dataset, progress) -> tuple[float, int]:

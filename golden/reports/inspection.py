@@ -94,8 +94,9 @@ def inspect_checkpoint(
     check_sizes(model.shape, dataset, classes=False)
     shown, _labels = dataset.testing[list(range(min(images, len(dataset.testing))))]
     captured = head_tensors(model, normalize(shown, dataset.mean, dataset.std))
-    return Inspected(dataset.name, recipe.model.attention, shown, captured, logit_distribution(captured),
-                     model.shape.extra_tokens)  # fmt: skip
+    return Inspected(
+        dataset.name, recipe.model.attention, shown, captured, logit_distribution(captured), model.shape.extra_tokens
+    )
 
 
 def logit_table(inspected: Inspected) -> Table:

@@ -130,8 +130,10 @@ def operations_table(model: str) -> Table:
     if model not in SHAPES:
         raise ValueError(f"model must be one of {', '.join(SHAPES)}, not {model!r}")
     shape = SHAPES[model]
-    table = Table(title=f"{model}: {shape.tokens} tokens, {shape.depth} layers of {shape.heads} heads of "
-                        f"{shape.head_dim}; operations of a layer, of all heads")  # fmt: skip
+    table = Table(
+        title=f"{model}: {shape.tokens} tokens, {shape.depth} layers of {shape.heads} heads of "
+        f"{shape.head_dim}; operations of a layer, of all heads"
+    )
     table.add_column("step")
     for heading in OperationCount._fields:
         table.add_column(heading, justify="right")

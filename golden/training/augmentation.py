@@ -32,16 +32,26 @@ class Augment(nn.Module):
         self.classes, self.label_smoothing = classes, label_smoothing
         operations: list[nn.Module] = []
         if settings.rotation or settings.shift or settings.scale or settings.shear:
-            operations.append(kornia.RandomAffine(
-                degrees=settings.rotation, translate=(settings.shift, settings.shift),
-                scale=(1 - settings.scale, 1 + settings.scale), shear=settings.shear or None, p=1.0,
-            ))  # fmt: skip
+            operations.append(
+                kornia.RandomAffine(
+                    degrees=settings.rotation,
+                    translate=(settings.shift, settings.shift),
+                    scale=(1 - settings.scale, 1 + settings.scale),
+                    shear=settings.shear or None,
+                    p=1.0,
+                )
+            )
         if settings.elastic:
             kernel = 2 * round(2 * _ELASTIC_SIGMA) + 1
-            operations.append(kornia.RandomElasticTransform(
-                kernel_size=(kernel, kernel), sigma=(_ELASTIC_SIGMA, _ELASTIC_SIGMA),
-                alpha=(settings.elastic, settings.elastic), padding_mode="zeros", p=1.0,
-            ))  # fmt: skip
+            operations.append(
+                kornia.RandomElasticTransform(
+                    kernel_size=(kernel, kernel),
+                    sigma=(_ELASTIC_SIGMA, _ELASTIC_SIGMA),
+                    alpha=(settings.elastic, settings.elastic),
+                    padding_mode="zeros",
+                    p=1.0,
+                )
+            )
         if settings.flip:
             operations.append(kornia.RandomHorizontalFlip(p=settings.flip))
         if settings.rand_augment:

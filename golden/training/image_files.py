@@ -44,8 +44,11 @@ def is_hidden(path: Path) -> bool:
 
 def image_files(folder: Path) -> list[Path]:
     """Lists the images in a folder in the order of their names, without hidden files and folders."""
-    return sorted(path for path in folder.iterdir()
-                  if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file())  # fmt: skip
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file()
+    )
 
 
 def read_pixels(path: str | Path, channels: int) -> torch.Tensor:
@@ -140,5 +143,7 @@ def _white(file, tags) -> int:
 
 
 def _unknown_range(file, kind: str) -> str:
-    return (f"{file.filename} must have pixels of a known range, and has {kind}: save it with 8 bits, "
-            "or as 16-bit grey PNG or TIFF")  # fmt: skip
+    return (
+        f"{file.filename} must have pixels of a known range, and has {kind}: save it with 8 bits, "
+        "or as 16-bit grey PNG or TIFF"
+    )

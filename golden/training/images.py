@@ -36,9 +36,15 @@ _SPLIT_SEED = 2023
 
 # Colour photographs inside scikit-image, by file name, and inside scikit-learn.
 _SCIKIT_IMAGE_PHOTOS = (
-    "astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png",
-    "retina.jpg", "rocket.jpg",
-)  # fmt: skip
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "motorcycle_left.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
 _SCIKIT_LEARN_PHOTOS = ("china.jpg", "flower.jpg")
 _PHOTO_SIZE = 224
 _PHOTO_TRAINING_COLUMNS = 0.7
@@ -113,8 +119,9 @@ def load_batches(
     Raises:
         ImageError: an image cannot be read.
     """
-    for batch in DataLoader(_Reporting(split), sampler=batches, batch_size=None, num_workers=workers,
-                            generator=generator):  # fmt: skip
+    for batch in DataLoader(
+        _Reporting(split), sampler=batches, batch_size=None, num_workers=workers, generator=generator
+    ):
         if isinstance(batch, ImageError):
             raise batch
         yield batch
@@ -234,8 +241,12 @@ def load_folder(folder: str | Path, image_size: int) -> Dataset:
         folder.name,
         FolderSplit(files["train"], image_size, random=True),
         FolderSplit(files["val"], image_size, random=False),
-        classes["train"], 3, image_size, IMAGENET_MEAN, IMAGENET_STD,
-    )  # fmt: skip
+        classes["train"],
+        3,
+        image_size,
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+    )
 
 
 def read_image(path: str | Path, image_size: int, channels: int) -> torch.Tensor:
@@ -280,9 +291,15 @@ def _in_memory(name, pixels, labels, held_out, classes) -> Dataset:
     testing, training = order[:held_out], order[held_out:]
     std, mean = torch.std_mean(images[training])
     return Dataset(
-        name, MemorySplit(images[training], labels[training]), MemorySplit(images[testing], labels[testing]),
-        tuple(classes), 1, images.shape[-1], (float(mean),), (float(std),),
-    )  # fmt: skip
+        name,
+        MemorySplit(images[training], labels[training]),
+        MemorySplit(images[testing], labels[testing]),
+        tuple(classes),
+        1,
+        images.shape[-1],
+        (float(mean),),
+        (float(std),),
+    )
 
 
 def _photos() -> Dataset:
@@ -298,10 +315,15 @@ def _photos() -> Dataset:
         left.append(photo[:, :, :border])
         right.append(photo[:, :, border:])
     return Dataset(
-        "photos", PhotoSplit(left, _PHOTO_TRAINING_CROPS, random=True),
+        "photos",
+        PhotoSplit(left, _PHOTO_TRAINING_CROPS, random=True),
         PhotoSplit(right, _PHOTO_TEST_CROPS, random=False),
-        tuple(path.stem for path in paths), 3, _PHOTO_SIZE, IMAGENET_MEAN, IMAGENET_STD,
-    )  # fmt: skip
+        tuple(path.stem for path in paths),
+        3,
+        _PHOTO_SIZE,
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+    )
 
 
 #: Functions that load the data sets inside packages, by name.

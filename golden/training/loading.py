@@ -64,8 +64,10 @@ def _tables_of(checkpoint: Checkpoint, recipe: Recipe | None) -> dict:
         return recipe.model_dump(mode="json")
     if published is not None:
         return {"model": {"shape": asdict(published.shape), "attention": "softmax"}}
-    raise ValueError(f"{checkpoint.path} must hold the recipe of its training, as files of `taylorvit train` do, or "
-                     "--recipe must describe it")  # fmt: skip
+    raise ValueError(
+        f"{checkpoint.path} must hold the recipe of its training, as files of `taylorvit train` do, or "
+        "--recipe must describe it"
+    )
 
 
 def normalization_of(checkpoint: Checkpoint) -> tuple[list[float], list[float]] | None:
@@ -98,8 +100,10 @@ def load_images(data: Data, image_size: int) -> Dataset:
     if data.mean is None or data.std is None:
         return dataset
     if not len(data.mean) == len(data.std) == dataset.channels:
-        raise ImageError(f"mean and std must have a number for each channel of {dataset.name}, {dataset.channels}, "
-                         f"not {data.mean} and {data.std}")  # fmt: skip
+        raise ImageError(
+            f"mean and std must have a number for each channel of {dataset.name}, {dataset.channels}, "
+            f"not {data.mean} and {data.std}"
+        )
     return dataset._replace(mean=tuple(data.mean), std=tuple(data.std))
 
 
@@ -135,8 +139,10 @@ def normalize(images: torch.Tensor, mean: Sequence[float], std: Sequence[float])
         ValueError: there is not one mean and one standard deviation for each channel.
     """
     if not len(mean) == len(std) == images.shape[1] or not all(each > 0 for each in std):
-        raise ValueError(f"mean and std must have a number for each channel, {images.shape[1]}, those of std above 0, "
-                         f"not {mean} and {std}")  # fmt: skip
+        raise ValueError(
+            f"mean and std must have a number for each channel, {images.shape[1]}, those of std above 0, "
+            f"not {mean} and {std}"
+        )
     of_channels = (torch.tensor(each, device=images.device).view(-1, 1, 1) for each in (mean, std))
     mean_of_channels, std_of_channels = of_channels
     return (images - mean_of_channels) / std_of_channels
@@ -196,8 +202,10 @@ def model_of(
     if kind == "integer vit":
         raise CheckpointError(f"{path} must be a float model, not an integer one")
     if kind == "training":
-        raise CheckpointError(f"{path} must be a model, not the state of a training: a training that ends writes "
-                              "model.safetensors beside it")  # fmt: skip
+        raise CheckpointError(
+            f"{path} must be a model, not the state of a training: a training that ends writes "
+            "model.safetensors beside it"
+        )
     if model is None and "recipe" in checkpoint.description:
         model = check_recipe(checkpoint.description["recipe"], path).model
     if model is not None:
@@ -221,5 +229,6 @@ def _shape_by_name(checkpoint: Checkpoint, shape: str | None) -> VitShape:
         return SHAPES[shape]
     if shape is None and checkpoint.published is not None:
         return checkpoint.published.shape
-    raise CheckpointError(f"{checkpoint.path} does not name its model: shape must be one of "
-                          f"{', '.join(SHAPES)}, not {shape!r}")  # fmt: skip
+    raise CheckpointError(
+        f"{checkpoint.path} does not name its model: shape must be one of {', '.join(SHAPES)}, not {shape!r}"
+    )

@@ -44,10 +44,12 @@ class StraightThrough(nn.Module):
         factors = _smoothing_factors(vit)
         device = next(model.parameters()).device
         self._of_steps, self._of_weights = (
-            {name: _Grid(torch.as_tensor(step, dtype=torch.float32, device=device), bits)
-             for name, (step, bits) in grids.items()}
+            {
+                name: _Grid(torch.as_tensor(step, dtype=torch.float32, device=device), bits)
+                for name, (step, bits) in grids.items()
+            }
             for grids in (_grids_of_steps(vit, factors), _grids_of_weights(vit, factors, std))
-        )  # fmt: skip
+        )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Computes scores, (images, classes), of normalized images."""

@@ -59,9 +59,15 @@ class Trained:
     metrics: list[dict]
 
 
-def train(recipe: Recipe, folder: str | Path, *, resume: bool = False, device: str | None = None,
-          progress: Progress = lambda done, epochs, text: None,
-          epochs: int | None = None) -> Trained:  # fmt: skip
+def train(
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    device: str | None = None,
+    progress: Progress = lambda done, epochs, text: None,
+    epochs: int | None = None,
+) -> Trained:
     """Trains a model from a recipe.
 
     Args:
@@ -150,21 +156,28 @@ class _Training:
         # All images, if they are fewer than a batch.
         self.batch_size = min(self.settings.batch_size, len(self.dataset.training))
         if self.batch_size < processes.count:
-            raise TrainingError(f"images of a step must be at least one a process, {processes.count}, not "
-                                f"{self.batch_size}")  # fmt: skip
+            raise TrainingError(
+                f"images of a step must be at least one a process, {processes.count}, not {self.batch_size}"
+            )
 
     def begin(self, resume: bool) -> None:
         """Makes model, teacher and optimizer as the recipe has them, or as they were after the last epoch."""
         recipe, shape = self.recipe, self.recipe.model.vit_shape
         begun = self.last.exists()
         if begun and not resume:
-            raise TrainingError(f"cannot begin a training in {self.folder}: it holds one; continue it with --resume, "
-                                "or choose another folder")  # fmt: skip
+            raise TrainingError(
+                f"cannot begin a training in {self.folder}: it holds one; continue it with --resume, "
+                "or choose another folder"
+            )
         torch.manual_seed(self.settings.seed)
         self.model = VisionTransformer(shape, recipe.model.choice, drop_path=recipe.model.drop_path)
         if recipe.model.weights is not None and not begun:
-            load_weights(self.model, load(recipe.model.weights), new_head=recipe.model.new_head,
-                         resample_positions=recipe.model.resample_positions)  # fmt: skip
+            load_weights(
+                self.model,
+                load(recipe.model.weights),
+                new_head=recipe.model.new_head,
+                resample_positions=recipe.model.resample_positions,
+            )
         self.model.to(self.device)
         self.computed = self._computed()
         self.teacher = self._load_teacher(recipe.distillation)
@@ -237,16 +250,22 @@ class _Training:
         self.computed.train()
         batches = self._batches(epoch)
         total = 0.0
-        loaded = load_batches(self.dataset.training, batches, workers=self.recipe.data.workers,
-                              generator=torch.Generator().manual_seed(seed))  # fmt: skip
+        loaded = load_batches(
+            self.dataset.training,
+            batches,
+            workers=self.recipe.data.workers,
+            generator=torch.Generator().manual_seed(seed),
+        )
         for index, (images, labels) in enumerate(loaded):
             self.model.set_threshold(self._threshold(epoch + index / len(batches)))
             learning_rate = self._learning_rate(epoch + (index + 1) / len(batches))
             try:
                 loss = self._step(heads, images.to(self.device), labels.to(self.device), learning_rate)
             except torch.OutOfMemoryError:
-                raise TrainingError(f"memory of {self.device} must hold a step of {len(images)} images: a smaller "
-                                    "batch_size, or more processes, may help") from None  # fmt: skip
+                raise TrainingError(
+                    f"memory of {self.device} must hold a step of {len(images)} images: a smaller "
+                    "batch_size, or more processes, may help"
+                ) from None
             total += loss
             show(f"epoch {epoch + 1}, step {index + 1} of {len(batches)}, loss {loss:.3f}{self._accuracy_so_far()}")
         training_loss = self.processes.mean(total / len(batches))
@@ -255,8 +274,10 @@ class _Training:
         )
         if not math.isfinite(training_loss + test_loss):
             kept = f"; {self.last} is from before" if self.metrics else ""
-            raise TrainingError(f"loss of epoch {epoch + 1} must be finite, not {training_loss} in training and "
-                                f"{test_loss} on held-out images: a lower learning_rate may help{kept}")  # fmt: skip
+            raise TrainingError(
+                f"loss of epoch {epoch + 1} must be finite, not {training_loss} in training and "
+                f"{test_loss} on held-out images: a lower learning_rate may help{kept}"
+            )
         seconds = round(time.perf_counter() - begin, 2)
         values = (epoch + 1, learning_rate, training_loss, test_loss, accuracy, seconds)
         self.metrics.append(dict(zip(METRICS, values)))
@@ -351,10 +372,14 @@ class _Training:
         if description.get("kind") != "training" or not description.get("metrics"):
             raise CheckpointError(f"{checkpoint.path} must be the state of a training, and is not")
         if check_recipe(description.get("recipe", {}), checkpoint.path) != self.recipe:
-            raise TrainingError(f"cannot resume in {self.folder}: its training is from another recipe; choose another "
-                                "folder")  # fmt: skip
-        weights = {name.removeprefix("model."): tensor for name, tensor in checkpoint.tensors.items()
-                   if name.startswith("model.")}  # fmt: skip
+            raise TrainingError(
+                f"cannot resume in {self.folder}: its training is from another recipe; choose another folder"
+            )
+        weights = {
+            name.removeprefix("model."): tensor
+            for name, tensor in checkpoint.tensors.items()
+            if name.startswith("model.")
+        }
         load_weights(self.model, Checkpoint(checkpoint.path, weights, {}))
         try:
             for name, parameter in self.model.named_parameters():

@@ -43,8 +43,9 @@ def only_training_in(folder: Path) -> Iterator[None]:
         lock = FileLock(folder.resolve() / _LOCK, is_singleton=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise TrainingError(f"cannot train in {folder}: another training is running there; choose another folder, or "
-                            "wait until it ends") from None  # fmt: skip
+        raise TrainingError(
+            f"cannot train in {folder}: another training is running there; choose another folder, or wait until it ends"
+        ) from None
     except (OSError, NotImplementedError) as error:  # the latter on file systems without locks
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise TrainingError(f"{folder} must be a folder to write to: {reason}") from None

@@ -74,12 +74,18 @@ def load(path_or_name: str | Path) -> Workload:
     q, k, v, provenance = arrays.values()
     for name, operand in (("q", q), ("k", k), ("v", v)):
         if operand.dtype.kind != "f" or operand.ndim != 3 or operand.shape != q.shape:
-            raise FileError(f"{path}: {name} must be floats, (heads, tokens, head_dim), of the shape of q, not "
-                            f"{operand.dtype} {operand.shape}")  # fmt: skip
+            raise FileError(
+                f"{path}: {name} must be floats, (heads, tokens, head_dim), of the shape of q, not "
+                f"{operand.dtype} {operand.shape}"
+            )
     if provenance.dtype.kind != "U" or provenance.ndim:
         raise FileError(f"{path}: provenance must be a text, not {provenance.dtype} {provenance.shape}")
-    described = parse_json(str(provenance), path, what="a workload, whose provenance is JSON",
-                           schema={"layers": int, "heads_per_layer": int})  # fmt: skip
+    described = parse_json(
+        str(provenance),
+        path,
+        what="a workload, whose provenance is JSON",
+        schema={"layers": int, "heads_per_layer": int},
+    )
     return Workload(q, k, v, described)
 
 

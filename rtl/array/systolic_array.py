@@ -153,10 +153,17 @@ class SystolicArray(Block):
         self.streamed_width = streamed_width
         self.rows = rows
         self.row = SystolicRow(
-            columns=columns, streamed_width=streamed_width, stationary_width=stationary_width, sum_width=sum_width,
-            diagonal_width=diagonal_width, diagonal_sum_width=diagonal_sum_width, pipeline=pipeline,
-            multiplier=multiplier, booth_columns=booth_columns, pe=pe,
-        )  # fmt: skip
+            columns=columns,
+            streamed_width=streamed_width,
+            stationary_width=stationary_width,
+            sum_width=sum_width,
+            diagonal_width=diagonal_width,
+            diagonal_sum_width=diagonal_sum_width,
+            pipeline=pipeline,
+            multiplier=multiplier,
+            booth_columns=booth_columns,
+            pe=pe,
+        )
         super().__init__(
             {
                 "streamed": In(rows * streamed_width),

@@ -181,15 +181,22 @@ class ControlStatus(Block):
         writable = [register for register in self.registers if register.access.writable]
         is_written = _is_each(m, writable, write_word, "is_written")
         kept_word = Signal(DATA_WIDTH)
-        m.d.comb += kept_word.eq(reduce(or_, (
-            Mux(selected, values[register.name], 0)
-            for selected, register in zip(is_written, writable) if register.access is Access.READ_WRITE
-        )))  # fmt: skip
+        m.d.comb += kept_word.eq(
+            reduce(
+                or_,
+                (
+                    Mux(selected, values[register.name], 0)
+                    for selected, register in zip(is_written, writable)
+                    if register.access is Access.READ_WRITE
+                ),
+            )
+        )
         merged = Signal(DATA_WIDTH)
         limits = least, most, is_signed = (
-            Signal(signed(DATA_WIDTH + 1), name="least_written"), Signal(signed(DATA_WIDTH + 1), name="most_written"),
+            Signal(signed(DATA_WIDTH + 1), name="least_written"),
+            Signal(signed(DATA_WIDTH + 1), name="most_written"),
             Signal(name="signed_written"),
-        )  # fmt: skip
+        )
         held = Signal()
         check = Signal()
         commit = Signal()

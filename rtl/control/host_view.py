@@ -42,10 +42,16 @@ _PLACES = {
 
 # Where a value may be below 1, or a host's own arithmetic needs a limit.
 _RANGES = {
-    "data_width": (2, 16), "element_width": (8, 16), "counter_width": (1, 32), "error_count_width": (1, 32),
-    "mean_fraction": (0, 255), "constant_fraction": (0, 255), "pe_pipeline": (0, 255), "shift_z_min": (-128, 0),
+    "data_width": (2, 16),
+    "element_width": (8, 16),
+    "counter_width": (1, 32),
+    "error_count_width": (1, 32),
+    "mean_fraction": (0, 255),
+    "constant_fraction": (0, 255),
+    "pe_pipeline": (0, 255),
+    "shift_z_min": (-128, 0),
     "shift_z_max": (0, 255),
-}  # fmt: skip
+}
 
 VIEW_REGISTERS = tuple(dict.fromkeys([*(register for register, _field in _PLACES.values()), "CONSTANT_WIDTHS"]))
 """Names of the registers that a view is read from, after a reset."""
@@ -114,8 +120,10 @@ class HostView(ArrayCycles):
             least, most = _RANGES.get(attribute, (1, None))
             values[attribute] = _in_range(LAYOUT[register][field].of(words[register]), field, register, least, most)
         if values["element_width"] % 8 or values["element_width"] < values["data_width"]:
-            raise ValueError(f"ELEMENT_WIDTH in register NUMBER_FORMAT must be whole bytes for {values['data_width']} "
-                             f"bits, not {values['element_width']!r}")  # fmt: skip
+            raise ValueError(
+                f"ELEMENT_WIDTH in register NUMBER_FORMAT must be whole bytes for {values['data_width']} "
+                f"bits, not {values['element_width']!r}"
+            )
         number = _in_range(_KERNEL.of(words["CONSTANT_WIDTHS"]), "KERNEL", "CONSTANT_WIDTHS", 0, len(KERNELS) - 1)
         kernel = list(KERNELS)[number]
         told = {
@@ -136,8 +144,11 @@ class HostView(ArrayCycles):
         names = {attribute: field for attribute, (_register, field) in _PLACES.items()} | {"kernel": "KERNEL"}
         names |= {told: told.upper() for told in {**self.told, **other.told}}
         mine, theirs = self.to_mapping(), other.to_mapping()
-        return [f"{field} is {mine.get(attribute, 'none')}, not {theirs.get(attribute, 'none')}"
-                for attribute, field in names.items() if mine.get(attribute) != theirs.get(attribute)]  # fmt: skip
+        return [
+            f"{field} is {mine.get(attribute, 'none')}, not {theirs.get(attribute, 'none')}"
+            for attribute, field in names.items()
+            if mine.get(attribute) != theirs.get(attribute)
+        ]
 
     @property
     def stream_width(self):

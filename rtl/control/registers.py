@@ -19,8 +19,17 @@ from enum import Enum
 from taylorvit.rtl import __version__
 from taylorvit.rtl.attention import kernel_number, kernel_spec
 
-__all__ = ["ADDRESS_WIDTH", "DATA_WIDTH", "EVENTS", "IDENTIFICATION", "Access", "Field", "Register",
-           "RegisterMap", "register_map"]  # fmt: skip
+__all__ = [
+    "ADDRESS_WIDTH",
+    "DATA_WIDTH",
+    "EVENTS",
+    "IDENTIFICATION",
+    "Access",
+    "Field",
+    "Register",
+    "RegisterMap",
+    "register_map",
+]
 
 ADDRESS_WIDTH = 12
 """Bits of a byte address: the 4 KiB that an interconnect assigns at least."""
@@ -163,8 +172,11 @@ class RegisterMap:
     @property
     def job_constants(self):
         """Names of what a job needs besides its sizes and TIMEOUT; NAME stands for NAME_0, NAME_1, ..."""
-        names = (re.sub(r"_\d+$", "", register.name) for register in self.registers
-                 if register.access is Access.READ_WRITE and register.name not in _OF_EVERY_KERNEL)  # fmt: skip
+        names = (
+            re.sub(r"_\d+$", "", register.name)
+            for register in self.registers
+            if register.access is Access.READ_WRITE and register.name not in _OF_EVERY_KERNEL
+        )
         return tuple(dict.fromkeys(names))
 
     def writes(self, values):
@@ -221,12 +233,15 @@ EVENTS = {
 def _constant(name, offset, description, *fields):
     """Constant from fields (name, low, width, value, description), and True where the value is signed."""
     return Register(
-        name=name, offset=offset, access=Access.CONSTANT, description=description,
+        name=name,
+        offset=offset,
+        access=Access.CONSTANT,
+        description=description,
         fields=tuple(
             Field(name=field, low=low, width=width, reset=value, signed=any(signed), description=text)
             for field, low, width, value, text, *signed in fields
         ),
-    )  # fmt: skip
+    )
 
 
 def _parameter(name, offset, minimum, maximum, reset, description):
@@ -256,9 +271,13 @@ def _kernel_registers(job_registers):
             bits = min(max(width - DATA_WIDTH * index, 0), DATA_WIDTH)
             low = DATA_WIDTH * index
             yield _parameter(
-                f"{name}_{index}", next(offsets), 0, (1 << bits) - 1, 0,
+                f"{name}_{index}",
+                next(offsets),
+                0,
+                (1 << bits) - 1,
+                0,
                 f"{description} of {width} bits, its bits {low + DATA_WIDTH - 1}..{low}",
-            )  # fmt: skip
+            )
 
 
 def _told(spec, config, register):
@@ -348,7 +367,12 @@ def register_map(config):
     errors = [name for name in EVENTS if name != "DONE"]
     for index, name in enumerate(errors):
         registers.append(
-            _counter(f"COUNT_{name}", 0x100 + 4 * index, Access.WRITE_TO_CLEAR, config.error_count_width,
-                     f"{name} events since reset or since this register was written")
-        )  # fmt: skip
+            _counter(
+                f"COUNT_{name}",
+                0x100 + 4 * index,
+                Access.WRITE_TO_CLEAR,
+                config.error_count_width,
+                f"{name} events since reset or since this register was written",
+            )
+        )
     return RegisterMap(tuple(sorted(registers, key=lambda register: register.offset)))

@@ -125,9 +125,14 @@ class OperandStreamer(Block):
             m.d.sync += active.eq(0)
         with m.If(taken):
             m.d.sync += [
-                active.eq(1), position.eq(0), beat.eq(0), lane.eq(0),
-                next_to_last.eq(length - 2), free.eq(length == 1), *copy_pass(following, streaming),
-            ]  # fmt: skip
+                active.eq(1),
+                position.eq(0),
+                beat.eq(0),
+                lane.eq(0),
+                next_to_last.eq(length - 2),
+                free.eq(length == 1),
+                *copy_pass(following, streaming),
+            ]
         with m.If(self.start):
             m.d.sync += queue_address.eq(0)
 

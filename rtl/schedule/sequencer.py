@@ -136,18 +136,28 @@ class Sequencer(Block):
         qg_half = Signal()
         with m.If(choose_g):
             m.d.sync += [
-                valid.eq(1), coming.phase.eq(Phase.G), coming.half.eq(g_half), chosen_last.eq(Phase.G),
-                g_half.eq(~g_half), g_heads_left.eq(g_heads_left - 1),
-            ]  # fmt: skip
+                valid.eq(1),
+                coming.phase.eq(Phase.G),
+                coming.half.eq(g_half),
+                chosen_last.eq(Phase.G),
+                g_half.eq(~g_half),
+                g_heads_left.eq(g_heads_left - 1),
+            ]
         with m.If(choose_qg):
             m.d.sync += [
-                valid.eq(1), coming.phase.eq(Phase.QG), coming.half.eq(qg_half), chosen_last.eq(Phase.QG),
+                valid.eq(1),
+                coming.phase.eq(Phase.QG),
+                coming.half.eq(qg_half),
+                chosen_last.eq(Phase.QG),
                 qg_half.eq(~qg_half),
-            ]  # fmt: skip
+            ]
         m.d.comb += self.lacks_input.eq(~valid & (((g_heads_left != 0) & ~g_inputs) | (g_there & ~q_there)))
 
         with m.If(self.start):
             m.d.sync += [
-                g_heads_left.eq(self.heads), g_half.eq(0), qg_half.eq(0), chosen_last.eq(Phase.G),
-            ]  # fmt: skip
+                g_heads_left.eq(self.heads),
+                g_half.eq(0),
+                qg_half.eq(0),
+                chosen_last.eq(Phase.G),
+            ]
         return m

@@ -102,9 +102,11 @@ class TileLoader(Block):
             m.d.sync += complete.eq(0)
         with m.If(taken):
             m.d.sync += [
-                moving.eq(1), row.eq(self.rows - 1), element.eq(self.coming_base + (self.rows - 1)),
+                moving.eq(1),
+                row.eq(self.rows - 1),
+                element.eq(self.coming_base + (self.rows - 1)),
                 *copy_pass(self.coming.payload, loading),
-            ]  # fmt: skip
+            ]
 
         size = Mux(loading.phase == Phase.G, self.tokens, self.head_dim)  # of what the rows are
         release = last_row & loading.product_end

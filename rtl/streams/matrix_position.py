@@ -69,14 +69,17 @@ class MatrixPosition(Block):
             m.d.sync += [feature.eq(feature + self.lanes), self.row_last.eq(feature >= last_but_one_feature)]
             with m.If(self.row_last):
                 m.d.sync += [
-                    feature.eq(0), self.row_last.eq(one_beat),
-                    self.token.eq(self.token + 1), token_last.eq(self.token == last_but_one_token),
-                ]  # fmt: skip
+                    feature.eq(0),
+                    self.row_last.eq(one_beat),
+                    self.token.eq(self.token + 1),
+                    token_last.eq(self.token == last_but_one_token),
+                ]
             with m.If(self.head_last):
                 m.d.sync += [self.token.eq(0), token_last.eq(one_token)]
         with m.If(self.start):
             for one, last, size, most in (
-                (one_beat, self.row_last, self.head_dim, self.lanes), (one_token, token_last, self.tokens, 1),
-            ):  # fmt: skip
+                (one_beat, self.row_last, self.head_dim, self.lanes),
+                (one_token, token_last, self.tokens, 1),
+            ):
                 m.d.sync += [one.eq(size <= most), last.eq(size <= most)]
         return m

@@ -203,10 +203,15 @@ class StreamLoader(Block):
         step, row_end, head_end, half, token, beat, elements = (
             delay(m, value, self.pipelined, name)
             for name, value in (
-                ("step", step), ("row_end", step & row_last), ("head_end", finish),
-                ("half", half), ("token", token), ("beat", beat), ("elements", elements),
+                ("step", step),
+                ("row_end", step & row_last),
+                ("head_end", finish),
+                ("half", half),
+                ("token", token),
+                ("beat", beat),
+                ("elements", elements),
             )
-        )  # fmt: skip
+        )
         offset = Signal.like(self.write.offset)  # distance of bank 0 from the first bank that takes the beat
         tile = Signal(tile_width(self.tiles))
         by_feature = self.banked_by == "feature"

@@ -25,9 +25,12 @@ def add_board(parser: ArgumentParser, *, required: bool, several: bool = False, 
         note (str): added to the help text.
     """
     parser.add_argument(
-        "--board", metavar="BOARD", required=required, action="append" if several else "store",
+        "--board",
+        metavar="BOARD",
+        required=required,
+        action="append" if several else "store",
         help=f"one of {', '.join(board_names())}, or a TOML file{note}",
-    )  # fmt: skip
+    )
 
 
 def board_of(name: str) -> Board:

@@ -27,10 +27,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_board(parser, required=True, several=True, note="; may be given several times")
     add_board_configuration(parser)
-    parser.add_argument("--freq", metavar="MHZ", type=real_number(1, 1000, "MHz"),
-                        help="core clock (default: the preset's)")  # fmt: skip
-    parser.add_argument("--seed", metavar="N", type=whole_number(1, LARGEST_SEED),
-                        help="seed of place and route (default: the preset's)")  # fmt: skip
+    parser.add_argument(
+        "--freq", metavar="MHZ", type=real_number(1, 1000, "MHz"), help="core clock (default: the preset's)"
+    )
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole_number(1, LARGEST_SEED),
+        help="seed of place and route (default: the preset's)",
+    )
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=folder, default=Path("build"), help="output folder (default: build)"
     )

@@ -15,8 +15,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_configuration(parser, required=True)
     add_input(parser)
-    parser.add_argument("-o", "--output", metavar="FILE.h", type=Path, default=Path("example_job.h"),
-                        help="output file (default: example_job.h)")  # fmt: skip
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE.h",
+        type=Path,
+        default=Path("example_job.h"),
+        help="output file (default: example_job.h)",
+    )
 
 
 @needs("fpga")

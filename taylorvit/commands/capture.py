@@ -15,8 +15,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_checkpoint(parser)
-    parser.add_argument("--images", nargs="+", required=True, metavar="N|FILE",
-                        help="number of held-out images, or image files")  # fmt: skip
+    parser.add_argument(
+        "--images", nargs="+", required=True, metavar="N|FILE", help="number of held-out images, or image files"
+    )
     parser.add_argument("--layers", nargs="+", type=int, metavar="LAYER", help="layers, counted from 0 (default: all)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="output file")
 

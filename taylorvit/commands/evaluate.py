@@ -16,8 +16,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "Measures accuracy on held-out images. Models that differ only in their seed share a row with mean and "
         "standard deviation."
     )
-    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT",
-                        help="file of `train` or `quantize`, published weights, or a Hugging Face folder")  # fmt: skip
+    parser.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="file of `train` or `quantize`, published weights, or a Hugging Face folder",
+    )
     add_recipe_and_data(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="also draw the accuracies")
 

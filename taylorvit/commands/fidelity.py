@@ -13,8 +13,13 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="also draw a histogram")
-    parser.add_argument("--count", type=whole_number(1), default=200, metavar="N",
-                        help="number of random shapes of each kind (default: 200)")  # fmt: skip
+    parser.add_argument(
+        "--count",
+        type=whole_number(1),
+        default=200,
+        metavar="N",
+        help="number of random shapes of each kind (default: 200)",
+    )
     parser.add_argument(
         "--seed",
         type=whole_number(0),

@@ -13,8 +13,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "Places and routes systolic arrays alone on an ECP5, and prints the cost of each form of a PE's multiplier."
     )
     for name, default in (("--rows", 8), ("--columns", 4)):
-        parser.add_argument(name, metavar="N", type=whole_number(2, 64), default=default,
-                            help=f"{name[2:]} of the array, 2 to 64 (default: {default})")  # fmt: skip
+        parser.add_argument(
+            name,
+            metavar="N",
+            type=whole_number(2, 64),
+            default=default,
+            help=f"{name[2:]} of the array, 2 to 64 (default: {default})",
+        )
 
 
 @needs("fpga")

@@ -16,9 +16,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_configuration(parser, required=True)
     parser.add_argument("-o", "--output", metavar="DIR", type=folder, help="output folder (default: build/NAME)")
-    parser.add_argument("--prefix", metavar="TEXT_",
-                        help="prefix of all module and file names, for designs with several accelerators "
-                        "(default: the configuration's)")  # fmt: skip
+    parser.add_argument(
+        "--prefix",
+        metavar="TEXT_",
+        help="prefix of all module and file names, for designs with several accelerators "
+        "(default: the configuration's)",
+    )
 
 
 def run(arguments: Namespace) -> None:

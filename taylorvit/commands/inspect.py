@@ -15,8 +15,9 @@ _MOST_MAPS = 6  # images that are drawn
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_checkpoint(parser)
-    parser.add_argument("--images", type=whole_number(1), default=32, metavar="N",
-                        help="number of held-out images (default: 32)")  # fmt: skip
+    parser.add_argument(
+        "--images", type=whole_number(1), default=32, metavar="N", help="number of held-out images (default: 32)"
+    )
     parser.add_argument(
         "-o", "--output", type=folder, metavar="DIR", help="output folder (default: that of the checkpoint)"
     )

@@ -16,8 +16,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     add_board(parser, required=True)
-    parser.add_argument("bitstream", metavar="FILE", nargs="?", type=Path,
-                        help="bitstream (default: the newest build of the board)")  # fmt: skip
+    parser.add_argument(
+        "bitstream", metavar="FILE", nargs="?", type=Path, help="bitstream (default: the newest build of the board)"
+    )
 
 
 def run(arguments: Namespace) -> int:

@@ -9,8 +9,12 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("--model", default="deit_tiny", metavar="NAME",
-                        help="shape of a model, a key of golden.network.vit.SHAPES (default: deit_tiny)")  # fmt: skip
+    parser.add_argument(
+        "--model",
+        default="deit_tiny",
+        metavar="NAME",
+        help="shape of a model, a key of golden.network.vit.SHAPES (default: deit_tiny)",
+    )
 
 
 @needs("train")

@@ -41,6 +41,9 @@ def configuration_of(arguments: Namespace, *, default: str = "") -> AcceleratorC
 def add_input(parser: ArgumentParser) -> None:
     """Adds --input, a file with the operands of a job."""
     parser.add_argument(
-        "--input", metavar="FILE.npz", type=Path, required=True,
+        "--input",
+        metavar="FILE.npz",
+        type=Path,
+        required=True,
         help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
-    )  # fmt: skip
+    )

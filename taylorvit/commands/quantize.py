@@ -21,14 +21,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: integer.safetensors beside CHECKPOINT"
     )
-    parser.add_argument("--images", type=whole_number(1), default=128, metavar="N",
-                        help="training images to calibrate on (default: 128)")  # fmt: skip
-    parser.add_argument("--accelerator", type=Path, metavar="METADATA.json",
-                        help="accelerator that computes attention, from `taylorvit generate` (default: 8 bits, "
-                        "any size)")  # fmt: skip
-    parser.add_argument("--fine-tune", type=whole_number(1), metavar="EPOCHS",
-                        help="epochs of quantization-aware training, at a tenth of the learning rate "
-                        "(default: none)")  # fmt: skip
+    parser.add_argument(
+        "--images",
+        type=whole_number(1),
+        default=128,
+        metavar="N",
+        help="training images to calibrate on (default: 128)",
+    )
+    parser.add_argument(
+        "--accelerator",
+        type=Path,
+        metavar="METADATA.json",
+        help="accelerator that computes attention, from `taylorvit generate` (default: 8 bits, any size)",
+    )
+    parser.add_argument(
+        "--fine-tune",
+        type=whole_number(1),
+        metavar="EPOCHS",
+        help="epochs of quantization-aware training, at a tenth of the learning rate (default: none)",
+    )
     parser.add_argument("--resume", action="store_true", help="resume an interrupted --fine-tune")
 
 
@@ -52,9 +63,15 @@ def run(arguments: Namespace) -> None:
     options = {"images": arguments.images, "accelerator": accelerator} | recipe_and_data(arguments)
     if arguments.fine_tune:
         with training_bar(screen) as bar:
-            source = fine_tune(source, output.with_name(f"{output.stem}_straight_through"), arguments.fine_tune,
-                               resume=arguments.resume, on_step=bar.on_step, progress=bar.progress,
-                               **options)  # fmt: skip
+            source = fine_tune(
+                source,
+                output.with_name(f"{output.stem}_straight_through"),
+                arguments.fine_tune,
+                resume=arguments.resume,
+                on_step=bar.on_step,
+                progress=bar.progress,
+                **options,
+            )
         options |= {"recipe": None, "data": None}  # the checkpoint says them now
     with screen.status("quantizing") as status:
         vit, sqnr = quantize_checkpoint(source, **options, progress=lambda step: status.update(f"quantizing {step}"))
@@ -62,5 +79,6 @@ def run(arguments: Namespace) -> None:
     screen.print(layer_sqnr_table(sqnr, vit.program))
     widths = vit.widths()
     widest = max(vit.linears, key=widths.__getitem__)
-    screen.print(f"logits: {sqnr_text(sqnr['logits'])}; widest sum of products: {widths[widest]} bits, {widest}\n"
-                 f"wrote  {output}")  # fmt: skip
+    screen.print(
+        f"logits: {sqnr_text(sqnr['logits'])}; widest sum of products: {widths[widest]} bits, {widest}\nwrote  {output}"
+    )

@@ -29,8 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     where.add_argument("--sim", action="store_true", help="simulate the whole board, through its UART pins")
     add_board(parser, required=False, note="; with --port, the bitstream must be that of the board")
     add_board_configuration(parser)
-    parser.add_argument("--baud", metavar="N", type=int,
-                        help=f"baud rate of the port (default: that of the board, or {DEFAULT_BAUD})")  # fmt: skip
+    parser.add_argument(
+        "--baud", metavar="N", type=int, help=f"baud rate of the port (default: that of the board, or {DEFAULT_BAUD})"
+    )
     add_input(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE.npz", type=Path, help="output file: z, its operands and registers"
@@ -58,16 +59,21 @@ def _run(arguments):
     # Before anything is built for it.
     operands = None if config is None else read_operands(arguments.input, config)
     with progress_bars() as progress:
-        preparing = progress.add_task("building the simulation" if arguments.sim else f"connecting to {arguments.port}",
-                                      total=None)  # fmt: skip
+        preparing = progress.add_task(
+            "building the simulation" if arguments.sim else f"connecting to {arguments.port}", total=None
+        )
         port, preparation = _simulated_port(board, config) if arguments.sim else _serial_port(arguments, board)
         with TaylorVit(port, board=None if board is None else board.name, config=config) as accelerator:
             progress.update(preparing, total=1, completed=1)
             config = accelerator.view if config is None else config
             operands = read_operands(arguments.input, config) if operands is None else operands
             running = progress.add_task("heads", total=len(operands.job.q))
-            outcome = run_on(accelerator, operands.job, prefix=preparation,
-                             on_progress=lambda heads: progress.update(running, completed=heads))  # fmt: skip
+            outcome = run_on(
+                accelerator,
+                operands.job,
+                prefix=preparation,
+                on_progress=lambda heads: progress.update(running, completed=heads),
+            )
     if arguments.output is not None:
         save_result(arguments.output, outcome.z, operands.job, config)
     return show_verdict(judge(outcome, operands, config), arguments.output)

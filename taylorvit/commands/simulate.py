@@ -50,8 +50,13 @@ def run(arguments: Namespace) -> int:
             progress.update(building, total=1, completed=1)
             progress.update(running, visible=True)
 
-        outcome = simulate(config, operands.job, waveform=waveform, on_built=on_built,
-                           on_progress=lambda heads: progress.update(running, completed=heads))  # fmt: skip
+        outcome = simulate(
+            config,
+            operands.job,
+            waveform=waveform,
+            on_built=on_built,
+            on_progress=lambda heads: progress.update(running, completed=heads),
+        )
     if arguments.output is not None:
         save_result(arguments.output, outcome.z, operands.job, config)
     return show_verdict(judge(outcome, operands, config), arguments.output, waveform)

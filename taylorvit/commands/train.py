@@ -49,8 +49,10 @@ def run(arguments: Namespace) -> None:
         trained = train(recipe, output, resume=arguments.resume, device=arguments.device, progress=bar.progress)
     if is_first_process():
         last = trained.metrics[-1]
-        screen.print(f"held-out images recognized: {last['test_accuracy']:.2%}\nwrote  {trained.path}\n"
-                     f"wrote  {output / 'metrics.csv'}\nwrote  {output / 'curves.png'}")  # fmt: skip
+        screen.print(
+            f"held-out images recognized: {last['test_accuracy']:.2%}\nwrote  {trained.path}\n"
+            f"wrote  {output / 'metrics.csv'}\nwrote  {output / 'curves.png'}"
+        )
 
 
 def _change(text: str) -> tuple[str, object]:

@@ -35,27 +35,29 @@ def job_source(config: AcceleratorConfig, job: Job, z: np.ndarray) -> str:
     operands = {"q": job.q, "k": job.k, "v": job.v, "z": z}
     data = {name: [matrix_bytes(head, config) for head in operand] for name, operand in operands.items()}
     head_bytes = len(data["z"][0])
-    return "\n".join([
-        f"/* A job for {config.name}, {heads} heads of {tokens} x {head_dim}. Generated; do not edit. */",
-        "#ifndef EXAMPLE_JOB_H",
-        "#define EXAMPLE_JOB_H",
-        "",
-        '#include "taylorvit.h"',
-        "",
-        f"#define EXAMPLE_HEADS {heads}u",
-        f"#define EXAMPLE_HEAD_BYTES {head_bytes}u /* of a packet */",
-        f"#define EXAMPLE_TOKEN_BYTES {head_bytes // tokens}u /* of whole beats */",
-        f"#define EXAMPLE_TOKEN_BYTES_USED {head_dim * config.element_width // 8}u /* of these, the features */",
-        "",
-        "static const struct taylorvit_job example_job = {",
-        f"    .heads = {heads}, .tokens = {tokens}, .head_dim = {head_dim},",
-        *_constants(job, config),
-        "};",
-        *(line for name in data for line in _array(f"example_{name}", data[name])),
-        "",
-        "#endif /* EXAMPLE_JOB_H */",
-        "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"/* A job for {config.name}, {heads} heads of {tokens} x {head_dim}. Generated; do not edit. */",
+            "#ifndef EXAMPLE_JOB_H",
+            "#define EXAMPLE_JOB_H",
+            "",
+            '#include "taylorvit.h"',
+            "",
+            f"#define EXAMPLE_HEADS {heads}u",
+            f"#define EXAMPLE_HEAD_BYTES {head_bytes}u /* of a packet */",
+            f"#define EXAMPLE_TOKEN_BYTES {head_bytes // tokens}u /* of whole beats */",
+            f"#define EXAMPLE_TOKEN_BYTES_USED {head_dim * config.element_width // 8}u /* of these, the features */",
+            "",
+            "static const struct taylorvit_job example_job = {",
+            f"    .heads = {heads}, .tokens = {tokens}, .head_dim = {head_dim},",
+            *_constants(job, config),
+            "};",
+            *(line for name in data for line in _array(f"example_{name}", data[name])),
+            "",
+            "#endif /* EXAMPLE_JOB_H */",
+            "",
+        ]
+    )
 
 
 def _constants(job: Job, config: AcceleratorConfig) -> list[str]:

@@ -105,8 +105,10 @@ def _wrong_events(jobs: Sequence[JobReport], golden: Steps) -> str:
     raised = {name for job in jobs for name in job.events}
     if raised == expected:
         return ""
-    return (f"every bit is right, but events must be {', '.join(sorted(expected))}, not "
-            f"{', '.join(sorted(raised)) or 'none'}")  # fmt: skip
+    return (
+        f"every bit is right, but events must be {', '.join(sorted(expected))}, not "
+        f"{', '.join(sorted(raised)) or 'none'}"
+    )
 
 
 def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Outcome, golden: Steps) -> Table:
@@ -138,8 +140,9 @@ def _table(config: AcceleratorConfig | HostView, operands: Operands, outcome: Ou
     return table
 
 
-def _cycles(config: AcceleratorConfig | HostView, jobs: Sequence[JobReport], heads: int, tokens: int,
-            head_dim: int) -> dict[str, str]:  # fmt: skip
+def _cycles(
+    config: AcceleratorConfig | HostView, jobs: Sequence[JobReport], heads: int, tokens: int, head_dim: int
+) -> dict[str, str]:
     """What the counters say, name -> text."""
     array_work = {"T_SA": f"{config.array_cycles(tokens, head_dim):,} cycles of array work a head"}
     most = (1 << config.counter_width) - 1
@@ -150,12 +153,12 @@ def _cycles(config: AcceleratorConfig | HostView, jobs: Sequence[JobReport], hea
     useful = heads * config.ideal_cycles(tokens, head_dim) / cycles
     return {
         "cycles": f"{cycles:,} in all, {cycles / heads:,.1f} a head"
-                  + (f", in {len(jobs)} jobs" if len(jobs) > 1 else ""),
+        + (f", in {len(jobs)} jobs" if len(jobs) > 1 else ""),
         **array_work,
         "array busy": f"{total['ARRAY_BUSY'] / cycles:.1%} of cycles; waiting for input "
-                      f"{total['STALL_INPUT'] / cycles:.1%}, for output {total['STALL_OUTPUT'] / cycles:.1%}",
+        f"{total['STALL_INPUT'] / cycles:.1%}, for output {total['STALL_OUTPUT'] / cycles:.1%}",
         "utilization": f"{useful:.1%} of {config.rows} x {config.columns} multiplications useful",
-    }  # fmt: skip
+    }
 
 
 def _decibels(reference: np.ndarray, z: np.ndarray) -> str:

@@ -38,6 +38,8 @@ def run_on(
     result = accelerator.run(*job.operands, job.registers, on_progress=on_progress)
     seconds = time.monotonic() - began
     statistics = accelerator.link.statistics
-    link = (f"{statistics.sent_bytes:,} bytes there, {statistics.received_bytes:,} back, "
-            f"{statistics.lost} of {statistics.requests:,} requests repeated")  # fmt: skip
+    link = (
+        f"{statistics.sent_bytes:,} bytes there, {statistics.received_bytes:,} back, "
+        f"{statistics.lost} of {statistics.requests:,} requests repeated"
+    )
     return Outcome(result.z, result.jobs, {"link": link, "time": f"{prefix}{seconds:.1f} s"})

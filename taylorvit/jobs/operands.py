@@ -84,11 +84,14 @@ def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostVie
 
 def _with_real(job: Job, arrays, exponents, quantized_here: bool) -> Operands:
     """The job with the real values of arrays that have these exponents."""
-    q_size, k_size, v_size = (math.frexp(float(np.abs(array).max()))[1] + exponent
-                              for array, exponent in zip(arrays, exponents))  # fmt: skip
+    q_size, k_size, v_size = (
+        math.frexp(float(np.abs(array).max()))[1] + exponent for array, exponent in zip(arrays, exponents)
+    )
     moved = (q_size - k_size) // 2
-    q, k, v = (np.ldexp(array.astype(np.float64), exponent - shift)
-               for array, exponent, shift in zip(arrays, exponents, (moved, -moved, v_size)))  # fmt: skip
+    q, k, v = (
+        np.ldexp(array.astype(np.float64), exponent - shift)
+        for array, exponent, shift in zip(arrays, exponents, (moved, -moved, v_size))
+    )
     return Operands(job, (q, k, v), v_size, quantized_here)
 
 

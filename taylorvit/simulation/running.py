@@ -206,9 +206,17 @@ def _simulate(job: _Job, directory: Path) -> int | None:
         command = [compilers.icarus()[1], "-m", cocotb_tools.config.lib_entry("vpi", "icarus"), executable]
     environment = _environment(job, directory)
     try:
-        with open(directory / "log.txt", "wb") as log, programs.started(
-            command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
-        ) as process:  # fmt: skip
+        with (
+            open(directory / "log.txt", "wb") as log,
+            programs.started(
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):
             return process.wait(job.timeout_s)
     except subprocess.TimeoutExpired:
         return None
@@ -230,8 +238,12 @@ def _judge(directory: Path, status: int | None, timeout_s: float) -> tuple[str |
             report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     except (OSError, ElementTree.ParseError, json.JSONDecodeError):
         return f"the simulation broke off with exit status {status}, before its results were written", 0, report
-    bad = [(case.get("name", ""), child.get("message", "")) for case in cases for child in case
-           if child.tag in ("failure", "error")]  # fmt: skip
+    bad = [
+        (case.get("name", ""), child.get("message", ""))
+        for case in cases
+        for child in case
+        if child.tag in ("failure", "error")
+    ]
     ran = sum(1 for case in cases if case.find("skipped") is None)
     if bad:
         names = ", ".join(name for name, _message in bad)

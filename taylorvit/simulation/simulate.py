@@ -128,8 +128,12 @@ def simulate_heads(
         finished = folder / "progress"
         operands = {name: getattr(job, name).astype(f"int{config.element_width}") for name in ("q", "k", "v")}
         np.savez(folder / "operands.npz", **operands)
-        parameters = {"config": config.to_mapping(), "operands": str(folder / "operands.npz"),
-                      "constants": vars(job.constants), "progress": str(finished)}  # fmt: skip
+        parameters = {
+            "config": config.to_mapping(),
+            "operands": str(folder / "operands.npz"),
+            "constants": vars(job.constants),
+            "progress": str(finished),
+        }
         stop = threading.Event()
         watcher = threading.Thread(target=_watch, args=(finished, on_progress, stop), daemon=True)
         watcher.start()

@@ -107,9 +107,14 @@ class SimulatedPort(Port):
         command = [str(board.build.directory / "simulation"), str(board.clock_hz), str(board.baud), str(button)]
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0,
-                env=programs.environment(), start_new_session=True,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                bufsize=0,
+                env=programs.environment(),
+                start_new_session=True,
+            )
             self._input, self._output = cast(IO, self._process.stdin), cast(IO, self._process.stdout)
         except OSError as error:
             raise PortError(f"{self.name} could not be started: {command[0]}: {reason_of(error)}") from None

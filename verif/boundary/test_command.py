@@ -135,8 +135,9 @@ def test_status_is_no_markup():
 
 
 def child(script, **options):
-    return subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, **options)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
 
 
 @pytest.mark.parametrize("output", ["print('a' * 99)", "console().print('a' * 99)"])
@@ -158,8 +159,9 @@ def test_a_full_disk_is_one_line():
         "sys.exit(run_command('program', lambda: print(1)))"
     )
     with open("/dev/full", "w") as full:
-        result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE,
-                                text=True)  # fmt: skip
+        result = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+        )
     assert (result.returncode, result.stderr) == (2, "program: error: no space left on device\n")
 
 
@@ -171,8 +173,9 @@ def test_closed_streams_are_no_traceback(closed):
         "sys.exit(run_command('program', body))"
     )
     redirection = "".join(f" {each}>&-" for each in closed.split(" and "))
-    result = subprocess.run(["sh", "-c", f'"$0" -c "$1"{redirection}', sys.executable, script], cwd=ROOT, text=True,
-                            capture_output=True)  # fmt: skip
+    result = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1"{redirection}', sys.executable, script], cwd=ROOT, text=True, capture_output=True
+    )
     assert result.returncode == 2 and "Traceback" not in result.stderr
 
 

@@ -101,8 +101,10 @@ def valid(tmp_path_factory):
     np.savez_compressed(folder / "floats.npz", **dict(zip("qkv", draw.normal(size=(3, 2, 5, 4)))))
     np.savez(folder / "integers.npz", **dict(zip("qkv", draw.integers(-128, 128, (3, 2, 5, 4), dtype=np.int16))),
              q_exp=-5, k_exp=np.int8(-5), v_exp=0)  # fmt: skip
-    workloads.save(folder / "workload.npz", workloads.Workload(*draw.normal(size=(3, 2, 5, 4)), {
-        "layers": 1, "heads_per_layer": 2, "order": "heads"}))  # fmt: skip
+    workloads.save(
+        folder / "workload.npz",
+        workloads.Workload(*draw.normal(size=(3, 2, 5, 4)), {"layers": 1, "heads_per_layer": 2, "order": "heads"}),
+    )
     pixels = draw.integers(0, 256, (9, 8, 3), dtype=np.uint8)
     for ending in ("png", "jpg", "bmp", "webp"):
         Image.fromarray(pixels).save(folder / f"a.{ending}")
@@ -114,8 +116,11 @@ def _models(folder):
     shape = VitShape(image_size=8, patch_size=4, channels=1, classes=10, depth=1, width=8, heads=2)
     torch.manual_seed(1)
     model, digits = VisionTransformer(shape), load_dataset("digits")
-    recipe = {"model": {"shape": asdict(shape), "attention": "taylor"}, "data": {"name": "digits"},
-              "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1}}  # fmt: skip
+    recipe = {
+        "model": {"shape": asdict(shape), "attention": "taylor"},
+        "data": {"name": "digits"},
+        "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
+    }
     row = {"epoch": 1, "learning_rate": 0.1, "training_loss": 2.0, "test_loss": 1.5, "test_accuracy": 0.5, "seconds": 3}
     data = {"name": "digits", "classes": list(digits.classes)}
     save(folder / "model.safetensors", model.state_dict(), {
@@ -202,8 +207,9 @@ TEXTS = {
 def test_texts(valid, work, name):
     arguments, statuses = TEXTS[name]
     path = work / name
-    arguments = [{"FILE": path, "FOLDER": work, "floats.npz": valid / "floats.npz"}.get(each, each)
-                 for each in arguments]  # fmt: skip
+    arguments = [
+        {"FILE": path, "FOLDER": work, "floats.npz": valid / "floats.npz"}.get(each, each) for each in arguments
+    ]
     text = (valid / name).read_text()
     write(path, text)
     check(path, "none", *arguments, statuses=statuses[:1])
@@ -275,8 +281,9 @@ def test_folders_of_the_hub(valid, work):
         changed = number % 4
         weights = {key: tensor.contiguous() for key, tensor in mutated.tensors(tensors).items()}
         save_file(weights if changed == 0 else tensors, folder / "part.safetensors")
-        for of, (name, content) in enumerate({"config": config, "preprocessor_config": preprocessor,
-                                              "model.safetensors.index": index}.items()):  # fmt: skip
+        for of, (name, content) in enumerate(
+            {"config": config, "preprocessor_config": preprocessor, "model.safetensors.index": index}.items()
+        ):
             write(folder / f"{name}.json", mutated.json(content) if changed == 1 + of else json.dumps(content))
         check(folder, seed, "capture", folder, "--images", valid / "a.png", "-o", work / "a.npz")
 
@@ -343,8 +350,9 @@ def test_options(valid, work, quick, command):
         if "ODD" in command.split() and odd.startswith("-"):  # argparse takes it for an option, unless it is said
             place = command.split().index("ODD")
             if words[place - 1].startswith("-"):
-                words[place - 1 : place + 1] = [f"{words[place - 1]}={odd}"] if words[place - 1].startswith("--") else [
-                    f"{words[place - 1]}{odd}"]  # fmt: skip
+                words[place - 1 : place + 1] = (
+                    [f"{words[place - 1]}={odd}"] if words[place - 1].startswith("--") else [f"{words[place - 1]}{odd}"]
+                )
         with kept(work, odd[:50]):
             begin = time.monotonic()
             status, err = ended(*words)

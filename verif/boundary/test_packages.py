@@ -76,9 +76,13 @@ def folder(tmp_path):
 def without(modules, commands, folder, path=""):
     """Runs commands in a process that lacks modules: command -> (status, standard output, standard error)."""
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT, json.dumps([commands, modules])], cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": path or str(folder)}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", SCRIPT, json.dumps([commands, modules])],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": path or str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert result.returncode == 0, result.stderr
     return dict(zip(commands, json.loads(result.stdout), strict=True))
 
@@ -89,8 +93,9 @@ def check(command, result, extra):
     assert (status, out) == (2, ""), command
     package = re.fullmatch(
         r"taylorvit: error: this needs the Python package '(\w+)', which is not installed: "
-        rf'pip install "taylorvit\[{extra}\]"\n', err,
-    )  # fmt: skip
+        rf'pip install "taylorvit\[{extra}\]"\n',
+        err,
+    )
     assert package, (command, err)
     assert any(package[1] in extras()[each] for each in extra.split(",")), command
 

@@ -115,9 +115,12 @@ def body():
 sys.exit(run_command("name", body))
 """
     command = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup has the tests ignore SIGHUP
-    )  # fmt: skip
+    )
     numbers = numbers_in(tmp_path / "numbers")
     command.send_signal(number)
     _output, errors = command.communicate(timeout=60)

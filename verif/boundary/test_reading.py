@@ -74,18 +74,21 @@ def test_dots_in_texts_are_no_keys(tmp_path, text):
     read_toml(written(tmp_path / "a", text.replace("X", "b." * 100)))
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("a = ", "file must be TOML: invalid value (at end of document)"),
-    ("a = " + "9" * 5000, "file must be TOML with integers of at most 128 bits, not of more"),
-    ("a = 0x" + "f" * 5000, "file must be TOML with integers of at most 128 bits, not of more"),
-    ("a = " + "[" * 20000, "file must be TOML with at most 64 tables or lists in each other, not more"),
-    ("a = " + "[" * 100 + "]" * 100, "file must be TOML with at most 64 tables or lists in each other, not more"),
-    ("a = " + "{a=" * 20000, "file must be TOML with at most 64 tables or lists in each other, not more"),
-    (".".join(["a"] * 20000) + " = 1", "file must be TOML with keys of at most 16 parts, not of more"),
-    (" . ".join(['"a"'] * 17) + " = 1", "file must be TOML with keys of at most 16 parts, not of more"),
-    (f"[{'.'.join('abcdefghijklmnopqrst')}]", "file must be TOML with keys of at most 16 parts, not of more"),
-    ("a = { " + ".".join(["b"] * 17) + " = 1 }", "file must be TOML with keys of at most 16 parts, not of more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = ", "file must be TOML: invalid value (at end of document)"),
+        ("a = " + "9" * 5000, "file must be TOML with integers of at most 128 bits, not of more"),
+        ("a = 0x" + "f" * 5000, "file must be TOML with integers of at most 128 bits, not of more"),
+        ("a = " + "[" * 20000, "file must be TOML with at most 64 tables or lists in each other, not more"),
+        ("a = " + "[" * 100 + "]" * 100, "file must be TOML with at most 64 tables or lists in each other, not more"),
+        ("a = " + "{a=" * 20000, "file must be TOML with at most 64 tables or lists in each other, not more"),
+        (".".join(["a"] * 20000) + " = 1", "file must be TOML with keys of at most 16 parts, not of more"),
+        (" . ".join(['"a"'] * 17) + " = 1", "file must be TOML with keys of at most 16 parts, not of more"),
+        (f"[{'.'.join('abcdefghijklmnopqrst')}]", "file must be TOML with keys of at most 16 parts, not of more"),
+        ("a = { " + ".".join(["b"] * 17) + " = 1 }", "file must be TOML with keys of at most 16 parts, not of more"),
+    ],
+)
 def test_wrong_toml(tmp_path, text, message):
     assert refused(read_toml, written(tmp_path / "a", text)) == message
 
@@ -111,16 +114,19 @@ def test_json(tmp_path):
     assert read_json(written(tmp_path / "a", '{"a": [1, {"b": null}]}')) == {"a": [1, {"b": None}]}
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("", "file must be JSON: expecting value: line 1 column 1 (char 0)"),
-    ("[1]", "file must be JSON, a JSON object, not list"),
-    ("null", "file must be JSON, a JSON object, not NoneType"),
-    ('{"a": ' + "9" * 5000 + "}", "file must be JSON with integers of at most 128 bits, not of more"),
-    ('{"a": ' + "9" * 50 + "}", "file must be JSON with integers of at most 128 bits, not of more"),
-    ('{"a": ' + "[" * 20000, "file must be JSON with at most 64 tables or lists in each other, not more"),
-    ('{"a": ' * 20000, "file must be JSON with at most 64 tables or lists in each other, not more"),
-    ('{"a": ' * 65 + "1" + "}" * 65, "file must be JSON with at most 64 tables or lists in each other, not more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "file must be JSON: expecting value: line 1 column 1 (char 0)"),
+        ("[1]", "file must be JSON, a JSON object, not list"),
+        ("null", "file must be JSON, a JSON object, not NoneType"),
+        ('{"a": ' + "9" * 5000 + "}", "file must be JSON with integers of at most 128 bits, not of more"),
+        ('{"a": ' + "9" * 50 + "}", "file must be JSON with integers of at most 128 bits, not of more"),
+        ('{"a": ' + "[" * 20000, "file must be JSON with at most 64 tables or lists in each other, not more"),
+        ('{"a": ' * 20000, "file must be JSON with at most 64 tables or lists in each other, not more"),
+        ('{"a": ' * 65 + "1" + "}" * 65, "file must be JSON with at most 64 tables or lists in each other, not more"),
+    ],
+)
 def test_wrong_json(tmp_path, text, message):
     assert refused(read_json, written(tmp_path / "a", text)) == message
 
@@ -161,8 +167,12 @@ def test_npz(tmp_path, compression):
     arrays = {
         "a": np.arange(24, dtype=">f8").reshape(2, 3, 4),
         "b": np.asfortranarray(np.arange(6, dtype="<i2").reshape(2, 3)),
-        "c": np.array("text"), "d": np.zeros((0, 3)), "e": np.array(True), "f": np.float16(1), "g": np.array(1j),
-    }  # fmt: skip
+        "c": np.array("text"),
+        "d": np.zeros((0, 3)),
+        "e": np.array(True),
+        "f": np.float16(1),
+        "g": np.array(1j),
+    }
     path = npz(tmp_path / "a.npz", compression, **arrays)
     read = read_npz(path, required=("a", "b"), optional=("c", "d", "e", "f", "g", "h"))
     assert list(read) == list(arrays)
@@ -182,12 +192,15 @@ def test_other_arrays_are_left_alone(tmp_path):
     assert list(read_npz(path, ("a",))) == ["a"]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "file must be an .npz file, as numpy.savez writes it, not an empty one"),
-    (b"q,k,v\n", "file must be an .npz file, as numpy.savez writes it, not one of another kind"),
-    (array_bytes(np.arange(3)), "file must be an .npz file, as numpy.savez writes it, not a single array (.npy)"),
-    (b"PK\x03\x04" + bytes(100), "file must be an undamaged .npz file: file is not a zip file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "file must be an .npz file, as numpy.savez writes it, not an empty one"),
+        (b"q,k,v\n", "file must be an .npz file, as numpy.savez writes it, not one of another kind"),
+        (array_bytes(np.arange(3)), "file must be an .npz file, as numpy.savez writes it, not a single array (.npy)"),
+        (b"PK\x03\x04" + bytes(100), "file must be an undamaged .npz file: file is not a zip file"),
+    ],
+)
 def test_files_that_are_no_npz(tmp_path, content, message):
     assert refused(read_npz, written(tmp_path / "a", content)) == message
 
@@ -216,27 +229,30 @@ def test_missing_array(tmp_path):
     assert refused(read_npz, npz(tmp_path / "b.npz"), ("q",)).endswith("it has none")
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "array q must be one of numpy: EOF: reading magic string"),
-    (b"noise" * 20, "array q must be one of numpy: the magic string is not correct"),
-    (b"\x93NUMPY\x09\x00" + bytes(100), "array q must be one of numpy: version must be at most 3.0, not (9, 0)"),
-    (header("(1000000, 1000000)") + bytes(64), "array q must have 4,000,000,000,000 bytes for its shape"),
-    (header(f"({10**30},)") + bytes(64), "array q must be of at most 32 dimensions of 0 to 4294967296"),
-    (header(f"(0, {10**30})"), "array q must be of at most 32 dimensions of 0 to 4294967296"),
-    (header("(1, " * 40 + ")" * 40), "array q must be one of numpy"),
-    (header("(" + "1, " * 40 + ")") + bytes(4), "array q must be of at most 32 dimensions"),
-    (header("(-1, -1)") + bytes(4), "array q must be of at most 32 dimensions"),
-    (header("(2,)") + bytes(4), "array q must have 8 bytes for its shape (2,) of float32, not 4"),
-    (header("(2,)") + bytes(12), "array q must have 8 bytes for its shape (2,) of float32, not 12"),
-    (header("(" * 9000), "array q must be one of numpy"),
-    (header("(2,)", "<f99"), "array q must be one of numpy"),
-    (header("(2,)", "<M8[s]") + bytes(16), "array q must be of numbers, not of datetime64[s]"),
-    (header("(2,)", "<m8[s]") + bytes(16), "array q must be of numbers, not of timedelta64[s]"),
-    (header("(2,)", "<U0"), "array q must be of numbers, not of <U0"),
-    (header("(2,)", "|S4") + bytes(8), "array q must be of numbers, not of |S4"),
-    (array_bytes(np.array([{}])), "array q must be of numbers, not of object"),
-    (array_bytes(np.zeros(2, "i4,f4")), "array q must be of numbers, not of [('f0', '<i4'), ('f1', '<f4')]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "array q must be one of numpy: EOF: reading magic string"),
+        (b"noise" * 20, "array q must be one of numpy: the magic string is not correct"),
+        (b"\x93NUMPY\x09\x00" + bytes(100), "array q must be one of numpy: version must be at most 3.0, not (9, 0)"),
+        (header("(1000000, 1000000)") + bytes(64), "array q must have 4,000,000,000,000 bytes for its shape"),
+        (header(f"({10**30},)") + bytes(64), "array q must be of at most 32 dimensions of 0 to 4294967296"),
+        (header(f"(0, {10**30})"), "array q must be of at most 32 dimensions of 0 to 4294967296"),
+        (header("(1, " * 40 + ")" * 40), "array q must be one of numpy"),
+        (header("(" + "1, " * 40 + ")") + bytes(4), "array q must be of at most 32 dimensions"),
+        (header("(-1, -1)") + bytes(4), "array q must be of at most 32 dimensions"),
+        (header("(2,)") + bytes(4), "array q must have 8 bytes for its shape (2,) of float32, not 4"),
+        (header("(2,)") + bytes(12), "array q must have 8 bytes for its shape (2,) of float32, not 12"),
+        (header("(" * 9000), "array q must be one of numpy"),
+        (header("(2,)", "<f99"), "array q must be one of numpy"),
+        (header("(2,)", "<M8[s]") + bytes(16), "array q must be of numbers, not of datetime64[s]"),
+        (header("(2,)", "<m8[s]") + bytes(16), "array q must be of numbers, not of timedelta64[s]"),
+        (header("(2,)", "<U0"), "array q must be of numbers, not of <U0"),
+        (header("(2,)", "|S4") + bytes(8), "array q must be of numbers, not of |S4"),
+        (array_bytes(np.array([{}])), "array q must be of numbers, not of object"),
+        (array_bytes(np.zeros(2, "i4,f4")), "array q must be of numbers, not of [('f0', '<i4'), ('f1', '<f4')]"),
+    ],
+)
 def test_wrong_arrays(tmp_path, content, message):
     assert refused(read_npz, npz(tmp_path / "a.npz", q=content), ("q",)).startswith(message)
 
@@ -272,10 +288,13 @@ def test_wrong_checksum(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("flags", "method", "message"), [
-    (1, 0, "array q must not be encrypted"),
-    (0, 99, "file must be an undamaged .npz file: that compression method is not supported"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flags", "method", "message"),
+    [
+        (1, 0, "array q must not be encrypted"),
+        (0, 99, "file must be an undamaged .npz file: that compression method is not supported"),
+    ],
+)
 def test_members_that_nobody_can_read(tmp_path, flags, method, message):
     path = npz(tmp_path / "a.npz", q=np.arange(4))
 

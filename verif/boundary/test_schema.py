@@ -15,21 +15,24 @@ def test_good_members(value, schema):
     check_schema(value, schema, "a.json:")
 
 
-@pytest.mark.parametrize(("value", "schema", "text"), [
-    (1, str, "it must be a text, not 1"),
-    (True, int, "it must be an integer, not True"),
-    (1.0, int, "it must be an integer, not 1.0"),
-    (True, float, "it must be a finite number, not True"),
-    (float("nan"), float, "it must be a finite number, not nan"),
-    (float("inf"), float, "it must be a finite number, not inf"),
-    (1, bool, "it must be true or false, not 1"),
-    ([], dict, "it must be an object, not []"),
-    ({}, [int], "it must be a list, not {}"),
-    (1, (None, dict), "it must be an object, not 1"),
-    ({}, {"a": int}, "a must be there"),
-    ({"a": {"b": [1, "x" * 100]}}, {"a": {str: [int]}}, f"a.b[1] must be an integer, not '{'x' * 59}..."),
-    ({"b": 1}, {"b?": str}, "b must be a text, not 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "schema", "text"),
+    [
+        (1, str, "it must be a text, not 1"),
+        (True, int, "it must be an integer, not True"),
+        (1.0, int, "it must be an integer, not 1.0"),
+        (True, float, "it must be a finite number, not True"),
+        (float("nan"), float, "it must be a finite number, not nan"),
+        (float("inf"), float, "it must be a finite number, not inf"),
+        (1, bool, "it must be true or false, not 1"),
+        ([], dict, "it must be an object, not []"),
+        ({}, [int], "it must be a list, not {}"),
+        (1, (None, dict), "it must be an object, not 1"),
+        ({}, {"a": int}, "a must be there"),
+        ({"a": {"b": [1, "x" * 100]}}, {"a": {str: [int]}}, f"a.b[1] must be an integer, not '{'x' * 59}..."),
+        ({"b": 1}, {"b?": str}, "b must be a text, not 1"),
+    ],
+)
 def test_wrong_members(value, schema, text):
     with pytest.raises(FileError) as error:
         check_schema(value, schema, "a.json:")

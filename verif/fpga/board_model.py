@@ -446,10 +446,11 @@ class _Accelerator:
             q, k, v = (self._matrix(waiting.popleft().got, shape) for waiting in self.matrices.values())
             shift_z = self.values["SHIFT_Z"]
             constants = JobConstants(
-                shift_g=self.values["SHIFT_G"], shift_z=shift_z - MODULUS if shift_z >> 31 else shift_z,
+                shift_g=self.values["SHIFT_G"],
+                shift_z=shift_z - MODULUS if shift_z >> 31 else shift_z,
                 c_v=sum(self.values[f"C_V_{word}"] << 32 * word for word in range(2)),
                 c_d=sum(self.values[f"C_D_{word}"] << 32 * word for word in range(3)),
-            )  # fmt: skip
+            )
             z = integer_taylor_attention(q, k, v, constants, format_of(self.config)).z[0]
             rows = np.zeros((shape[1], self._row_elements(shape[2])), dtype=self._container())
             rows[:, : shape[2]] = z

@@ -154,11 +154,14 @@ class Bench:
         heads, tokens, head_dim = self.job.shape
         constants = self.job.constants
         for name, value in (
-            ("TOKENS", tokens), ("HEAD_DIM", head_dim), ("HEADS", heads),
-            ("SHIFT_G", constants.shift_g), ("SHIFT_Z", constants.shift_z),
+            ("TOKENS", tokens),
+            ("HEAD_DIM", head_dim),
+            ("HEADS", heads),
+            ("SHIFT_G", constants.shift_g),
+            ("SHIFT_Z", constants.shift_z),
             *((f"C_V_{word}", constants.c_v >> (32 * word)) for word in range(2)),
             *((f"C_D_{word}", constants.c_d >> (32 * word)) for word in range(3)),
-        ):  # fmt: skip
+        ):
             await self.write(name, value)
 
     async def send(self, data):
@@ -198,8 +201,10 @@ class Bench:
                 break
             results += await self.receive()
         beats = [int.from_bytes(results[at : at + size], "little") for at in range(0, len(results), size)]
-        z = [matrix_of(beats[at : at + beats_per_head], tokens, head_dim, self.config)
-             for at in range(0, len(beats), beats_per_head)]  # fmt: skip
+        z = [
+            matrix_of(beats[at : at + beats_per_head], tokens, head_dim, self.config)
+            for at in range(0, len(beats), beats_per_head)
+        ]
         expect_equal("Z", np.stack(z), self.z)
         expect("results beyond the end", await self.receive(), b"")
         expect("heads done", await self.read("HEADS_DONE"), heads)

@@ -105,8 +105,12 @@ def test_leds_and_button_are_those_of_amaranth_boards(name):
 def test_no_board_uses_a_pin_twice():
     for name in board_names():
         board = load_board(name)
-        pins = [pin for each in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button) if each
-                for pin in each.pins]  # fmt: skip
+        pins = [
+            pin
+            for each in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button)
+            if each
+            for pin in each.pins
+        ]
         assert len(pins) == len(set(pins))
 
 

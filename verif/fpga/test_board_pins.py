@@ -36,8 +36,11 @@ async def captured_tensors_in_z_out(dut):
     bench = await Bench.start(dut)
     identification = await bench.host.identify()
     expect("build", identification.build_id, build_id(bench.board.name, bench.config))
-    expect("sizes", (identification.receive_bytes, identification.stream_bytes),
-           (bench.board.receive_bytes, bench.config.stream_width // 8))  # fmt: skip
+    expect(
+        "sizes",
+        (identification.receive_bytes, identification.stream_bytes),
+        (bench.board.receive_bytes, bench.config.stream_width // 8),
+    )
     expect("ID", await bench.read("ID"), 0x5441594C)
     await bench.write("INTERRUPT_ENABLE", 1)
     await bench.run_job()
@@ -140,8 +143,9 @@ def test_board_pins(name):
     z = golden_steps(job, config).z
     assert np.unique(z).size > min(50, 2**config.data_width // 2)  # a result worth comparing
     result = run(
-        build(emit(top), top.module_name), __name__,
+        build(emit(top), top.module_name),
+        __name__,
         parameters={"board": name, "config": config.to_mapping(), "job": job.to_mapping(), "z": z},
-    )  # fmt: skip
+    )
     assert result.tests == 6
     assert result.compared > 7 * z.size

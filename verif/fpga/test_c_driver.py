@@ -242,8 +242,12 @@ def simulate(folder, program, testcase, **values):
     library = folder / "program.so"
     compile_c(folder, "-O1", "-fPIC", "-shared", "-o", library, SOURCES / "taylorvit.c", HERE / "c_port.c", program)
     config = CONFIGURATIONS[CONFIGURATION].to_mapping()
-    result = run(build_accelerator(CONFIGURATION), __name__, testcase=testcase,
-                 parameters={"config": config, "library": str(library), **values})  # fmt: skip
+    result = run(
+        build_accelerator(CONFIGURATION),
+        __name__,
+        testcase=testcase,
+        parameters={"config": config, "library": str(library), **values},
+    )
     assert result.tests == 1
     return result
 
@@ -299,9 +303,11 @@ def test_page_compiles(folder):
     assert {path.stem for path in folder.glob("*.o")} == {path.stem for path in SOURCES.glob("*.c")}
 
     program = text.partition('    #include "taylorvit.h"\n')[2].partition("\n\nThe ")[0]
-    (folder / "page.c").write_text(f'#include "taylorvit.h"\nvoid accelerator_interrupt(void);\n'
-                                   "enum taylorvit_status run(uintptr_t, const struct taylorvit_job *);\n"
-                                   f"{textwrap.dedent(program)}\n")  # fmt: skip
+    (folder / "page.c").write_text(
+        f'#include "taylorvit.h"\nvoid accelerator_interrupt(void);\n'
+        "enum taylorvit_status run(uintptr_t, const struct taylorvit_job *);\n"
+        f"{textwrap.dedent(program)}\n"
+    )
     compile_c(folder, *BARE, "-Wmissing-prototypes", "-c", "page.c")
 
 

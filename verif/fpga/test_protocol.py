@@ -30,9 +30,12 @@ FRAMES = [Frame(1, 1), Frame(0x84, 255, b"\x00"), Frame(4, 17, bytes(range(256))
 def test_a_frame_byte_by_byte():
     header, payload = bytes([0x03, 0x2A, 3, 0]), b"abc"
     expected = (
-        b"\xa5\x5a" + header + binascii.crc_hqx(header, 0xFFFF).to_bytes(2, "little")
-        + payload + zlib.crc32(payload).to_bytes(4, "little")
-    )  # fmt: skip
+        b"\xa5\x5a"
+        + header
+        + binascii.crc_hqx(header, 0xFFFF).to_bytes(2, "little")
+        + payload
+        + zlib.crc32(payload).to_bytes(4, "little")
+    )
     frame = Frame(FrameType.WRITE, 42, payload).encode()
     assert frame == expected
     assert len(frame) == OVERHEAD_BYTES + len(payload)
@@ -69,8 +72,10 @@ def test_frames_in_pieces(size):
 def test_nothing_intact_is_passed_over(noise):
     decoder = FrameDecoder(payload_max=300)
     assert decoder.feed(noise + FRAMES[2].encode() + noise + FRAMES[1].encode() + FRAMES[0].encode()) == [
-        FRAMES[2], FRAMES[1], FRAMES[0],
-    ]  # fmt: skip
+        FRAMES[2],
+        FRAMES[1],
+        FRAMES[0],
+    ]
     assert decoder.skipped == 2 * len(noise)
 
 

@@ -26,8 +26,12 @@ SMALL = load_preset("tiny-4x4")
 def test_ports_are_the_pins_of_the_board(name):
     board = load_board(name)
     ports = {port: (direction, width) for port, direction, width, _signed in port_table(BoardTop(board, SMALL))}
-    expected = {"clock": ("input", 1), "uart_rx": ("input", 1), "uart_tx": ("output", 1),
-                "led": ("output", len(board.led.pins))}  # fmt: skip
+    expected = {
+        "clock": ("input", 1),
+        "uart_rx": ("input", 1),
+        "uart_tx": ("output", 1),
+        "led": ("output", len(board.led.pins)),
+    }
     if board.button:
         expected["button"] = ("input", 1)
     assert ports == expected
@@ -63,8 +67,10 @@ def test_an_accelerator_with_a_prefix_is_part_of_a_board(tmp_path):
 def test_timeout_outlasts_a_pause_of_the_line():
     board = load_board("icebreaker")
     BoardTop(board, replace(SMALL, counter_width=22, input_timeout=1))
-    text = ("counter_width must be at least 22 at 24,000,000 Hz, so that TIMEOUT outlasts a pause of 0.1 s on the "
-            "line, not 21")  # fmt: skip
+    text = (
+        "counter_width must be at least 22 at 24,000,000 Hz, so that TIMEOUT outlasts a pause of 0.1 s on the "
+        "line, not 21"
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         BoardTop(board, replace(SMALL, counter_width=21, input_timeout=1))
 

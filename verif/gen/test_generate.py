@@ -18,8 +18,9 @@ from taylorvit.rtl import __version__
 from taylorvit.rtl.config import AcceleratorConfig
 from verif import ROOT
 
-SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
-                          stream_width=8)  # fmt: skip
+SMALL = AcceleratorConfig(
+    name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3, stream_width=8
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,9 @@ def test_same_bytes_elsewhere(folder, tmp_path):
 @pytest.mark.slow
 def test_same_bytes_without_docstrings(folder, tmp_path):
     """`python -OO` drops docstrings and assertions."""
-    (tmp_path / "small.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in
-                                                 SMALL.to_mapping().items() if key != "name"))  # fmt: skip
+    (tmp_path / "small.toml").write_text(
+        "".join(f"{key} = {json.dumps(value)}\n" for key, value in SMALL.to_mapping().items() if key != "name")
+    )
     command = [sys.executable, "-OO", "-m", "taylorvit", "generate", "--config", tmp_path / "small.toml", "-o",
                tmp_path / "optimized"]  # fmt: skip
     subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
@@ -144,6 +146,7 @@ def test_paper_sized_verilog_stays_small(tmp_path):
 
 def test_makefile_target_writes_the_same(folder):
     """`make generate-verilog` names the same command line as the documentation; it is only shown here."""
-    shown = subprocess.run(["make", "-n", "generate-verilog", "PRESET=tiny-4x4"], capture_output=True, text=True,
-                           cwd=ROOT, timeout=60)  # fmt: skip
+    shown = subprocess.run(
+        ["make", "-n", "generate-verilog", "PRESET=tiny-4x4"], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
     assert "taylorvit generate --preset tiny-4x4 -o build/tiny-4x4" in shown.stdout

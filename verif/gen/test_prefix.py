@@ -58,10 +58,15 @@ FILES = ["pair.v", "left_taylorvit.v", "right_taylorvit.v"]
 
 def test_names(folder):
     names = {path.name for path in folder.iterdir() if path.is_file()} - {"pair.v"}
-    assert names == {f"{prefix}{name}" for prefix in ("left_", "right_")
-                     for name in ("taylorvit.v", "taylorvit.f", "taylorvit.core", "metadata.json")}  # fmt: skip
-    modules = {prefix: set(re.findall(r"^module (\w+)", (folder / f"{prefix}taylorvit.v").read_text(), re.MULTILINE))
-               for prefix in ("left_", "right_")}  # fmt: skip
+    assert names == {
+        f"{prefix}{name}"
+        for prefix in ("left_", "right_")
+        for name in ("taylorvit.v", "taylorvit.f", "taylorvit.core", "metadata.json")
+    }
+    modules = {
+        prefix: set(re.findall(r"^module (\w+)", (folder / f"{prefix}taylorvit.v").read_text(), re.MULTILINE))
+        for prefix in ("left_", "right_")
+    }
     assert all(name.startswith(prefix) for prefix, found in modules.items() for name in found)
     assert len(modules["left_"]) > 20
     plain = {name.removeprefix("left_") for name in modules["left_"]}

@@ -53,16 +53,19 @@ def test_name_of_a_file_becomes_a_name(tmp_path, file, name):
     assert load_file(path).name == name
 
 
-@pytest.mark.parametrize(("content", "text"), [
-    ("rows = 4\ncolumns = [", "file must be TOML: invalid value (at end of document)"),
-    ("rows = 4", "configuration must have the key 'columns'"),
-    ('extends = "edge-16x16"\nrow = 4', "configuration key must be one of name, rows, columns, "),
-    ('extends = "edge-16x16"\nrows = 1', "rows must be in 2..256, not 1"),
-    ('extends = "huge"', "extends must be one of base, edge-16x16, edge-16x8, paper-64x64, tiny-4x4, not 'huge'"),
-    ("extends = 4", "extends must be one of base, edge-16x16, edge-16x8, paper-64x64, tiny-4x4, not 4"),
-    ("# \xff".encode("latin-1"), "file must be TOML in UTF-8, not other bytes"),
-    (None, "file must be readable: no such file or directory"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("rows = 4\ncolumns = [", "file must be TOML: invalid value (at end of document)"),
+        ("rows = 4", "configuration must have the key 'columns'"),
+        ('extends = "edge-16x16"\nrow = 4', "configuration key must be one of name, rows, columns, "),
+        ('extends = "edge-16x16"\nrows = 1', "rows must be in 2..256, not 1"),
+        ('extends = "huge"', "extends must be one of base, edge-16x16, edge-16x8, paper-64x64, tiny-4x4, not 'huge'"),
+        ("extends = 4", "extends must be one of base, edge-16x16, edge-16x8, paper-64x64, tiny-4x4, not 4"),
+        ("# \xff".encode("latin-1"), "file must be TOML in UTF-8, not other bytes"),
+        (None, "file must be readable: no such file or directory"),
+    ],
+)
 def test_wrong_file_is_named_with_key_value_and_rule(tmp_path, content, text):
     path = tmp_path / "wrong.toml"
     if content is not None:

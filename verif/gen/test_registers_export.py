@@ -106,9 +106,12 @@ def test_c_header_lists(tmp_path):
     expected = {
         "CONSTANT(X)": [(register.name, register.offset, register.reset) for register in constants],
         "EVENT(X)": [(name, 1 << bit, 1 << bit) for name, (bit, _text) in EVENTS.items()],
-        "ERROR(X)": [(name, 1 << bit, register_map(config)[f"COUNT_{name}"].offset)
-                     for name, (bit, _text) in EVENTS.items() if name != "DONE"],
-    }  # fmt: skip
+        "ERROR(X)": [
+            (name, 1 << bit, register_map(config)[f"COUNT_{name}"].offset)
+            for name, (bit, _text) in EVENTS.items()
+            if name != "DONE"
+        ],
+    }
     values = {
         "CONSTANT(X)": ("TAYLORVIT_##NAME##_OFFSET", "TAYLORVIT_##NAME##_VALUE"),
         "EVENT(X)": ("TAYLORVIT_EVENTS_##NAME##_MASK", "TAYLORVIT_INTERRUPT_ENABLE_##NAME##_MASK"),
@@ -162,8 +165,10 @@ def test_html_pages_name_every_register_and_hold_no_time(config):
 def test_documentation_is_current():
     kept = (ROOT / "docs" / "registers.md").read_text(encoding="utf-8")
     current = to_markdown(load_preset("edge-16x16"))
-    assert kept == current, "run `taylorvit generate --preset edge-16x16 -o build/edge-16x16` and copy " \
-                            "build/edge-16x16/registers/taylorvit_registers.md to docs/registers.md"  # fmt: skip
+    assert kept == current, (
+        "run `taylorvit generate --preset edge-16x16 -o build/edge-16x16` and copy "
+        "build/edge-16x16/registers/taylorvit_registers.md to docs/registers.md"
+    )
 
 
 def test_all_files():

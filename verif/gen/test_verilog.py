@@ -26,8 +26,9 @@ from taylorvit.rtl.control.control_status import ControlStatus
 from verif.tools.lint import verilator_warnings
 from verif.tools.yosys import run_yosys
 
-SMALL = AcceleratorConfig(name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3,
-                          stream_width=8)  # fmt: skip
+SMALL = AcceleratorConfig(
+    name="small", rows=2, columns=2, data_width=4, max_tokens=5, max_head_dim=3, max_heads=3, stream_width=8
+)
 
 # A word that is read while it is written may be anything in a circuit, but not in a proof of equality.
 PROOF = """
@@ -180,11 +181,14 @@ def test_verilog_is_proven_equivalent_to_the_netlist(name, tmp_path):
     assert unproven(tmp_path, name, netlist, write_module(parse(netlist), ports, outputs, "proven")) == 0
 
 
-@pytest.mark.parametrize(("right", "wrong"), [
-    ("if (swap) active", "if (!swap) active"),
-    ("streamed_now * active", "$unsigned(streamed_now) * active"),
-    ("product <= product_now;", "product <= {product_now[6:0], 1'b0};"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("if (swap) active", "if (!swap) active"),
+        ("streamed_now * active", "$unsigned(streamed_now) * active"),
+        ("product <= product_now;", "product <= {product_now[6:0], 1'b0};"),
+    ],
+)
 def test_proof_fails_for_verilog_that_differs(right, wrong, tmp_path):
     netlist, ports, outputs = PROVEN["multiplier"]
     text = write_module(parse(netlist), ports, outputs, "disproven")
@@ -232,9 +236,13 @@ def test_pe_reads_as_it_was_written():
     multiplier = InferredMultiplier(streamed_width=12, stationary_width=8, pipeline=1)
     text = emit(MultiplyAccumulate(multiplier=multiplier, sum_width=25))
     extended = "{{5{multiplier__product[19]}}, multiplier__product}"
-    for line in ("if (load_in) stationary_out <= stationary_in;", "if (swap) active <= stationary;",
-                 "assign product_now = streamed_now * active;", "product <= product_now;",
-                 f"partial_sum_out <= partial_sum_in + {extended};"):  # fmt: skip
+    for line in (
+        "if (load_in) stationary_out <= stationary_in;",
+        "if (swap) active <= stationary;",
+        "assign product_now = streamed_now * active;",
+        "product <= product_now;",
+        f"partial_sum_out <= partial_sum_in + {extended};",
+    ):
         assert line in text
 
 
@@ -379,13 +387,16 @@ class Division(Block):
         return m
 
 
-@pytest.mark.parametrize(("block", "text"), [
-    (Nested, "submodule of nested must be a block, not "),
-    (Transparent, "read port of transparent must not be transparent"),
-    (Keyword, "port of keyword must have a plain name, not 'wire'"),
-    (KeywordInside, "instance in outside must not be called by a keyword, 'before'"),
-    (Division, "division of division must be unsigned, not signed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        (Nested, "submodule of nested must be a block, not "),
+        (Transparent, "read port of transparent must not be transparent"),
+        (Keyword, "port of keyword must have a plain name, not 'wire'"),
+        (KeywordInside, "instance in outside must not be called by a keyword, 'before'"),
+        (Division, "division of division must be unsigned, not signed"),
+    ],
+)
 def test_what_cannot_be_written_is_told(block, text):
     with pytest.raises(ValueError, match=text):
         emit(block())
@@ -421,13 +432,16 @@ def test_register_of_a_netlist():
     assert "    always @(posedge clk)\n        if (set) held <= 1'b1;\n" in text
 
 
-@pytest.mark.parametrize(("right", "wrong", "text"), [
-    ("process $1", "sync always", "RTLIL must consist of lines that Amaranth writes, not 'sync always'"),
-    ("cell $dff", "cell $dlatch", "cell of register must be one that can be written, not $dlatch"),
-    ("CLK_POLARITY 1", "CLK_POLARITY 0", "clock of register must be the rising edge of clk, not another"),
-    ("\\CLK \\clk", "\\CLK \\set", "clock of register must be the rising edge of clk, not another"),
-    ("\\also \\held", "\\also $next", "next value $next of a register of register must be used once"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("right", "wrong", "text"),
+    [
+        ("process $1", "sync always", "RTLIL must consist of lines that Amaranth writes, not 'sync always'"),
+        ("cell $dff", "cell $dlatch", "cell of register must be one that can be written, not $dlatch"),
+        ("CLK_POLARITY 1", "CLK_POLARITY 0", "clock of register must be the rising edge of clk, not another"),
+        ("\\CLK \\clk", "\\CLK \\set", "clock of register must be the rising edge of clk, not another"),
+        ("\\also \\held", "\\also $next", "next value $next of a register of register must be used once"),
+    ],
+)
 def test_netlist_that_cannot_be_written_is_told(right, wrong, text):
     assert right in REGISTER
     with pytest.raises(ValueError, match=re.escape(text)):

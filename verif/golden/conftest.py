@@ -18,8 +18,12 @@ def trained_on_digits(tmp_path_factory):
     from taylorvit.golden.training.trainer import train
 
     shape = {"image_size": 8, "patch_size": 4, "channels": 1, "classes": 10, "depth": 2, "width": 12, "heads": 3}
-    recipe = check_recipe({
-        "model": {"shape": shape, "attention": "vitality", "threshold": 0.1}, "data": {"name": "digits"},
-        "training": {"epochs": 3, "batch_size": 40, "learning_rate": 8e-3, "warm_up_epochs": 1, "seed": 3},
-    }, "recipe")  # fmt: skip
+    recipe = check_recipe(
+        {
+            "model": {"shape": shape, "attention": "vitality", "threshold": 0.1},
+            "data": {"name": "digits"},
+            "training": {"epochs": 3, "batch_size": 40, "learning_rate": 8e-3, "warm_up_epochs": 1, "seed": 3},
+        },
+        "recipe",
+    )
     return train(recipe, tmp_path_factory.mktemp("digits"), device="cpu").path, recipe

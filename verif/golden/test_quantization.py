@@ -30,9 +30,11 @@ def test_an_integer_model_of_a_checkpoint(trained_on_digits):
     described = dict(vit.quantization)
     assert described.pop("smoothing").keys() == wanted.quantization["smoothing"].keys()
     assert described == {
-        "checkpoint": str(path), "images": 30, "recipe": recipe.model_dump(mode="json"),
+        "checkpoint": str(path),
+        "images": 30,
+        "recipe": recipe.model_dump(mode="json"),
         "sqnr_db": {name: round(value, 2) for name, value in sqnr.items() if math.isfinite(value)},
-    }  # fmt: skip
+    }
 
 
 def test_no_more_images_are_taken_than_there_are(trained_on_digits):

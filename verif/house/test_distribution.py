@@ -123,8 +123,9 @@ def test_wheel_has_every_file_of_the_packages_but_workloads_and_nothing_else(dis
     _names, wheel = distributions
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if not name.startswith("taylorvit-")}
-    wanted = files_of(ROOT / "taylorvit").union(*({f"taylorvit/{name}" for name in files_of(ROOT / floor)}
-                                                   for floor in FLOORS))  # fmt: skip
+    wanted = files_of(ROOT / "taylorvit").union(
+        *({f"taylorvit/{name}" for name in files_of(ROOT / floor)} for floor in FLOORS)
+    )
     assert inside == {name for name in wanted if not name.endswith(".npz")}
     assert "taylorvit/py.typed" in inside and not [name for name in inside if "/test_" in name]
     assert wheel.stat().st_size < WHEEL_BYTES

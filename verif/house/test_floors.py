@@ -93,8 +93,11 @@ def violations(root):
             module, is_package = module_of(path, root)
             for line, name in imports_of(path, module, is_package=is_package):
                 imported = floor_of(name)
-                wrong = name.split(".")[0] in {*FOREIGN[floor], *FLOORS[:-2]} if imported is None else (
-                    imported != floor and imported not in ALLOWED[floor])  # fmt: skip
+                wrong = (
+                    name.split(".")[0] in {*FOREIGN[floor], *FLOORS[:-2]}
+                    if imported is None
+                    else (imported != floor and imported not in ALLOWED[floor])
+                )
                 if wrong:
                     found.append(f"{path.relative_to(root)}:{line}: {floor} imports {name}")
     return found

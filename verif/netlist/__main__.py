@@ -52,8 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stage", choices=STAGES, help=f"by default {STAGES[0]}; a board's is {STAGES[1]}")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--preset", choices=preset_names(), help="a preset of the generator")
-    which.add_argument("--config", type=Path, metavar="FILE", help="a configuration, TOML; by default the small one "
-                       "of the tests")  # fmt: skip
+    which.add_argument(
+        "--config", type=Path, metavar="FILE", help="a configuration, TOML; by default the small one of the tests"
+    )
     options = parser.parse_args(arguments)
     if options.board and options.stage == STAGES[0]:
         parser.error(f"stage of a board must be {STAGES[1]}, not {STAGES[0]!r}")

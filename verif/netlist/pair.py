@@ -32,9 +32,9 @@ DIFFERENCES_LOGGED = 20
 
 def build_pair(design: Block, netlist: Netlist, models: CellModels, clock: str = "clk") -> Build:
     """The simulation of `design` beside the netlist that was made of it; `clock` as in `pair_verilog`."""
-    text = "\n".join([
-        emit(design), write_verilog(netlist, NETLIST, models.rule), models.text(), pair_verilog(design, clock)
-    ])  # fmt: skip
+    text = "\n".join(
+        [emit(design), write_verilog(netlist, NETLIST, models.rule), models.text(), pair_verilog(design, clock)]
+    )
     return build(text, PAIR, optimized=False)
 
 

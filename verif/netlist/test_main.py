@@ -45,8 +45,9 @@ def test_boards_that_can_be_simulated(name):
 
 
 def test_jobs_fit_the_configuration():
-    smallest = AcceleratorConfig(name="smallest", rows=2, columns=1, data_width=2, max_tokens=1, max_head_dim=1,
-                                 stream_width=8, max_heads=1)  # fmt: skip
+    smallest = AcceleratorConfig(
+        name="smallest", rows=2, columns=1, data_width=2, max_tokens=1, max_head_dim=1, stream_width=8, max_heads=1
+    )
     for config, shapes in [(smallest, jobs_of(smallest)), *((ACCELERATORS[name], SHAPES[name]) for name in SHAPES)]:
         for heads, tokens, head_dim in shapes:
             assert 1 <= heads <= config.max_heads

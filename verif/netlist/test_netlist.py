@@ -112,8 +112,12 @@ def test_constant_outputs_come_from_before_routing():
 
 def test_ecp5_table_reads_1_at_free_pins():
     assert resolved("ecp5", "TRELLIS_COMB", {"INITVAL": "10"}, A=[2], B=[], M=[], F=[3]).pins == {
-        "A": [2], "B": ["1"], "M": ["0"], "F": [3], "INITVAL": ["0", "1", *"0" * 14],
-    }  # fmt: skip
+        "A": [2],
+        "B": ["1"],
+        "M": ["0"],
+        "F": [3],
+        "INITVAL": ["0", "1", *"0" * 14],
+    }
 
 
 @pytest.mark.parametrize("selected, source", [("1 ", 5), ("0 ", 6)])

@@ -23,8 +23,9 @@ def run_blocks(family, netlist):
     design = arithmetic_blocks(family)
     inputs = [name for name, direction, _width, _signed in port_table(design) if direction == "input"]
     values = {"inputs": [name for name in inputs if name not in ("clk", "rst")], "cycles": CYCLES}
-    return run(build_pair(design, netlist, CELL_MODELS[family]), bench.__name__, testcase="blocks_equal_rtl",
-               parameters=values)  # fmt: skip
+    return run(
+        build_pair(design, netlist, CELL_MODELS[family]), bench.__name__, testcase="blocks_equal_rtl", parameters=values
+    )
 
 
 @pytest.mark.parametrize("family", CELL_MODELS)
@@ -38,8 +39,12 @@ def test_accelerator(family, stage):
     design = Accelerator(config)
     netlist = make_netlist(design, CELL_MODELS[family], stage)
     assert any(cell in netlist.cell_types() for cell in ("DP16KD", "ICESTORM_RAM", "DPX9B", "SDPX9B", "SDPB", "DPB"))
-    run(build_pair(design, netlist, CELL_MODELS[family]), bench.__name__, testcase="accelerator_equals_golden_and_rtl",
-        parameters={"config": config.to_mapping(), "shapes": SHAPES[family]})  # fmt: skip
+    run(
+        build_pair(design, netlist, CELL_MODELS[family]),
+        bench.__name__,
+        testcase="accelerator_equals_golden_and_rtl",
+        parameters={"config": config.to_mapping(), "shapes": SHAPES[family]},
+    )
 
 
 def merge_registers(netlist):

@@ -105,9 +105,13 @@ class MeanSpec(TaylorSpec):
     @staticmethod
     def job_registers(view):
         return (
-            JobRegister(name="shift_z", minimum=view.shift_z_min, maximum=view.shift_z_max,
-                        description="left shift of v_sum before the division"),
-        )  # fmt: skip
+            JobRegister(
+                name="shift_z",
+                minimum=view.shift_z_min,
+                maximum=view.shift_z_max,
+                description="left shift of v_sum before the division",
+            ),
+        )
 
 
 class MeanNumerator(NumeratorAdder):

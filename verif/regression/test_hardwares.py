@@ -53,21 +53,26 @@ def test_one_golden_many_hardwares(name):
     expected = [golden_steps(job, SMALLEST).z for job in jobs]
     config = CONFIGURATIONS[name]
     run(
-        build_accelerator(name), __name__,
+        build_accelerator(name),
+        __name__,
         parameters={"config": config.to_mapping(), "jobs": [job.to_mapping() for job in jobs], "z": expected},
-    )  # fmt: skip
+    )
 
 
-@pytest.mark.parametrize("name, workload, heads", [
-    ("edge-16x8", "mnist_vit", slice(8, 24)),
-    ("edge-16x16", "mnist_vit", slice(0, 64, 3)),
-    ("edge-16x16", "photos_deit_tiny", slice(None)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, workload, heads",
+    [
+        ("edge-16x8", "mnist_vit", slice(8, 24)),
+        ("edge-16x16", "mnist_vit", slice(0, 64, 3)),
+        ("edge-16x16", "photos_deit_tiny", slice(None)),
+    ],
+)
 def test_captured_heads(name, workload, heads):
     config = CONFIGURATIONS[name]
     job = captured_job(workload, heads, config)
     assert np.unique(golden_steps(job, config).z).size > 100  # a result worth comparing
     run(
-        build_accelerator(name), __name__,
+        build_accelerator(name),
+        __name__,
         parameters={"config": config.to_mapping(), "jobs": [job.to_mapping()], "z": [golden_steps(job, config).z]},
-    )  # fmt: skip
+    )

@@ -164,8 +164,11 @@ def test_configuration_joins_the_tests(config, monkeypatch):
     for one in (config, AcceleratorConfig(**CONFIG | {"max_tokens": 1, "max_head_dim": 1, "max_heads": 1})):
         shapes = shapes_of(one)
         assert shapes[0][1:] == (one.max_tokens, one.max_head_dim) and len(shapes) > 5
-        assert all(1 <= size <= limit for shape in shapes
-                   for size, limit in zip(shape, (one.max_heads, one.max_tokens, one.max_head_dim)))  # fmt: skip
+        assert all(
+            1 <= size <= limit
+            for shape in shapes
+            for size, limit in zip(shape, (one.max_heads, one.max_tokens, one.max_head_dim))
+        )
     assert shapes_of(CONFIGURATIONS["array-8x4"]) == SHAPES["array-8x4"]
 
 

@@ -33,5 +33,9 @@ def poisoned(verilog: str) -> str:
 def test_memory_collisions(name):
     config = CONFIGURATIONS[name]
     simulation = build(poisoned(emit(Accelerator(config))), "taylorvit")
-    run(simulation, "verif.regression.test_sizes", testcase="jobs_equal_golden",
-        parameters={"config": config.to_mapping(), "shapes": shapes_of(config)})  # fmt: skip
+    run(
+        simulation,
+        "verif.regression.test_sizes",
+        testcase="jobs_equal_golden",
+        parameters={"config": config.to_mapping(), "shapes": shapes_of(config)},
+    )

@@ -148,18 +148,20 @@ def partial_sums(
         totals = integers(generator, kind.width, len(elements))
         # Sums of all passes but the last are anything; the last makes the total, on the way around if need be.
         sums = [integers(generator, sum_width, len(elements)) for _ in range(passes - 1)]
-        sums.append([
-            wrapped(total - sum(one[index] for one in sums), sum_width) for index, total in enumerate(totals)
-        ])  # fmt: skip
+        sums.append([wrapped(total - sum(one[index] for one in sums), sum_width) for index, total in enumerate(totals)])
         ends = []
         for number, of_pass in enumerate(sums):
             for index, (place, partial_sum) in enumerate(zip(elements, of_pass)):
                 last = number == passes - 1
                 timeline.set(
-                    cycle, accumulate_in__valid=1, accumulate_in__first=int(number == 0),
-                    accumulate_in__last=int(last), accumulate_in__phase=phase, accumulate_in__index=index,
+                    cycle,
+                    accumulate_in__valid=1,
+                    accumulate_in__first=int(number == 0),
+                    accumulate_in__last=int(last),
+                    accumulate_in__phase=phase,
+                    accumulate_in__index=index,
                     accumulate_in__address=kind.address(place),
-                )  # fmt: skip
+                )
                 timeline.set(cycle + accumulator.sum_delay, partial_sum=partial_sum)
                 if last:
                     ends.append(cycle)

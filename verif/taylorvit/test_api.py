@@ -73,8 +73,9 @@ def test_type_checkers_know_which_names_there_are():
 
 def test_nothing_is_loaded_before_it_is_used():
     script = "import json, sys, taylorvit; taylorvit.__version__; print(json.dumps([*sys.modules]))"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True,
-                            cwd=ROOT)  # fmt: skip
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
     ours = {name for name in json.loads(result.stdout) if name.partition(".")[0] == "taylorvit"}
     assert ours == {"taylorvit", "taylorvit.rtl"}
     assert not set(json.loads(result.stdout)) & {"amaranth", "numpy", "torch", "rich"}

@@ -21,8 +21,9 @@ def loaded_by(*words):
     script = (
         "import json, sys\nfrom taylorvit.__main__ import main\nmain(sys.argv[1:])\nprint(json.dumps([*sys.modules]))"
     )
-    result = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60,
-                            check=True, cwd=ROOT)  # fmt: skip
+    result = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
     return set(json.loads(result.stdout.splitlines()[-1]))
 
 

@@ -56,8 +56,12 @@ class Stage:
 
 # Ordered by what finds most in the least time; a fault meets them in turn until one fails.
 STAGES = (
-    Stage("sizes", "verif.regression.test_sizes", "jobs_equal_golden",
-          {"shapes": [(3, 7, 5), (3, 16, 16), (2, 13, 4), (2, 1, 3), (2, 64, 15), (6, 13, 4)]}),
+    Stage(
+        "sizes",
+        "verif.regression.test_sizes",
+        "jobs_equal_golden",
+        {"shapes": [(3, 7, 5), (3, 16, 16), (2, 13, 4), (2, 1, 3), (2, 64, 15), (6, 13, 4)]},
+    ),
     Stage("limits", "verif.regression.test_extremes", "operands_and_constants_at_their_limits", {}),
     Stage("back-pressure", "verif.regression.test_streams", "idle_and_back_pressure", {}),
     Stage("late streams", "verif.regression.test_streams", "one_stream_early_or_late", {}),
@@ -65,7 +69,7 @@ STAGES = (
     Stage("silent source", "verif.regression.test_errors", "source_stops", {}),
     Stage("register errors", "verif.regression.test_errors", "register_values_out_of_range", {}),
     Stage("resets", "verif.regression.test_resets", "soft_reset", {}),
-)  # fmt: skip
+)
 
 FAULTS = (
     # Arithmetic

@@ -75,8 +75,9 @@ def test_small_preset_passes(capsys):
 def test_verilator_takes_it_with_all_warnings_as_errors(option, folder):
     directory = folder(verilog_of(CONFIGURATIONS[0]))
     command = [compilers.verilator(), option, "-Wall", "taylorvit.v"]
-    result = subprocess.run(command, cwd=directory, env=compilers.verilator_environment(), capture_output=True,
-                            text=True, timeout=120)  # fmt: skip
+    result = subprocess.run(
+        command, cwd=directory, env=compilers.verilator_environment(), capture_output=True, text=True, timeout=120
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 

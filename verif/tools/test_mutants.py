@@ -31,13 +31,16 @@ def test_one_module_is_changed():
     assert plant(VERILOG, Fault("sign", "adder_tree", r"\+ b", "- b")).endswith("a - b;\nendmodule\n")
 
 
-@pytest.mark.parametrize("fault, message", [
-    (Fault("sign", "subtractor", "a", "b"), "module must be in the Verilog once, not 0 times: 'subtractor'"),
-    (Fault("sign", "adder", r"a \+", "a -"), "pattern must match once in adder, and change it, not 2 times"),
-    (Fault("sign", "adder", "d", "e + d"), "pattern must match once in adder, and change it, not"),
-    (Fault("sign", "adder", "product", "sum"), "and change it, not 0 times: 'product'"),
-    (Fault("same", "adder", "next", "next"), "pattern must match once in adder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        (Fault("sign", "subtractor", "a", "b"), "module must be in the Verilog once, not 0 times: 'subtractor'"),
+        (Fault("sign", "adder", r"a \+", "a -"), "pattern must match once in adder, and change it, not 2 times"),
+        (Fault("sign", "adder", "d", "e + d"), "pattern must match once in adder, and change it, not"),
+        (Fault("sign", "adder", "product", "sum"), "and change it, not 0 times: 'product'"),
+        (Fault("same", "adder", "next", "next"), "pattern must match once in adder"),
+    ],
+)
 def test_what_cannot_be_planted_is_an_error(fault, message):
     with pytest.raises(ValueError) as error:
         plant(VERILOG, fault)
@@ -55,11 +58,14 @@ def test_enough_faults_of_different_names():
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 12
 
 
-@pytest.mark.parametrize("outcomes, status, text", [
-    ([None, "sizes", "resets"], 0, "2 of 2 faults caught"),
-    ([None, "sizes", None], 1, "1 of 2 faults caught"),
-    (["sizes"], 1, "the design without a fault must pass, but sizes failed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "outcomes, status, text",
+    [
+        ([None, "sizes", "resets"], 0, "2 of 2 faults caught"),
+        ([None, "sizes", None], 1, "1 of 2 faults caught"),
+        (["sizes"], 1, "the design without a fault must pass, but sizes failed"),
+    ],
+)
 def test_exit_status(monkeypatch, capsys, design, outcomes, status, text):
     monkeypatch.setattr(mutants, "first_failure", lambda _verilog: outcomes.pop(0))
     monkeypatch.setattr(mutants, "FAULTS", FAULTS[:2])

@@ -71,8 +71,11 @@ def test_products_are_told_apart_by_phase_head_and_pass():
     starts = np.array([1, 0, 1, 0, 0, 1, 1, 0])
     assert spans_of_products(active, phase, ends) == [Span(0, 4, 0, "G"), Span(5, 6, 1, "G"), Span(6, 8, 0, "QG")]
     assert spans_of_products(active, phase, ends, starts) == [
-        Span(0, 2, 0, "G", 1), Span(2, 4, 0, "G", 2), Span(5, 6, 1, "G", 1), Span(6, 8, 0, "QG", 1)
-    ]  # fmt: skip
+        Span(0, 2, 0, "G", 1),
+        Span(2, 4, 0, "G", 2),
+        Span(5, 6, 1, "G", 1),
+        Span(6, 8, 0, "QG", 1),
+    ]
 
 
 def test_drawing_shows_every_span_that_is_in_its_window():

@@ -216,8 +216,11 @@ def _detail(trace: Trace, config: AcceleratorConfig) -> dict[str, list[Span]]:
     for row in (0, config.rows - 1):
         control = f"operand_row_{row}.control_in"
         lanes[f"array row {row}"] = spans_of_products(
-            trace[f"{control}__accumulate__valid"], trace[f"{control}__phase"],
-            trace[f"{control}__accumulate__head_end"], trace[f"{control}__swap"])  # fmt: skip
+            trace[f"{control}__accumulate__valid"],
+            trace[f"{control}__phase"],
+            trace[f"{control}__accumulate__head_end"],
+            trace[f"{control}__swap"],
+        )
     for column in (0, config.columns - 1):
         control = f"column_{column}.accumulate_in"
         lanes[f"sums, column {column}"] = spans_of_products(

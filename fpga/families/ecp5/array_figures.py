@@ -74,9 +74,11 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
     run_tool(tools.yosys, ["-q", "-p", script], directory=directory, log=directory / "yosys.log")
     options = f"--{device} --package CABGA381 --speed {speed} --out-of-context --json netlist.json --report report.json"
     run_tool(
-        tools.nextpnr, [*options.split(), "--freq", "300", "--timing-allow-fail", "--quiet"], directory=directory,
+        tools.nextpnr,
+        [*options.split(), "--freq", "300", "--timing-allow-fail", "--quiet"],
+        directory=directory,
         log=directory / "nextpnr.log",
-    )  # fmt: skip
+    )
     report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     delay, _tiles = critical_path(report)
     used = {kind: report["utilization"][ECP5.fabric.reported_as[kind]]["used"] for kind in ("lut", "ff", "dsp")}

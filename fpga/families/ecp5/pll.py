@@ -70,8 +70,14 @@ def _connections(clock_in, clock_out):
     return {
         # Charge pump and loop filter as Lattice's own generator sets them. nextpnr would leave them at 0, and the PLL
         # would not lock.
-        "a_ICP_CURRENT": "12", "a_LPF_RESISTOR": "8", "a_MFG_ENABLE_FILTEROPAMP": "1", "a_MFG_GMCREF_SEL": "2",
-        "i_CLKI": clock_in, "o_CLKOP": feedback, "i_CLKFB": feedback, "o_CLKOS": clock_out,
+        "a_ICP_CURRENT": "12",
+        "a_LPF_RESISTOR": "8",
+        "a_MFG_ENABLE_FILTEROPAMP": "1",
+        "a_MFG_GMCREF_SEL": "2",
+        "i_CLKI": clock_in,
+        "o_CLKOP": feedback,
+        "i_CLKFB": feedback,
+        "o_CLKOS": clock_out,
         **dict.fromkeys(low, Const(0, 1)),
         **dict.fromkeys(high, Const(1, 1)),
-    }  # fmt: skip
+    }

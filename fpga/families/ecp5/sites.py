@@ -39,13 +39,19 @@ class _Device:
 
     def bands(self):
         """(x, y, site as nextpnr names it) of all multipliers, band by band, from left to right."""
-        return [[(x + at, y, f"X{x + at}/Y{y}/MULT18_{at}") for x in self.groups for at in (0, 1, 4, 5)]
-                for y in self.multipliers]  # fmt: skip
+        return [
+            [(x + at, y, f"X{x + at}/Y{y}/MULT18_{at}") for x in self.groups for at in (0, 1, 4, 5)]
+            for y in self.multipliers
+        ]
 
     def block_ram_sites(self):
         """(x, y, site) of all block RAMs."""
-        return [(x + 2 * at, y, f"X{x + 2 * at}/Y{y}/EBR{at}")
-                for y in self.block_rams for x in self.groups for at in range(4)]  # fmt: skip
+        return [
+            (x + 2 * at, y, f"X{x + 2 * at}/Y{y}/EBR{at}")
+            for y in self.block_rams
+            for x in self.groups
+            for at in range(4)
+        ]
 
 
 #: Size of an LFE5 -> its grid, by nextpnr: the sites of a netlist that uses all multipliers and all block RAMs.

@@ -25,8 +25,16 @@ def _synthesis(top, part, options=()):
 def _place_and_route(part, constraints):
     # A design that does not fit ends with an error, after (number of cells)^2 / 2000 attempts to place one, instead of
     # being tried for days.
-    return ["--device", part["device"], "--vopt", f"family={part['chip']}", "--vopt", f"cst={constraints}",
-            "--placer-heap-cell-placement-timeout", "2000"]  # fmt: skip
+    return [
+        "--device",
+        part["device"],
+        "--vopt",
+        f"family={part['chip']}",
+        "--vopt",
+        f"cst={constraints}",
+        "--placer-heap-cell-placement-timeout",
+        "2000",
+    ]
 
 
 GOWIN = Family(

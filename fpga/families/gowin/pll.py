@@ -45,18 +45,25 @@ def core_clocks(board):
         result = compared * multiply
         for factor in _OUTPUT_DIVIDERS:
             if within(result * factor, oscillator) and within(result, output):
-                yield CoreClock(result, "rPLL", (
-                    ("FCLKIN", f"{board.clock_hz / MHZ:g}"),
-                    ("IDIV_SEL", divide - 1),
-                    ("FBDIV_SEL", multiply - 1),
-                    ("ODIV_SEL", factor),
-                ), _connections)  # fmt: skip
+                yield CoreClock(
+                    result,
+                    "rPLL",
+                    (
+                        ("FCLKIN", f"{board.clock_hz / MHZ:g}"),
+                        ("IDIV_SEL", divide - 1),
+                        ("FBDIV_SEL", multiply - 1),
+                        ("ODIV_SEL", factor),
+                    ),
+                    _connections,
+                )
 
 
 def _connections(clock_in, clock_out):
     return {
-        "i_CLKIN": clock_in, "i_CLKFB": Const(0, 1), "o_CLKOUT": clock_out,
+        "i_CLKIN": clock_in,
+        "i_CLKFB": Const(0, 1),
+        "o_CLKOUT": clock_out,
         **{f"i_{name}": Const(0, 1) for name in ("RESET", "RESET_P")},
         **{f"i_{name}": Const(0, 6) for name in ("FBDSEL", "IDSEL", "ODSEL")},
         **{f"i_{name}": Const(0, 4) for name in ("PSDA", "DUTYDA", "FDLY")},
-    }  # fmt: skip
+    }

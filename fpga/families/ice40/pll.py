@@ -36,13 +36,18 @@ def core_clocks(board):
             oscillator = compared * multiply
             if within(oscillator, _OSCILLATOR) and within(oscillator / (1 << exponent), _OUTPUT):
                 filter_range = 1 + sum(compared >= step * MHZ for step in _FILTER_STEPS)
-                yield CoreClock(oscillator / (1 << exponent), "SB_PLL40_PAD", (
-                    ("FEEDBACK_PATH", "SIMPLE"),
-                    ("DIVR", divide - 1),
-                    ("DIVF", multiply - 1),
-                    ("DIVQ", exponent),
-                    ("FILTER_RANGE", filter_range),
-                ), _connections)  # fmt: skip
+                yield CoreClock(
+                    oscillator / (1 << exponent),
+                    "SB_PLL40_PAD",
+                    (
+                        ("FEEDBACK_PATH", "SIMPLE"),
+                        ("DIVR", divide - 1),
+                        ("DIVF", multiply - 1),
+                        ("DIVQ", exponent),
+                        ("FILTER_RANGE", filter_range),
+                    ),
+                    _connections,
+                )
 
 
 def _connections(clock_in, clock_out):

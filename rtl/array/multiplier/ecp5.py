@@ -30,11 +30,20 @@ class Ecp5Multiplier(Multiplier):
         }
         # Ports that are not named stay open: with those tied low, nextpnr does not find routes for all.
         m.submodules.dsp = Instance(
-            "MULT18X18D", **CELL_ATTRIBUTES,
-            **registers, p_GSR="DISABLED", p_RESETMODE="SYNC",
-            i_CLK0=ClockSignal(), i_CE0=1, i_RST0=0, i_SIGNEDA=1, i_SIGNEDB=1, i_SOURCEA=0, i_SOURCEB=0,
+            "MULT18X18D",
+            **CELL_ATTRIBUTES,
+            **registers,
+            p_GSR="DISABLED",
+            p_RESETMODE="SYNC",
+            i_CLK0=ClockSignal(),
+            i_CE0=1,
+            i_RST0=0,
+            i_SIGNEDA=1,
+            i_SIGNEDB=1,
+            i_SOURCEA=0,
+            i_SOURCEB=0,
             **pins("i_A", extended(streamed, self.limits.operand_limit)),
             **pins("i_B", extended(stationary, self.limits.operand_limit)),
             **pins("o_P", product),
-        )  # fmt: skip
+        )
         return product, cycles + 2

@@ -27,12 +27,21 @@ class Ice40Multiplier(Multiplier):
         resets = ("IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
         adders = ("C", "D", "CI", "ACCUMCI", "SIGNEXTIN", "ADDSUBTOP", "ADDSUBBOT", "OLOADTOP", "OLOADBOT")
         m.submodules.dsp = Instance(
-            "SB_MAC16", **CELL_ATTRIBUTES,
-            p_A_SIGNED=1, p_B_SIGNED=1, p_A_REG=1, p_B_REG=1, p_PIPELINE_16x16_MULT_REG2=1,
-            p_TOPOUTPUT_SELECT=3, p_BOTOUTPUT_SELECT=3,
-            i_CLK=ClockSignal(), i_CE=1, i_BHOLD=~self.swap,
+            "SB_MAC16",
+            **CELL_ATTRIBUTES,
+            p_A_SIGNED=1,
+            p_B_SIGNED=1,
+            p_A_REG=1,
+            p_B_REG=1,
+            p_PIPELINE_16x16_MULT_REG2=1,
+            p_TOPOUTPUT_SELECT=3,
+            p_BOTOUTPUT_SELECT=3,
+            i_CLK=ClockSignal(),
+            i_CE=1,
+            i_BHOLD=~self.swap,
             **{f"i_{name}": Const(0, 16 if name in "CD" else 1) for name in (*holds, *resets, *adders)},
-            i_A=extended(self.streamed, limit), i_B=extended(self.stationary, limit),
+            i_A=extended(self.streamed, limit),
+            i_B=extended(self.stationary, limit),
             o_O=product,
-        )  # fmt: skip
+        )
         return product[: len(self.product)].as_signed(), 2

@@ -164,12 +164,25 @@ class DenominatorAdder(Block):
     reset_less = True
     latency = 3
 
-    def __init__(self, *, product_width, fraction, c_d_width, denominator_width, shift_max, tokens_width,
-                 tokens_shift, divisor_width):  # fmt: skip
+    def __init__(
+        self,
+        *,
+        product_width,
+        fraction,
+        c_d_width,
+        denominator_width,
+        shift_max,
+        tokens_width,
+        tokens_shift,
+        divisor_width,
+    ):
         for name, value in (
-            ("product_width", product_width), ("c_d_width", c_d_width), ("denominator_width", denominator_width),
-            ("tokens_width", tokens_width), ("divisor_width", divisor_width),
-        ):  # fmt: skip
+            ("product_width", product_width),
+            ("c_d_width", c_d_width),
+            ("denominator_width", denominator_width),
+            ("tokens_width", tokens_width),
+            ("divisor_width", divisor_width),
+        ):
             require_range(name, value, 1)
         for name, value in (("fraction", fraction), ("shift_max", shift_max), ("tokens_shift", tokens_shift)):
             require_range(name, value, 0)

@@ -115,13 +115,14 @@ class ArrayColumn(Block):
             "divide": DivideControl(config),
             "write_back": WriteBackControl(config),
             "v": BankWrite(
-                banks=config.columns, address_width=v_address_width,
+                banks=config.columns,
+                address_width=v_address_width,
                 data_width=config.stream_lanes * config.data_width,
             ),
             "bias": BankWrite(
                 banks=config.columns, address_width=bias_address_width, data_width=config.aligned_bias_width
             ),
-        }  # fmt: skip
+        }
         super().__init__(
             {f"{name}_in": In(bundle) for name, bundle in bundles.items()}
             | {f"{name}_out": Out(bundle) for name, bundle in bundles.items()}

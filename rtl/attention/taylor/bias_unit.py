@@ -118,9 +118,13 @@ class BiasUnit(Block):
                 m.d.sync += [column.eq(0), tile.eq(tile + 1), base.eq(base + self.columns)]
             with m.If(finish):
                 m.d.sync += [
-                    active.eq(0), tile.eq(0), base.eq(0),
-                    self.read_lane.eq(0), self.read_beat.eq(0), self.read_half.eq(~self.read_half),
-                ]  # fmt: skip
+                    active.eq(0),
+                    tile.eq(0),
+                    base.eq(0),
+                    self.read_lane.eq(0),
+                    self.read_beat.eq(0),
+                    self.read_half.eq(~self.read_half),
+                ]
         m.d.sync += [
             waiting.eq(waiting + self.v_loaded - finish),
             held.eq(held + finish - self.released),

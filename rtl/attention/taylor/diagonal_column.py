@@ -76,8 +76,10 @@ class DiagonalColumn(Block):
             divisor_width=config.divisor_width,
         )
         bundles = {
-            "load": LoadControl(config), "accumulate": AccumulateControl(config), "divide": DivideControl(config)
-        }  # fmt: skip
+            "load": LoadControl(config),
+            "accumulate": AccumulateControl(config),
+            "divide": DivideControl(config),
+        }
         super().__init__(
             {f"{name}_in": In(bundle) for name, bundle in bundles.items()}
             | {f"{name}_out": Out(bundle) for name, bundle in bundles.items()}

@@ -32,13 +32,18 @@ class TaylorSpec(KernelSpec):
         """SHIFT_G, SHIFT_Z, C_V and C_D."""
         c_v_max, c_d_max = (1 << view.c_v_width) - 1, (1 << view.c_d_width) - 1
         return (
-            JobRegister(name="shift_g", minimum=0, maximum=view.shift_g_max,
-                        description="right shift that requantizes G"),
-            JobRegister(name="shift_z", minimum=view.shift_z_min, maximum=view.shift_z_max,
-                        description="left shift of T_N before the division"),
+            JobRegister(
+                name="shift_g", minimum=0, maximum=view.shift_g_max, description="right shift that requantizes G"
+            ),
+            JobRegister(
+                name="shift_z",
+                minimum=view.shift_z_min,
+                maximum=view.shift_z_max,
+                description="left shift of T_N before the division",
+            ),
             JobRegister(name="c_v", minimum=0, maximum=c_v_max, description="constant c_v", words=2),
             JobRegister(name="c_d", minimum=0, maximum=c_d_max, description="constant c_d", words=3),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def array_cycles(view, tokens, head_dim):

@@ -132,8 +132,10 @@ def test_closed_accelerator_has_no_registers():
 def test_other_configuration_is_named():
     built = replace(CONFIG, rows=8, max_tokens=12)
     board = BoardModel(built)
-    expected = (f"bitstream on model must be that of model with small (build {build_id('model', CONFIG):08x}), "
-                f"not {build_id('model', built):08x}: ROWS is 8, not 4; MAX_TOKENS is 12, not 16")  # fmt: skip
+    expected = (
+        f"bitstream on model must be that of model with small (build {build_id('model', CONFIG):08x}), "
+        f"not {build_id('model', built):08x}: ROWS is 8, not 4; MAX_TOKENS is 12, not 16"
+    )
     with pytest.raises(WrongBoard, match=re.escape(expected)):
         TaylorVit(board, board="model", config=CONFIG).open()
     assert board.closed
@@ -238,8 +240,11 @@ def run_with(board, **options):
 def test_job_that_gives_nothing_is_an_error():
     board = BoardModel(CONFIG)
     board.results_withheld, board.stall = True, 0.5
-    with pytest.raises(JobError, match=r"model took \d+ of \d+ bytes and gave 0 of 168, then nothing moved for 0.5 s; "
-                                       r"the accelerator runs, heads done 0, events: none"):  # fmt: skip
+    with pytest.raises(
+        JobError,
+        match=r"model took \d+ of \d+ bytes and gave 0 of 168, then nothing moved for 0.5 s; "
+        r"the accelerator runs, heads done 0, events: none",
+    ):
         run_with(board)
 
 

@@ -82,16 +82,22 @@ def test_stalled_frame_costs_one_repetition():
 def test_silent_board_is_an_error():
     board = BoardModel(CONFIG)
     board.mute = True
-    with pytest.raises(LinkTimeout, match=r"^model does not answer: IDENTIFY was sent 6 times in vain; is the board's "
-                                          r"bitstream loaded, and is 3000000 its baud\?$"):  # fmt: skip
+    with pytest.raises(
+        LinkTimeout,
+        match=r"^model does not answer: IDENTIFY was sent 6 times in vain; is the board's "
+        r"bitstream loaded, and is 3000000 its baud\?$",
+    ):
         Link(board).identify()
     assert board.now() < 5
 
 
 def test_line_that_loses_nearly_everything_is_an_error():
     board = BoardModel(CONFIG, to_host=Faults(bit_error=0.3))
-    with pytest.raises(LinkTimeout, match=r"does not answer: IDENTIFY was sent 6 times in vain, \d+ bytes came that "
-                                          r"are no answer|loses too much"):  # fmt: skip
+    with pytest.raises(
+        LinkTimeout,
+        match=r"does not answer: IDENTIFY was sent 6 times in vain, \d+ bytes came that "
+        r"are no answer|loses too much",
+    ):
         Link(board).identify()
 
 

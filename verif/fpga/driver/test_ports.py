@@ -77,8 +77,11 @@ def test_nothing_comes(terminal):
 def test_silence_is_an_error(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(SerialPort, "patience", 0.02)
-    with pytest.raises(LinkTimeout, match=f"{terminal.path} does not answer: IDENTIFY was sent 6 times in vain; is the "
-                                          f"board's bitstream loaded, and is {BAUD} its baud"):  # fmt: skip
+    with pytest.raises(
+        LinkTimeout,
+        match=f"{terminal.path} does not answer: IDENTIFY was sent 6 times in vain; is the "
+        f"board's bitstream loaded, and is {BAUD} its baud",
+    ):
         TaylorVit(SerialPort(terminal.path, BAUD)).open()
     terminal.unplug()
 

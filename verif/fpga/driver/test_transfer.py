@@ -84,11 +84,15 @@ def test_nothing_is_lost_when_everything_happens_at_once():
     transfer(board, 5_000, link=link, seed=2)  # and the link is as good as new
 
 
-@pytest.mark.parametrize("sizes", [
-    {"receive_bytes": 64, "send_bytes": 16, "result_bytes": 16, "payload_max": 16},
-    {"receive_bytes": 128, "send_bytes": 2048, "result_bytes": 64, "payload_max": 32},
-    {"receive_bytes": 4096, "send_bytes": 512, "result_bytes": 4096, "payload_max": 2048},
-], ids=["tiny", "small", "large"])  # fmt: skip
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"receive_bytes": 64, "send_bytes": 16, "result_bytes": 16, "payload_max": 16},
+        {"receive_bytes": 128, "send_bytes": 2048, "result_bytes": 64, "payload_max": 32},
+        {"receive_bytes": 4096, "send_bytes": 512, "result_bytes": 4096, "payload_max": 2048},
+    ],
+    ids=["tiny", "small", "large"],
+)
 def test_other_sizes_of_buffers(sizes):
     board = Echo(to_board=Faults(bit_error=0.0002, seed=9), **sizes)
     transfer(board, 6_000)
@@ -150,8 +154,11 @@ def test_stop_is_an_error():
     board = Echo()
     board.stopped, board.stall = True, 0.5
     link = open_link(board)
-    with pytest.raises(JobError, match=r"model took 1,\d{3} of 9,000 bytes and gave 0 of 3,000, then nothing moved "
-                                       r"for 0.5 s"):  # fmt: skip
+    with pytest.raises(
+        JobError,
+        match=r"model took 1,\d{3} of 9,000 bytes and gave 0 of 3,000, then nothing moved "
+        r"for 0.5 s",
+    ):
         Transfer(link, bytes(9_000), 3_000, possible=lambda arrived: arrived // 3).run()
     assert link.status().next_offset > 1_500  # the link itself still works
 
@@ -168,9 +175,13 @@ def test_reset_in_the_middle_is_an_error():
         Transfer(link, bytes(9_000), 3_000, possible=lambda arrived: arrived // 3, on_results=cut).run()
 
 
-@pytest.mark.parametrize("fault, error, text", [
-    ("unplugged", PortError, "model is gone"), ("mute", LinkTimeout, "model does not answer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fault, error, text",
+    [
+        ("unplugged", PortError, "model is gone"),
+        ("mute", LinkTimeout, "model does not answer"),
+    ],
+)
 def test_disconnection_is_an_error(fault, error, text):
     board = Echo()
     link = open_link(board)

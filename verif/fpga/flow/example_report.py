@@ -29,7 +29,10 @@ def example_report(**changes):
         },
         "clocks": {"core": {"fmax_mhz": 112.0, "constraint_mhz": 110.0}},
         "critical_path": {
-            "clock": "core", "delay_ns": 8.9, "source": "accelerator.column_3", "sink": "accelerator.column_4",
+            "clock": "core",
+            "delay_ns": 8.9,
+            "source": "accelerator.column_3",
+            "sink": "accelerator.column_4",
             "hops": [
                 {"instance": "accelerator.column_3", "logic_ns": 3.1, "routing_ns": 1.0},
                 {"instance": "accelerator.column_4", "logic_ns": 2.0, "routing_ns": 2.8},
@@ -40,5 +43,5 @@ def example_report(**changes):
         "seconds": {"emit": 0.1, "synthesize": 50.0, "place_and_route": 300.0},
         "tools": {"yosys": "0.70"},
         "notes": ["An example."],
-    }  # fmt: skip
+    }
     return report | changes

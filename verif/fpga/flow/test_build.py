@@ -149,8 +149,11 @@ def test_finished_build_is_used_again(finished):
 def test_whatever_changes_the_result_changes_the_folder(finished, tmp_path):
     build, _result, _events = finished
     toolchain = replace(build.toolchain, yosys=replace(build.toolchain.yosys, version="0.99"))
-    others = [small_build(tmp_path, seed=2), small_build(tmp_path, core_hz=13_000_000),
-              small_build(tmp_path, toolchain=toolchain)]  # fmt: skip
+    others = [
+        small_build(tmp_path, seed=2),
+        small_build(tmp_path, core_hz=13_000_000),
+        small_build(tmp_path, toolchain=toolchain),
+    ]
     names = {each.directory.name for each in (*others, build)}
     assert len(names) == 4
 
@@ -200,8 +203,12 @@ def test_interrupted_build_goes_on_where_it_stopped(finished, tmp_path):
     (again.directory / "placed.json.partial").write_text("{")
     events = []
     result = again.run(lambda *event: events.append(event))
-    assert events[:4] == [("emit", "reused"), ("synthesize", "reused"), ("place_and_route", "start"),
-                          ("place_and_route", "done")]  # fmt: skip
+    assert events[:4] == [
+        ("emit", "reused"),
+        ("synthesize", "reused"),
+        ("place_and_route", "start"),
+        ("place_and_route", "done"),
+    ]
     assert result.bitstream.read_bytes() == build.bitstream.read_bytes()
 
 

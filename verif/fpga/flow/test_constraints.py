@@ -22,9 +22,11 @@ def given_to_the_family(board, **options):
 @pytest.mark.parametrize("name", board_names())
 def test_every_port_has_a_pin(name):
     board = load_board(name)
-    ports = {port if width == 1 else f"{port}[{bit}]"
-             for port, _direction, width, _signed in port_table(BoardTop(board, board.preset().config))
-             for bit in range(width)}  # fmt: skip
+    ports = {
+        port if width == 1 else f"{port}[{bit}]"
+        for port, _direction, width, _signed in port_table(BoardTop(board, board.preset().config))
+        for bit in range(width)
+    }
     _oscillator, placed = given_to_the_family(board)
     assert placed.keys() == ports
     assert placed["clock"] == (board.clock.pins[0], board.clock.io)

@@ -162,22 +162,25 @@ def test_no_critical_path_without_registers():
     assert floorplan.critical_path({"critical_paths": [{"from": "<async>", "to": "<async>", "path": []}]}) == (0.0, [])
 
 
-@pytest.mark.parametrize("name, block", [
-    ("accelerator.array.row_3.general_0.product_TRELLIS_FF_Q", "systolic array"),
-    ("array.row_3.general_0.product_TRELLIS_FF_Q", "systolic array"),
-    ("accelerator.operand_row_11.k_bank.memory.0.0", "operand rows"),
-    ("accelerator.column_3.z_bank.memory.0.0", "column buffers"),
-    ("accelerator.column_3.divider.remainder_0", "adders, dividers"),
-    ("accelerator.column_3.accumulator.sums.1", "partial sums"),
-    ("accelerator.diagonal_column.adder.out", "diagonal column"),
-    ("accelerator.v_sums.sums.0.0", "column sums, bias"),
-    ("accelerator.loader_q.beat", "loaders, sender"),
-    ("accelerator__s_axil_rdata_LUT4_Z", "control"),
-    ("accelerator.pass_scheduler__load_LUT4_Z", "control"),
-    ("accelerator.columns", placement.REST),
-    ("host_link.receiver.bit", "host link"),
-    ("clock_generator.locked", placement.REST),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, block",
+    [
+        ("accelerator.array.row_3.general_0.product_TRELLIS_FF_Q", "systolic array"),
+        ("array.row_3.general_0.product_TRELLIS_FF_Q", "systolic array"),
+        ("accelerator.operand_row_11.k_bank.memory.0.0", "operand rows"),
+        ("accelerator.column_3.z_bank.memory.0.0", "column buffers"),
+        ("accelerator.column_3.divider.remainder_0", "adders, dividers"),
+        ("accelerator.column_3.accumulator.sums.1", "partial sums"),
+        ("accelerator.diagonal_column.adder.out", "diagonal column"),
+        ("accelerator.v_sums.sums.0.0", "column sums, bias"),
+        ("accelerator.loader_q.beat", "loaders, sender"),
+        ("accelerator__s_axil_rdata_LUT4_Z", "control"),
+        ("accelerator.pass_scheduler__load_LUT4_Z", "control"),
+        ("accelerator.columns", placement.REST),
+        ("host_link.receiver.bit", "host link"),
+        ("clock_generator.locked", placement.REST),
+    ],
+)
 def test_block_of_a_name(name, block):
     assert placement.block_of(name) == block
 
@@ -198,8 +201,10 @@ def test_every_block_of_a_board_is_in_the_legend():
 
 def _cell(x, **connections):
     return {
-        "attributes": {"NEXTPNR_BEL": f"X{x}/Y1/SLICEA.COMB0"}, "parameters": {}, "connections": connections,
-    }  # fmt: skip
+        "attributes": {"NEXTPNR_BEL": f"X{x}/Y1/SLICEA.COMB0"},
+        "parameters": {},
+        "connections": connections,
+    }
 
 
 def test_cells_without_a_name_belong_to_their_neighbours(tmp_path):

@@ -43,8 +43,10 @@ def test_native_tools_are_preferred(tools):
     path = tools("ecppack", "Project Trellis ecppack Version 1.4")
     found = find_toolchain(FAMILIES["ecp5"], path=path)
     assert [tool.command for tool in (found.yosys, found.nextpnr, found.pack)] == [
-        (f"{path}/yosys",), (f"{path}/nextpnr-ecp5",), (f"{path}/ecppack",),
-    ]  # fmt: skip
+        (f"{path}/yosys",),
+        (f"{path}/nextpnr-ecp5",),
+        (f"{path}/ecppack",),
+    ]
     assert found.yosys.version == "0.51+12" and found.nextpnr.version == "0.9-2-g1" and found.refused == ()
 
 

@@ -60,8 +60,12 @@ def test_processes_at_once_compile_once(tmp_path, cold_cache):
         f"folder = pathlib.Path({str(tmp_path)!r}); "
         "run_tool(TOOL, ['-q'], directory=folder, log=folder / NAME)"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program.replace("NAME", repr(name))], cwd=ROOT,
-                                  stderr=subprocess.PIPE, text=True) for name in "ab"]  # fmt: skip
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program.replace("NAME", repr(name))], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        for name in "ab"
+    ]
     said = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert sorted(text.count("\n") for text in said) == [0, 2]

@@ -122,9 +122,13 @@ async def nothing_is_asked_without_need(dut):
     bench.expect_asked()
     await bench.request(FrameType.RESET)
     bench.expect_asked(clear=16)
-    for kind, payload in ((FrameType.READ, b"\x04\x00"), (FrameType.WRITE, b"\x04\x00abcd"),
-                          (FrameType.SEND, offset + b"xyz"), (FrameType.RECEIVE, offset + b"\x02\x00"),
-                          (FrameType.RESET, b"")):  # fmt: skip
+    for kind, payload in (
+        (FrameType.READ, b"\x04\x00"),
+        (FrameType.WRITE, b"\x04\x00abcd"),
+        (FrameType.SEND, offset + b"xyz"),
+        (FrameType.RECEIVE, offset + b"\x02\x00"),
+        (FrameType.RESET, b""),
+    ):
         answer = await bench.request(kind, payload, status=Status.BAD_CRC)
         expect_equal("answer", list(answer), [Status.BAD_CRC])
         bench.expect_asked(send_write=3 * (kind == FrameType.SEND))

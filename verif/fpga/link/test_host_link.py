@@ -399,12 +399,17 @@ async def the_line_is_what_limits(dut):
     packets = [(Stream.V, bench.bytes(8 * size - 4))]
     stream = tensor_packet(*packets[0])
     arriving = cocotb.start_soon(bench.expect_packets(packets))
-    requests = [bench.host.request(FrameType.SEND, struct.pack("<I", at) + stream[at : at + size])
-                for at in range(0, len(stream), size)]  # fmt: skip
+    requests = [
+        bench.host.request(FrameType.SEND, struct.pack("<I", at) + stream[at : at + size])
+        for at in range(0, len(stream), size)
+    ]
     await bench.host.transmit(b"".join(requests))  # without a pause, and nobody waits for answers
     await bench.host.idle(len(requests[0]))
-    expect("answers", [(answer.tag, answer.status) for answer in bench.host.answers],
-           [(request[3], Status.OK) for request in requests])  # fmt: skip
+    expect(
+        "answers",
+        [(answer.tag, answer.status) for answer in bench.host.answers],
+        [(request[3], Status.OK) for request in requests],
+    )
     bench.host.answers.clear()
     await arriving
     expect("overflow", (await bench.host.status()).receive_overflow, False)
@@ -641,8 +646,9 @@ async def a_reset_in_the_middle_of_a_frame_is_survived(dut):
 @pytest.mark.parametrize("name", LINKS)
 def test_host_link(name):
     block = link(name)
-    result = run(build(emit(block), block.module_name), __name__,
-                 parameters={"link": name, "skew": LINKS[name]["skew"]})  # fmt: skip
+    result = run(
+        build(emit(block), block.module_name), __name__, parameters={"link": name, "skew": LINKS[name]["skew"]}
+    )
     assert result.tests == 20
 
 

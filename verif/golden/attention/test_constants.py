@@ -30,10 +30,13 @@ def test_kinds(value):
         Two(shift_z=0, scale=value)
 
 
-@pytest.mark.parametrize(("constants", "text"), [
-    (Two(4), "shift_z must be -2 to 3, not 4"),
-    (Two(0, 8), "scale must be 0 to 7, not 8"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("constants", "text"),
+    [
+        (Two(4), "shift_z must be -2 to 3, not 4"),
+        (Two(0, 8), "scale must be 0 to 7, not 8"),
+    ],
+)
 def test_ranges(constants, text):
     Two(3, 7).check(7)
     with pytest.raises(ValueError, match=f"^{text}$"):

@@ -69,8 +69,10 @@ def test_arrays_give_what_tensors_give(shape, seed, scale):
 
 def test_wrong_arrays_are_named():
     q = np.ones((2, 3))
-    for k, text in ((torch.ones(2, 3), "k must be a numpy.ndarray like q, not Tensor"),
-                    (q.astype(int), "k must be floating point, not int64")):  # fmt: skip
+    for k, text in (
+        (torch.ones(2, 3), "k must be a numpy.ndarray like q, not Tensor"),
+        (q.astype(int), "k must be floating point, not int64"),
+    ):
         with pytest.raises(TypeError, match=text):
             taylor_attention(q, k, q)
 

@@ -9,10 +9,12 @@ from taylorvit.golden.network.vit import VisionTransformer, VitShape
 
 # Our name -> that of transformers, old (up to version 4, and in files) and new (version 5, in memory).
 OUTER = {
-    "cls_token": "embeddings.cls_token", "dist_token": "embeddings.distillation_token",
-    "pos_embed": "embeddings.position_embeddings", "patch_embed.proj": "embeddings.patch_embeddings.projection",
+    "cls_token": "embeddings.cls_token",
+    "dist_token": "embeddings.distillation_token",
+    "pos_embed": "embeddings.position_embeddings",
+    "patch_embed.proj": "embeddings.patch_embeddings.projection",
     "norm": "layernorm",
-}  # fmt: skip
+}
 OLD = {
     "norm1": "layernorm_before", "norm2": "layernorm_after", "attn.proj": "attention.output.dense",
     "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense", "qkv": "attention.attention.{}",
@@ -60,8 +62,11 @@ def write_folder(folder, model: VisionTransformer, *, shards: int = 1, pickled: 
     """A folder of the hub, by hand: config.json and weights, in shards with an index if there are several."""
     folder.mkdir(parents=True, exist_ok=True)
     shape = model.shape
-    described = {"model_type": "deit" if shape.distilled else "vit", "hidden_act": "gelu",
-                 "num_attention_heads": shape.heads}  # fmt: skip
+    described = {
+        "model_type": "deit" if shape.distilled else "vit",
+        "hidden_act": "gelu",
+        "num_attention_heads": shape.heads,
+    }
     (folder / "config.json").write_text(json.dumps(described | (config or {})))
     if mean is not None:
         (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": mean[0], "image_std": mean[1]}))

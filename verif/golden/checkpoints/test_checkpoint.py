@@ -129,8 +129,9 @@ def test_other_types_are_no_weights(tmp_path, dtype):
         load_weights(model(), load(tmp_path / "a.pth"))
 
 
-@pytest.mark.parametrize(("value", "dtype"), [(math.nan, torch.float32), (-math.inf, torch.float16),
-                                              (1e300, torch.float64)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(math.nan, torch.float32), (-math.inf, torch.float16), (1e300, torch.float64)]
+)
 def test_weights_that_are_not_finite_are_named(tmp_path, value, dtype):
     """1e300 is a number of 64 bits, and none of the model's 32."""
     weights = model().state_dict()
@@ -150,9 +151,11 @@ def test_tensors_that_share_their_memory_and_views(tmp_path):
     weights = model().state_dict()
     rows = torch.randn(30, 12)
     weights |= {
-        "blocks.0.attn.proj.weight": rows[5:17], "head.weight": rows[:3], "norm.weight": torch.ones(1).expand(12),
+        "blocks.0.attn.proj.weight": rows[5:17],
+        "head.weight": rows[:3],
+        "norm.weight": torch.ones(1).expand(12),
         "blocks.0.mlp.fc1.weight": torch.randn(12, 48).T,
-    }  # fmt: skip
+    }
     torch.save(weights, tmp_path / "a.pth")
     other = model()
     load_weights(other, load(tmp_path / "a.pth"))
@@ -167,8 +170,11 @@ def test_a_tensor_larger_than_any_memory_is_not_of_this_model(tmp_path):
 
 def test_a_shape_larger_than_any_memory_is_compared_first(tmp_path):
     large = {**SHAPE.__dict__, "width": 65535, "heads": 3, "depth": 1024}
-    recipe = {"model": {"shape": large, "attention": "taylor"}, "data": {"name": "digits"},
-              "training": {"epochs": 1, "batch_size": 1, "learning_rate": 0.1}}  # fmt: skip
+    recipe = {
+        "model": {"shape": large, "attention": "taylor"},
+        "data": {"name": "digits"},
+        "training": {"epochs": 1, "batch_size": 1, "learning_rate": 0.1},
+    }
     save(tmp_path / "a.safetensors", model().state_dict(), {"kind": "model", "recipe": recipe})
     with pytest.raises(CheckpointError, match="a.safetensors must be for this model: it lacks blocks.1.attn.proj.bias"):
         model_of(load(tmp_path / "a.safetensors"))

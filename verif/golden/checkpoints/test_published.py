@@ -15,8 +15,9 @@ from taylorvit.golden.training.loading import model_of
 from .published import NEW, OLD, names_of_transformers, write_folder
 
 SHAPE = VitShape(image_size=8, patch_size=4, channels=1, classes=3, depth=2, width=12, heads=3)
-DISTILLED = VitShape(image_size=9, patch_size=3, channels=3, classes=4, depth=1, width=10, heads=2, mlp_ratio=3,
-                     distilled=True)  # fmt: skip
+DISTILLED = VitShape(
+    image_size=9, patch_size=3, channels=3, classes=4, depth=1, width=10, heads=2, mlp_ratio=3, distilled=True
+)
 
 
 def model(shape=SHAPE):
@@ -75,8 +76,11 @@ def test_a_model_without_a_head(tmp_path):
 
 def test_biases_that_are_left_out_are_zeros(tmp_path):
     vit = model()
-    weights = {name: tensor for name, tensor in names_of_transformers(vit).items() if "attention.attention" not in name
-               or not name.endswith("bias")}  # fmt: skip
+    weights = {
+        name: tensor
+        for name, tensor in names_of_transformers(vit).items()
+        if "attention.attention" not in name or not name.endswith("bias")
+    }
     tensors = timm_names(tmp_path, weights)
     assert torch.equal(tensors["blocks.1.attn.qkv.bias"], torch.zeros(36))
     assert torch.equal(tensors["blocks.1.attn.qkv.weight"], vit.blocks[1].attn.qkv.weight)
@@ -166,8 +170,11 @@ def test_folders_of_timm(tmp_path):
     torch.save(vit.state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     normalization = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1]}
-    config = {"architecture": "deit_tiny_patch16_224.fb_in1k", "label_names": ["a", "b", "c"],
-              "pretrained_cfg": normalization}  # fmt: skip
+    config = {
+        "architecture": "deit_tiny_patch16_224.fb_in1k",
+        "label_names": ["a", "b", "c"],
+        "pretrained_cfg": normalization,
+    }
     (folder / "config.json").write_text(json.dumps(config))
     checkpoint = load(folder)
     assert checkpoint.published == Published(shape, [0.5, 0.4, 0.3], [0.2, 0.2, 0.1], ["a", "b", "c"])

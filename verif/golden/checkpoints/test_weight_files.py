@@ -243,11 +243,15 @@ def test_damaged_files_of_safetensors(tmp_path):
         return struct.pack("<Q", len(text)) + text.encode() + bytes(64)
 
     for damaged in (
-        data[: len(data) // 2], b"", bytes(8), with_header("[]"), with_header("{}")[:9],
+        data[: len(data) // 2],
+        b"",
+        bytes(8),
+        with_header("[]"),
+        with_header("{}")[:9],
         with_header(json.dumps({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 8]}})),
         with_header(json.dumps({"a": {"dtype": "F3", "shape": [4], "data_offsets": [0, 16]}})),
         with_header(json.dumps({"a": {"dtype": "F32", "shape": [1 << 62, 4], "data_offsets": [0, 64]}})),
-    ):  # fmt: skip
+    ):
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match="must be a whole safetensors file, and is damaged: .") as error:
             read_tensors(path)

@@ -81,8 +81,9 @@ class InInts:
         operands = []
         for index, operand in enumerate("qkv"):
             part = qkv[:, index * width : (index + 1) * width]
-            part = self.requantized(f"{name}.qkv", part, self.exponents[f"{name}.qkv"],
-                                    self.exponents[f"{name}.{operand}"], data)  # fmt: skip
+            part = self.requantized(
+                f"{name}.qkv", part, self.exponents[f"{name}.qkv"], self.exponents[f"{name}.{operand}"], data
+            )
             operands.append(part)
         errors, results = 0, []
         size = width // self.shape.heads

@@ -41,8 +41,9 @@ def test_types_in_the_file_are_those_that_the_docstring_names(tmp_path):
 
 def test_the_description_is_that_of_the_files_that_were_written(tmp_path):
     """Text for text: what is written now has to be read by the releases before, and the other way round."""
-    shape = VitShape(image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2,
-                     distilled=True)  # fmt: skip
+    shape = VitShape(
+        image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2, distilled=True
+    )
     counted_vit(shape).save(tmp_path / "a.safetensors")
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         text = file.metadata()["taylorvit"]
@@ -95,7 +96,7 @@ def without(table: dict, name: str) -> dict:
         (lambda t, d: (t | {"head.weight": t["head.weight"].int() + 300}, d), "head.weight must be -128 to 127, not "),
         (lambda t, d: (t | {"residual.1.left_shift": t["residual.1.left_shift"] + 4}, d), "left_shift must be 0 to 3"),
     ],
-)  # fmt: skip
+)
 def test_files_that_are_no_integer_model(change, text, tmp_path):
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, *change(*described(quantized(SHAPE), path)))

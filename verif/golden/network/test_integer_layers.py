@@ -160,10 +160,14 @@ def norm_of_ints(x, left_shifts, epsilon, gamma, beta, shift, width):
     normalized = [round_half_up(Fraction(value * reciprocal) / Fraction(2) ** (17 + half_shift)) for value in centred]
     affine = [value * g + b for value, g, b in zip(normalized, gamma, beta, strict=True)]
     return {
-        "aligned": aligned, "total": [total], "centred": centred, "variance": [variance], "reciprocal": [reciprocal],
+        "aligned": aligned,
+        "total": [total],
+        "centred": centred,
+        "variance": [variance],
+        "reciprocal": [reciprocal],
         "normalized": normalized,
         "output": [saturated(round_half_up(Fraction(value) / Fraction(2) ** shift), width) for value in affine],
-    }  # fmt: skip
+    }
 
 
 def check_norm(x, left_shifts, epsilon, gamma, beta, shift, width):
@@ -242,9 +246,12 @@ def test_norm_is_near_to_that_of_torch(features, size):
     gamma, beta = random.integers(-(2**15), 2**15, features), random.integers(-(2**24), 2**24, features)
     epsilon, shift = 17, 22
     wanted = torch.nn.functional.layer_norm(
-        torch.from_numpy((x << left_shifts).astype(float)), (features,), torch.from_numpy(gamma.astype(float)),
-        torch.from_numpy(beta / 2.0**NORMALIZED_FRACTION), epsilon / features**2,
-    ).numpy() * 2.0 ** (NORMALIZED_FRACTION - shift)  # fmt: skip
+        torch.from_numpy((x << left_shifts).astype(float)),
+        (features,),
+        torch.from_numpy(gamma.astype(float)),
+        torch.from_numpy(beta / 2.0**NORMALIZED_FRACTION),
+        epsilon / features**2,
+    ).numpy() * 2.0 ** (NORMALIZED_FRACTION - shift)
     steps = layer_norm(x, left_shifts, epsilon, gamma, beta, shift, 24)
     plain = np.abs(wanted - beta * 2.0**-shift)  # |normalized gamma|, in units of the output
     bound = plain * 2.0**-13 + np.abs(gamma) * 2.0 ** (-1 - shift) + 0.5

@@ -84,8 +84,9 @@ CHECKSUMS = """
 
 def test_steps_are_those_that_hardware_was_built_for():
     """Names, order and bits of a model whose integers do not depend on any library; a difference names its stage."""
-    shape = VitShape(image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2,
-                     distilled=True)  # fmt: skip
+    shape = VitShape(
+        image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2, distilled=True
+    )
     pixels = (np.arange(3 * 2 * 36) * 2_654_435_761 % (1 << 32) % 256).reshape(3, 2, 6, 6)
     steps = counted_vit(shape).steps(pixels)
     found = [f"{name} {zlib.crc32(value.astype('<i8').tobytes()):08x}" for name, value in steps.items()]

@@ -29,10 +29,14 @@ def test_layers_of_a_vit(shape, data):
     steps = vit.steps(to_pixels(dataset.testing[[0, 1]][0]))  # registers are of other images
     jobs, results = [], []
     for layer, registers in enumerate(vit.registers):
-        q, k, v, z = (steps[f"blocks.{layer}.{name}"].reshape(-1, *steps[f"blocks.{layer}.{name}"].shape[2:])
-                      for name in "qkvz")  # fmt: skip
+        q, k, v, z = (
+            steps[f"blocks.{layer}.{name}"].reshape(-1, *steps[f"blocks.{layer}.{name}"].shape[2:]) for name in "qkvz"
+        )
         assert np.unique(z).size > 50
         jobs.append(Job(q, k, v, registers, kernel="taylor").to_mapping())
         results.append(z)
-    run(build_accelerator("edge-16x8"), bench.__name__,
-        parameters={"config": config.to_mapping(), "jobs": jobs, "z": results})  # fmt: skip
+    run(
+        build_accelerator("edge-16x8"),
+        bench.__name__,
+        parameters={"config": config.to_mapping(), "jobs": jobs, "z": results},
+    )

@@ -30,8 +30,11 @@ def test_widths_hold_for_a_stream_of_extremes(signs):
     """Every feature at 127 or -128, times 8: the largest sums, deviations and variances that LayerNorm can meet."""
     vit = changed(random_vit(SHAPE, 2), "residual.0.left_shift", 3, ...)
     vit = changed(vit, "residual.0", vit.exponents["patch_embed"] - 3)
-    for name, value in (("patch_embed.weight", 0), ("patch_embed.bias", 200 * np.resize(signs, SHAPE.width)),
-                        ("extra_tokens", -128)):  # fmt: skip
+    for name, value in (
+        ("patch_embed.weight", 0),
+        ("patch_embed.bias", 200 * np.resize(signs, SHAPE.width)),
+        ("extra_tokens", -128),
+    ):
         vit = changed(vit, name, value, ...)
     x = vit.steps(pixels_of(SHAPE))["residual.0"]
     assert set(np.unique(x)) <= {-128, 127} and x.shape == (5, 5, 6)
@@ -50,8 +53,9 @@ def test_widths_of_a_linear_layer_by_hand(bias, bits):
     assert vit.widths()["blocks.1.fc2"] == bits
 
 
-@pytest.mark.parametrize("name", ["patch_embed", "blocks.0.qkv", "blocks.1.proj", "blocks.0.fc1", "blocks.1.fc2",
-                                  "head"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["patch_embed", "blocks.0.qkv", "blocks.1.proj", "blocks.0.fc1", "blocks.1.fc2", "head"]
+)
 @pytest.mark.parametrize("bias", [2**31 - 1, -(2**31)])
 def test_sums_beyond_32_bits_are_refused(name, bias, tmp_path):
     vit = changed(changed(quantized(SHAPE), f"{name}.weight", 1), f"{name}.bias", bias)
@@ -88,8 +92,9 @@ def test_logits_beyond_64_bits_are_refused():
 
 
 def test_widths_of_a_model_that_was_counted():
-    shape = VitShape(image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2,
-                     distilled=True)  # fmt: skip
+    shape = VitShape(
+        image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2, distilled=True
+    )
     assert counted_vit(shape).widths() == {
         "patch_embed": 19, "patch_embed.unrounded": 19, "blocks.0.norm1.total": 13, "blocks.0.norm1.variance": 25,
         "blocks.0.norm1.product": 30, "blocks.0.norm1.normalized": 15, "blocks.0.norm1.unrounded": 30,

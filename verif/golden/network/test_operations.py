@@ -69,8 +69,9 @@ def test_parameters_are_signed_integers_of_their_bits():
     assert Parameter.signed((2, 3), 8) == Parameter((2, 3), 8, -128, 127)
     layer = Linear(name="fc", source="x", rows=5, inputs=3, features=2, module="fc", float_weight="fc.weight")
     assert layer.parameters == {
-        "fc.weight": ((2, 3), 8, -128, 127), "fc.bias": ((2,), 32, -(2**31), 2**31 - 1),
-    }  # fmt: skip
+        "fc.weight": ((2, 3), 8, -128, 127),
+        "fc.bias": ((2,), 32, -(2**31), 2**31 - 1),
+    }
     assert layer.exponents == ("fc.weight", "fc") and layer.sources == ("x",) and layer.shape == (5, 2)
 
 
@@ -84,8 +85,9 @@ def test_a_layer_of_positions_has_a_bias_for_each_token_and_a_head_one_token():
 def test_the_stream_has_a_left_shift_for_each_channel():
     first = PrefixTokens(name="residual.0", source="patch_embed", rows=5, features=6, prefix=2)
     assert first.parameters == {
-        "residual.0.left_shift": ((6,), 8, 0, LARGEST_LEFT_SHIFT), "extra_tokens": ((2, 6), 8, -128, 127),
-    }  # fmt: skip
+        "residual.0.left_shift": ((6,), 8, 0, LARGEST_LEFT_SHIFT),
+        "extra_tokens": ((2, 6), 8, -128, 127),
+    }
 
 
 def test_attention_divides_its_features_among_its_heads():

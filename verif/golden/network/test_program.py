@@ -36,14 +36,22 @@ def test_parts_are_what_is_around_the_layers_and_each_layer(shape):
 
 def test_sizes_of_deit_tiny():
     program = network_of(SHAPES["deit_tiny"])
-    linears = {operation.name: (operation.rows, operation.inputs, operation.features)
-               for operation in program if isinstance(operation, Linear) and operation.layer in (None, 11)}  # fmt: skip
+    linears = {
+        operation.name: (operation.rows, operation.inputs, operation.features)
+        for operation in program
+        if isinstance(operation, Linear) and operation.layer in (None, 11)
+    }
     assert linears == {
-        "patch_embed": (196, 768, 192), "blocks.11.qkv": (197, 192, 576), "blocks.11.proj": (197, 192, 192),
-        "blocks.11.fc1": (197, 192, 768), "blocks.11.fc2": (197, 768, 192), "head": (1, 192, 1000),
-    }  # fmt: skip
-    products = sum(operation.rows * operation.inputs * operation.features
-                   for operation in program if isinstance(operation, Linear))  # fmt: skip
+        "patch_embed": (196, 768, 192),
+        "blocks.11.qkv": (197, 192, 576),
+        "blocks.11.proj": (197, 192, 192),
+        "blocks.11.fc1": (197, 192, 768),
+        "blocks.11.fc2": (197, 768, 192),
+        "head": (1, 192, 1000),
+    }
+    products = sum(
+        operation.rows * operation.inputs * operation.features for operation in program if isinstance(operation, Linear)
+    )
     assert products == 1_074_851_328  # with the 58.6 million of attention, 1,133 million
 
 

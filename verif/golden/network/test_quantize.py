@@ -131,8 +131,12 @@ def test_stream_is_the_best_for_itself_and_the_normalized_tokens(stream, seed):
 
 def test_channels_of_different_sizes_have_different_shifts():
     model = float_model()
-    for parameter, channel in ((model.patch_embed.proj.weight, 0), (model.patch_embed.proj.bias, 0),
-                               (model.pos_embed, 2), (model.cls_token, 2)):  # fmt: skip
+    for parameter, channel in (
+        (model.patch_embed.proj.weight, 0),
+        (model.patch_embed.proj.bias, 0),
+        (model.pos_embed, 2),
+        (model.cls_token, 2),
+    ):
         parameter.select(channel, 4).mul_(4)
         parameter.select(channel, 5).div_(16)
     shifts = quantized(model).tensors["residual.0.left_shift"]
@@ -194,9 +198,12 @@ def test_tokens_in_front_have_their_positions():
 
 
 NORMS = {
-    "blocks.0.norm1": ["blocks.0.qkv"], "blocks.0.norm2": ["blocks.0.fc1"], "blocks.1.norm1": ["blocks.1.qkv"],
-    "blocks.1.norm2": ["blocks.1.fc1"], "norm": ["head", "head_dist"],
-}  # fmt: skip
+    "blocks.0.norm1": ["blocks.0.qkv"],
+    "blocks.0.norm2": ["blocks.0.fc1"],
+    "blocks.1.norm1": ["blocks.1.qkv"],
+    "blocks.1.norm2": ["blocks.1.fc1"],
+    "norm": ["head", "head_dist"],
+}
 
 
 def parts_of(model, name, linears):

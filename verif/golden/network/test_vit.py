@@ -10,8 +10,9 @@ from taylorvit.golden.network.vit import SHAPES, DropPath, VisionTransformer, Vi
 from verif.golden.checkpoints.published import NEW, names_of_transformers
 
 SHAPE = VitShape(image_size=8, patch_size=4, channels=1, classes=3, depth=2, width=12, heads=3)
-DISTILLED = VitShape(image_size=9, patch_size=3, channels=3, classes=4, depth=3, width=10, heads=2, mlp_ratio=3,
-                     distilled=True)  # fmt: skip
+DISTILLED = VitShape(
+    image_size=9, patch_size=3, channels=3, classes=4, depth=3, width=10, heads=2, mlp_ratio=3, distilled=True
+)
 
 
 def model_and_images(attention="taylor", shape=SHAPE):
@@ -45,10 +46,13 @@ def test_names_are_those_of_timm(shape):
     assert set(state) == names_of(shape)
     width = shape.width
     for name, size in {
-        "pos_embed": (1, shape.tokens, width), "cls_token": (1, 1, width), "head.weight": (shape.classes, width),
+        "pos_embed": (1, shape.tokens, width),
+        "cls_token": (1, 1, width),
+        "head.weight": (shape.classes, width),
         "patch_embed.proj.weight": (width, shape.channels, shape.patch_size, shape.patch_size),
-        "blocks.0.attn.qkv.weight": (3 * width, width), "blocks.0.mlp.fc2.weight": (width, shape.mlp_ratio * width),
-    }.items():  # fmt: skip
+        "blocks.0.attn.qkv.weight": (3 * width, width),
+        "blocks.0.mlp.fc2.weight": (width, shape.mlp_ratio * width),
+    }.items():
         assert state[name].shape == size
 
 

@@ -94,8 +94,10 @@ def test_classes_in_another_order_are_refused(trained_on_digits, integer_file, t
 def test_classes_of_others_are_compared_where_they_have_the_same_names(trained_on_digits, tmp_path):
     classes = [*map(str, range(1, 10)), "0"]
     folder = tmp_path / "hub"
-    for names, text in ((classes, "^classes of digits must be those of .*hub, in their order: '1', not '0'$"),
-                        ([f"digit {name}" for name in classes], None)):  # fmt: skip
+    for names, text in (
+        (classes, "^classes of digits must be those of .*hub, in their order: '1', not '0'$"),
+        ([f"digit {name}" for name in classes], None),
+    ):
         write_folder(folder, model_of(load(trained_on_digits[0])), config={"id2label": dict(enumerate(names))})
         assert load(folder).published.classes == names
         with pytest.raises(ValueError, match=text) if text else contextlib.nullcontext():
@@ -126,9 +128,10 @@ def test_files_that_do_not_say_their_recipe(tmp_path):
 def recipe_with(**changes):
     """A recipe; changed fields by their names, with _ for the dot."""
     tables = {
-        "model": {"shape": "vit_8", "attention": "softmax"}, "data": {"name": "digits"},
+        "model": {"shape": "vit_8", "attention": "softmax"},
+        "data": {"name": "digits"},
         "training": {"epochs": 3, "batch_size": 20, "learning_rate": 1},
-    }  # fmt: skip
+    }
     for name, value in changes.items():
         table, _, field = name.partition("_")
         tables[table][field] = value
@@ -145,9 +148,13 @@ def test_the_table_has_a_row_for_the_files_of_all_seeds():
     cells = {column.header: list(column.cells) for column in table.columns}
     assert table.title == "360 held-out images of digits"
     assert cells == {
-        "images": ["digits", "digits"], "trained with": ["softmax", "softmax"], "arithmetic": ["float", "integers"],
-        "seeds": ["2", "1"], "recognized": ["91.00%", "80.00%"], "std. dev.": ["1.41%", ""],
-    }  # fmt: skip
+        "images": ["digits", "digits"],
+        "trained with": ["softmax", "softmax"],
+        "arithmetic": ["float", "integers"],
+        "seeds": ["2", "1"],
+        "recognized": ["91.00%", "80.00%"],
+        "std. dev.": ["1.41%", ""],
+    }
 
 
 def test_files_that_differ_in_their_seeds_alone_are_one_row():
@@ -170,10 +177,14 @@ def test_files_that_differ_in_their_seeds_alone_are_one_row():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"training_epochs": 4}, {"model_shape": "vit_25"}, {"model_threshold": 0.5}, {"data_name": "mnist5k"},
-        {"model_weights": "one.safetensors"}, {"training_learning_rate": 0.1},
+        {"training_epochs": 4},
+        {"model_shape": "vit_25"},
+        {"model_threshold": 0.5},
+        {"data_name": "mnist5k"},
+        {"model_weights": "one.safetensors"},
+        {"training_learning_rate": 0.1},
     ],
-)  # fmt: skip
+)
 def test_what_differs_in_more_is_another_row(changes):
     first, other = (
         result_of(0.5, training_learning_rate=0.2),
@@ -188,14 +199,19 @@ def test_trainings_may_begin_from_weights_of_their_own_seeds():
 
 
 def test_rows_say_what_the_training_began_with():
-    rows = summarize([
-        result_of(0.5, model_attention="taylor"), result_of(0.6, model_attention="taylor", model_weights="a"),
-        result_of(0.7, model_attention="taylor", model_weights="a", model_rounding="one.safetensors"),
-        result_of(0.8, model_attention="taylor", model_weights="a", model_rounding="other.safetensors"),
-    ])  # fmt: skip
+    rows = summarize(
+        [
+            result_of(0.5, model_attention="taylor"),
+            result_of(0.6, model_attention="taylor", model_weights="a"),
+            result_of(0.7, model_attention="taylor", model_weights="a", model_rounding="one.safetensors"),
+            result_of(0.8, model_attention="taylor", model_weights="a", model_rounding="other.safetensors"),
+        ]
+    )
     assert [(row.attention, row.accuracies) for row in rows] == [
-        ("taylor", (0.5,)), ("taylor, from weights", (0.6,)), ("taylor, rounded", (0.7, 0.8)),
-    ]  # fmt: skip
+        ("taylor", (0.5,)),
+        ("taylor, from weights", (0.6,)),
+        ("taylor, rounded", (0.7, 0.8)),
+    ]
 
 
 def test_the_picture_has_a_point_for_each_seed(tmp_path, monkeypatch):

@@ -88,8 +88,9 @@ def test_shares_are_those_of_numpy(shape, scale):
         plain = np.einsum("ihtd,ihsd->ihts", q, k) / math.sqrt(shape[-1])
         centred = np.einsum("ihtd,ihsd->ihts", q, k - k.mean(axis=2, keepdims=True)) / math.sqrt(shape[-1])
         for logits, shares, inside in (
-            (plain, layer.plain, layer.plain_inside), (centred, layer.centred, layer.centred_inside),
-        ):  # fmt: skip
+            (plain, layer.plain, layer.plain_inside),
+            (centred, layer.centred, layer.centred_inside),
+        ):
             assert inside == pytest.approx(np.mean((logits >= -1) & (logits < 1)))
             index = np.clip(np.floor((logits + 6) * 10 + 1e-9), 0, 119).astype(int)  # what is beyond is at the edge
             np.testing.assert_allclose(shares, np.bincount(index.ravel(), minlength=120) / logits.size)

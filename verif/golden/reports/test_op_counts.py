@@ -154,8 +154,12 @@ def test_linear_layers_are_those_that_torch_counts(name):
         x = torch.empty(1, shape.tokens, shape.width)
     block: Block = model.blocks[0]
     counts = linear_operations(shape)
-    for step, layer, inputs in (("qkv", block.attn.qkv, x), ("proj", block.attn.proj, x), ("fc1", block.mlp.fc1, x),
-                                ("fc2", block.mlp.fc2, block.mlp.fc1(x))):  # fmt: skip
+    for step, layer, inputs in (
+        ("qkv", block.attn.qkv, x),
+        ("proj", block.attn.proj, x),
+        ("fc1", block.mlp.fc1, x),
+        ("fc2", block.mlp.fc2, block.mlp.fc1(x)),
+    ):
         assert products(lambda layer=layer, inputs=inputs: layer(inputs)) == counts[step].multiplications
         assert counts[step].additions == counts[step].multiplications  # one less for each output, and its bias
     attention = sum(count.multiplications for count in attention_operations("softmax", shape).values())
@@ -188,8 +192,11 @@ def test_the_table_has_each_step_of_a_layer_and_the_totals_of_all():
     steps, multiplications = (list(column.cells) for column in table.columns[:2])
     assert table.title == "deit_tiny: 197 tokens, 12 layers of 3 heads of 64; operations of a layer, of all heads"
     assert [step for step in steps if step.startswith("softmax")] == [
-        "softmax Q K^T", "softmax softmax", "softmax map V", "softmax attention, all layers",
-    ]  # fmt: skip
+        "softmax Q K^T",
+        "softmax softmax",
+        "softmax map V",
+        "softmax attention, all layers",
+    ]
     assert multiplications[steps.index("taylor 2: G")] == f"{3 * 197 * 64 * 64:,}"
     assert multiplications[steps.index("fc2")] == f"{197 * 4 * 192 * 192:,}"
     assert multiplications[-2:] == ["178.8 M", "58.6 M"]

@@ -104,8 +104,9 @@ def test_black_and_white(tmp_path, ending):
     assert_pixels(tmp_path / f"a.{ending}", mask)
 
 
-@pytest.mark.parametrize(("mode", "ending"), [("CMYK", "tif"), ("YCbCr", "tif"), ("LAB", "tif"), ("P", "png"),
-                                              ("P", "gif"), ("RGBX", "tif")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "ending"), [("CMYK", "tif"), ("YCbCr", "tif"), ("LAB", "tif"), ("P", "png"), ("P", "gif"), ("RGBX", "tif")]
+)
 def test_other_colour_spaces(tmp_path, mode, ending):
     """Red stays red, whatever way it is stored."""
     path = tmp_path / f"a.{ending}"

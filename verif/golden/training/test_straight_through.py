@@ -42,8 +42,11 @@ def quantized(model, **options):
 def real_steps(vit) -> dict[str, np.ndarray]:
     """What the integers of each step stand for, the factors of smoothing undone."""
     factors = {name: 2.0 ** np.array(each) for name, each in vit.quantization["smoothing"].items()}
-    return {name: vit.real(name, value) * factors.get(name, 1.0)
-            for name, value in vit.steps(PIXELS).items() if name in vit.exponents}  # fmt: skip
+    return {
+        name: vit.real(name, value) * factors.get(name, 1.0)
+        for name, value in vit.steps(PIXELS).items()
+        if name in vit.exponents
+    }
 
 
 @pytest.mark.parametrize("distilled", [False, True])

@@ -97,8 +97,12 @@ def test_it_learns_and_leaves_its_files(tmp_path):
     assert losses == sorted(losses, reverse=True) and losses[-1] < 0.7 * losses[0]
     assert metrics[-1]["test_accuracy"] > 0.5
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".lock", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
-    ]  # fmt: skip
+        ".lock",
+        "curves.png",
+        "last.safetensors",
+        "metrics.csv",
+        "model.safetensors",
+    ]
 
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [{name: float(value) for name, value in row.items()} for row in rows] == metrics
@@ -137,8 +141,9 @@ def cross_entropy(scores, shares):
 
 @pytest.mark.parametrize("distilled", [False, True])
 def test_loss_is_the_cross_entropy_of_the_heads(tmp_path, distilled):
-    settings = recipe({"training.batch_size": ALL, "training.label_smoothing": 0.2,
-                       "model.shape": SHAPE | {"distilled": distilled}})  # fmt: skip
+    settings = recipe(
+        {"training.batch_size": ALL, "training.label_smoothing": 0.2, "model.shape": SHAPE | {"distilled": distilled}}
+    )
     heads, _images, labels = scores_at_the_start(settings, tmp_path)
     assert len(heads) == 1 + distilled
     shares = 0.8 * torch.eye(10)[labels] + 0.02
@@ -245,8 +250,9 @@ def test_gradients_are_clipped(tmp_path, monkeypatch):
 
 def test_weight_decay_is_of_matrices_and_filters(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.optim, "AdamW", RecordedAdamW)
-    settings = recipe({"model.attention": "linear_angular", "model.shape": SHAPE | {"distilled": True},
-                       "training.weight_decay": 0.3})  # fmt: skip
+    settings = recipe(
+        {"model.attention": "linear_angular", "model.shape": SHAPE | {"distilled": True}, "training.weight_decay": 0.3}
+    )
     model = train(settings, tmp_path, epochs=0).model
     names = {parameter: name for name, parameter in model.named_parameters()}
     groups = RecordedAdamW.made[-1].param_groups
@@ -336,9 +342,13 @@ def test_other_seeds_give_other_weights(tmp_path):
 def command(*arguments, **environment):
     """A process of ours with one thread."""
     return subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 KILLED = """
@@ -570,8 +580,9 @@ def test_a_folder_is_for_one_training_at_a_time(tmp_path, resume):
     """The second one is refused and changes nothing, whether it would begin or go on."""
     train(recipe(), tmp_path, epochs=1)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    text = (f"cannot train in {tmp_path}: another training is running there; choose another folder, or wait until it "
-            "ends")  # fmt: skip
+    text = (
+        f"cannot train in {tmp_path}: another training is running there; choose another folder, or wait until it ends"
+    )
     with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match=f"^{re.escape(text)}$"):
         train(recipe(), tmp_path, resume=resume)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -584,9 +595,12 @@ def test_two_trainings_in_one_new_folder(tmp_path, monkeypatch):
 
     def with_a_second_one(*arguments):
         if not refused:
-            process = command("-c", "from pathlib import Path\n"
-                              "from taylorvit.golden.training.training_folder import only_training_in\n"
-                              f"with only_training_in(Path({str(tmp_path / 'a')!r})): print('trains')")  # fmt: skip
+            process = command(
+                "-c",
+                "from pathlib import Path\n"
+                "from taylorvit.golden.training.training_folder import only_training_in\n"
+                f"with only_training_in(Path({str(tmp_path / 'a')!r})): print('trains')",
+            )
             refused.append(process.communicate(timeout=60)[0])
         return step(*arguments)
 

@@ -100,15 +100,18 @@ def test_simulated_with_the_cell_of_yosys():
     simulate("\n".join((emit(SideBySide(blocks(["ice40"]))), cell, "")), ["ice40"])
 
 
-@pytest.mark.parametrize(("form", "right", "wrong"), [
-    ("ecp5", '.GSR("DISABLED")', '.GSR("ENABLED")'),
-    ("ecp5", '.REG_OUTPUT_CLK("CLK0")', '.REG_OUTPUT_CLK("CLK4")'),
-    ("ecp5", '.RESETMODE("SYNC")', '.RESETMODE("ASYNC")'),
-    ("ice40", ".TOPOUTPUT_SELECT(3)", ".TOPOUTPUT_SELECT(1)"),
-    ("ice40", ".A_REG(1)", ".A_REG(1), .BOT_8x8_MULT_REG(1)"),
-    ("gowin", ".AREG(1)", ".AREG(1), .SOA_REG(1)"),
-    ("gowin", '"SYNC"', '"SOMETIMES"'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "right", "wrong"),
+    [
+        ("ecp5", '.GSR("DISABLED")', '.GSR("ENABLED")'),
+        ("ecp5", '.REG_OUTPUT_CLK("CLK0")', '.REG_OUTPUT_CLK("CLK4")'),
+        ("ecp5", '.RESETMODE("SYNC")', '.RESETMODE("ASYNC")'),
+        ("ice40", ".TOPOUTPUT_SELECT(3)", ".TOPOUTPUT_SELECT(1)"),
+        ("ice40", ".A_REG(1)", ".A_REG(1), .BOT_8x8_MULT_REG(1)"),
+        ("gowin", ".AREG(1)", ".AREG(1), .SOA_REG(1)"),
+        ("gowin", '"SYNC"', '"SOMETIMES"'),
+    ],
+)
 def test_cell_model_refuses(form, right, wrong):
     """No simulation is built with a parameter that the model does not describe."""
     block = multiplier(form, 5, 4, 1)
@@ -130,13 +133,16 @@ def test_models_only_where_they_are_needed():
     assert "module MULT18X18D " not in dsp_models(emit(multiplier("gowin", 10, 4, 1)))
 
 
-@pytest.mark.parametrize(("form", "streamed", "stationary", "pipeline", "text"), [
-    ("ecp5", 19, 4, 1, "streamed_width must be at most 18 in multiplier_ecp5, not 19"),
-    ("gowin", 4, 19, 1, "stationary_width must be at most 18 in multiplier_gowin, not 19"),
-    ("ice40", 17, 4, 1, "streamed_width must be at most 16 in multiplier_ice40, not 17"),
-    ("booth", 4, 4, 0, "pipeline must be at least 1 in multiplier_booth, not 0"),
-    ("ecp5", 4, 4, 0, "pipeline must be at least 1 in multiplier_ecp5, not 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "streamed", "stationary", "pipeline", "text"),
+    [
+        ("ecp5", 19, 4, 1, "streamed_width must be at most 18 in multiplier_ecp5, not 19"),
+        ("gowin", 4, 19, 1, "stationary_width must be at most 18 in multiplier_gowin, not 19"),
+        ("ice40", 17, 4, 1, "streamed_width must be at most 16 in multiplier_ice40, not 17"),
+        ("booth", 4, 4, 0, "pipeline must be at least 1 in multiplier_booth, not 0"),
+        ("ecp5", 4, 4, 0, "pipeline must be at least 1 in multiplier_ecp5, not 0"),
+    ],
+)
 def test_parameters_are_checked(form, streamed, stationary, pipeline, text):
     with pytest.raises(ValueError, match=f"^{text}$"):
         multiplier(form, streamed, stationary, pipeline)
@@ -213,13 +219,16 @@ def test_proven_equal_to_the_inferred(form, streamed, stationary, pipeline, tmp_
     assert disproven(tmp_path, block, with_dsp_models(emit(block))) is None
 
 
-@pytest.mark.parametrize(("form", "right", "wrong", "proof"), [
-    ("booth", " + {1'b0, carry_0}", "", "swapped"),
-    ("booth", "if (swap) digit_0", "digit_0", "kept"),
-    ("booth", "<= &digit_0", "<= |digit_0", "swapped"),
-    ("ecp5", "swap ? stationary : active", "stationary", "kept"),
-    ("gowin", ".OUT_REG(1)", ".OUT_REG(0)", "swapped"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "right", "wrong", "proof"),
+    [
+        ("booth", " + {1'b0, carry_0}", "", "swapped"),
+        ("booth", "if (swap) digit_0", "digit_0", "kept"),
+        ("booth", "<= &digit_0", "<= |digit_0", "swapped"),
+        ("ecp5", "swap ? stationary : active", "stationary", "kept"),
+        ("gowin", ".OUT_REG(1)", ".OUT_REG(0)", "swapped"),
+    ],
+)
 def test_proof_fails_for_a_fault(form, right, wrong, proof, tmp_path):
     block = multiplier(form, 4, 5, 2)
     text = with_dsp_models(emit(block))

@@ -71,9 +71,12 @@ async def check(view, accumulator, width, depth, seed):
 
     valid, first, last, index = map(list, zip(*controls))
     inputs = {
-        "valid": [*valid, 0], "first": first, "last": last, "index": index,
+        "valid": [*valid, 0],
+        "first": first,
+        "last": last,
+        "index": index,
         "partial_sum": [0] * accumulator.sum_delay + [value % (1 << width) for value in sums],
-    }  # fmt: skip
+    }
     outputs = await drive(view, inputs, ["total_valid", "total"], extra=accumulator.latency)
     for at, total in enumerate(expected):
         seen = outputs["total_valid"][at + accumulator.latency]

@@ -20,8 +20,11 @@ from verif.rtl.harness import SideBySide, View, drive, element, idle_inputs, int
 COPIES = 4
 CYCLES = 400
 WIDTHS = {  # data width: (streamed, stationary, sum)
-    4: (8, 4, 11), 6: (7, 6, 13), 8: (12, 8, 27), 12: (16, 12, 30),
-}  # fmt: skip
+    4: (8, 4, 11),
+    6: (7, 6, 13),
+    8: (12, 8, 27),
+    12: (16, 12, 30),
+}
 # The forms that differ in what is left to the PE's adder; `test_multiplier` has all of them.
 PIPELINES = {"inferred": (0, 1, 2, 3), "booth": (1, 2)}
 
@@ -30,7 +33,9 @@ def blocks():
     return {
         f"{form}_{width}_pipeline_{pipeline}": MultiplyAccumulate(
             multiplier=FORMS[form](
-                streamed_width=streamed, stationary_width=stationary, pipeline=pipeline,
+                streamed_width=streamed,
+                stationary_width=stationary,
+                pipeline=pipeline,
                 suffix=f"_{width}_pipeline_{pipeline}",
             ),
             sum_width=total,
@@ -38,7 +43,7 @@ def blocks():
         for form, pipelines in PIPELINES.items()
         for width, (streamed, stationary, total) in WIDTHS.items()
         for pipeline in pipelines
-    }  # fmt: skip
+    }
 
 
 def golden(streamed, swap, load, stationary, partial_sum, sum_width, latency):
@@ -98,9 +103,12 @@ async def check(view, pe, seed):
     for copy, vector in enumerate(vectors):
         sums, passed = golden(*vector.values(), widths["partial_sum_out"], pe.latency)
         for name, later, expected in (
-            ("streamed_out", 1, vector["streamed_in"]), ("swap_out", 1, vector["swap_in"]),
-            ("load_out", 1, vector["load_in"]), ("stationary_out", 1, passed), ("partial_sum_out", pe.latency, sums),
-        ):  # fmt: skip
+            ("streamed_out", 1, vector["streamed_in"]),
+            ("swap_out", 1, vector["swap_in"]),
+            ("load_out", 1, vector["load_in"]),
+            ("stationary_out", 1, passed),
+            ("partial_sum_out", pe.latency, sums),
+        ):
             begin = next(cycle for cycle, value in enumerate(expected) if value is not None)
             signed = name not in ("swap_out", "load_out")
             seen = [

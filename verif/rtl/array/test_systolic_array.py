@@ -50,9 +50,8 @@ class Wave:
     def set(self, cycle, index, value):
         while len(self.cycles) <= cycle:
             self.cycles.append(
-                [self.fill] * self.count if self.fill is not None
-                else integers(self.generator, self.width, self.count)
-            )  # fmt: skip
+                [self.fill] * self.count if self.fill is not None else integers(self.generator, self.width, self.count)
+            )
         self.cycles[cycle][index] = value
 
     def words(self):
@@ -114,9 +113,13 @@ async def sums_equal_matrix_products(dut):
         expected.append((swap_at, stream @ tile, stream @ diagonal_tile))
 
     inputs = {
-        "streamed": streamed.words(), "swap": swap.words(), "load": [*load.words(), 0],
-        "load_first": load_first.words(), "stationary_diagonal": diagonal.words(), "stationary": stationary.words(),
-    }  # fmt: skip
+        "streamed": streamed.words(),
+        "swap": swap.words(),
+        "load": [*load.words(), 0],
+        "load_first": load_first.words(),
+        "stationary_diagonal": diagonal.words(),
+        "stationary": stationary.words(),
+    }
     got = await drive(dut, inputs, ["sum", "sum_diagonal"], extra=array.latency + columns + 1)
 
     sum_width = array.row.sum_width

@@ -31,7 +31,7 @@ def blocks():
             sum_width=sum_width(data_width, tokens),
             memory_pipeline=pipeline,
             module_name=f"accumulator_array_{pipeline}",
-        )  # fmt: skip
+        )
         for name, (lanes, head_dim, data_width, tokens, pipeline) in SIZES.items()
     }
 

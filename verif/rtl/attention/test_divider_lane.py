@@ -26,9 +26,12 @@ EXHAUSTIVE_LANES = ((0, 1, False), (0, 1, True), (1, 2, True), (2, 3, False), (3
 # of an even interval are pipelined.
 COPIES = 2
 ACCELERATORS = {
-    (8, 3, 256, 64): (1, 2, 3, 4, 8, 12), (4, 0, 7, 5): (2, 5), (6, 1, 50, 12): (3, 8), (12, 2, 198, 32): (4, 15),
+    (8, 3, 256, 64): (1, 2, 3, 4, 8, 12),
+    (4, 0, 7, 5): (2, 5),
+    (6, 1, 50, 12): (3, 8),
+    (12, 2, 198, 32): (4, 15),
     (12, 0, 16, 8): (1, 13),
-}  # fmt: skip
+}
 
 
 def exhaustive_lanes():
@@ -52,9 +55,13 @@ def accelerator_lanes():
         )  # fmt: skip
         for interval in intervals:
             lanes[f"width_{data_width}_fraction_{fraction}_interval_{interval}"] = DividerLane(
-                numerator_width=config.numerator_width, divisor_width=config.divisor_width, data_width=data_width,
-                mean_width=config.mean_width, interval=interval, pipelined=interval % 2 == 0,
-            )  # fmt: skip
+                numerator_width=config.numerator_width,
+                divisor_width=config.divisor_width,
+                data_width=data_width,
+                mean_width=config.mean_width,
+                interval=interval,
+                pipelined=interval % 2 == 0,
+            )
     return lanes
 
 
@@ -92,9 +99,12 @@ async def divide(view, lane, copies, divisions, generator=None):
             inputs["start"][begins[-1] + 1 :] = [0] * gap
         else:
             for _ in range(gap + generator.choice((0, 0, 1, generator.randrange(2 * lane.latency)))):
-                cycle(0, integers(generator, numerator_width, copies),
-                      integers(generator, divisor_width, copies, signed=False),
-                      [generator.getrandbits(1) for _ in range(copies)])  # fmt: skip
+                cycle(
+                    0,
+                    integers(generator, numerator_width, copies),
+                    integers(generator, divisor_width, copies, signed=False),
+                    [generator.getrandbits(1) for _ in range(copies)],
+                )
     inputs["start"].append(0)
     for port in ("numerator", "divisor", "invalid"):
         inputs[port].insert(0, 0)  # they follow `start` by a cycle
@@ -103,8 +113,11 @@ async def divide(view, lane, copies, divisions, generator=None):
     for begin, row in zip((begin + 1 for begin in begins), rows):
         for port, width in (("mean", lane.mean_width), ("z", lane.data_width)):
             quotients = unpack(got[port][begin + lane.latency], width, copies)
-            expect_equal(f"{port} of (numerator, divisor, invalid) = {row}", quotients,
-                         [golden(*division, width) for division in row])  # fmt: skip
+            expect_equal(
+                f"{port} of (numerator, divisor, invalid) = {row}",
+                quotients,
+                [golden(*division, width) for division in row],
+            )
 
 
 def golden(numerator, divisor, invalid, width):
@@ -119,8 +132,10 @@ async def every_numerator_and_divisor(dut):
     """Narrow lanes round every quotient exactly."""
     lanes = exhaustive_lanes()
     await start(dut, **idle_inputs(SideBySide(lanes, EXHAUSTIVE_COPIES)))
-    (low, high), (_zero, largest) = limits(EXHAUSTIVE_WIDTHS["numerator_width"]), limits(
-        EXHAUSTIVE_WIDTHS["divisor_width"], signed=False)  # fmt: skip
+    (low, high), (_zero, largest) = (
+        limits(EXHAUSTIVE_WIDTHS["numerator_width"]),
+        limits(EXHAUSTIVE_WIDTHS["divisor_width"], signed=False),
+    )
     divisions = [*itertools.product(range(low, high + 1), range(1, largest + 1), [0])]
     divisions += itertools.product(range(low, high + 1), [0, 1, largest, 100], [1])
     tasks = [

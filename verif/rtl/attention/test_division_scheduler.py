@@ -44,9 +44,10 @@ def delays_of(config):
     column = ArrayColumn(config)
     sums = AccumulatorArray(lanes=1, beats=1, data_width=1, sum_width=1, memory_pipeline=config.memory_pipeline)
     return {
-        "k_sum_delay": 1 + column.k_sum_delay, "k_sum_latency": sums.read_latency,
+        "k_sum_delay": 1 + column.k_sum_delay,
+        "k_sum_latency": sums.read_latency,
         "write_back_delay": 1 + column.write_back_delay,
-    }  # fmt: skip
+    }
 
 
 def blocks():
@@ -174,10 +175,14 @@ async def job(view, config, generator, tokens, head_dim, heads, paces):
             # Two halves of K, of the biases and of Z; the row queue; G of a head comes after its means.
             "k_loaded": counts["k_loaded"] < min(heads, len(checker.means_ended) + 2),
             "bias_ready": counts["bias_ready"] < min(heads, ended + 2),
-            "row_queued": counts["row_queued"] < min(all_rows, len(checker.rows_begun) + config.row_queue_depth,
-                                                     len(checker.means_ended) * column_tiles * tokens),
+            "row_queued": counts["row_queued"]
+            < min(
+                all_rows,
+                len(checker.rows_begun) + config.row_queue_depth,
+                len(checker.means_ended) * column_tiles * tokens,
+            ),
             "z_released": counts["z_released"] < ended,
-        }  # fmt: skip
+        }
         for name, allowed in may.items():
             event = allowed and next(active[name])
             getattr(view, name).value = event
@@ -228,12 +233,15 @@ async def rows_follow_each_other_at_the_interval(dut):
     async def jobs(view, config, generator):
         tokens, head_dim = min(40, config.max_tokens), min(20, config.max_head_dim)
         checker = await job(view, config, generator, tokens, head_dim, 3, ["always"] * 4)
-        starts = sorted([(cycle, head, "row") for cycle, head in checker.rows_begun]
-                        + [(cycle, head, "mean") for cycle, head in checker.means_begun])  # fmt: skip
+        starts = sorted(
+            [(cycle, head, "row") for cycle, head in checker.rows_begun]
+            + [(cycle, head, "mean") for cycle, head in checker.means_begun]
+        )
         gaps = [
-            later - cycle for (cycle, *row), (later, *next_row) in itertools.pairwise(starts)
+            later - cycle
+            for (cycle, *row), (later, *next_row) in itertools.pairwise(starts)
             if row == next_row and row[1] == "row"
-        ]  # fmt: skip
+        ]
         expect_equal("cycles between rows of a head", gaps, [config.divider_row_interval] * len(gaps))
 
     await on_every_scheduler(dut, jobs)

@@ -52,9 +52,9 @@ class Pair(Block):
 
     def __init__(self, width=8):
         self.counter, self.delay = Counter(width), Delay(width)
-        super().__init__({
-            "enable": In(1), "clear": In(1), "first": Out(width), "second": Out(width), "later": Out(width)
-        })  # fmt: skip
+        super().__init__(
+            {"enable": In(1), "clear": In(1), "first": Out(width), "second": Out(width), "later": Out(width)}
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -62,11 +62,15 @@ class Pair(Block):
         second = instantiate(m, "second_counter", self.counter, reset=self.clear)
         later = instantiate(m, "register", self.delay)
         m.d.comb += [
-            first.by.step.eq(1), first.by.enable.eq(self.enable),
-            second.by.step.eq(3), second.by.enable.eq(self.enable),
+            first.by.step.eq(1),
+            first.by.enable.eq(self.enable),
+            second.by.step.eq(3),
+            second.by.enable.eq(self.enable),
             later.i.eq(second.count),
-            self.first.eq(first.count), self.second.eq(second.count), self.later.eq(later.o),
-        ]  # fmt: skip
+            self.first.eq(first.count),
+            self.second.eq(second.count),
+            self.later.eq(later.o),
+        ]
         return m
 
 
@@ -97,8 +101,10 @@ def test_every_block_is_one_module():
     verilog = emit(Pair())
     assert sorted(re.findall(r"^module (\w+)", verilog, re.MULTILINE)) == ["counter", "delay", "pair"]
     assert sorted(re.findall(r"^\s+(counter|delay) \\?(\w+)", verilog, re.MULTILINE)) == [
-        ("counter", "first_counter"), ("counter", "second_counter"), ("delay", "register")
-    ]  # fmt: skip
+        ("counter", "first_counter"),
+        ("counter", "second_counter"),
+        ("delay", "register"),
+    ]
     assert sorted(block.module_name for block in blocks(Pair())) == ["counter", "delay", "pair"]
 
 

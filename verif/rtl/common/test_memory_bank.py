@@ -13,9 +13,13 @@ from verif.rtl.harness import SideBySide, View, drive, idle_inputs, integers
 
 # Words, their bits, registers behind the memory.
 SIZES = {
-    "one_word": (1, 8, 0), "odd": (5, 12, 1), "small": (16, 4, 2), "large": (512, 6, 0), "wide": (256, 75, 1),
+    "one_word": (1, 8, 0),
+    "odd": (5, 12, 1),
+    "small": (16, 4, 2),
+    "large": (512, 6, 0),
+    "wide": (256, 75, 1),
     "deep": (33, 9, 3),
-}  # fmt: skip
+}
 ACCESSES = 3000
 
 
@@ -60,9 +64,11 @@ async def check(view, bank, seed):
             words[write_address[cycle]] = write_data[cycle]
 
     inputs = {
-        "read_address": read_address, "write_enable": write_enable, "write_address": write_address,
+        "read_address": read_address,
+        "write_enable": write_enable,
+        "write_address": write_address,
         "write_data": write_data,
-    }  # fmt: skip
+    }
     got = (await drive(view, inputs, ["read_data"], extra=1))["read_data"][1:]
     known = [(word.to_unsigned(), right) for word, right in zip(got, expected) if right is not None]
     expect_equal("read_data", [word for word, _right in known], [right for _word, right in known], width=bank.width)

@@ -64,9 +64,7 @@ def bank_write_of(*, shares, registers):
     bank = MemoryBank(depth=8, width=4)
     m = Module()
     m._MustUse__silence = True
-    bank_write(
-        m, bank, word.create(path=("i",)), word.create(path=("o",)), shares=shares, registers=registers
-    )  # fmt: skip
+    bank_write(m, bank, word.create(path=("i",)), word.create(path=("o",)), shares=shares, registers=registers)
 
 
 def delay_of(*, cycles):

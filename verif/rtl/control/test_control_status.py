@@ -99,11 +99,15 @@ class Host:
             return {f"{name}_{index}": (0, (1 << bits[index]) - 1) for index in range(count)}
 
         return {
-            "TOKENS": (1, config.max_tokens), "HEAD_DIM": (1, config.max_head_dim), "HEADS": (1, config.max_heads),
-            "SHIFT_G": (0, config.shift_g_max), "SHIFT_Z": (config.shift_z_min, config.shift_z_max),
-            **words("C_V", config.c_v_width, 2), **words("C_D", config.c_d_width, 3),
+            "TOKENS": (1, config.max_tokens),
+            "HEAD_DIM": (1, config.max_head_dim),
+            "HEADS": (1, config.max_heads),
+            "SHIFT_G": (0, config.shift_g_max),
+            "SHIFT_Z": (config.shift_z_min, config.shift_z_max),
+            **words("C_V", config.c_v_width, 2),
+            **words("C_D", config.c_d_width, 3),
             "TIMEOUT": (1, (1 << config.counter_width) - 1),
-        }  # fmt: skip
+        }
 
 
 class Core:
@@ -287,8 +291,10 @@ async def a_job_starts_with_its_parameters(dut):
         return {name.lower(): value for name, value in job.items()}
 
     def job_ports(job):
-        return {name: port.to_signed() if name == "shift_z" else port.to_unsigned()
-                for name, port in ((name, getattr(dut, name).value) for name in job)}  # fmt: skip
+        return {
+            name: port.to_signed() if name == "shift_z" else port.to_unsigned()
+            for name, port in ((name, getattr(dut, name).value) for name in job)
+        }
 
     for number in range(1, 4):
         job = await set_parameters()
@@ -463,8 +469,11 @@ CONFIGURATIONS = {
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_control_status(name, activity):
     block = ControlStatus(AcceleratorConfig.from_mapping(CONFIGURATIONS[name]))
-    result = run(build(emit(block), block.module_name), __name__,
-                 parameters={"config": CONFIGURATIONS[name], "pattern": activity})  # fmt: skip
+    result = run(
+        build(emit(block), block.module_name),
+        __name__,
+        parameters={"config": CONFIGURATIONS[name], "pattern": activity},
+    )
     assert result.tests == 15
     assert result.compared > 500
 

@@ -119,9 +119,7 @@ async def a_beat_in_any_cycle_around_the_end_starts_the_watch_anew(dut):
                 await edge
                 seen.append(int(view.input_timeout.value))
             # `timeout` + 1 cycles without a beat, and the next one is one's last chance.
-            expected = [
-                int(since == timeout + 1) for length in (silence + 1, 2 * timeout) for since in range(length)
-            ]  # fmt: skip
+            expected = [int(since == timeout + 1) for length in (silence + 1, 2 * timeout) for since in range(length)]
             expect_equal(f"input_timeout with a beat of stream {stream} in cycle {silence}", seen, expected)
 
 

@@ -64,16 +64,23 @@ def test_constants_of_a_job():
 def test_writes_of_a_driver():
     registers = register_map(WIDEST)
     assert registers.writes({"TOKENS": 197, "SHIFT_Z": -3, "C_D": 0x123_89ABCDEF_01234567}) == [
-        (0x080, 197), (0x090, 0xFFFFFFFD), (0x09C, 0x01234567), (0x0A0, 0x89ABCDEF), (0x0A4, 0x123),
-    ]  # fmt: skip
+        (0x080, 197),
+        (0x090, 0xFFFFFFFD),
+        (0x09C, 0x01234567),
+        (0x0A0, 0x89ABCDEF),
+        (0x0A4, 0x123),
+    ]
 
 
-@pytest.mark.parametrize(("values", "text"), [
-    ({"TOKENS": 0}, "TOKENS must be in 1..65535 in register TOKENS, not 0"),
-    ({"SHIFT_Z": 32}, "SHIFT_Z must be in -8..31 in register SHIFT_Z, not 32"),
-    ({"C_V": 1 << 48}, "C_V must be in 0..65535 in register C_V_1, not 65536"),
-    ({"C_V": 1 << 64}, "C_V must fit 64 bits, not 18446744073709551616"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"TOKENS": 0}, "TOKENS must be in 1..65535 in register TOKENS, not 0"),
+        ({"SHIFT_Z": 32}, "SHIFT_Z must be in -8..31 in register SHIFT_Z, not 32"),
+        ({"C_V": 1 << 48}, "C_V must be in 0..65535 in register C_V_1, not 65536"),
+        ({"C_V": 1 << 64}, "C_V must fit 64 bits, not 18446744073709551616"),
+    ],
+)
 def test_writes_out_of_range(values, text):
     with pytest.raises(ValueError, match=f"^{text}$"):
         register_map(WIDEST).writes(values)

@@ -197,9 +197,13 @@ def simulation():
     return build(emit(block), block.module_name)
 
 
-@pytest.mark.parametrize("testcase", [
-    "every_element_and_every_wait", "passes_follow_each_other_without_a_bubble",
-    "a_full_row_queue_is_a_stall_of_the_output",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "testcase",
+    [
+        "every_element_and_every_wait",
+        "passes_follow_each_other_without_a_bubble",
+        "a_full_row_queue_is_a_stall_of_the_output",
+    ],
+)
 def test_operand_streamer(simulation, testcase):
     run(simulation, __name__, testcase=testcase)

@@ -117,11 +117,14 @@ async def job(view, config, generator, tokens, head_dim, heads, slowest):
         released = bool(leaving) and leaving[0] <= cycle
         view.g_released.value = released
         allowed = {
-            "k_loaded": ended[Phase.G] + HALVES, "v_loaded": ended[Phase.G] + HALVES,
-            "q_loaded": ended[Phase.QG] + HALVES, "g_written": ended[Phase.G],
-        }  # fmt: skip
-        arrives = {name: source.comes(rule.arrived[name] < min(heads, allowed[name]))
-                   for name, source in sources.items()}  # fmt: skip
+            "k_loaded": ended[Phase.G] + HALVES,
+            "v_loaded": ended[Phase.G] + HALVES,
+            "q_loaded": ended[Phase.QG] + HALVES,
+            "g_written": ended[Phase.G],
+        }
+        arrives = {
+            name: source.comes(rule.arrived[name] < min(heads, allowed[name])) for name, source in sources.items()
+        }
         for name, value in arrives.items():
             getattr(view, name).value = value
         await edge

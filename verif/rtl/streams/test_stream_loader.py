@@ -19,10 +19,14 @@ from verif.rtl.harness import SideBySide, View, bits, integers, limits, on_every
 MAX_HEADS = 200
 LIMIT = 200_000  # cycles of one job
 SIZES = {  # lanes, data width, container, most tokens, largest head dimension, banks, pipelined
-    "default": (4, 8, 8, 256, 64, 16, True), "one_group": (4, 8, 8, 50, 12, 4, False),
-    "odd": (1, 6, 8, 17, 13, 5, True), "wide": (2, 12, 16, 198, 32, 6, False),
-    "narrow": (2, 4, 8, 16, 8, 4, True), "smallest": (1, 8, 8, 1, 1, 1, False), "tiny": (2, 8, 8, 2, 3, 2, True),
-}  # fmt: skip
+    "default": (4, 8, 8, 256, 64, 16, True),
+    "one_group": (4, 8, 8, 50, 12, 4, False),
+    "odd": (1, 6, 8, 17, 13, 5, True),
+    "wide": (2, 12, 16, 198, 32, 6, False),
+    "narrow": (2, 4, 8, 16, 8, 4, True),
+    "smallest": (1, 8, 8, 1, 1, 1, False),
+    "tiny": (2, 8, 8, 2, 3, 2, True),
+}
 READERS = {"feature": 2, "token": 1}  # by `banked_by`
 
 
@@ -70,7 +74,7 @@ class Bench:
         per_row = -(-head_dim // self.lanes)
         matrix = np.array(
             integers(self.generator, self.data_width, tokens * per_row * self.lanes), dtype=np.int64
-        ).reshape(tokens, per_row * self.lanes)  # fmt: skip
+        ).reshape(tokens, per_row * self.lanes)
         if self.generator.random() < 0.1:
             matrix[:] = self.generator.choice(limits(self.data_width))
         rows = matrix.reshape(tokens * per_row, self.lanes).copy()
@@ -90,8 +94,9 @@ class Bench:
             beats += [garbage(0) for _ in range(position)]
             beats += [garbage(1)] if kind == "late" else []
         expected = rows.reshape(tokens, -1)[:, :head_dim]
-        return Packet(beats, kind in ("stops", "endless"), expected, int(kind == "early"),
-                      int(kind in ("late", "endless")))  # fmt: skip
+        return Packet(
+            beats, kind in ("stops", "endless"), expected, int(kind == "early"), int(kind in ("late", "endless"))
+        )
 
     def word(self, row):
         """A beat of TDATA; the bits of a container above its element are anything."""
@@ -151,8 +156,11 @@ class Bench:
             give_up = not beats and abandoned and starving and patience == 0
             patience = generator.randint(0, 9) if not starving else max(0, patience - 1)
             valid = bool(beats) and next(source_active)
-            word, last = beats[0] if valid else (generator.getrandbits(self.lanes * self.element_width),
-                                                 generator.getrandbits(1))  # fmt: skip
+            word, last = (
+                beats[0]
+                if valid
+                else (generator.getrandbits(self.lanes * self.element_width), generator.getrandbits(1))
+            )
             view.s_tvalid.value, view.s_tdata.value, view.s_tlast.value = valid, word, last
             # Out of time while a beat is offered means nothing.
             view.input_timeout.value = give_up or (valid and generator.random() < 0.3)

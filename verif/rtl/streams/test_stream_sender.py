@@ -17,9 +17,13 @@ from verif.rtl.harness import SideBySide, bits, integers, on_every_block, tile_b
 LIMIT = 100_000  # cycles of one job
 # Lanes, data width, container, columns, most tokens, largest head dimension, latency of the Z banks.
 SIZES = {
-    "default": (4, 8, 8, 16, 256, 64, 2), "one_group": (4, 8, 8, 4, 50, 12, 1), "odd": (1, 6, 8, 3, 17, 13, 3),
-    "wide": (2, 12, 16, 8, 198, 32, 2), "narrow": (2, 4, 8, 4, 16, 8, 1), "smallest": (1, 8, 8, 1, 1, 1, 1),
-}  # fmt: skip
+    "default": (4, 8, 8, 16, 256, 64, 2),
+    "one_group": (4, 8, 8, 4, 50, 12, 1),
+    "odd": (1, 6, 8, 3, 17, 13, 3),
+    "wide": (2, 12, 16, 8, 198, 32, 2),
+    "narrow": (2, 4, 8, 4, 16, 8, 1),
+    "smallest": (1, 8, 8, 1, 1, 1, 1),
+}
 
 
 def blocks():

@@ -121,8 +121,11 @@ def test_terminated_with_the_tool_that_it_waits_for(tmp_path):
     tool.chmod(0o755)
     build = subprocess.Popen(
         [sys.executable, "-m", "taylorvit", "build", "--board", "icebreaker", "-o", str(tmp_path / "build")],
-        cwd=ROOT, env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not beats.exists():
         assert build.poll() is None, build.stderr.read()
         time.sleep(0.05)
@@ -177,8 +180,11 @@ def test_baseline_is_looked_for_before_the_build(capsys, monkeypatch, tmp_path):
     assert run(capsys, "build", "--board", "icebreaker", "--check")[0] == 1
     (tmp_path / "icebreaker.json").write_text('{"config": 3}')
     status, _out, err = run(capsys, "build", "--board", "icebreaker", "--check")
-    assert (status, err) == (2, f"taylorvit: error: {tmp_path / 'icebreaker.json'}: file must be the baseline of a"
-                                " board: config must be a text, not 3\n")  # fmt: skip
+    assert (status, err) == (
+        2,
+        f"taylorvit: error: {tmp_path / 'icebreaker.json'}: file must be the baseline of a"
+        " board: config must be a text, not 3\n",
+    )
     (tmp_path / "icebreaker.json").unlink()
     (tmp_path / "icebreaker.json").mkdir()
     status, _out, err = run(capsys, "build", "--board", "icebreaker", "--write-baseline")

@@ -38,8 +38,12 @@ def test_arrays_are_the_packets(config):
     sizes = {name: int(value) for name, value in re.findall(r"#define EXAMPLE_(\w+) (\d+)u", source)}
     element, lanes = config.element_width // 8, config.stream_lanes
     beats = -(-5 // lanes)
-    assert sizes == {"HEADS": 2, "HEAD_BYTES": 3 * beats * lanes * element, "TOKEN_BYTES": beats * lanes * element,
-                     "TOKEN_BYTES_USED": 5 * element}  # fmt: skip
+    assert sizes == {
+        "HEADS": 2,
+        "HEAD_BYTES": 3 * beats * lanes * element,
+        "TOKEN_BYTES": beats * lanes * element,
+        "TOKEN_BYTES_USED": 5 * element,
+    }
 
 
 def test_parameters():
@@ -87,8 +91,10 @@ def test_input_that_is_no_job(tmp_path, capsys):
 
 
 def test_output_that_cannot_be_written(tmp_path, capsys):
-    for name, text in (("none/job.h", "output must be in a folder that exists, not "),
-                       ("job.c", "output must end in .h, not ")):  # fmt: skip
+    for name, text in (
+        ("none/job.h", "output must be in a folder that exists, not "),
+        ("job.c", "output must end in .h, not "),
+    ):
         assert command("--preset", "tiny-4x4", "--input", "absent.npz", "-o", tmp_path / name) == 2
         assert capsys.readouterr().err == f"taylorvit: error: {text}{str(tmp_path / name)!r}\n"
 

@@ -53,8 +53,10 @@ def test_folder_that_cannot_be_written(capsys, small, tmp_path):
     )
 
 
-@pytest.mark.parametrize("command", ["generate --config a.toml", "build --board icebreaker", "train --config digits",
-                                     "inspect a.safetensors"])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    ["generate --config a.toml", "build --board icebreaker", "train --config digits", "inspect a.safetensors"],
+)
 def test_folder_without_a_name(capsys, command):
     assert "argument -o/--output: must be a folder, not ''" in fails(capsys, *command.split(), "-o", "")
 

@@ -16,8 +16,9 @@ def test_load_types_the_command_or_runs_it(capsys, monkeypatch, tmp_path):
     status, out, err = run(capsys, "load", "--board", "ulx3s-85f")
     assert shlex.split(out) == ["openFPGALoader", "-b", "ulx3s", str(bitstream.relative_to(tmp_path))]
     assert (status, err) == (
-        2, "taylorvit: error: openFPGALoader was not found on PATH: install it, and type the line above\n"
-    )  # fmt: skip
+        2,
+        "taylorvit: error: openFPGALoader was not found on PATH: install it, and type the line above\n",
+    )
     (tmp_path / "openFPGALoader").write_text("#!/bin/sh\nexit 0\n")
     (tmp_path / "openFPGALoader").chmod(0o755)
     assert run(capsys, "load", "--board", "ulx3s-85f", str(bitstream))[0] == 0

@@ -43,8 +43,10 @@ std = [%s]
 def others(trained):
     """The trained model as others would publish it, others.pth.tar and the folder hub, and the recipe of the first."""
     checkpoint = load(Path(trained))
-    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in checkpoint.tensors.items()}, "epoch": 3},
-               "others.pth.tar")  # fmt: skip
+    torch.save(
+        {"state_dict": {f"module.{name}": tensor for name, tensor in checkpoint.tensors.items()}, "epoch": 3},
+        "others.pth.tar",
+    )
     data = checkpoint.description["data"]
     Path("others.toml").write_text(RECIPE_OF_OTHERS % (data["mean"][0], data["std"][0]))
     return write_folder(Path("hub"), model_of(checkpoint), mean=(data["mean"], data["std"]))
@@ -52,8 +54,9 @@ def others(trained):
 
 def same_integers(one, other):
     one, other = load_integer_vit(one), load_integer_vit(other)
-    return one.exponents == other.exponents and all((one.tensors[name] == other.tensors[name]).all()
-                                                    for name in other.tensors)  # fmt: skip
+    return one.exponents == other.exponents and all(
+        (one.tensors[name] == other.tensors[name]).all() for name in other.tensors
+    )
 
 
 def test_weights_of_others_need_no_training(trained, others, capsys):
@@ -176,7 +179,7 @@ def test_weights_that_make_no_numbers_are_refused(others, capsys, command, text)
         (["evaluate", "model.safetensors", "--data", "faces"], "classes of the model must be that of faces, 2, not 10"),
         (["train", "--config", "others.toml"], "training must be given in a recipe to train from"),
     ],
-)  # fmt: skip
+)
 def test_errors_of_weights_of_others_are_one_line(others, capsys, arguments, text):
     status, _out, err = run(capsys, *arguments)
     assert status == 2 and re.fullmatch(f"taylorvit: error: ({text})\n", err)
@@ -194,7 +197,7 @@ def test_errors_of_weights_of_others_are_one_line(others, capsys, arguments, tex
         (["capture", "model.safetensors", "--images", "a.png", "-o", "a.npz"], ".*a.png.*"),
         (["evaluate", "model.safetensors", "-o", "none/a.png"], "output must be in a folder that exists, not 'none.*"),
     ],
-)  # fmt: skip
+)
 def test_errors_of_models_are_one_line(trained, trained_on_digits, capsys, arguments, text):
     Path("noise.safetensors").write_bytes(b"noise" * 100)
     shutil.copy(trained_on_digits[0].with_name("last.safetensors"), "last.safetensors")

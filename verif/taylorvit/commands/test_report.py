@@ -13,10 +13,11 @@ def test_report_of_a_folder(capsys, tmp_path):
     assert status == 0 and "systolic array" in out and "critical path" in out
     (tmp_path / "report.json").write_text("{}")
     assert run(capsys, "report", str(tmp_path))[::2] == (
-        2, f"taylorvit: error: {tmp_path / 'report.json'}: file must be the report of a build: board must be there\n"
-    )  # fmt: skip
+        2,
+        f"taylorvit: error: {tmp_path / 'report.json'}: file must be the report of a build: board must be there\n",
+    )
     status, _out, err = run(capsys, "report", str(tmp_path / "nowhere"))
     assert (status, err) == (
-        2, f"taylorvit: error: {tmp_path / 'nowhere' / 'report.json'}: file must be readable: "
-        "no such file or directory\n"
-    )  # fmt: skip
+        2,
+        f"taylorvit: error: {tmp_path / 'nowhere' / 'report.json'}: file must be readable: no such file or directory\n",
+    )

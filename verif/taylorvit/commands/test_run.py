@@ -123,14 +123,17 @@ def test_mismatch_exits_1(files, on_model, monkeypatch, capsys):
     assert re.search(r"mismatches\W+1 of 4,800", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("options, text", [
-    (["--sim", "--baud", "9600"], "--baud must come with --port, not with --sim"),
-    (["--sim", "--board", "zedboard"], "board must be one of "),
-    (["--sim", "-o", "nowhere/z.npz"], "output must be in a folder that exists, not 'nowhere/z.npz'"),
-    (["--sim", "--input", "nothing.npz"], "nothing.npz: file must be readable: no such file"),
-    (["--port", "/dev/no-such-tty"], "port must be a device that is there, not '/dev/no-such-tty' (serial ports "),
-    (["--port", "/dev/tty1", "--baud", "0"], "baud must be positive, not 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        (["--sim", "--baud", "9600"], "--baud must come with --port, not with --sim"),
+        (["--sim", "--board", "zedboard"], "board must be one of "),
+        (["--sim", "-o", "nowhere/z.npz"], "output must be in a folder that exists, not 'nowhere/z.npz'"),
+        (["--sim", "--input", "nothing.npz"], "nothing.npz: file must be readable: no such file"),
+        (["--port", "/dev/no-such-tty"], "port must be a device that is there, not '/dev/no-such-tty' (serial ports "),
+        (["--port", "/dev/tty1", "--baud", "0"], "baud must be positive, not 0"),
+    ],
+)
 def test_impossible_requests_exit_2(files, capsys, options, text):
     assert run(files, *options) == 2
     errors = capsys.readouterr().err

@@ -18,8 +18,12 @@ def test_from_a_recipe_to_a_model(config, capsys):
     assert (status, err) == (0, "")
     folder = Path("build/golden/tiny")
     assert sorted(path.name for path in folder.iterdir()) == [
-        ".lock", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
-    ]  # fmt: skip
+        ".lock",
+        "curves.png",
+        "last.safetensors",
+        "metrics.csv",
+        "model.safetensors",
+    ]
     description = load(folder / "model.safetensors").description
     accuracy = description["metrics"][-1]["test_accuracy"]
     assert out.splitlines()[-4:] == [

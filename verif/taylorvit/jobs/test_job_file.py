@@ -36,8 +36,9 @@ def normal(heads=2, tokens=13, head_dim=7, **scales):
     return {name: scales.get(name, 1.0) * x for name, x in zip("qkv", drawn)}
 
 
-@pytest.mark.parametrize("arrays", [normal(), normal(q=40, k=30, v=1e-3), normal(q=1e-4)],
-                         ids=["normal", "large logits", "small logits"])  # fmt: skip
+@pytest.mark.parametrize(
+    "arrays", [normal(), normal(q=40, k=30, v=1e-3), normal(q=1e-4)], ids=["normal", "large logits", "small logits"]
+)
 def test_z_can_be_computed_again(written, arrays):
     file = written(SMALL, **arrays)
     np.testing.assert_array_equal(z_of(file), file["z_int"])

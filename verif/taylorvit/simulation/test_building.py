@@ -82,8 +82,9 @@ sys.exit(run_command("name", increment.simulation))
 """
     cache = tmp_path / "cache"
     environment = os.environ | {"CXX": str(compiler), "TAYLORVIT_CACHE_DIR": str(cache), "SIM": "verilator"}
-    builder = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment, stderr=subprocess.PIPE,
-                               text=True)  # fmt: skip
+    builder = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
     numbers = numbers_in(tmp_path / "numbers", count=2 * min(os.cpu_count(), 5))
     builder.send_signal(number)
     _output, errors = builder.communicate(timeout=60)

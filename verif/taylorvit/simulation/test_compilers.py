@@ -38,11 +38,14 @@ def test_missing_compiler(monkeypatch):
         compilers.compiler("CC")
 
 
-@pytest.mark.parametrize("name, message", [
-    ("no-such-g++", r"C\+\+ compiler 'no-such-g\+\+' was not found: install g\+\+"),
-    ("no-such-ccache g++", r"C\+\+ compiler 'no-such-ccache g\+\+' was not found: install g\+\+"),
-    ('"g++', "CXX must be a command, not '\"g\\+\\+': no closing quotation"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("no-such-g++", r"C\+\+ compiler 'no-such-g\+\+' was not found: install g\+\+"),
+        ("no-such-ccache g++", r"C\+\+ compiler 'no-such-ccache g\+\+' was not found: install g\+\+"),
+        ('"g++', "CXX must be a command, not '\"g\\+\\+': no closing quotation"),
+    ],
+)
 def test_compiler_that_is_none(monkeypatch, name, message):
     monkeypatch.setenv("CXX", name)
     with pytest.raises(ToolError, match=message):

@@ -72,13 +72,16 @@ def test_well_behaved_block_passes():
     assert run(simulation(), __name__, testcase="streams_to_a_faulty_block", parameters={"fault": 0}).compared == 8
 
 
-@pytest.mark.parametrize("fault, message", [
-    (1, "i_ready did not come within 20 cycles for word 0"),
-    (2, "o_valid did not come within 20 cycles for word 0 of 8"),
-    (3, "o_valid fell before the word .* was taken"),
-    (4, "o changed from .* to .* before it was taken"),
-    (5, "o_valid came with .* where no word was expected"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        (1, "i_ready did not come within 20 cycles for word 0"),
+        (2, "o_valid did not come within 20 cycles for word 0 of 8"),
+        (3, "o_valid fell before the word .* was taken"),
+        (4, "o changed from .* to .* before it was taken"),
+        (5, "o_valid came with .* where no word was expected"),
+    ],
+)
 def test_broken_rule_is_found(fault, message):
     with pytest.raises(SimulationError, match=message):
         run(simulation(), __name__, testcase="streams_to_a_faulty_block", parameters={"fault": fault})
@@ -88,12 +91,15 @@ def test_wait_tells_how_long_it_took():
     run(simulation(), __name__, testcase="counts_cycles_waited")
 
 
-@pytest.mark.parametrize("width, values, word", [
-    (8, [1, -1, -128, 127], 0x7F80FF01),
-    (4, [15, -8], 0x8F),
-    (12, [-1], 0xFFF),
-    (1, [1, 0, 1], 0b101),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "width, values, word",
+    [
+        (8, [1, -1, -128, 127], 0x7F80FF01),
+        (4, [15, -8], 0x8F),
+        (12, [-1], 0xFFF),
+        (1, [1, 0, 1], 0b101),
+    ],
+)
 def test_pack_puts_element_0_lowest(width, values, word):
     assert pack(values, width) == word
     mask = (1 << width) - 1
@@ -115,8 +121,9 @@ def test_pack_and_unpack_refuse_what_does_not_fit():
         unpack(1 << 16, 8, 2)
 
 
-@pytest.mark.parametrize("kind, low, high", [("always", 1, 1), ("random", 0.4, 0.6), ("rare", 0.08, 0.17),
-                                             ("bursts", 0.35, 0.65)])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind, low, high", [("always", 1, 1), ("random", 0.4, 0.6), ("rare", 0.08, 0.17), ("bursts", 0.35, 0.65)]
+)
 def test_pattern_is_as_active_as_it_says(kind, low, high):
     activity = list(islice(pattern(kind, 1), 4000))
     assert low <= sum(activity) / len(activity) <= high

@@ -43,8 +43,11 @@ def test_cache_that_is_chosen(user, monkeypatch):
 
 def test_cache_that_is_chosen_and_is_none(user, monkeypatch):
     monkeypatch.setenv(places.CACHE_VARIABLE, "/dev/null/cache")
-    with pytest.raises(ToolError, match="^TAYLORVIT_CACHE_DIR must be a folder that can be written to, not "
-                                        "'/dev/null/cache': /dev/null is a file$"):  # fmt: skip
+    with pytest.raises(
+        ToolError,
+        match="^TAYLORVIT_CACHE_DIR must be a folder that can be written to, not "
+        "'/dev/null/cache': /dev/null is a file$",
+    ):
         cache_folder()
 
 

@@ -108,8 +108,9 @@ def test_seed_must_be_a_number(monkeypatch, value):
 
 def test_equal_runs_at_once():
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _number: run(simulation(), BENCHES, testcase="records_random_numbers", seed=9),
-                                range(2)))  # fmt: skip
+        results = list(
+            pool.map(lambda _number: run(simulation(), BENCHES, testcase="records_random_numbers", seed=9), range(2))
+        )
     assert results[0].measurements == results[1].measurements
 
 
@@ -151,8 +152,9 @@ parameters = {{"numbers": {str(tmp_path / "numbers")!r}}}
 sys.exit(run_command("name", lambda: run(increment.simulation(), increment.__name__, testcase="runs_for_ever",
                                          parameters=parameters)))
 """
-    starter = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)  # fmt: skip
+    starter = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     numbers = numbers_in(tmp_path / "numbers", count=1)
     starter.send_signal(number)
     assert starter.wait(60) == (-signal.SIGKILL if number == signal.SIGKILL else 130)

@@ -25,9 +25,13 @@ BLOCK_RAMS = [f"operand_row_{row}.{bank}_bank.memory.0.0" for row in range(3) fo
 
 def config_of(rows, columns, booth_columns):
     return dataclasses.replace(
-        load_preset("tiny-4x4"), rows=rows, columns=columns, stream_width=8, multiplier="ecp5",
+        load_preset("tiny-4x4"),
+        rows=rows,
+        columns=columns,
+        stream_width=8,
+        multiplier="ecp5",
         booth_columns=booth_columns,
-    )  # fmt: skip
+    )
 
 
 def place_of(site):
@@ -40,8 +44,11 @@ def test_every_cell_has_its_own_site(device, rows, columns, booth_columns):
     config = config_of(rows, columns, booth_columns)
     sites = array_sites(config, device, [*BLOCK_RAMS, "mean_bank.memory.0.0"])
     assert len(set(sites.values())) == len(sites)
-    names = [f"array.row_{row}.{pe}.multiplier.dsp" for row in range(rows)
-             for pe in ("diagonal", *(f"general_{column}" for column in range(columns - booth_columns)))]  # fmt: skip
+    names = [
+        f"array.row_{row}.{pe}.multiplier.dsp"
+        for row in range(rows)
+        for pe in ("diagonal", *(f"general_{column}" for column in range(columns - booth_columns)))
+    ]
     assert set(sites) == {*names, *BLOCK_RAMS}
     assert all(place_of(sites[name])[2].startswith("MULT") for name in names)
     assert all(place_of(sites[name])[2].startswith("EBR") for name in BLOCK_RAMS)

@@ -5,8 +5,10 @@ from taylorvit.fpga.families.gowin.fabric import FABRIC
 
 def test_quarters_are_pairs_of_luts():
     assert [FABRIC.quarters(f"{kind}{index}") for kind, index in (("LUT", 0), ("ALU", 3), ("DFF", 7))] == [
-        (0,), (1,), (3,),
-    ]  # fmt: skip
+        (0,),
+        (1,),
+        (3,),
+    ]
     assert FABRIC.quarters("RAM16SDP4") == (0, 1)
     assert FABRIC.amounts["RAM16SDP4"] == 4
 

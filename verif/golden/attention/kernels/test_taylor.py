@@ -69,7 +69,7 @@ def test_the_result_exponent_follows_from_the_shifts():
             NumberFormat(
                 data_width=16, mean_fraction=8, constant_fraction=16, c_v_width=48, c_d_width=83, shift_g_max=56
             )
-        ),  # fmt: skip
+        ),
     ),
 )
 def test_constants_of_floats_always_fit_their_registers(shape, seed, q_scale, k_scale, v_scale, number_format):

@@ -35,23 +35,30 @@ def centring_adders():
 def numerator_adders():
     return {
         name: NumeratorAdder(
-            product_width=config.qg_width, fraction=config.constant_fraction, shift_max=config.numerator_shift_max,
-            bias_width=config.aligned_bias_width, k_sum_width=config.column_sum_width,
+            product_width=config.qg_width,
+            fraction=config.constant_fraction,
+            shift_max=config.numerator_shift_max,
+            bias_width=config.aligned_bias_width,
+            k_sum_width=config.column_sum_width,
         )
         for name, config in CONFIGS.items()
-    }  # fmt: skip
+    }
 
 
 def denominator_adders():
     return {
         name: DenominatorAdder(
-            product_width=config.q_k_hat_sum_width, fraction=config.constant_fraction, c_d_width=config.c_d_width,
-            denominator_width=config.denominator_width, shift_max=config.divisor_shift_max,
-            tokens_width=config.max_tokens.bit_length(), tokens_shift=config.data_width - 1,
+            product_width=config.q_k_hat_sum_width,
+            fraction=config.constant_fraction,
+            c_d_width=config.c_d_width,
+            denominator_width=config.denominator_width,
+            shift_max=config.divisor_shift_max,
+            tokens_width=config.max_tokens.bit_length(),
+            tokens_shift=config.data_width - 1,
             divisor_width=config.divisor_width,
         )
         for name, config in CONFIGS.items()
-    }  # fmt: skip
+    }
 
 
 # Benches: run inside the simulator.
@@ -116,9 +123,13 @@ async def numerators_are_aligned_sums(dut):
                 for one, a_k_sum, a_product, a_bias in zip(single, k_sum, product, bias)
             ]
             inputs = wide(
-                block, product=rows_of(product), bias=rows_of(bias), shift=[[shift] * COPIES] * 40,
-                single=[[0] * COPIES] * later + rows_of(single), k_sum=[[0] * COPIES] * later + rows_of(k_sum),
-            )  # fmt: skip
+                block,
+                product=rows_of(product),
+                bias=rows_of(bias),
+                shift=[[shift] * COPIES] * 40,
+                single=[[0] * COPIES] * later + rows_of(single),
+                k_sum=[[0] * COPIES] * later + rows_of(k_sum),
+            )
             got = await drive(View(dut, name), inputs, ["numerator"], extra=block.latency - later)
             numerators = [unpack(word, config.numerator_width, COPIES) for word in got["numerator"][block.latency :]]
             expect_equal(f"numerator of {name} with shift {shift}", numerators, rows_of(expected))
@@ -147,9 +158,13 @@ async def divisors_are_aligned_sums_or_the_tokens(dut):
             tokens = [generator.choice((1, config.max_tokens)) for _ in c_d]
             single = [int(generator.random() < 0.3) for _ in c_d]
             inputs = wide(
-                block, product=rows_of(product), single=rows_of(single), c_d=rows_of(c_d), tokens=rows_of(tokens),
+                block,
+                product=rows_of(product),
+                single=rows_of(single),
+                c_d=rows_of(c_d),
+                tokens=rows_of(tokens),
                 shift=[[shift] * COPIES] * (len(c_d) // COPIES),
-            )  # fmt: skip
+            )
             # c_d and tokens hold during a job; here each row keeps its own for the cycles that it is on its way.
             inputs = {
                 port: [word for word in words for _ in range(block.latency + 1)] for port, words in inputs.items()

@@ -105,8 +105,10 @@ class Column:
             longest=min(40, max(config.max_tokens, config.max_head_dim)), sum_width=config.partial_sum_width,
         ):  # fmt: skip
             if phase == Phase.G:
-                g |= {place: saturate(shift_right_round_half_up(total, shift_g), config.data_width)
-                      for place, total in totals.items()}  # fmt: skip
+                g |= {
+                    place: saturate(shift_right_round_half_up(total, shift_g), config.data_width)
+                    for place, total in totals.items()
+                }
             else:
                 queue |= totals
         return g, queue
@@ -143,9 +145,12 @@ class Column:
             divisor = min(largest, max(1, abs(numerator) * generator.randint(1, 64) // 16 + generator.randint(-2, 2)))
             invalid = int(not mean and generator.random() < 0.1)
             timeline.set(
-                cycle, divide_in__start=1, divide_in__mean=mean, divide_in__queue_address=slot,
+                cycle,
+                divide_in__start=1,
+                divide_in__mean=mean,
+                divide_in__queue_address=slot,
                 divide_in__bias_address=bias_address,
-            )  # fmt: skip
+            )
             if mean:
                 timeline.set(cycle + column.k_sum_delay, k_sum=k_sum)
             timeline.set(cycle + column.divisor_delay, divisor_in=divisor, invalid_in=invalid)

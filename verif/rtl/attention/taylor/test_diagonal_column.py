@@ -76,10 +76,11 @@ class Diagonal:
         """Passes of partial sums; returns the k^_sum and Q k^_sum that they give, and the cycles of the latter."""
         config, accumulator = self.config, self.column.accumulator
         kinds = {
-            Phase.G: Totals(config.k_hat_sum_width, range(config.max_head_dim),
-                            lambda feature: self.address(self.half, feature)),
+            Phase.G: Totals(
+                config.k_hat_sum_width, range(config.max_head_dim), lambda feature: self.address(self.half, feature)
+            ),
             Phase.QG: Totals(config.q_k_hat_sum_width, queue_slots(config, self.half)),
-        }  # fmt: skip
+        }
         k_hat_sums, queue, queued = {}, {}, []
         for phase, totals, ends in partial_sums(
             timeline, self.generator, accumulator, reductions=REDUCTIONS, kinds=kinds,

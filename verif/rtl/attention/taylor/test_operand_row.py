@@ -59,8 +59,9 @@ async def operands_are_streamed(dut):
     for bank in words:
         inputs[f"{bank}_in__data"] = [pack(integers(generator, width, lanes), width) for _ in range(cycles)]
         near = [generator.randrange(shares[bank]) for _ in range(cycles)]
-        inputs[f"{bank}_in__offset"] = [generator.choice((offset, anywhere)) for offset, anywhere in
-                                        zip(near, inputs[f"{bank}_in__offset"])]  # fmt: skip
+        inputs[f"{bank}_in__offset"] = [
+            generator.choice((offset, anywhere)) for offset, anywhere in zip(near, inputs[f"{bank}_in__offset"])
+        ]
     means = integers(generator, config.mean_width, cycles)
     inputs["mean_in"] = [0] * row.memory_latency + [pack([mean], config.mean_width) for mean in means]
     for bank, count in words.items():
