@@ -230,9 +230,9 @@ class AcceleratorConfig(ArrayCycles):
 
     def __getattr__(self, name):
         """What is no attribute of the configuration itself is one of the kernel's specification, or none."""
-        value = None if name.startswith("_") else getattr(self.spec, name, None)
-        if value is not None:
-            return value
+        # Its class is asked, so that an error within the specification is not taken for a missing attribute.
+        if not name.startswith("_") and name != "spec" and hasattr(kernel_spec(self.kernel), name):
+            return getattr(self.spec, name)
         raise AttributeError(f"configuration of {self.kernel} attention has no attribute {name!r}")
 
     # Streams

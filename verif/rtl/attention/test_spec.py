@@ -50,6 +50,12 @@ def test_attributes_of_the_specification_are_the_configurations():
         _ = config.colums
 
 
+def test_a_fault_in_a_specification_is_named_as_what_it_is(monkeypatch):
+    monkeypatch.setattr(TaylorSpec, "qg_width", property(lambda spec: spec.config.colums))
+    with pytest.raises(AttributeError, match="has no attribute 'colums'$"):
+        _ = AcceleratorConfig(**SMALL).qg_width
+
+
 def test_registers_of_another_kernel(mean):
     registers = {register.name: register.offset for register in register_map(mean)}
     taylor = {register.name: register.offset for register in register_map(AcceleratorConfig(**SMALL))}
