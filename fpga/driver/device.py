@@ -15,7 +15,7 @@ import numpy as np
 
 from taylorvit.fpga.protocol import build_id
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.rtl.control.registers import DATA_WIDTH, EVENTS, RegisterMap, register_map
+from taylorvit.rtl.control.registers import ALL_EVENTS, DATA_WIDTH, EVENTS, RegisterMap, events_in, register_map
 
 from .errors import DriverError, JobError, RegisterError, WrongBoard
 from .hardware import READ_AFTER_RESET, check_identification, differences, view_of
@@ -34,7 +34,6 @@ SPOILING_EVENTS = frozenset(EVENTS) - {"DONE", "DENOMINATOR"}
 SOURCE_TIMEOUT = 30
 
 _WORD_MAX = (1 << DATA_WIDTH) - 1
-_ALL_EVENTS = sum(1 << bit for bit, _description in EVENTS.values())
 
 
 @dataclass(frozen=True)
@@ -245,8 +244,7 @@ class TaylorVit:
         Returns:
             frozenset[str]: their names.
         """
-        value = self.read("EVENTS")
-        return frozenset(name for name, (bit, _description) in EVENTS.items() if value >> bit & 1)
+        return events_in(self.read("EVENTS"))
 
     def counters(self):
         """Reads the performance counters of the running or last job.
@@ -299,7 +297,7 @@ class TaylorVit:
             raise ValueError(f"constants must be of the registers {', '.join(needed)}, not of {', '.join(constants)}")
         values = {"HEADS": heads, "TOKENS": tokens, "HEAD_DIM": head_dim, **constants, "TIMEOUT": timeout}
         writes = self._registers.writes(values)
-        refused = self.link.write_parameters([*writes, (self._registers["EVENTS"].offset, _ALL_EVENTS)])
+        refused = self.link.write_parameters([*writes, (self._registers["EVENTS"].offset, ALL_EVENTS)])
         if refused:
             names = ", ".join(register.name for register in self._registers if register.offset in refused)
             raise RegisterError(f"{self.port.name} refuses the values for {names}")

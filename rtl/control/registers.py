@@ -21,6 +21,7 @@ from taylorvit.rtl.attention import kernel_number, kernel_spec
 
 __all__ = [
     "ADDRESS_WIDTH",
+    "ALL_EVENTS",
     "DATA_WIDTH",
     "EVENTS",
     "IDENTIFICATION",
@@ -28,6 +29,7 @@ __all__ = [
     "Field",
     "Register",
     "RegisterMap",
+    "events_in",
     "register_map",
 ]
 
@@ -228,6 +230,14 @@ EVENTS = {
     "TLAST_LATE_V": (18, "no TLAST on stream V at the last beat of a head"),
 }
 """Events: name -> (bit in EVENTS and INTERRUPT_ENABLE, description). All but DONE are errors and are counted."""
+
+ALL_EVENTS = sum(1 << bit for bit, _description in EVENTS.values())
+"""Value of register EVENTS with every event set."""
+
+
+def events_in(word):
+    """The names of the events that are set in `word`, a value of register EVENTS, as a `frozenset`."""
+    return frozenset(name for name, (bit, _description) in EVENTS.items() if word >> bit & 1)
 
 
 def _constant(name, offset, description, *fields):

@@ -36,7 +36,7 @@ from taylorvit.fpga.driver.tensors import matrix_bytes, matrix_from_bytes, resul
 from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.rtl.control.registers import DATA_WIDTH, EVENTS, register_map
+from taylorvit.rtl.control.registers import ALL_EVENTS, DATA_WIDTH, EVENTS, events_in, register_map
 
 from .lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
 
@@ -183,10 +183,9 @@ class AcceleratorHost:
         """Has jobs wait for their sources as long as can be: TIMEOUT at its largest."""
         await self.write_checked("TIMEOUT", self.registers["TIMEOUT"].fields[0].maximum)
 
-    async def events(self) -> set[str]:
+    async def events(self) -> frozenset[str]:
         """Names of the events that are set."""
-        value = await self.read("EVENTS")
-        return {name for name, (bit, _description) in EVENTS.items() if value >> bit & 1}
+        return events_in(await self.read("EVENTS"))
 
     async def error_counts(self) -> dict[str, int]:
         """The error counts that are not 0, by event."""
@@ -195,7 +194,7 @@ class AcceleratorHost:
 
     async def clear_events(self) -> None:
         """Clears all events and error counts."""
-        await self.write_checked("EVENTS", sum(1 << bit for bit, _description in EVENTS.values()))
+        await self.write_checked("EVENTS", ALL_EVENTS)
         for name in EVENTS:
             if name != "DONE":
                 await self.write_checked(f"COUNT_{name}", 0)

@@ -28,7 +28,7 @@ from taylorvit.jobs.golden import check_job
 from taylorvit.jobs.judgement import Outcome
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.registers import EVENTS
+from taylorvit.rtl.control.registers import events_in
 
 from . import Build, RunResult, SimulationError, build, heads_bench
 from . import run as run_bench
@@ -77,14 +77,10 @@ def simulate(
         raise CommandError(f"simulation of {config.name} failed: {error.problem}; its log is {log}") from None
     built = f"build {simulation.seconds:.1f} s" if simulation.seconds else "build cached"
     jobs = [
-        JobReport(entry["heads"], entry["counters"], frozenset(_event_names(entry["events"])))
+        JobReport(entry["heads"], entry["counters"], events_in(entry["events"]))
         for entry in result.measurements["jobs"]
     ]
     return Outcome(z, jobs, {"time": f"{built}, simulation {result.seconds:.1f} s"})
-
-
-def _event_names(register: int) -> list[str]:
-    return [name for name, (bit, _description) in EVENTS.items() if register >> bit & 1]
 
 
 def build_accelerator(config: AcceleratorConfig, *, waves: bool = False, verilog: str | None = None) -> Build:

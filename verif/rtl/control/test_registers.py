@@ -4,7 +4,7 @@ import pytest
 
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.registers import EVENTS, Access, register_map
+from taylorvit.rtl.control.registers import ALL_EVENTS, EVENTS, Access, events_in, register_map
 
 OFFSETS = {
     "ID": 0x000, "VERSION": 0x004, "ARRAY_SIZE": 0x008, "NUMBER_FORMAT": 0x00C, "MAX_SIZES": 0x010, "MAX_HEADS": 0x014,
@@ -98,3 +98,9 @@ def test_unknown_names():
         registers["TOKEN"]
     with pytest.raises(KeyError, match="field of register CONTROL must be one of START, SOFT_RESET, not 'STOP'"):
         registers["CONTROL"]["STOP"]
+
+
+def test_events_of_a_word():
+    assert events_in(0) == frozenset()
+    assert events_in(0b101) == {"DONE", "DENOMINATOR"}
+    assert events_in(ALL_EVENTS) == EVENTS.keys()

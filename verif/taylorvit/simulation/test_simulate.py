@@ -168,7 +168,7 @@ def test_simulation_that_cannot_be_started_exits_2(simulated, monkeypatch, tmp_p
 
 
 def test_events_of_another_job_exit_2(simulated, monkeypatch):
-    monkeypatch.setattr(simulate, "_event_names", lambda register: ["DONE", "TLAST_Q"])
+    monkeypatch.setattr(simulate, "events_in", lambda word: frozenset({"DONE", "TLAST_Q"}))
     status, text, errors, output = simulated(**_normal(1))
     assert status == 2 and output is not None
     assert re.search(r"mismatches\W+0 of 35", text)
