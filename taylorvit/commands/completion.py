@@ -50,7 +50,5 @@ def _complete(action: argparse.Action, shtab) -> None:
     kind = str(action.metavar)
     if action.dest in _NAMES and action.choices is None:
         action.choices = _NAMES[action.dest]()
-    elif kind == "DIR":
-        action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # what shtab reads
-    elif kind == "CHECKPOINT" or kind.endswith((".json", ".npz", ".toml", "FILE")):
-        action.complete = shtab.FILE  # type: ignore[attr-defined]
+    elif kind in ("DIR", "CHECKPOINT") or kind.endswith((".json", ".npz", ".toml", "FILE")):
+        action.complete = shtab.DIRECTORY if kind == "DIR" else shtab.FILE  # type: ignore[attr-defined]  # shtab reads it
