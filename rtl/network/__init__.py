@@ -1,0 +1,1 @@
+"""The network accelerator: a whole Vision Transformer, pixels in and logits out."""

@@ -1,0 +1,315 @@
+"""The configuration from which a network accelerator is built.
+
+Like `rtl.config.AcceleratorConfig`, of which it holds one for the attention kernel (`attention`): a few numbers are
+fields, everything else follows from them, and every rule is checked when it is made.
+
+Symbols: R = `rows`, C = `columns`, N = `max_tokens`.
+"""
+
+import hashlib
+import json
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cached_property
+from math import ceil
+
+from taylorvit.rtl.config import AcceleratorConfig, ConfigError
+
+__all__ = ["NetworkConfig"]
+
+#: Fields that do not change what a tape means: a tape for one value is right for all.
+_NOT_IN_TAPE = (
+    "name", "prefix", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
+    "norm_interval", "tape_source", "tape_queue_rows", "tape_memory_bytes", "axi_outstanding", "image_lanes",
+    "input_timeout", "counter_width", "error_count_width",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Sizes of one network accelerator.
+
+    Args:
+        name (str): a label, by default that of the preset or file.
+        rows (int): rows of PEs (R), 2 to 256.
+        columns (int): columns of PEs of SA-General (C), 1 to `rows`; SA-Diag is one more.
+        kernel (str): attention kernel, a key of `rtl.attention.KERNELS`.
+        max_tokens (int): most tokens of an image, prefix tokens included (N), 2 to 4096.
+        max_width (int): most features of a token, 1 to 4096.
+        max_hidden (int): most hidden features of the MLP, 1 to 16384.
+        max_patch (int): most pixels of a patch, its colours counted, 1 to 4096.
+        max_classes (int): most classes, 1 to 65535.
+        max_heads (int): most attention heads, 1 to `max_width`.
+        max_head_dim (int): most features of a head, 1 to `max_width`.
+        residual_width (int): bits of the residual stream, 8 to 16.
+        left_shift_max (int): largest left shift of a channel of the residual stream, 0 to 7.
+        sum_width (int): bits of the sums of products with their bias, 16 to 32.
+        aligned_width (int): bits of a sum that is aligned with the residual stream, `sum_width` to 48.
+        stream_shift_max (int): largest left shift of the residual stream in an addition, 0 to 31.
+        branch_shift_max (int): largest left shift of a branch in an addition, 0 to 15.
+        mean_fraction (int): fractional bits of the token mean of K (f), 0 to 8.
+        constant_fraction (int): fractional bits of the attention constants (F), 0 to 16.
+        shift_z_min (int): least left shift of Z's numerators, -8 to 0.
+        shift_z_max (int): largest left shift of Z's numerators, 0 to 31.
+        norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16.
+        divider_interval (int): as in `AcceleratorConfig`.
+        tape_width (int): bits of a word of the tape, a number of bytes that divides `columns`, and of the AXI4 port.
+        tape_source (str): "axi" for an AXI4 read master, "stream" for an AXI4-Stream, "memory" for memory on the chip.
+        tape_queue_rows (int): rows of C bytes of the tape that are read ahead, a power of two, at least 2 R.
+        tape_memory_bytes (int): bytes of the memory on the chip, with `tape_source` "memory"; 0 otherwise.
+        axi_outstanding (int): most bursts that the AXI4 read master waits for, 1 to 16.
+        image_lanes (int): pixels of a beat of the image stream, a divisor of `rows`.
+        pe (str): as in `AcceleratorConfig`, like all that follow.
+        pe_pipeline (int): registers of a PE's multiplier.
+        multiplier (str): form of the PEs' multipliers.
+        booth_columns (int): columns that have Booth multipliers.
+        memory_pipeline (int): registers behind the output of every buffer's memory, 0 to 2.
+        input_timeout (int): reset value of the TIMEOUT register, cycles.
+        counter_width (int): bits of TIMEOUT and of each performance counter, 8 to 32.
+        error_count_width (int): bits of each count of errors, 1 to 16.
+        prefix (str): stands in front of the name of every Verilog module and generated file.
+
+    Raises:
+        ConfigError: a value breaks a rule.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    kernel: str = "taylor"
+    max_tokens: int
+    max_width: int
+    max_hidden: int
+    max_patch: int
+    max_classes: int
+    max_heads: int
+    max_head_dim: int = 64
+    residual_width: int = 12
+    left_shift_max: int = 3
+    sum_width: int = 24
+    aligned_width: int = 32
+    stream_shift_max: int = 15
+    branch_shift_max: int = 3
+    mean_fraction: int = 3
+    constant_fraction: int = 8
+    shift_z_min: int = -8
+    shift_z_max: int = 31
+    norm_interval: int = 1
+    divider_interval: int = 0
+    tape_width: int = 8
+    tape_source: str = "axi"
+    tape_queue_rows: int = 256
+    tape_memory_bytes: int = 0
+    axi_outstanding: int = 4
+    image_lanes: int = 1
+    pe: str = "mac"
+    pe_pipeline: int = 1
+    multiplier: str = "inferred"
+    booth_columns: int = 0
+    memory_pipeline: int = 0
+    input_timeout: int = 1 << 24
+    counter_width: int = 32
+    error_count_width: int = 16
+    prefix: str = ""
+
+    data_width = 8
+    """Bits of weights and activations."""
+
+    gamma_width = 16
+    """Bits of LayerNorm's factors."""
+
+    beta_width = 32
+    """Bits of LayerNorm's summands, and of biases."""
+
+    logit_width = 32
+    """Bits of a logit on its stream."""
+
+    address_width = 32
+    """Bits of an address on the AXI4 port."""
+
+    def __post_init__(self):
+        _ = self.attention  # the rules of the fields that both have
+        self._require_range("columns", 1, self.rows)
+        self._require_range("max_tokens", 2, 4096)
+        self._require_range("max_width", 1, 4096)
+        self._require_range("max_hidden", 1, 16384)
+        self._require_range("max_patch", 1, 4096)
+        self._require_range("max_classes", 1, 65535)
+        self._require_range("max_heads", 1, self.max_width)
+        self._require_range("max_head_dim", 1, self.max_width)
+        self._require_range("residual_width", 8, 16)
+        self._require_range("left_shift_max", 0, 7)
+        self._require_range("sum_width", 16, 32)
+        self._require_range("aligned_width", self.sum_width, 48)
+        self._require_range("stream_shift_max", 0, 31)
+        self._require_range("branch_shift_max", 0, 15)
+        self._require_range("norm_interval", 1, 16)
+        self._require_range("axi_outstanding", 1, 16)
+        self._require_range("tape_memory_bytes", 0, 1 << 24)
+        self._require_range("tape_queue_rows", 2 * self.rows, 1 << 16)
+        if self.tape_queue_rows & (self.tape_queue_rows - 1):
+            raise ConfigError(f"tape_queue_rows must be a power of two, not {self.tape_queue_rows!r}")
+        if self.tape_source not in ("axi", "stream", "memory"):
+            raise ConfigError(f"tape_source must be one of axi, stream, memory, not {self.tape_source!r}")
+        if (self.tape_source == "memory") != (self.tape_memory_bytes > 0):
+            raise ConfigError(
+                f"tape_memory_bytes must be positive with tape_source 'memory' alone, not {self.tape_memory_bytes!r}"
+            )
+        self._require_range("tape_width", 8, 8 * self.columns)
+        if self.tape_width % 8 or self.columns % (self.tape_width // 8):
+            raise ConfigError(
+                f"tape_width must be of bytes whose number divides columns ({self.columns}), not {self.tape_width!r}"
+            )
+        if self.tape_source == "axi" and self.tape_width & (self.tape_width - 1):
+            raise ConfigError(f"tape_width must be a power of two with tape_source 'axi', not {self.tape_width!r}")
+        self._require_range("image_lanes", 1, self.rows)
+        if self.rows % self.image_lanes:
+            raise ConfigError(f"image_lanes must divide rows ({self.rows}), not {self.image_lanes!r}")
+
+    def _require_range(self, field, low, high):
+        value = getattr(self, field)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ConfigError(f"{field} must be an integer, not {value!r}")
+        if not low <= value <= high:
+            raise ConfigError(f"{field} must be in {low}..{high}, not {value!r}")
+
+    @classmethod
+    def from_mapping(cls, mapping):
+        """Builds a configuration from a plain mapping (a parsed TOML file); unknown and missing keys are errors."""
+        known = {field.name: field for field in fields(cls)}
+        for key in mapping:
+            if key not in known:
+                raise ConfigError(f"configuration key must be one of {', '.join(known)}, not {key!r}")
+        for key, field in known.items():
+            if field.default is MISSING and key not in mapping:
+                raise ConfigError(f"configuration must have the key {key!r}")
+        return cls(**mapping)
+
+    def to_mapping(self):
+        """The fields as a plain dictionary, the inverse of `from_mapping`."""
+        return asdict(self)
+
+    @cached_property
+    def attention(self):
+        """The configuration of the attention kernel, whose widths and rules are those of the attention accelerator."""
+        shared = {
+            field: getattr(self, field)
+            for field in (
+                "name", "rows", "columns", "kernel", "mean_fraction", "constant_fraction", "max_tokens", "max_head_dim",
+                "max_heads", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
+                "shift_z_min", "shift_z_max", "input_timeout", "counter_width", "error_count_width", "prefix",
+            )
+        }  # fmt: skip
+        return AcceleratorConfig(**shared, data_width=self.data_width, stream_width=self.data_width)
+
+    @property
+    def tape_hash(self):
+        """Number of 64 bits that a tape must name: of everything in the configuration that its bytes depend on."""
+        meaning = {key: value for key, value in self.to_mapping().items() if key not in _NOT_IN_TAPE}
+        text = json.dumps(meaning, sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    # Tiles
+
+    @property
+    def tape_bytes(self):
+        """Bytes of a word of the tape."""
+        return self.tape_width // 8
+
+    @property
+    def residual_tiles(self):
+        """Tiles of C features of the residual stream."""
+        return ceil(self.max_width / self.columns)
+
+    @property
+    def longest_pass(self):
+        """Most elements of a pass."""
+        return max(self.max_tokens, self.max_head_dim)
+
+    # Widths
+
+    @property
+    def partial_sum_width(self):
+        """Partial sums of SA-General: of linear layers and of attention."""
+        return max(self.sum_width, self.attention.partial_sum_width)
+
+    @property
+    def streamed_width(self):
+        """Operand that moves right through the array: an activation, or what the kernel makes of K."""
+        return max(self.data_width, self.attention.streamed_width)
+
+    @property
+    def stream_value_width(self):
+        """A feature of the residual stream in the one exponent of all channels."""
+        return self.residual_width + self.left_shift_max
+
+    @property
+    def norm_sum_width(self):
+        """Sum of a token's features."""
+        return self.stream_value_width + (self.max_width - 1).bit_length()
+
+    @property
+    def norm_square_width(self):
+        """Sum of a token's squares, without a sign."""
+        return 2 * self.stream_value_width - 1 + (self.max_width - 1).bit_length()
+
+    @property
+    def variance_width(self):
+        """D^2 times the variance, plus epsilon, without a sign; epsilon has at most 47 bits."""
+        return max(self.norm_square_width + self.max_width.bit_length(), 47) + 1
+
+    @property
+    def norm_factor_width(self):
+        """D times the reciprocal root: the reciprocal is at most 2^15."""
+        return 16 + self.max_width.bit_length()
+
+    @property
+    def norm_offset_width(self):
+        """Sum of the features times the reciprocal root, signed."""
+        return self.norm_sum_width + 16
+
+    @property
+    def norm_right_shift_max(self):
+        """Largest right shift of the product of a feature and the factor: 17 + m."""
+        return 17 + max(0, (self.variance_width - 30 + 1) >> 1)
+
+    # Buffers
+
+    @property
+    def activation_depth(self):
+        """Words of an activation bank: normalized tokens, and beside them Q and Z of all heads, or the hidden features.
+
+        Each head's share of Q and Z begins at a tile of its own.
+        """
+        rows, columns = self.rows, self.columns
+        normalized = ceil(self.max_width / rows)
+        query = 2 * ceil(self.max_head_dim / rows)
+        z_columns = columns * ceil(self.max_head_dim / columns)
+        # Of a width, as many heads of the largest size as there can be, or many small ones of a column tile each.
+        z = max(ceil(self.max_width / self.max_head_dim) * z_columns, min(self.max_heads, self.max_width) * columns)
+        hidden = ceil(ceil(self.max_hidden / columns) * columns / rows) + 1
+        return self.max_tokens * (normalized + max(query + ceil(z / rows) + 1, hidden))
+
+    @property
+    def image_depth(self):
+        """Words of an image bank: pixels of all patches."""
+        return (self.max_tokens - 1) * ceil(self.max_patch / self.rows)
+
+    @property
+    def residual_depth(self):
+        """Words of a bank of the residual stream."""
+        return self.max_tokens * self.residual_tiles
+
+    @property
+    def key_depth(self):
+        """Words of a bank of K, of two heads."""
+        return 2 * ceil(self.max_tokens / self.rows) * self.max_head_dim
+
+    @property
+    def value_depth(self):
+        """Words of a bank of V, of two heads."""
+        return 2 * ceil(self.max_head_dim / self.columns) * self.max_tokens
+
+    @property
+    def g_depth(self):
+        """Words of a bank of G, of two heads."""
+        return 2 * ceil(self.max_head_dim / self.columns) * self.max_head_dim
