@@ -10,10 +10,12 @@ from amaranth.lib.wiring import In, Out, Signature
 
 from taylorvit.rtl.common.widths import index_width, up_to
 
-from .command import Destination, Source
+from .command import COMMAND_BYTES, FIELDS, Destination, Source
 
 __all__ = [
+    "COMMAND_BITS",
     "ActivationWrite",
+    "ImageWrite",
     "LoadControl",
     "LoadKind",
     "NormControl",
@@ -23,9 +25,13 @@ __all__ = [
     "StreamControl",
     "TapeWrite",
     "address_widths",
+    "command_field",
     "enum_shape",
     "sequence_width",
 ]
+
+COMMAND_BITS = 8 * COMMAND_BYTES
+"""Bits of a command."""
 
 sequence_width = 5
 """Bits of the number of a product, by which products are told apart that are unfinished at once."""
@@ -44,6 +50,25 @@ def address_widths(config):
             max(config.activation_depth, config.residual_depth, config.key_depth, config.value_depth, config.g_depth)
         ),
     }
+
+
+def command_field(command, name):
+    """A field of a command.
+
+    Args:
+        command (Value): the command, `COMMAND_BITS` wide.
+        name (str): a key of `rtl.network.command.FIELDS`.
+
+    Returns:
+        Value: the field's bits, without a sign.
+    """
+    field = FIELDS[name]
+    return command[8 * field.place : 8 * (field.place + field.bytes)]
+
+
+def enum_shape(enumeration):
+    """Shape of a port that holds a member of a plain enumeration."""
+    return up_to(max(enumeration))
 
 
 class LoadKind(enum.IntEnum, shape=3):
@@ -123,7 +148,7 @@ class ResultControl(Signature):
         table (1 bit): the activation goes through the table.
         bank (index_width(rows) bits): of ACTIVATION and KEY, the bank that this column writes to.
         address (bits of a destination address): where this column's result goes.
-        following (bits of a destination address): of ACTIVATION, the address from the column on at which the bank wraps.
+        following (bits of a destination address): of ACTIVATION, the address from where the bank wraps.
         first_tile (1 bit): of RESIDUAL, the first output tile: the sums over the features begin.
         last_tile (1 bit): of RESIDUAL, the last output tile: they end.
         begin (1 bit): the first total of an output tile; the constants that were loaded last take effect.
@@ -199,7 +224,7 @@ class NormControl(Signature):
         norm_shift (6 bits): right shift of the output.
         bank (index_width(rows) bits): activation bank that this column writes to.
         destination (bits of activation_depth): address there.
-        following (bits of activation_depth): the address from the column on at which the bank wraps.
+        following (bits of activation_depth): the address from where the bank wraps.
         finish (1 bit): the last token of the tile.
     """
 
@@ -242,6 +267,32 @@ class ActivationWrite(Signature):
                 "bank": Out(index_width(config.rows)),
                 "address": Out(index_width(config.activation_depth)),
                 "data": Out(signed(config.data_width)),
+            }
+        )
+
+
+class ImageWrite(Signature):
+    """Pixels on their way into the image banks of the rows, at all rows at once.
+
+    Row r takes lane r % image_lanes if `group` is r // image_lanes.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Ports:
+        valid (1 bit): there are pixels.
+        group (index_width(rows / image_lanes) bits): which rows take them.
+        address (bits of image_depth): address in their banks.
+        data (8 image_lanes bits): the pixels, minus 128 each.
+    """
+
+    def __init__(self, config):
+        super().__init__(
+            {
+                "valid": Out(1),
+                "group": Out(index_width(config.rows // config.image_lanes)),
+                "address": Out(index_width(config.image_depth)),
+                "data": Out(config.data_width * config.image_lanes),
             }
         )
 
@@ -303,8 +354,3 @@ class PassStream(Signature):
 
     def __init__(self, config):
         super().__init__({"payload": Out(Pass(config)), "valid": Out(1), "taken": In(1)})
-
-
-def enum_shape(enumeration):
-    """Shape of a port that holds a member of a plain enumeration."""
-    return up_to(max(enumeration))

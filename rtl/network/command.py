@@ -1,9 +1,9 @@
 """The commands of a tape: what the network accelerator can be told, byte by byte.
 
 A tape is the model in the order in which the accelerator uses it: a header, commands, and behind each command what it
-needs (weights, constants, a table). `docs/network.md` describes the whole tape; here are the places of the fields, which
-the hardware decodes and the compiler writes. Everything is little-endian; a place is a byte of the header or of the
-command.
+needs (weights, constants, a table). `docs/network.md` describes the whole tape; here are the places of the fields,
+which the hardware decodes and the compiler writes. Everything is little-endian; a place is a byte of the header or of
+the command.
 """
 
 from dataclasses import dataclass
@@ -163,13 +163,13 @@ FIELDS = _fields(
     (20, 2, "source_stride", "addresses from an input tile to the next"),
     (22, 2, "destination_bank", "activation bank of column 0 of the first output tile"),
     (24, 4, "destination_base", "address of the first element of the first output tile"),
-    (28, 2, "destination_stride", "addresses from an output tile to the next; of activations, from R features to the next"),
+    (28, 2, "destination_stride", "addresses from a tile to the next (`docs/network.md`)"),
     (30, 2, "stationary_stride", "addresses from an output tile of the kernel's buffer to the next"),
     (32, 4, "stationary_base", "address of the first row of the kernel's buffer"),
     (36, 2, "stationary_limit", "rows of the kernel's buffer; those beyond are zeros"),
     (38, 2, "pass_length", "cycles of a pass, at least `length`"),
     (40, 2, "norm_tiles", "with NORM: tiles of C features of the LayerNorm"),
-    (42, 2, "norm_rows", "with NORM: tokens of the LayerNorm; its activations begin at `source_base`, and are as many apart"),
+    (42, 2, "norm_rows", "with NORM: tokens of the LayerNorm, and addresses from an activation tile to the next"),
     (44, 2, "norm_stride", "with NORM: addresses of the residual stream from a tile to the next"),
     (46, 1, "norm_shift", "with NORM: right shift of the LayerNorm's output"),
     (47, 1, "reserved", "zero"),
