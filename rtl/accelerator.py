@@ -10,7 +10,7 @@ and the sender is the kernel's (`rtl.attention.kernel`); for Taylor attention `r
 drawing. This file only joins blocks.
 """
 
-from amaranth.hdl import Cat, Module, ResetSignal, Signal
+from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.attention.kernel import Outside
@@ -18,7 +18,7 @@ from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.loading import load
-from taylorvit.rtl.common.reset_line import ResetLine
+from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
 from taylorvit.rtl.control.control_status import ControlStatus
 from taylorvit.rtl.control.job_control import JobControl
 from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
@@ -103,7 +103,7 @@ class Accelerator(Block):
     def elaborate(self, platform):
         m = Module()
         registers = self._registers(m)
-        resets = _Resets(m, self.reset_line, registers.soft_reset)
+        resets = ResetLines(m, self.reset_line, registers.soft_reset)
 
         def place(name, component):
             return instantiate(m, name, component, reset=None if component.reset_less else resets.line(name))
@@ -183,32 +183,3 @@ class Accelerator(Block):
             registers.input_timeout.eq(Cat(loader.gave_up for loader in loaders).any() & ~closed),
             registers.denominator_error.eq(status.denominator_error & ~closed),
         ]
-
-
-class _Resets:
-    """The reset of each block, and whether the ports to the outside are closed.
-
-    A soft reset clears every block but the registers, and what is on its way from block to block. It takes some cycles
-    to get there. Until then the ports are closed: what is behind them belongs to the past.
-    """
-
-    def __init__(self, m, reset_line, soft_reset):
-        self._m = m
-        self._reset_line = reset_line
-        self._ends = {}
-        reset = soft_reset | ResetSignal()
-        self._any_reset = any_reset = Signal(init=1, reset_less=True, name="any_reset")
-        self.closed = Signal(init=1, reset_less=True, name="closed")
-        under_way = [any_reset]
-        for step in range(1, reset_line.latency):
-            under_way.append(Signal(init=1, reset_less=True, name=f"any_reset_{step}"))
-            m.d.sync += under_way[-1].eq(under_way[-2])
-        m.d.sync += [any_reset.eq(reset), self.closed.eq(reset | Cat(under_way).any())]
-
-    def line(self, name):
-        """The end of the reset line of the block or the registers called `name`, made when it is first asked for."""
-        if name not in self._ends:
-            line = instantiate(self._m, f"{name}_reset", self._reset_line)
-            self._m.d.comb += line.i.eq(self._any_reset)
-            self._ends[name] = line.o
-        return self._ends[name]

@@ -1,0 +1,138 @@
+"""Norm scheduler: sends the tokens of the residual stream through the columns' LayerNorm lanes, tile by tile.
+
+It begins when every product before its own is finished, so nothing else reads or writes the residual stream. In the
+first tile a token waits until its sums are prepared (`rtl.network.norm_statistics`).
+"""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import index_width, up_to
+
+from .bundles import COMMAND_BITS, NormControl, command_field, sequence_width
+
+__all__ = ["NormScheduler"]
+
+
+class NormScheduler(Block):
+    """One LayerNorm at a time, one token of C features a cycle.
+
+    Args:
+        config (NetworkConfig): the configuration.
+        read_latency (int): cycles from `token` to `factor`, `offset` and `right_shift`.
+
+    Ports:
+        start (1 bit, input): the constants of the LayerNorm of `product` are loaded.
+        product (COMMAND_BITS, input): the product whose streamed operand it is, constant while the LayerNorm runs.
+        sequence (sequence_width bits, input): its number.
+        finished (sequence_width bits, input): products that are finished.
+        ready (bits of max_tokens, input): tokens that are prepared.
+        token (index_width(max_tokens) bits, output): token whose numbers are wanted.
+        factor, offset, right_shift (as in NormControl, input): its numbers, `read_latency` cycles later.
+        norm (NormControl, output): a token, to column 0.
+        tile_written (1 bit, input): the activations of the last token of a tile are written.
+        written (16 bits, output): features that are written; all ones when no LayerNorm is under way.
+        idle (1 bit, output): no LayerNorm is under way.
+    """
+
+    module_name = "norm_scheduler"
+    waivers = {("UNUSEDSIGNAL", "product"): "Other blocks use the rest of its fields."}
+
+    def __init__(self, config, *, read_latency):
+        self._config = config
+        self.rows = config.rows
+        self.columns = config.columns
+        self.read_latency = read_latency
+        super().__init__(
+            {
+                "start": In(1),
+                "product": In(COMMAND_BITS),
+                "sequence": In(sequence_width),
+                "finished": In(sequence_width),
+                "ready": In(config.max_tokens.bit_length()),
+                "token": Out(index_width(config.max_tokens)),
+                "factor": In(config.norm_factor_width),
+                "offset": In(signed(config.norm_offset_width)),
+                "right_shift": In(up_to(config.norm_right_shift_max)),
+                "norm": Out(NormControl(config)),
+                "tile_written": In(1),
+                "written": Out(16),
+                "idle": Out(1, init=1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        rows, stride = command_field(self.product, "norm_rows"), command_field(self.product, "norm_stride")
+        tiles = command_field(self.product, "norm_tiles")
+        waiting, running = Signal(), Signal()
+        tiles_left, unwritten = Signal(16), Signal(16)  # tiles whose tokens are still to be sent, or to be written
+        features = Signal(16)
+        token = Signal(16)
+        residual = Signal(len(self.norm.address))  # address of token 0 of the tile
+        base = Signal(len(self.norm.destination))
+        bank = Signal(index_width(self.rows))
+        next_bank = Signal(range(2 * self.rows))
+        wraps = Signal()
+        issue, last_token = Signal(), Signal()
+        m.d.comb += [
+            issue.eq(running & (self.ready > token)),
+            last_token.eq(token + 1 == rows),
+            self.token.eq(token),
+            next_bank.eq(bank + self.columns),
+            wraps.eq(next_bank >= self.rows),
+            self.written.eq(Mux(self.idle, 0xFFFF, features)),
+        ]
+        step = self.norm.signature.create(path=("step",))
+        m.d.comb += [
+            step.valid.eq(issue),
+            step.address.eq(residual + token),
+            step.tile.eq(tiles - tiles_left),
+            step.norm_shift.eq(command_field(self.product, "norm_shift")),
+            step.bank.eq(bank),
+            step.destination.eq(base + token),
+            step.following.eq(base + rows + token),
+            step.finish.eq(issue & last_token),
+        ]
+        with m.If(issue):
+            m.d.sync += token.eq(token + 1)
+        with m.If(issue & last_token):
+            m.d.sync += [
+                token.eq(0),
+                tiles_left.eq(tiles_left - 1),
+                residual.eq(residual + stride),
+                bank.eq(Mux(wraps, next_bank - self.rows, next_bank)),
+            ]
+            with m.If(wraps):
+                m.d.sync += base.eq(base + rows)
+            with m.If(tiles_left == 1):
+                m.d.sync += running.eq(0)
+        with m.If(waiting & (self.sequence == self.finished)):
+            m.d.sync += [waiting.eq(0), running.eq(1)]
+        with m.If(self.tile_written):
+            m.d.sync += [features.eq(features + self.columns), unwritten.eq(unwritten - 1)]
+            with m.If(unwritten == 1):
+                m.d.sync += self.idle.eq(1)
+        with m.If(self.start):
+            m.d.sync += [
+                waiting.eq(1),
+                self.idle.eq(0),
+                features.eq(0),
+                token.eq(0),
+                tiles_left.eq(tiles),
+                unwritten.eq(tiles),
+                residual.eq(0),
+                bank.eq(0),
+                base.eq(command_field(self.product, "source_base")),
+            ]
+        for name in ("valid", "address", "tile", "norm_shift", "bank", "destination", "following", "finish"):
+            later = delay(m, getattr(step, name), self.read_latency, f"step_{name}")
+            m.d.sync += getattr(self.norm, name).eq(later)
+        m.d.sync += [
+            self.norm.factor.eq(self.factor),
+            self.norm.offset.eq(self.offset),
+            self.norm.right_shift.eq(self.right_shift),
+        ]
+        return m

@@ -1,0 +1,192 @@
+"""Streamer: sends the elements of a pass past the tile, one a cycle, and knows why it does not.
+
+A pass begins in the cycle after the last one of the pass before, if its tile and constants are there and
+
+    all          few enough products before it are unfinished (`wait`)
+    NORM         the LayerNorm has written the features that it reads
+    IMAGE        the image has come
+    LOGITS       the logits of an image before have left one half of their buffer
+    KERNEL_1     the attention kernel has room for the rows that it completes
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+
+from .bundles import Pass, PassStream, StreamControl, sequence_width
+from .command import Destination, Source
+
+__all__ = ["Streamer"]
+
+
+class Streamer(Block):
+    """Streams passes, and says of each element what becomes of its sums.
+
+    Args:
+        config (NetworkConfig): the configuration.
+        drain (int): cycles after the last element of a pass until its totals are in the residual stream.
+
+    Ports:
+        loaded (PassStream, input): the pass whose tile and constants are complete. Its first element is in
+            `stream_control` one cycle after it has been taken.
+        finished (sequence_width bits, input): products that are finished, a counter that wraps.
+        norm_written (16 bits, input): features that the LayerNorm has written; all ones when it is done.
+        image_ready (1 bit, input): the image has come.
+        logits_room (1 bit, input): there is room for the logits of an image.
+        kernel_room (1 bit, input): the kernel has room for a pass that completes rows.
+        starving (1 bit, input): the tile loader waits for the tape.
+        stream_control (StreamControl, output): an element, to row 0.
+        residual_begin (1 bit, output): the first pass of a product for the residual stream is taken.
+        z_start (1 bit, output): the first pass of a product for KERNEL_1 is taken.
+        promised (1 bit, output): a pass is taken that completes rows of KERNEL_1.
+        residual_busy (1 bit, output): totals may be on their way into the residual stream.
+        kind (3 bits, output): the part of the network that is at work, or waited for.
+        array_busy (1 bit, output): there is an element in `stream_control`.
+        stall_tape (1 bit, output): there is none, because the tape does not come.
+        stall_image (1 bit, output): there is none, because the image does not come.
+        stall_output (1 bit, output): there is none, because logits cannot leave.
+        stall_data (1 bit, output): there is none, because it waits for products before it.
+    """
+
+    module_name = "streamer"
+
+    def __init__(self, config, *, drain):
+        self._config = config
+        self.rows = config.rows
+        self.drain = drain
+        super().__init__(
+            {
+                "loaded": In(PassStream(config)),
+                "finished": In(sequence_width),
+                "norm_written": In(16),
+                "image_ready": In(1),
+                "logits_room": In(1),
+                "kernel_room": In(1),
+                "starving": In(1),
+                "stream_control": Out(StreamControl(config)),
+                "residual_begin": Out(1),
+                "z_start": Out(1),
+                "promised": Out(1),
+                "residual_busy": Out(1),
+                "kind": Out(3),
+                "array_busy": Out(1),
+                "stall_tape": Out(1),
+                "stall_image": Out(1),
+                "stall_output": Out(1),
+                "stall_data": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        coming, taken = self.loaded.payload, self.loaded.taken
+        result = coming.result
+        streaming = Pass(self._config).create(path=("streaming",))
+        # active  free
+        #   0      1      no element
+        #   1      0      an element of `streaming` goes out
+        #   1      1      its last cycle
+        active = Signal()
+        free = Signal(init=1)
+        position = Signal(16)
+        prepared = Signal()  # what the pass waits for has come
+        waits_for_image = (coming.source == Source.IMAGE) & ~self.image_ready
+        waits_for_logits = (result.destination == Destination.LOGITS) & ~self.logits_room
+        completes_rows = (result.destination == Destination.KERNEL_1) & result.last
+        waits_for_data = (
+            ((coming.sequence - self.finished)[:sequence_width] > coming.wait)
+            | (coming.norm & (self.norm_written < coming.norm_features))
+            | (completes_rows & ~self.kernel_room)
+        )
+        m.d.comb += [
+            prepared.eq(~(waits_for_image | waits_for_logits | waits_for_data)),
+            taken.eq(self.loaded.valid & free & prepared),
+            self.residual_begin.eq(taken & coming.product_first & (result.destination == Destination.RESIDUAL)),
+            self.z_start.eq(taken & coming.product_first & (result.destination == Destination.KERNEL_1)),
+            self.promised.eq(taken & completes_rows),
+        ]
+
+        with m.If(active):
+            m.d.sync += position.eq(position + 1)
+            with m.If(position + 2 == streaming.pass_length):
+                m.d.sync += free.eq(1)
+            self._advance(m, streaming, position)
+        with m.If(free):
+            m.d.sync += active.eq(0)
+        with m.If(taken):
+            m.d.sync += [
+                active.eq(1),
+                position.eq(0),
+                free.eq(coming.pass_length == 1),
+                *copy(coming, streaming),
+            ]
+        self._control(m, streaming, active, free, position)
+        self._residual(m, streaming, active, taken)
+
+        waits = ~active & self.loaded.valid
+        m.d.comb += self.kind.eq(Mux(waits, coming.kind, streaming.kind))
+        m.d.sync += [
+            self.array_busy.eq(active & (position < streaming.length)),
+            self.stall_tape.eq(~active & ~self.loaded.valid & self.starving),
+            self.stall_image.eq(waits & waits_for_image),
+            self.stall_output.eq(waits & waits_for_logits & ~waits_for_image),
+            self.stall_data.eq(waits & waits_for_data & ~waits_for_logits & ~waits_for_image),
+        ]
+        return m
+
+    def _advance(self, m, streaming, position):
+        """Addresses go on with the elements; a key goes to the next bank."""
+        result = streaming.result
+        with m.If(position >= streaming.prefix):
+            m.d.sync += streaming.source_address.eq(streaming.source_address + 1)
+        with m.If(result.destination == Destination.KEY):
+            m.d.sync += result.bank.eq(result.bank + 1)
+            with m.If(result.bank == self.rows - 1):
+                m.d.sync += [result.bank.eq(0), result.address.eq(result.address + result.following)]
+        with m.Else():
+            m.d.sync += [result.address.eq(result.address + 1), result.following.eq(result.following + 1)]
+
+    def _control(self, m, streaming, active, free, position):
+        """The element of this cycle, a register later."""
+        control, result = self.stream_control, streaming.result
+        is_element = active & (position < streaming.length)
+        is_last = position + 1 == streaming.length
+        end = is_element & is_last & result.last
+        m.d.sync += [
+            control.source.eq(streaming.source),
+            control.blank.eq(position < streaming.prefix),
+            control.swap.eq(active & (position == 0)),
+            control.address.eq(streaming.source_address),
+            control.position.eq(position),
+            control.release.eq(end & streaming.product_last & (streaming.source == Source.IMAGE)),
+            control.result.valid.eq(is_element),
+            control.result.index.eq(position),
+            control.result.begin.eq(is_element & (position == 0) & result.last),
+            control.result.end.eq(end),
+            control.result.finish.eq(end & streaming.product_last),
+            *(
+                getattr(control.result, name).eq(getattr(result, name))
+                for name in (
+                    "first", "last", "destination", "table", "bank", "address", "following", "first_tile", "last_tile"
+                )
+            ),
+        ]  # fmt: skip
+
+    def _residual(self, m, streaming, active, taken):
+        """Whether totals may be on their way into the residual stream: of this pass, or of one a while ago."""
+        left = Signal(range(self.drain + 1), name="drain_left")
+        is_total = streaming.result.last & (streaming.result.destination == Destination.RESIDUAL)
+        with m.If(active & is_total):
+            m.d.sync += left.eq(self.drain)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        coming = self.loaded.payload.result
+        begins = taken & coming.last & (coming.destination == Destination.RESIDUAL)
+        m.d.comb += self.residual_busy.eq((active & is_total) | begins | (left != 0))
+
+
+def copy(source, target):
+    """Assignments of every member of one bundle to the same member of another, to be put into a domain."""
+    pairs = zip(source.signature.flatten(source), target.signature.flatten(target))
+    return [field.eq(value) for (_path, _member, value), (_, _, field) in pairs]

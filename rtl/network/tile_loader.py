@@ -1,0 +1,369 @@
+"""Tile loader: takes commands, and moves what they need into array and columns.
+
+A product is taken apart into passes, output tile by output tile:
+
+    once         constants of its LayerNorm, 8 rows a tile of C features; then the LayerNorm may begin
+    each pass    R rows of its stationary tile, from the tape or from the kernel
+                 two rows of the embedding for each of some tokens
+                 behind the last input tile: 8 rows of constants for the columns
+
+A tile moves in while the pass before it streams; there is room for one that is complete and waits. The rows of a tile
+follow each other without a gap, so they begin when all of them have come; other rows go as they come.
+"""
+
+from types import SimpleNamespace
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.pipeline import delay, pass_on
+from taylorvit.rtl.common.widths import index_width
+
+from .bundles import COMMAND_BITS, LoadControl, LoadKind, PassStream, address_widths, command_field, sequence_width
+from .command import FIELDS, Destination, Flag, Opcode, Stationary
+
+__all__ = ["TileLoader"]
+
+_MOST_UNFINISHED = 14
+"""Products that may be unfinished at once: their numbers stay apart, and the retirement queue holds them."""
+
+
+class TileLoader(Block):
+    """Turns commands into passes, and rows of the tape into tiles and constants.
+
+    Args:
+        config (NetworkConfig): the configuration.
+        load_latency (int): cycles that the columns take from `load_control` to a row of the tile.
+
+    Ports:
+        command (COMMAND_BITS, input): the next command.
+        command_valid (1 bit, input): there is one.
+        command_taken (1 bit, output): it is taken in this cycle, in which it is valid.
+        tape_written (1 bit, input): one more row of payload is in the tape banks.
+        tape_read (1 bit, output): a row is read from them.
+        finished (sequence_width bits, input): products that are finished, a counter that wraps.
+        issued (1 bit, output): a product begins; it goes into the retirement queue.
+        issued_destination (Destination, output): its destination.
+        issued_table (1 bit, output): it has a table.
+        ended (1 bit, output): the command END; it goes into the retirement queue.
+        constants_valid (1 bit, output): the command CONSTANTS is in `constants`.
+        constants (COMMAND_BITS, output): the command that is taken.
+        residual_busy (1 bit, input): totals may be on their way into the residual stream.
+        constants_begun (1 bit, input): constants that were loaded have taken effect in column 0.
+        norm_start (1 bit, output): the constants of a LayerNorm are loaded; its numbers are those of `product`.
+        norm_idle (1 bit, input): no LayerNorm is under way.
+        product (COMMAND_BITS, output): the product whose passes come.
+        sequence (sequence_width bits, output): its number.
+        loaded (PassStream, output): the pass whose tile and constants are complete.
+        load_control (LoadControl, output): a row, to the columns.
+        load (1 bit, output): a row of a tile, to the array, one cycle before its operands get there.
+        load_first (1 bit, output): it is the first row of a tile.
+        starving (1 bit, output): it waits for the tape.
+    """
+
+    module_name = "tile_loader"
+    waivers = {("UNUSEDSIGNAL", "product"): "Other blocks use the rest of its fields."}
+
+    def __init__(self, config, *, load_latency):
+        self._config = config
+        self.rows = config.rows
+        self.columns = config.columns
+        self.queue_rows = config.tape_queue_rows
+        self.load_latency = load_latency
+        super().__init__(
+            {
+                "command": In(COMMAND_BITS),
+                "command_valid": In(1),
+                "command_taken": Out(1),
+                "tape_written": In(1),
+                "tape_read": Out(1),
+                "finished": In(sequence_width),
+                "issued": Out(1),
+                "issued_destination": Out(3),
+                "issued_table": Out(1),
+                "ended": Out(1),
+                "constants_valid": Out(1),
+                "constants": Out(COMMAND_BITS),
+                "residual_busy": In(1),
+                "constants_begun": In(1),
+                "norm_start": Out(1),
+                "norm_idle": In(1),
+                "product": Out(COMMAND_BITS),
+                "sequence": Out(sequence_width, init=(1 << sequence_width) - 1),
+                "loaded": Out(PassStream(config)),
+                "load_control": Out(LoadControl(config)),
+                "load": Out(1),
+                "load_first": Out(1),
+                "starving": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        fields = {name: command_field(self.product, name) for name in FIELDS}
+        from_tape = fields["stationary"] == Stationary.TAPE
+        has_embedding = (fields["flags"] & Flag.EMBEDDING).any()
+        has_constants = fields["destination"] < Destination.KERNEL_0
+        unfinished = Signal(sequence_width)  # products before this one
+        may_begin = Signal()
+        m.d.comb += [
+            unfinished.eq(self.sequence - self.finished),
+            may_begin.eq(unfinished <= fields["wait"]),
+        ]
+        position = _Position(m, self._config, fields)
+        tape = self._tape(m)
+
+        row = self.load_control.signature.create(path=("row",))
+        count = Signal(range(max(self.rows, 8)))
+        last_row = Signal()
+        norm_tile = Signal(16)
+        chunk = Signal(16)  # tokens of the embedding that are still to come behind this tile
+        token = Signal(16)  # of the embedding
+        high = Signal()
+        constants_waiting = Signal()  # loaded, and not yet in effect
+        tile_ready = Signal()  # the rows of the next tile can follow each other
+        moving = Signal()
+        m.d.comb += [
+            last_row.eq(count == self.rows - 1),
+            tile_ready.eq(Mux(from_tape, tape.tile_held, may_begin)),
+            self._row(row, fields, position, count, norm_tile, token, high, tape),
+        ]
+        with m.If(self.constants_begun):
+            m.d.sync += constants_waiting.eq(0)
+
+        def leave(m):
+            """The pass that is taken makes room for the next tile."""
+            with m.If(self.loaded.taken):
+                m.d.comb += position.advance.eq(1)
+                m.next = "WAIT"
+                with m.If(position.input_last & position.output_last):
+                    m.next = "COMMAND"
+                with m.Elif(tile_ready):
+                    m.next = "TILE"
+
+        with m.FSM(name="state"):
+            with m.State("COMMAND"):
+                self._command(m, position)
+                m.d.sync += [norm_tile.eq(0), token.eq(0)]
+            with m.State("NORM"):
+                m.d.comb += [row.valid.eq(tape.some_held & self.norm_idle), self.starving.eq(~tape.some_held)]
+                m.d.comb += row.kind.eq(LoadKind.NORM_CONSTANT)
+                with m.If(row.valid):
+                    m.d.sync += count.eq(count + 1)
+                with m.If(row.valid & (count == 7)):
+                    m.d.sync += [count.eq(0), norm_tile.eq(norm_tile + 1)]
+                    with m.If(norm_tile + 1 == fields["norm_tiles"]):
+                        m.d.comb += self.norm_start.eq(1)
+                        m.next = "WAIT"
+            with m.State("WAIT"):
+                m.d.comb += self.starving.eq(from_tape & ~tape.tile_held)
+                with m.If(tile_ready):
+                    m.next = "TILE"
+            with m.State("TILE"):
+                m.d.comb += [moving.eq(1), row.valid.eq(1), row.kind.eq(fields["stationary"])]
+                m.d.sync += [count.eq(count + 1), chunk.eq(fields["embedding_chunk"])]
+                with m.If(last_row):
+                    m.d.sync += count.eq(0)
+                    with m.If(has_embedding):
+                        m.next = "EMBEDDING"
+                    with m.Elif(position.input_last & has_constants):
+                        m.next = "CONSTANTS"
+                    with m.Else():
+                        m.d.comb += self.loaded.valid.eq(1)
+                        m.next = "PASS"
+                        leave(m)
+            with m.State("EMBEDDING"):
+                over = (chunk == 0) | (token == fields["length"])
+                m.d.comb += [
+                    row.valid.eq(tape.some_held & ~self.residual_busy & may_begin & ~over),
+                    row.kind.eq(LoadKind.EMBEDDING),
+                    self.starving.eq(~tape.some_held & ~over),
+                ]
+                with m.If(row.valid):
+                    m.d.sync += high.eq(~high)
+                with m.If(row.valid & high):
+                    m.d.sync += [chunk.eq(chunk - 1), token.eq(token + 1)]
+                with m.If(over):
+                    m.next = "PASS"
+                    with m.If(position.input_last):
+                        m.d.sync += token.eq(0)
+                        m.next = "CONSTANTS"
+            with m.State("CONSTANTS"):
+                m.d.comb += [row.valid.eq(tape.some_held & ~constants_waiting), self.starving.eq(~tape.some_held)]
+                m.d.comb += row.kind.eq(LoadKind.CONSTANT)
+                with m.If(row.valid):
+                    m.d.sync += count.eq(count + 1)
+                with m.If(row.valid & (count == 7)):
+                    m.d.sync += [count.eq(0), constants_waiting.eq(1)]
+                    m.next = "PASS"
+            with m.State("PASS"):
+                m.d.comb += self.loaded.valid.eq(1)
+                leave(m)
+
+        m.d.comb += self.tape_read.eq(row.valid & (row.kind != LoadKind.KERNEL_0) & (row.kind != LoadKind.KERNEL_1))
+        pass_on(m, row, self.load_control)
+        self._pass(m, fields, position)
+        first_row = Signal()
+        m.d.comb += [
+            first_row.eq(moving & (count == 0)),
+            self.load.eq(delay(m, moving, self.load_latency, "load")),
+            self.load_first.eq(delay(m, first_row, self.load_latency, "load_first")),
+        ]
+        return m
+
+    def _tape(self, m):
+        """Rows of the tape that have come and were not read yet."""
+        held = Signal(range(self.queue_rows + 1), name="rows_held")
+        left = Signal.like(held, name="rows_left")
+        some_held = Signal(name="some_rows_held")
+        tile_held = Signal()  # behind the row that is read in this cycle
+        address = Signal(index_width(self.queue_rows), name="tape_address")
+        m.d.comb += [left.eq(held - self.tape_read), some_held.eq(held != 0), tile_held.eq(left >= self.rows)]
+        m.d.sync += held.eq(left + self.tape_written)
+        with m.If(self.tape_read):
+            m.d.sync += address.eq(address + 1)
+        return SimpleNamespace(some_held=some_held, tile_held=tile_held, address=address)
+
+    def _command(self, m, position):
+        """Takes a command. A product becomes `product`; the others are done at once."""
+        opcode = command_field(self.command, "opcode")
+        is_product = self.command_valid & (opcode == Opcode.PRODUCT)
+        unfinished = Signal(sequence_width, name="all_unfinished")
+        m.d.comb += [
+            unfinished.eq(self.sequence + 1 - self.finished),
+            self.constants.eq(self.command),
+            self.constants_valid.eq(self.command_valid & (opcode == Opcode.CONSTANTS)),
+            self.ended.eq(self.command_valid & (opcode == Opcode.END) & (unfinished <= _MOST_UNFINISHED)),
+            self.issued.eq(is_product & (unfinished <= _MOST_UNFINISHED)),
+            self.issued_destination.eq(command_field(self.command, "destination")),
+            self.issued_table.eq((command_field(self.command, "flags") & Flag.TABLE).any()),
+            self.command_taken.eq(self.constants_valid | self.ended | self.issued),
+        ]
+        with m.If(self.issued):
+            m.d.comb += position.begin.eq(1)
+            m.d.sync += [self.product.eq(self.command), self.sequence.eq(self.sequence + 1)]
+            m.next = "WAIT"
+            with m.If((command_field(self.command, "flags") & Flag.NORM).any()):
+                m.next = "NORM"
+
+    def _row(self, row, fields, position, count, norm_tile, token, high, tape):
+        """Assignments of what a row says besides `valid` and `kind`."""
+        from_kernel = (row.kind == LoadKind.KERNEL_0) | (row.kind == LoadKind.KERNEL_1)
+        kernel_row = position.stationary_row + (self.rows - 1) - count
+        kernel_address = position.stationary_address + (self.rows - 1) - count
+        embedding = position.destination_address + token
+        return [
+            row.address.eq(Mux(from_kernel, kernel_address, tape.address)),
+            row.blank.eq(from_kernel & (kernel_row >= fields["stationary_limit"])),
+            row.byte.eq(Mux(row.kind == LoadKind.EMBEDDING, high, count)),
+            row.place.eq(Mux(row.kind == LoadKind.EMBEDDING, embedding, norm_tile)),
+        ]
+
+    def _pass(self, m, fields, position):
+        """The pass whose tile moves in, or waits."""
+        coming = self.loaded.payload
+        is_key = fields["destination"] == Destination.KEY
+        following = position.destination_address + fields["destination_stride"]
+        is_norm = (fields["flags"] & Flag.NORM).any()
+        m.d.comb += [
+            coming.sequence.eq(self.sequence),
+            coming.wait.eq(fields["wait"]),
+            coming.kind.eq(fields["kind"]),
+            coming.source.eq(fields["source"]),
+            coming.prefix.eq(fields["prefix"]),
+            coming.length.eq(fields["length"]),
+            coming.pass_length.eq(fields["pass_length"]),
+            coming.source_address.eq(position.source_address),
+            coming.norm.eq(is_norm & position.output_first),
+            coming.norm_features.eq(position.features),
+            coming.product_first.eq(position.input_first & position.output_first),
+            coming.product_last.eq(position.input_last & position.output_last),
+            coming.result.valid.eq(1),
+            coming.result.first.eq(position.input_first),
+            coming.result.last.eq(position.input_last),
+            coming.result.destination.eq(fields["destination"]),
+            coming.result.table.eq((fields["flags"] & Flag.TABLE).any()),
+            coming.result.bank.eq(position.bank),
+            coming.result.address.eq(position.destination_address),
+            coming.result.following.eq(Mux(is_key, fields["destination_stride"], following)),
+            coming.result.first_tile.eq(position.output_first),
+            coming.result.last_tile.eq(position.output_last),
+        ]
+
+
+class _Position:
+    """Where in its product the pass is whose tile moves in.
+
+    `begin` takes the command that comes, `advance` goes on to the next pass.
+    """
+
+    def __init__(self, m, config, fields):
+        rows, columns = config.rows, config.columns
+        widths = address_widths(config)
+        input_tile, output_tile = Signal(16, name="input_tile"), Signal(16, name="output_tile")
+        self.begin, self.advance = Signal(name="begin"), Signal(name="advance")
+        self.input_first, self.input_last = Signal(name="input_first"), Signal(name="input_last")
+        self.output_first, self.output_last = Signal(name="output_first"), Signal(name="output_last")
+        self.source_address = Signal(widths["source"], name="source_address")
+        self.stationary_row = Signal(16, name="stationary_row")
+        self.stationary_address = Signal(widths["stationary"], name="stationary_address")
+        self.destination_address = Signal(widths["destination"], name="destination_address")
+        self.bank = Signal(index_width(rows), name="destination_bank")
+        self.features = Signal(16, name="features")
+        column_address = Signal(widths["stationary"], name="stationary_column_address")
+        next_column_address = Signal.like(column_address)
+
+        destination = fields["destination"]
+        by_place = (destination == Destination.ACTIVATION) | (destination == Destination.KERNEL_1)
+        by_column = (destination == Destination.KEY) | (destination == Destination.LOGITS)
+        next_bank = Signal(range(2 * rows), name="next_bank")
+        wraps = Signal(name="bank_wraps")
+        m.d.comb += [
+            self.input_first.eq(input_tile == 0),
+            self.input_last.eq(input_tile + 1 == fields["input_tiles"]),
+            self.output_first.eq(output_tile == 0),
+            self.output_last.eq(output_tile + 1 == fields["output_tiles"]),
+            next_column_address.eq(column_address + fields["stationary_stride"]),
+            next_bank.eq(self.bank + columns),
+            wraps.eq(next_bank >= rows),
+        ]
+        with m.If(self.advance):
+            m.d.sync += [
+                input_tile.eq(input_tile + 1),
+                self.source_address.eq(self.source_address + fields["source_stride"]),
+                self.stationary_row.eq(self.stationary_row + rows),
+                self.stationary_address.eq(self.stationary_address + rows),
+                self.features.eq(self.features + rows),
+            ]
+        with m.If(self.advance & self.input_last):
+            m.d.sync += [
+                input_tile.eq(0),
+                output_tile.eq(output_tile + 1),
+                self.source_address.eq(fields["source_base"]),
+                self.stationary_row.eq(0),
+                self.stationary_address.eq(next_column_address),
+                column_address.eq(next_column_address),
+            ]
+            with m.If(by_column):
+                m.d.sync += self.destination_address.eq(self.destination_address + columns)
+            with m.Elif(by_place):
+                m.d.sync += self.bank.eq(Mux(wraps, next_bank - rows, next_bank))
+                with m.If(wraps):
+                    m.d.sync += self.destination_address.eq(self.destination_address + fields["destination_stride"])
+            with m.Else():
+                m.d.sync += self.destination_address.eq(self.destination_address + fields["destination_stride"])
+        # The command is in `product` a cycle later.
+        fresh = delay(m, self.begin, 1, "fresh")
+        with m.If(fresh):
+            m.d.sync += [
+                input_tile.eq(0),
+                output_tile.eq(0),
+                self.source_address.eq(fields["source_base"]),
+                self.stationary_row.eq(0),
+                self.stationary_address.eq(fields["stationary_base"]),
+                column_address.eq(fields["stationary_base"]),
+                self.destination_address.eq(fields["destination_base"]),
+                self.bank.eq(fields["destination_bank"]),
+                self.features.eq(rows),
+            ]
