@@ -11,10 +11,12 @@ from enum import IntEnum, IntFlag
 
 __all__ = [
     "COMMAND_BYTES",
+    "CONSTANTS_FIELDS",
     "CONSTANT_BYTES",
     "FIELDS",
     "HEADER_BYTES",
     "HEADER_FIELDS",
+    "KERNEL_CONSTANTS",
     "KERNEL_CONSTANT_BYTES",
     "KERNEL_CONSTANT_PLACE",
     "MAGIC",
@@ -180,6 +182,23 @@ FIELDS = _fields(
     (62, 2, "reserved_62", "zero"),
 )  # fmt: skip
 """Fields of the command PRODUCT; CONSTANTS and END have `opcode` and `check`, and `kind`, too."""
+
+CONSTANTS_FIELDS = {name: FIELDS[name] for name in ("opcode", "kind", "check")} | _fields(
+    (16, 2, "tokens", "tokens of K and V"),
+    (18, 2, "rows", "tokens of Q"),
+    (20, 2, "head_dim", "features of a head"),
+)
+"""Fields of the command CONSTANTS; those of the kernel are beside them."""
+
+KERNEL_CONSTANTS = {
+    "taylor": _fields(
+        (24, 1, "shift_g", "right shift that requantizes G"),
+        (25, 1, "shift_z", "left shift of the numerator, signed"),
+        (32, 8, "c_v", "constant c_v"),
+        (40, 16, "c_d", "constant c_d"),
+    ),
+}
+"""Fields of the command CONSTANTS that belong to an attention kernel, by its name."""
 
 
 def check_sum(command: bytes) -> int:

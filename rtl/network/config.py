@@ -274,20 +274,26 @@ class NetworkConfig:
 
     # Buffers
 
+    def activation_tiles(self, features):
+        """Tiles of R places of an activation: output tiles take C places each, so the last one may begin another tile.
+
+        Args:
+            features (int): of a token.
+        """
+        return ceil(ceil(features / self.columns) * self.columns / self.rows)
+
     @property
     def activation_depth(self):
         """Words of an activation bank: normalized tokens, and beside them Q and Z of all heads, or the hidden features.
 
-        Each head's share of Q and Z begins at a tile of its own.
+        Z of a head takes whole tiles of C places. Heads of so many tiles are most if they are as narrow as can be.
         """
-        rows, columns = self.rows, self.columns
-        normalized = ceil(self.max_width / rows)
-        query = 2 * ceil(self.max_head_dim / rows)
-        z_columns = columns * ceil(self.max_head_dim / columns)
-        # Of a width, as many heads of the largest size as there can be, or many small ones of a column tile each.
-        z = max(ceil(self.max_width / self.max_head_dim) * z_columns, min(self.max_heads, self.max_width) * columns)
-        hidden = ceil(ceil(self.max_hidden / columns) * columns / rows) + 1
-        return self.max_tokens * (normalized + max(query + ceil(z / rows) + 1, hidden))
+        columns = self.columns
+        tiles = range(1, ceil(self.max_head_dim / columns) + 1)
+        z = max(columns * each * min(self.max_heads, self.max_width // ((each - 1) * columns + 1)) for each in tiles)
+        attention = 2 * self.activation_tiles(self.max_head_dim) + ceil(z / self.rows)
+        beside = max(attention, self.activation_tiles(self.max_hidden))
+        return self.max_tokens * (self.activation_tiles(self.max_width) + beside)
 
     @property
     def image_depth(self):
@@ -301,8 +307,9 @@ class NetworkConfig:
 
     @property
     def key_depth(self):
-        """Words of a bank of K, of two heads."""
-        return 2 * ceil(self.max_tokens / self.rows) * self.max_head_dim
+        """Words of a bank of K, of two heads, whole tiles of C features each."""
+        features = self.columns * ceil(self.max_head_dim / self.columns)
+        return 2 * ceil(self.max_tokens / self.rows) * features
 
     @property
     def value_depth(self):
