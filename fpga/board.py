@@ -26,7 +26,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from taylorvit.boundary.reading import read_toml
-from taylorvit.gen.presets import load_mapping
+from taylorvit.gen.presets import configuration, of_kind
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 
 from .checked_table import CheckedTable, TableError
@@ -309,8 +309,7 @@ def _presets(table):
         core_hz = preset.number("core_hz", 1_000_000, 1_000_000_000)
         seed = preset.number("seed", 1, LARGEST_SEED, default=1)
         margin = preset.number("margin_percent", 0, 50, default=0)
-        fields = load_mapping(preset.rest())
-        config = AcceleratorConfig.from_mapping({"name": name, **fields})
+        config = of_kind(configuration({"name": name, **preset.rest()}), AcceleratorConfig, "board")
         presets[name] = BoardPreset(config=config, core_hz=core_hz, seed=seed, margin_percent=margin)
     if not presets:
         raise BoardError("presets must have at least one table, [presets.NAME]")

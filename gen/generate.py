@@ -23,8 +23,9 @@ from amaranth.lib import wiring
 from taylorvit.boundary.writing import FileError, check_output_folder, written_whole
 from taylorvit.rtl import __version__
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.common.loading import load
 
+from .presets import Configuration
 from .registers_export import register_files
 from .verilog import emit_with_blocks
 
@@ -32,12 +33,20 @@ __all__ = ["generate", "port_table", "top"]
 
 _TOOLS = ("amaranth", "peakrdl-html", "systemrdl-compiler")
 
+# Of each of `CONFIGURATIONS`: its top, and what FuseSoC calls it.
+_TOPS = {
+    "attention": "taylorvit.rtl.accelerator:Accelerator",
+    "network": "taylorvit.rtl.network.accelerator:NetworkAccelerator",
+}
+_TITLES = {
+    "attention": "{kernel}-attention accelerator",
+    "network": "Vision Transformer accelerator, {kernel} attention",
+}
 
-def top(config):
+
+def top(config: Configuration) -> Block:
     """The whole accelerator, built from `config`."""
-    from taylorvit.rtl.accelerator import Accelerator
-
-    return Accelerator(config)
+    return load(_TOPS[config.accelerator])(config)
 
 
 def port_table(component):
@@ -52,11 +61,11 @@ def port_table(component):
     return ports
 
 
-def generate(config: AcceleratorConfig, folder: str | Path, *, component: Block | None = None) -> dict[Path, bool]:
+def generate(config: Configuration, folder: str | Path, *, component: Block | None = None) -> dict[Path, bool]:
     """Writes all files of an accelerator.
 
     Args:
-        config (AcceleratorConfig): the accelerator.
+        config (Configuration): the accelerator.
         folder (str | Path): where they are written; it is made if it is not there.
         component (Block): the top; the whole accelerator if left out.
 
@@ -105,15 +114,9 @@ def _metadata(config, component, verilog, blocks):
     content = {
         "generator": {"name": "taylorvit", "version": __version__},
         "tools": {name: metadata.version(name) for name in _TOOLS},
+        "accelerator": config.accelerator,
         "configuration": config.to_mapping(),
-        "derived": {
-            "processing_elements": config.processing_elements,
-            "stream_lanes": config.stream_lanes,
-            "element_width": config.element_width,
-            **{told.attribute: getattr(config, told.attribute) for told in config.spec.told},
-            "buffer_bytes": config.buffer_bytes,
-            "array_cycles_at_maximum": config.array_cycles(config.max_tokens, config.max_head_dim),
-        },
+        "derived": _derived(config),
         "top": component.module_name,
         "ports": [
             {"name": name, "direction": direction, "width": width, "signed": signed}
@@ -130,10 +133,30 @@ def _metadata(config, component, verilog, blocks):
     return json.dumps(content, indent=2) + "\n"
 
 
+def _derived(config):
+    """What follows from a configuration, and a reader of it would have to compute."""
+    derived = {"processing_elements": config.processing_elements}
+    if config.accelerator == "attention":
+        derived |= {"stream_lanes": config.stream_lanes, "element_width": config.element_width}
+        derived |= _told(config)
+        derived["buffer_bytes"] = config.buffer_bytes
+        derived["array_cycles_at_maximum"] = config.array_cycles(config.max_tokens, config.max_head_dim)
+    else:
+        derived["data_width"] = config.data_width
+        derived |= _told(config.attention)
+        derived["buffer_bytes"] = config.buffer_bytes
+        derived["tape_hash"] = f"{config.tape_hash:#018x}"
+    return derived
+
+
+def _told(config):
+    return {told.attribute: getattr(config, told.attribute) for told in config.spec.told}
+
+
 def _core(config, component):
     return f"""CAPI=2:
 name: taylorvit:accelerator:{config.prefix}{config.name}:{__version__}
-description: {config.kernel.capitalize()}-attention accelerator, configuration {config.name}
+description: {_TITLES[config.accelerator].format(kernel=config.kernel.capitalize())}, configuration {config.name}
 
 filesets:
   rtl:

@@ -115,6 +115,9 @@ class AcceleratorConfig(ArrayCycles):
     error_count_width: int = 16
     prefix: str = ""
 
+    accelerator = "attention"
+    """Which accelerator it is the configuration of, one of `gen.presets.CONFIGURATIONS`."""
+
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise ConfigError(f"name must be a string, not {self.name!r}")

@@ -111,6 +111,9 @@ class NetworkConfig:
     error_count_width: int = 16
     prefix: str = ""
 
+    accelerator = "network"
+    """Which accelerator it is the configuration of, one of `gen.presets.CONFIGURATIONS`."""
+
     data_width = 8
     """Bits of weights and activations."""
 
@@ -208,7 +211,12 @@ class NetworkConfig:
         text = json.dumps(meaning, sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
-    # Tiles
+    # Array and tiles
+
+    @property
+    def processing_elements(self):
+        """PEs of SA-General and SA-Diag."""
+        return self.attention.processing_elements
 
     @property
     def tape_bytes(self):
@@ -320,3 +328,20 @@ class NetworkConfig:
     def g_depth(self):
         """Words of a bank of G, of two heads."""
         return 2 * ceil(self.max_head_dim / self.columns) * self.max_head_dim
+
+    @property
+    def buffer_bytes(self):
+        """Bytes of on-chip buffers by name."""
+        of_rows, of_columns = self.rows * self.data_width, self.columns * self.data_width
+        bits = {
+            "activations": self.activation_depth * of_rows,
+            "image": self.image_depth * of_rows,
+            "residual": self.residual_depth * self.columns * self.residual_width,
+            "k": self.key_depth * of_rows,
+            "v": self.value_depth * of_columns,
+            "g": self.g_depth * of_columns,
+            "partial_sums": self.longest_pass * self.columns * self.partial_sum_width,
+            "tape_queue": self.tape_queue_rows * of_columns,
+            "tape": 8 * self.tape_memory_bytes,
+        }
+        return {name: ceil(number / 8) for name, number in bits.items() if number}

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from taylorvit.fpga.board import Board, board_names, load_board, load_board_file
-from taylorvit.gen.presets import load_file, load_preset, preset_names
-
-if TYPE_CHECKING:
-    from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.gen.presets import load_file, load_preset, of_kind, preset_names
+from taylorvit.rtl.config import AcceleratorConfig
 
 __all__ = ["add_board", "add_board_configuration", "board_configuration", "board_of", "board_request"]
 
@@ -58,15 +55,16 @@ def board_configuration(arguments: Namespace, board: Board | None) -> Accelerato
         None if neither says it.
     """
     if arguments.config is not None:
-        return load_file(arguments.config)
+        return of_kind(load_file(arguments.config), AcceleratorConfig, "board")
     presets = {} if board is None else board.presets
     if arguments.preset is None:
         return None if board is None else board.preset().config
     if arguments.preset in presets:
         return presets[arguments.preset].config
     if arguments.preset not in preset_names():
-        raise ValueError(f"preset must be one of {', '.join([*presets, *preset_names()])}, not {arguments.preset!r}")
-    return load_preset(arguments.preset)
+        of_generator = preset_names(AcceleratorConfig.accelerator)
+        raise ValueError(f"preset must be one of {', '.join([*presets, *of_generator])}, not {arguments.preset!r}")
+    return of_kind(load_preset(arguments.preset), AcceleratorConfig, "board")
 
 
 def board_request(name: str, arguments: Namespace) -> tuple[Board, AcceleratorConfig | None, dict]:

@@ -6,14 +6,14 @@ from pathlib import Path
 from taylorvit.boundary.command import needs
 from taylorvit.boundary.writing import check_output_file, written_whole
 
-from .options import add_configuration, add_input, configuration_of
+from .options import add_configuration, add_input, attention_configuration_of
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    add_configuration(parser, required=True)
+    add_configuration(parser, required=True, accelerator="attention")
     add_input(parser)
     parser.add_argument(
         "-o",
@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
     check_output_file(arguments.output, endings=(".h",))
-    config = configuration_of(arguments)
+    config = attention_configuration_of(arguments, "c-job")
     from taylorvit.jobs import golden_steps, job_source, read_operands
 
     job = read_operands(arguments.input, config).job

@@ -6,27 +6,29 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taylorvit.gen.presets import load_file, load_preset, preset_names
+from taylorvit.gen.presets import load_file, load_preset, of_kind, preset_names
+from taylorvit.rtl.config import AcceleratorConfig
 
 if TYPE_CHECKING:
-    from taylorvit.rtl.config import AcceleratorConfig
+    from taylorvit.gen.presets import Configuration
 
-__all__ = ["add_configuration", "add_input", "configuration_of"]
+__all__ = ["add_configuration", "add_input", "attention_configuration_of", "configuration_of"]
 
 
-def add_configuration(parser: ArgumentParser, *, required: bool) -> None:
+def add_configuration(parser: ArgumentParser, *, required: bool, accelerator: str | None = None) -> None:
     """Adds --preset and --config, of which one may be given.
 
     Args:
         parser (ArgumentParser): of the command.
         required (bool): whether one has to be given.
+        accelerator (str | None): the only accelerator that the command is for, a key of `gen.presets.CONFIGURATIONS`.
     """
     choice = parser.add_mutually_exclusive_group(required=required)
-    choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names())}")
+    choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names(accelerator))}")
     choice.add_argument("--config", metavar="FILE.toml", type=Path, help="your own configuration")
 
 
-def configuration_of(arguments: Namespace, *, default: str = "") -> AcceleratorConfig:
+def configuration_of(arguments: Namespace, *, default: str = "") -> Configuration:
     """The configuration that --preset or --config name.
 
     Args:
@@ -36,6 +38,16 @@ def configuration_of(arguments: Namespace, *, default: str = "") -> AcceleratorC
     if arguments.config is not None:
         return load_file(arguments.config)
     return load_preset(default if arguments.preset is None else arguments.preset)
+
+
+def attention_configuration_of(arguments: Namespace, command: str) -> AcceleratorConfig:
+    """The configuration of an attention accelerator that --preset or --config name.
+
+    Args:
+        arguments (Namespace): the parsed ones.
+        command (str): the command, which is for no other accelerator.
+    """
+    return of_kind(configuration_of(arguments), AcceleratorConfig, command)
 
 
 def add_input(parser: ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from taylorvit.boundary.command import needs
 from taylorvit.boundary.writing import check_output_file, check_output_folder
 
-from .options import add_configuration, add_input, configuration_of
+from .options import add_configuration, add_input, attention_configuration_of
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 @needs("sim")
 def run(arguments: Namespace) -> int:
     """Carries out the command; returns the exit status."""
-    config = configuration_of(arguments)
+    config = attention_configuration_of(arguments, "simulate --input")
     from taylorvit.jobs import judge, read_operands, save_result
     from taylorvit.simulation.simulate import simulate
 

@@ -56,6 +56,7 @@ def test_a_folder_in_the_way_is_found_before_anything_is_written(tmp_path):
 def test_metadata(folder):
     metadata = json.loads((folder / "metadata.json").read_text())
     verilog = (folder / "taylorvit.v").read_bytes()
+    assert metadata["accelerator"] == "attention"
     assert metadata["generator"] == {"name": "taylorvit", "version": __version__}
     assert AcceleratorConfig.from_mapping(metadata["configuration"]) == SMALL
     assert metadata["files"]["taylorvit.v"] == {"bytes": len(verilog), "sha256": hashlib.sha256(verilog).hexdigest()}

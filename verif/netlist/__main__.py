@@ -13,7 +13,7 @@ from rich.table import Table
 from taylorvit.fpga.board import board_names
 from taylorvit.fpga.flow.build import BuildError
 from taylorvit.fpga.flow.toolchain import FpgaToolError
-from taylorvit.gen.presets import load_file, load_preset, preset_names
+from taylorvit.gen.presets import load_file, load_preset, of_kind, preset_names
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import RunResult, SimulationError, ToolError, run
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--board", choices=board_names(), help="the whole board after routing, driven through its pins")
     parser.add_argument("--stage", choices=STAGES, help=f"by default {STAGES[0]}; a board's is {STAGES[1]}")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--preset", choices=preset_names(), help="a preset of the generator")
+    which.add_argument("--preset", choices=preset_names("attention"), help="a preset of the generator")
     which.add_argument(
         "--config", type=Path, metavar="FILE", help="a configuration, TOML; by default the small one of the tests"
     )
@@ -96,7 +96,7 @@ def _check_board(options: argparse.Namespace, console: Console) -> int:
 
 def _configuration(options: argparse.Namespace, default: AcceleratorConfig) -> AcceleratorConfig:
     if options.config:
-        return load_file(options.config)
+        return of_kind(load_file(options.config), AcceleratorConfig, "netlist")
     return load_preset(options.preset) if options.preset else default
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from taylorvit.gen.generate import top
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.gen.verilog import emit
-from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.simulation import compilers
 from taylorvit.simulation.dsp_cells import dsp_model_files
 from verif import ROOT
@@ -70,11 +70,12 @@ def _models(directory, top):
 
 
 def write_verilog(preset: str) -> Path:
-    """Generates a preset's `taylorvit.v`; the folder that it is in."""
-    directory = ROOT / "build" / "lint" / preset
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "taylorvit.v").write_text(emit(Accelerator(load_preset(preset))), encoding="utf-8")
-    return directory
+    """Generates a preset's Verilog; the file, which is named after its top."""
+    component = top(load_preset(preset))
+    path = ROOT / "build" / "lint" / preset / f"{component.module_name}.v"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(emit(component), encoding="utf-8")
+    return path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(options.presets) - set(preset_names())
     if unknown:
         parser.error(f"preset must be one of {', '.join(preset_names())}, not {sorted(unknown)[0]!r}")
-    names = options.presets or preset_names()
+    names = options.presets or preset_names("attention")
     console = Console(width=120)
     table = Table(title="Verilator -Wall and Yosys on the generated Verilog")
     for heading in ("preset", "bytes", "modules", "warnings", "Yosys"):
@@ -95,11 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     problems = []
     for name in names:
-        directory = write_verilog(name)
-        warnings, complaints = verilator_warnings(directory), read_with_yosys(directory)
+        path = write_verilog(name)
+        warnings, complaints = verilator_warnings(path.parent, path.stem), read_with_yosys(path.parent, path.stem)
         problems += [f"{name}: {warning}" for warning in warnings[:MOST_SHOWN]]
         problems += [f"{name}: Yosys: {complaints}"] if complaints else []
-        verilog = (directory / "taylorvit.v").read_text(encoding="utf-8")
+        verilog = path.read_text(encoding="utf-8")
         modules = len(re.findall(r"^module ", verilog, re.MULTILINE))
         verdict = "complains" if complaints else "accepts"
         table.add_row(name, f"{len(verilog):,}", str(modules), str(len(warnings)), verdict)

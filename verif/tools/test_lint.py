@@ -130,7 +130,9 @@ def test_yosys_complains_of_several_drivers_and_of_missing_modules(folder):
 
 
 def test_problems_are_shown(monkeypatch, folder, capsys):
-    monkeypatch.setattr(lint, "write_verilog", lambda _preset: folder(GOOD.replace("b <= a", "b <= a + 5'd1")))
+    monkeypatch.setattr(
+        lint, "write_verilog", lambda _preset: folder(GOOD.replace("b <= a", "b <= a + 5'd1")) / "taylorvit.v"
+    )
     assert main(["tiny-4x4"]) == 1
     assert "tiny-4x4: WIDTHTRUNC at taylorvit.v:2:" in capsys.readouterr().out
 

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from taylorvit.fpga.flow.floorplan import critical_path
 from taylorvit.fpga.flow.toolchain import find_toolchain, run_tool
-from taylorvit.gen.presets import load_preset
+from taylorvit.gen.presets import load_preset, of_kind
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.array.systolic_array import SystolicArray
+from taylorvit.rtl.config import AcceleratorConfig
 
 from .family import ECP5
 
@@ -52,7 +53,7 @@ def measure(general, diagonal, pipeline, *, rows, columns, directory, device="85
     Raises:
         FpgaToolError: a tool is missing or fails.
     """
-    config = load_preset("edge-16x8")
+    config = of_kind(load_preset("edge-16x8"), AcceleratorConfig, "figures")
     array = SystolicArray(
         rows=rows,
         columns=columns,

@@ -3,6 +3,7 @@
 import pytest
 
 from taylorvit.__main__ import main
+from taylorvit.gen.presets import preset_names
 
 from .running import fails
 
@@ -25,8 +26,7 @@ def test_generate_goes_into_build(capsys, small, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["generate", "--preset", "huge"], "taylorvit: error: preset must be one of tiny-4x4, edge-16x8, edge-16x16, "
-                                       "paper-64x64, not 'huge'\n"),
+    (["generate", "--preset", "huge"], f"preset must be one of {', '.join(preset_names())}, not 'huge'\n"),
     (["generate", "--config", "absent.toml"], "taylorvit: error: absent.toml: file must be readable: no such file "
                                               "or directory\n"),
     (["info", "--preset", ""], "taylorvit: error: preset must be one of "),

@@ -10,3 +10,4 @@ def test_presets(capsys):
     for name in preset_names():
         assert name in printed
     assert "4,160" in printed and "12,960 (n = 197, d = 64)" in printed and "2,048 (n = 64, d = 16)" in printed
+    assert "3,072" in printed and "256 bits" in printed
