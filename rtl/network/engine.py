@@ -1,0 +1,347 @@
+"""The engine: commands, rows of the tape and an image in, logits out.
+
+    command --> tile loader --> streamer --> rows --> array --> columns --> logits
+                     |                        ^                    |
+                     |   norm scheduler ------|--------------------+--> activations, back to the rows
+                     '-> retirement queue     '--- image           '--> sums --> norm statistics
+
+The attention kernel (`rtl.network.kernel`) is in all of them: a part in each row and in each column, one beside SA-Diag,
+and its center. This file only joins blocks; every latency that it needs is asked of the blocks themselves.
+"""
+
+from functools import reduce
+from operator import or_
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib.wiring import In, Out, Signature, flipped
+
+from taylorvit.rtl.array.systolic_array import SystolicArray
+from taylorvit.rtl.attention.kernel import chain
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.pipeline import delay, delay_bundle
+from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
+from taylorvit.rtl.common.widths import index_width
+
+from .bundles import COMMAND_BITS, ImageWrite, TapeWrite, command_field
+from .command import Destination
+from .kernel import network_kernel
+from .network_column import NetworkColumn
+from .network_row import NetworkRow, writing_columns
+from .norm_scheduler import NormScheduler
+from .norm_statistics import NormStatistics
+from .retirement import RetirementQueue
+from .streamer import Streamer
+from .tile_loader import TileLoader
+
+__all__ = ["NetworkEngine"]
+
+_GROUP = 4
+"""Columns whose logits meet in one register."""
+
+
+class NetworkEngine(Block):
+    """Computes one network after another, as the commands say.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Ports:
+        soft_reset (1 bit, input): clears everything, for one cycle or more.
+        command, command_valid, command_taken: the next command, as in `rtl.network.tile_loader.TileLoader`.
+        tape_write (TapeWrite, input): a word of payload for the tape banks.
+        tape_written (1 bit, input): one more row of payload is in the tape banks.
+        tape_read (1 bit, output): a row is read from them.
+        table_write (valid: 1 bit, entry: 8 bits, data: 8 bits, input): an entry of the table.
+        table_finished (1 bit, output): a product with a table is finished.
+        image (ImageWrite, input): pixels.
+        image_ready (1 bit, input): an image is in the image banks.
+        image_release (1 bit, output): its last pixel has been read.
+        logit_valid (1 bit, output): there is a logit.
+        logit_address (bits of max_classes, output): its class.
+        logit (logit_width bits signed, output): the logit.
+        logits_room (1 bit, input): there is room for the logits of an image.
+        image_done (1 bit, output): the tape has ended, and all logits of its image have gone out.
+        kind (3 bits, output): the part of the network that is at work, or waited for.
+        array_busy, stall_tape, stall_image, stall_output, stall_data (1 bit each, output): as in
+            `rtl.network.streamer.Streamer`.
+        denominator_error (1 bit, output): pulse: a row of attention had no positive denominator.
+    """
+
+    module_name = "network_engine"
+
+    def __init__(self, config):
+        self.config = config
+        attention = config.attention
+        self.reset_line = ResetLine()
+        self.array = SystolicArray(
+            rows=config.rows,
+            columns=config.columns,
+            streamed_width=config.streamed_width,
+            stationary_width=config.data_width,
+            sum_width=config.partial_sum_width,
+            diagonal_width=attention.diagonal_width,
+            diagonal_sum_width=attention.diagonal_sum_width,
+            pipeline=config.pe_pipeline,
+            multiplier=config.multiplier,
+            booth_columns=config.booth_columns,
+            pe=config.pe,
+        )
+        self.kernel = network_kernel(config)
+        self.row = NetworkRow(config, kernel_row=self.kernel.row)
+        self.column = NetworkColumn(config, kernel_column=self.kernel.column)
+        self.loader = TileLoader(config, load_latency=self.column.load_latency)
+        self.streamer = Streamer(config, drain=self.drain)
+        self.retirement = RetirementQueue()
+        self.norm_statistics = NormStatistics(config)
+        self.norm_scheduler = NormScheduler(config, read_latency=self.norm_statistics.read_latency)
+        super().__init__(
+            {
+                "soft_reset": In(1),
+                "command": In(COMMAND_BITS),
+                "command_valid": In(1),
+                "command_taken": Out(1),
+                "tape_write": In(TapeWrite(config)),
+                "tape_written": In(1),
+                "tape_read": Out(1),
+                "table_write": In(Signature({"valid": Out(1), "entry": Out(8), "data": Out(8)})),
+                "table_finished": Out(1),
+                "image": In(ImageWrite(config)),
+                "image_ready": In(1),
+                "image_release": Out(1),
+                "logit_valid": Out(1),
+                "logit_address": Out(index_width(config.max_classes)),
+                "logit": Out(config.logit_width),
+                "logits_room": In(1),
+                "image_done": Out(1),
+                "kind": Out(3),
+                "array_busy": Out(1),
+                "stall_tape": Out(1),
+                "stall_image": Out(1),
+                "stall_output": Out(1),
+                "stall_data": Out(1),
+                "denominator_error": Out(1),
+            }
+        )
+
+    @property
+    def parameters(self):
+        """What distinguishes two engines: the configuration."""
+        return self.config.to_mapping()
+
+    @property
+    def accumulate_delay(self):
+        """Cycles from the end of the row chain to SA-Diag's `result_in`: its sum follows `sum_delay` cycles later."""
+        return self.row.latency + self.array.latency - self.column.sum_delay - self.config.rows
+
+    @property
+    def drain(self):
+        """Cycles from the last element in `stream_control` to its total in the last column's bank, and some more.
+
+        Down the rows, to SA-Diag and column 0, then as in each column; embeddings come to a column as many cycles
+        after column 0 as totals do.
+        """
+        return self.config.rows + self.accumulate_delay + 2 + self.column.activation_latency + 2
+
+    @property
+    def logit_delay(self):
+        """Cycles from a column's logit to `logit`."""
+        return 2
+
+    def elaborate(self, platform):
+        m = Module()
+        resets = ResetLines(m, self.reset_line, self.soft_reset)
+
+        def place(name, component):
+            return instantiate(m, name, component, reset=None if component.reset_less else resets.line(name))
+
+        units = SimpleNamespace(
+            loader=place("tile_loader", self.loader),
+            streamer=place("streamer", self.streamer),
+            retirement=place("retirement_queue", self.retirement),
+            norm=place("norm_scheduler", self.norm_scheduler),
+            statistics=place("norm_statistics", self.norm_statistics),
+            center=place("kernel_center", self.kernel.center),
+            rows=[place(f"row_{index}", self.row) for index in range(self.config.rows)],
+            array=place("array", self.array),
+            diagonal=place("diagonal_column", self.kernel.diagonal),
+            columns=[place(f"column_{index}", self.column) for index in range(self.config.columns)],
+        )
+        self._commands(m, units)
+        self._row_chain(m, units)
+        self._column_chain(m, units, resets)
+        self._activations(m, units)
+        self._norm(m, units, resets)
+        self._kernel(m, units)
+        self._logits(m, units, resets)
+        self._finish(m, units, resets)
+        return m
+
+    def _commands(self, m, units):
+        """Commands and tape go to the tile loader, its passes to the streamer."""
+        loader, streamer, retirement, columns = units.loader, units.streamer, units.retirement, units.columns
+        connect(m, loader.loaded, streamer.loaded)
+        m.d.comb += [
+            loader.command.eq(self.command),
+            loader.command_valid.eq(self.command_valid),
+            self.command_taken.eq(loader.command_taken),
+            loader.tape_written.eq(self.tape_written),
+            self.tape_read.eq(loader.tape_read),
+            loader.finished.eq(retirement.finished),
+            loader.residual_busy.eq(streamer.residual_busy),
+            streamer.finished.eq(retirement.finished),
+            streamer.starving.eq(loader.starving),
+            streamer.image_ready.eq(self.image_ready),
+            streamer.logits_room.eq(self.logits_room),
+            retirement.issued.eq(loader.issued),
+            retirement.issued_destination.eq(loader.issued_destination),
+            retirement.issued_table.eq(loader.issued_table),
+            retirement.ended.eq(loader.ended),
+        ]
+        word = self.tape_write
+        for index, column in enumerate(columns):
+            group, byte = divmod(index, self.config.tape_bytes)
+            m.d.comb += [
+                column.tape_write.enable.eq(word.enable[group]),
+                column.tape_write.address.eq(word.address),
+                column.tape_write.data.eq(word.data.word_select(byte, 8)),
+            ]
+            connect(m, flipped(self.table_write), column.table_write)
+        for name in ("kind", "array_busy", "stall_tape", "stall_image", "stall_output", "stall_data"):
+            m.d.comb += getattr(self, name).eq(getattr(streamer, name))
+
+    def _row_chain(self, m, units):
+        """Down the rows goes the control of the streamed elements."""
+        rows, array, loader = units.rows, units.array, units.loader
+        chain(m, units.streamer.stream_control, rows, "control")
+        chain(m, units.center.row_side, rows, "kernel")
+        for index, row in enumerate(rows):
+            m.d.comb += row.row.eq(index)
+            connect(m, units.center.feeds[index], row.feed)
+            connect(m, flipped(self.image), row.image)
+        m.d.comb += [
+            array.streamed.eq(Cat(row.streamed for row in rows)),
+            array.swap.eq(Cat(row.swap for row in rows)),
+            array.load.eq(loader.load),
+            array.load_first.eq(loader.load_first),
+            self.image_release.eq(rows[-1].control_out.release),
+        ]
+
+    def _column_chain(self, m, units, resets):
+        """Along the columns go rows of tiles and constants, sums, and what the kernel sends, past SA-Diag first."""
+        diagonal, columns, array = units.diagonal, units.columns, units.array
+        result = delay_bundle(
+            m, units.rows[-1].control_out.result, self.accumulate_delay, "result", reset=resets.line("result")
+        )
+        chain(m, units.loader.load_control, [diagonal, *columns], "load")
+        chain(m, result, [diagonal, *columns], "result")
+        chain(m, units.norm.norm, columns, "norm")
+        connect(m, units.center.column_side, diagonal.side_in)
+        chain(m, diagonal.side_out, columns, "kernel")
+        m.d.comb += [
+            array.stationary_diagonal.eq(diagonal.stationary),
+            array.stationary.eq(Cat(column.stationary for column in columns)),
+            diagonal.partial_sum.eq(array.sum_diagonal),
+        ]
+        for index, column in enumerate(columns):
+            m.d.comb += column.partial_sum.eq(array.sum.word_select(index, self.config.partial_sum_width))
+        first = diagonal.result_out
+        m.d.comb += units.loader.constants_begun.eq(
+            first.valid & first.begin & (first.destination < Destination.KERNEL_0)
+        )
+
+    def _activations(self, m, units):
+        """Each row hears the columns whose activations can be its own."""
+        for index, row in enumerate(units.rows):
+            for place, column in enumerate(writing_columns(self.config, index)):
+                connect(m, units.columns[column].activation, row.activations[place])
+
+    def _norm(self, m, units, resets):
+        """Sums over the features go to the statistics, the tokens' numbers to the norm scheduler."""
+        loader, norm, statistics, columns = units.loader, units.norm, units.statistics, units.columns
+        chain(m, self.column.sums_source(m), columns, "sums")
+        connect(m, columns[-1].sums_out, statistics.sums)
+        # The numbers of the LayerNorm behind a residual addition stay until the next addition.
+        for name, port in (("norm_features", statistics.features), ("epsilon", statistics.epsilon)):
+            number = Signal.like(port, name=f"latest_{name}", reset_less=True)
+            with m.If(units.streamer.residual_begin):
+                m.d.sync += number.eq(command_field(loader.product, name))
+            m.d.comb += port.eq(number)
+        last = columns[-1].norm_out
+        written = delay(
+            m, last.valid & last.finish, self.column.norm_latency, "norm_written", reset=resets.line("norm")
+        )
+        m.d.comb += [
+            norm.start.eq(loader.norm_start),
+            norm.product.eq(loader.product),
+            norm.sequence.eq(loader.sequence),
+            norm.finished.eq(units.retirement.finished),
+            norm.ready.eq(statistics.ready),
+            statistics.read_address.eq(norm.token),
+            norm.factor.eq(statistics.factor),
+            norm.offset.eq(statistics.offset),
+            norm.right_shift.eq(statistics.right_shift),
+            norm.tile_written.eq(written),
+            loader.norm_idle.eq(norm.idle),
+            units.streamer.norm_written.eq(norm.written),
+        ]
+
+    def _kernel(self, m, units):
+        """The kernel's center hears of commands, elements and totals."""
+        center, loader, streamer = units.center, units.loader, units.streamer
+        coming = streamer.loaded.payload
+        connect(m, units.diagonal.report, center.diagonal_report)
+        for column, report in zip(units.columns, center.reports):
+            connect(m, column.report, report)
+        copy_bundle(m, units.columns[-1].result_out, center.result_tail)
+        copy_bundle(m, streamer.stream_control, center.stream)
+        m.d.comb += [
+            center.constants_valid.eq(loader.constants_valid),
+            center.constants.eq(loader.constants),
+            center.z_start.eq(streamer.z_start),
+            center.z_bank.eq(coming.result.bank),
+            center.z_address.eq(coming.result.address),
+            center.z_following.eq(coming.result.following),
+            center.promised.eq(streamer.promised),
+            center.promised_rows.eq(coming.length),
+            streamer.kernel_room.eq(center.room),
+            self.denominator_error.eq(center.denominator_error),
+        ]
+
+    def _logits(self, m, units, resets):
+        """Columns are skewed, so at most one of them has a logit in a cycle."""
+        groups = []
+        for first in range(0, len(units.columns), _GROUP):
+            members = [Cat(c.logit, c.logit_address, c.logit_valid) for c in units.columns[first : first + _GROUP]]
+            groups.append(Signal(len(members[0]), name=f"logits_{first}"))
+            m.d.sync += groups[-1].eq(reduce(or_, members))
+        logit = Signal.like(groups[0], name="any_logit")
+        m.d.sync += logit.eq(reduce(or_, groups))
+        m.d.comb += Cat(self.logit, self.logit_address, self.logit_valid).eq(logit)
+
+    def _finish(self, m, units, resets):
+        """Each product is finished by its own pulse."""
+        retirement, center = units.retirement, units.center
+        last = units.columns[-1].result_out
+        linear = last.valid & last.finish & (last.destination <= Destination.LOGITS)
+        done = delay(
+            m, linear, self.column.activation_latency + self.logit_delay, "linear", reset=resets.line("linear")
+        )
+        m.d.comb += [
+            retirement.linear_done.eq(done),
+            retirement.key_done.eq(center.key_done),
+            retirement.value_done.eq(center.value_done),
+            retirement.kernel_0_done.eq(center.kernel_0_done),
+            retirement.kernel_1_done.eq(center.kernel_1_done),
+            self.table_finished.eq(retirement.table_finished),
+            self.image_done.eq(retirement.image_done),
+        ]
+
+
+def copy_bundle(m, source, target):
+    """The inputs `target` of an instance are the outputs `source` of another one, which goes elsewhere, too."""
+    for (_path, _member, value), (_, _, port) in zip(
+        source.signature.flatten(source), target.signature.flatten(target)
+    ):
+        m.d.comb += port.eq(value)
