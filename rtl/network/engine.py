@@ -5,8 +5,8 @@
                      |   norm scheduler ------|--------------------+--> activations, back to the rows
                      '-> retirement queue     '--- image           '--> sums --> norm statistics
 
-The attention kernel (`rtl.network.kernel`) is in all of them: a part in each row and in each column, one beside SA-Diag,
-and its center. This file only joins blocks; every latency that it needs is asked of the blocks themselves.
+The attention kernel (`rtl.network.kernel`) is in all of them: a part in each row and in each column, one beside
+SA-Diag, and its center. This file only joins blocks; every latency that it needs is asked of the blocks themselves.
 """
 
 from functools import reduce
