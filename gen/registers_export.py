@@ -18,7 +18,8 @@ from pathlib import Path
 from peakrdl_html import HTMLExporter
 from systemrdl import RDLCompiler
 
-from taylorvit.rtl.control.registers import DATA_WIDTH, EVENTS, Access, register_map
+from taylorvit.rtl.control.description import DATA_WIDTH, Access
+from taylorvit.rtl.control.registers import EVENTS, register_map
 
 __all__ = ["register_files", "to_c_header", "to_html", "to_markdown", "to_python", "to_systemrdl"]
 
@@ -27,6 +28,7 @@ _SYSTEMRDL_ACCESS = {
     Access.READ_ONLY: "sw = r; hw = w;",
     Access.READ_WRITE: "sw = rw; hw = r;",
     Access.PULSE: "sw = w; hw = r; singlepulse;",
+    Access.WRITE_ONLY: "sw = w; hw = r;",
     Access.WRITE_ONE_TO_CLEAR: "sw = rw; onwrite = woclr; hw = w; hwset;",
     Access.WRITE_TO_CLEAR: "sw = rw; onwrite = wclr; hw = w;",
 }

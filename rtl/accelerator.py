@@ -20,8 +20,8 @@ from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.loading import load
 from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
 from taylorvit.rtl.control.control_status import ControlStatus
+from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 from taylorvit.rtl.control.job_control import JobControl
-from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
 from taylorvit.rtl.streams.stream_loader import StreamLoader
 from taylorvit.rtl.streams.stream_sender import StreamSender
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from taylorvit.fpga.protocol import build_id
+from taylorvit.rtl.control.description import DATA_WIDTH, RegisterMap
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.rtl.control.registers import ALL_EVENTS, DATA_WIDTH, EVENTS, RegisterMap, events_in, register_map
+from taylorvit.rtl.control.registers import ALL_EVENTS, EVENTS, events_in, job_constants, register_map
 
 from .errors import DriverError, JobError, RegisterError, WrongBoard
 from .hardware import READ_AFTER_RESET, check_identification, differences, view_of
@@ -292,7 +293,7 @@ class TaylorVit:
         """
         longest = self._registers["TIMEOUT"].fields[0].maximum
         timeout = min(SOURCE_TIMEOUT * self.link.identification.clock_hz, longest)
-        needed = self._registers.job_constants
+        needed = job_constants(self._registers)
         if set(constants) != set(needed):
             raise ValueError(f"constants must be of the registers {', '.join(needed)}, not of {', '.join(constants)}")
         values = {"HEADS": heads, "TOKENS": tokens, "HEAD_DIM": head_dim, **constants, "TIMEOUT": timeout}

@@ -29,7 +29,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.fpga.protocol import COUNT_MAX, PAYLOAD_EXTRA, REPLY, FrameType, Status
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
+from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
 from .interfaces import RegisterAccess, Reply, ResultAccess, SendAccess
 

@@ -19,7 +19,7 @@ from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.validation import require_power_of_two, require_range
-from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
+from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
 from .beat_splitter import BeatSplitter
 from .bit_clock import bit_clock

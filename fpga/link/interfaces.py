@@ -3,7 +3,7 @@
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.bus import Bus
-from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
+from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
 __all__ = ["RegisterAccess", "Reply", "ResultAccess", "SendAccess"]
 

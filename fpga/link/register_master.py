@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.axi import AxiLite
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.control.registers import ADDRESS_WIDTH, DATA_WIDTH
+from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
 from .interfaces import RegisterAccess
 

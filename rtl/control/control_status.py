@@ -1,65 +1,32 @@
-"""Control and status registers behind AXI4-Lite.
+"""Control and status registers of the attention accelerator, behind AXI4-Lite.
 
-The hardware side of `rtl.control.registers`. Names, places and ranges of the registers are read from that description;
-this block carries out the accesses of a host, and connects the registers with the core.
-
-    AW --> [address] --+--> merge bytes --> [merged] --> check, commit --> B
-    W  --> [data] -----+                                    |
-    AR --> [address] --> select, in two steps --> R         +--> job registers --(start)--> [job] --> core
-
-    core's pulses --> events, error counts --> interrupt
-    core's levels --> performance counters
-
-Responses. A read of an offset that is no register gives 0 with SLVERR; a write to it, or to a register that
-cannot be written, gives SLVERR and has no effect (DECERR is for interconnects). A parameter written out of its
-range keeps its old value, and START has no effect while a job runs: both answer SLVERR, set an event and are counted.
-Bytes that WSTRB leaves out keep their value: bytes are merged first, then the whole word is checked.
-The two lowest address bits are ignored.
-
-Resets. `soft_reset` stops the core only. Job registers, events, interrupt enables and all counts keep their
-values, so that a host can still read what went wrong.
+The hardware side of `rtl.control.registers`; `rtl.control.register_block` has how registers are read and written.
 """
 
-from functools import reduce
-from operator import or_
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import unsigned
 from amaranth.lib.wiring import In, Out
 
-from taylorvit.rtl.common.axi import AxiLite, Response
-from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.widths import up_to
 
-from .registers import ADDRESS_WIDTH, DATA_WIDTH, EVENTS, Access, register_map
+from .register_block import RegisterBlock
+from .registers import register_map
 
 __all__ = ["ControlStatus"]
 
-_READ_GROUP = 6  # registers of which at most one is read in one step
 
-
-class ControlStatus(Block):
+class ControlStatus(RegisterBlock):
     """Registers of the accelerator: AXI4-Lite on one side, the core on the other.
-
-    A read is answered `read_latency` cycles after its address, a write `write_latency` cycles after the later of
-    address and data. Counters and counts stop at their maximum.
 
     Args:
         config (AcceleratorConfig): the whole configuration, which this block also reports to the host.
 
     Ports:
-        s_axil (AxiLite, slave): one write and one read may be outstanding; address and data of a write may come in any
-            order.
-        interrupt (1 bit, output): level, high while an enabled event is set.
-        start (1 bit, output): for one cycle; the parameters of the job are stable from this cycle to the next `start`,
-            so a host may write those of the next job while one runs.
-        soft_reset (1 bit, output): for one cycle.
+        s_axil, interrupt, start, soft_reset, timeout, busy: as in `rtl.control.register_block.RegisterBlock`.
         tokens (bits of max_tokens, output): tokens of a head.
         head_dim (bits of max_head_dim, output): features of a head.
         heads (bits of max_heads, output): heads of the job.
         NAME (as in the register, output): one port for each register of the kernel for a job
             (`rtl.attention.spec.JobRegister`).
-        timeout (counter_width bits, output): register TIMEOUT as it stands.
-        busy (1 bit, input): the core runs a job; it rises in the cycle after `start`.
         done (1 bit, input): pulse: the job is finished.
         head_done (1 bit, input): pulse: a head is finished.
         tlast_early (3 bits, input): pulses: a packet was too short; bit 0 for stream Q, 1 for K, 2 for V.
@@ -72,25 +39,14 @@ class ControlStatus(Block):
     """
 
     module_name = "control_status"
-    waivers = {
-        ("UNUSEDSIGNAL", "s_axil_a*prot"): "Protection has no meaning for these registers.",
-        ("UNUSEDSIGNAL", "s_axil_a*addr"): "Registers are words: the two lowest address bits are ignored.",
-    }
-
-    read_latency = 4
-    write_latency = 5
 
     def __init__(self, config):
         self.config = config
-        self.registers = register_map(config)
         kernel = {register.name: _port_shape(register) for register in config.spec.job_registers(config)}
-        self._job_parameters = ("tokens", "head_dim", "heads", *kernel)
         super().__init__(
-            {
-                "s_axil": In(AxiLite(address_width=ADDRESS_WIDTH, data_width=DATA_WIDTH)),
-                "interrupt": Out(1),
-                "start": Out(1),
-                "soft_reset": Out(1),
+            register_map(config),
+            job_parameters=("tokens", "head_dim", "heads", *kernel),
+            ports={
                 "tokens": Out(config.max_tokens.bit_length()),
                 "head_dim": Out(config.max_head_dim.bit_length()),
                 "heads": Out(config.max_heads.bit_length()),
@@ -106,7 +62,7 @@ class ControlStatus(Block):
                 "array_busy": In(1),
                 "stall_input": In(1),
                 "stall_output": In(1),
-            }
+            },
         )
 
     @property
@@ -114,163 +70,25 @@ class ControlStatus(Block):
         """What distinguishes two of these blocks: the configuration."""
         return self.config.to_mapping()
 
-    def elaborate(self, platform):
-        m = Module()
-        values = {register.name: _value(register) for register in self.registers}
-        events = {name: Signal(name=f"event_{name.lower()}") for name in EVENTS}
-        starting = Signal()
+    def happening(self):
+        """Event -> its pulse."""
+        return {
+            "DONE": self.done,
+            "INPUT_TIMEOUT": self.input_timeout,
+            "DENOMINATOR": self.denominator_error,
+            **{f"TLAST_EARLY_{stream}": self.tlast_early[bit] for bit, stream in enumerate("QKV")},
+            **{f"TLAST_LATE_{stream}": self.tlast_late[bit] for bit, stream in enumerate("QKV")},
+        }
 
-        m.d.comb += [
-            events["DONE"].eq(self.done),
-            events["INPUT_TIMEOUT"].eq(self.input_timeout),
-            events["DENOMINATOR"].eq(self.denominator_error),
-            *(events[f"TLAST_EARLY_{stream}"].eq(self.tlast_early[bit]) for bit, stream in enumerate("QKV")),
-            *(events[f"TLAST_LATE_{stream}"].eq(self.tlast_late[bit]) for bit, stream in enumerate("QKV")),
-            values["STATUS"].eq(self.busy | self.start | starting),
-            self.timeout.eq(values["TIMEOUT"]),
-        ]
-        self._count(m, values, events)
-        self._write(m, values, events, starting)
-        # The parameters are many and everywhere: they follow the decision a cycle later.
-        m.d.sync += self.start.eq(starting)
-        with m.If(starting):
-            for name in self._job_parameters:
-                words = [values[word.name] for word in self.registers.words(name.upper())]
-                m.d.sync += getattr(self, name).eq(Cat(words) if len(words) > 1 else words[0])
-        self._read(m, values)
-        # After the write: an event in the very cycle in which its bit is cleared is kept.
-        for name, (bit, _description) in EVENTS.items():
-            with m.If(events[name]):
-                m.d.sync += values["EVENTS"][bit].eq(1)
-        m.d.sync += self.interrupt.eq((values["EVENTS"] & values["INTERRUPT_ENABLE"]).any())
-        return m
-
-    def _count(self, m, values, events):
-        """Performance counters of the job, and error counts."""
-        with m.If(self.start):
-            for name in ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE"):
-                m.d.sync += values[name].eq(0)
-        with m.Else():
-            _count_up(m, values["CYCLES"], self.busy)
-            _count_up(m, values["ARRAY_BUSY"], self.busy & self.array_busy)
-            _count_up(m, values["STALL_INPUT"], self.busy & self.stall_input)
-            _count_up(m, values["STALL_OUTPUT"], self.busy & self.stall_output)
-            _count_up(m, values["HEADS_DONE"], self.head_done)
-        for name in EVENTS:
-            if f"COUNT_{name}" in values:
-                _count_up(m, values[f"COUNT_{name}"], events[name])
-
-    def _write(self, m, values, events, starting):
-        """AW and W into registers, in any order; then merge; then check; then commit and respond."""
-        address_held = Signal()
-        data_held = Signal()
-        write_word = Signal(ADDRESS_WIDTH - 2)
-        write_data = Signal(DATA_WIDTH)
-        write_strobe = Signal(DATA_WIDTH // 8)
-        m.d.comb += [self.s_axil.awready.eq(~address_held), self.s_axil.wready.eq(~data_held)]
-        with m.If(self.s_axil.awvalid & self.s_axil.awready):
-            m.d.sync += [address_held.eq(1), write_word.eq(self.s_axil.awaddr[2:])]
-        with m.If(self.s_axil.wvalid & self.s_axil.wready):
-            m.d.sync += [
-                data_held.eq(1),
-                write_data.eq(self.s_axil.wdata),
-                write_strobe.eq(self.s_axil.wstrb),
-            ]
-
-        # Bytes left out keep the old value of a parameter, and are 0 (no effect) for every other register.
-        writable = [register for register in self.registers if register.access.writable]
-        is_written = _is_each(m, writable, write_word, "is_written")
-        kept_word = Signal(DATA_WIDTH)
-        m.d.comb += kept_word.eq(
-            reduce(
-                or_,
-                (
-                    Mux(selected, values[register.name], 0)
-                    for selected, register in zip(is_written, writable)
-                    if register.access is Access.READ_WRITE
-                ),
-            )
-        )
-        merged = Signal(DATA_WIDTH)
-        limits = least, most, is_signed = (
-            Signal(signed(DATA_WIDTH + 1), name="least_written"),
-            Signal(signed(DATA_WIDTH + 1), name="most_written"),
-            Signal(name="signed_written"),
-        )
-        held = Signal()
-        check = Signal()
-        commit = Signal()
-        m.d.sync += held.eq(address_held & data_held)
-        with m.If(held & address_held & data_held & ~check & ~commit & ~self.s_axil.bvalid):
-            m.d.sync += [check.eq(1), *(mine.eq(limit) for mine, limit in zip(limits, _limits(writable, is_written)))]
-            for byte, strobe in enumerate(write_strobe):
-                bits = slice(8 * byte, 8 * byte + 8)
-                m.d.sync += merged[bits].eq(Mux(strobe, write_data[bits], kept_word[bits]))
-
-        above_least = Signal()
-        below_most = Signal()
-        in_range = above_least & below_most
-        number = Cat(merged, is_signed & merged[-1]).as_signed()
-        with m.If(check):
-            m.d.sync += [check.eq(0), commit.eq(1), above_least.eq(number >= least), below_most.eq(number <= most)]
-
-        accepted = Signal()
-        m.d.sync += [starting.eq(0), self.soft_reset.eq(0)]
-        with m.If(commit):
-            m.d.sync += [
-                commit.eq(0),
-                self.s_axil.bvalid.eq(1),
-                self.s_axil.bresp.eq(Mux(accepted, Response.OKAY, Response.SLVERR)),
-            ]
-            for selected, register in zip(is_written, writable):
-                with m.If(selected):
-                    if register.access is Access.PULSE:
-                        self._control(m, register, merged, events, accepted, starting)
-                    else:
-                        _commit(m, register, merged, in_range, write_strobe, values, events, accepted)
-        with m.If(self.s_axil.bvalid & self.s_axil.bready):
-            m.d.sync += [self.s_axil.bvalid.eq(0), address_held.eq(0), data_held.eq(0)]
-
-    def _control(self, m, register, written, events, accepted, starting):
-        """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
-        soft_reset = written[register["SOFT_RESET"].low]
-        start = written[register["START"].low] & ~soft_reset
-        m.d.comb += [
-            events["START_WHILE_BUSY"].eq(start & self.busy),
-            accepted.eq(~events["START_WHILE_BUSY"]),
-        ]
-        m.d.sync += self.soft_reset.eq(soft_reset)
-        with m.If(start & ~self.busy):
-            m.d.sync += starting.eq(1)
-
-    def _read(self, m, values):
-        """AR into a register, then which register it is, then a word of each group of registers, then R from these."""
-        read_held = Signal()
-        found = Signal()
-        gathered = Signal()
-        read_word = Signal(ADDRESS_WIDTH - 2)
-        m.d.comb += self.s_axil.arready.eq(~read_held)
-        with m.If(self.s_axil.arvalid & self.s_axil.arready):
-            m.d.sync += [read_held.eq(1), read_word.eq(self.s_axil.araddr[2:])]
-
-        is_read = _is_each(m, [*self.registers], read_word, "is_read")
-        choices = [Mux(bit, values[register.name], 0) for bit, register in zip(is_read, self.registers)]
-        groups = []
-        for first in range(0, len(choices), _READ_GROUP):
-            groups.append(Signal(DATA_WIDTH, name=f"read_group_{len(groups)}", reset_less=True))
-            m.d.sync += groups[-1].eq(reduce(or_, choices[first : first + _READ_GROUP]))
-        m.d.sync += [
-            found.eq(read_held & ~found & ~gathered & ~self.s_axil.rvalid),
-            gathered.eq(found),
-        ]
-        with m.If(gathered):
-            m.d.sync += [
-                self.s_axil.rvalid.eq(1),
-                self.s_axil.rdata.eq(reduce(or_, groups)),
-                self.s_axil.rresp.eq(Mux(is_read.any(), Response.OKAY, Response.SLVERR)),
-            ]
-        with m.If(self.s_axil.rvalid & self.s_axil.rready):
-            m.d.sync += [self.s_axil.rvalid.eq(0), read_held.eq(0)]
+    def counted(self):
+        """Performance counter -> what it counts."""
+        return {
+            "CYCLES": self.busy,
+            "ARRAY_BUSY": self.busy & self.array_busy,
+            "STALL_INPUT": self.busy & self.stall_input,
+            "STALL_OUTPUT": self.busy & self.stall_output,
+            "HEADS_DONE": self.head_done,
+        }
 
 
 def _port_shape(register):
@@ -278,58 +96,3 @@ def _port_shape(register):
     if register.minimum < 0:
         return up_to(register.maximum, least=register.minimum)
     return unsigned(max(1, register.maximum.bit_length()))
-
-
-def _value(register):
-    """What a read of `register` gives: a constant, or a signal just wide enough for its values."""
-    if register.access in (Access.CONSTANT, Access.PULSE):
-        return Const(register.reset, DATA_WIDTH)
-    field = register.fields[0]
-    shape = unsigned(register.mask.bit_length())
-    if field.maximum is not None:
-        shape = range(field.minimum, field.maximum + 1)
-    return Signal(shape, init=field.reset, name=f"{register.name.lower()}_register")
-
-
-def _is_each(m, registers, word, name):
-    """One bit for each of `registers`: whether it is the one at `word`, a cycle later."""
-    is_each = Signal(len(registers), name=name)
-    m.d.sync += is_each.eq(Cat(word == register.offset >> 2 for register in registers))
-    return is_each
-
-
-def _limits(registers, is_written):
-    """Least and most of what the register that is written may be given, and whether it is signed."""
-    least, most, is_signed = -1 << DATA_WIDTH, (1 << DATA_WIDTH) - 1, 0
-    for selected, register in zip(is_written, registers):
-        field = register.fields[0]
-        if register.access is Access.READ_WRITE and field.maximum is not None:
-            least = Mux(selected, field.minimum, least)
-            most = Mux(selected, field.maximum, most)
-            is_signed = Mux(selected, field.signed, is_signed)
-    return least, most, is_signed
-
-
-def _commit(m, register, written, in_range, write_strobe, values, events, accepted):
-    """Writes one register that is not CONTROL, under the conditions that hold where this is called."""
-    value = values[register.name]
-    field = register.fields[0]
-    if register.access is Access.WRITE_ONE_TO_CLEAR:
-        m.d.comb += accepted.eq(1)
-        m.d.sync += value.eq(value & ~written)
-    elif register.access is Access.WRITE_TO_CLEAR:
-        m.d.comb += accepted.eq(1)
-        with m.If(write_strobe.any()):
-            m.d.sync += value.eq(events[register.name.removeprefix("COUNT_")])
-    elif field.maximum is None:
-        m.d.comb += accepted.eq(1)
-        m.d.sync += value.eq(written & register.mask)
-    else:
-        m.d.comb += [accepted.eq(in_range), events["BAD_VALUE"].eq(~in_range)]
-        with m.If(in_range):
-            m.d.sync += value.eq(written)
-
-
-def _count_up(m, counter, event):
-    with m.If(event & ~counter.all()):
-        m.d.sync += counter.eq(counter + 1)

@@ -11,7 +11,8 @@ import numpy as np
 from taylorvit.fpga.driver.tensors import matrix_bytes
 from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.registers import DATA_WIDTH, register_map
+from taylorvit.rtl.control.description import DATA_WIDTH
+from taylorvit.rtl.control.registers import register_map
 
 __all__ = ["job_source"]
 

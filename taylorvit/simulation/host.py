@@ -35,8 +35,9 @@ from cocotbext.axi import (
 from taylorvit.fpga.driver.tensors import matrix_bytes, matrix_from_bytes, result_bytes
 from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.description import DATA_WIDTH
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.rtl.control.registers import ALL_EVENTS, DATA_WIDTH, EVENTS, events_in, register_map
+from taylorvit.rtl.control.registers import ALL_EVENTS, EVENTS, events_in, register_map
 
 from .lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
 

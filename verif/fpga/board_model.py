@@ -41,7 +41,8 @@ from taylorvit.fpga.protocol import (
 from taylorvit.golden.attention.integer_attention import JobConstants, integer_taylor_attention
 from taylorvit.jobs import format_of
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.registers import EVENTS, Access, register_map
+from taylorvit.rtl.control.description import Access
+from taylorvit.rtl.control.registers import EVENTS, register_map
 
 __all__ = ["BoardModel", "Faults"]
 

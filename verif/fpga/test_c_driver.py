@@ -29,7 +29,8 @@ from taylorvit.gen.registers_export import to_c_header
 from taylorvit.golden import workloads
 from taylorvit.jobs import golden_steps, job_source, read_operands
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.registers import ADDRESS_WIDTH, register_map
+from taylorvit.rtl.control.description import ADDRESS_WIDTH
+from taylorvit.rtl.control.registers import register_map
 from taylorvit.simulation import compilers, expect_equal, parameters, record, run
 from taylorvit.simulation.host import STREAMS, AcceleratorHost, matrix_of
 from verif import ROOT

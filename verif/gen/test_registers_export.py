@@ -10,7 +10,8 @@ from systemrdl import RDLCompiler
 from taylorvit.gen.presets import load_preset
 from taylorvit.gen.registers_export import register_files, to_c_header, to_html, to_markdown, to_python, to_systemrdl
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.registers import EVENTS, Access, register_map
+from taylorvit.rtl.control.description import Access
+from taylorvit.rtl.control.registers import EVENTS, register_map
 from taylorvit.simulation import compilers
 from verif import ROOT
 

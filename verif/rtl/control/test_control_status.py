@@ -13,7 +13,8 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.control_status import ControlStatus
-from taylorvit.rtl.control.registers import Access, register_map
+from taylorvit.rtl.control.description import Access
+from taylorvit.rtl.control.registers import register_map
 from taylorvit.simulation import build, expect_equal, parameters, pattern, run, start
 
 ACCESS_LIMIT_NS = 20_000

@@ -7,8 +7,9 @@ import pytest
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.description import Access
 from taylorvit.rtl.control.host_view import LAYOUT, VIEW_REGISTERS, HostView
-from taylorvit.rtl.control.registers import Access, register_map
+from taylorvit.rtl.control.registers import register_map
 
 CONFIGS = [
     *map(load_preset, preset_names()),

@@ -4,7 +4,8 @@ import pytest
 
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.registers import ALL_EVENTS, EVENTS, Access, events_in, register_map
+from taylorvit.rtl.control.description import Access
+from taylorvit.rtl.control.registers import ALL_EVENTS, EVENTS, events_in, job_constants, register_map
 
 OFFSETS = {
     "ID": 0x000, "VERSION": 0x004, "ARRAY_SIZE": 0x008, "NUMBER_FORMAT": 0x00C, "MAX_SIZES": 0x010, "MAX_HEADS": 0x014,
@@ -58,7 +59,7 @@ def test_version_is_the_packages():
 
 
 def test_constants_of_a_job():
-    assert register_map(WIDEST).job_constants == ("SHIFT_G", "SHIFT_Z", "C_V", "C_D")
+    assert job_constants(register_map(WIDEST)) == ("SHIFT_G", "SHIFT_Z", "C_V", "C_D")
 
 
 def test_writes_of_a_driver():

@@ -1,0 +1,231 @@
+"""What a register map is made of: registers and their fields, and what a host may do with them.
+
+The maps themselves are `rtl.control.registers`, of the attention accelerator, and `rtl.network.registers`, of the
+network accelerator. `rtl.control.register_block.RegisterBlock` builds hardware from either.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = [
+    "ADDRESS_WIDTH",
+    "DATA_WIDTH",
+    "Access",
+    "Field",
+    "Register",
+    "RegisterMap",
+    "constant",
+    "counter",
+    "parameter",
+]
+
+ADDRESS_WIDTH = 12
+"""Bits of a byte address: the 4 KiB that an interconnect assigns at least."""
+
+DATA_WIDTH = 32
+
+_WORD = (1 << DATA_WIDTH) - 1
+
+
+class Access(Enum):
+    """What a host may do with a register."""
+
+    CONSTANT = "constant"
+    READ_ONLY = "read only"
+    READ_WRITE = "read, write"
+    PULSE = "write 1 to act, reads 0"
+    WRITE_ONLY = "write, reads 0"
+    WRITE_ONE_TO_CLEAR = "read, write 1 to clear"
+    WRITE_TO_CLEAR = "read, any write clears"
+
+    @property
+    def writable(self):
+        """True if a write is answered OKAY (for READ_WRITE: if its value is legal), not SLVERR."""
+        return self not in (Access.CONSTANT, Access.READ_ONLY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Bits `low` to `low + width - 1` of a register.
+
+    Attributes:
+        name (str): name, in capitals.
+        low (int): lowest bit.
+        width (int): number of bits.
+        description (str): what it is.
+        reset (int): value after reset; of a constant, its value. A negative one is stored in two's complement.
+        minimum (int | None): least legal value of a READ_WRITE field that fills its register; None where all are.
+        maximum (int | None): largest legal value, likewise.
+        signed (bool): the value is in two's complement.
+    """
+
+    name: str
+    low: int
+    width: int
+    description: str
+    reset: int = 0
+    minimum: int | None = None
+    maximum: int | None = None
+    signed: bool = False
+
+    @property
+    def high(self):
+        """The field's uppermost bit."""
+        return self.low + self.width - 1
+
+    @property
+    def mask(self):
+        """The field's bits within its register."""
+        return ((1 << self.width) - 1) << self.low
+
+    def of(self, word):
+        """The field's value in `word`, a value of its register."""
+        value = (word & self.mask) >> self.low
+        return value - (1 << self.width) if self.signed and value >> (self.width - 1) else value
+
+    @property
+    def values(self):
+        """Legal values in words; empty where all are."""
+        return "" if self.minimum is None else f"{self.minimum}..{self.maximum}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """A 32-bit register; bits outside its fields read 0 and ignore writes.
+
+    Attributes:
+        name (str): name, in capitals.
+        offset (int): byte offset.
+        access (Access): what a host may do with it.
+        description (str): what it is.
+        fields (tuple[Field, ...]): its fields, lowest first.
+    """
+
+    name: str
+    offset: int
+    access: Access
+    description: str
+    fields: tuple[Field, ...]
+
+    def __getitem__(self, name):
+        """The field `name`; `KeyError` if there is none."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        names = ", ".join(field.name for field in self.fields)
+        raise KeyError(f"field of register {self.name} must be one of {names}, not {name!r}")
+
+    @property
+    def reset(self):
+        """The whole register's value after reset."""
+        return sum((field.reset << field.low) & field.mask for field in self.fields)
+
+    @property
+    def mask(self):
+        """All bits that belong to a field."""
+        return sum(field.mask for field in self.fields)
+
+
+@dataclass(frozen=True)
+class RegisterMap:
+    """All registers in the order of their offsets.
+
+    Attributes:
+        registers (tuple[Register, ...]): the registers.
+    """
+
+    registers: tuple[Register, ...]
+
+    def __iter__(self):
+        return iter(self.registers)
+
+    def __getitem__(self, name):
+        """The register `name`; `KeyError` if there is none."""
+        for register in self.registers:
+            if register.name == name:
+                return register
+        names = ", ".join(register.name for register in self.registers)
+        raise KeyError(f"register must be one of {names}, not {name!r}")
+
+    def words(self, name):
+        """The registers that hold the value `name`, lowest word first: NAME itself, or NAME_0, NAME_1, ..."""
+        words = [word for word in self.registers if word.name.removeprefix(f"{name}_").isdecimal()]
+        return words or [self[name]]
+
+    @property
+    def events(self):
+        """Name -> (bit in EVENTS and INTERRUPT_ENABLE, description) of what can happen."""
+        return {field.name: (field.low, field.description) for field in self["EVENTS"].fields}
+
+    @property
+    def errors(self):
+        """Names of the events that are errors, which have a count: all but DONE."""
+        return [name for name in self.events if name != "DONE"]
+
+    def writes(self, values):
+        """The writes that set some registers, e.g. of `{"TOKENS": 197, "C_D": 403456}`.
+
+        Args:
+            values (Mapping): name -> value; NAME stands for NAME_0, NAME_1, ... where the value has several words.
+
+        Returns:
+            The writes in this order, each (byte offset, 32-bit value).
+
+        Raises:
+            KeyError: there is no register of that name.
+            TypeError: a value is not an integer.
+            ValueError: it is wider than its registers, or out of their range.
+        """
+        result = []
+        for name, value in values.items():
+            words = self.words(name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an integer, not {value!r}")
+            if value >> (DATA_WIDTH * len(words)) not in (0, -1):
+                raise ValueError(f"{name} must fit {DATA_WIDTH * len(words)} bits, not {value!r}")
+            for index, register in enumerate(words):
+                (field,) = register.fields
+                word = value if len(words) == 1 else (value >> (DATA_WIDTH * index)) & _WORD
+                if field.minimum is not None and not field.minimum <= word <= field.maximum:
+                    rule = f"in {field.values} in register {register.name}"
+                    raise ValueError(f"{name} must be {rule}, not {word!r}")
+                result.append((register.offset, word & _WORD))
+        return result
+
+
+def constant(name, offset, description, *fields):
+    """A register that tells what was built.
+
+    Args:
+        name (str): its name.
+        offset (int): its byte offset.
+        description (str): what it is.
+        fields (tuple): of each field name, low, width, value, description, and True where the value is signed.
+    """
+    return Register(
+        name=name,
+        offset=offset,
+        access=Access.CONSTANT,
+        description=description,
+        fields=tuple(
+            Field(name=field, low=low, width=width, reset=value, signed=any(signed), description=text)
+            for field, low, width, value, text, *signed in fields
+        ),
+    )
+
+
+def parameter(name, offset, minimum, maximum, reset, description):
+    """A register that a host writes, with a single field of its name, for values from `minimum` to `maximum`."""
+    return Register(
+        name=name, offset=offset, access=Access.READ_WRITE, description=description,
+        fields=(
+            Field(name=name, low=0, width=DATA_WIDTH, reset=reset, minimum=minimum, maximum=maximum,
+                  signed=minimum < 0, description=description),
+        ),
+    )  # fmt: skip
+
+
+def counter(name, offset, access, width, description):
+    """A register that the hardware counts with, with a single field of its name, of `width` bits."""
+    field = Field(name=name, low=0, width=width, description=description)
+    return Register(name=name, offset=offset, access=access, description=description, fields=(field,))
