@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from taylorvit.boundary.reading import FileError, read_json
-from taylorvit.golden.arithmetic.number_format import NumberFormat, check_integer
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, check_integer
 
 __all__ = ["Accelerator", "load_accelerator"]
 
@@ -20,13 +20,13 @@ class Accelerator(NamedTuple):
 
     Attributes:
         name (str): name of its configuration.
-        number_format (NumberFormat): widths and register ranges of attention.
+        number_format (NetworkFormat): widths and register ranges.
         max_tokens (int): largest number of tokens.
         max_head_dim (int): largest number of features of a head.
     """
 
     name: str
-    number_format: NumberFormat
+    number_format: NetworkFormat
     max_tokens: int
     max_head_dim: int
 
@@ -61,7 +61,9 @@ def load_accelerator(path: str | Path) -> Accelerator:
     if kernel != "taylor":
         raise FileError(f"{path}: accelerator must have Taylor attention, as integer networks do, not {kernel!r}")
     try:
-        number_format = NumberFormat(**{field.name: known[field.name] for field in fields(NumberFormat)})
+        # One that computes attention alone does not say how wide the residual stream is.
+        known = {"residual_width": NetworkFormat.residual_width} | known
+        number_format = NetworkFormat(**{field.name: known[field.name] for field in fields(NetworkFormat)})
         sizes = [check_integer(name, configuration[name], 1) for name in ("max_tokens", "max_head_dim")]
     except KeyError as error:
         raise FileError(f"{path}: file must be {_WHAT}, and lacks {error}") from None

@@ -9,8 +9,8 @@ Arrays are int64 as long as whatever is computed from them fits, and Python ints
 slower, and the same numbers.
 
 ``OperandFormat`` says how wide the operands are, and the format of a kernel, derived from it, what its run-time
-registers can hold: ``NumberFormat`` is that of Taylor attention. The golden model does not know the hardware: whoever
-compares the two passes the numbers of the built hardware in.
+registers can hold: ``NumberFormat`` is that of Taylor attention, ``NetworkFormat`` that of a whole network. The golden
+model does not know the hardware: whoever compares the two passes the numbers of the built hardware in.
 """
 
 from dataclasses import dataclass, fields
@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 __all__ = [
+    "NetworkFormat",
     "NumberFormat",
     "OperandFormat",
     "check_integer",
@@ -116,6 +117,38 @@ class NumberFormat(OperandFormat):
     def c_d_max(self) -> int:
         """The largest value of the register c_d."""
         return (1 << self.c_d_width) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFormat(NumberFormat):
+    """The number format of a network: that of its attention, and the width of the residual stream.
+
+    Attributes:
+        residual_width (int): bits of the residual stream, signed, 8 to 16.
+
+    Raises:
+        TypeError: a field is not an integer.
+        ValueError: a field is outside of its limits, or the range of shift_z is empty.
+    """
+
+    residual_width: int = 12
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("residual_width", self.residual_width, 8, 16)
+
+    @classmethod
+    def around(cls, attention: NumberFormat | None) -> "NetworkFormat":
+        """The number format of a network.
+
+        Args:
+            attention (NumberFormat | None): number format of its attention; `NumberFormat()` if left out. That of a
+                network is returned as it is.
+        """
+        if isinstance(attention, cls):
+            return attention
+        attention = NumberFormat() if attention is None else attention
+        return cls(**{field.name: getattr(attention, field.name) for field in fields(NumberFormat)})
 
 
 def magnitude(x) -> int:

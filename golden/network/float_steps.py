@@ -14,13 +14,13 @@ from .operations import (
     PIXELS,
     Add,
     Attention,
+    Embedding,
     Linear,
     Logits,
     LookUp,
     Norm,
     Operation,
     Patches,
-    PrefixTokens,
     Requantize,
     Rounded,
     unknown_operation,
@@ -87,9 +87,13 @@ def float_result(model: VisionTransformer, operation: Operation, steps: list[tor
         case Linear():
             [x] = steps
             x = x[:, operation.token] if operation.token is not None else in_rows(operation, x)
-            return model.get_submodule(operation.module)(x)
-        case PrefixTokens():
-            return model.with_prefix(*steps)
+            y = model.get_submodule(operation.module)(x)
+            # The patch embedding has no rows of the prefix tokens. In integers they hold its bias, which the embedding
+            # takes off again.
+            return y if operation.token is not None else functional.pad(y, (0, 0, operation.rows - y.shape[1], 0))
+        case Embedding():
+            positions = model.pos_embed  # (1, rows, features)
+            return model.with_prefix(torch.zeros_like(positions[:, operation.prefix :]))
         case Norm():
             [x] = steps
             return model.get_submodule(operation.module)(x)[:, : operation.rows]

@@ -1,18 +1,26 @@
 """The operations of a Vision Transformer with the integers that quantization filled in: numbers, exponents, shifts.
 
 Every tensor is integers with a power-of-two exponent, real = integer * 2^exponent, so that going from one exponent to
-another is a shift with rounding. All shifts follow from the exponents, here, for each operation that has one.
+another is a shift with rounding. All shifts follow from the exponents, here, for each operation that has one. Together
+with `tensors`, by the names that the operations give, they are all numbers that a compiler needs:
+
+    Linear       tensors[weight], tensors[bias]
+    Requantize   requantizing_shift
+    Norm         left_shifts(source), epsilon, tensors[gamma], tensors[beta], norm_shift
+    Attention    registers[layer]
+    LookUp       tensors[table]
+    Add          add_shifts; where its stream is an Embedding, tensors[integers]
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat, check_integer
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, check_integer
 from taylorvit.golden.attention.integer_attention import JobConstants
 
 from .integer_layers import NORMALIZED_FRACTION
-from .operations import Add, Linear, Logits, Norm, Parameter, PrefixTokens, Requantize, Stream
+from .operations import LARGEST_OFFSET, Add, Linear, Logits, Norm, Parameter, Requantize, Stream
 from .program import Program, network_of
 from .vit import EPSILON, VitShape
 
@@ -30,19 +38,22 @@ class IntegerNetwork:
         shape (VitShape): sizes.
         tensors (dict[str, np.ndarray]): integers by name, int64: the `parameters` of the program.
         exponents (dict[str, int]): by name: the `exponents` of the program.
+        offsets (dict[str, int]): by name: the `offsets` of the program.
         registers (list[JobConstants]): registers of attention in each layer.
-        number_format (NumberFormat): number format of the accelerator that computes attention.
+        number_format (NetworkFormat): number format of the accelerator that computes the network.
 
     Raises:
-        TypeError: a tensor or an exponent is not of integers.
-        ValueError: tensors, exponents or registers are missing, too many, of another shape or out of range.
+        TypeError: a tensor, an exponent or an offset is not of integers.
+        ValueError: tensors, exponents, offsets or registers are missing, too many, of another shape or out of range;
+            heads differ in their exponents; or the residual stream is finer than both of what it is the sum of.
     """
 
     shape: VitShape
     tensors: dict[str, np.ndarray]
     exponents: dict[str, int]
+    offsets: dict[str, int]
     registers: list[JobConstants]
-    number_format: NumberFormat = field(default_factory=NumberFormat)
+    number_format: NetworkFormat = field(default_factory=NetworkFormat)
 
     def __post_init__(self) -> None:
         parameters = self.program.parameters
@@ -52,10 +63,18 @@ class IntegerNetwork:
         _check_names("exponents", self.exponents, self.program.exponents)
         for name, exponent in self.exponents.items():
             check_integer(f"exponent of {name}", exponent, -_EXPONENT_LIMIT, _EXPONENT_LIMIT)
+        _check_names("offsets", self.offsets, self.program.offsets)
+        for name, offset in self.offsets.items():
+            check_integer(f"offset of {name}", offset, 0, LARGEST_OFFSET)
         if len(self.registers) != self.shape.depth:
             raise ValueError(f"registers must be of {self.shape.depth} layers, not {len(self.registers)}")
         for registers in self.registers:
             registers.check(self.number_format)
+        for operation in self.program:
+            if isinstance(operation, Logits):
+                self._check_heads(operation)
+            if isinstance(operation, Add):
+                self._check_add(operation)
 
     @property
     def program(self) -> Program:
@@ -68,17 +87,26 @@ class IntegerNetwork:
         return [operation.name for operation in self.program if isinstance(operation, Linear)]
 
     def left_shifts(self, name: str) -> np.ndarray:
-        """The left shift of each channel of a step, (channels,), if it is the residual stream; otherwise 0, ()."""
-        operation = self.program[name]
-        return self.tensors[operation.left_shift] if isinstance(operation, Stream) else np.zeros((), dtype=np.int64)
+        """The left shift of each channel of a step, (channels,), int64.
+
+        Of the residual stream, and of the sums of a linear layer whose channels have shifts; otherwise 0, ().
+        """
+        match self.program[name]:
+            case Stream() as operation:
+                return self.tensors[operation.left_shift]
+            case Linear(by_channel=True) as operation:
+                return self.tensors[operation.weight_shift]
+            case _:
+                return np.zeros((), dtype=np.int64)
 
     def scale(self, name: str) -> np.ndarray:
         """The exponents of a step: one for each channel, (channels,), or one for all, ()."""
         return np.asarray(self.exponents[name] + self.left_shifts(name))
 
-    def requantizing_shift(self, operation: PrefixTokens | Requantize) -> np.ndarray:
-        """The right shift from the sums to the step, by channel or one for all."""
-        return np.asarray(self.scale(operation.name) - self.scale(operation.source))
+    def requantizing_shift(self, operation: Requantize) -> np.ndarray:
+        """The right shift from the sums to the step, by channel, (features,), int64; negative ones multiply."""
+        columns = slice(operation.first, operation.first + operation.features)
+        return self.exponents[operation.name] - self.scale(operation.source)[columns]
 
     def epsilon(self, operation: Norm) -> int:
         """What is added to the variance: epsilon in its scale, rounded, at least 1."""
@@ -89,19 +117,36 @@ class IntegerNetwork:
         """The right shift from the products with gamma to the step."""
         return self.exponents[operation.name] - (self.exponents[operation.gamma] - NORMALIZED_FRACTION)
 
-    def add_shifts(self, operation: Add) -> tuple[np.ndarray, int, np.ndarray]:
-        """Left shifts of the stream, by channel, and of the branch; then the right shift of their sum, by channel.
+    def add_shifts(self, operation: Add) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Left shifts of the stream and of the branch, and the right shift of their sum, by channel.
 
-        The sum is in the finest of the exponents of both.
+        The sum of a channel is in the finer one of the exponents of both, so that one of the left shifts is 0. None of
+        the shifts is negative.
+
+        Returns:
+            Three arrays (features,), int64.
         """
-        stream, branch = self.scale(operation.stream), self.exponents[operation.branch]
-        finest = min(branch, int(stream.min()))
+        stream, branch = self.scale(operation.stream), self.scale(operation.branch)
+        finest = np.minimum(stream, branch)
         return stream - finest, branch - finest, self.scale(operation.name) - finest
 
-    def logit_shifts(self, operation: Logits) -> list[int]:
-        """The left shift of each head to the finest of their exponents."""
-        exponents = [self.exponents[head] for head in operation.heads]
-        return [exponent - min(exponents) for exponent in exponents]
+    def _check_heads(self, operation: Logits) -> None:
+        first, *others = (self.program[head] for head in operation.heads)
+        for other in others:
+            for one, another in zip(first.exponents, other.exponents, strict=True):
+                wanted, found = self.exponents[one], self.exponents[another]
+                if found != wanted:
+                    raise ValueError(f"exponent of {another} must be that of {one}, {wanted}, not {found}")
+
+    def _check_add(self, operation: Add) -> None:
+        _of_stream, _of_branch, of_sum = self.add_shifts(operation)
+        channel = int(of_sum.argmin())
+        if of_sum[channel] < 0:
+            found = self.scale(operation.name)[channel]
+            raise ValueError(
+                f"exponent of channel {channel} of {operation.name} must be at least {found - of_sum[channel]}, the "
+                f"finer one of those of {operation.stream} and {operation.branch}, not {found}"
+            )
 
 
 def _check_names(what: str, given: dict, expected) -> None:

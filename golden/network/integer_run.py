@@ -16,13 +16,13 @@ from .operations import (
     PIXELS,
     Add,
     Attention,
+    Embedding,
     Linear,
     Logits,
     LookUp,
     Norm,
     Operation,
     Patches,
-    PrefixTokens,
     Requantize,
     unknown_operation,
 )
@@ -57,11 +57,8 @@ def _result(network: IntegerNetwork, operation: Operation, steps: list[np.ndarra
             return _patches(operation, steps[0])
         case Linear():
             return matmul(_tokens(operation, steps[0]), tensors[operation.weight]) + tensors[operation.bias]
-        case PrefixTokens():
-            [total] = steps  # (images, patches, features)
-            x = requantize(total, network.requantizing_shift(operation), operation.width)
-            prefix = tensors[operation.tokens]  # (prefix tokens, features)
-            return np.concatenate([np.broadcast_to(prefix, (len(x), *prefix.shape)), x], axis=1)
+        case Embedding():
+            return tensors[operation.integers][np.newaxis]  # (1, rows, features): that of all images
         case Norm():
             return _norm(network, operation, steps[0], note)
         case Requantize():
@@ -74,14 +71,13 @@ def _result(network: IntegerNetwork, operation: Operation, steps: list[np.ndarra
             [x] = steps
             return look_up(x, tensors[operation.table])
         case Add():
-            stream, branch = steps  # both (images, rows, features)
+            stream, branch = steps  # (images, rows, features); (1, rows, features) of the embedding
             of_stream, of_branch, of_sum = network.add_shifts(operation)
             total = (stream << of_stream) + (branch << of_branch)
             note(operation.sum, total)
             return requantize(total, of_sum, operation.width)
         case Logits():
-            shifts = network.logit_shifts(operation)
-            return np.sum([score << shift for score, shift in zip(steps, shifts, strict=True)], axis=0)
+            return np.sum(steps, axis=0)
         case _:
             raise unknown_operation(operation)
 
@@ -91,7 +87,8 @@ def _patches(operation: Patches, pixels: np.ndarray) -> np.ndarray:
     side, patch = operation.side, operation.patch_size
     patches = pixels.reshape(images, channels, side, patch, side, patch)
     patches = patches.transpose(0, 2, 4, 1, 3, 5)  # (images, rows, columns, channels, patch, patch)
-    return patches.reshape(images, operation.rows, operation.features) - 128
+    patches = patches.reshape(images, operation.rows - operation.prefix, operation.features) - 128
+    return np.pad(patches, ((0, 0), (operation.prefix, 0), (0, 0)))
 
 
 def _tokens(operation: Linear, x: np.ndarray) -> np.ndarray:

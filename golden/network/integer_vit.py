@@ -9,8 +9,9 @@
 `golden.network.integer_run` computes them, `golden.network.integer_widths` bounds them, `golden.network.integer_file`
 describes the file. `golden.network.quantize` makes such a model from a float one.
 
-Tensors between layers have 8 bits. The residual stream has 8 bits too, and a left shift for each channel besides
-(real = integer << left_shift * 2^exponent; P2-ViT, arXiv 2405.19915). Sums of products have at most 32 bits, which
+Tensors between layers have 8 bits, the residual stream 8 to 16. Weights have a left shift for each output channel, the
+residual stream one for each channel (real = integer << left_shift * 2^exponent; P2-ViT, arXiv 2405.19915), and what
+GELU gives has an offset (real = (integer + offset) * 2^exponent). Sums of products have at most 32 bits, which
 `IntegerVit.widths` proves for the given weights, for all images.
 """
 
@@ -45,8 +46,9 @@ class IntegerVit(IntegerNetwork):
         quantization (dict): what the file says of how the model was made.
 
     Raises:
-        TypeError: a tensor or an exponent is not of integers.
-        ValueError: tensors, exponents or registers are missing, too many, of another shape or out of range.
+        TypeError: a tensor, an exponent or an offset is not of integers.
+        ValueError: tensors, exponents, offsets or registers are missing, too many, of another shape or out of range;
+            heads differ in their exponents; or the residual stream is finer than both of what it is the sum of.
     """
 
     data: dict = field(default_factory=dict)
@@ -83,6 +85,8 @@ class IntegerVit(IntegerNetwork):
     def steps(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Computes every step, by its name, in order; "logits" comes last. For a DeiT-Tiny, some 100 MB an image.
 
+        The embedding, which is the same for all images, comes once: (1, tokens, width).
+
         Args:
             pixels (np.ndarray): integers of 0 to 255, (images, channels, height, width).
         """
@@ -92,7 +96,7 @@ class IntegerVit(IntegerNetwork):
 
     def real(self, name: str, value: np.ndarray) -> np.ndarray:
         """The real values, float64, of a step that has an exponent."""
-        return np.ldexp(value.astype(np.float64), self.scale(name))
+        return np.ldexp(value + float(self.offsets.get(name, 0)), self.scale(name))
 
     def widths(self) -> dict[str, int]:
         """Bounds each sum, for any image, as `golden.network.integer_widths.widths_of` does."""

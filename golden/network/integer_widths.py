@@ -1,7 +1,6 @@
 """How many bits each sum of a network can need, for any image: interval arithmetic over its weights."""
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,13 +9,13 @@ from .integer_network import IntegerNetwork
 from .operations import (
     Add,
     Attention,
+    Embedding,
     Linear,
     Logits,
     LookUp,
     Norm,
     Operation,
     Patches,
-    PrefixTokens,
     Requantize,
     Rounded,
     unknown_operation,
@@ -56,25 +55,24 @@ class _Bounds:
     def __init__(self, network: IntegerNetwork) -> None:
         self.network = network
         self.widths: dict[str, int] = {}
-        self.largest: dict[str, int] = {}  # magnitude of sums
+        self.largest: dict[str, np.ndarray] = {}  # magnitudes of the sums of each channel, Python ints
 
     def add(self, operation: Operation) -> None:
         match operation:
-            case Patches() | Attention() | LookUp():
+            case Patches() | Embedding() | Attention() | LookUp():
                 pass  # activations alone: their width is known
             case Linear():
                 self._linear(operation)
-            case PrefixTokens() | Requantize():
-                shift = self.network.requantizing_shift(operation)
-                self._requantized(operation.unrounded, self.largest[operation.source], shift.flat)
+            case Requantize():
+                columns = slice(operation.first, operation.first + operation.features)
+                shifts = self.network.requantizing_shift(operation)
+                self._requantized(operation.unrounded, self.largest[operation.source][columns], shifts)
             case Norm():
                 self._norm(operation)
             case Add():
                 self._sum(operation)
             case Logits():
-                shifts = self.network.logit_shifts(operation)
-                heads = zip(operation.heads, shifts, strict=True)
-                self._symmetric(operation.name, sum(self.largest[head] << shift for head, shift in heads))
+                self._symmetric(operation.name, max(map(sum, zip(*(self.largest[head] for head in operation.heads)))))
             case _:
                 raise unknown_operation(operation)
 
@@ -94,15 +92,16 @@ class _Bounds:
         magnitude = self._magnitude(operation.source)
         low, high = -magnitude, magnitude - 1
         positive, negative = weight.clip(min=0).sum(axis=1), weight.clip(max=0).sum(axis=1)  # (features,)
-        least = int((positive * low + negative * high + bias).min())
-        most = int((positive * high + negative * low + bias).max())
-        self.widths[operation.name] = bits_of(least, most)
-        self.largest[operation.name] = max(-least, most)
+        least, most = positive * low + negative * high + bias, positive * high + negative * low + bias  # (features,)
+        self.widths[operation.name] = bits_of(int(least.min()), int(most.max()))
+        self.largest[operation.name] = np.maximum(-least, most).astype(object)
 
-    def _requantized(self, name: str, largest: int, shifts: Iterable[int]) -> None:
+    def _requantized(self, name: str, largest: np.ndarray, shifts: np.ndarray) -> None:
         """What a sum becomes before its bits are dropped: with half of the last one that stays, or shifted left."""
-        grown = max((largest << -shift) if shift <= 0 else largest + (1 << (shift - 1)) for shift in map(int, shifts))
-        self._symmetric(name, grown)
+        pairs = zip(largest.tolist(), shifts.tolist(), strict=True)
+        self._symmetric(
+            name, max((each << -shift) if shift <= 0 else each + (1 << (shift - 1)) for each, shift in pairs)
+        )
 
     def _norm(self, operation: Norm) -> None:
         features, tensors = operation.features, self.network.tensors
@@ -120,12 +119,13 @@ class _Bounds:
         # No feature is further than sqrt(D) standard deviations from the mean; the reciprocal errs by less than 2^-13.
         normalized = math.ceil(math.sqrt(features) * (1 + 2**-13) * 2**NORMALIZED_FRACTION) + 1
         self._symmetric(operation.normalized, normalized)
-        affine = normalized * np.abs(tensors[operation.gamma]) + np.abs(tensors[operation.beta])
-        self._requantized(operation.unrounded, int(affine.max()), [self.network.norm_shift(operation)])
+        affine = normalized * np.abs(tensors[operation.gamma]) + np.abs(tensors[operation.beta])  # (features,)
+        shift = np.full(features, self.network.norm_shift(operation))
+        self._requantized(operation.unrounded, affine, shift)
 
     def _sum(self, operation: Add) -> None:
         of_stream, of_branch, of_sum = self.network.add_shifts(operation)
-        stream = self._magnitude(operation.stream) << int(of_stream.max())
-        largest = (self.largest[operation.branch] << of_branch) + stream
-        self._symmetric(operation.sum, largest)
+        stream = self._magnitude(operation.stream) << of_stream.astype(object)
+        largest = (self.largest[operation.branch] << of_branch.astype(object)) + stream  # (features,)
+        self._symmetric(operation.sum, largest.max())
         self._requantized(operation.unrounded, largest, of_sum)

@@ -2,7 +2,7 @@
 
     Patches        pixels of an image to patches
     Linear         products with weights, and a bias: sums
-    PrefixTokens   sums of the patches to the residual stream, with the prefix tokens in front
+    Embedding      prefix tokens and positions, the same for every image
     Norm           LayerNorm of the residual stream
     Requantize     columns of sums to an activation
     Attention      queries, keys and values to Z, by a kernel
@@ -27,9 +27,12 @@ from typing import NamedTuple, Never
 
 __all__ = [
     "LARGEST_LEFT_SHIFT",
+    "LARGEST_OFFSET",
+    "LARGEST_WEIGHT_SHIFT",
     "PIXELS",
     "Add",
     "Attention",
+    "Embedding",
     "Linear",
     "Logits",
     "LookUp",
@@ -37,7 +40,6 @@ __all__ = [
     "Operation",
     "Parameter",
     "Patches",
-    "PrefixTokens",
     "Requantize",
     "Rounded",
     "Stream",
@@ -50,7 +52,14 @@ PIXELS = "pixels"
 #: Largest left shift of a channel of the residual stream.
 LARGEST_LEFT_SHIFT = 3
 
-# Bits of everything but the operands and the result of attention, which have those of the accelerator.
+#: Largest left shift of an output channel of a weight.
+LARGEST_WEIGHT_SHIFT = 7
+
+#: Largest offset of the entries of a table.
+LARGEST_OFFSET = 127
+
+# Bits of everything but the operands and the result of attention and the residual stream, which have those of the
+# accelerator.
 _ACTIVATION_BITS = 8
 _WEIGHT_BITS = 8
 _GAMMA_BITS = 16
@@ -73,9 +82,11 @@ class Parameter(NamedTuple):
     high: int
 
     @classmethod
-    def signed(cls, shape: tuple[int, ...], bits: int) -> "Parameter":
-        """Integers that may use the whole range of their type."""
-        return cls(shape, bits, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    def signed(cls, shape: tuple[int, ...], width: int) -> "Parameter":
+        """Integers of a width, 1 to 32 bits, in the narrowest type that holds them."""
+        return cls(
+            shape, min(bits for bits in (8, 16, 32) if bits >= width), -(1 << (width - 1)), (1 << (width - 1)) - 1
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,13 +170,17 @@ class Stream(Rounded):
 class Patches(_OfOneStep):
     """Cuts an image into patches, (rows, pixels of a patch), and subtracts 128 from each pixel to make it signed.
 
+    The first rows are zeros: the prefix tokens have no patch.
+
     Attributes:
+        prefix (int): rows of zeros in front of the patches.
         channels (int): colours of a pixel.
         patch_size (int): pixels of a side of a patch.
         side (int): patches of a side of the image.
         width (int): bits of a pixel.
     """
 
+    prefix: int
     channels: int
     patch_size: int
     side: int
@@ -181,11 +196,14 @@ class Patches(_OfOneStep):
 class Linear(_OfOneStep):
     """Products of a step's features with weights, summed, and a bias.
 
+    Each output channel of the weight has a left shift besides the exponent (real = integer << shift * 2^exponent), and
+    so have its sums and its bias. Layers whose sums are compared or added as they are have none.
+
     Attributes:
         inputs (int): features that it reads of each token.
         heads (int | None): heads of the source, which it reads side by side in a row; None if the source has none.
         token (int | None): the only token of the source that it reads, and then its step has no tokens; all if None.
-        positional (bool): whether each token has a bias of its own, which holds its position.
+        by_channel (bool): whether each output channel has a left shift.
         module (str): module of the float model that computes it.
         float_weight (str): name of its weight in the float model.
     """
@@ -193,7 +211,7 @@ class Linear(_OfOneStep):
     inputs: int
     heads: int | None = None
     token: int | None = None
-    positional: bool = False
+    by_channel: bool = True
     module: str
     float_weight: str
 
@@ -208,17 +226,23 @@ class Linear(_OfOneStep):
         return f"{self.name}.weight"
 
     @property
+    def weight_shift(self) -> str:
+        """Name of the left shifts of the output channels."""
+        return f"{self.name}.weight_shift"
+
+    @property
     def bias(self) -> str:
-        """Name of the biases, which are in the exponent of the sums."""
+        """Name of the biases, which are in the exponents of the sums."""
         return f"{self.name}.bias"
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        """Weights, (features, inputs), and biases."""
-        bias = (self.rows, self.features) if self.positional else (self.features,)
+        """Weights, (features, inputs), the left shifts if there are any, and biases."""
+        shifts = {self.weight_shift: Parameter((self.features,), 8, 0, LARGEST_WEIGHT_SHIFT)}
         return {
             self.weight: Parameter.signed((self.features, self.inputs), _WEIGHT_BITS),
-            self.bias: Parameter.signed(bias, _BIAS_BITS),
+            **(shifts if self.by_channel else {}),
+            self.bias: Parameter.signed((self.features,), _BIAS_BITS),
         }
 
     @property
@@ -228,26 +252,33 @@ class Linear(_OfOneStep):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrefixTokens(_OfOneStep, Stream):
-    """Requantizes the sums of the patches to the residual stream, and puts the prefix tokens in front.
+class Embedding(Stream):
+    """A residual stream that is the same for every image: the prefix tokens and the positions of all tokens.
+
+    The patch embedding is added to it. That gives the rows of the prefix tokens its bias, which these rows make up for.
 
     Attributes:
-        prefix (int): prefix tokens: the class token, and the distillation token if there is one.
-        tokens (str): name of the prefix tokens, which are in the exponents of the stream.
+        prefix (int): rows of prefix tokens: the class token, and the distillation token if there is one.
+        branch (str): the sums of the patch embedding.
     """
 
     prefix: int
-    tokens: str = "extra_tokens"
+    branch: str
 
     @property
-    def unrounded(self) -> str:
-        """Name of the sums before the bits below the step's exponent are dropped."""
-        return f"{self.source}.unrounded"
+    def sources(self) -> tuple[str, ...]:
+        """Nothing: it is a constant."""
+        return ()
+
+    @property
+    def integers(self) -> str:
+        """Name of its integers."""
+        return self.name
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        """The left shifts, and the prefix tokens."""
-        return super().parameters | {self.tokens: Parameter.signed((self.prefix, self.features), self.width)}
+        """The left shifts, and its integers."""
+        return super().parameters | {self.integers: Parameter.signed((self.rows, self.features), self.width)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,6 +412,9 @@ class Attention(Rounded):
 class LookUp(_OfOneStep, Rounded):
     """A function by a table of all values of its operand.
 
+    The step has an offset besides its exponent: real = (integer + offset) * 2^exponent. So a function whose values lie
+    mostly on one side of 0 uses all of its bits; the bias of the next linear layer takes the offset up.
+
     Attributes:
         function (str): name of the function, one of `golden.network.float_steps.FUNCTIONS`.
         source_width (int): bits of the activation that is looked up.
@@ -419,7 +453,7 @@ class Add(Stream):
 
     @property
     def sum(self) -> str:
-        """Name of the sum of both, in the finer one of their exponents."""
+        """Name of the sum of both, in the finer one of their exponents, by channel."""
         return f"{self.name}.sum"
 
     @property
@@ -433,7 +467,7 @@ class Logits(_Operation):
     """The scores of the classes: those of a head, or the mean of two, as their sum in half of the exponent.
 
     Attributes:
-        heads (tuple[str, ...]): the sums of the heads, one or two.
+        heads (tuple[str, ...]): the sums of the heads, one or two, which have one exponent.
     """
 
     heads: tuple[str, ...]
@@ -449,7 +483,7 @@ class Logits(_Operation):
         return (self.features,)
 
 
-Operation = Patches | Linear | PrefixTokens | Norm | Requantize | Attention | LookUp | Add | Logits
+Operation = Patches | Linear | Embedding | Norm | Requantize | Attention | LookUp | Add | Logits
 
 
 def unknown_operation(operation: Never) -> TypeError:

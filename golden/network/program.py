@@ -1,6 +1,6 @@
 """A Vision Transformer as a list of operations: what is computed, in which order.
 
-    pixels        --> Patches --> Linear patch_embed --> PrefixTokens --> residual.0
+    pixels        --> Patches --> Linear patch_embed --> Add to Embedding embedding --> residual.0
     residual.2i   --> Norm norm1 --> Linear qkv --> Requantize q, k, v --> Attention z --> Linear proj --> Add
                   --> residual.2i+1
     residual.2i+1 --> Norm norm2 --> Linear fc1 --> Requantize hidden --> LookUp gelu --> Linear fc2 --> Add
@@ -25,12 +25,13 @@ from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import TypeVar
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat
 
 from .operations import (
     PIXELS,
     Add,
     Attention,
+    Embedding,
     Linear,
     Logits,
     LookUp,
@@ -38,7 +39,6 @@ from .operations import (
     Operation,
     Parameter,
     Patches,
-    PrefixTokens,
     Requantize,
 )
 from .vit import VitShape
@@ -102,6 +102,11 @@ class Program:
         return tuple(name for operation in self for name in operation.exponents)
 
     @cached_property
+    def offsets(self) -> tuple[str, ...]:
+        """Names of the steps that have an offset."""
+        return tuple(operation.name for operation in self if isinstance(operation, LookUp))
+
+    @cached_property
     def _by_name(self) -> dict[str, Operation]:
         return {operation.name: operation for operation in self}
 
@@ -147,13 +152,13 @@ def compute(
 
 
 @lru_cache(maxsize=32)
-def network_of(shape: VitShape, number_format: NumberFormat | None = None, *, kernel: str = "taylor") -> Program:
+def network_of(shape: VitShape, number_format: NetworkFormat | None = None, *, kernel: str = "taylor") -> Program:
     """Makes the operations of a Vision Transformer.
 
     Args:
         shape (VitShape): sizes of the model.
-        number_format (NumberFormat | None): of the accelerator, whose `data_width` operands and result of attention
-            have; `NumberFormat()` if left out.
+        number_format (NetworkFormat | None): of the accelerator; operands and result of attention have its
+            `data_width`, the residual stream its `residual_width`. `NetworkFormat()` if left out.
         kernel (str): attention kernel of all layers, one of `KERNELS`.
 
     Raises:
@@ -161,31 +166,34 @@ def network_of(shape: VitShape, number_format: NumberFormat | None = None, *, ke
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, not {kernel!r}")
-    data_width = (number_format or NumberFormat()).data_width
-    operations = _embedding(shape)
+    number_format = number_format or NetworkFormat()
+    operations = _embedding(shape, number_format)
     for layer in range(shape.depth):
-        operations += _attention_branch(shape, layer, data_width, kernel)
-        operations += _mlp_branch(shape, layer)
+        operations += _attention_branch(shape, layer, number_format, kernel)
+        operations += _mlp_branch(shape, layer, number_format)
     return Program((*operations, *_heads(shape)))
 
 
-def _embedding(shape: VitShape) -> list[Operation]:
-    pixels, patches = shape.channels * shape.patch_size**2, shape.tokens - shape.extra_tokens
+def _embedding(shape: VitShape, number_format: NetworkFormat) -> list[Operation]:
+    pixels, tokens = shape.channels * shape.patch_size**2, shape.tokens
     return [
-        Patches(name="patches", source=PIXELS, rows=patches, features=pixels, channels=shape.channels,
-                patch_size=shape.patch_size, side=shape.image_size // shape.patch_size),
-        Linear(name="patch_embed", source="patches", rows=patches, inputs=pixels, features=shape.width, positional=True,
+        Patches(name="patches", source=PIXELS, rows=tokens, features=pixels, prefix=shape.extra_tokens,
+                channels=shape.channels, patch_size=shape.patch_size, side=shape.image_size // shape.patch_size),
+        Linear(name="patch_embed", source="patches", rows=tokens, inputs=pixels, features=shape.width,
                module="patch_embed", float_weight="patch_embed.proj.weight"),
-        PrefixTokens(name=_stream(0), source="patch_embed", prefix=shape.extra_tokens, rows=shape.tokens,
-                     features=shape.width),
+        Embedding(name="embedding", rows=tokens, features=shape.width, prefix=shape.extra_tokens, branch="patch_embed",
+                  width=number_format.residual_width),
+        Add(name=_stream(0), stream="embedding", branch="patch_embed", rows=tokens, features=shape.width,
+            width=number_format.residual_width),
     ]  # fmt: skip
 
 
-def _attention_branch(shape: VitShape, layer: int, data_width: int, kernel: str) -> list[Operation]:
+def _attention_branch(shape: VitShape, layer: int, number_format: NetworkFormat, kernel: str) -> list[Operation]:
     norm, qkv, q, k, v, errors, z, proj = _names_in_block(
         layer, "norm1", "qkv", "q", "k", "v", "denominator_errors", "z", "proj"
     )
     stream, rows, features = _stream(2 * layer), shape.tokens, shape.width
+    data_width, residual_width = number_format.data_width, number_format.residual_width
     return [
         Norm(name=norm, layer=layer, source=stream, rows=rows, features=features, module=norm),
         _linear(qkv, layer, norm, rows, features, 3 * features, "attn.qkv"),
@@ -194,11 +202,12 @@ def _attention_branch(shape: VitShape, layer: int, data_width: int, kernel: str)
         Attention(name=z, layer=layer, q=q, k=k, v=v, kernel=kernel, rows=rows, features=features, heads=shape.heads,
                   denominator_errors=errors, width=data_width),
         _linear(proj, layer, z, rows, features, features, "attn.proj", heads=shape.heads),
-        Add(name=_stream(2 * layer + 1), layer=layer, stream=stream, branch=proj, rows=rows, features=features),
+        Add(name=_stream(2 * layer + 1), layer=layer, stream=stream, branch=proj, rows=rows, features=features,
+            width=residual_width),
     ]  # fmt: skip
 
 
-def _mlp_branch(shape: VitShape, layer: int) -> list[Operation]:
+def _mlp_branch(shape: VitShape, layer: int, number_format: NetworkFormat) -> list[Operation]:
     norm, fc1, hidden, gelu, fc2 = _names_in_block(layer, "norm2", "fc1", "hidden", "gelu", "fc2")
     stream, rows, features = _stream(2 * layer + 1), shape.tokens, shape.width
     inside = shape.mlp_ratio * features
@@ -208,8 +217,9 @@ def _mlp_branch(shape: VitShape, layer: int) -> list[Operation]:
         Requantize(name=hidden, layer=layer, source=fc1, rows=rows, features=inside),
         LookUp(name=gelu, layer=layer, source=hidden, rows=rows, features=inside, function="gelu"),
         _linear(fc2, layer, gelu, rows, inside, features, "mlp.fc2"),
-        Add(name=_stream(2 * layer + 2), layer=layer, stream=stream, branch=fc2, rows=rows, features=features),
-    ]
+        Add(name=_stream(2 * layer + 2), layer=layer, stream=stream, branch=fc2, rows=rows, features=features,
+            width=number_format.residual_width),
+    ]  # fmt: skip
 
 
 def _heads(shape: VitShape) -> list[Operation]:
@@ -218,8 +228,8 @@ def _heads(shape: VitShape) -> list[Operation]:
     return [
         Norm(name="norm", source=_stream(2 * shape.depth), rows=shape.extra_tokens, features=shape.width,
              module="norm"),
-        *(Linear(name=name, source="norm", rows=1, inputs=shape.width, features=shape.classes, token=token, module=name,
-                 float_weight=f"{name}.weight") for token, name in enumerate(heads)),
+        *(Linear(name=name, source="norm", rows=1, inputs=shape.width, features=shape.classes, token=token,
+                 by_channel=False, module=name, float_weight=f"{name}.weight") for token, name in enumerate(heads)),
         Logits(name="logits", heads=heads, rows=1, features=shape.classes),
     ]  # fmt: skip
 

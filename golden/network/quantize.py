@@ -4,11 +4,17 @@ The method is P2-ViT's (arXiv 2405.19915) where it says one, operation by operat
 training images:
 
     exponent of a tensor   floor(log2(max|x| / 127.5)) + {-1, 0, 1, 2}, the one whose error at the output of what reads
-                           the tensor is least: of the layer for weights and activations, of attention for Q, K, V;
-                           coarser where biases would not fit 32 bits beside it, or constants their registers
+                           the tensor is least: of the layer for activations, of attention for Q, K, V; coarser where
+                           constants would not fit their registers
+    weights                an exponent for each output channel, of the same candidates, by the error of the channel's
+                           output; no more than 7 above the least one, and coarser where the bias would not fit 32 bits
+                           beside it. The heads have one exponent together, since logits are compared
+    GELU's output          an exponent and an offset: the largest of 0 to 127 with which the least value of the table
+                           does not saturate, so that all bits are used; the bias of the next layer takes it up
     residual stream        an exponent, by the sum of two relative errors: of the stream, which goes on to later layers,
-                           and of the normalized tokens, which this layer reads; and a left shift of 0 to 3 for each
-                           channel, by the channel's error (PTF of FQ-ViT, arXiv 2111.13824)
+                           and of the normalized tokens, which this layer reads; below 12 bits also a left shift of 0
+                           to 3 for each channel, by the channel's error (PTF of FQ-ViT, arXiv 2111.13824). From 12 bits
+                           on, only exponents with which nothing saturates: the bits are better spent on unseen images
     smoothing              LayerNorm's outputs divided, and the columns of the weights behind it multiplied, by
                            2^round(log2(max|x_c|^a / max|w_c|^(1 - a))) for each channel c; a is 0.35, 0.5 or none at
                            all, by the error of the layer
@@ -16,7 +22,7 @@ training images:
                            of DFQ, arXiv 1906.04721)
 
 No test image is looked at. What is linear is folded: mean and standard deviation of the images into the patch
-embedding, positions into its bias, smoothing into gamma and beta.
+embedding, smoothing into gamma and beta.
 """
 
 import copy
@@ -30,7 +36,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat
 from taylorvit.golden.arithmetic.quantizer import quantize_tensor
 from taylorvit.golden.attention.integer_attention import JobConstants
 from taylorvit.golden.attention.kernels import KERNELS
@@ -40,16 +46,18 @@ from .integer_layers import NORMALIZED_FRACTION
 from .integer_vit import IntegerVit, to_pixels
 from .operations import (
     LARGEST_LEFT_SHIFT,
+    LARGEST_OFFSET,
+    LARGEST_WEIGHT_SHIFT,
     PIXELS,
     Add,
     Attention,
+    Embedding,
     Linear,
     Logits,
     LookUp,
     Norm,
     Operation,
     Patches,
-    PrefixTokens,
     Requantize,
     Stream,
     unknown_operation,
@@ -60,7 +68,11 @@ from .vit import EPSILON, VisionTransformer
 __all__ = ["quantize_vit"]
 
 _CANDIDATES = (-1, 0, 1, 2)
-_CHANNEL_SHIFTS = range(LARGEST_LEFT_SHIFT + 1)
+# A table with an offset has about twice the range.
+_OFFSET_CANDIDATES = (-2, *_CANDIDATES)
+# From this width on, a residual stream has bits enough without saturating, and without left shifts.
+_WIDE_STREAM = 12
+_WIDE_CANDIDATES = (1, 2)
 _SMOOTHING = (None, 0.35, 0.5)
 
 # Biases of 32 bits stay below 2^30: the rest is for the products that they are added to.
@@ -85,7 +97,7 @@ def quantize_vit(
         images (torch.Tensor): training images, (images, channels, size, size), values of 0 to 1: a hundred or so.
         mean (tuple[float, ...]): mean of each channel, with which the model's inputs are normalized.
         std (tuple[float, ...]): standard deviation of each channel.
-        number_format (NumberFormat | None): of the accelerator; `NumberFormat()` if left out.
+        number_format (NumberFormat | None): of the accelerator, or of attention alone; `NetworkFormat()` if left out.
         data (dict | None): what the file is to say of the images.
         quantization (dict | None): what the file is to say of this quantization.
         progress (Callable[[str], None]): called with the name of each layer as it begins.
@@ -108,7 +120,7 @@ def quantize_vit(
         raise ValueError(f"images must be of shape (images, {', '.join(map(str, size))}), not {tuple(images.shape)!r}")
     with torch.no_grad():
         in_double = copy.deepcopy(model).double().eval()
-        quantizer = _Quantizer(in_double, images, mean, std, number_format or NumberFormat())
+        quantizer = _Quantizer(in_double, images, mean, std, NetworkFormat.around(number_format))
         vit = quantizer.run(progress)
     vit.data, vit.quantization = data or {}, {**(quantization or {}), "smoothing": quantizer.smoothing}
     vit.widths()
@@ -118,7 +130,7 @@ def quantize_vit(
 class _Quantizer:
     """The state of one quantization: the float model, the steps of one layer, and the integers so far."""
 
-    def __init__(self, model: VisionTransformer, images, mean, std, number_format: NumberFormat) -> None:
+    def __init__(self, model: VisionTransformer, images, mean, std, number_format: NetworkFormat) -> None:
         self.model, self.number_format = model, number_format
         self.program = network_of(model.shape, number_format)
         self.mean, self.std = (torch.tensor(each, dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
@@ -127,6 +139,7 @@ class _Quantizer:
         self.factors: Steps = {}  # of the channels of each norm, by which smoothing divides it
         self.tensors: dict[str, np.ndarray] = {}
         self.exponents: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
         self.registers: list[JobConstants] = []
 
     @property
@@ -142,7 +155,7 @@ class _Quantizer:
             self._compute(operations)
             for operation in operations:
                 self._quantize(operation)
-        return IntegerVit(shape, self.tensors, self.exponents, self.registers, self.number_format)
+        return IntegerVit(shape, self.tensors, self.exponents, self.offsets, self.registers, self.number_format)
 
     def _compute(self, operations: tuple[Operation, ...]) -> None:
         """The float steps of a part of the network, which replace those of the part before."""
@@ -158,94 +171,143 @@ class _Quantizer:
         match operation:
             case Patches():
                 pass  # integers already
-            case Linear() if operation.positional:
+            case Linear() if isinstance(self.program[operation.source], Patches):
                 self._patch_embedding(operation)
             case Linear():
                 self._linear(operation)
-            case PrefixTokens():
-                self._stream(operation)
-                self._prefix(operation)
+            case Embedding():
+                self._embedding(operation)
             case Norm():
                 self._norm(operation)
             case Requantize():
-                self._activation(operation)
+                self._requantize(operation)
             case Attention():
                 self._attention(operation)
             case LookUp():
-                self._activation(operation)
-                self._table(operation)
+                self._look_up(operation)
             case Add():
-                self._stream(operation)
+                self._add(operation)
             case Logits():
-                exponents = [self.exponents[head] for head in operation.heads]
-                self.exponents[operation.name] = min(exponents) - (len(exponents) - 1)  # half of a sum of two
+                head, *others = operation.heads
+                self.exponents[operation.name] = self.exponents[head] - len(others)  # half of a sum of two
             case _:
                 raise unknown_operation(operation)
 
     def _patch_embedding(self, operation: Linear) -> None:
-        """On pixels minus 128: weights / (255 std), and the rest into the bias, with the position of each patch."""
+        """On pixels minus 128: weights / (255 std), and the rest into the bias."""
         projection = self.model.patch_embed.proj
         weight = projection.weight / (255 * self.std)  # (width, channels, patch, patch)
         offset = (128 / 255 - self.mean) / self.std  # what a pixel of 128 is for the model
         assert projection.bias is not None
         bias = projection.bias + (projection.weight * offset).sum(dim=(1, 2, 3))  # (width,)
-        bias = bias + self.model.pos_embed[0, self.model.shape.extra_tokens :]  # (patches, width)
         weight = weight.flatten(1)  # (width, channels patch^2)
         # Every pixel weighs the same here: the error of the weights themselves.
-        exponent = _least(_scale_candidates(weight), lambda e: _quantized(weight, e) - weight)
+        exponents = _least_by_channel(weight, lambda rounded: (rounded - weight).T)
         patch = self.model.shape.patch_size
         mean_patch = functional.unfold(self.pixels - 128, patch, stride=patch).mean(dim=(0, 2))  # (channels patch^2,)
-        self._put_linear(operation, weight, bias, exponent, 0, mean_patch)
+        self._put_linear(operation, weight, bias, exponents, 0, mean_patch)
 
     def _linear(self, operation: Linear) -> None:
         layer, factors = self._layer(operation), self.factors.get(operation.source, torch.ones(()))
         weight = layer.weight * factors
         x = in_rows(operation, self.float[operation.source] / factors).reshape(-1, operation.inputs)
+        if operation.by_channel:
+            wanted = x @ weight.T
+            exponents = _least_by_channel(weight, lambda rounded: x @ rounded.T - wanted)
+        else:
+            exponents = self._common_exponent(operation, x, factors).expand(operation.features)
+        self._put_linear(operation, weight, layer.bias, exponents, self.exponents[operation.source], x.mean(dim=0))
+
+    def _common_exponent(self, operation: Linear, x: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        """The exponent of all layers that read the step of this one."""
+        layers = [
+            self._layer(reader) for reader in self.program.readers(operation.source) if isinstance(reader, Linear)
+        ]
+        weight, bias = (
+            torch.cat([layer.weight for layer in layers]) * factors,
+            torch.cat([each.bias for each in layers]),
+        )
         wanted = x @ weight.T
         exponent = _least(_scale_candidates(weight), lambda e: x @ _quantized(weight, e).T - wanted)
-        self._put_linear(operation, weight, layer.bias, exponent, self.exponents[operation.source], x.mean(dim=0))
+        return torch.tensor(exponent).maximum(_finest_for_bias(bias).max() - self.exponents[operation.source])
 
     def _put_linear(
         self,
         operation: Linear,
         weight: torch.Tensor,
         bias: torch.Tensor,
-        exponent: int,
+        exponents: torch.Tensor,
         input_exponent: int,
         mean_input: torch.Tensor,
     ) -> None:
         """`mean_input`, (inputs,), is the mean of what the layer gets: its mean output stays, though weights round."""
-        exponent = max(exponent, _finest_for_bias(bias) - input_exponent)
-        bias = bias + (weight - _quantized(weight, exponent)) @ mean_input
+        exponents = exponents.maximum(_finest_for_bias(bias) - input_exponent)
+        exponent = max(int(exponents.min()), int(exponents.max()) - LARGEST_WEIGHT_SHIFT)
+        exponents = exponents.clamp_min(exponent)  # (features,)
+        rounded = _quantized(weight, exponents[:, None])
+        bias = bias + (weight - rounded) @ mean_input
         self.exponents[operation.weight] = exponent
         self.exponents[operation.name] = exponent + input_exponent
-        self._put(operation.weight, weight, exponent)
-        self.tensors[operation.bias] = _integers(bias, exponent + input_exponent)
+        integers = (rounded / _step(exponents[:, None])).numpy().astype(np.int64)
+        self.tensors[operation.weight] = integers
+        if operation.by_channel:
+            self.tensors[operation.weight_shift] = (exponents - exponent).numpy().astype(np.int64)
+        self.tensors[operation.bias] = _integers(bias, (exponents + input_exponent).numpy())
+        # What the layer reads is less than what it stands for by the offset.
+        self.tensors[operation.bias] += self.offsets.get(operation.source, 0) * integers.sum(axis=1)
 
-    def _stream(self, operation: Stream) -> None:
-        """The exponent and the left shifts of the residual stream."""
-        x = self.float[operation.name].reshape(-1, operation.features)
-        wanted = functional.layer_norm(x, x.shape[-1:], eps=EPSILON)
-        candidates = []
-        for base in _scale_candidates(x, operation.width):
-            exponent = base - max(_CHANNEL_SHIFTS)
-            rounded = torch.stack([_quantized(x, exponent + shift, operation.width) for shift in _CHANNEL_SHIFTS])
-            errors = torch.stack([((each - x) ** 2).sum(dim=0) for each in rounded])  # (shifts, features)
-            shifts = errors.argmin(dim=0)  # (features,)
-            best = rounded.gather(0, shifts.expand(1, *x.shape))[0]
-            error = _relative_error(best, x)
-            error += _relative_error(functional.layer_norm(best, x.shape[-1:], eps=EPSILON), wanted)
-            candidates.append((error, exponent, shifts))
-        _error, self.exponents[operation.name], shifts = min(candidates, key=lambda candidate: candidate[0])
-        self.tensors[operation.left_shift] = shifts.numpy().astype(np.int64)
-
-    def _prefix(self, operation: PrefixTokens) -> None:
-        """The prefix tokens, the same for every image, in the exponents of the stream's channels."""
-        tokens = self.float[operation.name][0, : operation.prefix]  # (prefix tokens, features)
-        scale = self.exponents[operation.name] + self.tensors[operation.left_shift]  # (features,)
-        self.tensors[operation.tokens] = np.stack(
-            [quantize_tensor(tokens[:, c], int(scale[c]), operation.width) for c in range(operation.features)], axis=1
+    def _embedding(self, operation: Embedding) -> None:
+        """Prefix tokens and positions; of the prefix tokens, less the bias that the patch embedding adds to them."""
+        branch = cast(Linear, self.program[operation.branch])
+        x = self.float[operation.name][0].clone()  # (rows, features)
+        x[: operation.prefix] -= torch.from_numpy(
+            np.ldexp(self.tensors[branch.bias].astype(float), self._scale(branch.name))
         )
+        self._stream(operation, x, _relative_error)
+        scale = self._scale(operation.name)  # (features,)
+        self.tensors[operation.integers] = np.stack(
+            [quantize_tensor(x[:, c], int(scale[c]), operation.width) for c in range(operation.features)], axis=1
+        )
+
+    def _add(self, operation: Add) -> None:
+        """The residual stream: no finer than the finer one of its operands, since sums are only shifted right."""
+        x = self.float[operation.name].reshape(-1, operation.features)
+
+        def error(rounded: torch.Tensor, x: torch.Tensor) -> float:
+            norms = (functional.layer_norm(each, x.shape[-1:], eps=EPSILON) for each in (rounded, x))
+            return _relative_error(rounded, x) + _relative_error(*norms)
+
+        finest = np.minimum(self._scale(operation.stream), self._scale(operation.branch))
+        self._stream(operation, x, error, torch.from_numpy(finest))
+
+    def _stream(
+        self,
+        operation: Stream,
+        x: torch.Tensor,
+        error: Callable[[torch.Tensor, torch.Tensor], float],
+        finest: torch.Tensor | None = None,
+    ) -> None:
+        """The exponent and the left shifts of a residual stream, (rows, features), none finer than the finest."""
+        wide = operation.width >= _WIDE_STREAM
+        shifts = torch.arange(1 if wide else LARGEST_LEFT_SHIFT + 1)
+        least = torch.tensor(-sys.maxsize) if finest is None else finest
+        candidates = []
+        for base in _scale_candidates(x, operation.width, _WIDE_CANDIDATES if wide else _CANDIDATES):
+            exponent = max(base - int(shifts.max()), int(least.max()) - int(shifts.max()))
+            rounded = torch.stack([_quantized(x, exponent + int(shift), operation.width) for shift in shifts])
+            errors = ((rounded - x) ** 2).sum(dim=1)  # (shifts, features)
+            allowed = exponent + shifts[:, None] >= least
+            chosen = errors.where(allowed, torch.inf).argmin(dim=0)  # (features,)
+            best = rounded.gather(0, chosen.expand(1, *x.shape))[0]
+            candidates.append((error(best, x), exponent, chosen))
+        _error, self.exponents[operation.name], chosen = min(candidates, key=lambda candidate: candidate[0])
+        self.tensors[operation.left_shift] = chosen.numpy().astype(np.int64)
+
+    def _scale(self, name: str) -> np.ndarray:
+        """The exponent of each channel of a residual stream or of sums."""
+        operation = self.program[name]
+        shifts = operation.left_shift if isinstance(operation, Stream) else cast(Linear, operation).weight_shift
+        return self.exponents[name] + self.tensors[shifts]
 
     def _norm(self, operation: Norm) -> None:
         """A LayerNorm: one smoothing and one exponent for all that read it."""
@@ -267,19 +329,38 @@ class _Quantizer:
         gamma, beta = norm.weight / factors, norm.bias / factors
         bits = self.program.parameters[operation.gamma].bits
         exponent = math.frexp(float(gamma.abs().max()) or 1.0)[1] - (bits - 1)
-        exponent = max(exponent, _finest_for_bias(beta) + NORMALIZED_FRACTION)
+        exponent = max(exponent, int(_finest_for_bias(beta).max()) + NORMALIZED_FRACTION)
         self.exponents[operation.gamma] = exponent
         self._put(operation.gamma, gamma, exponent)
         self.tensors[operation.beta] = _integers(beta, exponent - NORMALIZED_FRACTION)
 
-    def _activation(self, operation: Requantize | LookUp) -> None:
-        """The exponent by the error at the output of what reads the step."""
+    def _requantize(self, operation: Requantize) -> None:
+        """The exponent by the error at the output of what reads the step; no finer than the sums, which shift right."""
         x = self.float[operation.name]
         wanted = self._behind(operation, x)
+        finest = int(self._scale(operation.source)[operation.first : operation.first + operation.features].max())
         self.exponents[operation.name] = _least(
-            _scale_candidates(x, operation.width),
+            [max(candidate, finest) for candidate in _scale_candidates(x, operation.width)],
             lambda e: self._behind(operation, _quantized(x, e, operation.width)) - wanted,
         )
+
+    def _look_up(self, operation: LookUp) -> None:
+        """Exponent and offset, by the error at the output of what reads the step, and the table."""
+        x = self.float[operation.name]
+        wanted = self._behind(operation, x)
+        limit = 1 << (operation.source_width - 1)
+        inputs = torch.from_numpy(np.ldexp(np.arange(-limit, limit, dtype=float), self.exponents[operation.source]))
+        values = FUNCTIONS[operation.function](inputs)
+        smallest, largest = float(values.min()), 1 << (operation.width - 1)
+        candidates = []
+        for exponent in _scale_candidates(x, operation.width, _OFFSET_CANDIDATES):
+            offset = min(max(largest + math.floor(math.ldexp(smallest, -exponent) + 0.5), 0), LARGEST_OFFSET)
+            real = math.ldexp(offset, exponent)
+            error = self._behind(operation, _quantized(x - real, exponent, operation.width) + real) - wanted
+            candidates.append((float((error**2).sum()), exponent, offset))
+        _error, exponent, offset = min(candidates, key=lambda candidate: candidate[0])
+        self.exponents[operation.name], self.offsets[operation.name] = exponent, offset
+        self._put(operation.table, values - math.ldexp(offset, exponent), exponent)
 
     def _behind(self, operation: Operation, x: torch.Tensor) -> torch.Tensor:
         """What attention or the next linear layer makes of x in place of a step."""
@@ -310,11 +391,6 @@ class _Quantizer:
         self.registers.append(scales.constants)
         self.exponents[operation.name] = scales.z_exp
 
-    def _table(self, operation: LookUp) -> None:
-        limit = 1 << (operation.source_width - 1)
-        inputs = torch.from_numpy(np.ldexp(np.arange(-limit, limit, dtype=float), self.exponents[operation.source]))
-        self._put(operation.table, FUNCTIONS[operation.function](inputs), self.exponents[operation.name])
-
     def _layer(self, operation: Linear) -> nn.Linear:
         return cast(nn.Linear, self.model.get_submodule(operation.module))
 
@@ -322,11 +398,28 @@ class _Quantizer:
         self.tensors[name] = quantize_tensor(x, exponent, self.program.parameters[name].bits)
 
 
-def _scale_candidates(x: torch.Tensor, width: int = 8) -> list[int]:
+def _scale_candidates(x: torch.Tensor, width: int = 8, candidates: tuple[int, ...] = _CANDIDATES) -> list[int]:
     """P2-ViT's exponents to choose from: around that of the largest magnitude."""
     largest = float(x.abs().max())
     alpha = math.log2(largest / ((1 << (width - 1)) - 0.5)) if largest > 0 else -width
-    return [math.floor(alpha) + candidate for candidate in _CANDIDATES]
+    return [math.floor(alpha) + candidate for candidate in candidates]
+
+
+def _least_by_channel(weight: torch.Tensor, error: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """The exponent of each output channel of a weight, (outputs, inputs), for the least squared error.
+
+    `error` gives that of the outputs, (rows, outputs), for a rounded weight. Channels of zeros fit any exponent, and
+    have the coarsest of the others.
+    """
+    largest = weight.abs().amax(dim=1)  # (outputs,)
+    if not largest.any():
+        return torch.full(largest.shape, -8)
+    some = largest > 0
+    lowest = torch.log2(largest.where(some, largest.max()) / 127.5).floor().int()
+    candidates = torch.stack([lowest + candidate for candidate in _CANDIDATES])  # (candidates, outputs)
+    errors = torch.stack([(error(_quantized(weight, each[:, None])) ** 2).sum(dim=0) for each in candidates])
+    best = candidates.gather(0, errors.argmin(dim=0, keepdim=True))[0]
+    return best.where(some, best[some].max())
 
 
 def _relative_error(x: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -339,10 +432,15 @@ def _least(exponents: list[int], error: Callable[[int], torch.Tensor]) -> int:
     return min(exponents, key=lambda exponent: float((error(exponent) ** 2).sum()))
 
 
-def _quantized(x: torch.Tensor, exponent: int, width: int = 8) -> torch.Tensor:
-    """Real values of what `quantize_tensor` makes of x."""
-    step, limit = 2.0**exponent, 1 << (width - 1)
+def _quantized(x: torch.Tensor, exponent: int | torch.Tensor, width: int = 8) -> torch.Tensor:
+    """Real values of what `quantize_tensor` makes of x, with one exponent or several that broadcast against it."""
+    step, limit = _step(exponent), 1 << (width - 1)
     return torch.floor(x / step + 0.5).clamp(-limit, limit - 1) * step
+
+
+def _step(exponent: int | torch.Tensor) -> torch.Tensor:
+    """2^exponent, exactly."""
+    return torch.as_tensor(np.ldexp(1.0, np.asarray(exponent)))
 
 
 def _smoothing(y: torch.Tensor, weight: torch.Tensor, strength: float | None) -> torch.Tensor:
@@ -354,11 +452,11 @@ def _smoothing(y: torch.Tensor, weight: torch.Tensor, strength: float | None) ->
     return torch.exp2(torch.log2(ratio).round().clamp(-8, 8))
 
 
-def _finest_for_bias(bias: torch.Tensor) -> int:
-    """The finest exponent in which a bias has no more than its bits; far below all others for one of zeros."""
-    return math.frexp(float(bias.abs().max()) or sys.float_info.min)[1] - _BIAS_BITS
+def _finest_for_bias(bias: torch.Tensor) -> torch.Tensor:
+    """The finest exponent in which each bias has no more than its bits; far below all others for zero."""
+    return torch.frexp(bias.abs().clamp_min(sys.float_info.min)).exponent - _BIAS_BITS
 
 
-def _integers(x: torch.Tensor, exponent: int) -> np.ndarray:
+def _integers(x: torch.Tensor, exponent: int | np.ndarray) -> np.ndarray:
     """Integers nearest to x / 2^exponent, rounded half up."""
     return np.floor(np.ldexp(x.numpy(), -exponent) + 0.5).astype(np.int64)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_vit import IntegerVit, to_pixels
-from taylorvit.golden.network.operations import Linear, Norm, Operation, PrefixTokens
+from taylorvit.golden.network.operations import Add, Embedding, Linear, Norm, Operation
 from taylorvit.golden.network.program import Program
 from taylorvit.golden.network.vit import VisionTransformer
 
@@ -57,8 +57,11 @@ def layer_sqnr(
 
 
 def _is_measured(operation: Operation) -> bool:
-    """Norms are left out, since smoothing changes them, and so are sums: of a head, the logits are measured."""
-    return not isinstance(operation, Norm | Linear)
+    """Norms are left out, since smoothing changes them, and so are sums: of a head, the logits are measured.
+
+    Nor is the embedding, which makes up for the bias of the patch embedding: the residual stream behind both is.
+    """
+    return not isinstance(operation, Norm | Linear | Embedding)
 
 
 def layer_sqnr_table(sqnr: dict[str, float], program: Program) -> Table:
@@ -69,7 +72,7 @@ def layer_sqnr_table(sqnr: dict[str, float], program: Program) -> Table:
         program (Program): the operations of the model.
     """
     texts = {name: sqnr_text(value).removesuffix(" dB") for name, value in sqnr.items()}
-    [first] = [operation.name for operation in program if isinstance(operation, PrefixTokens)]
+    [first] = [operation.name for operation in program if isinstance(operation, Add) and operation.layer is None]
     table = Table(title=f"Signal to quantization noise, dB; {texts[first]} behind the patch embedding")
     for heading in ("layer", *_HEADINGS):
         table.add_column(heading, justify="right")

@@ -3,11 +3,11 @@
 The gradient of rounding is taken to be 1 within the range of the integers, and 0 beyond it, where they saturate: the
 straight-through estimator (Bengio et al., arXiv 1308.3432). The grids are those of the integer model, and stay.
 
-Rounded are the weights of linear layers and all activations, to 8 bits or the accelerator's width. What attention and
+Rounded are the weights of linear layers and all activations, to 8 bits or the accelerator's widths. What attention and
 LayerNorm round inside is not, nor are biases and gammas, which have 16 bits and more.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from taylorvit.golden.network.float_steps import Rounding, Steps, float_steps
 from taylorvit.golden.network.integer_vit import IntegerVit
-from taylorvit.golden.network.operations import Linear, Logits, Norm, Rounded
+from taylorvit.golden.network.operations import Embedding, Linear, Logits, Norm, Patches, Rounded
 from taylorvit.golden.network.vit import VisionTransformer
 
 __all__ = ["StraightThrough"]
@@ -45,8 +45,12 @@ class StraightThrough(nn.Module):
         device = next(model.parameters()).device
         self._of_steps, self._of_weights = (
             {
-                name: _Grid(torch.as_tensor(step, dtype=torch.float32, device=device), bits)
-                for name, (step, bits) in grids.items()
+                name: _Grid(
+                    torch.as_tensor(step, dtype=torch.float32, device=device),
+                    torch.as_tensor(offset, dtype=torch.float32, device=device),
+                    bits,
+                )
+                for name, (step, offset, bits) in grids.items()
             }
             for grids in (_grids_of_steps(vit, factors), _grids_of_weights(vit, factors, std))
         )
@@ -87,13 +91,15 @@ class _FloatSteps(nn.Module):
 class _Grid(NamedTuple):
     """The real values that integers stand for."""
 
-    step: torch.Tensor  # between two of them, for each element of the last dimension or for all
+    step: torch.Tensor  # between two of them; broadcasts against what is rounded, as the offset does
+    offset: torch.Tensor  # what the integer 0 stands for
     bits: int
 
     def round(self, x: torch.Tensor) -> torch.Tensor:
         limit = 1 << (self.bits - 1)
-        scaled = (x / self.step).clamp(-limit, limit - 1)
-        return (scaled + (torch.floor(scaled + 0.5).clamp(max=limit - 1) - scaled).detach()) * self.step
+        scaled = ((x - self.offset) / self.step).clamp(-limit, limit - 1)
+        whole = scaled + (torch.floor(scaled + 0.5).clamp(max=limit - 1) - scaled).detach()
+        return whole * self.step + self.offset
 
 
 def _smoothing_factors(vit: IntegerVit) -> dict[str, torch.Tensor]:
@@ -110,23 +116,30 @@ def _smoothing_factors(vit: IntegerVit) -> dict[str, torch.Tensor]:
 
 
 def _grids_of_steps(vit: IntegerVit, factors: dict[str, torch.Tensor]) -> dict:
-    """(step of the grid, bits) of each activation, by its name; in integers a norm is divided by its factors."""
+    """(step of the grid, offset, bits) of each activation by name; in integers a norm is divided by its factors."""
     grids = {}
     for operation in vit.program:
         if isinstance(operation, Rounded):
             step = torch.as_tensor(np.ldexp(1.0, vit.scale(operation.name)))
-            grids[operation.name] = step * factors.get(operation.name, torch.tensor(1.0)), operation.width
+            offset = vit.offsets.get(operation.name, 0) * step
+            if isinstance(operation, Embedding):  # in floating point, its prefix tokens are whole
+                bias = vit.real(operation.branch, vit.tensors[cast(Linear, vit.program[operation.branch]).bias])
+                offset = torch.zeros(operation.shape)
+                offset[: operation.prefix] = torch.from_numpy(bias)
+            grids[operation.name] = step * factors.get(operation.name, torch.tensor(1.0)), offset, operation.width
     return grids
 
 
 def _grids_of_weights(vit: IntegerVit, factors: dict[str, torch.Tensor], std: tuple[float, ...]) -> dict:
-    """(step of the grid, bits) of each weight that integers have, by its name in `_FloatSteps`."""
+    """(step of the grid, offset, bits) of each weight that integers have, by its name in `_FloatSteps`."""
     grids = {}
     for operation in vit.program:
         if isinstance(operation, Linear):
+            shifts = vit.left_shifts(operation.name)  # of channels, or one for all
+            step = torch.as_tensor(np.ldexp(1.0, vit.exponents[operation.weight] + shifts)).reshape(-1, 1)
             # In integers, weights are multiplied by the factors of a norm, and those on pixels divided by 255 std.
-            step = 2.0 ** vit.exponents[operation.weight] / factors.get(operation.source, torch.tensor(1.0))
-            if operation.positional:
-                step = step * 255 * torch.tensor(std).view(-1, 1, 1)
-            grids[f"model.{operation.float_weight}"] = step, vit.program.parameters[operation.weight].bits
+            step = step / factors.get(operation.source, torch.tensor(1.0))
+            if isinstance(vit.program[operation.source], Patches):
+                step = step[..., None, None] * 255 * torch.tensor(std).view(-1, 1, 1)
+            grids[f"model.{operation.float_weight}"] = step, 0.0, vit.program.parameters[operation.weight].bits
     return grids

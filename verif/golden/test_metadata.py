@@ -8,6 +8,7 @@ import torch
 
 from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
+from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.arithmetic.quantizer import dequantize
 from taylorvit.golden.attention.float_attention import taylor_attention
 from taylorvit.golden.attention.integer_attention import integer_taylor_attention
@@ -28,7 +29,7 @@ def folder(tmp_path_factory):
 def test_it_is_that_of_the_configuration(folder):
     config = load_preset("tiny-4x4")
     accelerator = load_accelerator(folder / "metadata.json")
-    assert accelerator.number_format == format_of(config)
+    assert accelerator.number_format == NetworkFormat.around(format_of(config))
     assert accelerator[2:] == (config.max_tokens, config.max_head_dim) and accelerator.name == "tiny-4x4"
     accelerator.check(config.max_tokens, config.max_head_dim)
     with pytest.raises(ValueError, match="^tokens must be at most 64 on tiny-4x4, not 65$"):
@@ -43,7 +44,7 @@ def test_widest_numbers(tmp_path):
                                max_tokens=16, max_head_dim=16, stream_width=16)  # fmt: skip
     generate(config, tmp_path)
     number_format = load_accelerator(tmp_path / "metadata.json").number_format
-    assert number_format == format_of(config) and number_format.c_d_width > 63
+    assert number_format == NetworkFormat.around(format_of(config)) and number_format.c_d_width > 63
     q, k, v = np.random.default_rng(1).normal(size=(3, 2, 16, 16))
     job = quantize_job(q / 1024, k / 1024, v, number_format)
     assert job.constants.c_d >= 1 << 63

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.checkpoints.checkpoint import CheckpointError, load
 from taylorvit.golden.metadata import Accelerator
 from taylorvit.golden.network.integer_vit import load_integer_vit, to_pixels
@@ -44,7 +44,7 @@ def test_no_more_images_are_taken_than_there_are(trained_on_digits):
 
 
 def test_an_accelerator_gives_its_numbers_or_is_too_small(trained_on_digits):
-    number_format = NumberFormat(data_width=7)
+    number_format = NetworkFormat(data_width=7)
     accelerator = Accelerator("small", number_format, max_tokens=5, max_head_dim=4)
     assert (
         quantize_checkpoint(trained_on_digits[0], images=8, accelerator=accelerator).vit.number_format == number_format
@@ -70,7 +70,8 @@ def test_quantization_aware_training_ends_on_the_grids(trained_on_digits, tmp_pa
     for operation in grids.program:
         if operation.name in ("blocks.0.fc2", "blocks.1.proj"):  # behind no norm, whose smoothing would be in between
             weight = load(trained).tensors[operation.float_weight].double().numpy()
-            integers = np.ldexp(weight, -grids.exponents[operation.weight])
+            shifts = grids.tensors[operation.weight_shift][:, np.newaxis]
+            integers = np.ldexp(weight, -grids.exponents[operation.weight] - shifts)
             assert np.array_equal(integers, np.round(integers)) and np.abs(integers).max() > 60
     vit, _sqnr = quantize_checkpoint(trained, images=30)
     assert load(trained).description["recipe"]["training"]["learning_rate"] == recipe.training.learning_rate / 10

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat
 from taylorvit.golden.attention.integer_attention import JobConstants
 from taylorvit.golden.network.integer_vit import IntegerVit
-from taylorvit.golden.network.operations import Linear, Norm
-from taylorvit.golden.network.program import network_of
+from taylorvit.golden.network.operations import Add, Linear, LookUp, Norm
+from taylorvit.golden.network.program import Program, network_of
 from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
 
@@ -47,22 +47,41 @@ def quantized(shape: VitShape, seed: int = 0, number_format: NumberFormat | None
                         data={"name": "noise"}, quantization={"images": 4})  # fmt: skip
 
 
-def random_vit(shape: VitShape, seed: int) -> IntegerVit:
-    """A model that no training made: every integer, exponent and register is random in its range."""
+def random_vit(shape: VitShape, seed: int, number_format: NetworkFormat | None = None) -> IntegerVit:
+    """A model that no training made: every integer, exponent, offset and register is random in its range."""
     random = np.random.default_rng(seed)
-    vit = quantized(shape, seed)
+    vit = quantized(shape, seed, number_format)
     bits = {"bias": 15, "beta": 28, "gamma": 16}  # biases no larger than the products that they are added to
     tensors = {}
     for name, tensor in vit.tensors.items():
-        limit = 1 << (bits.get(name.rpartition(".")[2], 8) - 1)
-        low, high = (0, 4) if name.endswith("left_shift") else (-limit, limit)
-        tensors[name] = random.integers(low, high, tensor.shape)
+        _shape, _bits, low, high = vit.program.parameters[name]
+        if (width := bits.get(name.rpartition(".")[2])) is not None:
+            low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
+        tensors[name] = random.integers(low, high + 1, tensor.shape)
     exponents = {name: exponent + int(random.integers(-4, 5)) for name, exponent in vit.exponents.items()}
+    offsets = {name: int(random.integers(0, 128)) for name in vit.offsets}
     registers = [
         JobConstants(*(int(random.integers(low, high)) for low, high in ((0, 12), (0, 20), (0, 2**14), (0, 2**14))))
         for _layer in vit.registers
     ]
-    return IntegerVit(shape, tensors, exponents, registers, vit.number_format)
+    return IntegerVit(shape, tensors, possible(vit.program, tensors, exponents), offsets, registers, vit.number_format)
+
+
+def possible(program: Program, tensors: dict[str, np.ndarray], exponents: dict[str, int]) -> dict[str, int]:
+    """The exponents, changed where no model can have them: sums of streams too fine, heads that differ."""
+    exponents = dict(exponents)
+    for operation in program:
+        if isinstance(operation, Add):
+            branch = program[operation.branch]
+            finest = np.minimum(
+                exponents[operation.stream] + tensors[program[operation.stream].left_shift],
+                exponents[operation.branch] + tensors[branch.weight_shift],
+            )
+            least = int((finest - tensors[operation.left_shift]).max())
+            exponents[operation.name] = max(exponents[operation.name], least)
+        if isinstance(operation, Linear) and not operation.by_channel:
+            exponents |= {operation.weight: exponents["head.weight"], operation.name: exponents["head"]}
+    return exponents
 
 
 def counted_vit(shape: VitShape) -> IntegerVit:
@@ -71,6 +90,7 @@ def counted_vit(shape: VitShape) -> IntegerVit:
     tensors = {}
     for name, (size, _bits, low, high) in program.parameters.items():
         low, high = max(low, -30_000), min(high, 30_000)  # sums of products stay below 32 bits
+        high = min(high, 3) if name.endswith("shift") else high
         counted = (np.arange(math.prod(size), dtype=np.int64) + zlib.crc32(name.encode())) * 2_654_435_761 % (1 << 32)
         tensors[name] = (counted % (high - low + 1) + low).reshape(size)
     exponents = {name: -3 - zlib.crc32(name.encode()) % 3 for name in program.exponents}
@@ -79,8 +99,9 @@ def counted_vit(shape: VitShape) -> IntegerVit:
             exponents[operation.name] = -12  # of products: finer than what is rounded
         if isinstance(operation, Norm):
             exponents[operation.gamma] = -11
+    offsets = {operation.name: 100 for operation in program if isinstance(operation, LookUp)}
     registers = [JobConstants(shift_g=7 + layer, shift_z=0, c_v=900, c_d=60_000) for layer in range(shape.depth)]
-    return IntegerVit(shape, tensors, exponents, registers)
+    return IntegerVit(shape, tensors, possible(program, tensors, exponents), offsets, registers)
 
 
 def pixels_of(shape: VitShape, seed: int = 0) -> np.ndarray:

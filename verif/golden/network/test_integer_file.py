@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.checkpoints.checkpoint import CheckpointError
 from taylorvit.golden.checkpoints.checkpoint import save as save_checkpoint
 from taylorvit.golden.network.integer_vit import IntegerVit, load_integer_vit
@@ -18,12 +18,12 @@ from verif.golden.network.models import SHAPE, SHAPES, counted_vit, pixels_of, q
 
 
 def test_what_is_saved_is_loaded(tmp_path):
-    vit = quantized(SHAPES[3], number_format=NumberFormat(shift_g_max=26))
+    vit = quantized(SHAPES[3], number_format=NetworkFormat(shift_g_max=26))
     vit.save(tmp_path / "a.safetensors")
     loaded = load_integer_vit(tmp_path / "a.safetensors")
     loaded.save(tmp_path / "b.safetensors")
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
-    for name in ("shape", "exponents", "registers", "number_format", "data", "quantization"):
+    for name in ("shape", "exponents", "offsets", "registers", "number_format", "data", "quantization"):
         assert getattr(loaded, name) == getattr(vit, name)
     assert loaded.tensors.keys() == vit.tensors.keys()
     assert all(np.array_equal(loaded.tensors[name], vit.tensors[name]) for name in vit.tensors)
@@ -32,7 +32,7 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 def test_types_in_the_file_are_those_that_the_docstring_names(tmp_path):
     quantized(SHAPE).save(tmp_path / "a.safetensors")
-    types = {"gamma": torch.int16, "beta": torch.int32, "bias": torch.int32}
+    types = {"embedding": torch.int16, "gamma": torch.int16, "beta": torch.int32, "bias": torch.int32}
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()["taylorvit"])["kind"] == "integer vit"
         for name in file.keys():  # noqa: SIM118 - not a dictionary
@@ -47,7 +47,7 @@ def test_the_description_is_that_of_the_files_that_were_written(tmp_path):
     counted_vit(shape).save(tmp_path / "a.safetensors")
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         text = file.metadata()["taylorvit"]
-    assert f"{zlib.crc32(text.encode()):08x}" == "dd18e0dc"
+    assert f"{zlib.crc32(text.encode()):08x}" == "79e1e91b"
 
 
 def described(vit: IntegerVit, path) -> tuple[dict, dict]:
@@ -67,6 +67,17 @@ def without(table: dict, name: str) -> dict:
     [
         (lambda t, d: (t, {}), "must be an integer ViT, as `taylorvit quantize` writes it"),
         (lambda t, d: (t, d | {"kind": "model"}), "must be an integer ViT"),
+        (
+            lambda t, d: (t, without(d, "version")),
+            "must be version 2, as this `taylorvit quantize` writes it; quantize",
+        ),
+        (lambda t, d: (t, d | {"version": 3}), "a.safetensors must be version 2, .* quantize the checkpoint again$"),
+        (lambda t, d: (t, without(d, "offsets")), "and lacks 'offsets'"),
+        (lambda t, d: (t, d | {"offsets": {}}), "offsets must be those of the shape, and lack blocks.0.gelu"),
+        (
+            lambda t, d: (t, d | {"offsets": d["offsets"] | {"blocks.1.gelu": 128}}),
+            "blocks.1.gelu must be 0 to 127, no",
+        ),
         (lambda t, d: (t, without(d, "shape")), "must be a whole integer ViT, and lacks 'shape'"),
         (lambda t, d: (t, without(d, "registers")), "and lacks 'registers'"),
         (lambda t, d: (t, without(d, "number_format")), "and lacks 'number_format'"),
@@ -79,6 +90,10 @@ def without(table: dict, name: str) -> dict:
         (lambda t, d: (t, d | {"exponents": d["exponents"] | {"x": 1}}), "exponents must be those .* and have x"),
         (lambda t, d: (t, d | {"exponents": d["exponents"] | {"norm": -7.5}}), "exponent of norm must be an integer"),
         (lambda t, d: (t, d | {"exponents": d["exponents"] | {"norm": 999}}), "norm must be -500 to 500, not 999"),
+        (
+            lambda t, d: (t, d | {"exponents": d["exponents"] | {"residual.1": -30}}),
+            "channel . of residual.1 must be at l",
+        ),
         (lambda t, d: (t, d | {"exponents": []}), "exponents must be those of the shape, and lack "),
         (lambda t, d: (t, d | {"registers": d["registers"][:1]}), "registers must be of 2 layers, not 1"),
         (lambda t, d: (t, d | {"registers": [d["registers"][0] | {"c_v": -1}] * 2}), "c_v must be 0 to 16777215"),
@@ -87,6 +102,13 @@ def without(table: dict, name: str) -> dict:
         (lambda t, d: (t, d | {"number_format": d["number_format"] | {"data_width": 1}}), "data_width must be 2 to 24"),
         (lambda t, d: (t, d | {"number_format": d["number_format"] | {"bits": 1}}), "keyword argument 'bits'"),
         (lambda t, d: (t, d | {"number_format": without(d["number_format"], "c_d_width")}), "and lacks 'c_d_width'"),
+        (lambda t, d: (t, d | {"number_format": d["number_format"] | {"residual_width": 7}}), "width must be 8 to 16"),
+        (lambda t, d: (t | {"embedding": t["embedding"] + 4000}, d), "embedding must be -2048 to 2047, not "),
+        (lambda t, d: (t | {"head.weight_shift": t["blocks.0.proj.weight_shift"]}, d), "have head.weight_shift"),
+        (
+            lambda t, d: (t | {"blocks.0.proj.weight_shift": t["blocks.0.proj.weight_shift"] + 8}, d),
+            "must be 0 to 7, n",
+        ),
         (lambda t, d: (t, d | {"number_format": None}), "must be a whole integer ViT: "),
         (lambda t, d: (t, d | {"shape": d["shape"] | {"distilled": "no"}}), "distilled must be True or False, not"),
         (lambda t, d: (without(t, "head.bias"), d), "tensors must be those of the shape, and lack head.bias"),

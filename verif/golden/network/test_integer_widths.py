@@ -1,6 +1,7 @@
 """Widths hold for every image, are reached where that can be told, and are refused beyond what there is."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from taylorvit.golden.network.integer_layers import bits_of
 from taylorvit.golden.network.integer_vit import load_integer_vit
 from taylorvit.golden.network.vit import VitShape
 from verif.golden.network.in_ints import check_steps
-from verif.golden.network.models import SHAPE, SHAPES, changed, counted_vit, pixels_of, quantized, random_vit
+from verif.golden.network.models import SHAPE, changed, counted_vit, pixels_of, quantized, random_vit
 
 
 def test_width_of_the_patch_embedding_is_reached():
@@ -27,17 +28,21 @@ def test_width_of_the_patch_embedding_is_reached():
 
 @pytest.mark.parametrize("signs", [[1], [-1], [1, -1], [1, -1, -1, -1, -1, -1], [-1, 1, 1, 1, 1, 1]])
 def test_widths_hold_for_a_stream_of_extremes(signs):
-    """Every feature at 127 or -128, times 8: the largest sums, deviations and variances that LayerNorm can meet."""
-    vit = changed(random_vit(SHAPE, 2), "residual.0.left_shift", 3, ...)
-    vit = changed(vit, "residual.0", vit.exponents["patch_embed"] - 3)
-    for name, value in (
-        ("patch_embed.weight", 0),
-        ("patch_embed.bias", 200 * np.resize(signs, SHAPE.width)),
-        ("extra_tokens", -128),
-    ):
-        vit = changed(vit, name, value, ...)
+    """Every feature at 2047 or -2048, times 8: the largest sums, deviations and variances that LayerNorm can meet."""
+    vit = random_vit(SHAPE, 2)
+    exponents = dict.fromkeys(("embedding", "patch_embed", "residual.0"), -12)
+    tensors = {
+        "patch_embed.weight": 0,
+        "patch_embed.bias": 0,
+        "patch_embed.weight_shift": 3,
+        "embedding.left_shift": 3,
+        "embedding": np.where(np.resize(signs, SHAPE.width) > 0, 2047, -2048),
+        "residual.0.left_shift": 3,
+    }
+    tensors = {name: np.zeros_like(vit.tensors[name]) + value for name, value in tensors.items()}
+    vit = replace(vit, exponents=vit.exponents | exponents, tensors=vit.tensors | tensors)
     x = vit.steps(pixels_of(SHAPE))["residual.0"]
-    assert set(np.unique(x)) <= {-128, 127} and x.shape == (5, 5, 6)
+    assert set(np.unique(x)) <= {-2048, 2047} and x.shape == (5, 5, 6)
     check_steps(vit, pixels_of(SHAPE)[:1])
 
 
@@ -70,25 +75,26 @@ def test_sums_beyond_32_bits_are_refused(name, bias, tmp_path):
 @pytest.mark.parametrize(
     ("name", "exponent", "text"),
     [
-        ("patch_embed", 70, "patch_embed.unrounded must fit 64 bits"),
-        ("patch_embed", -80, "patch_embed.unrounded must fit 64 bits"),
+        ("patch_embed", 70, "residual.0.sum must fit 64 bits"),
+        ("patch_embed", -80, "residual.0.sum must fit 64 bits"),
         ("blocks.0.q", -100, "blocks.0.qkv.unrounded must fit 64 bits"),
         ("blocks.1.hidden", -100, "blocks.1.fc1.unrounded must fit 64 bits"),
         ("blocks.1.norm2", -80, "blocks.1.norm2.unrounded must fit 64 bits"),
         ("blocks.1.fc2", 50, "residual.4.sum must fit 64 bits"),
-        ("residual.4", -70, "residual.4.sum.unrounded must fit 64 bits"),
-        ("residual.2", -40, "blocks.1.norm1.variance must fit 64 bits"),
+        ("residual.4", 70, "residual.4.sum.unrounded must fit 64 bits"),
     ],
 )
 def test_steps_beyond_64_bits_are_refused(name, exponent, text):
+    vit = quantized(SHAPE)
     with pytest.raises(OverflowError, match=f"{re.escape(text)}, and can need "):
-        changed(quantized(SHAPE), name, exponent).widths()
+        replace(vit, exponents=vit.exponents | {name: exponent, "residual.4": max(exponent, 0)}).widths()
 
 
-def test_logits_beyond_64_bits_are_refused():
-    vit = quantized(SHAPES[3])
-    with pytest.raises(OverflowError, match="^logits must fit 64 bits, and can need "):
-        changed(vit, "head_dist", vit.exponents["head"] - 60).widths()
+def test_variances_beyond_64_bits_are_refused():
+    """By their epsilon, in a residual stream that is far too fine."""
+    vit = quantized(SHAPE)
+    with pytest.raises(OverflowError, match="blocks.0.norm1.variance must fit 64 bits, and can need "):
+        replace(vit, exponents=vit.exponents | dict.fromkeys(("embedding", "residual.0"), -40)).widths()
 
 
 def test_widths_of_a_model_that_was_counted():
@@ -96,12 +102,12 @@ def test_widths_of_a_model_that_was_counted():
         image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2, distilled=True
     )
     assert counted_vit(shape).widths() == {
-        "patch_embed": 19, "patch_embed.unrounded": 19, "blocks.0.norm1.total": 13, "blocks.0.norm1.variance": 25,
-        "blocks.0.norm1.product": 30, "blocks.0.norm1.normalized": 15, "blocks.0.norm1.unrounded": 30,
-        "blocks.0.qkv": 18, "blocks.0.qkv.unrounded": 18, "blocks.0.proj": 18, "residual.1.sum": 20,
-        "residual.1.sum.unrounded": 20, "blocks.0.norm2.total": 13, "blocks.0.norm2.variance": 25,
-        "blocks.0.norm2.product": 30, "blocks.0.norm2.normalized": 15, "blocks.0.norm2.unrounded": 30,
-        "blocks.0.fc1": 18, "blocks.0.fc1.unrounded": 18, "blocks.0.fc2": 18, "residual.2.sum": 21,
-        "residual.2.sum.unrounded": 21, "norm.total": 13, "norm.variance": 25, "norm.product": 30,
-        "norm.normalized": 15, "norm.unrounded": 30, "head": 18, "head_dist": 18, "logits": 19,
+        "patch_embed": 19, "residual.0.sum": 23, "residual.0.sum.unrounded": 23, "blocks.0.norm1.total": 17,
+        "blocks.0.norm1.variance": 33, "blocks.0.norm1.product": 34, "blocks.0.norm1.normalized": 15,
+        "blocks.0.norm1.unrounded": 30, "blocks.0.qkv": 18, "blocks.0.qkv.unrounded": 18, "blocks.0.proj": 18,
+        "residual.1.sum": 24, "residual.1.sum.unrounded": 24, "blocks.0.norm2.total": 17,
+        "blocks.0.norm2.variance": 33, "blocks.0.norm2.product": 34, "blocks.0.norm2.normalized": 15,
+        "blocks.0.norm2.unrounded": 30, "blocks.0.fc1": 18, "blocks.0.fc1.unrounded": 18, "blocks.0.fc2": 18,
+        "residual.2.sum": 22, "residual.2.sum.unrounded": 22, "norm.total": 17, "norm.variance": 33,
+        "norm.product": 34, "norm.normalized": 15, "norm.unrounded": 30, "head": 18, "head_dist": 18, "logits": 19,
     }  # fmt: skip

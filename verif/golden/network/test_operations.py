@@ -10,12 +10,13 @@ import torch
 from taylorvit.golden.network import float_steps, integer_network, quantize
 from taylorvit.golden.network.operations import (
     LARGEST_LEFT_SHIFT,
+    LARGEST_WEIGHT_SHIFT,
     PIXELS,
     Attention,
+    Embedding,
     Linear,
     Operation,
     Parameter,
-    PrefixTokens,
     Rounded,
 )
 from taylorvit.golden.network.program import Program, network_of
@@ -67,26 +68,29 @@ def test_an_unknown_operation_is_refused(walk, monkeypatch):
 
 def test_parameters_are_signed_integers_of_their_bits():
     assert Parameter.signed((2, 3), 8) == Parameter((2, 3), 8, -128, 127)
+    assert Parameter.signed((2,), 12) == Parameter((2,), 16, -2048, 2047)
     layer = Linear(name="fc", source="x", rows=5, inputs=3, features=2, module="fc", float_weight="fc.weight")
     assert layer.parameters == {
         "fc.weight": ((2, 3), 8, -128, 127),
+        "fc.weight_shift": ((2,), 8, 0, LARGEST_WEIGHT_SHIFT),
         "fc.bias": ((2,), 32, -(2**31), 2**31 - 1),
     }
     assert layer.exponents == ("fc.weight", "fc") and layer.sources == ("x",) and layer.shape == (5, 2)
 
 
-def test_a_layer_of_positions_has_a_bias_for_each_token_and_a_head_one_token():
-    sizes = {"source": "x", "inputs": 3, "features": 2, "module": "fc", "float_weight": "fc.weight"}
-    positional = Linear(name="fc", rows=5, positional=True, **sizes)
-    assert positional.parameters["fc.bias"].shape == (5, 2)
-    assert Linear(name="head", rows=1, token=1, **sizes).shape == (2,)
+def test_a_head_has_one_token_and_no_shifts():
+    head = Linear(
+        name="head", source="x", rows=1, token=1, inputs=3, features=2, by_channel=False, module="fc",
+        float_weight="fc.weight",
+    )  # fmt: skip
+    assert head.shape == (2,) and list(head.parameters) == ["head.weight", "head.bias"]
 
 
 def test_the_stream_has_a_left_shift_for_each_channel():
-    first = PrefixTokens(name="residual.0", source="patch_embed", rows=5, features=6, prefix=2)
-    assert first.parameters == {
-        "residual.0.left_shift": ((6,), 8, 0, LARGEST_LEFT_SHIFT),
-        "extra_tokens": ((2, 6), 8, -128, 127),
+    first = Embedding(name="embedding", rows=5, features=6, prefix=2, branch="patch_embed", width=10)
+    assert first.sources == () and first.parameters == {
+        "embedding.left_shift": ((6,), 8, 0, LARGEST_LEFT_SHIFT),
+        "embedding": ((5, 6), 16, -512, 511),
     }
 
 
@@ -102,7 +106,8 @@ def test_attention_divides_its_features_among_its_heads():
 def test_shapes_are_those_of_the_steps(shape):
     steps = quantized(shape).steps(pixels_of(shape))
     for operation in network_of(shape):
-        assert steps[operation.name].shape == (len(pixels_of(shape)), *operation.shape), operation.name
+        images = 1 if isinstance(operation, Embedding) else len(pixels_of(shape))
+        assert steps[operation.name].shape == (images, *operation.shape), operation.name
 
 
 @pytest.mark.parametrize("shape", SHAPES[:2])

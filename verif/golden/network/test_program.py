@@ -2,7 +2,7 @@
 
 import pytest
 
-from taylorvit.golden.arithmetic.number_format import NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.attention.kernels import KERNELS as INTEGER_KERNELS
 from taylorvit.golden.network.float_steps import ATTENTIONS
 from taylorvit.golden.network.operations import PIXELS, Add, Attention, Linear, Norm, Patches, Requantize
@@ -18,7 +18,7 @@ DISTILLED = VitShape(**SHAPE.__dict__ | {"depth": 1, "distilled": True})
 def test_operations_in_their_order():
     operations = [f"{type(operation).__name__} {operation.name}" for operation in network_of(DISTILLED)]
     assert operations == [
-        "Patches patches", "Linear patch_embed", "PrefixTokens residual.0",
+        "Patches patches", "Linear patch_embed", "Embedding embedding", "Add residual.0",
         "Norm blocks.0.norm1", "Linear blocks.0.qkv", "Requantize blocks.0.q", "Requantize blocks.0.k",
         "Requantize blocks.0.v", "Attention blocks.0.z", "Linear blocks.0.proj", "Add residual.1",
         "Norm blocks.0.norm2", "Linear blocks.0.fc1", "Requantize blocks.0.hidden", "LookUp blocks.0.gelu",
@@ -30,7 +30,7 @@ def test_operations_in_their_order():
 def test_parts_are_what_is_around_the_layers_and_each_layer(shape):
     parts = list(network_of(shape).parts())
     assert [layer for layer, _operations in parts] == [None, *range(shape.depth), None]
-    assert [len(operations) for _layer, operations in parts] == [3, *[14] * shape.depth, 3 + shape.distilled]
+    assert [len(operations) for _layer, operations in parts] == [4, *[14] * shape.depth, 3 + shape.distilled]
     assert tuple(each for _layer, operations in parts for each in operations) == network_of(shape).operations
 
 
@@ -42,7 +42,7 @@ def test_sizes_of_deit_tiny():
         if isinstance(operation, Linear) and operation.layer in (None, 11)
     }
     assert linears == {
-        "patch_embed": (196, 768, 192),
+        "patch_embed": (197, 768, 192),
         "blocks.11.qkv": (197, 192, 576),
         "blocks.11.proj": (197, 192, 192),
         "blocks.11.fc1": (197, 192, 768),
@@ -52,7 +52,7 @@ def test_sizes_of_deit_tiny():
     products = sum(
         operation.rows * operation.inputs * operation.features for operation in program if isinstance(operation, Linear)
     )
-    assert products == 1_074_851_328  # with the 58.6 million of attention, 1,133 million
+    assert products == 1_074_851_328 + 768 * 192  # with the 58.6 million of attention, 1,133 million
 
 
 def test_operands_come_from_where_they_are_made():
@@ -69,11 +69,12 @@ def test_operands_come_from_where_they_are_made():
     norm = program["norm"]
     assert isinstance(norm, Norm) and norm.sources == ("residual.4",) and norm.rows == 1
     patches = program["patches"]
-    assert isinstance(patches, Patches) and patches.sources == (PIXELS,) and patches.shape == (4, 18)
+    assert isinstance(patches, Patches) and patches.sources == (PIXELS,) and patches.shape == (5, 18)
 
 
 def test_attention_has_the_widths_of_the_accelerator():
-    program = network_of(SHAPE, NumberFormat(data_width=6))
+    program = network_of(SHAPE, NetworkFormat(data_width=6, residual_width=10))
+    assert [program[name].width for name in ("embedding", "residual.0", "residual.1", "residual.2")] == [10] * 4
     assert [program[f"blocks.0.{name}"].width for name in ("q", "k", "v", "z", "hidden", "gelu")] == [6] * 4 + [8] * 2
 
 
@@ -108,15 +109,18 @@ def test_parameters_and_exponents_are_those_of_the_models():
         vit, program = quantized(shape), network_of(shape)
         assert list(program.parameters) == sorted(vit.tensors, key=list(program.parameters).index)
         assert set(program.exponents) == set(vit.exponents) and len(program.exponents) == len(vit.exponents)
+        assert list(program.offsets) == list(vit.offsets) == [f"blocks.{layer}.gelu" for layer in range(shape.depth)]
 
 
 def test_names_of_parameters_in_the_order_of_their_use():
     names = list(network_of(DISTILLED).parameters)
     assert names == [
-        "patch_embed.weight", "patch_embed.bias", "residual.0.left_shift", "extra_tokens", "blocks.0.norm1.gamma",
-        "blocks.0.norm1.beta", "blocks.0.qkv.weight", "blocks.0.qkv.bias", "blocks.0.proj.weight", "blocks.0.proj.bias",
-        "residual.1.left_shift", "blocks.0.norm2.gamma", "blocks.0.norm2.beta", "blocks.0.fc1.weight",
-        "blocks.0.fc1.bias", "blocks.0.gelu.table", "blocks.0.fc2.weight", "blocks.0.fc2.bias", "residual.2.left_shift",
+        "patch_embed.weight", "patch_embed.weight_shift", "patch_embed.bias", "embedding.left_shift", "embedding",
+        "residual.0.left_shift", "blocks.0.norm1.gamma", "blocks.0.norm1.beta", "blocks.0.qkv.weight",
+        "blocks.0.qkv.weight_shift", "blocks.0.qkv.bias", "blocks.0.proj.weight", "blocks.0.proj.weight_shift",
+        "blocks.0.proj.bias", "residual.1.left_shift", "blocks.0.norm2.gamma", "blocks.0.norm2.beta",
+        "blocks.0.fc1.weight", "blocks.0.fc1.weight_shift", "blocks.0.fc1.bias", "blocks.0.gelu.table",
+        "blocks.0.fc2.weight", "blocks.0.fc2.weight_shift", "blocks.0.fc2.bias", "residual.2.left_shift",
         "norm.gamma", "norm.beta", "head.weight", "head.bias", "head_dist.weight", "head_dist.bias",
     ]  # fmt: skip
 
@@ -159,7 +163,7 @@ def test_names_must_differ():
 def test_sources_must_come_before():
     operations = network_of(SHAPE).operations
     with pytest.raises(ValueError, match="^sources of 'blocks.0.norm1' must be steps before it, not 'residual.0'$"):
-        Program(operations[3:])
+        Program(operations[4:])
 
 
 def test_a_step_that_nobody_gives_is_a_key_error():

@@ -67,7 +67,7 @@ def test_steps_are_those_of_the_integers(distilled, seed):
         unrounded = float_steps(model, INPUTS)
     assert len(of_heads) == 1 + distilled and torch.equal(scores, torch.stack(of_heads).mean(dim=0))
     apart = steps["residual.0"].numpy() - wanted["residual.0"]
-    assert np.mean(apart != 0) < 0.01
+    assert np.mean(apart != 0) < 0.05 and np.abs(apart).max() <= 2.0 ** vit.exponents["residual.0"]
     for name in ("residual.0", "blocks.0.norm1", "blocks.0.q", "blocks.0.k", "blocks.0.v"):
         nearer = sqnr_db(wanted[name], steps[name].numpy()) - sqnr_db(wanted[name], unrounded[name].numpy())
         assert nearer > 3, name
@@ -114,8 +114,9 @@ def test_weights_on_their_grids_lose_nothing():
     vit = quantized(model)
     for layer, block in enumerate(model.blocks):
         for name, linear in ((f"blocks.{layer}.proj", block.attn.proj), (f"blocks.{layer}.fc2", block.mlp.fc2)):
-            integers, exponent = vit.tensors[f"{name}.weight"], vit.exponents[f"{name}.weight"]
-            np.testing.assert_array_equal(np.ldexp(integers.astype(float), exponent), linear.weight.detach().numpy())
+            integers = vit.tensors[f"{name}.weight"].astype(float)
+            exponents = vit.exponents[f"{name}.weight"] + vit.tensors[f"{name}.weight_shift"][:, np.newaxis]
+            np.testing.assert_array_equal(np.ldexp(integers, exponents), linear.weight.detach().numpy())
     again = {name: parameter.clone() for name, parameter in model.named_parameters()}
     rounding.round_weights()
     for name, parameter in model.named_parameters():

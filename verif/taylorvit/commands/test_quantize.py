@@ -9,6 +9,7 @@ from PIL import Image
 
 from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
+from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.integer_vit import load_integer_vit
 from taylorvit.jobs import format_of
@@ -46,7 +47,7 @@ def test_for_an_accelerator_that_was_generated(trained, capsys):
     config = dataclasses.replace(tiny, data_width=6, max_head_dim=4)
     generate(config, Path("mine"))
     assert run(capsys, "quantize", trained, "--images", 9, "--accelerator", "mine/metadata.json")[0] == 0
-    assert load_integer_vit("integer.safetensors").number_format == format_of(config)
+    assert load_integer_vit("integer.safetensors").number_format == NetworkFormat.around(format_of(config))
     generate(dataclasses.replace(tiny, name="small", max_tokens=4), Path("small"))
     status, _out, err = run(capsys, "quantize", trained, "--accelerator", "small/metadata.json")
     assert (status, err) == (2, "taylorvit: error: tokens must be at most 4 on small, not 5\n")
