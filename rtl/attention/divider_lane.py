@@ -30,7 +30,7 @@ from taylorvit.rtl.common.copied_register import CopiedRegister
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_range
 
-__all__ = ["DividerLane"]
+__all__ = ["DividerLane", "align"]
 
 
 class _HandedOver(NamedTuple):
@@ -200,3 +200,20 @@ class DividerLane(Block):
         rounded = upper[1:] + upper[0]
         offset = 1 << (width - 1)
         return Mux(low, -offset, Mux(high | rounded[width], offset - 1, rounded - offset))
+
+
+def align(m, shift_z, data_width, numerator_shift, divisor_shift):
+    """Left shifts with which a quotient T_N 2^shift_z / t_D of `data_width` bits is found from T_N and t_D.
+
+    Args:
+        m (amaranth.hdl.Module): the module that gets the assignments.
+        shift_z (amaranth.hdl.Value): signed, constant during a job.
+        data_width (int): W.
+        numerator_shift (amaranth.hdl.Signal): register, of T_N; one of the two is 0.
+        divisor_shift (amaranth.hdl.Signal): register, of t_D.
+    """
+    smallest = data_width - 1
+    with m.If(shift_z >= smallest):
+        m.d.sync += [numerator_shift.eq(shift_z - smallest), divisor_shift.eq(0)]
+    with m.Else():
+        m.d.sync += [numerator_shift.eq(0), divisor_shift.eq(smallest - shift_z)]

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Mux, Signal
 
-__all__ = ["credits", "last_start", "next_address"]
+__all__ = ["credits", "last_start", "next_address", "room"]
 
 
 def credits(m, width, arrives, taken, name):
@@ -46,3 +46,34 @@ def next_address(address, depth):
     """The address after `address` in a circular buffer of `depth` words."""
     following = address + 1
     return following if depth == 1 << len(address) else Mux(address == depth - 1, 0, following)
+
+
+def room(m, depth, batch, promise, taken):
+    """Whether a queue has room for all rows of a batch, which are promised to it together and come one by one.
+
+    Batches are promised two cycles apart at least, so that the register knows of the rows that were promised last.
+
+    Args:
+        m (amaranth.hdl.Module): the module that gets the registers.
+        depth (int): rows that the queue holds.
+        batch (amaranth.hdl.Value): rows of a batch, constant while a job runs.
+        promise (amaranth.hdl.Value): a batch is promised, 1 bit.
+        taken (amaranth.hdl.Value): a row leaves the queue, 1 bit.
+
+    Returns:
+        amaranth.hdl.Signal: a register.
+    """
+    queued = Signal(range(depth + 1), name="queued")  # rows in the queue, or promised to it
+    promised = Signal(name="promised")
+    has_room = Signal(name="queue_has_room")
+    # Most rows in the queue with which those of one batch more, of two more, have room.
+    for_one = Signal(range(-depth, depth + 1), name="most_queued_1")
+    for_two = Signal(range(-depth, depth + 1), name="most_queued_2")
+    m.d.sync += [
+        for_one.eq(depth - batch),
+        for_two.eq(depth - (batch << 1)),
+        promised.eq(promise),
+        queued.eq(queued + Mux(promised, batch, 0) - taken),
+        has_room.eq(Mux(promised, queued <= for_two, queued <= for_one)),
+    ]
+    return has_room

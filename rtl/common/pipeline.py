@@ -3,11 +3,14 @@
 Flags, of one bit, are reset. Numbers are not: a number means nothing without the flag that comes with it.
 """
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Signal
 
 from .validation import require_range
 
-__all__ = ["delay", "delay_bundle", "pass_on"]
+__all__ = ["delay", "delay_bundle", "gather", "pass_on"]
 
 
 def delay(m, signal, cycles, name, *, reset=None):
@@ -49,6 +52,27 @@ def delay_bundle(m, source, cycles, name, *, reset=None):
 def pass_on(m, source, target):
     """The interface `target` is `source`, one cycle later; both have the same members."""
     _delay_members(m, source, target, 1, "_register", None)
+
+
+def gather(m, values, name):
+    """The one of several values that is not 0, from places far apart, two cycles later.
+
+    Args:
+        m (amaranth.hdl.Module): the module that gets the registers.
+        values (list[amaranth.hdl.Value]): of one width; all but one are 0 in each cycle.
+        name (str): name of the registers, one for each four neighbours and one for all.
+
+    Returns:
+        amaranth.hdl.Signal: the bits of the value, without a sign.
+    """
+    width = len(values[0])
+    gathered = Signal(width, name=name)
+    near = []  # of four neighbours: a register on the way
+    for first in range(0, len(values), 4):
+        near.append(Signal(width, name=f"{name}_{first}"))
+        m.d.sync += near[-1].eq(reduce(or_, (value.as_unsigned() for value in values[first : first + 4])))
+    m.d.sync += gathered.eq(reduce(or_, near))
+    return gathered
 
 
 def _delay_members(m, source, target, cycles, suffix, reset):

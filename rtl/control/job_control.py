@@ -11,6 +11,7 @@ nothing, no other stream moves, the array rests and the sink of Z takes what is 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from taylorvit.rtl.attention.divider_lane import align
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import up_to
@@ -105,9 +106,5 @@ class JobControl(Block):
         ]
         m.d.sync += [waited.eq(waited_next), expired.eq(waited_next >= self.timeout)]
 
-        smallest = self.data_width - 1
-        with m.If(self.shift_z >= smallest):
-            m.d.sync += [self.numerator_shift.eq(self.shift_z - smallest), self.divisor_shift.eq(0)]
-        with m.Else():
-            m.d.sync += [self.numerator_shift.eq(0), self.divisor_shift.eq(smallest - self.shift_z)]
+        align(m, self.shift_z, self.data_width, self.numerator_shift, self.divisor_shift)
         return m

@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bundles import Phase, StreamControl
-from taylorvit.rtl.common.counters import credits, next_address
+from taylorvit.rtl.common.counters import credits, next_address, room
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
 from .passes import Pass, PassStream, copy_pass, position_width
@@ -102,7 +102,7 @@ class OperandStreamer(Block):
         ends_g = (following.phase == Phase.G) & following.product_end
         fills_queue = (following.phase == Phase.QG) & following.last
         mean_known = credits(m, 2, self.mean_ready, taken & ends_g, "means")
-        queue_has_room = self._room(m, taken & fills_queue)
+        queue_has_room = room(m, self.row_queue_depth, self.tokens, taken & fills_queue, self.row_divided)
         m.d.comb += [
             waits_for_mean.eq((following.phase == Phase.G) & ~mean_known),
             waits_for_room.eq(fills_queue & ~queue_has_room),
@@ -169,24 +169,3 @@ class OperandStreamer(Block):
             self.stall_output.eq(~active & self.tile_waits & waits_for_room),
         ]
         return m
-
-    def _room(self, m, promise):
-        """Whether the row queue has room for the rows of a pass, which are promised to it when the pass begins.
-
-        A register. Passes begin two cycles apart at least, so that it knows of the rows that were promised last.
-        """
-        depth = self.row_queue_depth
-        queued = Signal(range(depth + 1))  # rows in the queue, or promised to it
-        promised = Signal()
-        has_room = Signal(name="queue_has_room")
-        # Most rows in the queue with which those of one pass more, of two more, have room.
-        for_one = Signal(range(-depth, depth + 1), name="most_queued_1")
-        for_two = Signal(range(-depth, depth + 1), name="most_queued_2")
-        m.d.sync += [
-            for_one.eq(depth - self.tokens),
-            for_two.eq(depth - (self.tokens << 1)),
-            promised.eq(promise),
-            queued.eq(queued + Mux(promised, self.tokens, 0) - self.row_divided),
-            has_room.eq(Mux(promised, queued <= for_two, queued <= for_one)),
-        ]
-        return has_room

@@ -16,9 +16,7 @@ ready, a half of a buffer released.
 This file only joins blocks; every latency that it needs is asked of the blocks themselves.
 """
 
-from functools import reduce
 from math import ceil
-from operator import or_
 from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Signal
@@ -28,7 +26,7 @@ from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
 from taylorvit.rtl.attention.kernel import AttentionKernel, Banking, KernelStatus, chain
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.common.memory_bank import MemoryBank
-from taylorvit.rtl.common.pipeline import delay, delay_bundle
+from taylorvit.rtl.common.pipeline import delay, delay_bundle, gather
 from taylorvit.rtl.common.widths import index_width
 from taylorvit.rtl.schedule.pass_scheduler import PassScheduler
 
@@ -292,13 +290,7 @@ class TaylorKernel(AttentionKernel):
             k_sums.read_beat.eq(divisions.k_sum_beat),
             k_sums.read_lane.eq(divisions.k_sum_lane),
         ]
-        width = self.config.mean_width
-        mean = Signal(width)
-        near = []  # of four neighbours: a register on the way
-        for first in range(0, len(columns), 4):
-            near.append(Signal(width, name=f"mean_{first}"))
-            m.d.sync += near[-1].eq(reduce(or_, (column.mean.as_unsigned() for column in columns[first : first + 4])))
-        m.d.sync += mean.eq(reduce(or_, near))
+        mean = gather(m, [column.mean for column in columns], "mean")
         reset = resets.line("mean_written")
         m.d.comb += [
             mean_bank.write_enable.eq(delay(m, divisions.mean_write, 1, "mean_write", reset=reset)),

@@ -20,6 +20,7 @@ class TaylorSpec(KernelSpec):
     """Widths, buffers and registers of Taylor attention."""
 
     hardware = "taylorvit.rtl.attention.taylor.kernel:TaylorKernel"
+    network_hardware = "taylorvit.rtl.network.taylor.kernel:TaylorNetworkKernel"
 
     told = (
         Told(attribute="c_v_width", register="CONSTANT_WIDTHS", low=0, least=1, most=64, description="bits of c_v"),

@@ -1,0 +1,115 @@
+"""The attention kernel of the network accelerator: the seam between the engine of products and what attention keeps.
+
+            activations, pixels          keys                  values, totals
+    rows:   operand --> [kernel row] <--- feed    columns:  [kernel column] --> stationary tile, Z
+                             |                                     ^
+                             v                                     |
+                       systolic array -------> sums, by way of the columns
+
+The engine knows products: something streamed, something stationary, and a destination for the totals. A kernel gives
+the products of attention what linear layers do not have: buffers for operands that never were weights or activations
+(sources KERNEL_0, KERNEL_1 of a stationary tile; source KERNEL of a stream), and what becomes of totals that are
+neither activations nor residuals (destinations KEY, VALUE, KERNEL_0, KERNEL_1). It is four blocks, which the engine
+places and joins, and which know the engine only by the ports below. L is `1 + memory_pipeline`, a memory's latency.
+Times are relative to the row or column that a block is in: row r works r cycles after row 0, column c c cycles after
+column 0. What a kernel hands on along the rows (`side`), along the columns (`side`), and back to its center (`report`),
+is its own: the engine asks the blocks' signatures for it, joins it, and looks at none of it.
+
+**Row**, in each row, the last block in front of the array.
+
+    control     StreamControl, in       the element that row 0, ... this row sends now
+    operand     data_width, in          the activation or pixel, L cycles after `control`; zero where that is `blank`
+    streamed    streamed_width, out     `latency` = L + 1 cycles after `control`: the operand, of KERNEL its own
+    side_in     the kernel's, in        from the row above, of row 0 from the center
+    side_out    the kernel's, out       to the row below
+    feed        the kernel's, in        from the center, what is written into this row
+
+**Column**, in each column, behind its accumulator and its output stage.
+
+    load            LoadControl, in             a row of a tile
+    stationary      data_width, out             L cycles after `load`; zero where that was `blank`; means something only
+                                                for kinds KERNEL_0 and KERNEL_1
+    total           partial_sum_width, in       with `total_control`
+    total_control   ResultControl, in           `valid` and `last`: a total; the kernel takes those for KERNEL_0 and
+                                                KERNEL_1
+    value           data_width, in              with `value_control`
+    value_control   ResultControl, in           `valid` and `last`: an activation; the kernel takes those for KEY and
+                                                VALUE
+    z               ActivationWrite, out        an activation that the kernel computes; the column writes it, at latest
+                                                `activation_latency` cycles later
+    side_in         the kernel's, in            from the column on the left, of column 0 from the diagonal
+    side_out        the kernel's, out           to the column on the right
+    report          the kernel's, out           to the center
+
+**Diagonal**, above and below SA-Diag, the head of the columns.
+
+    load_in, load_out       LoadControl         `load_out` is `load_in`, a cycle later, for column 0
+    result_in, result_out   ResultControl       likewise; a kernel may change the address of a result for KERNEL_1
+    stationary              diagonal_width, out, `L + 1` cycles after `load_in`
+    partial_sum             diagonal_sum_width, in, L cycles after `result_in`
+    side_in                 the kernel's, in    from the center
+    side_out                the kernel's, out   to column 0
+    report                  the kernel's, out   to the center
+
+**Center**, one.
+
+    constants_valid     in      a command CONSTANTS takes effect: no product of attention is unfinished
+    constants           COMMAND_BITS, in        that command
+    stream              StreamControl, in       what goes to row 0 in this cycle
+    room                out     a pass that completes totals for KERNEL_1 may begin
+    promised            in      such a pass begins; `room` says from two cycles later on whether the next one may
+    row_side            the kernel's, out       to row 0
+    feeds               the kernel's, out, one for each row
+    column_side         the kernel's, out       to the diagonal
+    reports             the kernel's, in, one for each column
+    diagonal_report     the kernel's, in
+    key_done, value_done, kernel_0_done, kernel_1_done      out, a pulse for each finished product of that destination
+    denominator_error   out     a pulse for each row that has no divisor
+
+A product is finished when the next one may use what it left: of KEY and VALUE all that the kernel makes of them, of
+KERNEL_0 the buffer that KERNEL_1 is loaded from, of KERNEL_1 the last `z` of the last column, in the cycle of the
+pulse. Products of one destination finish in their order. The addresses of KERNEL_1's results are those of Z, as of an
+activation's destination; the kernel keeps them until a row of Z is ready.
+
+What a kernel keeps of a head besides the buffers that commands address, it has twice, in turn: the n-th KEY, the n-th
+VALUE, the n-th KERNEL_0 and the n-th KERNEL_1 since the last CONSTANTS are of one head.
+
+A softmax kernel behind this seam keeps Q K^T in what KERNEL_0 writes and the row sums of its exponentials beside it,
+which its columns add up as totals come; its KEY and VALUE go to one buffer for each stationary tile, its row sends the
+exponentials as source KERNEL, and its columns divide what KERNEL_1 completes, as those of Taylor attention do.
+"""
+
+from taylorvit.rtl.common.loading import load
+
+__all__ = ["NetworkKernel", "network_kernel"]
+
+
+class NetworkKernel:
+    """Base of the kernels of the network accelerator: four blocks, which the module's text describes.
+
+    Args:
+        config (NetworkConfig): the configuration; `config.attention` has the widths of the kernel.
+
+    Attributes:
+        row (Block): in each row, with a property `latency`.
+        column (Block): in each column.
+        diagonal (Block): beside column 0.
+        center (Block): one.
+    """
+
+    def __init__(self, config):
+        self.config = config
+
+
+def network_kernel(config):
+    """The kernel of a network accelerator, built for its configuration.
+
+    Its class is what the specification of `config.kernel` names as `network_hardware`.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Returns:
+        NetworkKernel: the kernel.
+    """
+    return load(config.attention.spec.network_hardware)(config)
