@@ -195,7 +195,9 @@ class TaylorCenter(Block):
         first = self.reports[0]
         total = gather(m, [report.sum for report in self.reports], "sum")
         # A column's sum is there a cycle after its last feature; `gather` takes two.
-        begin = delay(m, first.end, 2, "sums_begin")
+        begin, begin_is_value, begin_finish = (
+            delay(m, getattr(first, name), 2, f"sums_{name}") for name in ("end", "is_value", "finish")
+        )
         left = Signal(range(self.columns + 1), name="sums_left")
         feature = Signal(range(self._config.attention.column_tiles * self.columns + 1), name="sum_feature")
         is_value = Signal(name="sum_is_value")
@@ -204,8 +206,8 @@ class TaylorCenter(Block):
         with m.If(begin):
             m.d.sync += [
                 left.eq(self.columns),
-                is_value.eq(delay(m, first.is_value, 2, "begin_is_value")),
-                finish.eq(delay(m, first.finish, 2, "begin_finish")),
+                is_value.eq(begin_is_value),
+                finish.eq(begin_finish),
             ]
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)

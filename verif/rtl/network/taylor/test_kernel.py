@@ -1,0 +1,84 @@
+"""Taylor attention behind the seam: layers of heads through the four blocks and the array, against the golden model."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+import numpy as np
+import pytest
+
+from taylorvit.gen.verilog import emit
+from taylorvit.golden.attention.integer_attention import integer_taylor_attention
+from taylorvit.jobs import format_of
+from taylorvit.rtl.network.config import NetworkConfig
+from taylorvit.simulation import build, expect_equal, parameters, record, run, start
+from verif.regression.jobs import fitting_constants, random_constants, random_operands
+from verif.rtl.harness import idle_inputs
+
+from .kernel_bench import Engine, KernelTop, Layer
+
+LAYERS = 8  # a configuration
+SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3}
+CONFIGURATIONS = {
+    "square": {"rows": 4, "columns": 4, "max_head_dim": 13},
+    "odd": {"rows": 5, "columns": 3, "max_head_dim": 7, "memory_pipeline": 2, "mean_fraction": 1},
+    "wide": {"rows": 8, "columns": 4, "max_head_dim": 6, "max_tokens": 40, "memory_pipeline": 1, "pe_pipeline": 2},
+    "smallest": {"rows": 2, "columns": 1, "max_head_dim": 1, "max_tokens": 2, "max_width": 3},
+}  # fmt: skip
+
+
+def config_of(name):
+    return NetworkConfig(name=name, **SIZES | CONFIGURATIONS[name])
+
+
+def random_layer(generator, config, number):
+    """A layer of some heads, with constants that fit it or any."""
+    attention = config.attention
+    numpy = np.random.default_rng(generator.getrandbits(64))
+    tokens = generator.choice((1, 2, config.max_tokens, generator.randint(1, config.max_tokens)))
+    head_dim = generator.choice((config.max_head_dim, generator.randint(1, config.max_head_dim)))
+    heads = generator.randint(1, 5)
+    q, k, v = random_operands(numpy, attention, heads, tokens, head_dim)
+    fits = number % 3 != 2
+    constants = fitting_constants(numpy, attention, q, k, v) if fits else random_constants(attention, numpy)
+    rows = generator.choice((tokens, tokens, generator.randint(1, tokens)))
+    return Layer(q[:, :rows], k, v, constants, ahead=generator.random() < 0.5)
+
+
+def expected(layer, config):
+    """Z of each head, and rows without a divisor."""
+    q = np.zeros_like(layer.k)
+    q[:, : layer.rows] = layer.q
+    steps = integer_taylor_attention(q, layer.k, layer.v, layer.constants, format_of(config.attention))
+    invalid = np.count_nonzero(steps.t_d[:, : layer.rows] <= 0)
+    return steps.z[:, : layer.rows], int(invalid)
+
+
+@cocotb.test()
+async def layers_equal_the_model(dut):
+    """Z of every head of every layer, and the rows without a divisor."""
+    config = config_of(parameters()["name"])
+    generator = random.Random(cocotb.RANDOM_SEED)
+    await start(dut, **idle_inputs(KernelTop(config)))
+    engine = Engine(dut, config, generator)
+    without = 0
+    for number in range(LAYERS):
+        layer = random_layer(generator, config, number)
+        z, invalid = expected(layer, config)
+        got = await engine.run(layer)
+        what = f"layer {number} of {layer.heads} heads, {layer.rows}/{layer.tokens} tokens, {layer.head_dim} features"
+        for head, (seen, right) in enumerate(zip(got, z, strict=True)):
+            expect_equal(f"z of head {head}, {what}", seen, right)
+        # Each column tile divides the row anew.
+        tiles = -(-layer.head_dim // config.columns)
+        expect_equal(f"rows without a divisor, {what}", engine.errors, invalid * tiles)
+        without += invalid
+    record("without", without)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_kernel(name):
+    top = KernelTop(config_of(name))
+    result = run(build(emit(top), top.module_name), __name__, parameters={"name": name})
+    assert result.compared > LAYERS
