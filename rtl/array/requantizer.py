@@ -7,7 +7,24 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import up_to
 
-__all__ = ["Requantizer"]
+__all__ = ["Requantizer", "saturated"]
+
+
+def saturated(value, width):
+    """A value, or the end of the range of `width` bits beyond which it is.
+
+    Args:
+        value (amaranth.hdl.Value): signed.
+        width (int): bits of the signed result, 2 to those of `value`.
+
+    Returns:
+        amaranth.hdl.Value: signed; its low `width` bits are the result.
+    """
+    # It fits if all bits from the result's sign on are equal.
+    negative = value[-1]
+    fits = value[width - 1 :] == negative.replicate(len(value) - width + 1)
+    low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
+    return Mux(fits, value, Mux(negative, low, high))
 
 
 class Requantizer(Block):
@@ -22,6 +39,7 @@ class Requantizer(Block):
         shift_max (int): largest `shift`, 0 to `i_width`.
         pipelined (bool): the shift takes two cycles, its upper bits first, and rounding and saturation one each; if
             not, the shift takes one cycle and the rest another.
+        module_name (str): name of the Verilog module.
 
     Ports:
         i (signed, i_width bits, input): an exact sum.
@@ -33,13 +51,13 @@ class Requantizer(Block):
         ValueError: a parameter is out of its range.
     """
 
-    module_name = "requantizer"
     reset_less = True
 
-    def __init__(self, *, i_width, o_width, shift_max, pipelined=True):
+    def __init__(self, *, i_width, o_width, shift_max, pipelined=True, module_name="requantizer"):
         require_range("i_width", i_width, 2)
         require_range("o_width", o_width, 2, i_width)
         require_range("shift_max", shift_max, 0, i_width)
+        self.module_name = module_name
         self.pipelined = pipelined
         super().__init__(
             {
@@ -68,9 +86,5 @@ class Requantizer(Block):
             m.d.sync += [fine.eq(self.shift[:split]), halves.eq(shifted >> fine), rounded.eq(half_up)]
         else:
             m.d.comb += [halves.eq(shifted), rounded.eq(half_up)]
-        # It fits if all bits from the output's sign on are equal.
-        negative = rounded[-1]
-        fits = rounded[len(self.o) - 1 :] == negative.replicate(len(rounded) - len(self.o) + 1)
-        low, high = -(1 << (len(self.o) - 1)), (1 << (len(self.o) - 1)) - 1
-        m.d.sync += self.o.eq(Mux(fits, rounded, Mux(negative, low, high)))
+        m.d.sync += self.o.eq(saturated(rounded, len(self.o)))
         return m

@@ -1,0 +1,187 @@
+r"""Reciprocal root of a variance, digit by digit, exactly as `golden.network.integer_layers.layer_norm` computes it.
+
+The variance, a number V without sign and not 0, is shifted right by an even number 2 m of bits (left if m is negative)
+to a number v of 29 or 30 bits. Then
+
+    y = floor(sqrt(floor(2^58 / v))) = the largest y with y^2 v <= 2^58,   2^14 <= y <= 2^15
+
+A bit a cycle, from the top: with Y the bits found so far, of which the last has weight 2^k, the remainder
+r = 2^(58 - 2k) - Y^2 v is never negative. The next bit d is 1 where
+
+    (2 Y + 1)^2 v <= 2^(58 - 2k + 2),   that is   4 r - t >= 0,   t = (4 Y + 1) v
+
+and then r <- 4 r - d t, t <- (4 (2 Y + d) + 1) v = 2 t - v + 4 d v: two adders beside each other and a choice. It
+begins with Y = 0, k = 16.
+
+Sizing. As in a divider lane (`rtl.attention.divider_lane`), a stage finds `interval` bits in one set of registers:
+with an interval of 1 there are 16 stages and each cycle may bring a variance, with 16 there is one.
+"""
+
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.validation import require_range
+from taylorvit.rtl.common.widths import up_to
+
+__all__ = ["ReciprocalRoot"]
+
+_SCALED_WIDTH = 30
+_BITS = 16
+_FIRST_REMAINDER = 1 << 26  # 2^(58 - 2 * 16)
+# Of all steps, the last: r < (2 Y + 1) v <= 2^45 + 2^30, t = (4 Y + 1) v <= 2^46 + 2^30.
+_REMAINDER_WIDTH = 46
+_TRIAL_WIDTH = 47
+# Steps of the normalization that share a cycle.
+_STEPS_A_CYCLE = 2
+
+
+class _Found(NamedTuple):
+    """What is known of one reciprocal.
+
+    Attributes:
+        remainder (Value): r.
+        trial (Value): t.
+        scaled (Value): v.
+        bits (Value): the bits that have been found.
+        half_shift (Value): m + 14.
+    """
+
+    remainder: Value
+    trial: Value
+    scaled: Value
+    bits: Value
+    half_shift: Value
+
+
+class ReciprocalRoot(Block):
+    """reciprocal = floor(sqrt(floor(2^58 / v))), v = V shifted by 2 m to 29 or 30 bits.
+
+    Args:
+        variance_width (int): bits of V, at least 30.
+        interval (int): least cycles between two `start`s, 1 to 16.
+
+    Ports:
+        start (1 bit, input): there is a variance.
+        variance (variance_width bits, input): V, not 0, in that cycle.
+        cancel (1 bit, input): what was started up to this cycle will not be done.
+        done (1 bit, output): `latency` cycles after `start`.
+        reciprocal (16 bits, output): y, in the cycle of `done`.
+        half_shift (as many bits as needed, output): m + 14, likewise.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is out of its range.
+    """
+
+    module_name = "reciprocal_root"
+
+    def __init__(self, *, variance_width, interval):
+        require_range("variance_width", variance_width, _SCALED_WIDTH)
+        require_range("interval", interval, 1, _BITS)
+        self.interval = interval
+        self.pairs = (variance_width + 1) // 2
+        super().__init__(
+            {
+                "start": In(1),
+                "cancel": In(1),
+                "variance": In(variance_width),
+                "done": Out(1),
+                "reciprocal": Out(_BITS),
+                "half_shift": Out(up_to(self.pairs - 1)),
+            }
+        )
+
+    @property
+    def _normalizing_steps(self):
+        """The shifts of the normalization, in pairs of bits, the longest first."""
+        return [1 << step for step in reversed(range((self.pairs - 1).bit_length()))]
+
+    @property
+    def normalizing_latency(self):
+        """Cycles from `start` until v is in a register."""
+        return -(-len(self._normalizing_steps) // _STEPS_A_CYCLE)
+
+    @property
+    def latency(self):
+        """Cycles from `start` to `done`: normalization, taking it over, one cycle for each bit."""
+        return self.normalizing_latency + 1 + _BITS
+
+    def elaborate(self, platform):
+        m = Module()
+        scaled, half_shift = self._normalize(m)
+        ready = delay(m, self.start, self.normalizing_latency, "normalized", reset=self.cancel)
+
+        # early[k]: k bits are found in this cycle, whoever takes them over does it at its end.
+        age = Signal(_BITS)
+        m.d.sync += age.eq(Cat(ready, age[:-1]))
+        early = Cat(ready, age)
+        found = _Found(Const(_FIRST_REMAINDER, _REMAINDER_WIDTH), scaled, scaled, Const(0, 0), half_shift)
+        for first in range(0, _BITS, self.interval):
+            last = min(first + self.interval, _BITS)
+            found = self._stage(m, found, first, last, early[first])
+
+        reciprocal, shift = (Signal.like(port, reset_less=True) for port in (self.reciprocal, self.half_shift))
+        m.d.sync += [self.done.eq(early[_BITS]), reciprocal.eq(found.bits), shift.eq(found.half_shift)]
+        with m.If(self.cancel):
+            m.d.sync += [age.eq(0), self.done.eq(0)]
+        m.d.comb += [self.reciprocal.eq(reciprocal), self.half_shift.eq(shift)]
+        return m
+
+    def _normalize(self, m):
+        """The variance goes to the left, pair by pair, until its upper pair is not 0; returns v and m + 14."""
+        value = Cat(self.variance, Const(0, 2 * self.pairs - len(self.variance)))
+        count = Const(0, 0)
+        steps = self._normalizing_steps
+        for place, step in enumerate(steps):
+            width, left = len(value), 2 * sum(steps[place + 1 :])
+            empty = Signal(name=f"empty_{step}")
+            m.d.comb += empty.eq(value[width - 2 * step :] == 0)
+            # Below these bits nothing gets into v any more.
+            kept = slice(max(0, width - _SCALED_WIDTH - left), width)
+            value = Mux(empty, Cat(Const(0, 2 * step), value)[kept], value[kept])
+            count = Cat(empty, count)
+            if left == 0 or place % _STEPS_A_CYCLE == _STEPS_A_CYCLE - 1:
+                shifted = Signal(len(value), name=f"shifted_{step}", reset_less=True)
+                counted = Signal(len(count), name=f"counted_{step}", reset_less=True)
+                m.d.sync += [shifted.eq(value), counted.eq(count)]
+                value, count = shifted, counted
+        half_shift = Signal.like(self.half_shift, name="half_shift_found")
+        m.d.comb += half_shift.eq(self.pairs - 1 - count)
+        return value, half_shift
+
+    def _stage(self, m, before, first, last, load):
+        """Bits first..last-1, one a cycle, in one set of registers, loaded with what the stage before has found."""
+        registers = _Found(
+            *(
+                Signal(width, name=f"{name}_{first}", reset_less=True)
+                for name, width in zip(
+                    _Found._fields,
+                    (_REMAINDER_WIDTH, _TRIAL_WIDTH, _SCALED_WIDTH, last - 1, len(self.half_shift)),
+                )
+            )
+        )
+        remainder, trial, scaled, bits, half_shift = registers
+        difference = Signal(_REMAINDER_WIDTH + 3, name=f"difference_{first}")
+        bit = Signal(name=f"bit_{first}")
+        m.d.comb += [
+            difference.eq((remainder << 2) - trial),
+            bit.eq(~difference[-1]),
+        ]
+        twice, thrice = (trial << 1) - scaled, (trial << 1) + (scaled << 1) + scaled
+        found = _Found(
+            remainder=Mux(bit, difference, remainder << 2)[:_REMAINDER_WIDTH],
+            trial=Mux(bit, thrice, twice)[:_TRIAL_WIDTH],
+            scaled=scaled,
+            bits=Cat(bit, bits),
+            half_shift=half_shift,
+        )
+        if last - first == 1:
+            m.d.sync += [register.eq(value) for register, value in zip(registers, before)]
+            return found
+        for register, value, following in zip(registers, before, found):
+            m.d.sync += register.eq(Mux(load, value, following))
+        return found

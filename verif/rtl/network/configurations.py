@@ -1,0 +1,35 @@
+"""Configurations of the network accelerator for tests of its blocks: widths, memories and arrays of every kind."""
+
+from __future__ import annotations
+
+from taylorvit.rtl.network.config import NetworkConfig
+
+__all__ = ["CONFIGURATIONS", "config_of"]
+
+_BASE = {
+    "max_tokens": 17,
+    "max_width": 24,
+    "max_hidden": 48,
+    "max_patch": 12,
+    "max_classes": 10,
+    "max_heads": 3,
+    "max_head_dim": 8,
+    "tape_queue_rows": 32,
+}
+CONFIGURATIONS = {
+    "default": {"rows": 4, "columns": 4},
+    # A bank wraps inside of a tile, the residual stream has 8 bits and shifts by channel.
+    "odd": {"rows": 5, "columns": 3, "residual_width": 8, "left_shift_max": 3, "memory_pipeline": 1,
+            "norm_interval": 4, "max_width": 23},
+    "wide": {"rows": 8, "columns": 2, "residual_width": 16, "left_shift_max": 7, "sum_width": 32, "aligned_width": 48,
+             "stream_shift_max": 31, "branch_shift_max": 15, "memory_pipeline": 2, "max_width": 500,
+             "norm_interval": 16, "max_tokens": 5, "max_hidden": 8},
+    "smallest": {"rows": 2, "columns": 1, "max_tokens": 2, "max_width": 1, "max_hidden": 1, "max_patch": 1,
+                 "max_classes": 1, "max_heads": 1, "max_head_dim": 1, "left_shift_max": 0, "stream_shift_max": 0,
+                 "branch_shift_max": 0, "sum_width": 16, "aligned_width": 16, "residual_width": 8, "norm_interval": 2,
+                 "tape_queue_rows": 4},
+}  # fmt: skip
+
+
+def config_of(name: str) -> NetworkConfig:
+    return NetworkConfig(name="network", **(_BASE | CONFIGURATIONS[name]))
