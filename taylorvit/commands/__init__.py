@@ -58,6 +58,7 @@ _GROUPS = {
     "Models": {
         "train": "train a model from a recipe",
         "quantize": "turn a trained model into an integer-only one",
+        "compile": "turn an integer model into the tape of a network accelerator",
         "evaluate": "measure the accuracy of float and integer models on held-out images",
         "inspect": "draw attention maps and the distribution of the centred logits",
         "capture": "write Q, K and V of a model's layers, for `taylorvit simulate`",

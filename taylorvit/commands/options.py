@@ -6,35 +6,46 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taylorvit.gen.presets import load_file, load_preset, of_kind, preset_names
+from taylorvit.gen.presets import load_file, load_metadata, load_preset, of_kind, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.network.config import NetworkConfig
 
 if TYPE_CHECKING:
     from taylorvit.gen.presets import Configuration
 
-__all__ = ["add_configuration", "add_input", "attention_configuration_of", "configuration_of"]
+__all__ = ["add_configuration", "add_input", "attention_configuration_of", "configuration_of",
+           "network_configuration_of"]  # fmt: skip
 
 
-def add_configuration(parser: ArgumentParser, *, required: bool, accelerator: str | None = None) -> None:
+def add_configuration(
+    parser: ArgumentParser, *, required: bool, accelerator: str | None = None, metadata: bool = False
+) -> None:
     """Adds --preset and --config, of which one may be given.
 
     Args:
         parser (ArgumentParser): of the command.
         required (bool): whether one has to be given.
         accelerator (str | None): the only accelerator that the command is for, a key of `gen.presets.CONFIGURATIONS`.
+        metadata (bool): whether --accelerator, the metadata of one that was generated, may be given instead.
     """
     choice = parser.add_mutually_exclusive_group(required=required)
     choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names(accelerator))}")
     choice.add_argument("--config", metavar="FILE.toml", type=Path, help="your own configuration")
+    if metadata:
+        choice.add_argument(
+            "--accelerator", metavar="METADATA.json", type=Path, help="an accelerator from `taylorvit generate`"
+        )
 
 
 def configuration_of(arguments: Namespace, *, default: str = "") -> Configuration:
-    """The configuration that --preset or --config name.
+    """The configuration that --preset, --config or --accelerator name.
 
     Args:
         arguments (Namespace): the parsed ones.
-        default (str): the preset where neither is given.
+        default (str): the preset where none is given.
     """
+    if getattr(arguments, "accelerator", None) is not None:
+        return load_metadata(arguments.accelerator)
     if arguments.config is not None:
         return load_file(arguments.config)
     return load_preset(default if arguments.preset is None else arguments.preset)
@@ -48,6 +59,16 @@ def attention_configuration_of(arguments: Namespace, command: str) -> Accelerato
         command (str): the command, which is for no other accelerator.
     """
     return of_kind(configuration_of(arguments), AcceleratorConfig, command)
+
+
+def network_configuration_of(arguments: Namespace, command: str) -> NetworkConfig:
+    """The configuration of a network accelerator that --preset, --config or --accelerator name.
+
+    Args:
+        arguments (Namespace): the parsed ones.
+        command (str): the command, which is for no other accelerator.
+    """
+    return of_kind(configuration_of(arguments), NetworkConfig, command)
 
 
 def add_input(parser: ArgumentParser) -> None:

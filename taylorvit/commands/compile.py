@@ -1,0 +1,44 @@
+"""`taylorvit compile`: the tape of an integer model for a network accelerator."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from taylorvit.boundary.command import console, folder, needs
+from taylorvit.boundary.writing import check_output_folder
+
+from .options import add_configuration, network_configuration_of
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.description = (
+        "Compiles an integer model for a network accelerator: writes model.tape, model.json, listing.txt "
+        "and a copy of the model into a folder, which `taylorvit simulate --model` reads."
+    )
+    parser.add_argument(
+        "model", metavar="MODEL.safetensors", type=Path, help="integer model, from `taylorvit quantize`"
+    )
+    add_configuration(parser, required=True, accelerator="network", metadata=True)
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=folder, help="output folder (default: compiled_NAME beside the model)"
+    )
+
+
+@needs("train")
+def run(arguments: Namespace) -> None:
+    """Carries out the command."""
+    from taylorvit.compiler import compile_network, write_folder
+    from taylorvit.golden.network.integer_vit import load_integer_vit
+
+    config = network_configuration_of(arguments, "compile")
+    output = arguments.output or arguments.model.parent / f"compiled_{config.name}"
+    check_output_folder(output)
+    screen = console()
+    with console(stderr=True).status(f"compiling for {config.name}"):
+        compiled = compile_network(load_integer_vit(arguments.model), config)
+        files = write_folder(compiled, arguments.model, output)
+    screen.print(f"{len(compiled.parts)} commands, {len(compiled.tape):,} bytes")
+    for file in files:
+        screen.print(f"wrote  {file}")

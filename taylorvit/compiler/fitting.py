@@ -1,0 +1,185 @@
+"""Whether a network fits an accelerator: its sizes, and for any image every number that it computes.
+
+What does not fit is named by the field of the configuration that is too small, with the value that would do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import NamedTuple
+
+import numpy as np
+
+from taylorvit.golden.arithmetic.number_format import NetworkFormat
+from taylorvit.golden.network.integer_layers import bits_of
+from taylorvit.golden.network.integer_vit import IntegerVit
+from taylorvit.golden.network.operations import Add, Linear, Logits, Norm, Requantize
+from taylorvit.golden.network.vit import VitShape
+from taylorvit.rtl.network.config import NetworkConfig
+
+from .layout import Layout
+
+__all__ = ["FitError", "check_model", "check_shape", "check_tape", "format_of"]
+
+_EPSILON_BITS = 47
+_NORM_SHIFT_MAX = 63
+
+
+class FitError(ValueError):
+    """A network that an accelerator cannot compute; the text names every field that is too small."""
+
+
+class _Need(NamedTuple):
+    """What a field of the configuration must be at least.
+
+    Attributes:
+        field (str): the field.
+        least (int): the value that would do.
+        why (str): what needs it.
+    """
+
+    field: str
+    least: int
+    why: str
+
+
+def format_of(config: NetworkConfig) -> NetworkFormat:
+    """The number format that the golden model of an accelerator has.
+
+    Args:
+        config (NetworkConfig): the accelerator.
+    """
+    known = {name: getattr(config.attention, name) for name in ("c_v_width", "c_d_width", "shift_g_max")}
+    known |= {field.name: getattr(config, field.name) for field in fields(NetworkFormat) if field.name not in known}
+    return NetworkFormat(**known)
+
+
+def check_shape(shape: VitShape, config: NetworkConfig) -> None:
+    """Checks that the sizes of a network fit.
+
+    Args:
+        shape (VitShape): the network.
+        config (NetworkConfig): the accelerator.
+
+    Raises:
+        FitError: they do not.
+    """
+    layout = Layout(shape, config)
+    _check(
+        config,
+        [
+            _Need("max_tokens", shape.tokens, "tokens of an image"),
+            _Need("max_width", shape.width, "features of a token"),
+            _Need("max_hidden", layout.hidden, "hidden features of the MLP"),
+            _Need("max_patch", layout.patch, "pixels of a patch"),
+            _Need("max_classes", shape.classes, "classes"),
+            _Need("max_heads", shape.heads, "heads"),
+            _Need("max_head_dim", shape.head_dim, "features of a head"),
+        ],
+    )
+    if layout.activation_words > config.activation_depth:
+        raise FitError(
+            f"network must need at most {config.activation_depth} words of an activation bank of {config.name}, "
+            f"not {layout.activation_words}; a larger max_hidden would do"
+        )
+
+
+def check_model(vit: IntegerVit, config: NetworkConfig) -> None:
+    """Checks that every number of a model fits, for any image.
+
+    Args:
+        vit (IntegerVit): the model, whose sizes fit.
+        config (NetworkConfig): the accelerator.
+
+    Raises:
+        FitError: one does not.
+    """
+    _check_format(vit, config)
+    for operation in vit.program:
+        if isinstance(operation, Norm):
+            _check_norm(vit, operation)
+    _check(config, _needs(vit))
+
+
+def check_tape(length: int, config: NetworkConfig) -> None:
+    """Checks that a tape fits the memory on the chip, if it is kept there; `FitError` if it does not.
+
+    Args:
+        length (int): bytes of the tape.
+        config (NetworkConfig): the accelerator.
+    """
+    if config.tape_source == "memory":
+        _check(config, [_Need("tape_memory_bytes", length, "bytes of the tape")])
+
+
+def _check(config: NetworkConfig, needs) -> None:
+    missing: dict[str, _Need] = {}
+    for need in needs:
+        if need.least > max(getattr(config, need.field), missing[need.field].least if need.field in missing else 0):
+            missing[need.field] = need
+    if missing:
+        texts = [
+            f"{need.field} must be at least {need.least} ({need.why}), not {getattr(config, need.field)!r}"
+            for need in missing.values()
+        ]
+        raise FitError(f"network does not fit {config.name}: {'; '.join(texts)}")
+
+
+def _check_format(vit: IntegerVit, config: NetworkConfig) -> None:
+    """The numbers that a model must have been made for, and the registers of attention."""
+    built = format_of(config)
+    for name in ("data_width", "residual_width", "mean_fraction", "constant_fraction"):
+        wanted, found = getattr(vit.number_format, name), getattr(built, name)
+        if wanted != found:
+            raise FitError(
+                f"{name} of {config.name} must be that of the model, {wanted}, not {found}: "
+                "build it with that value, or quantize the model for it"
+            )
+    for layer, registers in enumerate(vit.registers):
+        try:
+            registers.check(built)
+        except ValueError as error:
+            raise FitError(f"network does not fit {config.name}: in layer {layer}, {error}") from None
+
+
+def _check_norm(vit: IntegerVit, operation: Norm) -> None:
+    shift, epsilon = vit.norm_shift(operation), vit.epsilon(operation)
+    if not 0 <= shift <= _NORM_SHIFT_MAX:
+        raise FitError(f"right shift of {operation.name} must be 0 to {_NORM_SHIFT_MAX}, not {shift}")
+    if epsilon.bit_length() > _EPSILON_BITS:
+        raise FitError(
+            f"epsilon of {operation.name} must fit {_EPSILON_BITS} bits in the scale of the variance, "
+            f"not need {epsilon.bit_length()}"
+        )
+
+
+def _needs(vit: IntegerVit) -> Iterator[_Need]:
+    """What the sums and shifts of a model need."""
+    widths = vit.widths()
+    for operation in vit.program:
+        name = operation.name
+        match operation:
+            case Linear():
+                products = _products(vit.tensors[operation.weight])
+                yield _Need("sum_width", max(widths[name], products), f"bits of the sums of {name}")
+            case Logits():
+                yield _Need("sum_width", widths[name], f"bits of {name}")
+            case Requantize():
+                branch = int(np.max(-vit.requantizing_shift(operation), initial=0))
+                yield _Need("branch_shift_max", branch, f"left shift of {name}")
+                yield _Need("aligned_width", widths[operation.source] + branch + 1, f"bits of {name} as it is rounded")
+            case Add():
+                of_stream, of_branch, _of_sum = vit.add_shifts(operation)
+                yield _Need("stream_shift_max", int(of_stream.max()), f"left shift of {operation.stream} in {name}")
+                yield _Need("branch_shift_max", int(of_branch.max()), f"left shift of {operation.branch} in {name}")
+                yield _Need("aligned_width", widths[operation.sum] + 1, f"bits of {name} as it is rounded")
+                left = int(vit.left_shifts(name).max())
+                yield _Need("left_shift_max", left, f"left shifts of {name}")
+            case _:
+                pass
+
+
+def _products(weight: np.ndarray) -> int:
+    """Bits of the sums of products with activations of 8 bits, before their bias is added."""
+    positive, negative = weight.clip(min=0).sum(axis=1), -weight.clip(max=0).sum(axis=1)  # (features,)
+    least, most = int((128 * positive + 127 * negative).max()), int((127 * positive + 128 * negative).max())
+    return bits_of(-least, most)

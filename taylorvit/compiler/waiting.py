@@ -1,0 +1,144 @@
+"""How many products before a product may be unfinished when it begins: the field `wait` of its command.
+
+A product must wait for an earlier one that
+
+    writes what it reads            activations, the residual stream, K, V, G, the biases of the kernel
+    writes what it overwrites, or reads it
+    writes the activation banks at the pace of the divider array (Z), if it writes activations too: a column has one
+                                    way to the banks
+
+Words are ranges of addresses in all banks of a buffer. Products finish in order, so one number says which ones may be
+unfinished. A product with a LayerNorm begins when all before it are finished, and what its LayerNorm writes is there
+before its last pass begins, so nothing waits for that.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
+from typing import NamedTuple
+
+from taylorvit.rtl.network.bundles import sequence_width
+from taylorvit.rtl.network.command import Destination, Flag, Source, Stationary
+from taylorvit.rtl.network.config import NetworkConfig
+
+__all__ = ["MOST_UNFINISHED", "waits_of"]
+
+#: Largest `wait`: numbers of products are compared modulo 2^sequence_width.
+MOST_UNFINISHED = (1 << (sequence_width - 1)) - 1
+
+
+class _Words(NamedTuple):
+    """Addresses of a buffer, in all of its banks.
+
+    Attributes:
+        buffer (str): the buffer.
+        first (int): the first address.
+        end (int): the address behind the last one.
+    """
+
+    buffer: str
+    first: int
+    end: int
+
+    def overlaps(self, other: "_Words") -> bool:
+        """Whether a word belongs to both."""
+        return self.buffer == other.buffer and self.first < other.end and other.first < self.end
+
+
+class _Uses(NamedTuple):
+    """What a product does with the buffers.
+
+    Attributes:
+        reads (list[_Words]): what it reads.
+        writes (list[_Words]): what it writes.
+        divides (bool): whether it writes activations at the pace of the divider array.
+        activates (bool): whether it writes activations otherwise.
+    """
+
+    reads: list[_Words]
+    writes: list[_Words]
+    divides: bool
+    activates: bool
+
+    def must_follow(self, earlier: "_Uses") -> bool:
+        """Whether it may begin only when an earlier product is finished."""
+        if earlier.divides and self.activates:
+            return True
+        hazards = [(self.reads, earlier.writes), (self.writes, earlier.reads)]
+        if not (earlier.divides and self.divides):  # rows are divided in their order
+            hazards.append((self.writes, earlier.writes))
+        return any(mine.overlaps(theirs) for ours, others in hazards for mine in ours for theirs in others)
+
+
+def waits_of(products: Sequence[Mapping[str, int]], config: NetworkConfig) -> list[int]:
+    """The field `wait` of each product of a tape.
+
+    Args:
+        products (Sequence[Mapping[str, int]]): their fields, in their order; those that are left out are zero.
+        config (NetworkConfig): the accelerator.
+    """
+    uses = [_uses(product, config) for product in products]
+    waits = []
+    finished = -1  # the last product that must be finished
+    for index, product in enumerate(products):
+        if index == 0 or Flag.NORM in Flag(product.get("flags", 0)):
+            finished = index - 1  # of the image before, too
+        else:
+            # What must be finished for an earlier product need not be asked for again.
+            for earlier in range(index - 1, finished, -1):
+                if uses[index].must_follow(uses[earlier]):
+                    finished = earlier
+                    break
+        waits.append(min(index - 1 - finished, MOST_UNFINISHED))
+    return waits
+
+
+def _uses(product: Mapping[str, int], config: NetworkConfig) -> _Uses:
+    values = {"flags": 0, "source": 0, "stationary": 0, "destination": 0, **product}
+    destination = Destination(values["destination"])
+    writes = list(_written(destination, values, config))
+    reads = list(_read(values))
+    if destination == Destination.RESIDUAL and Flag.EMBEDDING not in Flag(values["flags"]):
+        reads += writes
+    return _Uses(reads, writes, destination == Destination.KERNEL_1, destination == Destination.ACTIVATION)
+
+
+def _tiles(buffer: str, base: int, stride: int, tiles: int, length: int) -> _Words:
+    return _Words(buffer, base, base + (tiles - 1) * stride + length)
+
+
+def _bias(base: int) -> _Words:
+    """The biases of a head, whose half is that of its V and G."""
+    return _Words("bias", int(base > 0), int(base > 0) + 1)
+
+
+def _read(values: Mapping[str, int]) -> Iterator[_Words]:
+    """What the streamed and the stationary operand are read from."""
+    source, stationary = Source(values["source"]), Stationary(values["stationary"])
+    base, stride = values.get("source_base", 0), values.get("source_stride", 0)
+    if source != Source.IMAGE:
+        buffer = "key" if source == Source.KERNEL else "activation"
+        yield _tiles(buffer, base, stride, values["input_tiles"], values["length"])
+    if stationary != Stationary.TAPE:
+        buffer = "value" if stationary == Stationary.KERNEL_0 else "g"
+        base, stride = values.get("stationary_base", 0), values.get("stationary_stride", 0)
+        yield _tiles(buffer, base, stride, values["output_tiles"], values["stationary_limit"])
+        if stationary == Stationary.KERNEL_1:
+            yield _bias(base)
+
+
+def _written(destination: Destination, values: Mapping[str, int], config: NetworkConfig) -> Iterator[_Words]:
+    base, stride = values.get("destination_base", 0), values.get("destination_stride", 0)
+    tiles, length = values["output_tiles"], values["length"]
+    match destination:
+        case Destination.ACTIVATION | Destination.KERNEL_1:
+            rows = ceil((values.get("destination_bank", 0) + tiles * config.columns) / config.rows)
+            yield _tiles("activation", base, stride, rows, length)
+        case Destination.RESIDUAL:
+            yield _tiles("residual", base, stride, tiles, length)
+        case Destination.KEY:
+            yield _tiles("key", base, stride, ceil(length / config.rows), stride)
+        case Destination.VALUE:
+            yield _tiles("value", base, stride, tiles, length)
+            yield _bias(base)
+        case Destination.KERNEL_0:
+            yield _tiles("g", base, stride, tiles, length)
