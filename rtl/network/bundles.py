@@ -4,6 +4,8 @@ As in the attention accelerator (`rtl.common.bundles`), row r works r cycles aft
 after column 0; each passes its control on with one register.
 """
 
+from math import ceil
+
 from amaranth.hdl import signed
 from amaranth.lib import enum
 from amaranth.lib.wiring import In, Out, Signature
@@ -47,7 +49,14 @@ def address_widths(config):
         "source": index_width(max(config.activation_depth, config.image_depth, config.key_depth)),
         "stationary": index_width(max(config.value_depth, config.g_depth)),
         "destination": index_width(
-            max(config.activation_depth, config.residual_depth, config.key_depth, config.value_depth, config.g_depth)
+            max(
+                config.activation_depth,
+                config.residual_depth,
+                config.key_depth,
+                config.value_depth,
+                config.g_depth,
+                config.columns * ceil(config.max_classes / config.columns),
+            )
         ),
     }
 

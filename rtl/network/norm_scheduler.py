@@ -26,7 +26,7 @@ class NormScheduler(Block):
     Ports:
         start (1 bit, input): the constants of the LayerNorm of `product` are loaded.
         product (COMMAND_BITS, input): the product whose streamed operand it is, constant while the LayerNorm runs.
-        sequence (sequence_width bits, input): its number.
+        product_number (sequence_width bits, input): its number.
         finished (sequence_width bits, input): products that are finished.
         ready (bits of max_tokens, input): tokens that are prepared.
         token (index_width(max_tokens) bits, output): token whose numbers are wanted.
@@ -49,7 +49,7 @@ class NormScheduler(Block):
             {
                 "start": In(1),
                 "product": In(COMMAND_BITS),
-                "sequence": In(sequence_width),
+                "product_number": In(sequence_width),
                 "finished": In(sequence_width),
                 "ready": In(config.max_tokens.bit_length()),
                 "token": Out(index_width(config.max_tokens)),
@@ -109,7 +109,7 @@ class NormScheduler(Block):
                 m.d.sync += base.eq(base + rows)
             with m.If(tiles_left == 1):
                 m.d.sync += running.eq(0)
-        with m.If(waiting & (self.sequence == self.finished)):
+        with m.If(waiting & (self.product_number == self.finished)):
             m.d.sync += [waiting.eq(0), running.eq(1)]
         with m.If(self.tile_written):
             m.d.sync += [features.eq(features + self.columns), unwritten.eq(unwritten - 1)]

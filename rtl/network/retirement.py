@@ -16,7 +16,7 @@ from .command import Destination
 
 __all__ = ["RetirementQueue"]
 
-_DEPTH = 16
+_DEPTH = 16  # fewer than half of the numbers that products can have
 _END = 7  # no destination
 
 
@@ -33,6 +33,7 @@ class RetirementQueue(Block):
         value_done (1 bit, input): one with destination VALUE has.
         kernel_0_done (1 bit, input): one with destination KERNEL_0 has.
         kernel_1_done (1 bit, input): one with destination KERNEL_1 has.
+        room (1 bit, output): there is a place for one more product, or end.
         finished (sequence_width bits, output): products that are finished, a counter that wraps.
         table_finished (1 bit, output): a product with a table is finished.
         image_done (1 bit, output): everything of an image is finished.
@@ -52,6 +53,7 @@ class RetirementQueue(Block):
                 "value_done": In(1),
                 "kernel_0_done": In(1),
                 "kernel_1_done": In(1),
+                "room": Out(1),
                 "finished": Out(sequence_width),
                 "table_finished": Out(1),
                 "image_done": Out(1),
@@ -68,6 +70,7 @@ class RetirementQueue(Block):
         for place, register in enumerate(entries):
             with m.If(push & (place_in == place)):
                 m.d.sync += register.eq(entry)
+        m.d.comb += self.room.eq(count != _DEPTH)
         m.d.sync += count.eq(count + push - pop)
         with m.If(push):
             m.d.sync += place_in.eq(place_in + 1)

@@ -29,13 +29,14 @@ class Streamer(Block):
 
     Ports:
         loaded (PassStream, input): the pass whose tile and constants are complete. Its first element is in
-            `stream_control` one cycle after it has been taken.
+            `stream_control` two cycles after that in which it is taken.
         finished (sequence_width bits, input): products that are finished, a counter that wraps.
         norm_written (16 bits, input): features that the LayerNorm has written; all ones when it is done.
         image_ready (1 bit, input): the image has come.
         logits_room (1 bit, input): there is room for the logits of an image.
         kernel_room (1 bit, input): the kernel has room for a pass that completes rows.
         starving (1 bit, input): the tile loader waits for the tape.
+        held_up (1 bit, input): the tile loader waits for products before its own.
         stream_control (StreamControl, output): an element, to row 0.
         residual_begin (1 bit, output): the first pass of a product for the residual stream is taken.
         z_start (1 bit, output): the first pass of a product for KERNEL_1 is taken.
@@ -64,6 +65,7 @@ class Streamer(Block):
                 "logits_room": In(1),
                 "kernel_room": In(1),
                 "starving": In(1),
+                "held_up": In(1),
                 "stream_control": Out(StreamControl(config)),
                 "residual_begin": Out(1),
                 "z_start": Out(1),
@@ -131,7 +133,10 @@ class Streamer(Block):
             self.stall_tape.eq(~active & ~self.loaded.valid & self.starving),
             self.stall_image.eq(waits & waits_for_image),
             self.stall_output.eq(waits & waits_for_logits & ~waits_for_image),
-            self.stall_data.eq(waits & waits_for_data & ~waits_for_logits & ~waits_for_image),
+            self.stall_data.eq(
+                (waits & waits_for_data & ~waits_for_logits & ~waits_for_image)
+                | (~active & ~self.loaded.valid & self.held_up)
+            ),
         ]
         return m
 

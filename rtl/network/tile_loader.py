@@ -25,9 +25,6 @@ from .command import FIELDS, Destination, Flag, Opcode, Stationary
 
 __all__ = ["TileLoader"]
 
-_MOST_UNFINISHED = 14
-"""Products that may be unfinished at once: their numbers stay apart, and the retirement queue holds them."""
-
 
 class TileLoader(Block):
     """Turns commands into passes, and rows of the tape into tiles and constants.
@@ -41,8 +38,9 @@ class TileLoader(Block):
         command_valid (1 bit, input): there is one.
         command_taken (1 bit, output): it is taken in this cycle, in which it is valid.
         tape_written (1 bit, input): one more row of payload is in the tape banks.
-        tape_read (1 bit, output): a row is read from them.
+        tape_read (1 bit, output): the place of a row is free again: the last column has read it.
         finished (sequence_width bits, input): products that are finished, a counter that wraps.
+        retirement_room (1 bit, input): the retirement queue has room.
         issued (1 bit, output): a product begins; it goes into the retirement queue.
         issued_destination (Destination, output): its destination.
         issued_table (1 bit, output): it has a table.
@@ -54,12 +52,13 @@ class TileLoader(Block):
         norm_start (1 bit, output): the constants of a LayerNorm are loaded; its numbers are those of `product`.
         norm_idle (1 bit, input): no LayerNorm is under way.
         product (COMMAND_BITS, output): the product whose passes come.
-        sequence (sequence_width bits, output): its number.
+        product_number (sequence_width bits, output): its number.
         loaded (PassStream, output): the pass whose tile and constants are complete.
         load_control (LoadControl, output): a row, to the columns.
         load (1 bit, output): a row of a tile, to the array, one cycle before its operands get there.
         load_first (1 bit, output): it is the first row of a tile.
         starving (1 bit, output): it waits for the tape.
+        held_up (1 bit, output): it waits for products before its own.
     """
 
     module_name = "tile_loader"
@@ -79,6 +78,7 @@ class TileLoader(Block):
                 "tape_written": In(1),
                 "tape_read": Out(1),
                 "finished": In(sequence_width),
+                "retirement_room": In(1),
                 "issued": Out(1),
                 "issued_destination": Out(3),
                 "issued_table": Out(1),
@@ -90,12 +90,13 @@ class TileLoader(Block):
                 "norm_start": Out(1),
                 "norm_idle": In(1),
                 "product": Out(COMMAND_BITS),
-                "sequence": Out(sequence_width, init=(1 << sequence_width) - 1),
+                "product_number": Out(sequence_width, init=(1 << sequence_width) - 1),
                 "loaded": Out(PassStream(config)),
                 "load_control": Out(LoadControl(config)),
                 "load": Out(1),
                 "load_first": Out(1),
                 "starving": Out(1),
+                "held_up": Out(1),
             }
         )
 
@@ -108,7 +109,7 @@ class TileLoader(Block):
         unfinished = Signal(sequence_width)  # products before this one
         may_begin = Signal()
         m.d.comb += [
-            unfinished.eq(self.sequence - self.finished),
+            unfinished.eq(self.product_number - self.finished),
             may_begin.eq(unfinished <= fields["wait"]),
         ]
         position = _Position(m, self._config, fields)
@@ -147,8 +148,7 @@ class TileLoader(Block):
                 self._command(m, position)
                 m.d.sync += [norm_tile.eq(0), token.eq(0)]
             with m.State("NORM"):
-                m.d.comb += [row.valid.eq(tape.some_held & self.norm_idle), self.starving.eq(~tape.some_held)]
-                m.d.comb += row.kind.eq(LoadKind.NORM_CONSTANT)
+                self._next_row(m, row, LoadKind.NORM_CONSTANT, tape, self.norm_idle)
                 with m.If(row.valid):
                     m.d.sync += count.eq(count + 1)
                 with m.If(row.valid & (count == 7)):
@@ -157,7 +157,10 @@ class TileLoader(Block):
                         m.d.comb += self.norm_start.eq(1)
                         m.next = "WAIT"
             with m.State("WAIT"):
-                m.d.comb += self.starving.eq(from_tape & ~tape.tile_held)
+                m.d.comb += [
+                    self.starving.eq(from_tape & ~tape.tile_held),
+                    self.held_up.eq(~from_tape & ~may_begin),
+                ]
                 with m.If(tile_ready):
                     m.next = "TILE"
             with m.State("TILE"):
@@ -175,11 +178,8 @@ class TileLoader(Block):
                         leave(m)
             with m.State("EMBEDDING"):
                 over = (chunk == 0) | (token == fields["length"])
-                m.d.comb += [
-                    row.valid.eq(tape.some_held & ~self.residual_busy & may_begin & ~over),
-                    row.kind.eq(LoadKind.EMBEDDING),
-                    self.starving.eq(~tape.some_held & ~over),
-                ]
+                with m.If(~over):
+                    self._next_row(m, row, LoadKind.EMBEDDING, tape, ~self.residual_busy & may_begin)
                 with m.If(row.valid):
                     m.d.sync += high.eq(~high)
                 with m.If(row.valid & high):
@@ -190,8 +190,7 @@ class TileLoader(Block):
                         m.d.sync += token.eq(0)
                         m.next = "CONSTANTS"
             with m.State("CONSTANTS"):
-                m.d.comb += [row.valid.eq(tape.some_held & ~constants_waiting), self.starving.eq(~tape.some_held)]
-                m.d.comb += row.kind.eq(LoadKind.CONSTANT)
+                self._next_row(m, row, LoadKind.CONSTANT, tape, ~constants_waiting)
                 with m.If(row.valid):
                     m.d.sync += count.eq(count + 1)
                 with m.If(row.valid & (count == 7)):
@@ -201,7 +200,7 @@ class TileLoader(Block):
                 m.d.comb += self.loaded.valid.eq(1)
                 leave(m)
 
-        m.d.comb += self.tape_read.eq(row.valid & (row.kind != LoadKind.KERNEL_0) & (row.kind != LoadKind.KERNEL_1))
+        m.d.comb += tape.read.eq(row.valid & (row.kind != LoadKind.KERNEL_0) & (row.kind != LoadKind.KERNEL_1))
         pass_on(m, row, self.load_control)
         self._pass(m, fields, position)
         first_row = Signal()
@@ -214,35 +213,50 @@ class TileLoader(Block):
 
     def _tape(self, m):
         """Rows of the tape that have come and were not read yet."""
+        read = Signal(name="row_read")
         held = Signal(range(self.queue_rows + 1), name="rows_held")
         left = Signal.like(held, name="rows_left")
         some_held = Signal(name="some_rows_held")
         tile_held = Signal()  # behind the row that is read in this cycle
         address = Signal(index_width(self.queue_rows), name="tape_address")
-        m.d.comb += [left.eq(held - self.tape_read), some_held.eq(held != 0), tile_held.eq(left >= self.rows)]
+        m.d.comb += [left.eq(held - read), some_held.eq(held != 0), tile_held.eq(left >= self.rows)]
         m.d.sync += held.eq(left + self.tape_written)
-        with m.If(self.tape_read):
+        with m.If(read):
             m.d.sync += address.eq(address + 1)
-        return SimpleNamespace(some_held=some_held, tile_held=tile_held, address=address)
+        # A row is written into all banks at once, and read one column later in each, SA-Diag's place counted.
+        m.d.comb += self.tape_read.eq(delay(m, read, self.columns + 2, "row_read"))
+        return SimpleNamespace(read=read, some_held=some_held, tile_held=tile_held, address=address)
+
+    def _next_row(self, m, row, kind, tape, may_go):
+        """The next row goes when it has come and may go."""
+        m.d.comb += [
+            row.valid.eq(tape.some_held & may_go),
+            row.kind.eq(kind),
+            self.starving.eq(~tape.some_held),
+            self.held_up.eq(tape.some_held & ~may_go),
+        ]
 
     def _command(self, m, position):
         """Takes a command. A product becomes `product`; the others are done at once."""
         opcode = command_field(self.command, "opcode")
         is_product = self.command_valid & (opcode == Opcode.PRODUCT)
-        unfinished = Signal(sequence_width, name="all_unfinished")
+        within_tape = Signal()  # its END is still to come
         m.d.comb += [
-            unfinished.eq(self.sequence + 1 - self.finished),
             self.constants.eq(self.command),
             self.constants_valid.eq(self.command_valid & (opcode == Opcode.CONSTANTS)),
-            self.ended.eq(self.command_valid & (opcode == Opcode.END) & (unfinished <= _MOST_UNFINISHED)),
-            self.issued.eq(is_product & (unfinished <= _MOST_UNFINISHED)),
+            self.ended.eq(self.command_valid & (opcode == Opcode.END) & self.retirement_room),
+            self.issued.eq(is_product & self.retirement_room),
             self.issued_destination.eq(command_field(self.command, "destination")),
             self.issued_table.eq((command_field(self.command, "flags") & Flag.TABLE).any()),
             self.command_taken.eq(self.constants_valid | self.ended | self.issued),
+            self.starving.eq(within_tape & ~self.command_valid),
+            self.held_up.eq(self.command_valid & ~self.command_taken),
         ]
+        with m.If(self.command_taken):
+            m.d.sync += within_tape.eq(~self.ended)
         with m.If(self.issued):
             m.d.comb += position.begin.eq(1)
-            m.d.sync += [self.product.eq(self.command), self.sequence.eq(self.sequence + 1)]
+            m.d.sync += [self.product.eq(self.command), self.product_number.eq(self.product_number + 1)]
             m.next = "WAIT"
             with m.If((command_field(self.command, "flags") & Flag.NORM).any()):
                 m.next = "NORM"
@@ -267,7 +281,7 @@ class TileLoader(Block):
         following = position.destination_address + fields["destination_stride"]
         is_norm = (fields["flags"] & Flag.NORM).any()
         m.d.comb += [
-            coming.sequence.eq(self.sequence),
+            coming.sequence.eq(self.product_number),
             coming.wait.eq(fields["wait"]),
             coming.kind.eq(fields["kind"]),
             coming.source.eq(fields["source"]),
