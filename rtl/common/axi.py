@@ -1,4 +1,4 @@
-"""AXI4-Stream and AXI4-Lite, as far as the accelerator uses them.
+"""AXI4-Stream, AXI4-Lite and the read channels of AXI4, as far as the accelerators use them.
 
 A signature is seen from the source, or the master: a source has the port `Out(AxiStream(32))`, a sink `In(...)` of the
 same. `rtl.common.bus.connect` joins the two:
@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from .bus import Bus
 from .validation import require_choice, require_multiple, require_range
 
-__all__ = ["AxiLite", "AxiStream", "Response"]
+__all__ = ["AxiLite", "AxiRead", "AxiStream", "Burst", "Response"]
 
 
 class Response(enum.IntEnum, shape=2):
@@ -26,6 +26,14 @@ class Response(enum.IntEnum, shape=2):
     EXOKAY = 1
     SLVERR = 2
     DECERR = 3
+
+
+class Burst(enum.IntEnum, shape=2):
+    """How the addresses of a burst follow each other."""
+
+    FIXED = 0
+    INCR = 1
+    WRAP = 2
 
 
 class AxiStream(Bus):
@@ -107,6 +115,51 @@ class AxiLite(Bus):
                 "arready": In(1),
                 "rdata": In(data_width),
                 "rresp": In(Response),
+                "rvalid": In(1),
+                "rready": Out(1),
+            }
+        )
+
+
+class AxiRead(Bus):
+    """The two read channels of AXI4 (ARM IHI 0022), without identifiers: answers come in the order of the addresses.
+
+    Args:
+        address_width (int): bits of a byte address, 1 to 64.
+        data_width (int): bits of a beat, a power of two from 8 to 1024.
+
+    Ports:
+        araddr (address_width bits): address of the first beat of a burst.
+        arlen (8 bits): its beats less one.
+        arsize (3 bits): logarithm of the bytes of a beat.
+        arburst (Burst): how its addresses follow each other.
+        arvalid (1 bit): there is an address to read from.
+        arready (1 bit, to the master): it is taken.
+        rdata (data_width bits, to the master): a beat that was read.
+        rresp (Response, to the master): answer to its read.
+        rlast (1 bit, to the master): the last beat of its burst.
+        rvalid (1 bit, to the master): there is a beat.
+        rready (1 bit): it is taken.
+
+    Raises:
+        TypeError: `address_width` is not an integer.
+        ValueError: a parameter is out of its range.
+    """
+
+    def __init__(self, *, address_width, data_width):
+        require_range("address_width", address_width, 1, 64)
+        require_choice("data_width", data_width, tuple(8 << power for power in range(8)))
+        super().__init__(
+            {
+                "araddr": Out(address_width),
+                "arlen": Out(8),
+                "arsize": Out(3),
+                "arburst": Out(Burst),
+                "arvalid": Out(1),
+                "arready": In(1),
+                "rdata": In(data_width),
+                "rresp": In(Response),
+                "rlast": In(1),
                 "rvalid": In(1),
                 "rready": Out(1),
             }

@@ -1,7 +1,8 @@
 """What a register map is made of: registers and their fields, and what a host may do with them.
 
-The maps themselves are `rtl.control.registers`, of the attention accelerator, and `rtl.network.registers`, of the
-network accelerator. `rtl.control.register_block.RegisterBlock` builds hardware from either.
+The maps themselves are in `rtl.control.registers`, for the attention accelerator, and in
+`rtl.network.control.registers`, for the network accelerator. `rtl.control.register_block.RegisterBlock` builds hardware
+from either.
 """
 
 from dataclasses import dataclass

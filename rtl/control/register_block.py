@@ -31,7 +31,7 @@ from taylorvit.rtl.common.block import Block
 
 from .description import ADDRESS_WIDTH, DATA_WIDTH, Access
 
-__all__ = ["RegisterBlock"]
+__all__ = ["RegisterBlock", "count_up"]
 
 _READ_GROUP = 6  # registers of which at most one is read in one step
 
@@ -126,10 +126,10 @@ class RegisterBlock(Block):
                 m.d.sync += values[name].eq(0)
         with m.Else():
             for name, happens in counted.items():
-                _count_up(m, values[name], happens)
+                count_up(m, values[name], happens)
         for name in events:
             if f"COUNT_{name}" in values:
-                _count_up(m, values[f"COUNT_{name}"], events[name])
+                count_up(m, values[f"COUNT_{name}"], events[name])
 
     def _write(self, m, values, events, starting):
         """AW and W into registers, in any order; then merge; then check; then commit and respond."""
@@ -311,6 +311,7 @@ def _commit(m, register, written, in_range, write_strobe, values, events, accept
             m.d.sync += value.eq(written)
 
 
-def _count_up(m, counter, event):
+def count_up(m, counter, event):
+    """Counts `event`, 1 bit, up to the counter's maximum."""
     with m.If(event & ~counter.all()):
         m.d.sync += counter.eq(counter + 1)

@@ -1,0 +1,1 @@
+"""What a host sees of the network accelerator: registers, jobs, counters."""

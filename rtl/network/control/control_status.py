@@ -1,0 +1,137 @@
+"""Control and status registers of the network accelerator, behind AXI4-Lite.
+
+The hardware side of `rtl.network.control.registers`; `rtl.control.register_block` has how registers are read and
+written.
+"""
+
+from amaranth.hdl import Signal
+from amaranth.lib.wiring import In, Out, Signature
+
+from taylorvit.rtl.common.widths import index_width
+from taylorvit.rtl.control.description import DATA_WIDTH
+from taylorvit.rtl.control.register_block import RegisterBlock, count_up
+from taylorvit.rtl.network.command import Kind
+
+from .registers import EVENTS, IMAGES_WIDTH, KIND_COUNTERS, register_map
+
+__all__ = ["CORE_EVENTS", "NetworkControlStatus", "core_events"]
+
+_OWN_EVENTS = ("BAD_VALUE", "START_WHILE_BUSY")
+
+CORE_EVENTS = tuple(name for name in EVENTS if name not in _OWN_EVENTS)
+"""Events that the core tells; the others are the registers' own."""
+
+
+def core_events():
+    """Signature of the pulses of `CORE_EVENTS`, by their names in small letters."""
+    return Signature({name.lower(): Out(1) for name in CORE_EVENTS})
+
+
+class NetworkControlStatus(RegisterBlock):
+    """Registers of the network accelerator: AXI4-Lite on one side, the core on the other.
+
+    Args:
+        config (NetworkConfig): the whole configuration, which this block also reports to the host.
+
+    Ports:
+        s_axil, interrupt, start, soft_reset, timeout, busy: as in `rtl.control.register_block.RegisterBlock`.
+        images (16 bits, output): images of the job.
+        patches (bits of max_tokens - 1, output): patches of an image.
+        patch_pixels (bits of max_patch, output): pixels of a patch.
+        classes (bits of max_classes, output): logits of an image.
+        tape_length (32 bits, output): bytes of the tape.
+        tape_base (32 bits, output): its address, unless it comes as a stream.
+        tape_write (valid: 1 bit, address, data: 32 bits, output): with memory on the chip, a word for it; the address
+            counts words.
+        events (core_events, input): what the core tells.
+        image_sent (1 bit, input): pulse: the logits of an image have left.
+        image_done (1 bit, input): pulse: the logits of an image are complete.
+        kind (3 bits, input): the part of the network that a cycle is counted for.
+        array_busy (1 bit, input): counted in every cycle in which `busy` is high, like those that follow.
+        stall_tape (1 bit, input): the array waits for the tape.
+        stall_image (1 bit, input): it waits for an image.
+        stall_output (1 bit, input): it waits for room for logits.
+        stall_data (1 bit, input): it waits for what earlier products or a LayerNorm write.
+    """
+
+    module_name = "network_control_status"
+
+    def __init__(self, config):
+        self.config = config
+        self.has_base = config.tape_source != "stream"
+        self.has_memory = config.tape_source == "memory"
+        memory = {}
+        if self.has_memory:
+            address = index_width(config.tape_memory_bytes // 4)
+            memory["tape_write"] = Out(Signature({"valid": Out(1), "address": Out(address), "data": Out(DATA_WIDTH)}))
+        super().__init__(
+            register_map(config),
+            job_parameters=(
+                *("images", "patches", "patch_pixels", "classes", "tape_length"),
+                *(("tape_base",) if self.has_base else ()),
+            ),
+            ports={
+                "images": Out(IMAGES_WIDTH),
+                "patches": Out((config.max_tokens - 1).bit_length()),
+                "patch_pixels": Out(config.max_patch.bit_length()),
+                "classes": Out(config.max_classes.bit_length()),
+                "tape_length": Out(DATA_WIDTH),
+                **({"tape_base": Out(DATA_WIDTH)} if self.has_base else {}),
+                **memory,
+                "timeout": Out(config.counter_width),
+                "busy": In(1),
+                "events": In(core_events()),
+                "image_sent": In(1),
+                "image_done": In(1),
+                "kind": In(3),
+                "array_busy": In(1),
+                "stall_tape": In(1),
+                "stall_image": In(1),
+                "stall_output": In(1),
+                "stall_data": In(1),
+            },
+        )
+
+    @property
+    def parameters(self):
+        """What distinguishes two of these blocks: the configuration."""
+        return self.config.to_mapping()
+
+    def happening(self):
+        """Event -> its pulse."""
+        return {name: getattr(self.events, name.lower()) for name in CORE_EVENTS}
+
+    def counted(self):
+        """Performance counter -> what it counts."""
+        levels = ("array_busy", "stall_tape", "stall_image", "stall_output", "stall_data")
+        return {
+            "CYCLES": self.busy,
+            **{name.upper(): self.busy & getattr(self, name) for name in levels},
+            "IMAGES_DONE": self.image_sent,
+            **{name: self.busy & (self.kind == kind) for name, kind in zip(KIND_COUNTERS, Kind)},
+        }
+
+    def connect_more(self, m, values):
+        """Cycles from one image to the next, and the address of the memory on the chip."""
+        cycles = Signal.like(values["IMAGE_CYCLES"], name="cycles_of_image")
+        with m.If(self.start):
+            m.d.sync += [cycles.eq(0), values["IMAGE_CYCLES"].eq(0)]
+        with m.Else():
+            count_up(m, cycles, self.busy)
+            with m.If(self.image_done):
+                m.d.sync += [cycles.eq(1), values["IMAGE_CYCLES"].eq(cycles)]
+        if self.has_memory:
+            with m.If(self.tape_write.valid):
+                m.d.sync += [self.tape_write.valid.eq(0), values["TAPE_ADDRESS"].eq(values["TAPE_ADDRESS"] + 4)]
+
+    def taken_word(self, m, register, word, values, events):
+        """A word for the memory on the chip."""
+        address = values[register.name.replace("DATA", "ADDRESS")]
+        fits = address < self.config.tape_memory_bytes
+        m.d.comb += events["BAD_VALUE"].eq(~fits)
+        m.d.sync += [
+            self.tape_write.valid.eq(fits),
+            self.tape_write.address.eq(address[2:]),
+            self.tape_write.data.eq(word),
+        ]
+        return fits

@@ -1,0 +1,202 @@
+"""The register map of the network accelerator, described once.
+
+`register_map(config)` lists its registers, as `rtl.control.registers` does for the attention accelerator. Offsets and
+names are the same in every configuration, but TAPE_BASE is not there where the tape comes as a stream, and TAPE_ADDRESS
+and TAPE_DATA are there only where it lies in memory on the chip.
+
+    0x000  what was built: identification, version, sizes (constants)
+    0x040  control, status, events, interrupts
+    0x080  parameters of the next job
+    0x0C0  performance counters of the running or last job
+    0x100  error counts
+"""
+
+from taylorvit.rtl import __version__
+from taylorvit.rtl.attention import kernel_number
+from taylorvit.rtl.control.description import (
+    DATA_WIDTH,
+    Access,
+    Field,
+    Register,
+    RegisterMap,
+    constant,
+    counter,
+    parameter,
+)
+from taylorvit.rtl.network.command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES, VERSION, Kind
+
+__all__ = ["EVENTS", "IDENTIFICATION", "IMAGES_WIDTH", "KIND_COUNTERS", "TAPE_SOURCES", "register_map", "shortest_tape"]
+
+IDENTIFICATION = int.from_bytes(b"TVIT", "big")
+"""Value of register ID."""
+
+IMAGES_WIDTH = 16
+"""Bits of the number of images of a job."""
+
+TAPE_SOURCES = ("axi", "stream", "memory")
+"""Values of `NetworkConfig.tape_source`, in the order of their numbers in register TAPE."""
+
+KIND_COUNTERS = tuple(f"CYCLES_{kind.name}" for kind in Kind)
+"""The counters of cycles by the part of the network, in the order of `rtl.network.command.Kind`."""
+
+EVENTS = {
+    "DONE": (0, "the job has finished: the last logit of the last image has been taken"),
+    "BAD_VALUE": (1, "a register was written a value out of its range; it keeps its old value"),
+    "START_WHILE_BUSY": (2, "START was written while a job ran; the job is undisturbed"),
+    "DENOMINATOR": (3, "a row of attention had no positive denominator and is saturated"),
+    "IMAGE_SHORT": (4, "TLAST of the image stream before the last beat of an image, which is filled up with zeros"),
+    "IMAGE_LONG": (5, "no TLAST of the image stream at the last beat of an image; the rest up to TLAST is dropped"),
+    "TAPE_MAGIC": (8, "the tape does not begin with 'TViT'; the job has been ended, as by all that follow"),
+    "TAPE_VERSION": (9, "the tape has another version of the format"),
+    "TAPE_CONFIGURATION": (10, "the tape is for another configuration of the accelerator"),
+    "TAPE_LENGTH": (11, "the tape's length is not TAPE_LENGTH, or END or TLAST is not at its end"),
+    "TAPE_CRC": (12, "the tape's CRC is wrong"),
+    "COMMAND": (13, "a command of the tape is unknown, or its sum is wrong"),
+    "STUCK": (14, "nothing moved for so long that the commands of the tape cannot be right"),
+    "AXI_ERROR": (16, "the memory of the tape answered SLVERR or DECERR"),
+    "TAPE_TIMEOUT": (17, "the source of the tape kept the running job waiting for TIMEOUT cycles"),
+    "IMAGE_TIMEOUT": (18, "the image stream kept the running job waiting for TIMEOUT cycles"),
+}
+"""Events: name -> (bit in EVENTS and INTERRUPT_ENABLE, description). All but DONE are errors and are counted."""
+
+_COUNTED_BY_CORE = {
+    "CYCLES": "cycles in which the job ran (STATUS.BUSY)",
+    "ARRAY_BUSY": "of these, cycles in which the array got an operand",
+    "STALL_TAPE": "of these, cycles in which the array waited for the tape",
+    "STALL_IMAGE": "of these, cycles in which the array waited for an image",
+    "STALL_OUTPUT": "of these, cycles in which the array waited for room for logits",
+    "STALL_DATA": "of these, cycles in which the array waited for earlier products or for a LayerNorm",
+}
+
+
+def shortest_tape(config):
+    """Bytes of the shortest tape: header, END and CRC, each in whole rows."""
+    return sum(-(-size // config.columns) * config.columns for size in (HEADER_BYTES, COMMAND_BYTES, TRAILER_BYTES))
+
+
+def _built(config):
+    """Constants: what was built."""
+    major, minor, patch = (int(number) for number in __version__.split("."))
+    return [
+        constant("ID", 0x000, "identification",
+            ("ID", 0, 32, IDENTIFICATION, "'TVIT' in ASCII")),
+        constant("VERSION", 0x004, "version of the generator",
+            ("PATCH", 0, 8, patch, "patch"),
+            ("MINOR", 8, 8, minor, "minor"),
+            ("MAJOR", 16, 8, major, "major")),
+        constant("ARRAY_SIZE", 0x008, "size of the systolic array",
+            ("ROWS", 0, 16, config.rows, "rows of SA-General and SA-Diag"),
+            ("COLUMNS", 16, 16, config.columns, "columns of SA-General")),
+        constant("NUMBER_FORMAT", 0x00C, "number format",
+            ("DATA_WIDTH", 0, 8, config.data_width, "bits of pixels, weights and activations"),
+            ("RESIDUAL_WIDTH", 8, 8, config.residual_width, "bits of the residual stream"),
+            ("SUM_WIDTH", 16, 8, config.sum_width, "bits of the sums of linear layers"),
+            ("KERNEL", 24, 8, kernel_number(config.kernel), f"attention kernel: {config.kernel}")),
+        constant("MAX_SIZES", 0x010, "limits of a job",
+            ("MAX_TOKENS", 0, 16, config.max_tokens, "most tokens of an image, prefix tokens included"),
+            ("MAX_PATCH", 16, 16, config.max_patch, "largest PATCH_PIXELS")),
+        constant("MAX_LAYERS", 0x014, "limits of a model",
+            ("MAX_WIDTH", 0, 16, config.max_width, "most features of a token"),
+            ("MAX_HIDDEN", 16, 16, config.max_hidden, "most hidden features of the MLP")),
+        constant("MAX_HEADS", 0x018, "limits of a model",
+            ("MAX_HEADS", 0, 16, config.max_heads, "most attention heads"),
+            ("MAX_HEAD_DIM", 16, 16, config.max_head_dim, "most features of a head")),
+        constant("MAX_CLASSES", 0x01C, "limit of a job",
+            ("MAX_CLASSES", 0, 16, config.max_classes, "largest CLASSES")),
+        constant("STREAM", 0x020, "data streams",
+            ("IMAGE_LANES", 0, 16, config.image_lanes, "pixels a beat"),
+            ("TAPE_BYTES", 16, 16, config.tape_bytes, "bytes of the tape a word")),
+        constant("TAPE", 0x024, "where tapes come from, and what they are",
+            ("SOURCE", 0, 8, TAPE_SOURCES.index(config.tape_source),
+             "0: AXI4 read master, 1: AXI4-Stream, 2: memory on the chip"),
+            ("FORMAT", 8, 16, VERSION, "version of the format of tapes")),
+        constant("TAPE_HASH_0", 0x028, "hash of the configuration that a tape must name",
+            ("TAPE_HASH_0", 0, 32, config.tape_hash & 0xFFFFFFFF, "its bits 31..0")),
+        constant("TAPE_HASH_1", 0x02C, "hash of the configuration that a tape must name",
+            ("TAPE_HASH_1", 0, 32, config.tape_hash >> 32, "its bits 63..32")),
+        constant("TAPE_MEMORY", 0x030, "memory on the chip for tapes",
+            ("TAPE_MEMORY", 0, 32, config.tape_memory_bytes, "its bytes, 0 if there is none")),
+        constant("COUNTER_WIDTHS", 0x034, "widths of counters, which stop at their maximum",
+            ("COUNTER_WIDTH", 0, 8, config.counter_width, "bits of TIMEOUT and of the performance counters in cycles"),
+            ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count")),
+    ]  # fmt: skip
+
+
+def _control():
+    """Control, status, events, interrupts."""
+    return [
+        Register(name="CONTROL", offset=0x040, access=Access.PULSE, description="control", fields=(
+            Field(name="START", low=0, width=1, description="start a job with the parameters as they stand"),
+            Field(name="SOFT_RESET", low=1, width=1,
+                  description="stop the job and empty the datapath; every register keeps its value. "
+                              "A START in the same write is ignored"))),
+        Register(name="STATUS", offset=0x044, access=Access.READ_ONLY, description="status", fields=(
+            Field(name="BUSY", low=0, width=1, description="a job is running"),)),
+        Register(name="EVENTS", offset=0x048, access=Access.WRITE_ONE_TO_CLEAR,
+                 description="what happened since the bit was cleared",
+                 fields=tuple(Field(name=name, low=bit, width=1, description=description)
+                              for name, (bit, description) in EVENTS.items())),
+        Register(name="INTERRUPT_ENABLE", offset=0x04C, access=Access.READ_WRITE,
+                 description="events that raise the interrupt, for as long as their bit in EVENTS is set",
+                 fields=tuple(Field(name=name, low=bit, width=1, description=f"interrupt on {name}")
+                              for name, (bit, _description) in EVENTS.items())),
+    ]  # fmt: skip
+
+
+def _job(config):
+    """Parameters of the next job, and the port by which a memory on the chip is filled."""
+    shortest, longest = shortest_tape(config), config.tape_memory_bytes or (1 << DATA_WIDTH) - 1
+    patches = config.max_tokens - 1
+    registers = [
+        parameter("IMAGES", 0x080, 1, (1 << IMAGES_WIDTH) - 1, 1, "images of the job"),
+        parameter("PATCHES", 0x084, 1, patches, patches, "patches of an image"),
+        parameter("PATCH_PIXELS", 0x088, 1, config.max_patch, config.max_patch, "pixels of a patch, colours counted"),
+        parameter("CLASSES", 0x08C, 1, config.max_classes, config.max_classes, "logits of an image"),
+        parameter("TAPE_LENGTH", 0x094, shortest, longest, shortest, "bytes of the tape"),
+        parameter("TIMEOUT", 0x0A8, 1, (1 << config.counter_width) - 1, config.input_timeout,
+                  "cycles that the running job waits for the tape or an image, until TAPE_TIMEOUT or IMAGE_TIMEOUT"),
+    ]  # fmt: skip
+    if config.tape_source != "stream":
+        last = (config.tape_memory_bytes or 1 << DATA_WIDTH) - 1
+        text = "address of the tape's first byte, whose bits below a word of the tape are ignored"
+        registers.append(parameter("TAPE_BASE", 0x090, 0, last, 0, text))
+    if config.tape_source == "memory":
+        registers += [
+            parameter("TAPE_ADDRESS", 0x098, 0, config.tape_memory_bytes, 0,
+                      "byte of the memory on the chip that TAPE_DATA goes to, whose lowest two bits are ignored; "
+                      "4 more with each write of TAPE_DATA"),
+            Register(name="TAPE_DATA", offset=0x09C, access=Access.WRITE_ONLY,
+                     description="four bytes for the memory on the chip; BAD_VALUE behind its end",
+                     fields=(Field(name="TAPE_DATA", low=0, width=DATA_WIDTH, description="the bytes"),)),
+        ]  # fmt: skip
+    return registers
+
+
+def _counters(config):
+    """Performance counters."""
+    names = [
+        *_COUNTED_BY_CORE.items(),
+        ("IMAGES_DONE", "images of the job whose logits have left"),
+        ("IMAGE_CYCLES", "cycles from the logits of the last image but one to those of the last one"),
+        *(
+            (name, f"cycles of the job that belong to {kind.name.lower().replace('_', ', ')}")
+            for name, kind in zip(KIND_COUNTERS, Kind)
+        ),
+    ]
+    for index, (name, description) in enumerate(names):
+        width = IMAGES_WIDTH if name == "IMAGES_DONE" else config.counter_width
+        yield counter(name, 0x0C0 + 4 * index, Access.READ_ONLY, width, description)
+
+
+def _error_counts(config):
+    """A count of each error."""
+    errors = [name for name in EVENTS if name != "DONE"]
+    for index, name in enumerate(errors):
+        text = f"{name} events since reset or since this register was written"
+        yield counter(f"COUNT_{name}", 0x100 + 4 * index, Access.WRITE_TO_CLEAR, config.error_count_width, text)
+
+
+def register_map(config):
+    """The `RegisterMap` of the network accelerator built from `config`, a `NetworkConfig`."""
+    registers = [*_built(config), *_control(), *_job(config), *_counters(config), *_error_counts(config)]
+    return RegisterMap(tuple(sorted(registers, key=lambda register: register.offset)))

@@ -1,0 +1,300 @@
+"""Host side: everything of the network accelerator between its ports and the engine.
+
+    s_axil ----------> registers --> job control --> engine_reset, to the engine
+    m_axi_tape ------> source --> checker --> decoder --> commands, payload, tables, to the engine
+    s_axis_image ----> image loader --> pixels, to the engine
+    m_axis_logits <--- logits sender <-- logits, from the engine
+
+The tape comes from an AXI4 read master, an AXI4-Stream or a memory on the chip, as `tape_source` says. A job reads it
+once for each image, the next time at once behind the last.
+
+Two resets. A soft reset, which a host asks for, clears all blocks but the registers, and what is on its way from block
+to block; until it has got to all of them, the ports are closed. The end of a job by a fault clears the engine, checker
+and decoder; the blocks at the ports are told by `ending` instead, since what is under way there has to come to its end:
+a burst that the memory was asked for, a packet that has begun, the logits of an image that is complete. The AXI4
+read master is told of a soft reset in the same way.
+"""
+
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib.wiring import In, Out, flipped
+
+from taylorvit.rtl.common.axi import AxiLite, AxiRead, AxiStream
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
+from taylorvit.rtl.common.widths import index_width
+from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
+
+from .bundles import COMMAND_BITS, ImageWrite, TapeWrite
+from .control.control_status import NetworkControlStatus
+from .control.job_control import NetworkJobControl
+from .image_loader import ImageLoader
+from .logits_sender import LogitsSender
+from .tape.axi_source import AxiTapeSource
+from .tape.checker import TapeChecker
+from .tape.decoder import TapeDecoder
+from .tape.memory_source import MemoryTapeSource
+from .tape.stream_source import StreamTapeSource
+from .tape.table_writer import TableWrite
+
+__all__ = ["HostSide", "outside_ports"]
+
+_SOURCES = {"axi": AxiTapeSource, "stream": StreamTapeSource, "memory": MemoryTapeSource}
+_TO_STATUS = ("array_busy", "stall_tape", "stall_image", "stall_output", "stall_data", "kind")
+
+
+def outside_ports(config):
+    """The ports to the outside, of this block and of the whole accelerator: name -> member of a signature.
+
+    Args:
+        config (NetworkConfig): the configuration.
+    """
+    tape = {
+        "axi": lambda: {"m_axi_tape": Out(AxiRead(address_width=config.address_width, data_width=config.tape_width))},
+        "stream": lambda: {"s_axis_tape": In(AxiStream(config.tape_width))},
+        "memory": dict,
+    }[config.tape_source]()
+    return {
+        "s_axil": In(AxiLite(address_width=ADDRESS_WIDTH, data_width=DATA_WIDTH)),
+        "interrupt": Out(1),
+        **tape,
+        "s_axis_image": In(AxiStream(config.data_width * config.image_lanes)),
+        "m_axis_logits": Out(AxiStream(config.logit_width)),
+    }
+
+
+class HostSide(Block):
+    """Ports, registers and job control on one side, what the engine needs on the other.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Ports:
+        s_axil (AxiLite, slave): control and status registers (`rtl.network.control.registers`).
+        interrupt (1 bit, output): level, high while an enabled event is set.
+        m_axi_tape (AxiRead of tape_width bits, master): with `tape_source` "axi", the memory that holds the tape.
+        s_axis_tape (AxiStream of tape_width bits, sink): with "stream", the tape, a packet for each image.
+        s_axis_image (AxiStream of 8 image_lanes bits, sink): images (`rtl.network.image_loader`).
+        m_axis_logits (AxiStream of logit_width bits, source): logits, a packet for each image.
+        engine_reset (1 bit, output): clears the whole engine; a register, from which reset lines may begin.
+        running (1 bit, output): a job runs.
+        command, command_valid, command_taken, tape_write, tape_written, tape_read, table_write, table_finished: as in
+            `rtl.network.tape.decoder.TapeDecoder`.
+        image_write, image_ready, image_release: as in `rtl.network.image_loader.ImageLoader`.
+        logit_valid, logit_address, logit, logits_room, image_done: as in `rtl.network.logits_sender.LogitsSender`.
+        kind, array_busy, stall_tape, stall_image, stall_output, stall_data: as in
+            `rtl.network.control.control_status.NetworkControlStatus`.
+        denominator_error (1 bit, input): pulse: a row of attention had no positive denominator.
+    """
+
+    module_name = "host_side"
+    waivers = {("SYMRSVDWORD", "interrupt"): "The usual name; C++ code gets another one from Verilator."}
+
+    def __init__(self, config):
+        self.config = config
+        self.reset_line = ResetLine()
+        self.control_status = NetworkControlStatus(config)
+        self.job_control = NetworkJobControl(config)
+        self.source = _SOURCES[config.tape_source](config)
+        self.checker = TapeChecker(config)
+        self.decoder = TapeDecoder(config)
+        self.image_loader = ImageLoader(config)
+        self.logits_sender = LogitsSender(config)
+        super().__init__(
+            {
+                **outside_ports(config),
+                "engine_reset": Out(1, init=1),
+                "running": Out(1),
+                "command": Out(COMMAND_BITS),
+                "command_valid": Out(1),
+                "command_taken": In(1),
+                "tape_write": Out(TapeWrite(config)),
+                "tape_written": Out(1),
+                "tape_read": In(1),
+                "table_write": Out(TableWrite()),
+                "table_finished": In(1),
+                "image_write": Out(ImageWrite(config)),
+                "image_ready": Out(1),
+                "image_release": In(1),
+                "logit_valid": In(1),
+                "logit_address": In(index_width(config.max_classes)),
+                "logit": In(signed(config.logit_width)),
+                "logits_room": Out(1),
+                "image_done": In(1),
+                "kind": In(3),
+                "array_busy": In(1),
+                "stall_tape": In(1),
+                "stall_image": In(1),
+                "stall_output": In(1),
+                "stall_data": In(1),
+                "denominator_error": In(1),
+            }
+        )
+
+    @property
+    def parameters(self):
+        """What distinguishes two of these blocks: the configuration."""
+        return self.config.to_mapping()
+
+    def elaborate(self, platform):
+        m = Module()
+        registers = instantiate(m, "control_status", self.control_status)
+        resets = ResetLines(m, self.reset_line, registers.soft_reset)
+
+        def place(name, component, reset):
+            return instantiate(m, name, component, reset=reset)
+
+        job = place("job_control", self.job_control, resets.line("job_control"))
+        # Longer than the way to all blocks, so that no block's last word before its reset is heard after it.
+        m.d.sync += self.engine_reset.eq(registers.soft_reset | resets.closed | job.ending)
+        behind = instantiate(m, "decoder_reset", self.reset_line)
+        m.d.comb += behind.i.eq(self.engine_reset)
+        keeps = self.config.tape_source == "axi"
+        units = SimpleNamespace(
+            registers=registers,
+            job=job,
+            closed=resets.closed,
+            source=place("tape_source", self.source, None if keeps else resets.line("tape_source")),
+            checker=place("tape_checker", self.checker, behind.o),
+            decoder=place("tape_decoder", self.decoder, behind.o),
+            images=place("image_loader", self.image_loader, resets.line("image_loader")),
+            sender=place("logits_sender", self.logits_sender, resets.line("logits_sender")),
+        )
+        self._registers(m, units)
+        self._tape(m, units)
+        self._images(m, units)
+        self._logits(m, units)
+        self._status(m, units)
+        return m
+
+    def _registers(self, m, units):
+        """The host's side, and the parameters of a job."""
+        registers = units.registers
+        connect(m, flipped(self.s_axil), registers.s_axil)
+        m.d.comb += self.interrupt.eq(registers.interrupt)
+        for unit in (units.job, units.source, units.checker, units.images):
+            m.d.comb += unit.start.eq(registers.start)
+        for unit in (units.job, units.source, units.images):
+            m.d.comb += unit.images.eq(registers.images)
+        m.d.comb += [
+            units.job.timeout.eq(registers.timeout),
+            units.checker.length.eq(registers.tape_length),
+            units.images.patches.eq(registers.patches),
+            units.images.patch_pixels.eq(registers.patch_pixels),
+            units.sender.classes.eq(registers.classes),
+        ]
+
+    def _tape(self, m, units):
+        """The tape goes from its source to the checker, the decoder and the engine."""
+        registers, job, source, checker, decoder = (
+            getattr(units, name) for name in ("registers", "job", "source", "checker", "decoder")
+        )
+        if self.config.tape_source != "stream":
+            m.d.comb += [source.base.eq(registers.tape_base), source.length.eq(registers.tape_length)]
+        if self.config.tape_source == "axi":
+            connect(m, flipped(self.m_axi_tape), source.m)
+            m.d.comb += source.ending.eq(job.ending | units.closed)
+        elif self.config.tape_source == "stream":
+            connect(m, flipped(self.s_axis_tape), source.s)
+            m.d.comb += [
+                source.closed.eq(units.closed),
+                source.ending.eq(job.ending),
+                source.gave_up.eq(job.tape_timeout),
+            ]
+        else:
+            connect(m, registers.tape_write, source.write)
+            m.d.comb += source.ending.eq(job.ending)
+        connect(m, source.words, checker.words)
+        connect(m, checker.body, decoder.body)
+        connect(m, decoder.tape_write, flipped(self.tape_write))
+        connect(m, decoder.table_write, flipped(self.table_write))
+        m.d.comb += [
+            decoder.passed.eq(checker.passed),
+            self.command.eq(decoder.command),
+            self.command_valid.eq(decoder.command_valid),
+            decoder.command_taken.eq(self.command_taken),
+            self.tape_written.eq(decoder.tape_written),
+            decoder.tape_read.eq(self.tape_read),
+            decoder.table_finished.eq(self.table_finished),
+        ]
+
+    def _images(self, m, units):
+        """Images go to the engine."""
+        images, job = units.images, units.job
+        connect(m, flipped(self.s_axis_image), images.s)
+        connect(m, images.write, flipped(self.image_write))
+        m.d.comb += [
+            images.closed.eq(units.closed),
+            images.ending.eq(job.ending),
+            images.gave_up.eq(job.image_timeout),
+            images.image_release.eq(self.image_release),
+            self.image_ready.eq(images.image_ready),
+        ]
+
+    def _logits(self, m, units):
+        """Logits leave, unless the ports are closed."""
+        sender, closed = units.sender, units.closed
+        m.d.comb += [
+            self.m_axis_logits.tdata.eq(sender.m.tdata),
+            self.m_axis_logits.tvalid.eq(sender.m.tvalid & ~closed),
+            self.m_axis_logits.tlast.eq(sender.m.tlast),
+            sender.m.tready.eq(self.m_axis_logits.tready & ~closed),
+            sender.logit_valid.eq(self.logit_valid),
+            sender.logit_address.eq(self.logit_address),
+            sender.logit.eq(self.logit),
+            sender.image_done.eq(self.image_done),
+            sender.ending.eq(units.job.ending),
+            self.logits_room.eq(sender.logits_room),
+        ]
+
+    def _status(self, m, units):
+        """Job control and the registers are told what a job does."""
+        registers, job, source, checker, decoder, images, sender = (
+            getattr(units, name) for name in ("registers", "job", "source", "checker", "decoder", "images", "sender")
+        )
+        closed = units.closed
+        faults = {
+            "TAPE_MAGIC": checker.magic_error,
+            "TAPE_VERSION": checker.version_error,
+            "TAPE_CONFIGURATION": checker.configuration_error,
+            "TAPE_LENGTH": checker.length_error | decoder.length_error,
+            "TAPE_CRC": checker.crc_error,
+            "COMMAND": decoder.command_error,
+            "AXI_ERROR": source.error if self.config.tape_source == "axi" else 0,
+        }
+        happens = faults | {
+            "TAPE_TIMEOUT": job.tape_timeout,
+            "IMAGE_TIMEOUT": job.image_timeout,
+            "STUCK": job.stuck,
+            "DONE": job.done,
+            "IMAGE_SHORT": images.image_short,
+            "IMAGE_LONG": images.image_long,
+            "DENOMINATOR": self.denominator_error,
+        }
+        starving = source.waiting & source.words.ready & ~source.words.valid
+        m.d.comb += [
+            self.running.eq(job.running),
+            job.fault.eq(Cat(faults.values()).any()),
+            job.image_sent.eq(sender.sent),
+            job.inputs_idle.eq(~source.waiting & images.idle),
+            job.sender_idle.eq(sender.idle),
+            job.tape_starving.eq(starving),
+            job.tape_moving.eq(source.words.valid & source.words.ready),
+            job.image_starving.eq(images.starving),
+            job.image_moving.eq(images.s.tvalid & images.s.tready),
+            job.image_wanted.eq(self.stall_image),
+            job.array_busy.eq(self.array_busy),
+            job.sink_waits.eq(sender.m.tvalid & ~sender.m.tready),
+            registers.busy.eq(job.busy & ~closed),
+            *(getattr(registers, name).eq(getattr(self, name)) for name in _TO_STATUS),
+        ]
+        # What is only recorded may take a cycle more.
+        heard = Signal()
+        m.d.comb += heard.eq(job.running & ~closed)
+        m.d.sync += [
+            *(getattr(registers.events, name.lower()).eq(pulse & heard) for name, pulse in happens.items()),
+            registers.image_sent.eq(sender.sent & ~closed),
+            registers.image_done.eq(self.image_done & heard),
+        ]

@@ -1,0 +1,1 @@
+"""The tape on its way: sources, checker, decoder."""

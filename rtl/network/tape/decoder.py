@@ -1,0 +1,237 @@
+"""Tape decoder: takes commands out of the tape, and gives out what they bring.
+
+    body --> command: assembled, added up --> [queue] --> engine
+         --> table: a byte a cycle        --> columns
+         --> payload: rows                --> tape banks
+
+    COMMAND --> CHECK --> TABLE --> GIVE --> PAYLOAD --> COMMAND
+                      '-> END ----------------------'
+
+A product is given out behind its table. The command END is given out when the CRC of the whole tape was right: an image
+whose END the engine has seen was computed from a good tape.
+"""
+
+from functools import reduce
+from operator import add
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out, flipped
+
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.widths import index_width
+from taylorvit.rtl.network.bundles import COMMAND_BITS, TapeWrite, command_field
+from taylorvit.rtl.network.command import COMMAND_BYTES, Destination, Flag, Opcode, Source, Stationary
+
+from .checker import TapeBody
+from .command_queue import CommandQueue
+from .payload_writer import PayloadWriter
+from .table_writer import TableWrite, TableWriter
+
+__all__ = ["TapeDecoder"]
+
+_ADDENDS = 4  # of one step of a sum
+
+
+class TapeDecoder(Block):
+    """Decodes one tape after the other, a word a cycle.
+
+    After a fault it takes nothing more until it is reset.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Ports:
+        body (TapeBody, input): commands and payload.
+        passed (1 bit, input): pulse: the tape has ended, and its CRC was right.
+        command (COMMAND_BITS, output): the next command.
+        command_valid (1 bit, output): there is one.
+        command_taken (1 bit, input): it is taken in this cycle, in which it is valid.
+        tape_write (TapeWrite, output): a word of payload for the tape banks.
+        tape_written (1 bit, output): pulse: one more row is in the tape banks, and may be read from now on.
+        tape_read (1 bit, input): pulse: a row is read (`rtl.network.tape.payload_writer`).
+        table_write (TableWrite, output): an entry of the table.
+        table_finished (1 bit, input): pulse: a product with a table is finished.
+        command_error (1 bit, output): a command is unknown, or its sum is wrong.
+        length_error (1 bit, output): END is not where the body ends.
+    """
+
+    module_name = "tape_decoder"
+
+    def __init__(self, config):
+        self.tape_bytes = config.tape_bytes
+        self.command_words = -(-COMMAND_BYTES // config.columns) * config.columns // config.tape_bytes
+        self.queue = CommandQueue()
+        self.table = TableWriter(tape_bytes=config.tape_bytes, columns=config.columns)
+        self.payload = PayloadWriter(config)
+        super().__init__(
+            {
+                "body": In(TapeBody(config)),
+                "passed": In(1),
+                "command": Out(COMMAND_BITS),
+                "command_valid": Out(1),
+                "command_taken": In(1),
+                "tape_write": Out(TapeWrite(config)),
+                "tape_written": Out(1),
+                "tape_read": In(1),
+                "table_write": Out(TableWrite()),
+                "table_finished": In(1),
+                "command_error": Out(1),
+                "length_error": Out(1),
+            }
+        )
+
+    @property
+    def sum_steps(self):
+        """Cycles in which the bytes of a word are added up."""
+        addends = -(-min(self.tape_bytes, COMMAND_BYTES) // 2)
+        steps = 1
+        while _ADDENDS**steps < addends:
+            steps += 1
+        return steps
+
+    @property
+    def check_latency(self):
+        """Cycles from a command's last word to the verdict on it."""
+        return self.sum_steps + 1
+
+    def elaborate(self, platform):
+        m = Module()
+        queue = instantiate(m, "command_queue", self.queue)
+        table = instantiate(m, "table_writer", self.table)
+        payload = instantiate(m, "payload_writer", self.payload)
+        moves = Signal()  # a word is taken
+        word = Signal(index_width(self.command_words + 1))  # of a command
+        command_ends = Signal()  # with this word
+        assembling = Signal()
+        command, sum_is_right = self._assemble(m, moves & assembling, word)
+        opcode = command_field(command, "opcode")
+        is_product = opcode == Opcode.PRODUCT
+        has_table = is_product & (command_field(command, "flags") & Flag.TABLE).any()
+        has_payload = is_product & command_field(command, "payload").any()
+        is_end = opcode == Opcode.END
+        known = Signal()
+        body_ended = Signal()  # with the last word of the command
+        good = Signal()  # the CRC was right, and END waits to be given out
+        judging = Signal(range(self.check_latency))
+        give = Signal()
+        m.d.comb += [moves.eq(self.body.valid & self.body.ready), command_ends.eq(word == self.command_words - 1)]
+        m.d.sync += [
+            known.eq(_is_known(command)),
+            good.eq((good | self.passed) & ~give),
+            self.command_error.eq(0),
+            self.length_error.eq(moves & self.body.last & ~(assembling & command_ends)),
+        ]
+
+        with m.FSM(name="state"):
+            with m.State("COMMAND"):
+                m.d.comb += [self.body.ready.eq(1), assembling.eq(1)]
+                with m.If(moves):
+                    m.d.sync += [word.eq(word + 1), body_ended.eq(self.body.last)]
+                    with m.If(command_ends):
+                        m.d.sync += [word.eq(0), judging.eq(self.check_latency - 1)]
+                        m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.sync += judging.eq(judging - 1)
+                with m.If(judging == 0):
+                    with m.If(~known | ~sum_is_right):
+                        m.d.sync += self.command_error.eq(1)
+                        m.next = "FAULT"
+                    with m.Elif(body_ended != is_end):
+                        m.d.sync += self.length_error.eq(1)
+                        m.next = "FAULT"
+                    with m.Elif(is_end):
+                        m.next = "END"
+                    with m.Elif(has_table):
+                        m.next = "TABLE"
+                    with m.Else():
+                        m.next = "GIVE"
+            with m.State("END"):
+                m.d.comb += give.eq(queue.room & good)
+                with m.If(give):
+                    m.next = "COMMAND"
+            with m.State("TABLE"):
+                m.d.comb += [table.active.eq(1), self.body.ready.eq(table.ready)]
+                with m.If(table.over):
+                    m.next = "GIVE"
+            with m.State("GIVE"):
+                m.d.comb += give.eq(queue.room)
+                with m.If(give):
+                    m.next = "COMMAND"
+                    with m.If(has_payload):
+                        m.d.comb += payload.start.eq(1)
+                        m.next = "PAYLOAD"
+            with m.State("PAYLOAD"):
+                m.d.comb += self.body.ready.eq(payload.ready)
+                with m.If(payload.over):
+                    m.next = "COMMAND"
+            with m.State("FAULT"):
+                m.next = "FAULT"
+
+        connect(m, table.write, flipped(self.table_write))
+        connect(m, payload.write, flipped(self.tape_write))
+        m.d.comb += [
+            queue.put.eq(give),
+            queue.incoming.eq(command),
+            self.command.eq(queue.command),
+            self.command_valid.eq(queue.command_valid),
+            queue.command_taken.eq(self.command_taken),
+            table.data.eq(self.body.data),
+            table.valid.eq(self.body.valid),
+            table.given.eq(give & has_table),
+            table.finished.eq(self.table_finished),
+            payload.rows.eq(command_field(command, "payload")),
+            payload.data.eq(self.body.data),
+            payload.valid.eq(self.body.valid),
+            payload.read.eq(self.tape_read),
+            self.tape_written.eq(payload.written),
+        ]
+        return m
+
+    def _assemble(self, m, moves, word):
+        """Shifts words of a command in and adds them up; returns the command, and whether its sum is right."""
+        count = -(-COMMAND_BYTES // self.tape_bytes)  # words with bytes of the command
+        taken = min(self.tape_bytes, COMMAND_BYTES)
+        data = self.body.data[: 8 * taken]
+        inside = Signal()
+        assembled = Signal(count * len(data), reset_less=True)
+        m.d.comb += inside.eq(moves & (word < count))
+        with m.If(inside):
+            m.d.sync += assembled.eq(Cat(assembled, data)[len(data) :])
+
+        # The 16-bit words of the command: the bytes at even places, and those at odd ones 256 times.
+        lanes = [data.word_select(byte, 8) for byte in range(taken)]
+        odd_bits = 16 if taken % 2 else 8  # of the sum at odd places, which a word's length may turn around
+        even = _sum(m, lanes[0::2], self.sum_steps, "even", 16)
+        odd = _sum(m, lanes[1::2], self.sum_steps, "odd", odd_bits)
+        if taken % 2:
+            turned = delay(m, word[0], self.sum_steps, "turned")
+            even, odd = Mux(turned, odd, even), Mux(turned, even, odd)
+        total = Signal(16)
+        first = delay(m, word == 0, self.sum_steps, "first")
+        with m.If(delay(m, inside, self.sum_steps, "inside")):
+            m.d.sync += total.eq(Mux(first, 0, total) + even + (odd << 8))
+        return assembled[:COMMAND_BITS], total == 0xFFFF
+
+
+def _sum(m, addends, steps, name, bits):
+    """The sum of some bytes, modulo a power of two, that many cycles later."""
+    for step in range(steps):
+        groups = [addends[first : first + _ADDENDS] for first in range(0, len(addends), _ADDENDS)] or [[]]
+        addends = []
+        for index, group in enumerate(groups):
+            total = Signal(bits, name=f"{name}_{step}_{index}", reset_less=True)
+            m.d.sync += total.eq(reduce(add, group, 0))
+            addends.append(total)
+    (total,) = addends
+    return total
+
+
+def _is_known(command):
+    """Whether there is such a command."""
+    opcode = command_field(command, "opcode")
+    limits = {"source": max(Source), "stationary": max(Stationary), "destination": max(Destination)}
+    limits["flags"] = sum(Flag)
+    product = Cat(command_field(command, name) <= most for name, most in limits.items()).all()
+    return Mux(opcode == Opcode.PRODUCT, product, (opcode == Opcode.CONSTANTS) | (opcode == Opcode.END))
