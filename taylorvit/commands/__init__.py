@@ -44,7 +44,8 @@ _GROUPS = {
         "info": "show the register map and the ports",
     },
     "Simulation": {
-        "simulate": "run your own Q, K, V through the generated Verilog",
+        "simulate": "run your own tensors or images through the generated Verilog",
+        "classify": "show images, and what the generated Verilog of a network takes them for",
     },
     "Boards": {
         "boards": "list the boards and their presets",

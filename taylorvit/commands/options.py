@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _MutuallyExclusiveGroup
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,12 +71,17 @@ def network_configuration_of(arguments: Namespace, command: str) -> NetworkConfi
     return of_kind(configuration_of(arguments), NetworkConfig, command)
 
 
-def add_input(parser: ArgumentParser) -> None:
-    """Adds --input, a file with the operands of a job."""
+def add_input(parser: ArgumentParser | _MutuallyExclusiveGroup, *, required: bool = True) -> None:
+    """Adds --input, a file with the operands of a job.
+
+    Args:
+        parser (ArgumentParser | _MutuallyExclusiveGroup): of the command, or a choice of it.
+        required (bool): whether it has to be given.
+    """
     parser.add_argument(
         "--input",
         metavar="FILE.npz",
         type=Path,
-        required=True,
+        required=required,
         help="arrays q, k, v of shape (heads, tokens, head_dim): float, or integers with q_exp, k_exp, v_exp",
     )

@@ -1,4 +1,4 @@
-"""`taylorvit simulate`: your own tensors through the generated Verilog.
+"""`taylorvit simulate`: your own tensors, or your own images, through the generated Verilog.
 
 The exit status is 1 if a bit differs from the golden model.
 """
@@ -9,30 +9,55 @@ from pathlib import Path
 from taylorvit.boundary.command import needs
 from taylorvit.boundary.writing import check_output_file, check_output_folder
 
+from .network_options import add_images, add_memory
 from .options import add_configuration, add_input, attention_configuration_of
 
 __all__ = ["add_arguments", "run"]
+
+_OF_NETWORKS = ("images", "trace", "bytes_per_cycle", "latency")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Runs Q, K, V through the generated Verilog under Verilator and compares the result with the golden model. The "
-        "exit status is 1 if a bit differs."
+        "Runs Q, K, V through the generated Verilog of the attention accelerator (--input, with --preset or --config), "
+        "or images through that of the network accelerator (--model, --images), under Verilator, and compares the "
+        "result with the golden model. The exit status is 1 if a bit differs."
     )
-    add_configuration(parser, required=True)
-    add_input(parser)
+    what = parser.add_mutually_exclusive_group(required=True)
+    add_input(what, required=False)
+    what.add_argument("--model", metavar="DIR", type=Path, help="a model that `taylorvit compile` has written")
+    add_configuration(parser, required=False)
+    add_images(parser)
+    add_memory(parser)
     parser.add_argument(
-        "-o", "--output", metavar="FILE.npz", type=Path, help="output file: z, its operands and registers"
+        "--trace", action="store_true", default=None, help="with --model: compare every residual stream, too"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.npz", type=Path, help="output file: z or logits, and registers or counters"
     )
     parser.add_argument(
         "--waves", action="store_true", help="record a waveform, beside the output or in build/simulate"
     )
 
 
-@needs("sim")
 def run(arguments: Namespace) -> int:
     """Carries out the command; returns the exit status."""
+    given = [name for name in _OF_NETWORKS if getattr(arguments, name) is not None]
+    if arguments.model is None and given:
+        raise ValueError(f"--{given[0].replace('_', '-')} must come with --model, not with --input")
+    if arguments.model is None and arguments.preset is None and arguments.config is None:
+        raise ValueError("--input must come with --preset or --config, which say what accelerator it is for")
+    if arguments.model is not None and arguments.images is None:
+        raise ValueError("--model must come with --images")
+    if arguments.model is None:
+        with needs("sim"):
+            return _tensors(arguments)
+    with needs("sim,train"):
+        return _images(arguments)
+
+
+def _tensors(arguments: Namespace) -> int:
     config = attention_configuration_of(arguments, "simulate --input")
     from taylorvit.jobs import judge, read_operands, save_result
     from taylorvit.simulation.simulate import simulate
@@ -60,6 +85,25 @@ def run(arguments: Namespace) -> int:
     if arguments.output is not None:
         save_result(arguments.output, outcome.z, operands.job, config)
     return show_verdict(judge(outcome, operands, config), arguments.output, waveform)
+
+
+def _images(arguments: Namespace) -> int:
+    from taylorvit.jobs.compiled_model import read_compiled_model
+    from taylorvit.jobs.images import read_images
+    from taylorvit.jobs.network_judgement import judge_network, save_logits
+
+    from .network_run import for_configuration, run_images, show_network_verdict
+    from .verdict import check_result_file
+
+    model = for_configuration(read_compiled_model(arguments.model), arguments)
+    check_result_file(arguments.output, arguments.model / "model.json")
+    images = read_images(arguments.images, model.vit.shape, model.classes)
+    waveform = _waveform_file(model.config.name, arguments.output) if arguments.waves else None
+    run, golden, remarks = run_images(model, images, arguments, trace=bool(arguments.trace), waveform=waveform)
+    if arguments.output is not None:
+        save_logits(arguments.output, run, model, images)
+    verdict = judge_network(run, model, images, golden, remarks)
+    return show_network_verdict(verdict, arguments.output, waveform)
 
 
 def _waveform_file(name: str, output: Path | None) -> Path:

@@ -89,6 +89,7 @@ def build(
     no_inline: tuple[str, ...] = (),
     main: Path | None = None,
     optimized: bool = True,
+    public: tuple[tuple[str, str], ...] = (),
 ) -> Build:
     """Makes a simulation of Verilog, or finds the one made before.
 
@@ -102,6 +103,8 @@ def build(
         main (Path): a C++ program that drives the model, Verilator's class `Vdesign`, instead of cocotb; such a build
             is not for `run`.
         optimized (bool): whether the C++ compiler optimizes the model; not for short runs of large netlists of gates.
+        public (tuple[tuple[str, str], ...]): signals below the top that the main program reads, as (module, name); the
+            name may have wildcards.
 
     Raises:
         ToolError: a tool is missing or refuses the Verilog.
@@ -126,11 +129,17 @@ def build(
         if simulator != "verilator":
             raise ValueError(f"simulator must be verilator for a main program in C++, not {simulator!r}")
         options["main"] = main.read_text(encoding="utf-8")
+    if public:
+        options["public"] = sorted(public)
     preamble = "" if optimized else UNOPTIMIZED
     if preamble:
         options["preamble"] = preamble
     directory = _builds_folder() / f"{top}-{hash_of(verilog, options, compilers.versions(simulator))}"
-    seconds = once(directory, lambda unfinished: make(unfinished, verilog, top, waves, no_inline, main, preamble))
+    rules = [
+        *(f'no_inline -module "{name}"' for name in no_inline),
+        *(f'public_flat_rd -module "{module}" -var "{name}"' for module, name in public),
+    ]
+    seconds = once(directory, lambda unfinished: make(unfinished, verilog, top, waves, rules, main, preamble))
     return Build(directory, top, simulator, waves, seconds)
 
 
@@ -139,7 +148,7 @@ def _make_icarus(
     verilog: str,
     top: str,
     waves: bool,
-    _no_inline: tuple[str, ...],
+    _rules: list[str],
     _main: Path | None,
     _preamble: str,
 ) -> None:
@@ -156,11 +165,11 @@ def _make_icarus(
 
 
 def _make_verilator(
-    directory: Path, verilog: str, top: str, waves: bool, no_inline: tuple[str, ...], main: Path | None, preamble: str
+    directory: Path, verilog: str, top: str, waves: bool, rules: list[str], main: Path | None, preamble: str
 ) -> None:
     runtime = _runtime(waves)
     (directory / "design.v").write_text(verilog, encoding="utf-8")
-    rules = [f'public_flat_rw -module "{top}" -port "*"', *(f'no_inline -module "{name}"' for name in no_inline)]
+    rules = [f'public_flat_rw -module "{top}" -port "*"', *rules]
     (directory / "design.vlt").write_text("\n".join(["`verilator_config", *rules, ""]), encoding="utf-8")
     compilers.run_tool(
         [

@@ -46,7 +46,7 @@ def test_what_was_asked_is_simulated_and_judged(folder, monkeypatch, capsys, wro
 
 def test_input_is_required(capsys):
     error = fails(capsys, "simulate", "--preset", "tiny-4x4")
-    assert "the following arguments are required: --input" in error
+    assert "one of the arguments --input --model is required" in error
 
 
 def test_what_is_wrong_is_one_line(folder, monkeypatch, capsys):

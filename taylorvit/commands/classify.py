@@ -1,0 +1,122 @@
+"""`taylorvit classify`: images through the network accelerator, shown in the terminal with their classes.
+
+The exit status is 1 if a logit differs from the integer model.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from taylorvit.boundary.command import console, needs, real_number
+
+from .network_options import add_images, add_memory
+from .options import add_configuration
+
+if TYPE_CHECKING:
+    from taylorvit.jobs.compiled_model import CompiledModel
+    from taylorvit.jobs.images import Images
+    from taylorvit.simulation.network import NetworkRun
+
+__all__ = ["add_arguments", "run"]
+
+_PRESETS = ("vit-tiny-4x4", "vit-16x16", "vit-64x64")
+_IMAGES = "0-5"  # of the data set that the model was trained on
+_CLOCK_MHZ = 100
+_WIDTH = 120  # characters
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    from taylorvit.jobs.bundled_models import bundled_names
+
+    names = bundled_names()
+    parser.description = (
+        "Compiles an integer model, runs images through the generated Verilog of the network accelerator, and shows "
+        "images, classes, cycles and images a second. The exit status is 1 if a logit differs from the integer model."
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        default=names[0] if names else None,
+        help=f"one of {', '.join(names)} (default: {names[0] if names else ''}), or a file of `taylorvit quantize`",
+    )
+    add_images(parser)
+    add_configuration(parser, required=False, accelerator="network")
+    add_memory(parser)
+    parser.add_argument(
+        "--clock",
+        metavar="MHZ",
+        type=real_number(0.001, 10_000, "MHz"),
+        default=_CLOCK_MHZ,
+        help=f"clock for which images a second are told (default: {_CLOCK_MHZ} MHz)",
+    )
+
+
+@needs("sim,train")
+def run(arguments: Namespace) -> int:
+    """Carries out the command; returns the exit status."""
+    from taylorvit.jobs.images import read_images
+    from taylorvit.jobs.network_judgement import judge_network
+
+    from .network_run import run_images, show_network_verdict
+
+    model = _compiled(arguments)
+    sources = [f"{model.vit.data.get('name')}:{_IMAGES}"] if arguments.images is None else arguments.images
+    images = read_images(sources, model.vit.shape, model.classes)
+    outcome, golden, remarks = run_images(model, images, arguments)
+    verdict = judge_network(outcome, model, images, golden, remarks)
+    _show(outcome, model, images, arguments.clock)
+    return show_network_verdict(verdict)
+
+
+def _compiled(arguments: Namespace) -> CompiledModel:
+    """The model, compiled for the accelerator that is named, or for the first preset that it fits."""
+    from taylorvit.compiler import FitError, compile_network
+    from taylorvit.gen.presets import load_preset, of_kind
+    from taylorvit.golden.network.integer_vit import load_integer_vit
+    from taylorvit.jobs.bundled_models import bundled_model
+    from taylorvit.jobs.compiled_model import CompiledModel
+    from taylorvit.rtl.network.config import NetworkConfig
+
+    from .options import network_configuration_of
+
+    if arguments.model is None:
+        raise ValueError("model must be given: no model is bundled")
+    path = bundled_model(arguments.model)
+    vit = load_integer_vit(path)
+    named = arguments.preset is not None or arguments.config is not None
+    candidates = (
+        [network_configuration_of(arguments, "classify")]
+        if named
+        else [of_kind(load_preset(name), NetworkConfig, "classify") for name in _PRESETS]
+    )
+    while True:
+        config = candidates.pop(0)
+        try:
+            compiled = compile_network(vit, config)
+        except FitError:
+            if not candidates:
+                raise
+            continue
+        return CompiledModel(path.stem, config, compiled.tape, vit, compiled.description()["classes"])
+
+
+def _show(run: NetworkRun, model: CompiledModel, images: Images, clock_mhz: float) -> None:
+    from .pictures import picture, side_by_side
+
+    captions = []
+    for logits, label in zip(run.logits, images.labels):
+        found = int(logits.argmax())
+        verdict = "" if label in (None, found) else f", but it is {model.classes[label]}"
+        captions.append(f"{model.classes[found]}{verdict}")
+    screen = console()
+    if captions:
+        pictures = [picture(pixels) for pixels in images.pixels[: len(captions)]]
+        screen.print("\n".join(side_by_side(pictures, captions, _WIDTH)))
+        back_to_back = run.image_cycles[1:] or run.image_cycles
+        cycles = sum(back_to_back) / len(back_to_back)
+        screen.print(
+            f"{cycles:,.0f} cycles an image: {clock_mhz * 1e6 / cycles:,.0f} images a second at {clock_mhz:g} MHz"
+        )

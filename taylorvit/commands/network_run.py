@@ -1,0 +1,106 @@
+"""Images through a network accelerator, with bars while it works; and the verdict."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from taylorvit.boundary.command import CommandError, console
+from taylorvit.jobs.compiled_model import CompiledModel, check_tape
+from taylorvit.jobs.images import Images
+from taylorvit.jobs.network_judgement import Golden, NetworkVerdict, golden_logits
+from taylorvit.jobs.patches import image_beats
+from taylorvit.rtl.network.config import NetworkConfig
+from taylorvit.simulation.network import NetworkJob, NetworkRun, TapeMemory, build_network, simulate_network
+
+from .options import network_configuration_of
+from .verdict import progress_bars
+
+__all__ = ["for_configuration", "run_images", "show_network_verdict"]
+
+
+def for_configuration(model: CompiledModel, arguments: Namespace) -> CompiledModel:
+    """The model on the accelerator that --preset or --config name, if its tape is for that as well.
+
+    Args:
+        model (CompiledModel): the model; it is left as it is if neither is given.
+        arguments (Namespace): the parsed ones.
+    """
+    if arguments.preset is None and arguments.config is None:
+        return model
+    config = network_configuration_of(arguments, "simulate --model")
+    check_tape(model.tape, config, model.name)
+    return model._replace(config=config)
+
+
+def run_images(
+    model: CompiledModel, images: Images, arguments: Namespace, *, trace: bool = False, waveform: Path | None = None
+) -> tuple[NetworkRun, Golden, dict[str, str]]:
+    """Runs images through the generated Verilog, and computes what has to come out.
+
+    Args:
+        model (CompiledModel): the model.
+        images (Images): the images.
+        arguments (Namespace): the parsed ones, with those of `add_memory`.
+        trace (bool): whether the residual streams are told.
+        waveform (Path | None): where a waveform goes.
+
+    Returns:
+        tuple[NetworkRun, Golden, dict[str, str]]: what came out, what has to, and rows for the table.
+    """
+    latency = TapeMemory.latency if arguments.latency is None else arguments.latency
+    memory = TapeMemory(bytes_per_cycle=arguments.bytes_per_cycle, latency=latency)
+    shape, config = model.vit.shape, model.config
+    job = NetworkJob(
+        tape=model.tape,
+        beats=image_beats(images.pixels, shape, config.image_lanes),
+        patches=(shape.image_size // shape.patch_size) ** 2,
+        patch_pixels=shape.channels * shape.patch_size**2,
+        classes=shape.classes,
+        memory=memory,
+    )
+    with progress_bars() as progress:
+        building = progress.add_task(f"building the simulation of {config.name}", total=None)
+        running = progress.add_task("simulating images", total=len(images.pixels), visible=False)
+        simulation = build_network(config, trace=trace, waves=waveform is not None)
+        progress.update(building, total=1, completed=1)
+        progress.update(running, visible=True)
+        with ThreadPoolExecutor(1) as beside:  # the simulation is a process of its own
+            golden = beside.submit(golden_logits, model, images)
+            run = simulate_network(
+                simulation, job, waveform=waveform, on_image=lambda done: progress.update(running, completed=done)
+            )
+            expected = golden.result()
+    return run, expected, _remarks(run, memory, config, simulation.build.seconds)
+
+
+def _remarks(run: NetworkRun, memory: TapeMemory, config: NetworkConfig, building: float) -> dict[str, str]:
+    built = f"build {building:.1f} s" if building else "build cached"
+    rows = {"time": f"{built}, simulation {run.seconds:.1f} s, {run.cycles / run.seconds:,.0f} cycles a second"}
+    if config.tape_source != "memory":
+        rate = config.tape_bytes if memory.bytes_per_cycle is None else memory.bytes_per_cycle
+        rows = {"memory": f"{rate:g} bytes a cycle, latency {memory.latency} cycles", **rows}
+    return rows
+
+
+def show_network_verdict(verdict: NetworkVerdict, *written: Path | None) -> int:
+    """Prints a verdict, and which files were written.
+
+    Returns:
+        The exit status: 0 if every logit equals the integer model's, else 1.
+
+    Raises:
+        CommandError: every logit is right, and the events are not those of such a job.
+    """
+    screen = console()
+    screen.print(verdict.images)
+    screen.print(verdict.summary)
+    for path in written:
+        if path is not None:
+            screen.print(f"wrote {path}")
+    for line in verdict.mismatches:
+        screen.print(line, style="red")
+    if verdict.wrong_events:
+        raise CommandError(verdict.wrong_events)
+    return 1 if verdict.mismatches else 0

@@ -1,0 +1,114 @@
+"""The folder of a compiled model, as `taylorvit compile` writes it; `docs/network.md` lists its files."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from taylorvit.boundary.errors import FileError, reason_of
+from taylorvit.boundary.reading import read_json
+from taylorvit.rtl.config import ConfigError
+from taylorvit.rtl.network.command import HEADER_BYTES, HEADER_FIELDS, MAGIC, VERSION
+from taylorvit.rtl.network.config import NetworkConfig
+
+if TYPE_CHECKING:
+    from taylorvit.golden.network.integer_vit import IntegerVit
+
+__all__ = ["CompiledModel", "check_tape", "read_compiled_model"]
+
+KIND, FORMAT = "compiled vit", 1
+
+_WHAT = "the model.json of a compiled model, as `taylorvit compile` writes it"
+_SCHEMA = {
+    "kind": str,
+    "format": int,
+    "accelerator": {"configuration": dict},
+    "model": {"sha256": str},
+    "classes": [str],
+}
+
+
+class CompiledModel(NamedTuple):
+    """A model and the tape that was made of it.
+
+    Attributes:
+        name (str): what the model is called.
+        config (NetworkConfig): the accelerator that it was compiled for.
+        tape (bytes): the tape.
+        vit (IntegerVit): the integer model.
+        classes (list[str]): names of the classes.
+    """
+
+    name: str
+    config: NetworkConfig
+    tape: bytes
+    vit: IntegerVit
+    classes: list[str]
+
+
+def read_compiled_model(folder: str | Path) -> CompiledModel:
+    """Reads a folder.
+
+    Args:
+        folder (str | Path): the folder.
+
+    Raises:
+        FileError: a file is missing, damaged, or belongs to another model or accelerator.
+        CheckpointError: the integer model is none.
+    """
+    from taylorvit.golden.network.integer_vit import load_integer_vit
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileError(f"model must be a folder that `taylorvit compile` has written, not {str(folder)!r}")
+    description = read_json(folder / "model.json", what=_WHAT, schema=_SCHEMA)
+    if (description["kind"], description["format"]) != (KIND, FORMAT):
+        raise FileError(
+            f"{folder / 'model.json'}: kind and format must be {KIND!r} and {FORMAT}, not {description['kind']!r} and "
+            f"{description['format']!r}"
+        )
+    try:
+        config = NetworkConfig.from_mapping(description["accelerator"]["configuration"])
+    except (ConfigError, TypeError) as error:
+        raise FileError(f"{folder / 'model.json'}: {error}") from None
+    tape = _content(folder / "model.tape")
+    check_tape(tape, config, folder / "model.tape")
+    model = folder / "model.safetensors"
+    if hashlib.sha256(_content(model)).hexdigest() != description["model"]["sha256"]:
+        raise FileError(f"{model} must be the model of {folder / 'model.json'}, whose hash it does not have")
+    return CompiledModel(folder.resolve().name, config, tape, load_integer_vit(model), description["classes"])
+
+
+def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:
+    """Checks that a tape is for an accelerator; not its checksums, which are the hardware's business.
+
+    Args:
+        tape (bytes): the tape.
+        config (NetworkConfig): the accelerator.
+        source (str | Path): where the tape is from, which the text of an error begins with.
+
+    Raises:
+        FileError: it is no tape, or one for another accelerator.
+    """
+    if len(tape) < HEADER_BYTES:
+        raise FileError(f"{source} must be a tape of at least {HEADER_BYTES} bytes, not of {len(tape)}")
+    header = {
+        name: int.from_bytes(tape[field.place : field.place + field.bytes], "little")
+        for name, field in HEADER_FIELDS.items()
+    }
+    for name, expected in {"magic": MAGIC, "version": VERSION, "length": len(tape)}.items():
+        if header[name] != expected:
+            raise FileError(f"{source}: {name} of the tape must be {expected:#x}, not {header[name]:#x}")
+    if header["configuration"] != config.tape_hash:
+        raise FileError(
+            f"{source} must be a tape for the configuration of {config.name}, {config.tape_hash:#018x}, not for "
+            f"{header['configuration']:#018x}: compile the model for it"
+        )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: file must be readable: {reason_of(error)}") from None
