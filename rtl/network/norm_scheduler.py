@@ -67,8 +67,10 @@ class NormScheduler(Block):
         m = Module()
         rows, stride = command_field(self.product, "norm_rows"), command_field(self.product, "norm_stride")
         tiles = command_field(self.product, "norm_tiles")
-        waiting, running = Signal(), Signal()
-        tiles_left, unwritten = Signal(16), Signal(16)  # tiles whose tokens are still to be sent, or to be written
+        waiting = Signal()
+        running = Signal()
+        tiles_left = Signal(16)  # tiles whose tokens are still to be sent
+        unwritten = Signal(16)  # tiles that are still to be written
         features = Signal(16)
         token = Signal(16)
         residual = Signal(len(self.norm.address))  # address of token 0 of the tile
@@ -76,7 +78,8 @@ class NormScheduler(Block):
         bank = Signal(index_width(self.rows))
         next_bank = Signal(range(2 * self.rows))
         wraps = Signal()
-        issue, last_token = Signal(), Signal()
+        issue = Signal()
+        last_token = Signal()
         m.d.comb += [
             issue.eq(running & (self.ready > token)),
             last_token.eq(token + 1 == rows),

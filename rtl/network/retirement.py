@@ -63,9 +63,11 @@ class RetirementQueue(Block):
     def elaborate(self, platform):
         m = Module()
         entries = [Signal(4, name=f"entry_{place}", reset_less=True) for place in range(_DEPTH)]
-        place_in, place_out = Signal(range(_DEPTH)), Signal(range(_DEPTH))
+        place_in = Signal(range(_DEPTH))
+        place_out = Signal(range(_DEPTH))
         count = Signal(range(_DEPTH + 1))
-        push, pop = self.issued | self.ended, Signal()
+        pop = Signal()
+        push = self.issued | self.ended
         entry = Cat(Mux(self.ended, _END, self.issued_destination), self.issued_table & ~self.ended)
         for place, register in enumerate(entries):
             with m.If(push & (place_in == place)):
