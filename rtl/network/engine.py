@@ -13,8 +13,8 @@ from functools import reduce
 from operator import or_
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib.wiring import In, Out, Signature, flipped
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.array.systolic_array import SystolicArray
 from taylorvit.rtl.attention.kernel import chain
@@ -33,6 +33,7 @@ from .norm_scheduler import NormScheduler
 from .norm_statistics import NormStatistics
 from .retirement import RetirementQueue
 from .streamer import Streamer
+from .tape.table_writer import TableWrite
 from .tile_loader import TileLoader
 
 __all__ = ["NetworkEngine"]
@@ -53,7 +54,7 @@ class NetworkEngine(Block):
         tape_write (TapeWrite, input): a word of payload for the tape banks.
         tape_written (1 bit, input): one more row of payload is in the tape banks.
         tape_read (1 bit, output): a row is read from them.
-        table_write (valid: 1 bit, entry: 8 bits, data: 8 bits, input): an entry of the table.
+        table_write (TableWrite, input): an entry of the table.
         table_finished (1 bit, output): a product with a table is finished.
         image (ImageWrite, input): pixels.
         image_ready (1 bit, input): an image is in the image banks.
@@ -94,7 +95,7 @@ class NetworkEngine(Block):
         self.loader = TileLoader(config, load_latency=self.column.load_latency)
         self.streamer = Streamer(config, drain=self.drain)
         self.retirement = RetirementQueue()
-        self.norm_statistics = NormStatistics(config)
+        self.norm_statistics = NormStatistics(config, sums_delay=self.column.sums_delay)
         self.norm_scheduler = NormScheduler(config, read_latency=self.norm_statistics.read_latency)
         super().__init__(
             {
@@ -105,14 +106,14 @@ class NetworkEngine(Block):
                 "tape_write": In(TapeWrite(config)),
                 "tape_written": In(1),
                 "tape_read": Out(1),
-                "table_write": In(Signature({"valid": Out(1), "entry": Out(8), "data": Out(8)})),
+                "table_write": In(TableWrite()),
                 "table_finished": Out(1),
                 "image": In(ImageWrite(config)),
                 "image_ready": In(1),
                 "image_release": Out(1),
                 "logit_valid": Out(1),
                 "logit_address": Out(index_width(config.max_classes)),
-                "logit": Out(config.logit_width),
+                "logit": Out(signed(config.logit_width)),
                 "logits_room": In(1),
                 "image_done": Out(1),
                 "kind": Out(3),
@@ -168,7 +169,7 @@ class NetworkEngine(Block):
             diagonal=place("diagonal_column", self.kernel.diagonal),
             columns=[place(f"column_{index}", self.column) for index in range(self.config.columns)],
         )
-        self._commands(m, units)
+        self._commands(m, units, resets)
         self._row_chain(m, units)
         self._column_chain(m, units, resets)
         self._activations(m, units)
@@ -178,13 +179,13 @@ class NetworkEngine(Block):
         self._finish(m, units, resets)
         return m
 
-    def _commands(self, m, units):
-        """Commands and tape go to the tile loader, its passes to the streamer."""
+    def _commands(self, m, units, resets):
+        """Commands and tape go to the tile loader, its passes to the streamer; no command during a reset."""
         loader, streamer, retirement, columns = units.loader, units.streamer, units.retirement, units.columns
         connect(m, loader.loaded, streamer.loaded)
         m.d.comb += [
             loader.command.eq(self.command),
-            loader.command_valid.eq(self.command_valid),
+            loader.command_valid.eq(self.command_valid & ~resets.closed),
             self.command_taken.eq(loader.command_taken),
             loader.tape_written.eq(self.tape_written),
             self.tape_read.eq(loader.tape_read),
@@ -262,8 +263,9 @@ class NetworkEngine(Block):
     def _norm(self, m, units, resets):
         """Sums over the features go to the statistics, the tokens' numbers to the norm scheduler."""
         loader, norm, statistics, columns = units.loader, units.norm, units.statistics, units.columns
-        chain(m, self.column.sums_source(m), columns, "sums")
+        chain(m, statistics.sums_head, columns, "sums")
         connect(m, columns[-1].sums_out, statistics.sums)
+        copy_bundle(m, units.diagonal.result_out, statistics.result)
         # The numbers of the LayerNorm behind a residual addition stay until the next addition.
         for name, port in (("norm_features", statistics.features), ("epsilon", statistics.epsilon)):
             number = Signal.like(port, name=f"latest_{name}", reset_less=True)
@@ -292,21 +294,14 @@ class NetworkEngine(Block):
     def _kernel(self, m, units):
         """The kernel's center hears of commands, elements and totals."""
         center, loader, streamer = units.center, units.loader, units.streamer
-        coming = streamer.loaded.payload
         connect(m, units.diagonal.report, center.diagonal_report)
         for column, report in zip(units.columns, center.reports):
             connect(m, column.report, report)
-        copy_bundle(m, units.columns[-1].result_out, center.result_tail)
         copy_bundle(m, streamer.stream_control, center.stream)
         m.d.comb += [
             center.constants_valid.eq(loader.constants_valid),
             center.constants.eq(loader.constants),
-            center.z_start.eq(streamer.z_start),
-            center.z_bank.eq(coming.result.bank),
-            center.z_address.eq(coming.result.address),
-            center.z_following.eq(coming.result.following),
             center.promised.eq(streamer.promised),
-            center.promised_rows.eq(coming.length),
             streamer.kernel_room.eq(center.room),
             self.denominator_error.eq(center.denominator_error),
         ]

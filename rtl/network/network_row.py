@@ -80,9 +80,9 @@ class NetworkRow(Block):
                 "control_out": Out(StreamControl(config)),
                 "activations": In(ActivationWrite(config)).array(len(writing_columns(config, 0))),
                 "image": In(ImageWrite(config)),
-                "kernel_in": In(kernel_ports["side_in"].signature),
-                "kernel_out": Out(kernel_ports["side_out"].signature),
-                "feed": In(kernel_ports["feed"].signature),
+                "kernel_in": kernel_ports["side_in"],
+                "kernel_out": kernel_ports["side_out"],
+                "feed": kernel_ports["feed"],
                 "streamed": Out(signed(config.streamed_width)),
                 "swap": Out(1),
             }

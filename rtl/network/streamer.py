@@ -39,7 +39,6 @@ class Streamer(Block):
         held_up (1 bit, input): the tile loader waits for products before its own.
         stream_control (StreamControl, output): an element, to row 0.
         residual_begin (1 bit, output): the first pass of a product for the residual stream is taken.
-        z_start (1 bit, output): the first pass of a product for KERNEL_1 is taken.
         promised (1 bit, output): a pass is taken that completes rows of KERNEL_1.
         residual_busy (1 bit, output): totals may be on their way into the residual stream.
         kind (3 bits, output): the part of the network that is at work, or waited for.
@@ -51,6 +50,7 @@ class Streamer(Block):
     """
 
     module_name = "streamer"
+    waivers = {("UNUSEDSIGNAL", "loaded__payload__result__*"): "What differs from element to element follows from it."}
 
     def __init__(self, config, *, drain):
         self._config = config
@@ -68,7 +68,6 @@ class Streamer(Block):
                 "held_up": In(1),
                 "stream_control": Out(StreamControl(config)),
                 "residual_begin": Out(1),
-                "z_start": Out(1),
                 "promised": Out(1),
                 "residual_busy": Out(1),
                 "kind": Out(3),
@@ -105,7 +104,6 @@ class Streamer(Block):
             prepared.eq(~(waits_for_image | waits_for_logits | waits_for_data)),
             taken.eq(self.loaded.valid & free & prepared),
             self.residual_begin.eq(taken & coming.product_first & (result.destination == Destination.RESIDUAL)),
-            self.z_start.eq(taken & coming.product_first & (result.destination == Destination.KERNEL_1)),
             self.promised.eq(taken & completes_rows),
         ]
 

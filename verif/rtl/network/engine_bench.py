@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from math import ceil
 
 import numpy as np
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge
 
 from taylorvit.rtl.network.command import COMMAND_BYTES, FIELDS, HEADER_BYTES, Flag, Opcode
 
 __all__ = ["Outcome", "items_of", "run_tape"]
+
+
+RESET_CYCLES = 8
+"""Cycles until a reset has come to all blocks."""
 
 
 @dataclass
@@ -78,8 +82,9 @@ async def write_image(dut, config, patches: np.ndarray) -> None:
     dut.image__valid.value = 0
 
 
-async def run_tape(dut, config, tape: bytes, patches: np.ndarray, *, limit: int = 2_000_000) -> Outcome:
+async def run_tape(dut, config, tape: bytes, patches: np.ndarray, *, limit: int = 60_000) -> Outcome:
     """One image through the engine, the tape as fast as it is taken: a row a cycle."""
+    await ClockCycles(dut.clk, RESET_CYCLES)
     await write_image(dut, config, patches)
     dut.image_ready.value = 1
     dut.logits_room.value = 1

@@ -1,0 +1,43 @@
+"""The engine against the integer model: random networks, one after another, through one simulation."""
+
+from __future__ import annotations
+
+import cocotb
+import numpy as np
+import pytest
+
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.network.engine import NetworkEngine
+from taylorvit.simulation import build, expect_equal, parameters, record, run, start
+from verif.rtl.harness import idle_inputs
+from verif.taylorvit.compiler.networks import compiled, patches_of, small_config
+
+from .engine_bench import run_tape
+
+SEEDS = range(6)
+
+
+@cocotb.test()
+async def networks_give_the_logits_of_the_integer_model(dut):
+    values = parameters()
+    config = small_config(*values["array"])
+    await start(dut, **idle_inputs(NetworkEngine(config)))
+    for seed in values["seeds"]:
+        network = compiled(seed, *values["array"], extreme=seed % 2 == 1)
+        shape = network.vit.shape
+        size = (1, shape.channels, shape.image_size, shape.image_size)
+        pixels = np.random.default_rng(seed).integers(0, 256, size)
+        outcome = await run_tape(dut, config, network.tape, patches_of(network.vit, pixels[0]))
+        record(
+            f"outcome {seed}",
+            {"shape": str(shape), "cycles": outcome.cycles, "kinds": outcome.kinds, "stalls": outcome.stalls},
+        )
+        expect_equal(
+            f"logits of network {seed}, {shape}", outcome.logits[: shape.classes], network.vit(pixels)[0].tolist()
+        )
+
+
+@pytest.mark.parametrize("array", [(4, 4), (8, 4), (5, 3), (16, 8)])
+def test_networks(array):
+    engine = NetworkEngine(small_config(*array))
+    run(build(emit(engine), engine.module_name), __name__, parameters={"array": list(array), "seeds": list(SEEDS)})
