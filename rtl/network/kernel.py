@@ -74,9 +74,22 @@ activation's destination; the kernel keeps them until a row of Z is ready.
 What a kernel keeps of a head besides the buffers that commands address, it has twice, in turn: the n-th KEY, the n-th
 VALUE, the n-th KERNEL_0 and the n-th KERNEL_1 since the last CONSTANTS are of one head.
 
-A softmax kernel behind this seam keeps Q K^T in what KERNEL_0 writes and the row sums of its exponentials beside it,
-which its columns add up as totals come; its KEY and VALUE go to one buffer for each stationary tile, its row sends the
-exponentials as source KERNEL, and its columns divide what KERNEL_1 completes, as those of Taylor attention do.
+`z` shares its way into the activation banks with the activations of linear layers. The order of the commands sees to
+it that no column has both in one cycle: between a Q G and the next product with destination ACTIVATION there is one
+that waits for the Q G. A kernel writes `z` for nothing else, unless its own commands keep to that, too.
+
+Softmax attention needs no other engine and no other seam. Its scores are a product of Q with K for KERNEL_0, its
+result one of the exponentials with V for KERNEL_1; so its column keeps
+
+    KEY         as tiles whose column c holds the tokens c, c + C, ...: K is turned from features to tokens on its way
+                to the columns, as that of Taylor attention is on its way to the rows
+    VALUE       as Taylor attention does, for KERNEL_1
+    KERNEL_0    nothing: a score goes through a table of exponentials that the kernel has, is added to the sum of its
+                row, which goes along the columns as `side`, and leaves as `z` for the activation banks (place: token)
+    KERNEL_1    totals until they are divided by the sum of their row; Z leaves as `z`
+
+and its row hands on the operand alone. A numerically safe one needs the row's largest score first: it keeps the scores
+as totals, and writes the exponentials when the row is complete.
 """
 
 from taylorvit.rtl.common.loading import load

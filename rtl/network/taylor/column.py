@@ -76,8 +76,8 @@ class TaylorColumn(Block):
             o_width=config.data_width,
             shift_max=attention.shift_g_max,
             pipelined=pipeline > 0,
+            module_name="requantizer_g",
         )
-        self.requantizer.module_name = "requantizer_g"
         self.adder = NumeratorAdder(
             product_width=attention.qg_width,
             fraction=config.constant_fraction,

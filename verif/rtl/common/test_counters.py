@@ -7,7 +7,7 @@ import random
 import pytest
 from amaranth.hdl import Module, Signal
 
-from taylorvit.rtl.common.counters import credits, last_start, next_address
+from taylorvit.rtl.common.counters import credits, last_start, next_address, room
 from verif.rtl.harness import simulate
 
 
@@ -66,3 +66,34 @@ def test_addresses_go_round(depth):
             await context.tick()
 
     simulate(m, bench)
+
+
+@pytest.mark.parametrize(("depth", "batch"), [(5, 1), (5, 5), (12, 5), (16, 4)])
+def test_room_is_that_of_a_whole_batch(depth, batch):
+    m = Module()
+    size, promise, taken = Signal(4, init=batch), Signal(), Signal()
+    has_room = room(m, depth, size, promise, taken)
+    generator = random.Random(depth * batch)
+    seen = []
+
+    async def bench(context):
+        await context.tick().repeat(2)
+        held = last_held = 0  # rows in the queue or promised to it
+        since = 2  # cycles after a promise
+        for cycle in range(400):
+            may = context.get(has_room)
+            if since > 1:
+                # A row that was taken in the cycle before does not count yet.
+                assert may == (last_held + batch <= depth)
+                seen.append(may)
+            last_held = held
+            use = held > 0 and generator.random() < (0.1 if cycle % 100 < 50 else 0.9)
+            come = since > 1 and may and generator.random() < 0.5
+            context.set(taken, use)
+            context.set(promise, come)
+            held += come * batch - use
+            since = 1 if come else since + 1
+            await context.tick()
+
+    simulate(m, bench)
+    assert {0, 1} == set(seen)

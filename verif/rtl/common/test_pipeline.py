@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from amaranth.hdl import Module, ResetSignal, Signal
+from amaranth.hdl import Module, Mux, ResetSignal, Signal, signed
 from amaranth.lib.wiring import In, Out, Signature
 
-from taylorvit.rtl.common.pipeline import delay, delay_bundle, pass_on
+from taylorvit.rtl.common.pipeline import delay, delay_bundle, gather, pass_on
 from verif.rtl.harness import simulate
 
 CYCLES = 60
@@ -72,6 +72,16 @@ def test_a_bundle_is_passed_on():
     pass_on(m, source, target)
     given, seen = traces(m, values_of(source), values_of(target))
     assert seen == later(given, 1)
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_the_one_that_is_not_zero_comes_later(count):
+    m = Module()
+    which, value = Signal(range(count)), Signal(signed(6))
+    outputs = [gather(m, [Mux(which == place, value, 0).as_signed() for place in range(count)], "any")]
+    given, seen = traces(m, [which, value], outputs)
+    expected = later([[value % 64 if which < count else 0] for which, value in given], 2)
+    assert seen == expected
 
 
 def test_a_reset_clears_flags_alone():

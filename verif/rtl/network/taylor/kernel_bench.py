@@ -279,31 +279,44 @@ class Engine:
 
     async def run(self, layer: Layer) -> list[np.ndarray]:
         """Z of each head of a layer, (rows, head_dim), as it was when its product was finished."""
-        self.layer = layer
-        self.done = dict.fromkeys(DONE, 0)
-        self.room = 0
-        self.errors = 0
-        self._z = {}
-        self._places = {}
-        self._slot, self._streamed = None, -1
-        self._next_promise = 0
-        self._cycle = 0
+        lanes = await self._begin(layer)
         results = []
-        await self._step({"constants_valid": 1, "constants": layer.command()})
-        lanes = [self._values(), self._streamer(), self._loader()]
         silent = 0
         while self.done != dict.fromkeys(DONE, layer.heads):
-            inputs = {}
-            for lane in lanes:
-                inputs |= next(lane, None) or {}
             before = dict(self.done)
-            await self._step(inputs)
+            await self._advance(lanes)
             if self.done["kernel_1"] > before["kernel_1"]:
                 results.append(self._result(before["kernel_1"]))
             silent = silent + 1 if self.done == before else 0
             if silent > LONGEST_SILENCE:
                 raise WaitError(f"nothing was finished within {LONGEST_SILENCE} cycles; finished are {self.done}")
         return results
+
+    async def abandon(self, layer: Layer, cycles: int):
+        """Some cycles of a layer, and a reset."""
+        lanes = await self._begin(layer)
+        for _cycle in range(cycles):
+            await self._advance(lanes)
+        self.dut.rst.value = 1
+        await self._step({})
+        self.dut.rst.value = 0
+
+    async def _begin(self, layer):
+        self.layer = layer
+        self.done = dict.fromkeys(DONE, 0)
+        self.room = 0
+        self.errors = 0
+        self._z, self._places = {}, {}
+        self._slot = None
+        self._cycle, self._next_promise = 0, 0
+        await self._step({"constants_valid": 1, "constants": layer.command()})
+        return [self._values(), self._streamer(), self._loader()]
+
+    async def _advance(self, lanes):
+        inputs = {}
+        for lane in lanes:
+            inputs |= next(lane, None) or {}
+        await self._step(inputs)
 
     async def _step(self, inputs):
         """A cycle: what is not among the inputs is 0."""
