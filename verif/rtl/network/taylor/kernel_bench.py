@@ -364,7 +364,8 @@ class Engine:
             bank = self.generator.randrange(config.rows)
             if config.rows % config.columns == 0:
                 bank -= bank % config.columns
-            self._places[head] = bank, self.generator.randrange(config.activation_depth - words + 1)
+            half = config.activation_depth // 2  # a head's Z comes before that of the one before it has been looked at
+            self._places[head] = bank, head % 2 * half + self.generator.randrange(half - words + 1)
         return self._places[head]
 
     def _result(self, head):
@@ -477,7 +478,7 @@ class Engine:
             tile, here = divmod(bank + j * columns, rows)
             address = base + tile * layer.rows + t
             result = {"destination": Destination.KERNEL_1, "bank": here, "address": address,
-                      "following": address + layer.rows}  # fmt: skip
+                      "following": address + layer.rows if here + columns > rows else 0}  # fmt: skip
             features = range(i * rows, (i + 1) * rows)
             return {"source": Source.ACTIVATION}, result, [q[t][f] if f < head_dim else 0 for f in features]
 

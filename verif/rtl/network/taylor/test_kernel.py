@@ -47,7 +47,7 @@ def random_layer(generator, config, number):
     fits = kind != 2
     constants = fitting_constants(numpy, attention, q, k, v) if fits else random_constants(attention, numpy)
     if kind == 3:
-        constants = replace(constants, c_d=generator.choice((0, generator.getrandbits(config.constant_fraction + 4))))
+        constants = replace(constants, c_d=0 if number == 3 else generator.getrandbits(config.constant_fraction + 4))
     rows = generator.choice((tokens, tokens, generator.randint(1, tokens)))
     return Layer(q[:, :rows], k, v, constants, ahead=generator.random() < 0.5)
 
