@@ -124,11 +124,12 @@ class ReciprocalRoot(Block):
             last = min(first + self.interval, _BITS)
             found = self._stage(m, found, first, last, early[first])
 
-        reciprocal, shift = (Signal.like(port, reset_less=True) for port in (self.reciprocal, self.half_shift))
-        m.d.sync += [self.done.eq(early[_BITS]), reciprocal.eq(found.bits), shift.eq(found.half_shift)]
+        reciprocal = Signal.like(self.reciprocal, name="latest_reciprocal", reset_less=True)
+        half_shift = Signal.like(self.half_shift, name="latest_half_shift", reset_less=True)
+        m.d.sync += [self.done.eq(early[_BITS]), reciprocal.eq(found.bits), half_shift.eq(found.half_shift)]
         with m.If(self.cancel):
             m.d.sync += [age.eq(0), self.done.eq(0)]
-        m.d.comb += [self.reciprocal.eq(reciprocal), self.half_shift.eq(shift)]
+        m.d.comb += [self.reciprocal.eq(reciprocal), self.half_shift.eq(half_shift)]
         return m
 
     def _normalize(self, m):

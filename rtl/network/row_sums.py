@@ -90,7 +90,8 @@ class FeatureSums(Block):
         before, after = self.sums_in, self.sums_out
         for name in ("valid", "index", "first_tile", "last_tile"):
             m.d.comb += getattr(after, name).eq(delay(m, getattr(before, name), 1, name))
-        total, squares = (Signal.like(port, reset_less=True) for port in (after.total, after.squares))
+        total = Signal.like(after.total, name="total", reset_less=True)
+        squares = Signal.like(after.squares, name="squares", reset_less=True)
         m.d.sync += [
             total.eq(before.total + delay(m, value, 1, "value")),
             squares.eq(before.squares + square),
