@@ -27,7 +27,7 @@ from verif.rtl.harness import (
 
 from .products import CONFIGS as SCHEDULER_CONFIGS
 
-ACCESSES = 600  # of each row
+ACCESSES = 400  # of each row
 WRITTEN = 2  # cycles from an activation or a pixel to the first read that finds it
 FEED_WRITTEN = 2  # likewise, from a feature of K
 CONFIGS = SCHEDULER_CONFIGS | {
@@ -162,7 +162,7 @@ async def operands_are_streamed(dut):
 
     async def jobs(view, name, seed):
         config, generator = CONFIGS[name], random.Random(seed)
-        for row in sorted({0, config.rows - 1, generator.randrange(config.rows)}):
+        for row in sorted({generator.randrange(config.rows - 1), config.rows - 1}):
             await one_row(view, sizes[name], config, generator, row)
 
     await on_every_block(dut, blocks(), jobs)

@@ -133,7 +133,7 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
         destination = product.destination if there else None
         pulses = {
             "loaded__taken": taken, "residual_begin": first_pass and destination == Destination.RESIDUAL,
-            "z_start": first_pass and destination == Destination.KERNEL_1, "promised": taken and completes,
+            "promised": taken and completes,
             "residual_busy": model.totals or model.drain_left > 0 or (taken and makes_totals(*coming)),
         }  # fmt: skip
         for name, value in pulses.items():
