@@ -1,6 +1,7 @@
 """Drives the engine alone: a tape in, logits out, with what is around the engine in a few lines of Python.
 
-    result = await run_tape(dut, config, tape, images, patches=..., patch_pixels=...)
+    bench = EngineBench(dut, config)
+    outcome = await bench.run(tape, patches)
 
 A tape is read as `docs/network.md` says; nothing is checked here, since other blocks do that.
 """
@@ -16,7 +17,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from taylorvit.rtl.network.command import COMMAND_BYTES, FIELDS, HEADER_BYTES, Flag, Opcode
 
-__all__ = ["Outcome", "items_of", "run_tape"]
+__all__ = ["EngineBench", "Outcome", "items_of"]
 
 
 RESET_CYCLES = 8
@@ -82,25 +83,28 @@ async def write_image(dut, config, patches: np.ndarray) -> None:
     dut.image__valid.value = 0
 
 
-async def run_tape(dut, config, tape: bytes, patches: np.ndarray, *, limit: int = 60_000) -> Outcome:
-    """One image through the engine, the tape as fast as it is taken: a row a cycle."""
-    await ClockCycles(dut.clk, RESET_CYCLES)
-    await write_image(dut, config, patches)
-    dut.image_ready.value = 1
-    dut.logits_room.value = 1
-    return await _Feeder(dut, config, tape).run(limit)
+class EngineBench:
+    """What is around an engine that is out of reset: a tape comes as fast as it is taken, a word a cycle."""
 
-
-class _Feeder:
-    def __init__(self, dut, config, tape):
+    def __init__(self, dut, config):
         self.dut, self.config = dut, config
-        self.items = deque(items_of(tape, config))
+        self.items = deque()
         self.room = config.tape_queue_rows
         self.address = 0
+        self.group = 0
         self.tables = 0
         self.entry = 0
 
-    async def run(self, limit):
+    async def run(self, tape: bytes, patches: np.ndarray, *, limit: int = 100_000) -> Outcome:
+        """One image, (patches, pixels of a patch), through the engine."""
+        await ClockCycles(self.dut.clk, RESET_CYCLES)
+        await write_image(self.dut, self.config, patches)
+        self.dut.image_ready.value = 1
+        self.dut.logits_room.value = 1
+        self.items = deque(items_of(tape, self.config))
+        return await self._run(limit)
+
+    async def _run(self, limit):
         dut, outcome, logits = self.dut, Outcome([], 0), {}
         stalls = ("tape", "image", "output", "data")
         outcome.stalls = dict.fromkeys(stalls, 0)
@@ -145,7 +149,7 @@ class _Feeder:
             dut.command_valid.value = 1
         elif what == "row" and self.room:
             groups = config.columns // config.tape_bytes
-            group = getattr(self, "group", 0)
+            group = self.group
             mask = (1 << config.tape_width) - 1
             dut.tape_write__enable.value = 1 << group
             dut.tape_write__address.value = self.address
