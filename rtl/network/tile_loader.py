@@ -38,7 +38,7 @@ class TileLoader(Block):
         command_valid (1 bit, input): there is one.
         command_taken (1 bit, output): it is taken in this cycle, in which it is valid.
         tape_written (1 bit, input): one more row of payload is in the tape banks.
-        tape_read (1 bit, output): the place of a row is free again: the last column has read it.
+        tape_read (1 bit, output): a row is read from them: column c reads it c + 2 cycles later.
         finished (sequence_width bits, input): products that are finished, a counter that wraps.
         retirement_room (1 bit, input): the retirement queue has room.
         issued (1 bit, output): a product begins; it goes into the retirement queue.
@@ -200,7 +200,7 @@ class TileLoader(Block):
                 m.d.comb += self.loaded.valid.eq(1)
                 leave(m)
 
-        m.d.comb += tape.read.eq(row.valid & (row.kind != LoadKind.KERNEL_0) & (row.kind != LoadKind.KERNEL_1))
+        m.d.comb += self.tape_read.eq(row.valid & (row.kind != LoadKind.KERNEL_0) & (row.kind != LoadKind.KERNEL_1))
         pass_on(m, row, self.load_control)
         self._pass(m, fields, position)
         first_row = Signal()
@@ -213,19 +213,16 @@ class TileLoader(Block):
 
     def _tape(self, m):
         """Rows of the tape that have come and were not read yet."""
-        read = Signal(name="row_read")
         held = Signal(range(self.queue_rows + 1), name="rows_held")
         left = Signal.like(held, name="rows_left")
         some_held = Signal(name="some_rows_held")
         tile_held = Signal()  # behind the row that is read in this cycle
         address = Signal(index_width(self.queue_rows), name="tape_address")
-        m.d.comb += [left.eq(held - read), some_held.eq(held != 0), tile_held.eq(left >= self.rows)]
+        m.d.comb += [left.eq(held - self.tape_read), some_held.eq(held != 0), tile_held.eq(left >= self.rows)]
         m.d.sync += held.eq(left + self.tape_written)
-        with m.If(read):
+        with m.If(self.tape_read):
             m.d.sync += address.eq(address + 1)
-        # A row is written into all banks at once, and read one column later in each, SA-Diag's place counted.
-        m.d.comb += self.tape_read.eq(delay(m, read, self.columns + 2, "row_read"))
-        return SimpleNamespace(read=read, some_held=some_held, tile_held=tile_held, address=address)
+        return SimpleNamespace(some_held=some_held, tile_held=tile_held, address=address)
 
     def _next_row(self, m, row, kind, tape, may_go):
         """The next row goes when it has come and may go."""

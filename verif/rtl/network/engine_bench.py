@@ -108,12 +108,14 @@ class EngineBench:
         dut, outcome, logits = self.dut, Outcome([], 0), {}
         stalls = ("tape", "image", "output", "data")
         outcome.stalls = dict.fromkeys(stalls, 0)
+        freed = deque([0] * (self.config.columns + 1))  # rows that were read, until the last column has done so
         for cycle in range(limit):
             self.drive()
             await RisingEdge(dut.clk)
             if int(dut.command_valid.value) and int(dut.command_taken.value):
                 self.items.popleft()
-            self.room += int(dut.tape_read.value)
+            freed.append(int(dut.tape_read.value))
+            self.room += freed.popleft()
             self.tables -= int(dut.table_finished.value)
             outcome.busy += int(dut.array_busy.value)
             kind = int(dut.kind.value)

@@ -111,14 +111,15 @@ class Bench:
         self.written, self.read, self.free = 0, 0, config.tape_queue_rows  # rows of the tape
         self.address = address  # of the next row, in the tape banks
         self.sequence = sequence  # products begun
-        self.finished = self.all_finished = sequence
+        self.finished = sequence
         self.finishes = deque()  # cycles in which products are finished
         self.begins = deque()  # cycles in which constants take effect
         self.constants_waiting = False
         self.norm_idle, self.norm_ends, self.norm_product = True, None, None
         self.busy_until = -1
         self.tile = None  # rows of a tile that were sent, and the cycle of the last one
-        self.loads, self.reads = {}, set()
+        self.loads = {}
+        self.freed = deque([0] * (config.columns + 1))  # rows that were read, until the last column has done so
         self.before = None  # what was seen in the cycle before
         self.record = Record()
         self.cycle = 0
@@ -177,15 +178,16 @@ class Bench:
         if not view.load_control__valid.value:
             whole = self.tile is None or self.tile == self.config.rows
             expect_equal("a tile's rows follow each other", whole, True)
+            expect_equal("tape_read without a row", then["tape_read"], 0)
             return
         product, members = self.expect("row")
         kind = members["kind"]
+        expect_equal("tape_read", then["tape_read"], int(kind not in FROM_KERNEL))
         if kind not in FROM_KERNEL:
             members = members | {"address": self.address}
             expect_equal("a row is there before it is read", then["held"] > 0, True)
             self.address = (self.address + 1) % self.config.tape_queue_rows
             self.read += 1
-            self.reads.add(self.cycle - CONTROL + self.config.columns + 2)
         expect_members(view, "load_control", members, f"of {product}")
         if kind in TILES:
             first = self.tile is None or self.tile == self.config.rows
@@ -228,9 +230,8 @@ class Bench:
             self.check_cycle_before()
         expect_equal("load, load_first", [int(view.load.value), int(view.load_first.value)],
                      self.loads.pop(cycle, [0, 0]))  # fmt: skip
-        expect_equal("tape_read", bool(view.tape_read.value), cycle in self.reads)
-        self.free += bool(view.tape_read.value) - self.writes
-        expect_equal("places of the tape banks", 0 <= self.free, True)
+        self.freed.append(int(view.tape_read.value))
+        self.free += self.freed.popleft() - self.writes
         waiting = [bool(view.starving.value), bool(view.held_up.value)]
         expect_equal("one reason to wait at most", sum(waiting) + valid <= 1, True)
         if waiting[0]:
@@ -239,7 +240,8 @@ class Bench:
         self.record.held_up += waiting[1]
 
         before = {
-            "held": self.held, "busy": self.busy, "norm_idle": self.norm_idle, "valid": valid,
+            "held": self.held, "tape_read": self.freed[-1], "valid": valid, "busy": self.busy,
+            "norm_idle": self.norm_idle,
             "unfinished": (self.sequence - 1 - self.finished), "constants_waiting": self.constants_waiting,
             "norm_start": bool(view.norm_start.value), "taken": self.taken,
         }  # fmt: skip
