@@ -66,10 +66,6 @@ class DivisionScheduler(Block):
     """
 
     module_name = "division_scheduler"
-    waivers = {
-        ("PINCONNECTEMPTY", "write_back__*"): "A network has other places for Z.",
-        ("PINCONNECTEMPTY", "k_sum_lane"): "There is but one lane.",
-    }
 
     def __init__(self, config, *, k_sum_delay, k_sum_latency, write_back_delay):
         self.columns = config.columns

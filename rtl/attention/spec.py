@@ -67,12 +67,13 @@ class KernelSpec:
 
     Attributes:
         hardware (str): the other half, an `rtl.attention.kernel.AttentionKernel`, as "module:Class".
-        network_hardware (str): the kernel of a network accelerator, an `rtl.network.kernel.NetworkKernel`, likewise.
+        network_hardware (str): the kernel of a network accelerator, an `rtl.network.kernel.NetworkKernel`, likewise;
+            empty if there is none.
         told (tuple[Told, ...]): numbers that a host is told beside those of every accelerator.
     """
 
     hardware: str
-    network_hardware: str
+    network_hardware: str = ""
     told: tuple[Told, ...] = ()
 
     def __init__(self, config):

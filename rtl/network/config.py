@@ -32,7 +32,7 @@ class NetworkConfig:
         name (str): a label, by default that of the preset or file.
         rows (int): rows of PEs (R), 2 to 256.
         columns (int): columns of PEs of SA-General (C), 1 to `rows`; SA-Diag is one more.
-        kernel (str): attention kernel, a key of `rtl.attention.KERNELS`.
+        kernel (str): attention kernel, a key of `rtl.attention.KERNELS` with `network_hardware`.
         max_tokens (int): most tokens of an image, prefix tokens included (N), 2 to 4096.
         max_width (int): most features of a token, 1 to 4096.
         max_hidden (int): most hidden features of the MLP, 1 to 16384.
@@ -130,7 +130,9 @@ class NetworkConfig:
     """Bits of an address on the AXI4 port."""
 
     def __post_init__(self):
-        _ = self.attention  # the rules of the fields that both have
+        # The rules of the fields that both have.
+        if not self.attention.spec.network_hardware:
+            raise ConfigError(f"kernel must be one that a network accelerator can have, not {self.kernel!r}")
         self._require_range("columns", 1, self.rows)
         self._require_range("max_tokens", 2, 4096)
         self._require_range("max_width", 1, 4096)

@@ -100,6 +100,7 @@ class MeanSpec(TaylorSpec):
     """Widths and registers: those of Taylor attention, but for the registers."""
 
     hardware = f"{__name__}:MeanKernel"
+    network_hardware = ""
     told = ()
 
     @staticmethod

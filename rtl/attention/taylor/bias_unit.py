@@ -50,7 +50,6 @@ class BiasUnit(Block):
     waivers = {
         ("UNUSEDSIGNAL", "multiplier_*__product"): "The whole product is no wider than c_v and v_sum together.",
         ("UNUSEDSIGNAL", "head_dim"): "There is but one column tile.",
-        ("PINCONNECTEMPTY", "read_lane"): "There is but one lane.",
     }
 
     def __init__(self, config, *, v_sum_latency):

@@ -31,6 +31,21 @@ from .key_turner import KeyTurner
 __all__ = ["TaylorCenter"]
 
 
+class _DivisionScheduler(DivisionScheduler):
+    """Starts rows of the divider array and addresses their results, but those of Z."""
+
+    waivers = {
+        ("PINCONNECTEMPTY", "write_back__*"): "The diagonal knows where Z goes.",
+        ("PINCONNECTEMPTY", "k_sum_lane"): "There is but one lane.",
+    }
+
+
+class _BiasUnit(BiasUnit):
+    """c_v v_sum for every feature of a head."""
+
+    waivers = BiasUnit.waivers | {("PINCONNECTEMPTY", "read_lane"): "There is but one lane."}
+
+
 class TaylorCenter(Block):
     """What all rows and columns share.
 
@@ -80,9 +95,9 @@ class TaylorCenter(Block):
             width=attention.mean_width,
             pipeline=pipeline,
         )
-        self.bias_unit = BiasUnit(attention, v_sum_latency=self.sums.latency)
+        self.bias_unit = _BiasUnit(attention, v_sum_latency=self.sums.latency)
         # The diagonal's register lies between the scheduler and column 0; the diagonal looks up where Z goes.
-        self.division_scheduler = DivisionScheduler(
+        self.division_scheduler = _DivisionScheduler(
             attention,
             k_sum_delay=1 + k_sum_delay,
             k_sum_latency=self.sums.latency,
