@@ -34,7 +34,7 @@ from verif.rtl.network.configurations import CONFIGURATIONS, config_of
 from verif.rtl.network.layer_norms import layer_norm_inputs
 from verif.rtl.network.tiny_kernel import TinyKernelColumn
 
-PRODUCTS = 36
+ROUNDS = 3  # with a product for each destination, and a LayerNorm
 STROBES = (
     "load_in__valid", "result_in__valid", "norm_in__valid", "sums_in__valid", "tape_write__enable",
     "table_write__valid", "kernel_in__valid",
@@ -136,14 +136,13 @@ class Column:
 
     # Products.
 
-    def product(self):
+    def product(self, destination):
         """Passes of partial sums, output tile by output tile."""
         config, generator = self.config, self.generator
-        destination = generator.choice(list(Destination))
         length = generator.choice((1, config.longest_pass, generator.randint(1, config.longest_pass)))
         input_tiles, output_tiles = generator.choice((1, 1, 2, 3)), generator.randint(1, 3)
         has_table = int(destination == Destination.ACTIVATION and generator.random() < 0.5)
-        if has_table:
+        if has_table and generator.random() < 0.4:
             self.new_table()
         width = config.partial_sum_width if destination in KERNEL else config.sum_width
         for output_tile in range(output_tiles):
@@ -156,36 +155,40 @@ class Column:
                 if destination == Destination.RESIDUAL:
                     # What was written before is read.
                     self.result_cycle += self.block.residual_latency
-                # Constants come with 8 rows, and an element comes back when it has been added.
+                # Constants come in 8 rows.
                 begin = self.result_cycle = max(self.result_cycle, self.began + 8)
                 base = generator.randrange(config.residual_depth)
+                gaps = generator.choice(((0,), (0, 0, 0, 2)))
                 for index in range(length):
                     [partial_sum] = integers(generator, width, 1)
                     sums[index] += partial_sum
                     self.element(
-                        destination, base, index, partial_sum, int(sums[index]), constants, first=first, last=last,
+                        destination, base + index, index, partial_sum, int(sums[index]), constants,
+                        first=first, last=last,
                         first_tile=output_tile == 0, last_tile=output_tile == output_tiles - 1,
                         begin=last and index == 0, end=last and index == length - 1, table=has_table,
                         finish=last and index == length - 1 and output_tile == output_tiles - 1,
                     )  # fmt: skip
+                    self.result_cycle += 1 + generator.choice(gaps)
                 if last and destination not in KERNEL:
                     self.began = begin
-                self.result_cycle = max(self.result_cycle, begin + self.block.accumulator.latency)
+                # An element comes back when it has been added.
+                since = begin if gaps == (0,) else self.result_cycle - 1
+                self.result_cycle = max(self.result_cycle, since + self.block.accumulator.latency)
 
-    def element(self, destination, base, index, partial_sum, total, constants, **flags):
+    def element(self, destination, place, index, partial_sum, total, constants, **flags):
         """A partial sum; if it is the last one, what becomes of its total."""
         generator, block = self.generator, self.block
         cycle = self.result_cycle
         address = generator.randrange(1 << len(block.result_in.address))
         if destination == Destination.RESIDUAL:  # each place once a pass
-            address = (base + index) % self.config.residual_depth
+            address = place % self.config.residual_depth
         bank = generator.randrange(self.config.rows)
         self.timeline.set(
             cycle, result_in__valid=1, result_in__destination=destination, result_in__index=index,
             result_in__address=address, result_in__bank=bank, **{f"result_in__{name}": v for name, v in flags.items()},
         )  # fmt: skip
         self.timeline.set(cycle + block.sum_delay, partial_sum=partial_sum)
-        self.result_cycle += 1 + generator.choice((0, 0, 0, 0, 2))
         if not flags["last"]:
             return
         total = wrapped(total, self.config.partial_sum_width)
@@ -257,8 +260,10 @@ class Column:
     def norm(self):
         """A LayerNorm, of features that come with an embedding; or of what additions have left there."""
         config, generator, block = self.config, self.generator, self.block
-        x, left_shifts, epsilon = layer_norm_inputs(config, generator)
-        tokens, features = x.shape
+        most = min(config.max_width, 8 * config.columns)
+        features = generator.choice((1, most, generator.randint(1, most)))
+        x, left_shifts, epsilon = layer_norm_inputs(config, generator, features=features)
+        tokens = len(x)
         column = generator.randrange(min(config.columns, features))  # this one is it
         mine = range(column, features, config.columns)
         self.embed(
@@ -317,10 +322,10 @@ async def check(view, name, seed):
     model = Column(config, generator)
     block = model.block
     model.embed(dict(enumerate(integers(generator, config.residual_width, config.residual_depth))))
-    for number in range(PRODUCTS):
-        model.product()
-        if number % 6 == 5:
-            model.norm()
+    for _ in range(ROUNDS):
+        for destination in generator.sample(list(Destination), len(Destination)):
+            model.product(destination)
+        model.norm()
     model.drain()
     model.z()
 
@@ -366,7 +371,8 @@ def expect(got, what, expected, *ports, valid=None):
         cycles = list(expected)
         numbers = [int(expected[cycle][place]) for cycle in cycles]
         seen = [got[port][cycle].to_signed() if port in SIGNED else int(got[port][cycle]) for cycle in cycles]
-        expect_equal(f"{port} of {what} in cycles {cycles}", seen, numbers)
+        wrong = [cycle for cycle, one, other in zip(cycles, seen, numbers) if one != other]
+        expect_equal(f"{port} of {what} (wrong in cycles {wrong[:5]})", seen, numbers)
 
 
 def expect_next_places(config, got, inputs):
