@@ -76,6 +76,7 @@ def fill_inputs(config, generator, row, inputs, cycles):
             inputs[f"activations__{index}__{name}"][cycle] = value
         own["activation"][cycle] = address, data
 
+    inputs["image__valid"] = [generator.getrandbits(1) for _ in range(cycles)]
     groups = config.rows // config.image_lanes
     group, lane = divmod(row, config.image_lanes)
     inputs["image__group"] = [generator.choice([g for g in range(1 << bits(groups)) if g != group])
@@ -110,8 +111,6 @@ async def one_row(view, block, config, generator, row):
     ports = {port: width for port, (width, incoming) in ports_of(block).items() if incoming}
     inputs = {port: [generator.getrandbits(width) for _ in range(cycles)] for port, width in ports.items()}
     inputs["row"] = [row] * cycles
-    for port in ("image__valid", "feed__begin"):
-        inputs[port] = [0] * cycles
     own = fill_inputs(config, generator, row, inputs, cycles)
     names = {Source.ACTIVATION: "activation", Source.IMAGE: "image", Source.KERNEL: "key"}
     inputs["control_in__source"] = [generator.choice(list(Source)) for _ in range(cycles)]

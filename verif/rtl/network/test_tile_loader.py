@@ -287,6 +287,10 @@ class Bench:
             expect_equal("issued_table", bool(view.issued_table.value), item.table)
             expect_equal("room for a product", self.sequence - self.finished < MOST_UNFINISHED, True)
             self.latest = item
+            if item.norm and self.pace.norm and self.norm_idle:
+                # As if an earlier LayerNorm were still under way.
+                self.norm_idle, self.norm_product = False, item.bits
+                self.norm_ends = self.cycle + self.generator.randint(1, self.pace.norm)
             self.sequence += 1
         elif what == "constants":
             expect_equal("constants", int(view.constants.value), item)
