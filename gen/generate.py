@@ -26,21 +26,17 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.loading import load
 
 from .presets import Configuration
-from .registers_export import register_files
+from .registers_export import register_files, title
 from .verilog import emit_with_blocks
 
 __all__ = ["generate", "port_table", "top"]
 
 _TOOLS = ("amaranth", "peakrdl-html", "systemrdl-compiler")
 
-# Of each of `CONFIGURATIONS`: its top, and what FuseSoC calls it.
+# Of each of `CONFIGURATIONS`: its top.
 _TOPS = {
     "attention": "taylorvit.rtl.accelerator:Accelerator",
     "network": "taylorvit.rtl.network.accelerator:NetworkAccelerator",
-}
-_TITLES = {
-    "attention": "{kernel}-attention accelerator",
-    "network": "Vision Transformer accelerator, {kernel} attention",
 }
 
 
@@ -156,7 +152,7 @@ def _told(config):
 def _core(config, component):
     return f"""CAPI=2:
 name: taylorvit:accelerator:{config.prefix}{config.name}:{__version__}
-description: {_TITLES[config.accelerator].format(kernel=config.kernel.capitalize())}, configuration {config.name}
+description: {title(config)}, configuration {config.name}
 
 filesets:
   rtl:

@@ -1,7 +1,8 @@
 """The register map for people and programs: SystemRDL, C header, Python module, HTML and Markdown.
 
-All come from `rtl.control.registers`. SystemRDL is written here and is what other tools read: PeakRDL makes the HTML
-pages from it. The Python module imports nothing, so that it can be copied to wherever a driver runs.
+All come from the map of the accelerator: `rtl.control.registers` for attention, `rtl.network.control.registers` for
+whole networks. SystemRDL is written here and is what other tools read: PeakRDL makes the HTML pages from it. The Python
+module imports nothing, so that it can be copied to wherever a driver runs.
 
 The C header is C99 without anything of a system but <stdint.h>, for drivers on bare metal (`fpga/c`). It has offsets
 rather than a structure of registers: PeakRDL's header lays a packed structure over them, which lets a compiler access
@@ -18,10 +19,22 @@ from pathlib import Path
 from peakrdl_html import HTMLExporter
 from systemrdl import RDLCompiler
 
-from taylorvit.rtl.control.description import DATA_WIDTH, Access
-from taylorvit.rtl.control.registers import EVENTS, register_map
+from taylorvit.rtl.control.description import DATA_WIDTH, Access, RegisterMap
+from taylorvit.rtl.control.registers import register_map as attention_map
+from taylorvit.rtl.network.control.registers import register_map as network_map
 
-__all__ = ["register_files", "to_c_header", "to_html", "to_markdown", "to_python", "to_systemrdl"]
+from .presets import Configuration
+
+__all__ = [
+    "register_files",
+    "register_map",
+    "title",
+    "to_c_header",
+    "to_html",
+    "to_markdown",
+    "to_python",
+    "to_systemrdl",
+]
 
 _SYSTEMRDL_ACCESS = {
     Access.CONSTANT: "sw = r; hw = na;",
@@ -32,6 +45,16 @@ _SYSTEMRDL_ACCESS = {
     Access.WRITE_ONE_TO_CLEAR: "sw = rw; onwrite = woclr; hw = w; hwset;",
     Access.WRITE_TO_CLEAR: "sw = rw; onwrite = wclr; hw = w;",
 }
+
+# Of each of `gen.presets.CONFIGURATIONS`: its map, the module that describes it, what it is called, and what its names
+# and offsets depend on.
+_MAPS = {"attention": attention_map, "network": network_map}
+_DESCRIBED_IN = {"attention": "rtl/control/registers.py", "network": "rtl/network/control/registers.py"}
+_TITLES = {
+    "attention": "{kernel}-attention accelerator",
+    "network": "Vision Transformer accelerator, {kernel} attention",
+}
+_SAME_WITH = {"attention": "attention kernel", "network": "source of the tape"}
 
 _HEADINGS = {
     0x000: "What was built",
@@ -56,11 +79,21 @@ REGISTER is a register, FIELD one of its fields. A register with a single field 
     TAYLORVIT_FOR_EACH_EVENT(X)            X(FIELD) for every field of EVENTS, INTERRUPT_ENABLE
     TAYLORVIT_FOR_EACH_ERROR(X)            X(FIELD) for those that are errors: register COUNT_FIELD counts them
 
-Names and offsets are the same in every configuration with the same attention kernel; values, ranges and resets are not.
+Names and offsets are the same in every configuration with the same {same}; values, ranges and resets are not.
 The two lowest address bits are ignored: an access to any byte of a register is one to the register."""
 
 # The pages' fonts in formats for browsers without WOFF2 would be 7 MB.
 _UNUSED_FONTS = (".eot", ".svg", ".ttf", ".woff")
+
+
+def register_map(config: Configuration) -> RegisterMap:
+    """The register map of an accelerator of either sort."""
+    return _MAPS[config.accelerator](config)
+
+
+def title(config: Configuration) -> str:
+    """What an accelerator is called."""
+    return _TITLES[config.accelerator].format(kernel=config.kernel.capitalize())
 
 
 def register_files(config):
@@ -83,8 +116,7 @@ def to_systemrdl(config):
         f"// Register map of TaylorViT, configuration {config.name}. Generated; do not edit.",
         f"addrmap {config.prefix}taylorvit {{",
         '    name = "TaylorViT";',
-        f'    desc = "{config.kernel.capitalize()}-attention accelerator, configuration {config.name}. '
-        'The two lowest address bits are ignored.";',
+        f'    desc = "{title(config)}, configuration {config.name}. The two lowest address bits are ignored.";',
         f"    default regwidth = {DATA_WIDTH};",
         f"    default accesswidth = {DATA_WIDTH};",
     ]
@@ -116,11 +148,12 @@ def to_c_header(config):
 
 def _c_lines(config):
     registers = register_map(config)
+    conventions = _C_CONVENTIONS.replace("{same}", _SAME_WITH[config.accelerator])
     words = {register.name.removesuffix("_0") for register in registers if register.name.endswith("_0")}
     lines = [
         f"/* Register map of TaylorViT, configuration {config.name}. Generated; do not edit.",
         " *",
-        *(f" * {line}".rstrip() for line in _C_CONVENTIONS.splitlines()),
+        *(f" * {line}".rstrip() for line in conventions.splitlines()),
         " */",
         "#ifndef TAYLORVIT_REGISTERS_H",
         "#define TAYLORVIT_REGISTERS_H",
@@ -145,9 +178,9 @@ def _c_lines(config):
         "",
         *_c_list("FOR_EACH_CONSTANT", constants),
         "",
-        *_c_list("FOR_EACH_EVENT", EVENTS),
+        *_c_list("FOR_EACH_EVENT", registers.events),
         "",
-        *_c_list("FOR_EACH_ERROR", [event for event in EVENTS if event != "DONE"]),
+        *_c_list("FOR_EACH_ERROR", registers.errors),
         "",
         "#ifdef __cplusplus",
         "}",
@@ -265,12 +298,13 @@ def to_python(config):
 
 
 def to_markdown(config):
-    """Tables of registers and fields, as kept in `docs/registers.md`."""
+    """Tables of registers and fields, as kept in `docs/registers.md` and `docs/network-registers.md`."""
     lines = [
         "# Register map",
         "",
-        f"Generated from `rtl/control/registers.py` for the configuration `{config.name}`; do not edit.",
-        "Names and offsets are the same in every configuration with the same attention kernel; ranges and reset values",
+        f"Generated from `{_DESCRIBED_IN[config.accelerator]}` for the configuration `{config.name}`; do not edit.",
+        f"Names and offsets are the same in every configuration with the same {_SAME_WITH[config.accelerator]}; "
+        "ranges and reset values",
         "follow its sizes.",
         "",
         "Registers have 32 bits; an access is one word, bytes without a write strobe keep their value. The two lowest",

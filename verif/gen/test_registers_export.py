@@ -2,16 +2,24 @@
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from systemrdl import RDLCompiler
 
 from taylorvit.gen.presets import load_preset
-from taylorvit.gen.registers_export import register_files, to_c_header, to_html, to_markdown, to_python, to_systemrdl
+from taylorvit.gen.registers_export import (
+    register_files,
+    register_map,
+    to_c_header,
+    to_html,
+    to_markdown,
+    to_python,
+    to_systemrdl,
+)
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.description import Access
-from taylorvit.rtl.control.registers import EVENTS, register_map
 from taylorvit.simulation import compilers
 from verif import ROOT
 
@@ -20,7 +28,10 @@ CONFIGURATIONS = [
     load_preset("edge-16x16"),
     AcceleratorConfig(name="wide", rows=4, columns=4, data_width=16, constant_fraction=16, max_tokens=999),
     AcceleratorConfig(name="whole", rows=4, columns=4, constant_fraction=0, mean_fraction=0),
+    load_preset("vit-16x16"),
+    replace(load_preset("vit-tiny-4x4"), name="memory", tape_source="memory", tape_memory_bytes=4096),
 ]
+OF_BOTH = pytest.mark.parametrize("config", [CONFIGURATIONS[0], CONFIGURATIONS[-1]], ids=lambda config: config.name)
 EACH = pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: config.name)
 
 
@@ -40,7 +51,7 @@ def test_systemrdl_as_its_compiler_reads_it(config, tmp_path):
         assert sum(field.get_property("reset") << field.low for field in node.fields()) == register.reset
         for field in node.fields():
             assert field.is_sw_writable == register.access.writable
-            assert field.is_sw_readable == (register.access is not Access.PULSE)
+            assert field.is_sw_readable == (register.access not in (Access.PULSE, Access.WRITE_ONLY))
         for field, described in zip(node.fields(), register.fields):
             assert described.values in field.get_property("desc")
 
@@ -75,7 +86,7 @@ def c_conditions(config):
             if field.width > 1:
                 yield f"{getter}({~field.mask & 0xFFFFFFFF}u) == 0"
                 yield f"{getter}({field.mask}u) == {-1 if field.signed else (1 << field.width) - 1}"
-    for name in ("C_V", "C_D"):
+    for name in ("C_V", "C_D") if config.accelerator == "attention" else ("TAPE_HASH",):
         yield f"TAYLORVIT_{name}_WORDS == {len(registers.words(name))}"
 
 
@@ -100,16 +111,17 @@ def test_c_header_defines_each_name_once():
     assert len(names) == len(set(names)) > 2 * len(list(register_map(CONFIGURATIONS[0])))
 
 
-def test_c_header_lists(tmp_path):
+@OF_BOTH
+def test_c_header_lists(config, tmp_path):
     """The lists hold every constant, event and error, and what they promise to have a name has one."""
-    config = CONFIGURATIONS[0]
+    events = register_map(config).events
     constants = [register for register in register_map(config) if register.access is Access.CONSTANT]
     expected = {
         "CONSTANT(X)": [(register.name, register.offset, register.reset) for register in constants],
-        "EVENT(X)": [(name, 1 << bit, 1 << bit) for name, (bit, _text) in EVENTS.items()],
+        "EVENT(X)": [(name, 1 << bit, 1 << bit) for name, (bit, _text) in events.items()],
         "ERROR(X)": [
             (name, 1 << bit, register_map(config)[f"COUNT_{name}"].offset)
-            for name, (bit, _text) in EVENTS.items()
+            for name, (bit, _text) in events.items()
             if name != "DONE"
         ],
     }
@@ -144,9 +156,13 @@ def test_python_module(config):
     registers = register_map(config)
     assert module["OFFSETS"] == {register.name: register.offset for register in registers}
     assert module["RESETS"] == {register.name: register.reset for register in registers}
-    assert module["RANGES"]["TOKENS"] == (1, config.max_tokens)
-    assert module["RANGES"]["SHIFT_Z"] == (config.shift_z_min, config.shift_z_max)
-    assert module["FIELDS"]["EVENTS"]["TLAST_LATE_V"] == (18, 1)
+    if config.accelerator == "attention":
+        assert module["RANGES"]["TOKENS"] == (1, config.max_tokens)
+        assert module["RANGES"]["SHIFT_Z"] == (config.shift_z_min, config.shift_z_max)
+        assert module["FIELDS"]["EVENTS"]["TLAST_LATE_V"] == (18, 1)
+    else:
+        assert module["RANGES"]["CLASSES"] == (1, config.max_classes)
+        assert module["FIELDS"]["EVENTS"]["IMAGE_TIMEOUT"] == (18, 1)
     assert module["FIELDS"].keys() == module["OFFSETS"].keys()
 
 
@@ -163,16 +179,20 @@ def test_html_pages_name_every_register_and_hold_no_time(config):
     assert len(versions) == 1
 
 
-def test_documentation_is_current():
-    kept = (ROOT / "docs" / "registers.md").read_text(encoding="utf-8")
-    current = to_markdown(load_preset("edge-16x16"))
+@pytest.mark.parametrize(
+    ("preset", "document"), [("edge-16x16", "registers.md"), ("vit-16x16", "network-registers.md")]
+)
+def test_documentation_is_current(preset, document):
+    kept = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    current = to_markdown(load_preset(preset))
     assert kept == current, (
-        "run `taylorvit generate --preset edge-16x16 -o build/edge-16x16` and copy "
-        "build/edge-16x16/registers/taylorvit_registers.md to docs/registers.md"
+        f"run `taylorvit generate --preset {preset} -o build/{preset}` and copy "
+        f"build/{preset}/registers/taylorvit_registers.md to docs/{document}"
     )
 
 
-def test_all_files():
-    files = register_files(CONFIGURATIONS[0])
+@OF_BOTH
+def test_all_files(config):
+    files = register_files(config)
     assert {Path(path).suffix for path in files if not path.startswith("html/")} == {".rdl", ".h", ".py", ".md"}
     assert "html/index.html" in files

@@ -36,6 +36,17 @@ IMAGES_WIDTH = 16
 TAPE_SOURCES = ("axi", "stream", "memory")
 """Values of `NetworkConfig.tape_source`, in the order of their numbers in register TAPE."""
 
+_KINDS = {
+    Kind.EMBEDDING: "the embedding of the patches",
+    Kind.QUERY_KEY_VALUE: "queries, keys and values",
+    Kind.ATTENTION: "the attention kernel's products",
+    Kind.PROJECTION: "the projections behind attention",
+    Kind.MLP_UP: "the first layers of the MLPs",
+    Kind.MLP_DOWN: "the second layers of the MLPs",
+    Kind.HEAD: "the classification head",
+    Kind.OTHER: "nothing of these",
+}
+
 KIND_COUNTERS = tuple(f"CYCLES_{kind.name}" for kind in Kind)
 """The counters of cycles by the part of the network, in the order of `rtl.network.command.Kind`."""
 
@@ -178,10 +189,7 @@ def _counters(config):
         *_COUNTED_BY_CORE.items(),
         ("IMAGES_DONE", "images of the job whose logits have left"),
         ("IMAGE_CYCLES", "cycles from the logits of the last image but one to those of the last one"),
-        *(
-            (name, f"cycles of the job that belong to {kind.name.lower().replace('_', ', ')}")
-            for name, kind in zip(KIND_COUNTERS, Kind)
-        ),
+        *((name, f"cycles of the job for {_KINDS[kind]}") for name, kind in zip(KIND_COUNTERS, Kind)),
     ]
     for index, (name, description) in enumerate(names):
         width = IMAGES_WIDTH if name == "IMAGES_DONE" else config.counter_width
