@@ -6,7 +6,7 @@ Its metadata "taylorvit" is a JSON text:
     version        2; files of version 1, which have no such field, have other tensors, and are refused
     shape          sizes, the fields of `golden.network.vit.VitShape`
     exponents      of weights, gammas and steps, by name
-    offsets        of what GELU gives, by name: 0 to 127
+    offsets        of what GELU reads (blocks.i.hidden) and gives (blocks.i.gelu), by name: 0 to 127
     registers      of attention in each layer: shift_g, shift_z, c_v, c_d
     number_format  of the accelerator, the fields of `golden.arithmetic.number_format.NetworkFormat`
     data           name and classes of the images

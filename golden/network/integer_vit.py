@@ -11,7 +11,7 @@ describes the file. `golden.network.quantize` makes such a model from a float on
 
 Tensors between layers have 8 bits, the residual stream 8 to 16. Weights have a left shift for each output channel, the
 residual stream one for each channel (real = integer << left_shift * 2^exponent; P2-ViT, arXiv 2405.19915), and what
-GELU gives has an offset (real = (integer + offset) * 2^exponent). Sums of products have at most 32 bits, which
+GELU reads and gives an offset (real = (integer + offset) * 2^exponent). Sums of products have at most 32 bits, which
 `IntegerVit.widths` proves for the given weights, for all images.
 """
 

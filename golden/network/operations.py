@@ -55,7 +55,7 @@ LARGEST_LEFT_SHIFT = 3
 #: Largest left shift of an output channel of a weight.
 LARGEST_WEIGHT_SHIFT = 7
 
-#: Largest offset of the entries of a table.
+#: Largest offset of what is looked up in a table, and of its entries.
 LARGEST_OFFSET = 127
 
 # Bits of everything but the operands and the result of attention and the residual stream, which have those of the
@@ -412,8 +412,9 @@ class Attention(Rounded):
 class LookUp(_OfOneStep, Rounded):
     """A function by a table of all values of its operand.
 
-    The step has an offset besides its exponent: real = (integer + offset) * 2^exponent. So a function whose values lie
-    mostly on one side of 0 uses all of its bits; the bias of the next linear layer takes the offset up.
+    Both its operand and its result have an offset besides their exponent: real = (integer + offset) * 2^exponent. So
+    values that lie mostly on one side of 0 use all of their bits. Nothing is computed for it: the biases of the linear
+    layers before and behind take the offsets up.
 
     Attributes:
         function (str): name of the function, one of `golden.network.float_steps.FUNCTIONS`.

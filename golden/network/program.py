@@ -104,7 +104,9 @@ class Program:
     @cached_property
     def offsets(self) -> tuple[str, ...]:
         """Names of the steps that have an offset."""
-        return tuple(operation.name for operation in self if isinstance(operation, LookUp))
+        return tuple(
+            name for operation in self if isinstance(operation, LookUp) for name in (operation.source, operation.name)
+        )
 
     @cached_property
     def _by_name(self) -> dict[str, Operation]:

@@ -11,6 +11,8 @@ training images:
                            beside it. The heads have one exponent together, since logits are compared
     GELU's output          an exponent and an offset: the largest of 0 to 127 with which the least value of the table
                            does not saturate, so that all bits are used; the bias of the next layer takes it up
+    GELU's input           an exponent and an offset: none, or the largest with which -3 does not saturate, below which
+                           GELU is nearly 0; the bias of the layer before takes it up
     residual stream        an exponent, by the sum of two relative errors: of the stream, which goes on to later layers,
                            and of the normalized tokens, which this layer reads; below 12 bits also a left shift of 0
                            to 3 for each channel, by the channel's error (PTF of FQ-ViT, arXiv 2111.13824). From 12 bits
@@ -59,6 +61,7 @@ from .operations import (
     Operation,
     Patches,
     Requantize,
+    Rounded,
     Stream,
     unknown_operation,
 )
@@ -68,6 +71,8 @@ from .vit import EPSILON, VisionTransformer
 __all__ = ["quantize_vit"]
 
 _CANDIDATES = (-1, 0, 1, 2)
+# Below it, a function is nearly constant: what it is of saturates there without harm.
+_FLAT_BELOW = {"gelu": -3.0}
 # A table with an offset has about twice the range.
 _OFFSET_CANDIDATES = (-2, *_CANDIDATES)
 # From this width on, a residual stream has bits enough without saturating, and without left shifts.
@@ -335,34 +340,52 @@ class _Quantizer:
         self.tensors[operation.beta] = _integers(beta, exponent - NORMALIZED_FRACTION)
 
     def _requantize(self, operation: Requantize) -> None:
-        """The exponent by the error at the output of what reads the step; no finer than the sums, which shift right."""
-        x = self.float[operation.name]
-        wanted = self._behind(operation, x)
-        finest = int(self._scale(operation.source)[operation.first : operation.first + operation.features].max())
-        self.exponents[operation.name] = _least(
-            [max(candidate, finest) for candidate in _scale_candidates(x, operation.width)],
-            lambda e: self._behind(operation, _quantized(x, e, operation.width)) - wanted,
-        )
+        """The exponent, no finer than the sums, which shift right; and the offset of what is looked up."""
+        columns = slice(operation.first, operation.first + operation.features)
+        sums = self._scale(operation.source)[columns]
+        exponents = [
+            max(exponent, int(sums.max()))
+            for exponent in _scale_candidates(self.float[operation.name], operation.width)
+        ]
+        [reader] = self.program.readers(operation.name)
+        if not isinstance(reader, LookUp):
+            self.exponents[operation.name], _offset = self._least_behind(operation, [(each, 0) for each in exponents])
+            return
+        choices = []
+        for exponent in exponents:
+            offset = _offset_for(_FLAT_BELOW[reader.function], exponent, operation.width)
+            fits = offset << int((exponent - sums).max()) < 1 << _BIAS_BITS
+            choices += [(exponent, offset if fits else 0), (exponent, 0)]  # of equals, the one with room above
+        exponent, offset = self._least_behind(operation, choices)
+        self.exponents[operation.name], self.offsets[operation.name] = exponent, offset
+        self.tensors[cast(Linear, self.program[operation.source]).bias][columns] -= offset << (exponent - sums)
 
     def _look_up(self, operation: LookUp) -> None:
-        """Exponent and offset, by the error at the output of what reads the step, and the table."""
-        x = self.float[operation.name]
-        wanted = self._behind(operation, x)
+        """Exponent, offset and table."""
         limit = 1 << (operation.source_width - 1)
-        inputs = torch.from_numpy(np.ldexp(np.arange(-limit, limit, dtype=float), self.exponents[operation.source]))
+        entries = np.arange(-limit, limit) + float(self.offsets[operation.source])
+        inputs = torch.from_numpy(np.ldexp(entries, self.exponents[operation.source]))
         values = FUNCTIONS[operation.function](inputs)
-        smallest, largest = float(values.min()), 1 << (operation.width - 1)
-        candidates = []
-        for exponent in _scale_candidates(x, operation.width, _OFFSET_CANDIDATES):
-            offset = min(max(largest + math.floor(math.ldexp(smallest, -exponent) + 0.5), 0), LARGEST_OFFSET)
-            real = math.ldexp(offset, exponent)
-            error = self._behind(operation, _quantized(x - real, exponent, operation.width) + real) - wanted
-            candidates.append((float((error**2).sum()), exponent, offset))
-        _error, exponent, offset = min(candidates, key=lambda candidate: candidate[0])
+        exponents = _scale_candidates(self.float[operation.name], operation.width, _OFFSET_CANDIDATES)
+        choices = [(exponent, _offset_for(float(values.min()), exponent, operation.width)) for exponent in exponents]
+        exponent, offset = self._least_behind(operation, choices)
         self.exponents[operation.name], self.offsets[operation.name] = exponent, offset
         self._put(operation.table, values - math.ldexp(offset, exponent), exponent)
 
-    def _behind(self, operation: Operation, x: torch.Tensor) -> torch.Tensor:
+    def _least_behind(self, operation: Rounded, choices: list[tuple[int, int]]) -> tuple[int, int]:
+        """The exponent and the offset of the least error at the output of what reads the step."""
+        x = self.float[operation.name]
+        wanted = self._behind(operation, x)
+
+        def error(choice: tuple[int, int]) -> float:
+            exponent, offset = choice
+            real = math.ldexp(offset, exponent)
+            rounded = _quantized(x - real, exponent, operation.width) + real
+            return float(((self._behind(operation, rounded) - wanted) ** 2).sum())
+
+        return min(dict.fromkeys(choices), key=error)
+
+    def _behind(self, operation: Rounded, x: torch.Tensor) -> torch.Tensor:
         """What attention or the next linear layer makes of x in place of a step."""
         [reader] = self.program.readers(operation.name)
         match reader:
@@ -420,6 +443,11 @@ def _least_by_channel(weight: torch.Tensor, error: Callable[[torch.Tensor], torc
     errors = torch.stack([(error(_quantized(weight, each[:, None])) ** 2).sum(dim=0) for each in candidates])
     best = candidates.gather(0, errors.argmin(dim=0, keepdim=True))[0]
     return best.where(some, best[some].max())
+
+
+def _offset_for(least: float, exponent: int, width: int) -> int:
+    """The largest offset with which a value does not saturate."""
+    return min(max((1 << (width - 1)) + math.floor(math.ldexp(least, -exponent) + 0.5), 0), LARGEST_OFFSET)
 
 
 def _relative_error(x: torch.Tensor, wanted: torch.Tensor) -> float:

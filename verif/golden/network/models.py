@@ -10,7 +10,7 @@ import torch
 from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat
 from taylorvit.golden.attention.integer_attention import JobConstants
 from taylorvit.golden.network.integer_vit import IntegerVit
-from taylorvit.golden.network.operations import Add, Linear, LookUp, Norm
+from taylorvit.golden.network.operations import Add, Linear, Norm
 from taylorvit.golden.network.program import Program, network_of
 from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
@@ -99,7 +99,7 @@ def counted_vit(shape: VitShape) -> IntegerVit:
             exponents[operation.name] = -12  # of products: finer than what is rounded
         if isinstance(operation, Norm):
             exponents[operation.gamma] = -11
-    offsets = {operation.name: 100 for operation in program if isinstance(operation, LookUp)}
+    offsets = dict.fromkeys(program.offsets, 100)
     registers = [JobConstants(shift_g=7 + layer, shift_z=0, c_v=900, c_d=60_000) for layer in range(shape.depth)]
     return IntegerVit(shape, tensors, possible(program, tensors, exponents), offsets, registers)
 

@@ -47,9 +47,10 @@ def test_real_values_have_the_shift_of_their_channel():
     assert vit.real("blocks.0.q", np.array([-5])).tolist() == [-5 * 2.0 ** vit.exponents["blocks.0.q"]]
 
 
-def test_real_values_of_gelu_have_its_offset():
-    vit = replace(random_vit(SHAPE, 0), offsets={"blocks.0.gelu": 0, "blocks.1.gelu": 100})
-    for name, real in (("blocks.0.gelu", -5), ("blocks.1.gelu", 95)):
+def test_real_values_around_gelu_have_an_offset():
+    vit = random_vit(SHAPE, 0)
+    vit = replace(vit, offsets=vit.offsets | {"blocks.0.gelu": 0, "blocks.1.hidden": 100})
+    for name, real in (("blocks.0.gelu", -5), ("blocks.1.hidden", 95)):
         assert vit.real(name, np.array([-5])).tolist() == [real * 2.0 ** vit.exponents[name]]
 
 

@@ -109,7 +109,8 @@ def test_parameters_and_exponents_are_those_of_the_models():
         vit, program = quantized(shape), network_of(shape)
         assert list(program.parameters) == sorted(vit.tensors, key=list(program.parameters).index)
         assert set(program.exponents) == set(vit.exponents) and len(program.exponents) == len(vit.exponents)
-        assert list(program.offsets) == list(vit.offsets) == [f"blocks.{layer}.gelu" for layer in range(shape.depth)]
+        around_gelu = [f"blocks.{layer}.{name}" for layer in range(shape.depth) for name in ("hidden", "gelu")]
+        assert list(program.offsets) == list(vit.offsets) == around_gelu
 
 
 def test_names_of_parameters_in_the_order_of_their_use():
