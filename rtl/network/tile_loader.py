@@ -190,7 +190,8 @@ class TileLoader(Block):
                         m.d.sync += token.eq(0)
                         m.next = "CONSTANTS"
             with m.State("CONSTANTS"):
-                self._next_row(m, row, LoadKind.CONSTANT, tape, ~constants_waiting)
+                # The columns collect bytes beside the constants that wait, and put the last one in their place.
+                self._next_row(m, row, LoadKind.CONSTANT, tape, ~(constants_waiting & (count == 7)))
                 with m.If(row.valid):
                     m.d.sync += count.eq(count + 1)
                 with m.If(row.valid & (count == 7)):
