@@ -65,7 +65,7 @@ class NetworkColumn(Block):
         report (the kernel's own, output): to the kernel's center.
         activation (ActivationWrite, output): `activation_latency` cycles after `result_in`, `norm_latency` after
             `norm_in`, or z of the kernel in the cycle in which it gives it; never two in one cycle.
-        logit_valid (1 bit, output): there is a logit, `logit_latency` cycles after `result_in`.
+        logit_valid (1 bit, output): there is a logit of one of `max_classes`, `logit_latency` cycles after `result_in`.
         logit_address (index_width(max_classes) bits, output): its class; 0 if there is none.
         logit (logit_width bits signed, output): total and bias; 0 if there is none.
     """
@@ -78,6 +78,7 @@ class NetworkColumn(Block):
 
     def __init__(self, config, *, kernel_column):
         self.rows = config.rows
+        self.classes = config.max_classes
         self.wraps = config.rows % config.columns != 0
         self.kernel_column = kernel_column
         pipeline, width = config.memory_pipeline, config.data_width
@@ -308,7 +309,9 @@ class NetworkColumn(Block):
 
     def _results(self, m, total, feature, kernel, output, norm_lane):
         """Logits, values for the kernel, activations."""
-        is_logit = total["valid"] & (total["destination"] == Destination.LOGITS)
+        # The last output tile of the head may have columns without a class, whose number must not become another one.
+        is_class = total["address"] < self.classes
+        is_logit = total["valid"] & (total["destination"] == Destination.LOGITS) & is_class
         logit_valid = delay(m, is_logit, self.output_stage.sum_latency, "logit_valid")
         address = total["address"][: len(self.logit_address)]
         logit_address = delay(m, address, self.output_stage.sum_latency, "class")

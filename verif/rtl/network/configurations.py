@@ -20,7 +20,7 @@ CONFIGURATIONS = {
     "default": {"rows": 4, "columns": 4},
     # A bank wraps inside of a tile, the residual stream has 8 bits and shifts by channel.
     "odd": {"rows": 5, "columns": 3, "residual_width": 8, "left_shift_max": 3, "memory_pipeline": 1,
-            "norm_interval": 4, "max_width": 23},
+            "norm_interval": 4, "max_width": 23, "max_classes": 8},
     "wide": {"rows": 8, "columns": 2, "residual_width": 16, "left_shift_max": 7, "sum_width": 32, "aligned_width": 48,
              "stream_shift_max": 31, "branch_shift_max": 15, "memory_pipeline": 2, "max_width": 500,
              "norm_interval": 16, "max_tokens": 5, "max_hidden": 8},

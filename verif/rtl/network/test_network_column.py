@@ -181,6 +181,8 @@ class Column:
         generator, block = self.generator, self.block
         cycle = self.result_cycle
         address = generator.randrange(1 << len(block.result_in.address))
+        if destination == Destination.LOGITS and generator.random() < 0.8:
+            address %= self.config.max_classes + self.config.columns  # some columns of the last tile have no class
         if destination == Destination.RESIDUAL:  # each place once a pass
             address = place % self.config.residual_depth
         bank = generator.randrange(self.config.rows)
@@ -202,7 +204,8 @@ class Column:
         bias, shifts = constants
         total = wrapped(total + bias, config.sum_width)
         if destination == Destination.LOGITS:
-            self.logits[cycle + block.logit_latency] = (address % (1 << len(block.logit_address)), total)
+            if address < config.max_classes:
+                self.logits[cycle + block.logit_latency] = (address, total)
             return
         aligned = total << shifts["branch"]
         if destination == Destination.RESIDUAL:
