@@ -334,10 +334,15 @@ class Engine:
         for place, name in enumerate(DONE):
             self.done[name] += done >> place & 1
         self.errors += int(dut.denominator_error.value)
-        z = int(dut.z.value)
+        self._take_z(str(dut.z.value))
+
+    def _take_z(self, bits):
+        """Keeps what columns write; where there is nothing, a four-state simulator may not know the rest."""
+        width = self._write.width
         for column in range(self.config.columns):
-            write = self._write.members(z >> column * self._write.width & (1 << self._write.width) - 1)
-            if write["valid"]:
+            word = bits[-width * (column + 1) : len(bits) - width * column]
+            if word[-1] != "0":  # `valid`, the first member
+                write = self._write.members(int(word, 2))
                 self._z[write["bank"], write["address"]] = unpack(write["data"], self.config.data_width, 1)[0]
 
     def _gap(self, longest):
