@@ -1,0 +1,233 @@
+"""Image loader against a model of the image banks: every pixel of every image, whatever the stream does."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+import pytest
+from cocotb.triggers import RisingEdge
+
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.network.config import NetworkConfig
+from taylorvit.rtl.network.image_loader import ImageLoader
+from taylorvit.simulation import build, expect_equal, pattern, run
+from verif.rtl.harness import SideBySide, on_every_block
+from verif.rtl.network.configurations import config_of
+
+LIMIT = 5_000
+SIZES = {  # rows, lanes, most tokens, most pixels of a patch
+    "default": (4, 1, 17, 12),
+    "lanes": (8, 4, 9, 30),
+    "whole": (5, 5, 6, 23),
+    "smallest": (2, 1, 2, 1),
+}
+
+
+def configuration(name):
+    rows, lanes, tokens, patch = SIZES[name]
+    base = config_of("smallest").to_mapping() | {"max_tokens": tokens, "max_patch": patch}
+    return NetworkConfig.from_mapping(base | {"rows": rows, "image_lanes": lanes, "tape_queue_rows": 32})
+
+
+def blocks():
+    return {name: ImageLoader(configuration(name)) for name in SIZES}
+
+
+class Bench:
+    """Source, array and model of the banks of one loader."""
+
+    def __init__(self, view, name, seed):
+        self.view, self.config = view, configuration(name)
+        self.generator = random.Random(seed)
+        self.edge = RisingEdge(view.clk)
+        self.pixels = {}
+
+    async def cycle(self, beat=None, **inputs):
+        """A cycle with a beat offered, (bytes, last); returns what was told, and whether the beat was taken."""
+        view = self.view
+        lanes = self.config.image_lanes
+        data, last = (self.generator.randbytes(lanes), self.generator.getrandbits(1)) if beat is None else beat
+        view.s_tvalid.value, view.s_tlast.value = beat is not None, last
+        view.s_tdata.value = int.from_bytes(data, "little")
+        for name in ("image_release", "gave_up", "ending", "closed", "start"):
+            getattr(view, name).value = inputs.get(name, 0)
+        await self.edge
+        taken = beat is not None and bool(view.s_tready.value)
+        expect_equal("starving", view.starving.value, int(view.s_tready.value) & (beat is None))
+        if view.write__valid.value:
+            group, address = int(view.write__group.value), int(view.write__address.value)
+            for lane in range(lanes):
+                byte = int(view.write__data.value) >> 8 * lane & 0xFF
+                self.pixels[group * lanes + lane, address] = byte ^ 0x80
+        return [name for name in ("image_short", "image_long") if getattr(view, name).value], taken
+
+    async def start(self, images, patches, pixels):
+        view = self.view
+        view.patches.value, view.patch_pixels.value, view.images.value = patches, pixels, images
+        self.size = patches, pixels
+        await self.cycle(start=1)
+
+    def picture(self):
+        """An image, and its beats."""
+        patches, pixels = self.size
+        lanes = self.config.image_lanes
+        image = [list(self.generator.randbytes(pixels)) for _ in range(patches)]
+        content = b"".join(bytes(patch) + self.generator.randbytes(-pixels % lanes) for patch in image)
+        beats = [content[first : first + lanes] for first in range(0, len(content), lanes)]
+        return image, [(beat, int(place == len(beats) - 1)) for place, beat in enumerate(beats)]
+
+    async def send(self, beats, pace="always", until_ready=True):
+        """Sends beats, and waits for the image; returns what was told."""
+        active, told, place = pattern(pace, self.generator.getrandbits(32)), [], 0
+        for _ in range(LIMIT):
+            offered = beats[place] if place < len(beats) and next(active) else None
+            more, taken = await self.cycle(offered)
+            told += more
+            place += taken
+            if place == len(beats) and (self.view.image_ready.value or not until_ready):
+                return told
+        raise AssertionError(f"{len(beats)} beats must be taken, and an image be ready, not {place} beats")
+
+    def expect_image(self, image):
+        patches, _pixels = self.size
+        rows = self.config.rows
+        got = [
+            [self.pixels.get((pixel % rows, pixel // rows * patches + number)) for pixel in range(len(patch))]
+            for number, patch in enumerate(image)
+        ]
+        expect_equal("image", got, image)
+
+    async def release(self):
+        """The array has read the image: there is none until the next one has come."""
+        await self.cycle(image_release=1)
+        await self.cycle()
+        expect_equal("image_ready after the release", self.view.image_ready.value, 0)
+
+
+def sizes(bench):
+    most_patches, most_pixels = bench.config.max_tokens - 1, bench.config.max_patch
+    yield 1, 1
+    yield most_patches, most_pixels
+    for _ in range(4):
+        yield bench.generator.randint(1, most_patches), bench.generator.randint(1, most_pixels)
+
+
+@cocotb.test()
+async def images_of_every_size(dut):
+    """Images get into the banks, one at a time, at every pace; none is taken that the job does not have."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        for patches, pixels in sizes(bench):
+            images = bench.generator.randint(1, 3)
+            await bench.start(images, patches, pixels)
+            for number in range(images):
+                image, beats = bench.picture()
+                told = await bench.send(beats, bench.generator.choice(("always", "random", "bursts")))
+                expect_equal(f"faults, {told}", len(told), 0)
+                bench.expect_image(image)
+                for _ in range(3):
+                    _told, taken = await bench.cycle(beats[0])
+                    expect_equal("beats taken while an image is in the banks", int(taken), 0)
+                expect_equal("idle", view.idle.value, number == images - 1)
+                await bench.release()
+            _told, taken = await bench.cycle(beats[0])
+            expect_equal("beats taken between jobs", int(taken), 0)
+
+    await on_every_block(dut, blocks(), job)
+
+
+@cocotb.test()
+async def packets_of_any_length(dut):
+    """What is too short is filled up, what is too long is dropped; the next image is right."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        for patches, pixels in sizes(bench):
+            await bench.start(4, patches, pixels)
+            for kind in ("short", "long", "good", "short"):
+                image, beats = bench.picture()
+                lanes, per_patch = bench.config.image_lanes, -(-pixels // bench.config.image_lanes)
+                expected = []
+                if kind == "short" and len(beats) > 1:
+                    cut = bench.generator.randrange(1, len(beats))
+                    beats = [*beats[: cut - 1], (beats[cut - 1][0], 1)]
+                    image = [
+                        [pixel if n * per_patch + p // lanes < cut else 0 for p, pixel in enumerate(patch)]
+                        for n, patch in enumerate(image)
+                    ]
+                    expected = ["image_short"]
+                elif kind == "long":
+                    more = bench.generator.randint(1, 9)
+                    beats[-1] = (beats[-1][0], 0)
+                    beats += [(bench.generator.randbytes(lanes), int(place == more - 1)) for place in range(more)]
+                    expected = ["image_long"]
+                told = await bench.send(beats, bench.generator.choice(("always", "random")))
+                expect_equal(f"{told} of a packet that is {kind}", told == expected, True)
+                bench.expect_image(image)
+                await bench.release()
+
+    await on_every_block(dut, blocks(), job)
+
+
+@cocotb.test()
+async def jobs_that_are_ended(dut):
+    """The rest of a packet that has begun is dropped; one that has been given up is over at once."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        for given_up in (False, True, False):
+            patches, pixels = bench.config.max_tokens - 1, bench.config.max_patch
+            await bench.start(2, patches, pixels)
+            _image, beats = bench.picture()
+            cut = bench.generator.randrange(len(beats))
+            await bench.send(beats[:cut], until_ready=False)
+            if given_up:
+                await bench.cycle(gave_up=1)
+            for _ in range(5):
+                await bench.cycle(ending=1)
+            await bench.cycle()
+            expect_equal("idle", view.idle.value, given_up or not cut)
+            if not given_up and cut:
+                await bench.send(beats[cut:], "random", until_ready=False)
+                await bench.cycle()
+                expect_equal("idle behind the packet", view.idle.value, 1)
+            await bench.start(1, *bench.size)
+            image, beats = bench.picture()
+            await bench.send(beats)
+            bench.expect_image(image)
+            await bench.release()
+
+    await on_every_block(dut, blocks(), job)
+
+
+@cocotb.test()
+async def closed(dut):
+    """Nothing is taken while the ports are closed."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        await bench.start(1, *next(iter(sizes(bench))))
+        image, beats = bench.picture()
+        for _ in range(5):
+            _told, taken = await bench.cycle(beats[0], closed=1)
+            expect_equal("taken", int(taken), 0)
+        await bench.send(beats)
+        bench.expect_image(image)
+
+    await on_every_block(dut, blocks(), job)
+
+
+# Tests: run by pytest.
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    block = SideBySide(blocks())
+    return build(emit(block), block.module_name)
+
+
+@pytest.mark.parametrize("testcase", ["images_of_every_size", "packets_of_any_length", "jobs_that_are_ended", "closed"])
+def test_image_loader(simulation, testcase):
+    run(simulation, __name__, testcase=testcase)
