@@ -26,6 +26,9 @@ __all__ = ["NormLane"]
 _NORMALIZED_FRACTION = 12
 """Fractional bits of a normalized feature."""
 
+_MULTIPLIER_BITS = 17
+"""Bits without a sign that an FPGA's multiplier takes: a wider factor is two, and their sum has a cycle of its own."""
+
 
 class NormLane(Block):
     """activation = saturate(round_half_up((normalized gamma + beta) / 2^norm_shift)), for one token a cycle.
@@ -51,7 +54,8 @@ class NormLane(Block):
     }
 
     def __init__(self, config):
-        pipeline, slow = config.memory_pipeline, config.memory_pipeline == 0
+        pipeline = config.memory_pipeline
+        self.pipelined = pipeline > 0
         self.value_width = config.stream_value_width
         self.gamma_width = config.gamma_width
         self.beta_width = config.beta_width
@@ -71,14 +75,14 @@ class NormLane(Block):
             i_width=self.centred_width,
             o_width=self.normalized_width,
             shift_max=config.norm_right_shift_max,
-            pipelined=not slow,
+            pipelined=self.pipelined,
             module_name="norm_rounding",
         )
         self.requantizer = Requantizer(
             i_width=self.scaled_width,
             o_width=config.data_width,
             shift_max=self.scaled_width,
-            pipelined=not slow,
+            pipelined=self.pipelined,
             module_name="norm_requantizer",
         )
         super().__init__(
@@ -102,9 +106,14 @@ class NormLane(Block):
         return self.shift_memory.latency
 
     @property
+    def product_latency(self):
+        """Cycles that the product of a feature and its factor takes."""
+        return 2 if self.pipelined and len(self.norm.factor) > _MULTIPLIER_BITS else 1
+
+    @property
     def normalized_latency(self):
         """Cycles from `tile` to the normalized feature: left shift, product, difference, rounding shift."""
-        return self.feature_delay + 3 + self.normalizing.latency
+        return self.feature_delay + 1 + self.product_latency + 1 + self.normalizing.latency
 
     @property
     def latency(self):
@@ -134,15 +143,16 @@ class NormLane(Block):
         centred = Signal(signed(self.centred_width), reset_less=True)
         normalizing = instantiate(m, "normalizing", self.normalizing)
         m.d.comb += shift_memory.read_address.eq(self.tile)
-        time = self.feature_delay
+        multiplied = self.feature_delay + 1 + self.product_latency
+        factor = after_tile(norm.factor, self.feature_delay + 1, "factor")
         m.d.sync += [
             value.eq(self.feature << shift_memory.read_data),
-            product.eq(value * after_tile(norm.factor, time + 1, "factor")),
-            centred.eq(product - after_tile(norm.offset, time + 2, "offset")),
+            product.eq(self._product(m, value, factor)),
+            centred.eq(product - after_tile(norm.offset, multiplied, "offset")),
         ]
         m.d.comb += [
             normalizing.i.eq(centred),
-            normalizing.shift.eq(after_tile(norm.right_shift, time + 3, "right_shift")),
+            normalizing.shift.eq(after_tile(norm.right_shift, multiplied + 1, "right_shift")),
         ]
 
         # Scaled: the channel's constants are read when the normalized feature is there.
@@ -170,3 +180,12 @@ class NormLane(Block):
             self.activation.data.eq(requantizer.o),
         ]
         return m
+
+    def _product(self, m, value, factor):
+        """What goes into the register of the product."""
+        if self.product_latency == 1:
+            return value * factor
+        low = Signal(signed(len(value) + _MULTIPLIER_BITS), name="product_low", reset_less=True)
+        high = Signal(signed(len(value) + len(factor) - _MULTIPLIER_BITS), name="product_high", reset_less=True)
+        m.d.sync += [low.eq(value * factor[:_MULTIPLIER_BITS]), high.eq(value * factor[_MULTIPLIER_BITS:])]
+        return low + (high << _MULTIPLIER_BITS)

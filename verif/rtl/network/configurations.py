@@ -24,10 +24,10 @@ CONFIGURATIONS = {
     "wide": {"rows": 8, "columns": 2, "residual_width": 16, "left_shift_max": 7, "sum_width": 32, "aligned_width": 48,
              "stream_shift_max": 31, "branch_shift_max": 15, "memory_pipeline": 2, "max_width": 500,
              "norm_interval": 16, "max_tokens": 5, "max_hidden": 8},
-    "smallest": {"rows": 2, "columns": 1, "max_tokens": 2, "max_width": 1, "max_hidden": 1, "max_patch": 1,
+    "smallest": {"rows": 3, "columns": 1, "max_tokens": 2, "max_width": 1, "max_hidden": 1, "max_patch": 1,
                  "max_classes": 1, "max_heads": 1, "max_head_dim": 1, "left_shift_max": 0, "stream_shift_max": 0,
                  "branch_shift_max": 0, "sum_width": 16, "aligned_width": 16, "residual_width": 8, "norm_interval": 2,
-                 "tape_queue_rows": 4},
+                 "tape_queue_rows": 8, "memory_pipeline": 1},
 }  # fmt: skip
 
 
