@@ -14,13 +14,15 @@ from math import ceil
 
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 
+from .command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES
+
 __all__ = ["NetworkConfig"]
 
 #: Fields that do not change what a tape means: a tape for one value is right for all.
 _NOT_IN_TAPE = (
     "name", "prefix", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
-    "norm_interval", "tape_source", "tape_queue_rows", "tape_memory_bytes", "axi_outstanding", "image_lanes",
-    "input_timeout", "counter_width", "error_count_width",
+    "norm_interval", "tape_width", "tape_source", "tape_queue_rows", "tape_memory_bytes", "axi_outstanding",
+    "image_lanes", "input_timeout", "counter_width", "error_count_width",
 )  # fmt: skip
 
 
@@ -52,10 +54,12 @@ class NetworkConfig:
         shift_z_max (int): largest left shift of Z's numerators, 0 to 31.
         norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16.
         divider_interval (int): as in `AcceleratorConfig`.
-        tape_width (int): bits of a word of the tape, a number of bytes that divides `columns`, and of the AXI4 port.
+        tape_width (int): bits of a word of the tape, a number of bytes that divides `columns`, and of the AXI4 port; a
+            power of two, unless the tape comes as a stream, and at most 1024 for AXI4.
         tape_source (str): "axi" for an AXI4 read master, "stream" for an AXI4-Stream, "memory" for memory on the chip.
         tape_queue_rows (int): rows of C bytes of the tape that are read ahead, a power of two, at least 2 R.
-        tape_memory_bytes (int): bytes of the memory on the chip, with `tape_source` "memory"; 0 otherwise.
+        tape_memory_bytes (int): bytes of the memory on the chip, with `tape_source` "memory", whole words of the tape
+            and of 4 bytes; 0 otherwise.
         axi_outstanding (int): most bursts that the AXI4 read master waits for, 1 to 16.
         image_lanes (int): pixels of a beat of the image stream, a divisor of `rows`.
         pe (str): as in `AcceleratorConfig`, like all that follow.
@@ -164,8 +168,16 @@ class NetworkConfig:
             raise ConfigError(
                 f"tape_width must be of bytes whose number divides columns ({self.columns}), not {self.tape_width!r}"
             )
-        if self.tape_source == "axi" and self.tape_width & (self.tape_width - 1):
-            raise ConfigError(f"tape_width must be a power of two with tape_source 'axi', not {self.tape_width!r}")
+        if self.tape_source != "stream" and self.tape_width & (self.tape_width - 1):
+            source = self.tape_source
+            raise ConfigError(f"tape_width must be a power of two with tape_source {source!r}, not {self.tape_width!r}")
+        if self.tape_source == "axi" and self.tape_width > 1024:
+            raise ConfigError(f"tape_width must be at most 1024 with tape_source 'axi', not {self.tape_width!r}")
+        if self.tape_source == "memory":
+            self._require_range("tape_memory_bytes", self.shortest_tape, 1 << 24)
+            unit = max(4, self.tape_bytes)
+            if self.tape_memory_bytes % unit:
+                raise ConfigError(f"tape_memory_bytes must be a multiple of {unit}, not {self.tape_memory_bytes!r}")
         self._require_range("image_lanes", 1, self.rows)
         if self.rows % self.image_lanes:
             raise ConfigError(f"image_lanes must divide rows ({self.rows}), not {self.image_lanes!r}")
@@ -224,6 +236,12 @@ class NetworkConfig:
     def tape_bytes(self):
         """Bytes of a word of the tape."""
         return self.tape_width // 8
+
+    @property
+    def shortest_tape(self):
+        """Bytes of the shortest tape: header, END and CRC, each in whole rows."""
+        sizes = (HEADER_BYTES, COMMAND_BYTES, TRAILER_BYTES)
+        return sum(ceil(size / self.columns) * self.columns for size in sizes)
 
     @property
     def residual_tiles(self):

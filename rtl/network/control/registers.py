@@ -23,9 +23,9 @@ from taylorvit.rtl.control.description import (
     counter,
     parameter,
 )
-from taylorvit.rtl.network.command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES, VERSION, Kind
+from taylorvit.rtl.network.command import VERSION, Kind
 
-__all__ = ["EVENTS", "IDENTIFICATION", "IMAGES_WIDTH", "KIND_COUNTERS", "TAPE_SOURCES", "register_map", "shortest_tape"]
+__all__ = ["EVENTS", "IDENTIFICATION", "IMAGES_WIDTH", "KIND_COUNTERS", "TAPE_SOURCES", "register_map"]
 
 IDENTIFICATION = int.from_bytes(b"TVIT", "big")
 """Value of register ID."""
@@ -78,11 +78,6 @@ _COUNTED_BY_CORE = {
     "STALL_OUTPUT": "of these, cycles in which the array waited for room for logits",
     "STALL_DATA": "of these, cycles in which the array waited for earlier products or for a LayerNorm",
 }
-
-
-def shortest_tape(config):
-    """Bytes of the shortest tape: header, END and CRC, each in whole rows."""
-    return sum(-(-size // config.columns) * config.columns for size in (HEADER_BYTES, COMMAND_BYTES, TRAILER_BYTES))
 
 
 def _built(config):
@@ -156,7 +151,7 @@ def _control():
 
 def _job(config):
     """Parameters of the next job, and the port by which a memory on the chip is filled."""
-    shortest, longest = shortest_tape(config), config.tape_memory_bytes or (1 << DATA_WIDTH) - 1
+    shortest, longest = config.shortest_tape, config.tape_memory_bytes or (1 << DATA_WIDTH) - 1
     patches = config.max_tokens - 1
     registers = [
         parameter("IMAGES", 0x080, 1, (1 << IMAGES_WIDTH) - 1, 1, "images of the job"),

@@ -42,6 +42,7 @@ class FakeEngine:
         pace (float): share of the cycles in which it does something, where it has a choice.
         done (int): images of this job whose tape has ended.
         hangs (bool): it takes nothing any more.
+        holds_end (bool): an END that it has taken waits.
     """
 
     def __init__(self, view, config: NetworkConfig, seed):
@@ -53,6 +54,7 @@ class FakeEngine:
         self.classes = 1
         self.pace = 1.0
         self.hangs = False
+        self.holds_end = False
         self.resets = deque([0] * RESET_DELAY)
         self.banks = {}  # (row of the ring, column) -> byte
         self.pixels = {}  # (row of the array, address) -> pixel
@@ -157,7 +159,7 @@ class FakeEngine:
         """One step of the command; returns what it waits for."""
         view, inputs, (command, rows) = self.view, self.inputs, self.work
         if command["opcode"] == Opcode.END:
-            if self.finishing:
+            if self.finishing or self.holds_end:
                 return ""
             inputs["image_done"] = 1
             self.done += 1

@@ -19,6 +19,7 @@ from cocotbext.axi import (
 )
 
 from taylorvit.gen.verilog import emit
+from taylorvit.rtl.network.command import Opcode
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import EVENTS, register_map
 from taylorvit.rtl.network.host_side import HostSide
@@ -30,7 +31,6 @@ from verif.rtl.network.fake_engine import FakeEngine, logits_of
 from verif.rtl.network.tapes import DAMAGES, damaged, random_tape
 
 LIMIT_NS = 600_000
-ENDED = [name for name, (bit, _text) in EVENTS.items() if bit >= 8]  # events that end a job
 
 VARIANTS = {
     "axi": {"rows": 4, "columns": 4, "tape_width": 16, "tape_source": "axi"},
@@ -159,6 +159,8 @@ class Bench:
         self.engine.pace = 1.0 if kind == "always" else self.generator.choice((0.3, 0.8))
 
     def tape(self, products=4, most_rows=12):
+        if self.config.tape_source == "memory":  # which is filled word by word
+            products, most_rows = min(products, 2), min(most_rows, 6)
         return random_tape(self.config, self.generator, products, most_rows=most_rows)
 
     async def good_job(self, images=1, kind="always", **sizes):
@@ -262,6 +264,32 @@ async def jobs_in_good_order(dut):
             await bench.good_job(images=1, kind="random", products=3, most_rows=2 * bench.config.tape_queue_rows)
 
     await on_all(dut, job)
+
+
+@cocotb.test()
+async def images_back_to_back(dut):
+    """While an image is still computed, the next one is in the banks, and its commands are there."""
+
+    async def job(bench):
+        tape, pictures = bench.tape(products=2), bench.random_images(2)
+        bench.engine.job(tape, bench.classes, pictures.__getitem__)
+        bench.engine.holds_end = True
+        for picture in pictures:
+            await bench.images.send(AxiStreamFrame(bench.beats(picture)))
+        await bench.start_job(tape.content, 2, timeout=4000)
+        for _ in range(4000):
+            await ClockCycles(bench.view.clk, 1)
+            if bench.engine.work and bench.engine.work[0]["opcode"] == Opcode.END:
+                break
+        await ClockCycles(bench.view.clk, 400)
+        expect_equal("images that have left their source", int(bench.images.idle()), 1)
+        ready = (bench.view.image_ready.value, bench.view.command_valid.value, bench.view.m_axis_logits_tvalid.value)
+        expect_equal("the next image, its command, logits", ready, (1, 1, 0))
+        bench.engine.holds_end = False
+        await bench.expect_end("images back to back", "DONE")
+        bench.expect_logits(range(2))
+
+    await on_all(dut, job, NARROW)
 
 
 @cocotb.test()
@@ -381,7 +409,7 @@ async def soft_resets(dut):
     """After a soft reset at any time the next job comes out right, and no register has changed."""
 
     async def job(bench):
-        for number in range(6):
+        for number in range(4):
             bench.engine.job(None, bench.classes, lambda number: [])
             bench.paces("always")
             content = bench.tape().content
@@ -439,6 +467,7 @@ def simulation():
     "testcase",
     [
         "jobs_in_good_order",
+        "images_back_to_back",
         "damaged_tapes",
         "faults_of_the_memory",
         "faults_of_the_tape_stream",

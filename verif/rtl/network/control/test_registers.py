@@ -5,7 +5,7 @@ import pytest
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.rtl.control.description import Access
 from taylorvit.rtl.network.config import NetworkConfig
-from taylorvit.rtl.network.control.registers import EVENTS, register_map, shortest_tape
+from taylorvit.rtl.network.control.registers import EVENTS, register_map
 from verif.rtl.network.configurations import config_of
 
 OFFSETS = {
@@ -68,8 +68,3 @@ def test_the_configuration_of_a_tape_is_told():
     config = with_source("axi")
     registers = register_map(config)
     assert registers["TAPE_HASH_0"].reset | registers["TAPE_HASH_1"].reset << 32 == config.tape_hash
-
-
-def test_the_shortest_tape_is_header_end_and_crc():
-    assert shortest_tape(config_of("default")) == 32 + 64 + 4
-    assert shortest_tape(config_of("odd")) == 33 + 66 + 6

@@ -1,0 +1,79 @@
+"""Every rule of the network accelerator's configuration, by the text of its error."""
+
+import re
+
+import pytest
+
+from taylorvit.rtl.config import ConfigError
+from taylorvit.rtl.network.config import NetworkConfig
+from verif.rtl.network.configurations import config_of
+
+SMALL = config_of("default").to_mapping()  # 4 x 4
+
+
+@pytest.mark.parametrize(("changes", "text"), [
+    ({"name": ""}, "name must consist of ASCII letters, digits, '-' and '_', not ''"),
+    ({"rows": 1}, "rows must be in 2..256, not 1"),
+    ({"columns": 5}, "columns must be in 1..4, not 5"),
+    ({"max_tokens": 1}, "max_tokens must be in 2..4096, not 1"),
+    ({"max_width": 4097}, "max_width must be in 1..4096, not 4097"),
+    ({"max_hidden": 0}, "max_hidden must be in 1..16384, not 0"),
+    ({"max_patch": 0}, "max_patch must be in 1..4096, not 0"),
+    ({"max_classes": 65536}, "max_classes must be in 1..65535, not 65536"),
+    ({"max_classes": 2.0}, "max_classes must be an integer, not 2.0"),
+    ({"max_classes": True}, "max_classes must be an integer, not True"),
+    ({"max_heads": 25}, "max_heads must be in 1..24, not 25"),
+    ({"max_head_dim": 25}, "max_head_dim must be in 1..24, not 25"),
+    ({"residual_width": 17}, "residual_width must be in 8..16, not 17"),
+    ({"left_shift_max": 8}, "left_shift_max must be in 0..7, not 8"),
+    ({"sum_width": 33}, "sum_width must be in 16..32, not 33"),
+    ({"aligned_width": 23}, "aligned_width must be in 24..48, not 23"),
+    ({"stream_shift_max": 32}, "stream_shift_max must be in 0..31, not 32"),
+    ({"branch_shift_max": 16}, "branch_shift_max must be in 0..15, not 16"),
+    ({"norm_interval": 0}, "norm_interval must be in 1..16, not 0"),
+    ({"axi_outstanding": 17}, "axi_outstanding must be in 1..16, not 17"),
+    ({"tape_queue_rows": 4}, "tape_queue_rows must be in 8..65536, not 4"),
+    ({"tape_queue_rows": 24}, "tape_queue_rows must be a power of two, not 24"),
+    ({"tape_source": "dma"}, "tape_source must be one of axi, stream, memory, not 'dma'"),
+    ({"tape_source": "memory"}, "tape_memory_bytes must be positive with tape_source 'memory' alone, not 0"),
+    ({"tape_memory_bytes": 64}, "tape_memory_bytes must be positive with tape_source 'memory' alone, not 64"),
+    ({"tape_source": "memory", "tape_memory_bytes": 99}, "tape_memory_bytes must be in 100..16777216, not 99"),
+    ({"tape_source": "memory", "tape_memory_bytes": 102}, "tape_memory_bytes must be a multiple of 4, not 102"),
+    ({"tape_source": "memory", "tape_memory_bytes": 212, "rows": 8, "columns": 8, "tape_width": 64},
+     "tape_memory_bytes must be a multiple of 8, not 212"),
+    ({"tape_width": 40}, "tape_width must be in 8..32, not 40"),
+    ({"tape_width": 24}, "tape_width must be of bytes whose number divides columns (4), not 24"),
+    ({"tape_width": 12}, "tape_width must be of bytes whose number divides columns (4), not 12"),
+    ({"columns": 3, "tape_width": 24}, "tape_width must be a power of two with tape_source 'axi', not 24"),
+    ({"columns": 3, "tape_width": 24, "tape_source": "memory", "tape_memory_bytes": 512},
+     "tape_width must be a power of two with tape_source 'memory', not 24"),
+    ({"rows": 256, "columns": 256, "tape_width": 2048, "tape_queue_rows": 512},
+     "tape_width must be at most 1024 with tape_source 'axi', not 2048"),
+    ({"image_lanes": 5}, "image_lanes must be in 1..4, not 5"),
+    ({"image_lanes": 3}, "image_lanes must divide rows (4), not 3"),
+    ({"input_timeout": 0}, "input_timeout must be in 1..4294967295, not 0"),
+])  # fmt: skip
+def test_rule_is_told(changes, text):
+    with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
+        NetworkConfig.from_mapping(SMALL | changes)
+
+
+def test_keys_are_checked():
+    with pytest.raises(ConfigError, match="^configuration key must be one of name, rows, .*, not 'row'$"):
+        NetworkConfig.from_mapping(SMALL | {"row": 4})
+    with pytest.raises(ConfigError, match="^configuration must have the key 'columns'$"):
+        NetworkConfig.from_mapping({key: value for key, value in SMALL.items() if key != "columns"})
+
+
+def test_the_shortest_tape_is_header_end_and_crc():
+    assert config_of("default").shortest_tape == 32 + 64 + 4
+    assert config_of("odd").shortest_tape == 33 + 66 + 6
+
+
+def test_a_tape_is_for_what_its_bytes_depend_on():
+    base = NetworkConfig.from_mapping(SMALL)
+    same = [{"name": "other"}, {"tape_source": "stream"}, {"tape_width": 16}, {"axi_outstanding": 1}, {"prefix": "a_"}]
+    assert {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in same} == {base.tape_hash}
+    other = [{"max_tokens": 18}, {"residual_width": 9}, {"columns": 2}, {"max_classes": 11}]
+    hashes = {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in other}
+    assert len(hashes) == len(other) and base.tape_hash not in hashes
