@@ -26,6 +26,7 @@ from taylorvit.rtl.common.widths import index_width
 
 from .bundles import COMMAND_BITS, ImageWrite, TapeWrite, command_field
 from .command import Destination
+from .groups import ColumnGroup, RowGroup
 from .kernel import network_kernel
 from .network_column import NetworkColumn
 from .network_row import NetworkRow, writing_columns
@@ -37,9 +38,6 @@ from .tape.table_writer import TableWrite
 from .tile_loader import TileLoader
 
 __all__ = ["NetworkEngine"]
-
-_GROUP = 4
-"""Columns whose logits meet in one register."""
 
 
 class NetworkEngine(Block):
@@ -92,6 +90,8 @@ class NetworkEngine(Block):
         self.kernel = network_kernel(config)
         self.row = NetworkRow(config, kernel_row=self.kernel.row)
         self.column = NetworkColumn(config, kernel_column=self.kernel.column)
+        self.row_group = RowGroup(config, row=self.row)
+        self.column_group = ColumnGroup(config, column=self.column)
         self.loader = TileLoader(config, load_latency=self.column.load_latency)
         self.streamer = Streamer(config, drain=self.drain)
         self.retirement = RetirementQueue()
@@ -147,7 +147,7 @@ class NetworkEngine(Block):
 
     @property
     def logit_delay(self):
-        """Cycles from a column's logit to `logit`."""
+        """Cycles from a column's logit to `logit`: a register of its group, and one behind the groups."""
         return 2
 
     def elaborate(self, platform):
@@ -164,10 +164,13 @@ class NetworkEngine(Block):
             norm=place("norm_scheduler", self.norm_scheduler),
             statistics=place("norm_statistics", self.norm_statistics),
             center=place("kernel_center", self.kernel.center),
-            rows=[place(f"row_{index}", self.row) for index in range(self.config.rows)],
+            rows=[place(f"rows_{first}", self.row_group) for first in range(0, self.config.rows, self.row_group.size)],
             array=place("array", self.array),
             diagonal=place("diagonal_column", self.kernel.diagonal),
-            columns=[place(f"column_{index}", self.column) for index in range(self.config.columns)],
+            columns=[
+                place(f"columns_{first}", self.column_group)
+                for first in range(0, self.config.columns, self.column_group.size)
+            ],
         )
         self._commands(m, units, resets)
         self._row_chain(m, units)
@@ -175,7 +178,7 @@ class NetworkEngine(Block):
         self._activations(m, units)
         self._norm(m, units, resets)
         self._kernel(m, units)
-        self._logits(m, units, resets)
+        self._logits(m, units)
         self._finish(m, units, resets)
         return m
 
@@ -202,15 +205,16 @@ class NetworkEngine(Block):
             retirement.issued_table.eq(loader.issued_table),
             retirement.ended.eq(loader.ended),
         ]
-        word = self.tape_write
-        for index, column in enumerate(columns):
-            group, byte = divmod(index, self.config.tape_bytes)
+        word, size = self.tape_write, self.column_group.size
+        enable = Cat(bit.replicate(self.config.tape_bytes) for bit in word.enable)
+        data = word.data.replicate(self.config.columns // self.config.tape_bytes)
+        for index, group in enumerate(columns):
             m.d.comb += [
-                column.tape_write.enable.eq(word.enable[group]),
-                column.tape_write.address.eq(word.address),
-                column.tape_write.data.eq(word.data.word_select(byte, 8)),
+                group.tape_write.enable.eq(enable.word_select(index, size)),
+                group.tape_write.address.eq(word.address),
+                group.tape_write.data.eq(data.word_select(index, 8 * size)),
             ]
-            connect(m, flipped(self.table_write), column.table_write)
+            connect(m, flipped(self.table_write), group.table_write)
         for name in ("kind", "array_busy", "stall_tape", "stall_image", "stall_output", "stall_data"):
             m.d.comb += getattr(self, name).eq(getattr(streamer, name))
 
@@ -219,13 +223,15 @@ class NetworkEngine(Block):
         rows, array, loader = units.rows, units.array, units.loader
         chain(m, units.streamer.stream_control, rows, "control")
         chain(m, units.center.row_side, rows, "kernel")
-        for index, row in enumerate(rows):
-            m.d.comb += row.row.eq(index)
-            connect(m, units.center.feeds[index], row.feed)
-            connect(m, flipped(self.image), row.image)
+        feeds = iter(units.center.feeds)
+        for index, group in enumerate(rows):
+            m.d.comb += group.first.eq(index * self.row_group.size)
+            for feed in group.feeds:
+                connect(m, next(feeds), feed)
+            connect(m, flipped(self.image), group.image)
         m.d.comb += [
-            array.streamed.eq(Cat(row.streamed for row in rows)),
-            array.swap.eq(Cat(row.swap for row in rows)),
+            array.streamed.eq(Cat(group.streamed for group in rows)),
+            array.swap.eq(Cat(group.swap for group in rows)),
             array.load.eq(loader.load),
             array.load_first.eq(loader.load_first),
             self.image_release.eq(rows[-1].control_out.release),
@@ -244,11 +250,11 @@ class NetworkEngine(Block):
         chain(m, diagonal.side_out, columns, "kernel")
         m.d.comb += [
             array.stationary_diagonal.eq(diagonal.stationary),
-            array.stationary.eq(Cat(column.stationary for column in columns)),
+            array.stationary.eq(Cat(group.stationary for group in columns)),
             diagonal.partial_sum.eq(array.sum_diagonal),
         ]
-        for index, column in enumerate(columns):
-            m.d.comb += column.partial_sum.eq(array.sum.word_select(index, self.config.partial_sum_width))
+        for index, group in enumerate(columns):
+            m.d.comb += group.partial_sum.eq(array.sum.word_select(index, len(group.partial_sum)))
         first = diagonal.result_out
         m.d.comb += units.loader.constants_begun.eq(
             first.valid & first.begin & (first.destination < Destination.KERNEL_0)
@@ -256,9 +262,11 @@ class NetworkEngine(Block):
 
     def _activations(self, m, units):
         """Each row hears the columns whose activations can be its own."""
-        for index, row in enumerate(units.rows):
-            for place, column in enumerate(writing_columns(self.config, index)):
-                connect(m, units.columns[column].activation, row.activations[place])
+        activations = [activation for group in units.columns for activation in group.activations]
+        ears = [ear for group in units.rows for ear in group.activations]
+        heard = [column for row in range(self.config.rows) for column in writing_columns(self.config, row)]
+        for column, ear in zip(heard, ears):
+            copy_bundle(m, activations[column], ear)
 
     def _norm(self, m, units, resets):
         """Sums over the features go to the statistics, the tokens' numbers to the norm scheduler."""
@@ -295,8 +303,8 @@ class NetworkEngine(Block):
         """The kernel's center hears of commands, elements and totals."""
         center, loader, streamer = units.center, units.loader, units.streamer
         connect(m, units.diagonal.report, center.diagonal_report)
-        for column, report in zip(units.columns, center.reports):
-            connect(m, column.report, report)
+        for report, heard in zip((report for group in units.columns for report in group.reports), center.reports):
+            connect(m, report, heard)
         copy_bundle(m, streamer.stream_control, center.stream)
         m.d.comb += [
             center.constants_valid.eq(loader.constants_valid),
@@ -306,15 +314,11 @@ class NetworkEngine(Block):
             self.denominator_error.eq(center.denominator_error),
         ]
 
-    def _logits(self, m, units, resets):
-        """Columns are skewed, so at most one of them has a logit in a cycle."""
-        groups = []
-        for first in range(0, len(units.columns), _GROUP):
-            members = [Cat(c.logit, c.logit_address, c.logit_valid) for c in units.columns[first : first + _GROUP]]
-            groups.append(Signal(len(members[0]), name=f"logits_{first}"))
-            m.d.sync += groups[-1].eq(reduce(or_, members))
-        logit = Signal.like(groups[0], name="any_logit")
-        m.d.sync += logit.eq(reduce(or_, groups))
+    def _logits(self, m, units):
+        """At most one group has a logit in a cycle."""
+        members = [Cat(group.logit, group.logit_address, group.logit_valid) for group in units.columns]
+        logit = Signal(len(members[0]), name="any_logit")
+        m.d.sync += logit.eq(reduce(or_, members))
         m.d.comb += Cat(self.logit, self.logit_address, self.logit_valid).eq(logit)
 
     def _finish(self, m, units, resets):
