@@ -14,7 +14,7 @@ import numpy as np
 from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.attention.integer_attention import JobConstants
 from taylorvit.golden.network.integer_vit import IntegerVit
-from taylorvit.golden.network.operations import Add, Linear, LookUp, Norm, Requantize, Stream
+from taylorvit.golden.network.operations import Add, Linear, Norm, Requantize, Stream
 from taylorvit.golden.network.program import network_of
 from taylorvit.golden.network.vit import VitShape
 
@@ -92,7 +92,7 @@ class _Maker:
                 self._bias(operation)
         for operation in self.program:
             self._exponents(operation)
-        offsets = {op.name: int(self.random.integers(128)) for op in self.program if isinstance(op, LookUp)}
+        offsets = {name: int(self.random.integers(128)) for name in self.program.offsets}
         registers = [self._registers() for _layer in range(self.shape.depth)]
         return IntegerVit(self.shape, self.tensors, self.exponents, offsets, registers, self.number_format)
 
