@@ -65,6 +65,7 @@ _GROUPS = {
         "capture": "write Q, K and V of a model's layers, for `taylorvit simulate`",
     },
     "Numbers": {
+        "estimate": "count the cycles of a network on a network accelerator",
         "ops": "count the operations of softmax and Taylor attention",
         "fidelity": "measure the SQNR of the integer model of attention",
     },

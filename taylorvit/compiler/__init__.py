@@ -12,6 +12,7 @@ the tape byte by byte.
 """
 
 from .compile import CompiledNetwork, compile_network
+from .cycles import ImageCycles, Memory, cycles_of
 from .fitting import FitError
 from .folder import write_folder
 from .interpreter import Interpretation, TapeError, interpret
@@ -19,9 +20,12 @@ from .interpreter import Interpretation, TapeError, interpret
 __all__ = [
     "CompiledNetwork",
     "FitError",
+    "ImageCycles",
     "Interpretation",
+    "Memory",
     "TapeError",
     "compile_network",
+    "cycles_of",
     "interpret",
     "write_folder",
 ]

@@ -1,12 +1,15 @@
 """Compiles an integer Vision Transformer for a network accelerator."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from taylorvit.golden.network.integer_vit import IntegerVit
-from taylorvit.rtl.network.command import TRAILER_BYTES, Kind, Opcode
+from taylorvit.rtl.network.command import TRAILER_BYTES, Opcode
 from taylorvit.rtl.network.config import NetworkConfig
 
+from .cycles import ImageCycles, StepCycles, cycles_of
 from .fitting import check_model, check_shape, check_tape
+from .listing import listing_of, sizes_of
 from .payload import filled, rows_of
 from .plan import plan_of
 from .tape import Part, TapeWriter
@@ -32,6 +35,11 @@ class CompiledNetwork:
     config: NetworkConfig
     tape: bytes
     parts: tuple[Part, ...]
+
+    @cached_property
+    def cycles(self) -> ImageCycles:
+        """The cycles of an image of many, if the tape always comes."""
+        return cycles_of([part.step for part in self.parts], self.config)
 
     @property
     def crc32(self) -> int:
@@ -72,33 +80,18 @@ class CompiledNetwork:
                 "patch_pixels": self.patch_pixels,
             },
             "classes": classes,
-            "operations": [_operation(part) for part in self.parts],
+            "cycles": self.cycles.cycles,
+            "operations": [_operation(*each) for each in zip(self.parts, self.cycles.steps, strict=True)],
         }
 
     def listing(self) -> str:
         """The commands, a line each, for people."""
-        rows: list[tuple[str, ...]] = [
-            ("command", "kind", "elements", "inputs", "outputs", "tiles", "MACs", "wait", "offset", "bytes")
-        ]
-        for part in self.parts:
-            step = part.step
-            rows.append(
-                (
-                    step.name,
-                    step.kind.name.lower(),
-                    *(str(number) if number else "" for number in _sizes(part)),
-                    f"{step['input_tiles']} x {step['output_tiles']}" if step.opcode == Opcode.PRODUCT else "",
-                    f"{step.macs}" if step.macs else "",
-                    f"{step['wait']}" if step.opcode == Opcode.PRODUCT else "",
-                    f"{part.offset:#x}",
-                    f"{part.size}",
-                )
-            )
+        config = self.config
         title = (
-            f"{len(self.tape):,} bytes for {self.config.name} "
-            f"({self.config.rows} x {self.config.columns}), CRC {self.crc32:#010x}"
+            f"{len(self.tape):,} bytes for {config.name} ({config.rows} x {config.columns}), CRC {self.crc32:#010x}; "
+            f"{self.cycles.cycles:,} cycles an image if the tape always comes"
         )
-        return "\n".join([title, "", *_table(rows), ""])
+        return listing_of(self.parts, self.cycles, title)
 
 
 def compile_network(vit: IntegerVit, config: NetworkConfig) -> CompiledNetwork:
@@ -122,21 +115,11 @@ def compile_network(vit: IntegerVit, config: NetworkConfig) -> CompiledNetwork:
     return CompiledNetwork(vit, config, tape, tuple(writer.parts))
 
 
-def _sizes(part: Part) -> tuple[int, int, int]:
-    """Elements of a pass, inputs and outputs of a product."""
+def _operation(part: Part, counts: StepCycles) -> dict:
     step = part.step
-    if step.opcode != Opcode.PRODUCT:
-        return 0, 0, 0
-    if step.linears:
-        return step["length"], int((step.inputs >= 0).sum()), int((step.outputs >= 0).sum())
-    return step["length"], step["stationary_limit"], step.macs // (step["length"] * step["stationary_limit"])
-
-
-def _operation(part: Part) -> dict:
-    step = part.step
-    elements, inputs, outputs = _sizes(part)
-    operation = {"name": step.name, "opcode": step.opcode.name, "kind": Kind(step.kind).name, "layer": step.layer}
+    operation = {"name": step.name, "opcode": step.opcode.name, "kind": step.kind.name, "layer": step.layer}
     if step.opcode == Opcode.PRODUCT:
+        elements, inputs, outputs = sizes_of(step)
         operation |= {
             "elements": elements,
             "inputs": inputs,
@@ -145,17 +128,6 @@ def _operation(part: Part) -> dict:
             "output_tiles": step["output_tiles"],
             "macs": step.macs,
             "wait": step["wait"],
+            "cycles": counts.cycles,
         }
     return operation | {"offset": part.offset, "bytes": part.size}
-
-
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Lines of a table whose first two columns are text, the others numbers."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return [
-        "  ".join(
-            text.ljust(width) if place < 2 else text.rjust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -46,9 +46,11 @@ def test_description_and_listing():
     assert [operation["name"] for operation in operations] == [part.step.name for part in made.parts]
     lines = made.listing().splitlines()
     assert lines[0].startswith(f"{len(made.tape):,} bytes for small-4x4 (4 x 4), CRC 0x")
+    assert f"; {made.cycles.cycles:,} cycles an image" in lines[0]
+    assert sum(each.get("cycles", 0) for each in operations) == description["cycles"] == made.cycles.cycles
     assert len(lines) == 3 + len(operations)
     for operation, line in zip(operations, lines[3:], strict=True):
-        assert line.startswith(operation["name"]) and line.endswith(str(operation["bytes"]))
+        assert line.startswith(operation["name"]) and f" {operation['bytes']}" in line
 
 
 def test_names_of_classes():

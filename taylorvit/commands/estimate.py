@@ -1,0 +1,61 @@
+"""`taylorvit estimate`: cycles of a network on a network accelerator, without simulating it."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from taylorvit.boundary.command import console, needs, real_number, whole_number
+
+from .options import add_configuration, network_configuration_of
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.description = (
+        "Computes the cycles of one image of many back to back: by operation, and what they wait for. "
+        "They are those that the hardware counts."
+    )
+    parser.add_argument(
+        "network",
+        metavar="NETWORK",
+        help="integer model, a file of `taylorvit quantize`, or a shape, a key of golden.network.vit.SHAPES",
+    )
+    add_configuration(parser, required=True, accelerator="network", metadata=True)
+    parser.add_argument(
+        "--bytes-per-cycle",
+        type=real_number(0.001, 4096),
+        metavar="BYTES",
+        help="bandwidth of the memory that holds the tape (default: it always has a word)",
+    )
+    parser.add_argument(
+        "--latency",
+        type=whole_number(0, 100_000),
+        default=20,
+        metavar="CYCLES",
+        help="of that memory, from asking for a burst to its first word (default: 20)",
+    )
+
+
+@needs("train")
+def run(arguments: Namespace) -> None:
+    """Carries out the command."""
+    from taylorvit.compiler.cycles import Memory, cycles_of
+    from taylorvit.compiler.fitting import check_shape
+    from taylorvit.compiler.listing import cycles_table
+    from taylorvit.golden.network.integer_vit import load_integer_vit
+    from taylorvit.golden.network.vit import SHAPES
+
+    config = network_configuration_of(arguments, "estimate")
+    path = Path(arguments.network)
+    if arguments.network in SHAPES:
+        shape = SHAPES[arguments.network]
+    elif path.suffix == ".safetensors":
+        shape = load_integer_vit(path).shape
+    else:
+        raise ValueError(f"network must be a .safetensors or one of {', '.join(SHAPES)}, not {arguments.network!r}")
+    check_shape(shape, config)
+    memory = Memory(arguments.bytes_per_cycle, arguments.latency)
+    with console(stderr=True).status("counting cycles"):
+        image = cycles_of(shape, config, memory)
+    console().print(cycles_table(image, config, arguments.network))

@@ -1,0 +1,523 @@
+"""The cycles of a network on an accelerator: every pass, every row of the tape, and what each of them waits for.
+
+It follows the hardware event by event, from sizes alone. All times are cycles; the numbers between two events are those
+of `taylorvit.compiler.latencies`.
+
+    decoder     command, table, rows of payload: a word a cycle, if the memory has it and the ring has room
+    loader      a tile moves in R cycles after the pass before has been taken, then embedding and constants
+    streamer    takes a pass when its tile is there, the pass before is over, and what it reads is finished
+    kernel      means, biases, divisions
+
+`cycles_of` computes some images back to back; the last one shows what an image costs in a row of many.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from taylorvit.golden.network.vit import VitShape
+from taylorvit.rtl.network.command import (
+    COMMAND_BYTES,
+    CONSTANT_BYTES,
+    HEADER_BYTES,
+    TRAILER_BYTES,
+    Destination,
+    Flag,
+    Kind,
+    Opcode,
+    Source,
+    Stationary,
+)
+from taylorvit.rtl.network.config import NetworkConfig
+
+from .latencies import latencies_of
+from .plan import TABLE_BYTES, Step, plan_of
+
+__all__ = ["ImageCycles", "Memory", "StepCycles", "cycles_of"]
+
+_BURST_BEATS = 64
+_PAGE_BYTES = 4096
+_ASK_INTERVAL = 2  # cycles between two addresses of bursts
+_ASK_LATENCY = 2  # from the last word of a burst to the address of another one that waits for it
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What feeds the tape.
+
+    Attributes:
+        bytes_per_cycle (float | None): most bytes a cycle; a word a cycle if None. What is not taken is lost.
+        latency (int): of a memory that is read in bursts, cycles from the address of one to its first word.
+    """
+
+    bytes_per_cycle: float | None = None
+    latency: int = 0
+
+
+@dataclass
+class StepCycles:
+    """Cycles of one command.
+
+    Attributes:
+        step (Step): the command.
+        cycles (int): from the end of the command before to its own: passes, and what comes before each of them.
+        busy (int): cycles in which an element enters the array.
+        tape (int): of the others, those in which the tile loader waits for the tape.
+        data (int): those in which it waits for products before it, a LayerNorm or the kernel.
+        image (int): those in which it waits for the image.
+    """
+
+    step: Step
+    cycles: int = 0
+    busy: int = 0
+    tape: int = 0
+    data: int = 0
+    image: int = 0
+
+
+@dataclass(frozen=True)
+class ImageCycles:
+    """Cycles of an image in a row of images.
+
+    Attributes:
+        steps (tuple[StepCycles, ...]): its commands.
+        cycles (int): from the end of the image before to its own.
+        tape_bytes (int): bytes of the tape.
+        macs (int): products of the network.
+        kinds (dict[Kind, int]): cycles by part of the network, as the hardware counts them.
+        done (tuple[int, ...]): the cycle in which each image was done, from the beginning of the job.
+    """
+
+    steps: tuple[StepCycles, ...]
+    cycles: int
+    tape_bytes: int
+    macs: int
+    kinds: dict[Kind, int]
+    done: tuple[int, ...]
+
+    @property
+    def busy(self) -> int:
+        """Cycles in which an element enters the array."""
+        return sum(step.busy for step in self.steps)
+
+    def utilization(self, config: NetworkConfig) -> float:
+        """Share of the multipliers of SA-General that do a product of the network, over all cycles."""
+        return self.macs / (self.cycles * config.rows * config.columns)
+
+
+def cycles_of(
+    network: VitShape | Sequence[Step], config: NetworkConfig, memory: Memory | None = None, *, images: int = 3
+) -> ImageCycles:
+    """Computes the cycles of the last of some images back to back.
+
+    Args:
+        network (VitShape | Sequence[Step]): the network, or its plan for this accelerator.
+        config (NetworkConfig): the accelerator.
+        memory (Memory | None): what feeds the tape; there always is a word if left out.
+        images (int): images, at least 1.
+    """
+    plan = plan_of(network, config) if isinstance(network, VitShape) else list(network)
+    machine = _Machine(plan, config, memory or Memory())
+    for _image in range(images):
+        machine.image()
+    return machine.result()
+
+
+class _Source:
+    """Where the words of the tape come from: a stream, or a memory that is read in bursts."""
+
+    def __init__(self, config: NetworkConfig, memory: Memory, size: int) -> None:
+        bandwidth = memory.bytes_per_cycle
+        self._spacing = 1.0 if bandwidth is None else max(1.0, config.tape_bytes / bandwidth)
+        self._ready = 0.0  # when the next word may come
+        self._words = size // config.tape_bytes
+        self._word = 0  # of the tape
+        self._burst_words = min(_BURST_BEATS, _PAGE_BYTES // config.tape_bytes)
+        self._has_bursts = config.tape_source == "axi"
+        self._latency = memory.latency
+        self._left = 0  # words of the burst
+        self._asked = -_ASK_INTERVAL
+        self._ends = deque([-_ASK_LATENCY] * config.axi_outstanding)  # of the last bursts, as many as may be asked for
+
+    def take(self, first: int) -> int:
+        """The cycle in which a word is taken, not before a first one."""
+        if self._has_bursts and not self._left:
+            self._asked = max(self._asked + _ASK_INTERVAL, self._ends.popleft() + _ASK_LATENCY)
+            self._ready = max(self._ready, self._asked + self._latency)
+            self._left = min(self._burst_words - self._word % self._burst_words, self._words - self._word)
+        cycle = max(first, ceil(self._ready))
+        # A fraction of a cycle is not lost.
+        self._ready = (self._ready if cycle - self._ready < 1 else cycle) + self._spacing
+        self._word = (self._word + 1) % self._words
+        self._left -= 1
+        if not self._left:
+            self._ends.append(cycle)
+        return cycle
+
+
+class _Tape:
+    """Source, checker and decoder: when each command and each row of payload is there."""
+
+    def __init__(self, plan: Sequence[Step], config: NetworkConfig, memory: Memory) -> None:
+        self.latencies = latencies_of(config)
+        self.queue_rows = config.tape_queue_rows
+        self.row_words = config.columns // config.tape_bytes
+        self.tape_bytes = config.tape_bytes
+
+        def words(size: int) -> int:
+            return -(-size // config.columns) * self.row_words
+
+        self.header_words, self.command_words = words(HEADER_BYTES), words(COMMAND_BYTES)
+        self.table_words, self.trailer_words = words(TABLE_BYTES), words(TRAILER_BYTES)
+        self.size = self.tape_bytes * (
+            self.header_words
+            + sum(
+                self.command_words + step["payload"] * self.row_words + (self.table_words if step.table else 0)
+                for step in plan
+            )
+            + self.trailer_words
+        )
+        self._source = _Source(config, memory, self.size) if memory != Memory() else None
+        self._next_word = 0  # the first cycle in which the decoder may take a word
+        self.visible: list[int] = []  # cycle from which each row of payload may be read
+        self.reads: list[int] = []  # cycle in which each was read
+        self._rows_due = 0  # rows of payload of the commands so far
+        self.taken = [-1, -1]  # cycles in which the last commands were taken
+        self._last_visible = 0
+        self.table_free = 0  # the table may be written again
+        self._header(0)
+
+    def _words(self, count: int, first: int) -> int:
+        """Takes words one after another, none before a cycle; returns the cycle of the last one."""
+        last = max(first, self._next_word) - 1
+        if self._source is None:
+            last += count
+        else:
+            for _word in range(count):
+                last = self._source.take(last + 1)
+        self._next_word = last + 1
+        return last
+
+    def _header(self, first: int) -> None:
+        self._words(self.header_words, first)
+
+    def row(self, index: int) -> int:
+        """The cycle from which a row of payload may be read; rows more than the ring holds before it have been read."""
+        visible = self.visible
+        while len(visible) <= index:
+            first = 0
+            if len(visible) >= self.queue_rows:
+                first = self.reads[len(visible) - self.queue_rows] + self.latencies.ring + 1
+            visible.append(self._words(self.row_words, first) + self.latencies.row_written)
+        return visible[index]
+
+    def command(self, step: Step) -> int:
+        """The cycle from which the loader may take a command; all rows before it have been read."""
+        if self._rows_due:
+            self.row(self._rows_due - 1)
+        last = self._words(self.command_words, 0)
+        judged = last + self.latencies.check
+        if step.opcode == Opcode.END:
+            end = self._words(self.trailer_words, 0)
+            judged = max(judged, end + self.latencies.crc)
+        if step.table:
+            # A word gives a byte a cycle.
+            for _word in range(self.table_words):
+                judged = self._words(1, max(judged, self.table_free)) + self.tape_bytes
+            judged += 1
+        given = max(judged, self.taken[-2] + 1)
+        self._next_word = max(self._next_word, given + 1)
+        if step.opcode == Opcode.END:
+            self._next_word = end + 1  # the next header passes the checker alone
+            self._header(0)
+            self._next_word = max(self._next_word, given + 1)
+        self._rows_due += step["payload"]
+        return max(given + 1, self.taken[-1] + 1)
+
+
+class _Divider:
+    """The divider array: rows of Q G in their order, rows of means before them."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        self.interval = latencies_of(config).divider_interval
+        self.mean_interval = max(config.columns, self.interval)
+        self._waiting: deque[int] = deque()
+        self.starts: list[int] = []  # of the rows of Q G
+        self._free = 0
+
+    def put(self, ready: int) -> None:
+        """A row of Q G that may start from a cycle on."""
+        self._waiting.append(ready)
+
+    def start(self, row: int) -> int:
+        """The cycle in which a row of Q G starts."""
+        while len(self.starts) <= row:
+            self._start_row()
+        return self.starts[row]
+
+    def means(self, ready: int, count: int) -> int:
+        """Starts so many rows of means, from a cycle on; returns that of the last one."""
+        start = ready
+        for index in range(count):
+            if index:
+                start += self.mean_interval
+            while self._waiting and max(self._waiting[0], self._free) < max(start, self._free):
+                self._start_row()
+            start = max(start, self._free)
+            self._free = start + self.interval
+        return start
+
+    def _start_row(self) -> None:
+        start = max(self._waiting.popleft(), self._free)
+        self._free = start + self.interval
+        self.starts.append(start)
+
+
+class _Machine:
+    """Loader, streamer and kernel."""
+
+    def __init__(self, plan: Sequence[Step], config: NetworkConfig, memory: Memory) -> None:
+        self.plan, self.config = plan, config
+        self.latencies = latencies_of(config)
+        self.tape = _Tape(plan, config, memory)
+        self.divider = _Divider(config)
+        self.row_queue_depth = config.attention.row_queue_depth
+        self.loader = 0  # the cycle from which the loader may take a command
+        self.next_row = 0  # of the tape
+        self.over = 0  # the last cycle of the last pass
+        self.constants_free = 0
+        self.residual_free = 0
+        self.norm_idle = 0
+        self.prepared: list[int] = []
+        self.image_ready = 0
+        self.z_rows = 0  # rows of Q G that are promised to the queue
+        self.kind = Kind.EMBEDDING  # of the last pass
+        # Cycles in which the loader waited for the tape, for products before; since the last pass, (first, end).
+        self.starved: list[tuple[int, int]] = []
+        self.held_up: list[tuple[int, int]] = []
+        self.within_tape = False
+        self.value_done = [0, 0]  # of the last heads
+        self.values = self.divided = 0
+        self._done: list[int | tuple[int, int]] = []  # pulse of each product; of Q G, its last row and the biases'
+        self._finished: list[int] = []
+        self.steps: list[list[StepCycles]] = []
+        self.kinds: list[dict[Kind, int]] = []
+        self.image_done: list[int] = []
+
+    # Products that are finished
+
+    def finished(self, product: int) -> int:
+        """The cycle from which a product counts as finished, and all before it."""
+        while len(self._finished) <= product:
+            done = self._done[len(self._finished)]
+            if isinstance(done, tuple):
+                done = self.divider.start(done[0]) + self.latencies.z
+            before = self._finished[-1] + 1 if self._finished else 0
+            self._finished.append(max(done + self.latencies.retire, before))
+        return self._finished[product] if product >= 0 else 0
+
+    # Commands
+
+    def image(self) -> None:
+        """Computes one more image."""
+        self.steps.append([])
+        self.kinds.append(dict.fromkeys(Kind, 0))
+        for step in self.plan:
+            self.steps[-1].append(StepCycles(step))
+            taken = max(self.loader, self.tape.command(step))
+            if self.within_tape:
+                self.starved.append((self.loader, taken))
+            self.within_tape = step.opcode != Opcode.END
+            self.tape.taken = [self.tape.taken[-1], taken]
+            self.loader = taken + 1
+            if step.opcode == Opcode.PRODUCT:
+                self._product(step, self.steps[-1][-1])
+            elif step.opcode == Opcode.END:
+                self.image_done.append(max(taken + 2, self.finished(len(self._done) - 1) + 1))
+
+    def result(self) -> ImageCycles:
+        """Numbers of the last image."""
+        steps = self.steps[-1]
+        return ImageCycles(
+            tuple(steps),
+            sum(step.cycles for step in steps),
+            self.tape.size,
+            sum(step.step.macs for step in steps),
+            self.kinds[-1],
+            tuple(self.image_done),
+        )
+
+    def _read(self, first: int, may_go: int) -> int:
+        """Reads a row of the tape, which is due in a cycle and may not go before another one."""
+        there = self.tape.row(self.next_row)
+        self.next_row += 1
+        if there <= first and may_go <= first:
+            self.tape.reads.append(first)
+            return first
+        cycle = max(first, there, may_go)
+        self.starved.append((first, there))
+        self.held_up.append((max(first, there), may_go))
+        self.tape.reads.append(cycle)
+        return cycle
+
+    def _product(self, step: Step, counts: StepCycles) -> None:
+        config = self.config
+        number = len(self._done)
+        before = number - 1 - step["wait"]  # the last product that must be finished
+        destination = Destination(step["destination"])
+        cycle = self.loader
+        written: list[int] = []
+        if Flag.NORM in step.flags:
+            for _row in range(CONSTANT_BYTES * step["norm_tiles"]):
+                cycle = self._read(cycle, self.norm_idle) + 1
+            written = self._layer_norm(step, cycle - 1, number)
+        taken = 0
+        for output_tile in range(step["output_tiles"]):
+            token = 0
+            for input_tile in range(step["input_tiles"]):
+                is_last = input_tile == step["input_tiles"] - 1
+                loaded = self._tile(step, cycle, before, waits=not input_tile and not output_tile)
+                if Flag.EMBEDDING in step.flags:
+                    loaded, token = self._embedding(step, loaded + 1, token, before)
+                if is_last and destination < Destination.KERNEL_0:
+                    loaded = self._constants(loaded + (Flag.EMBEDDING not in step.flags))
+                waits = self.finished(before) if before >= 0 else 0
+                if written and output_tile == 0:
+                    tiles = ceil((input_tile + 1) * config.rows / config.columns)
+                    waits = max(waits, written[min(tiles, len(written)) - 1])
+                if is_last and destination == Destination.KERNEL_1:
+                    waits = max(waits, self._room(step))
+                image = self.image_ready if step["source"] == Source.IMAGE else 0
+                taken = max(loaded, self.over, waits, image)
+                self._count(step, counts, loaded, taken, waits, image)
+                self._results(step, destination, taken, is_last, output_tile)
+                cycle = taken
+        self.loader = taken + 1
+        self._end(step, destination, taken)
+
+    def _count(self, step: Step, counts: StepCycles, loaded: int, taken: int, waits: int, image: int) -> None:
+        """Counts the cycles since the last pass, and those of this one, as the hardware does."""
+        kinds, idle = self.kinds[-1], self.over + 1
+        # Until the tile is there, they belong to the pass before.
+        unloaded = max(min(loaded, taken) - idle, 0)
+        kinds[self.kind] += unloaded
+        counts.tape += _within(self.starved, idle, loaded)
+        counts.data += _within(self.held_up, idle, loaded)
+        first = max(idle, loaded)
+        counts.image += max(image - first, 0)
+        counts.data += max(waits - max(first, image), 0)
+        counts.busy += step["length"]
+        cycles = taken - self.over + step["pass_length"]
+        counts.cycles += cycles
+        kinds[step.kind] += cycles - unloaded
+        self.over = taken + step["pass_length"]
+        self.kind = step.kind
+        self.starved.clear()
+        self.held_up.clear()
+
+    # What the loader does
+
+    def _tile(self, step: Step, cycle: int, before: int, *, waits: bool) -> int:
+        """Moves a tile in, from a cycle on in which the loader sees that it may; returns the cycle of its last row.
+
+        If it `waits` in this cycle already, it may be starving; otherwise it has just seen a pass being taken.
+        """
+        rows = self.config.rows
+        first = cycle + (not waits)
+        if step["stationary"] != Stationary.TAPE:
+            seen = max(cycle, self.finished(before) if before >= 0 else 0)
+            self.held_up.append((first, seen))
+            return seen + rows
+        seen = max(cycle, self.tape.row(self.next_row + rows - 1))
+        self.starved.append((first, seen))
+        self.tape.reads.extend(range(seen + 1, seen + rows + 1))
+        self.next_row += rows
+        return seen + rows
+
+    def _embedding(self, step: Step, cycle: int, token: int, before: int) -> tuple[int, int]:
+        """Loads a part of the embedding; returns the cycle behind it, in which the next state begins, and the token."""
+        begin = max(self.residual_free, self.finished(before) if before >= 0 else 0)
+        tokens = min(step["embedding_chunk"], step["length"] - token)
+        for _row in range(2 * tokens):
+            cycle = self._read(cycle, begin) + 1
+        return cycle + 1, token + tokens
+
+    def _constants(self, cycle: int) -> int:
+        """Loads the constants of an output tile; returns the cycle behind them."""
+        for _row in range(CONSTANT_BYTES):
+            cycle = self._read(cycle, self.constants_free) + 1
+        return cycle
+
+    def _layer_norm(self, step: Step, start: int, number: int) -> list[int]:
+        """The cycles from which each tile of a LayerNorm counts as written."""
+        latencies, tokens = self.latencies, step["norm_rows"]
+        cycle = max(start + 1, self.finished(number - 1)) + latencies.norm_begin
+        for token in range(tokens):
+            cycle = max(cycle, self.prepared[token]) + 1
+        last = cycle - 1  # token of the first tile
+        written = [last + tile * tokens + latencies.norm_written for tile in range(step["norm_tiles"])]
+        self.norm_idle = written[-1]
+        return written
+
+    # What becomes of the results
+
+    def _room(self, step: Step) -> int:
+        """The cycle from which the row queue has room for the rows of a pass."""
+        rows = step["length"]
+        left = self.z_rows + rows - self.row_queue_depth
+        self.z_rows += rows
+        return self.divider.start(left - 1) + self.latencies.row_leaves if left > 0 else 0
+
+    def _results(self, step: Step, destination: Destination, taken: int, is_last: bool, output_tile: int) -> None:
+        """Results of a pass, whose first one comes `result` cycles after the pass was taken."""
+        if not is_last:
+            return
+        latencies, length = self.latencies, step["length"]
+        first = taken + latencies.result
+        if destination < Destination.KERNEL_0:
+            self.constants_free = first + latencies.constants_free
+        if destination == Destination.RESIDUAL:
+            self.residual_free = self.over + latencies.residual_drain + 1
+            if output_tile == step["output_tiles"] - 1:
+                prepared = 0
+                self.prepared = []
+                for token in range(length):
+                    prepared = max(first + token + latencies.prepared, prepared + latencies.norm_interval)
+                    self.prepared.append(prepared)
+        if destination == Destination.KERNEL_1:
+            biases = self.value_done[self.divided % 2] + 1
+            for row in range(length):
+                self.divider.put(max(first + row + latencies.row, biases))
+
+    def _end(self, step: Step, destination: Destination, taken: int) -> None:
+        """The pulse of a product, from its last pass."""
+        latencies, columns = self.latencies, self.config.columns
+        last = taken + latencies.result + step["length"] - 1
+        tiles = step["output_tiles"]
+        done: int | tuple[int, int] = last + latencies.linear
+        match destination:
+            case Destination.KEY:
+                collected = last + latencies.value + columns
+                done = self.divider.means(collected + latencies.means, tiles) + latencies.mean
+            case Destination.VALUE:
+                collected = last + latencies.value + columns
+                done = collected + latencies.biases + tiles * columns
+                self.value_done[self.values % 2] = done
+                self.values += 1
+            case Destination.KERNEL_0:
+                done = last + latencies.g
+            case Destination.KERNEL_1:
+                done = (self.z_rows - 1, 0)
+                self.divided += 1
+        if step["source"] == Source.IMAGE:
+            beats = (self.plan[0]["length"] - step["prefix"]) * ceil(
+                int((step.inputs >= 0).sum()) / self.config.image_lanes
+            )
+            self.image_ready = last + beats + 2
+        self._done.append(done)
+
+
+def _within(intervals: list[tuple[int, int]], first: int, end: int) -> int:
+    """Cycles of intervals, which do not overlap, that are from a first one to before an end."""
+    return sum(max(min(each_end, end) - max(each_first, first), 0) for each_first, each_end in intervals)

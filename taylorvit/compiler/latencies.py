@@ -1,0 +1,107 @@
+"""Latencies of the network accelerator that its cycles depend on, asked of the blocks themselves.
+
+A pass is taken by the streamer in a cycle, called 0 here; element e of it is then in SA-Diag's and the columns' control
+`result` + e cycles later, and so on down the table. Each number is from one event to another, in cycles.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from taylorvit.rtl.network.config import NetworkConfig
+from taylorvit.rtl.network.engine import NetworkEngine
+from taylorvit.rtl.network.tape.decoder import TapeDecoder
+
+__all__ = ["Latencies", "latencies_of"]
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """The table.
+
+    Attributes:
+        result (int): from the cycle in which a pass is taken to its first element's result in front of column 0.
+        constants_free (int): from a result that begins an output tile until constants of another one may be loaded.
+        linear (int): from a result to the pulse that says that its total is written, in all columns.
+        retire (int): from such a pulse until products count as finished by those that wait for them.
+        residual_drain (int): from the last element of a pass for the residual stream until embeddings may be written.
+        prepared (int): from a result of the last output tile until its token's LayerNorm is prepared.
+        norm_begin (int): from the last one of all before being finished to the first token.
+        norm_written (int): from a token until its tile counts as written, if it is the tile's last one.
+        value (int): from the last result of an output tile until its sums over tokens begin to be collected.
+        means (int): from the last of these sums to the first row of means in the divider array.
+        mean (int): from a row of means in the divider array to the pulse that says that they are known.
+        biases (int): from the last sum of V to the pulse that says that the biases are written, besides a cycle each.
+        g (int): from a result to the pulse that says that it is written into G, in all columns.
+        row (int): from a result until its row may enter the divider array.
+        z (int): from a row in the divider array to the pulse that says that it is written.
+        row_leaves (int): from a row in the divider array until its place in the row queue is free for a pass.
+        ring (int): from reading a row of the tape until its place may be written again.
+        row_written (int): from the last word of a row of the tape until it may be read.
+        check (int): from the last word of a command to the first cycle in which it may be given out.
+        crc (int): from the last word of a tape to the first cycle in which END may be given out.
+        divider_interval (int): between two rows in the divider array.
+        norm_interval (int): between two tokens that are prepared.
+    """
+
+    result: int
+    constants_free: int
+    linear: int
+    retire: int
+    residual_drain: int
+    prepared: int
+    norm_begin: int
+    norm_written: int
+    value: int
+    means: int
+    mean: int
+    biases: int
+    g: int
+    row: int
+    z: int
+    row_leaves: int
+    ring: int
+    row_written: int
+    check: int
+    crc: int
+    divider_interval: int
+    norm_interval: int
+
+
+@lru_cache(maxsize=64)
+def latencies_of(config: NetworkConfig) -> Latencies:
+    """The latencies of an accelerator.
+
+    Args:
+        config (NetworkConfig): its configuration.
+    """
+    engine = NetworkEngine(config)
+    column, kernel, statistics = engine.column, engine.kernel, engine.norm_statistics
+    columns = config.columns
+    center, diagonal = kernel.center, kernel.diagonal
+    place_latency = diagonal.places.latency
+    # From the scheduler's decision about a row to its quotients in column 0.
+    write_back = 1 + (1 + kernel.column.write_back_delay - place_latency)
+    return Latencies(
+        result=2 + config.rows + engine.accumulate_delay,
+        constants_free=2,
+        linear=1 + columns + column.activation_latency + engine.logit_delay,
+        retire=2,
+        residual_drain=engine.drain,
+        prepared=1 + column.sums_delay + columns + statistics.latency,
+        norm_begin=1,
+        norm_written=statistics.read_latency + 1 + columns + column.norm_latency + 1,
+        value=1 + column.value_latency + 2,
+        means=1,
+        mean=write_back + columns + 1 + place_latency,
+        biases=2 + center.bias_unit.multiplier.latency + center.sums.latency + 3 + center.bias_unit.chain_registers,
+        g=columns + column.total_latency + kernel.column.requantizer.latency,
+        row=diagonal.accumulator.latency + 1,
+        z=write_back + place_latency + columns - 1,
+        row_leaves=3,
+        ring=columns,
+        row_written=3,
+        check=TapeDecoder(config).check_latency + 1,
+        crc=4,
+        divider_interval=config.attention.divider_row_interval,
+        norm_interval=config.norm_interval,
+    )

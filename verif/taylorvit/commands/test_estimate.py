@@ -1,0 +1,45 @@
+"""`estimate`: cycles of a network by operation."""
+
+import re
+
+from taylorvit.compiler import Memory, cycles_of
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.network.vit import SHAPES
+from verif.golden.network.random_models import random_model
+
+from .running import fails, run
+
+CONFIG = load_preset("vit-tiny-4x4")
+
+
+def test_a_shape_and_a_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, "estimate", "vit_8", "--preset", "vit-tiny-4x4", "--latency", 0)
+    assert (status, err) == (0, "")
+    image = cycles_of(SHAPES["vit_8"], CONFIG)
+    assert f"vit_8 on vit-tiny-4x4: {image.cycles:,} cycles an image" in out
+    assert f"useful: {image.utilization(CONFIG):.1%} of 16 multipliers; tape: {image.tape_bytes:,} bytes" in out
+    shown = [int(each.replace(",", "")) for each in re.findall(r"^│ \w+ +│ +([\d,]+) │", out, re.MULTILINE)]
+    assert len(shown) == 10 and sum(shown) == image.cycles
+    random_model(SHAPES["vit_8"], 1).save("digits.safetensors")
+    status, again, _err = run(capsys, "estimate", "digits.safetensors", "--preset", "vit-tiny-4x4", "--latency", 0)
+    assert status == 0 and f"digits.safetensors on vit-tiny-4x4: {image.cycles:,} cycles an image" in again
+
+
+def test_a_slow_memory(capsys):
+    status, out, _err = run(
+        capsys, "estimate", "vit_8", "--preset", "vit-tiny-4x4", "--bytes-per-cycle", 0.5, "--latency", 100
+    )
+    cycles = cycles_of(SHAPES["vit_8"], CONFIG, Memory(0.5, 100)).cycles
+    assert status == 0 and f": {cycles:,} cycles an image" in out
+
+
+def test_what_cannot_be_estimated(capsys):
+    error = fails(capsys, "estimate", "deit_tiny", "--preset", "vit-tiny-4x4")
+    assert error.startswith("taylorvit: error: network does not fit vit-tiny-4x4: max_tokens must be at least 197 (")
+    error = fails(capsys, "estimate", "resnet", "--preset", "vit-tiny-4x4")
+    assert re.fullmatch(
+        "taylorvit: error: network must be a .safetensors or one of deit_tiny, .*, not 'resnet'\n", error
+    )
+    error = fails(capsys, "estimate", "vit_8", "--preset", "tiny-4x4")
+    assert error.startswith("taylorvit: error: estimate must have a configuration of accelerator 'network'")
