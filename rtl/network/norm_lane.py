@@ -16,6 +16,7 @@ from taylorvit.rtl.array.requantizer import Requantizer
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.wide_product import wide_product
 from taylorvit.rtl.common.widths import index_width
 
 from .bundles import ActivationWrite, NormControl
@@ -25,9 +26,6 @@ __all__ = ["NormLane"]
 
 _NORMALIZED_FRACTION = 12
 """Fractional bits of a normalized feature."""
-
-_MULTIPLIER_BITS = 17
-"""Bits without a sign that an FPGA's multiplier takes: a wider factor is two, and their sum has a cycle of its own."""
 
 
 class NormLane(Block):
@@ -108,7 +106,7 @@ class NormLane(Block):
     @property
     def product_latency(self):
         """Cycles that the product of a feature and its factor takes."""
-        return 2 if self.pipelined and len(self.norm.factor) > _MULTIPLIER_BITS else 1
+        return 2 if self.pipelined else 1
 
     @property
     def normalized_latency(self):
@@ -139,15 +137,14 @@ class NormLane(Block):
 
         # Normalized: D y x - S y, to 12 fractional bits.
         value = Signal(signed(self.value_width), reset_less=True)
-        product = Signal(signed(self.value_width + len(norm.factor)), reset_less=True)
         centred = Signal(signed(self.centred_width), reset_less=True)
         normalizing = instantiate(m, "normalizing", self.normalizing)
         m.d.comb += shift_memory.read_address.eq(self.tile)
         multiplied = self.feature_delay + 1 + self.product_latency
         factor = after_tile(norm.factor, self.feature_delay + 1, "factor")
+        product = wide_product(m, value, factor, "product", cycles=self.product_latency)
         m.d.sync += [
             value.eq(self.feature << shift_memory.read_data),
-            product.eq(self._product(m, value, factor)),
             centred.eq(product - after_tile(norm.offset, multiplied, "offset")),
         ]
         m.d.comb += [
@@ -180,12 +177,3 @@ class NormLane(Block):
             self.activation.data.eq(requantizer.o),
         ]
         return m
-
-    def _product(self, m, value, factor):
-        """What goes into the register of the product."""
-        if self.product_latency == 1:
-            return value * factor
-        low = Signal(signed(len(value) + _MULTIPLIER_BITS), name="product_low", reset_less=True)
-        high = Signal(signed(len(value) + len(factor) - _MULTIPLIER_BITS), name="product_high", reset_less=True)
-        m.d.sync += [low.eq(value * factor[:_MULTIPLIER_BITS]), high.eq(value * factor[_MULTIPLIER_BITS:])]
-        return low + (high << _MULTIPLIER_BITS)

@@ -19,6 +19,7 @@ from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.wide_product import wide_product
 from taylorvit.rtl.common.widths import index_width, up_to
 
 from .bundles import ResultControl
@@ -69,6 +70,7 @@ class NormStatistics(Block):
         self.features_width = config.max_width.bit_length()
         self.variance_width = config.variance_width
         tokens, pipeline = config.max_tokens, config.memory_pipeline
+        self.pipelined = pipeline > 0
         # The squares have no sign; in so many bits it makes no difference to a sum.
         self.total_sums, self.square_sums = (
             PartialSumAccumulator(sum_width=width, depth=tokens, memory_pipeline=pipeline, module_name=name)
@@ -110,9 +112,14 @@ class NormStatistics(Block):
         return self.prepared.latency
 
     @property
+    def product_latency(self):
+        """Cycles that a product takes."""
+        return 2 if self.pipelined else 1
+
+    @property
     def variance_latency(self):
         """Cycles from reading a token's complete sums to its variance: the memory, products, difference, sum."""
-        return self.complete.latency + 3
+        return self.complete.latency + self.product_latency + 2
 
     @property
     def latency(self):
@@ -120,7 +127,7 @@ class NormStatistics(Block):
 
         The accumulators, a register, the variance, its root, the sum of the features and the products, writing.
         """
-        products = self.totals.latency + 1
+        products = self.totals.latency + self.product_latency
         return self.total_sums.latency + 1 + self.variance_latency + self.root.latency + products + 1
 
     def elaborate(self, platform):
@@ -192,15 +199,14 @@ class NormStatistics(Block):
         features = self.features[: self.features_width]
         total_width = len(totals.read_data)
         total, squares = complete.read_data[:total_width].as_signed(), complete.read_data[total_width:]
-        scaled_squares = Signal(len(features) + len(squares), reset_less=True)
-        squared_total = Signal(2 * total_width - 1, reset_less=True)
+        cycles = self.product_latency
+        scaled_squares = wide_product(m, features, squares, "scaled_squares", cycles=cycles)
+        squared_total = wide_product(m, total, total, "squared_total", cycles=cycles)
         difference, variance = (
             Signal(self.variance_width, name=name, reset_less=True) for name in ("difference", "variance")
         )
         m.d.comb += complete.read_address.eq(token)
         m.d.sync += [
-            scaled_squares.eq(features * squares),
-            squared_total.eq(total * total),
             difference.eq(scaled_squares - squared_total),
             variance.eq(difference + self.epsilon[:-1]),
         ]
@@ -219,14 +225,10 @@ class NormStatistics(Block):
             m.d.sync += rooted.eq(0)
         read = self.totals.latency
         reciprocal = delay(m, root.reciprocal, read, "reciprocal")
-        half_shift = delay(m, root.half_shift, read + 1, "half_shift")
-        factor = Signal.like(self.factor, reset_less=True)
-        offset = Signal.like(self.offset, reset_less=True)
-        m.d.sync += [
-            factor.eq(features * reciprocal),
-            offset.eq(totals.read_data.as_signed() * reciprocal),
-        ]
-        written = delay(m, root.done, read + 1, "written", reset=cancel)
+        factor = wide_product(m, features, reciprocal, "new_factor", cycles=cycles)
+        offset = wide_product(m, totals.read_data.as_signed(), reciprocal, "new_offset", cycles=cycles)
+        half_shift = delay(m, root.half_shift, read + cycles, "half_shift")
+        written = delay(m, root.done, read + cycles, "written", reset=cancel)
         right_shift = Signal.like(self.right_shift, name="new_right_shift")
         m.d.comb += [
             totals.read_address.eq(rooted),
