@@ -81,8 +81,9 @@ types: install  ## run mypy on everything except gateware
 	@ln -sfn $(addprefix $(CURDIR)/,boundary rtl golden gen fpga $(wildcard taylorvit/*)) build/types/taylorvit/
 	.venv/bin/python -m mypy
 
-bench: check-compiler .venv/.sim  ## measure cycles a head, generation and simulation speed: a table and build/bench.json
+bench: check-compiler .venv/.sim .venv/.train  ## measure cycles a head, cycles of whole networks, generation and simulation speed
 	.venv/bin/python -m verif.tools.benchmark -o build/bench.json
+	.venv/bin/python -m verif.tools.network_benchmark -o build/network_bench.json
 
 mutants: check-compiler .venv/.sim  ## plant faults in the Verilog and check that the regression catches each
 	.venv/bin/python -m verif.tools.mutants
