@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +26,10 @@ from taylorvit.simulation import SimulationError
 from taylorvit.simulation.simulate import build_accelerator, simulate_heads
 from verif import ROOT
 
-__all__ = ["Span", "Trace", "draw", "main", "read_vcd", "spans_of_packets", "spans_of_products"]
+from .timing_drawing import Panel, draw
+from .waveform import Trace, read_vcd
+
+__all__ = ["Span", "main", "spans_of_packets", "spans_of_products"]
 
 PRESET = "tiny-4x4"
 HEADS, TOKENS, HEAD_DIM = 5, 40, 16
@@ -51,77 +53,15 @@ class Span(NamedTuple):
     product: str = ""  # "G" or "QG", where it belongs to one
     number: int = 0  # pass within its product, from 1; 0 where passes are not told apart
 
+    @property
+    def style(self) -> str:
+        """A colour for each head."""
+        return f"h{self.head % 5} {self.product}"
 
-class Trace:
-    """Sampled signals: `trace["pass_scheduler.array_busy"]` is an array with one integer a cycle."""
-
-    def __init__(self, signals: dict[str, np.ndarray]):
-        self._signals = signals
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._signals[name]
-
-    def from_cycle(self, cycle: int) -> Trace:
-        """The same without the cycles before `cycle`."""
-        return Trace({name: values[cycle:] for name, values in self._signals.items()})
-
-
-# Sampling
-
-
-def read_vcd(path: Path, top: str, names: Iterable[str], clock: str = "clk") -> Trace:
-    """Sample the signals `names`, dotted paths below the module `top`, at every rising edge of its clock.
-
-    A sample is the value just before the edge, which is what registers see.
-
-    Raises:
-        ValueError: a signal is not in the file.
-    """
-    with path.open(encoding="ascii") as file:
-        codes = _read_header(file, top)
-        wanted = [clock, *names]
-        missing = [name for name in wanted if name not in codes]
-        if missing:
-            raise ValueError(f"signal must be one below {top} in the waveform, not {missing[0]!r}")
-        samples = list(_samples(file, {codes[name] for name in wanted}, codes[clock]))
-    return Trace({name: np.array([sample[codes[name]] for sample in samples]) for name in wanted[1:]})
-
-
-def _read_header(file, top: str) -> dict[str, str]:
-    """Path below `top` -> code of every signal, up to the end of the definitions."""
-    codes, scopes = {}, []
-    for line in file:
-        words = line.split()
-        match words[:1]:
-            case ["$scope"]:
-                scopes.append(words[2])
-            case ["$upscope"]:
-                scopes.pop()
-            case ["$var"] if top in scopes:
-                codes[".".join([*scopes[scopes.index(top) + 1 :], words[4]])] = words[3]
-            case ["$enddefinitions"]:
-                return codes
-    raise ValueError("waveform must have definitions and an end to them")
-
-
-def _samples(file, wanted: set[str], clock: str) -> Iterator[dict[str, int]]:
-    values = dict.fromkeys(wanted, 0)
-    changes: dict[str, int] = {}
-    for line in file:
-        kind = line[0]
-        if kind == "#":
-            if changes.get(clock) and not values[clock]:
-                yield dict(values)
-            values |= changes
-            changes = {}
-        elif kind in "01xz":
-            code = line[1:].strip()
-            if code in wanted:
-                changes[code] = int(kind == "1")
-        elif kind == "b":
-            bits, code = line[1:].split()
-            if code in wanted:
-                changes[code] = int(bits.replace("x", "0").replace("z", "0"), 2)
+    @property
+    def label(self) -> str:
+        """Its head, product and pass, as far as they are known."""
+        return f"{self.product} {self.head}".strip() + (f", pass {self.number}" if self.number else "")
 
 
 # From signals to spans
@@ -229,95 +169,6 @@ def _detail(trace: Trace, config: AcceleratorConfig) -> dict[str, list[Span]]:
     return lanes
 
 
-# Drawing
-
-WIDTH, LEFT, RIGHT = 1080, 118, 16
-LANE, BAR = 26, 18
-STYLE = """
-  .paper { fill: #ffffff } text { font: 12px system-ui, sans-serif; fill: #1f2328 }
-  .title { font-weight: 600; font-size: 13px } .small { font-size: 10px; fill: #59636e }
-  .inside { font-size: 10.5px; fill: #1f2328; text-anchor: middle } .lane { text-anchor: end }
-  .grid { stroke: #d1d9e0; stroke-width: 1 } .window { fill: none; stroke: #cf222e; stroke-dasharray: 4 3 }
-  .h0 { fill: #7cb7e8 } .h1 { fill: #f0b35a } .h2 { fill: #7fc99a } .h3 { fill: #d79ac4 } .h4 { fill: #d8cb57 }
-  .QG { fill-opacity: .55 } rect.span { stroke: #1f2328; stroke-opacity: .35; stroke-width: .6 }
-  @media (prefers-color-scheme: dark) {
-    .paper { fill: #0d1117 } text { fill: #e6edf3 } .small { fill: #9198a1 } .grid { stroke: #3d444d }
-    .window { stroke: #ff7b72 } .inside { fill: #0d1117 } .QG { fill-opacity: .75 }
-    rect.span { stroke: #0d1117; stroke-opacity: .9 }
-  }"""
-
-
-def draw(
-    overview: dict[str, list[Span]],
-    detail: dict[str, list[Span]],
-    window: tuple[int, int],
-    title: str,
-    detail_title: str,
-) -> str:
-    """The SVG: `overview` from cycle 0 to the end of its last span, `detail` within `window`."""
-    end = max(span.stop for spans in overview.values() for span in spans)
-    upper_top = 44
-    lower_top = upper_top + LANE * len(overview) + 74
-    height = lower_top + LANE * len(detail) + 34
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
-        f"<style>{STYLE}\n</style>",
-        f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
-        f'<text class="title" x="{LEFT}" y="24">{title}</text>',
-        *_lanes(overview, (0, end), upper_top, lambda span: f"{span.product} {span.head}".strip()),
-    ]
-    scale = (WIDTH - LEFT - RIGHT) / end
-    x, width = LEFT + window[0] * scale, (window[1] - window[0]) * scale
-    top = upper_top + LANE * list(overview).index("array") - 4
-    parts += [
-        f'<rect class="window" x="{x:.1f}" y="{top}" width="{width:.1f}" height="{LANE}"/>',
-        f'<text class="title" x="{LEFT}" y="{lower_top - 20}">{detail_title}</text>',
-        *_lanes(detail, window, lower_top, _label_with_pass),
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _label_with_pass(span: Span) -> str:
-    return f"{span.product} {span.head}" + (f", pass {span.number}" if span.number else "")
-
-
-def _lanes(lanes: dict[str, list[Span]], window: tuple[int, int], top: int, label: Callable[[Span], str]) -> list[str]:
-    first, last = window
-    scale = (WIDTH - LEFT - RIGHT) / (last - first)
-    bottom = top + LANE * len(lanes)
-    parts = []
-    step = _step((last - first) / 10)
-    for cycle in range(-(-first // step) * step, last + 1, step):
-        x = LEFT + (cycle - first) * scale
-        parts.append(f'<path class="grid" d="M{x:.1f} {top - 6}V{bottom}"/>')
-        parts.append(f'<text class="small" x="{x:.1f}" y="{bottom + 13}" text-anchor="middle">{cycle:,}</text>')
-    parts.append(f'<text class="small lane" x="{LEFT - 10}" y="{bottom + 13}">cycle</text>')
-    for index, (name, spans) in enumerate(lanes.items()):
-        y = top + LANE * index
-        parts.append(f'<text class="lane" x="{LEFT - 10}" y="{y + 13}">{name}</text>')
-        for span in spans:
-            start, stop = max(span.start, first), min(span.stop, last)
-            if start >= stop:
-                continue
-            x, width = LEFT + (start - first) * scale, (stop - start) * scale
-            parts.append(
-                f'<rect class="span h{span.head % 5} {span.product}" x="{x:.1f}" y="{y}" '
-                f'width="{width:.1f}" height="{BAR}"/>'
-            )
-            text = label(span)
-            if len(text) * 6.2 + 4 > width:
-                text = text.partition(",")[0]
-            if len(text) * 6.2 + 4 <= width:
-                parts.append(f'<text class="inside" x="{x + width / 2:.1f}" y="{y + 13}">{text}</text>')
-    return parts
-
-
-def _step(ideal: float) -> int:
-    """1, 2 or 5 times a power of ten, at least `ideal`."""
-    return next(step for power in range(9) for step in (10**power, 2 * 10**power, 5 * 10**power) if step >= ideal)
-
-
 # Running
 
 
@@ -365,13 +216,21 @@ def main(arguments: list[str] | None = None) -> int:
     overview, detail = _overview(trace, gap=config.rows + config.columns), _detail(trace, config)
     # Where the array changes from a G to the Q G of the head before.
     change = next(span.start for span in overview["array"] if span.product == "QG" and span.head == 1)
-    text = draw(
-        overview,
-        detail,
-        (change - 60, change + 60),
+    title = (
         f"{HEADS} heads of {TOKENS} tokens x {HEAD_DIM} features on {config.name}, sampled from a simulation: "
-        f"T_SA = {config.array_cycles(TOKENS, HEAD_DIM):,} cycles a head",
-        "Around one change of products: tiles move in while the pass before them streams",
+        f"T_SA = {config.array_cycles(TOKENS, HEAD_DIM):,} cycles a head"
+    )
+    end = max(span.stop for spans in overview.values() for span in spans)
+    text = draw(
+        [
+            Panel(title, overview, (0, end)),
+            Panel(
+                "Around one change of products: tiles move in while the pass before them streams",
+                detail,
+                (change - 60, change + 60),
+            ),
+        ],
+        "array",
     )
     with written_whole(options.output) as partial:
         partial.write_text(text, encoding="utf-8")
