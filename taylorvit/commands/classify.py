@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from taylorvit.boundary.command import console, needs, real_number
+from taylorvit.models import bundled_model, bundled_names
 
 from .network_options import add_images, add_memory
 from .options import add_configuration
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+_MODEL = "mnist5k"
 _PRESETS = ("vit-tiny-4x4", "vit-16x16", "vit-64x64")
 _IMAGES = "0-5"  # of the data set that the model was trained on
 _CLOCK_MHZ = 100
@@ -28,9 +30,6 @@ _WIDTH = 120  # characters
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    from taylorvit.jobs.bundled_models import bundled_names
-
-    names = bundled_names()
     parser.description = (
         "Compiles an integer model, runs images through the generated Verilog of the network accelerator, and shows "
         "images, classes, cycles and images a second. The exit status is 1 if a logit differs from the integer model."
@@ -39,8 +38,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "model",
         metavar="MODEL",
         nargs="?",
-        default=names[0] if names else None,
-        help=f"one of {', '.join(names)} (default: {names[0] if names else ''}), or a file of `taylorvit quantize`",
+        default=_MODEL,
+        help=f"one of {', '.join(bundled_names())} (default: {_MODEL}), or a file of `taylorvit quantize`",
     )
     add_images(parser)
     add_configuration(parser, required=False, accelerator="network")
@@ -76,14 +75,11 @@ def _compiled(arguments: Namespace) -> CompiledModel:
     from taylorvit.compiler import FitError, compile_network
     from taylorvit.gen.presets import load_preset, of_kind
     from taylorvit.golden.network.integer_vit import load_integer_vit
-    from taylorvit.jobs.bundled_models import bundled_model
     from taylorvit.jobs.compiled_model import CompiledModel
     from taylorvit.rtl.network.config import NetworkConfig
 
     from .options import network_configuration_of
 
-    if arguments.model is None:
-        raise ValueError("model must be given: no model is bundled")
     path = bundled_model(arguments.model)
     vit = load_integer_vit(path)
     named = arguments.preset is not None or arguments.config is not None

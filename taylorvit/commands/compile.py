@@ -5,6 +5,7 @@ from pathlib import Path
 
 from taylorvit.boundary.command import console, folder, needs
 from taylorvit.boundary.writing import check_output_folder
+from taylorvit.models import bundled_model, bundled_names
 
 from .options import add_configuration, network_configuration_of
 
@@ -18,11 +19,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         "and a copy of the model into a folder, which `taylorvit simulate --model` reads."
     )
     parser.add_argument(
-        "model", metavar="MODEL.safetensors", type=Path, help="integer model, from `taylorvit quantize`"
+        "model",
+        metavar="MODEL",
+        help=f"integer model: one of {', '.join(bundled_names())}, or a file of `taylorvit quantize`",
     )
     add_configuration(parser, required=True, accelerator="network", metadata=True)
     parser.add_argument(
-        "-o", "--output", metavar="DIR", type=folder, help="output folder (default: compiled_NAME beside the model)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=folder,
+        help="output folder (default: compiled_NAME beside the model, or build/MODEL-NAME for one by its name)",
     )
 
 
@@ -33,12 +40,14 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.network.integer_vit import load_integer_vit
 
     config = network_configuration_of(arguments, "compile")
-    output = arguments.output or arguments.model.parent / f"compiled_{config.name}"
+    model = bundled_model(arguments.model)
+    beside = Path("build", f"{model.stem}-{config.name}") if model.stem == arguments.model else None
+    output = arguments.output or beside or model.parent / f"compiled_{config.name}"
     check_output_folder(output)
     screen = console()
     with console(stderr=True).status(f"compiling for {config.name}"):
-        compiled = compile_network(load_integer_vit(arguments.model), config)
-        files = write_folder(compiled, arguments.model, output)
+        compiled = compile_network(load_integer_vit(model), config)
+        files = write_folder(compiled, model, output)
     screen.print(f"{len(compiled.parts)} commands, {len(compiled.tape):,} bytes")
     for file in files:
         screen.print(f"wrote  {file}")

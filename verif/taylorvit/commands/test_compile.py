@@ -51,3 +51,9 @@ def test_what_does_not_fit(model, capsys):
     assert error.startswith("taylorvit: error: compile must have a configuration of accelerator 'network'")
     error = fails(capsys, "compile", "none.safetensors", "--preset", "vit-tiny-4x4")
     assert "none.safetensors" in error
+
+
+def test_a_bundled_model_goes_into_build(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "compile", "digits", "--preset", "vit-tiny-4x4")[0] == 0
+    assert (tmp_path / "build" / "digits-vit-tiny-4x4" / "model.tape").is_file()

@@ -11,7 +11,7 @@ from taylorvit.boundary.errors import FileError
 from taylorvit.golden.network.integer_vit import load_integer_vit, to_pixels
 from taylorvit.golden.training.loading import load_images
 from taylorvit.golden.training.recipe import check_recipe
-from taylorvit.jobs.bundled_models import bundled_model, bundled_names
+from taylorvit.models import bundled_model, bundled_names
 
 FOLDER = Path(taylorvit.__file__).parent / "models"
 #: Name -> held-out images, recognized in floating point, recognized in integers.

@@ -6,7 +6,7 @@ from taylorvit.boundary.errors import FileError
 
 __all__ = ["bundled_model", "bundled_names"]
 
-_FOLDER = Path(__file__).resolve().parents[1] / "models"
+_FOLDER = Path(__file__).resolve().parent
 _SUFFIX = ".safetensors"
 
 
