@@ -7,7 +7,8 @@
 Our own checkpoint is one safetensors file: tensors by timm's names, and in its metadata, under "taylorvit", a JSON text
 that describes them (shape of the model, attention, classes, recipe). Published weights
 (`golden.checkpoints.published`) are a file of tensors, in safetensors or pickled (`golden.checkpoints.weight_files`),
-or a folder of the Hugging Face hub. The folder names its shape; for a file, a recipe has to.
+or a folder of the Hugging Face hub. The folder names its shape, also that of its one file; for another file, a recipe
+has to.
 """
 
 import json
@@ -24,7 +25,7 @@ from taylorvit.golden.network.vit import VisionTransformer
 
 from .description import read_description
 from .positions import resampled_positions
-from .published import Published, load_folder, timm_names
+from .published import Published, load_folder, published_beside, timm_names
 from .weight_files import CheckpointError, read_tensors, some
 
 __all__ = ["Checkpoint", "CheckpointError", "fitting_weights", "load", "load_weights", "save"]
@@ -93,7 +94,8 @@ def load(path: str | Path) -> Checkpoint:
         return Checkpoint(path, tensors, {}, published)
     tensors, metadata = read_tensors(path)
     if _METADATA_KEY not in metadata:
-        return Checkpoint(path, timm_names(path, tensors), {})
+        tensors = timm_names(path, tensors)
+        return Checkpoint(path, tensors, {}, published_beside(path, tensors))
     return Checkpoint(path, tensors, read_description(path, metadata[_METADATA_KEY]))
 
 

@@ -1,7 +1,9 @@
 """Published weights: names become timm's, and a folder becomes a model.
 
 Prefixes of training scripts are removed from names (`module.`, `_orig_mod.`, `model.`, `backbone.`, in any order). The
-names of transformers' ViT and DeiT, old and new, become timm's; their query, key and value become one matrix.
+names of transformers' ViT and DeiT, old and new, become timm's; their query, key and value become one matrix. A DeiT
+with one head, on its class token (DeiTForImageClassification), has a distillation token all the same: here a distilled
+model has two heads, whose mean are its scores, so that the head counts twice and the other one is 0.
 
 A folder of the Hugging Face hub has config.json and weights, in one file or in shards that an index names:
 
@@ -23,7 +25,7 @@ from taylorvit.golden.network.vit import VitShape
 
 from .weight_files import CheckpointError, read_tensors, some
 
-__all__ = ["Published", "load_folder", "timm_names"]
+__all__ = ["Published", "load_folder", "published_beside", "timm_names"]
 
 _PREFIXES = re.compile(r"((module|_orig_mod|model|backbone)\.)+")
 
@@ -56,8 +58,10 @@ _INNER = {
     "mlp.fc2": "mlp.fc2",
 }
 _LAYER = re.compile(r"(?:encoder\.layer|layers)\.(\d+)\.(.+)")
+_DISTILLATION_TOKEN = "embeddings.distillation_token"
 _POOLER = "pooler."  # of a model without a head; a head does not read it
 
+_CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 # Architectures of timm that have 64 features a head, and nothing that `golden.network.vit` does not compute.
@@ -95,7 +99,18 @@ def timm_names(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.
     if not any(_OF_TRANSFORMERS.fullmatch(name) for name in tensors):
         return tensors
     tensors = {name: tensor for name, tensor in tensors.items() if not _without_model(name).startswith(_POOLER)}
-    return _with_one_matrix(path, _renamed(path, tensors, _of_transformers))
+    one_head = (
+        any(_without_model(name).endswith(_DISTILLATION_TOKEN) for name in tensors) and "classifier.weight" in tensors
+    )
+    renamed = _with_one_matrix(path, _renamed(path, tensors, _of_transformers))
+    return renamed | _two_heads(renamed) if one_head else renamed
+
+
+def _two_heads(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    heads = {name: tensor for name, tensor in tensors.items() if name.startswith("head.")}
+    return {name: 2 * tensor for name, tensor in heads.items()} | {
+        name.replace("head.", "head_dist."): torch.zeros_like(tensor) for name, tensor in heads.items()
+    }
 
 
 def _renamed(path: Path, tensors: dict, rename) -> dict:
@@ -162,15 +177,33 @@ def load_folder(folder: Path) -> tuple[dict[str, torch.Tensor], Published]:
         CheckpointError: weights are missing or damaged, or `golden.network.vit` does not compute this model.
         FileError: another file is missing or damaged.
     """
-    if not (folder / "config.json").is_file():
+    if not (folder / _CONFIG).is_file():
         raise CheckpointError(
             "checkpoint must be a file, or a folder with config.json and weights as the Hugging Face "
             f"hub has them, not {str(folder)!r}"
         )
-    config = read_json(folder / "config.json")
+    config = read_json(folder / _CONFIG)
     width_of_heads = _heads(folder, config)
     tensors = timm_names(folder, _read_weights(folder))
     return tensors, _published(folder, config, tensors, width_of_heads)
+
+
+def published_beside(path: Path, tensors: dict[str, torch.Tensor]) -> Published | None:
+    """What the folder of a file says of it, if both are of the Hugging Face hub.
+
+    Args:
+        path (Path): the file.
+        tensors (dict[str, torch.Tensor]): its tensors, by timm's names.
+
+    Raises:
+        CheckpointError: `golden.network.vit` does not compute this model.
+        FileError: another file of the folder is damaged.
+    """
+    folder = path.parent
+    if path.name not in _WEIGHTS or not (folder / _CONFIG).is_file():
+        return None
+    config = read_json(folder / _CONFIG)
+    return _published(folder, config, tensors, _heads(folder, config))
 
 
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:

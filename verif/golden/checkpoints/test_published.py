@@ -11,6 +11,7 @@ from taylorvit.golden.checkpoints.checkpoint import CheckpointError, load, load_
 from taylorvit.golden.checkpoints.published import Published, timm_names
 from taylorvit.golden.network.vit import VisionTransformer, VitShape
 from taylorvit.golden.training.loading import model_of
+from taylorvit.golden.training.recipe import Model
 
 from .published import NEW, OLD, names_of_transformers, write_folder
 
@@ -143,6 +144,7 @@ def test_folders_of_transformers(tmp_path):
     for config, kind, name in (
         (transformers.ViTConfig, transformers.ViTForImageClassification, "vit"),
         (transformers.DeiTConfig, transformers.DeiTForImageClassificationWithTeacher, "deit"),
+        (transformers.DeiTConfig, transformers.DeiTForImageClassification, "deit_of_one_head"),
     ):
         theirs = kind(config(**sizes)).eval()
         for parameter in theirs.requires_grad_(False).parameters():
@@ -150,9 +152,36 @@ def test_folders_of_transformers(tmp_path):
         theirs.save_pretrained(tmp_path / name, max_shard_size=10_000)
         assert (tmp_path / name / "model.safetensors.index.json").exists()
         ours = model_of(load(tmp_path / name))
-        assert ours.shape == VitShape(**SHAPE.__dict__ | {"distilled": name == "deit"})
+        assert ours.shape == VitShape(**SHAPE.__dict__ | {"distilled": name != "vit"})
         # Their epsilon of a norm is 1e-12, ours 1e-6.
         torch.testing.assert_close(ours(images), theirs(images).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_the_head_of_a_deit_with_one_head_counts_twice(tmp_path):
+    """What it computes is its class token's score, as the mean of two heads."""
+    vit = model(DISTILLED)
+    weights = {
+        name.replace("cls_classifier", "classifier"): tensor
+        for name, tensor in names_of_transformers(vit).items()
+        if not name.startswith("distillation_classifier")
+    }
+    torch.save(weights, tmp_path / "a.pth")
+    loaded = model_of(load(tmp_path / "a.pth"), model=Model(shape=DISTILLED.__dict__, attention="softmax"))
+    images = torch.randn(2, 3, 9, 9)
+    torch.testing.assert_close(loaded(images), vit.scores_of_heads(images)[0])
+
+
+def test_a_file_has_the_description_of_its_folder(tmp_path):
+    folder = write_folder(tmp_path / "vit", model(), mean=([0.5], [0.25]))
+    checkpoint = load(folder / "model.safetensors")
+    assert checkpoint.published == load(folder).published == Published(SHAPE, [0.5], [0.25])
+    assert_same(model_of(checkpoint).state_dict(), model())
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    assert load(folder / "other.safetensors").published is None
+    (folder / "other.safetensors").rename(folder / "model.safetensors")
+    (folder / "config.json").write_text('{"model_type": "swin"}')
+    with pytest.raises(CheckpointError, match="config.json: model_type must be vit or deit, not 'swin'$"):
+        load(folder / "model.safetensors")
 
 
 def test_normalization_is_that_of_the_folder(tmp_path):
@@ -185,8 +214,6 @@ def test_folders_of_timm(tmp_path):
 
 
 def test_heads_that_are_not_those_of_the_folder(tmp_path):
-    from taylorvit.golden.training.recipe import Model
-
     checkpoint = load(write_folder(tmp_path / "a", model()))
     shape = {name: size for name, size in SHAPE.__dict__.items() if name != "heads"} | {"heads": 2}
     with pytest.raises(CheckpointError, match="^heads must be 3, as .*a says, not 2$"):
