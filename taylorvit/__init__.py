@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from taylorvit.compiler import compile_network, cycles_of
     from taylorvit.gen.generate import generate
     from taylorvit.gen.presets import load_preset, preset_names
     from taylorvit.gen.verilog import emit
@@ -28,6 +29,8 @@ __all__ = [
     "AcceleratorConfig",
     "IntegerVit",
     "__version__",
+    "compile_network",
+    "cycles_of",
     "emit",
     "generate",
     "judge",
@@ -45,6 +48,8 @@ _MODULES = {
     "AcceleratorConfig": "rtl.config",
     "IntegerVit": "golden.network.integer_vit",
     "__version__": "rtl",
+    "compile_network": "compiler",
+    "cycles_of": "compiler",
     "emit": "gen.verilog",
     "generate": "gen.generate",
     "judge": "jobs",

@@ -108,7 +108,8 @@ def check_tape(length: int, config: NetworkConfig) -> None:
         config (NetworkConfig): the accelerator.
     """
     if config.tape_source == "memory":
-        _check(config, [_Need("tape_memory_bytes", length, "bytes of the tape")])
+        unit = max(4, config.tape_bytes)
+        _check(config, [_Need("tape_memory_bytes", -(-length // unit) * unit, "bytes of the tape, in whole words")])
 
 
 def _check(config: NetworkConfig, needs) -> None:

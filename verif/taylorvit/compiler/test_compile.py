@@ -4,10 +4,9 @@ import json
 import zlib
 
 from taylorvit.compiler import compile_network, write_folder
-from taylorvit.compiler.plan import plan_of
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.golden.network.vit import SHAPES
-from taylorvit.rtl.network.command import MAGIC, Opcode
+from taylorvit.rtl.network.command import MAGIC
 
 from .networks import UNEVEN, compiled, network, small_config
 
@@ -57,26 +56,6 @@ def test_names_of_classes():
     vit = network(1, small_config(), shape=UNEVEN)
     vit.data["classes"] = ["cat", "dog", "cow", "hen", "pig", "ant", "bee"]
     assert compile_network(vit, small_config()).description()["classes"] == vit.data["classes"]
-
-
-def test_every_number_of_a_model_is_used():
-    vit = network(2, small_config(), shape=UNEVEN)
-    steps = plan_of(vit.shape, small_config())
-    assert {name for step in steps for name in step.linears} == set(vit.linears)
-    for name in vit.linears:  # each weight once
-        uses = [step.outputs[step.outputs >= 0] for step in steps if name in step.linears]
-        assert sorted(index for use in uses for index in use) == list(range(len(vit.tensors[f"{name}.weight"])))
-
-
-def test_products_are_those_of_the_network():
-    """In all layers but the last one, all products are computed."""
-    config = load_preset("vit-16x16")
-    shape = SHAPES["deit_tiny_2_layers"]
-    steps = [step for step in plan_of(shape, config) if step.layer == 0]
-    width, tokens = shape.width, shape.tokens
-    linear = tokens * width * (3 * width + width + 8 * width)
-    assert sum(step.macs for step in steps) == linear + 2 * tokens * width * shape.head_dim
-    assert [step.opcode for step in steps].count(Opcode.CONSTANTS) == 1
 
 
 def test_presets_hold_what_they_are_for():

@@ -1,0 +1,67 @@
+"""The plan of a network: its commands, from sizes alone."""
+
+import numpy as np
+
+from taylorvit.compiler.plan import plan_of
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.network.vit import SHAPES
+from taylorvit.rtl.network.command import Destination, Flag, Opcode
+
+from .networks import SMALLEST, UNEVEN, network, small_config
+
+
+def test_every_number_of_a_model_is_used():
+    vit = network(2, small_config(), shape=UNEVEN)
+    steps = plan_of(vit.shape, small_config())
+    assert {name for step in steps for name in step.linears} == set(vit.linears)
+    for name in vit.linears:  # each weight once
+        uses = [step.outputs[step.outputs >= 0] for step in steps if name in step.linears]
+        assert sorted(index for use in uses for index in use) == list(range(len(vit.tensors[f"{name}.weight"])))
+
+
+def test_products_are_those_of_the_network():
+    """In all layers but the last one, all products are computed."""
+    config = load_preset("vit-16x16")
+    shape = SHAPES["deit_tiny_2_layers"]
+    steps = [step for step in plan_of(shape, config) if step.layer == 0]
+    width, tokens = shape.width, shape.tokens
+    linear = tokens * width * (3 * width + width + 8 * width)
+    assert sum(step.macs for step in steps) == linear + 2 * tokens * width * shape.head_dim
+    assert [step.opcode for step in steps].count(Opcode.CONSTANTS) == 1
+
+
+def test_the_last_layer_computes_what_is_read():
+    shape = UNEVEN  # two layers, two prefix tokens
+    lengths = {step.name: step["length"] for step in plan_of(shape, small_config()) if step.opcode == Opcode.PRODUCT}
+    for name in ("k[2]", "v[2]"):
+        assert lengths[f"blocks.0.{name}"] == lengths[f"blocks.1.{name}"] == shape.tokens == 11
+    for name in ("q[2]", "z[2]", "proj", "fc1", "fc2"):
+        assert (lengths[f"blocks.0.{name}"], lengths[f"blocks.1.{name}"]) == (11, 2)
+    assert lengths["head"] == 1
+
+
+def test_heads_of_a_distilled_network_are_one_product():
+    config = small_config()
+    head = next(step for step in plan_of(UNEVEN, config) if step.name == "head")
+    assert head.linears == ("head", "head_dist") and head["source_stride"] == 1 and head["norm_rows"] == 2
+    tiles = head.inputs.reshape(-1, 2, config.rows)  # (tiles of features, tokens, R)
+    np.testing.assert_array_equal(tiles[0], [[0, 1, 2, 3], [15, 16, 17, 18]])
+    np.testing.assert_array_equal(tiles[3], [[12, 13, 14, -1], [27, 28, 29, -1]])
+
+
+def test_keys_are_turned_in_time():
+    """Where each pass gives totals, a pass of KEY takes a multiple of R cycles."""
+    config = small_config(16, 8)
+    for shape, expected in ((UNEVEN, 16), (SMALLEST, 16)):
+        keys = [step for step in plan_of(shape, config) if step["destination"] == Destination.KEY]
+        assert {step["pass_length"] for step in keys} == {expected}
+    keys = [step for step in plan_of(UNEVEN, small_config()) if step["destination"] == Destination.KEY]
+    assert {step["pass_length"] for step in keys} == {11}
+
+
+def test_each_layer_norm_and_table_comes_once():
+    steps = plan_of(UNEVEN, small_config())
+    norms = [step.norm for step in steps if Flag.NORM in step.flags]
+    assert norms == ["blocks.0.norm1", "blocks.0.norm2", "blocks.1.norm1", "blocks.1.norm2", "norm"]
+    assert [step.following for step in steps if step.following] == norms
+    assert [step.table for step in steps if step.table] == ["blocks.0.gelu", "blocks.1.gelu"]
