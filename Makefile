@@ -23,7 +23,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies clean distclean check-python check-compiler
+.PHONY: help generate-verilog classify bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies clean distclean check-python check-compiler
 
 help:  ## show this list
 	@echo 'Targets:'
@@ -45,6 +45,9 @@ help:  ## show this list
 
 generate-verilog: .venv/.base  ## write Verilog, register map and metadata of PRESET into build/PRESET
 	.venv/bin/taylorvit generate --preset $(PRESET) -o build/$(PRESET)
+
+classify: check-compiler .venv/.sim .venv/.train  ## show images, and what a Vision Transformer in generated Verilog takes them for
+	.venv/bin/taylorvit classify
 
 bitstream: .venv/.fpga  ## build a bitstream for BOARD, below build/fpga/BOARD
 	.venv/bin/taylorvit build --board $(BOARD) $(if $(filter file default,$(origin PRESET)),,--preset $(PRESET))

@@ -90,10 +90,7 @@ class HostSide(Block):
     """
 
     module_name = "host_side"
-    waivers = {
-        ("SYMRSVDWORD", "interrupt"): "The usual name; C++ code gets another one from Verilator.",
-        ("PINCONNECTEMPTY", "running"): "The engine does not ask for it.",
-    }
+    waivers = {("PINCONNECTEMPTY", "running"): "The engine does not ask for it."}
 
     def __init__(self, config):
         self.config = config

@@ -3,7 +3,6 @@
 from argparse import ArgumentParser, Namespace
 
 from taylorvit.boundary.command import console
-from taylorvit.rtl.control.registers import register_map
 
 from .options import add_configuration, configuration_of
 
@@ -28,6 +27,8 @@ def run(arguments: Namespace) -> None:
 
 def _registers(config):
     from rich.table import Table
+
+    from taylorvit.gen.registers_export import register_map
 
     table = Table(title=f"Registers of {config.name}")
     for heading in ("offset", "register", "bits", "access", "reset", "values", "description"):

@@ -27,7 +27,7 @@ def _shown_after(command: str) -> list[str]:
 
 def _run(command: str, capsys) -> list[str]:
     assert main(command.split()[1:]) == 0  # without `taylorvit`
-    return [line.strip() for line in capsys.readouterr().out.splitlines()]
+    return [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def _run(command: str, capsys) -> list[str]:
     [
         ("taylorvit simulate --preset edge-16x16 --input golden/workloads/photos_deit_tiny.npz -o z.npz", None),
         ("taylorvit simulate --preset edge-16x8 --input random.npz", (4, 100, 48)),
+        ("taylorvit classify digits --images digits:0-3", None),
     ],
 )
 def test_example(command, random_shape, capsys, monkeypatch, tmp_path):

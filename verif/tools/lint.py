@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(options.presets) - set(preset_names())
     if unknown:
         parser.error(f"preset must be one of {', '.join(preset_names())}, not {sorted(unknown)[0]!r}")
-    names = options.presets or preset_names("attention")
+    names = options.presets or preset_names()
     console = Console(width=120)
     table = Table(title="Verilator -Wall and Yosys on the generated Verilog")
     for heading in ("preset", "bytes", "modules", "warnings", "Yosys"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
+from taylorvit.gen.generate import top
 from taylorvit.gen.presets import load_preset
 from taylorvit.gen.verilog import blocks, emit
 from taylorvit.rtl.accelerator import Accelerator
@@ -48,13 +50,44 @@ CONFIGURATIONS = [
     small(multiplier="ice40", memory_pipeline=1, shift_z_min=0, shift_z_max=0, divider_interval=1),
     small(multiplier="gowin", pe_pipeline=2, mean_fraction=8, constant_fraction=0),
     small(data_width=15, multiplier="booth", max_tokens=2, max_head_dim=70, stream_width=16),
+    load_preset("vit-tiny-4x4"),
+    # Sizes that do not divide each other, and everything of one.
+    replace(
+        load_preset("vit-tiny-4x4"),
+        name="odd",
+        rows=5,
+        columns=3,
+        tape_source="stream",
+        tape_width=24,
+        sum_width=20,
+        norm_interval=1,
+        memory_pipeline=0,
+        residual_width=8,
+        left_shift_max=0,
+        max_classes=1,
+        image_lanes=5,
+    ),
+    replace(
+        load_preset("vit-tiny-4x4"),
+        name="memory",
+        tape_source="memory",
+        tape_memory_bytes=4096,
+        norm_interval=16,
+        memory_pipeline=2,
+        pe_pipeline=3,
+        residual_width=16,
+        max_heads=1,
+        branch_shift_max=0,
+        stream_shift_max=0,
+        image_lanes=4,
+    ),
 ]
-EACH = pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: f"{config.multiplier}-{config.data_width}")
+EACH = pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: f"{config.multiplier}-{config.name}")
 
 
 @cache
 def verilog_of(config):
-    return emit(Accelerator(config))
+    return emit(top(config))
 
 
 @pytest.fixture
@@ -105,7 +138,7 @@ def test_configuration_is_clean_and_each_waiver_waives_something(config, folder)
 def test_every_waiver_of_every_block_occurs():
     assert {config.multiplier for config in CONFIGURATIONS} == set(FORMS)
     verilog = "".join(map(verilog_of, CONFIGURATIONS))
-    kinds = {type(block) for config in CONFIGURATIONS for block in blocks(Accelerator(config))}
+    kinds = {type(block) for config in CONFIGURATIONS for block in blocks(top(config))}
     reasons = {reason for kind in kinds for reason in kind.waivers.values()}
     assert len(reasons) > 10
     assert {reason for reason in reasons if f"// {reason}\n" not in verilog} == set()

@@ -62,7 +62,6 @@ class TapeChecker(Block):
     """
 
     module_name = "tape_checker"
-    waivers = {("UNUSEDSIGNAL", "crc_words"): "The CRC's last word may have more bytes."}
 
     def __init__(self, config):
         self.tape_bytes = config.tape_bytes

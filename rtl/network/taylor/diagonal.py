@@ -54,10 +54,6 @@ class TaylorDiagonal(Block):
     """
 
     module_name = "kernel_diagonal"
-    waivers = {
-        ("UNUSEDSIGNAL", "result_*"): "SA-Diag needs no more than the place of a total.",
-        ("UNUSEDSIGNAL", "load_*"): "Nor does it need to know all of a tile.",
-    }
 
     def __init__(self, config, *, divisor_delay, write_back_delay):
         attention = config.attention

@@ -1,6 +1,8 @@
 """`simulate`: what it passes on, exit status, errors. `verif/taylorvit/simulation/test_simulate.py` simulates."""
 
+import json
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from taylorvit.__main__ import main
 from taylorvit.fpga.driver import JobReport
 from taylorvit.jobs import Outcome, golden_steps
 from taylorvit.simulation import simulate as simulation
+from verif.golden.network.models import SHAPE, quantized
 
-from .running import fails
+from .running import fails, run
 
 COUNTERS = dict.fromkeys(("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE"), 100)
 
@@ -65,3 +68,72 @@ def test_a_missing_package_is_named(folder, monkeypatch, capsys):
         "taylorvit: error: this needs the Python package 'numpy', which is not installed: "
         'pip install "taylorvit[sim]"\n'
     )
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A folder of `taylorvit compile`."""
+    folder = tmp_path_factory.mktemp("network")
+    quantized(SHAPE).save(folder / "integer.safetensors")
+    assert main(["compile", f"{folder}/integer.safetensors", "--preset", "vit-tiny-4x4", "-o", f"{folder}/noise"]) == 0
+    return folder / "noise"
+
+
+@pytest.fixture
+def pixels(tmp_path):
+    size = (3, SHAPE.channels, SHAPE.image_size, SHAPE.image_size)
+    pixels = np.random.default_rng(2).integers(0, 256, size, dtype=np.uint8)
+    np.savez(tmp_path / "pixels.npz", pixels=pixels, labels=np.array([0, 1, 2]))
+    return tmp_path / "pixels.npz"
+
+
+@pytest.mark.slow
+def test_images_through_a_network(capsys, compiled, pixels, tmp_path):
+    command = ["simulate", "--model", compiled, "--images", pixels, "--trace", "--bytes-per-cycle", "1.5"]
+    status, out, _err = run(capsys, *command, "-o", tmp_path / "logits.npz")
+    assert status == 0
+    assert "3 images through noise on vit-tiny-4x4" in out and "0 of 9 logits" in out
+    assert "306 elements of residual streams compared, 0 differ" in out
+    assert "1.5 bytes a cycle, latency 20 cycles" in out
+    with np.load(tmp_path / "logits.npz") as result, np.load(pixels) as given:
+        assert (result["logits"] == quantized(SHAPE)(given["pixels"].astype(np.int64))).all()
+
+
+@pytest.mark.slow
+def test_first_residual_stream_that_differs_is_named(capsys, compiled, pixels, monkeypatch):
+    """The weights of the tape differ from the model's; its CRC is right."""
+    tape = bytearray((compiled / "model.tape").read_bytes())
+    operations = json.loads((compiled / "model.json").read_text())["operations"]
+    place = next(operation for operation in operations if operation["name"] == "blocks.0.fc2")["offset"]
+    tape[place + 64] ^= 1
+    tape[-4:] = zlib.crc32(tape[:-4]).to_bytes(4, "little")
+    monkeypatch.setattr("taylorvit.jobs.compiled_model._content", lambda path: (
+        bytes(tape) if path.name == "model.tape" else path.read_bytes()
+    ))  # fmt: skip
+    status, out, _err = run(capsys, "simulate", "--model", compiled, "--images", pixels, "--trace")
+    assert status == 1
+    assert "logits differ from the integer model" in out
+    assert "image 0: residual.2 (the residual stream plus blocks.0.fc2) is the first that differs, in " in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--preset", "tiny-4x4", "--input", "a.npz", "--trace"], "--trace must come with --model, not with --input"),
+        (["--preset", "tiny-4x4", "--input", "a.npz", "--latency", "2"], "--latency must come with --model"),
+        (["--input", "a.npz"], "--input must come with --preset or --config"),
+        (["--model", "m"], "--model must come with --images"),
+        (["--model", "m", "--input", "a.npz"], "not allowed with argument"),
+        (["--model", "m", "--images", "a.png"], "model must be a folder that `taylorvit compile` has written, not 'm'"),
+        (["--preset", "vit-16x16", "--input", "a.npz"], "simulate --input must have a configuration of accelerator "),
+    ],
+)
+def test_arguments_that_do_not_belong_together(capsys, arguments, text):
+    assert text in fails(capsys, "simulate", *arguments)
+
+
+def test_tape_for_another_accelerator(capsys, compiled, pixels):
+    error = fails(capsys, "simulate", "--model", compiled, "--images", pixels, "--preset", "vit-16x8")
+    assert "noise must be a tape for the configuration of vit-16x8, 0x" in error
+    error = fails(capsys, "simulate", "--model", compiled, "--images", pixels, "--preset", "tiny-4x4")
+    assert "simulate --model must have a configuration of accelerator 'network'" in error
