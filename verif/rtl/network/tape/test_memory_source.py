@@ -1,0 +1,143 @@
+"""Memory on the chip as the source of the tape: what was written comes out, word by word, as often as asked for."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+import pytest
+from cocotb.triggers import RisingEdge
+
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.network.config import NetworkConfig
+from taylorvit.rtl.network.tape.memory_source import MemoryTapeSource
+from taylorvit.simulation import PATTERNS, build, expect_equal, pattern, run
+from verif.rtl.harness import SideBySide, on_every_block
+from verif.rtl.network.configurations import config_of
+
+LIMIT = 5_000
+SIZES = {  # bits of a word, bytes of the memory, registers behind it
+    "byte": (8, 256, 0),
+    "pair": (16, 132, 1),
+    "word": (32, 512, 2),
+    "double": (64, 1024, 1),
+    "wide": (128, 144, 0),
+}
+
+
+def configuration(name):
+    width, size, pipeline = SIZES[name]
+    changes = {"rows": 16, "columns": 16, "tape_width": width, "tape_source": "memory", "tape_memory_bytes": size}
+    base = config_of("default").to_mapping() | {"memory_pipeline": pipeline}
+    return NetworkConfig.from_mapping(base | changes)
+
+
+def blocks():
+    return {name: MemoryTapeSource(configuration(name)) for name in SIZES}
+
+
+class Bench:
+    def __init__(self, view, name, seed):
+        self.view, self.config = view, configuration(name)
+        self.generator = random.Random(seed)
+        self.edge = RisingEdge(view.clk)
+        self.content = bytearray(self.config.tape_memory_bytes)
+
+    async def fill(self, first, count):
+        """Writes `count` random words of four bytes from the word `first` on."""
+        view = self.view
+        for place in range(first, first + count):
+            word = self.generator.randbytes(4)
+            self.content[4 * place : 4 * place + 4] = word
+            view.write__valid.value, view.write__address.value = 1, place
+            view.write__data.value = int.from_bytes(word, "little")
+            await self.edge
+        view.write__valid.value = 0
+
+    async def start(self, base, length, images):
+        view = self.view
+        view.base.value, view.length.value, view.images.value, view.start.value = base, length, images, 1
+        await self.edge
+        view.start.value = 0
+
+    async def words(self, count, activity):
+        """The next words, as bytes, and the cycles that they took."""
+        view, taken, size = self.view, bytearray(), self.config.tape_bytes
+        active = pattern(activity, self.generator.getrandbits(32))
+        for cycle in range(LIMIT):
+            if len(taken) == count * size:
+                view.words__ready.value = 0
+                return list(taken), cycle
+            view.words__ready.value = next(active)
+            await self.edge
+            if view.words__valid.value and view.words__ready.value:
+                taken += int(view.words__data.value).to_bytes(size, "little")
+        raise AssertionError(f"{count} words must come within {LIMIT} cycles, not {len(taken)} bytes")
+
+    def part(self, words):
+        """Where a tape of so many words may be: a random place."""
+        return self.generator.randrange(len(self.content) // self.config.tape_bytes - words + 1)
+
+
+@cocotb.test()
+async def tapes_come_out(dut):
+    """Tapes of any length, at any place, come as often as there are images, a word a cycle if they are taken."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        size = bench.config.tape_bytes
+        await bench.fill(0, len(bench.content) // 4)
+        most = len(bench.content) // size
+        for number, words in enumerate([1, most, *(bench.generator.randint(1, most) for _ in range(6))]):
+            first, images = bench.part(words), bench.generator.randint(1, 3)
+            await bench.start(first * size + bench.generator.randrange(size), words * size, images)
+            activity = PATTERNS[number % 2]
+            got, cycles = await bench.words(words * images, activity)
+            expect_equal("tape", got, list(bench.content[first * size : (first + words) * size]) * images)
+            if activity == "always":
+                expect_equal("cycles", cycles <= words * images + bench.config.memory_pipeline + 6, True)
+            for _ in range(5):
+                await bench.edge
+                expect_equal("waiting, a word", (view.waiting.value, view.words__valid.value), (0, 0))
+            await bench.fill(bench.generator.randrange(len(bench.content) // 4), 1)
+
+    await on_every_block(dut, blocks(), job)
+
+
+@cocotb.test()
+async def jobs_that_are_ended(dut):
+    """After the end of a job in the middle of a tape, the next one gets its own words."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        size = bench.config.tape_bytes
+        await bench.fill(0, len(bench.content) // 4)
+        most = len(bench.content) // size
+        for _ in range(6):
+            await bench.start(0, most * size, 3)
+            await bench.words(bench.generator.randrange(most), "random")
+            view.ending.value = 1
+            for _ in range(8):
+                await bench.edge
+            view.ending.value = 0
+            words = bench.generator.randint(1, most)
+            first = bench.part(words)
+            await bench.start(first * size, words * size, 1)
+            got, _cycles = await bench.words(words, "random")
+            expect_equal("tape", got, list(bench.content[first * size : (first + words) * size]))
+
+    await on_every_block(dut, blocks(), job)
+
+
+# Tests: run by pytest.
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    block = SideBySide(blocks())
+    return build(emit(block), block.module_name)
+
+
+@pytest.mark.parametrize("testcase", ["tapes_come_out", "jobs_that_are_ended"])
+def test_memory_source(simulation, testcase):
+    run(simulation, __name__, testcase=testcase)
