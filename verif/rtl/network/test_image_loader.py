@@ -26,8 +26,8 @@ SIZES = {  # rows, lanes, most tokens, most pixels of a patch
 
 def configuration(name):
     rows, lanes, tokens, patch = SIZES[name]
-    base = config_of("smallest").to_mapping() | {"max_tokens": tokens, "max_patch": patch}
-    return NetworkConfig.from_mapping(base | {"rows": rows, "image_lanes": lanes, "tape_queue_rows": 32})
+    changes = {"rows": rows, "columns": 1, "tape_width": 8, "image_lanes": lanes, "max_tokens": tokens}
+    return NetworkConfig.from_mapping(config_of("default").to_mapping() | changes | {"max_patch": patch})
 
 
 def blocks():
