@@ -12,8 +12,9 @@ import pytest
 
 from taylorvit.boundary.writing import FileError
 from taylorvit.gen.generate import generate, port_table, top
-from taylorvit.gen.presets import load_preset
+from taylorvit.gen.presets import load_metadata, load_preset
 from taylorvit.gen.verilog import blocks
+from taylorvit.golden.metadata import load_accelerator
 from taylorvit.rtl import __version__
 from taylorvit.rtl.config import AcceleratorConfig
 from verif import ROOT
@@ -151,3 +152,24 @@ def test_makefile_target_writes_the_same(folder):
         ["make", "-n", "generate-verilog", "PRESET=tiny-4x4"], capture_output=True, text=True, cwd=ROOT, timeout=60
     )
     assert "taylorvit generate --preset tiny-4x4 -o build/tiny-4x4" in shown.stdout
+
+
+@pytest.mark.slow
+def test_network_accelerator(tmp_path):
+    """The same files, with the configuration that a tape and the golden model need."""
+    config = load_preset("vit-tiny-4x4")
+    generate(replace(config, prefix="left_"), tmp_path)
+    names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"left_taylorvit.v", "left_taylorvit.core", "left_metadata.json",
+            "registers/left_taylorvit_registers.h"} < names  # fmt: skip
+    metadata = json.loads((tmp_path / "left_metadata.json").read_text())
+    assert (metadata["accelerator"], metadata["top"]) == ("network", "left_taylorvit")
+    assert load_metadata(tmp_path / "left_metadata.json") == replace(config, prefix="left_")
+    assert metadata["derived"]["tape_hash"] == f"{config.tape_hash:#018x}"
+    assert metadata["derived"]["buffer_bytes"] == config.buffer_bytes
+    assert {port["name"] for port in metadata["ports"]} > {"m_axi_tape_araddr", "s_axis_image_tdata", "interrupt"}
+    core = (tmp_path / "left_taylorvit.core").read_text()
+    assert "description: Vision Transformer accelerator, Taylor attention, configuration vit-tiny-4x4\n" in core
+    accelerator = load_accelerator(tmp_path / "left_metadata.json")
+    assert accelerator.number_format.residual_width == config.residual_width
+    assert accelerator.number_format.c_d_width == config.attention.c_d_width

@@ -90,6 +90,13 @@ def test_input_that_is_no_job(tmp_path, capsys):
     assert not (tmp_path / "job.h").exists()
 
 
+def test_accelerator_that_takes_no_such_job(tmp_path, capsys):
+    assert command("--preset", "vit-16x16", "--input", "absent.npz", "-o", tmp_path / "job.h") == 2
+    assert capsys.readouterr().err.startswith(
+        "taylorvit: error: c-job must have a configuration of accelerator 'attention' (tiny-4x4, "
+    )
+
+
 def test_output_that_cannot_be_written(tmp_path, capsys):
     for name, text in (
         ("none/job.h", "output must be in a folder that exists, not "),
