@@ -80,8 +80,8 @@ def test_build_of_what_is_asked_for(capsys, tmp_path):
         (["--board", "icebreaker", "--config", "nowhere.toml"], "nowhere.toml: file must be readable"),
         (
             ["--board", "icebreaker", "--preset", "vit-16x16"],
-            "board must have a configuration of accelerator 'attention' (tiny-4x4, edge-16x8, edge-16x16, paper-64x64), "
-            "not 'vit-16x16' of 'network'",
+            "board must have a configuration of accelerator 'attention' (tiny-4x4, edge-16x8, edge-16x16, "
+            "paper-64x64), not 'vit-16x16' of 'network'",
         ),
     ],
 )
