@@ -24,6 +24,8 @@
 //                         number, address and data, 32 bits each
 //
 // A port that was not built (an AXI4 master where the tape comes as a stream) is a member that the model does not have.
+#include <poll.h>
+
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -52,6 +54,14 @@ namespace {
 enum Response : unsigned { OKAY = 0, SLVERR = 2, DECERR = 3 };
 constexpr int RESET_CYCLES = 64;
 constexpr uint64_t ACCESS_LIMIT = 10000;  // cycles that a register may take to answer
+constexpr uint64_t CYCLES_BETWEEN_LOOKS = 1 << 16;
+constexpr uint64_t CLOCK_PERIOD_PS = 10000;  // of waveforms
+
+// Standard input is a pipe that ends with whoever has started this program.
+bool starterIsGone() {
+    pollfd input{0, 0, 0};
+    return poll(&input, 1, 0) > 0 && (input.revents & POLLHUP);
+}
 
 [[noreturn]] void fail(const std::string& text) {
     std::fprintf(stderr, "%s\n", text.c_str());
@@ -370,7 +380,10 @@ public:
         m_images.offer(images);
         m_tapeStream.offer(images);
         const uint64_t end = m_cycle + cycles;
-        while (m_cycle < end && !interrupt()) tick();
+        while (m_cycle < end && !interrupt()) {
+            tick();
+            if (m_cycle % CYCLES_BETWEEN_LOOKS == 0 && starterIsGone()) std::exit(1);
+        }
         m_logits.flush();
         m_trace.flush();
         std::printf("%s %" PRIu64 "\n", interrupt() ? "interrupt" : "limit", m_cycle);
@@ -422,7 +435,7 @@ private:
     void evaluate() {
         m_design->eval();
 #if VM_TRACE
-        if (m_waves) m_waves->dump(10 * m_cycle + 5 * m_design->clk);
+        if (m_waves) m_waves->dump(CLOCK_PERIOD_PS * m_cycle + CLOCK_PERIOD_PS / 2 * m_design->clk);
 #endif
     }
 

@@ -1,5 +1,6 @@
 """The C++ bench of a network accelerator, at a stand-in: every byte arrives, at the pace of the memory."""
 
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -104,3 +105,14 @@ def test_packet_of_another_length():
     longer = simulation(wrong=("sent + 1 == classes", "sent == classes"))
     with pytest.raises(CommandError, match="^logits of an image must be 5, not 6"):
         simulate_network(longer, job())
+
+
+def test_simulation_ends_with_its_starter(fake, tmp_path):
+    """Standard input ends while a job runs that would take much longer."""
+    (tmp_path / "tape").write_bytes(TAPE.tobytes())
+    (tmp_path / "images").write_bytes(b"")
+    values = {"tape": tmp_path / "tape", "tape_bytes": 2, "bytes_per_cycle": 1, "latency": 1, "image_beats": 1,
+              "images": tmp_path / "images", "image_bytes": 4, "logits": tmp_path / "logits"}  # fmt: skip
+    command = [fake.build.directory / "simulation", *(f"{name}={value}" for name, value in values.items())]
+    result = subprocess.run(command, input=b"run 1000000000000 0\n", capture_output=True, timeout=60)
+    assert (result.returncode, result.stdout) == (1, b"")
