@@ -444,9 +444,12 @@ class _Machine:
         return cycle + 1, token + tokens
 
     def _constants(self, cycle: int) -> int:
-        """Loads the constants of an output tile; returns the cycle behind them."""
-        for _row in range(CONSTANT_BYTES):
-            cycle = self._read(cycle, self.constants_free) + 1
+        """Loads the constants of an output tile; returns the cycle behind them.
+
+        The last row puts them in the place of those before, when these have taken effect.
+        """
+        for row in range(CONSTANT_BYTES):
+            cycle = self._read(cycle, self.constants_free if row == CONSTANT_BYTES - 1 else 0) + 1
         return cycle
 
     def _layer_norm(self, step: Step, start: int, number: int) -> list[int]:

@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from taylorvit.golden.arithmetic.number_format import divide_round_half_up, saturate
+from taylorvit.golden.arithmetic.number_format import divide_round_half_up, exact, magnitude, saturate
 from taylorvit.rtl.network.command import (
     COMMAND_BYTES,
     CONSTANT_BYTES,
@@ -389,14 +389,15 @@ class _Machine:
     def _write_z(self, command: Command, total: np.ndarray, tile: int, half: int, streamed: np.ndarray) -> None:
         config, constants = self.config, self.constants
         limit = min(command["stationary_limit"], streamed.shape[1])
-        k_hat_sum = self.kernel.k_hat_sum[half][:limit]
-        t_d = constants["c_d"] + (
-            (streamed[:, :limit] @ k_hat_sum).astype(object) << config.constant_fraction
-        )  # (tokens,)
-        v_sum = self.kernel.v_sum[half][tile * config.columns : (tile + 1) * config.columns].astype(object)
-        t_n = (total.astype(object) << config.constant_fraction) + constants["c_v"] * v_sum
+        fraction, shift = config.constant_fraction, constants["shift_z"]
+        q_k_hat_sum = streamed[:, :limit] @ self.kernel.k_hat_sum[half][:limit]  # (tokens,)
+        v_sum = self.kernel.v_sum[half][tile * config.columns : (tile + 1) * config.columns]
+        # As 64 bits where they are enough, which is much faster than integers of any size.
+        largest = ((magnitude(total) << fraction) + constants["c_v"] * magnitude(v_sum)) << max(shift, 0)
+        t_n = (exact(total, largest) << fraction) + constants["c_v"] * exact(v_sum, largest)
+        largest = (constants["c_d"] + (magnitude(q_k_hat_sum) << fraction)) << max(-shift, 0)
+        t_d = constants["c_d"] + (exact(q_k_hat_sum, largest) << fraction)
         valid = t_d > 0
-        shift = constants["shift_z"]
         numerator, denominator = t_n << max(shift, 0), np.where(valid, t_d, 1) << max(-shift, 0)
         quotient = saturate(divide_round_half_up(numerator, denominator[:, np.newaxis]), 8).astype(np.int64)
         by_sign = np.where(t_n < 0, -128, 127)

@@ -25,7 +25,9 @@ SUM_WIDTH = 24
 STREAM_SHIFT_MAX, BRANCH_SHIFT_MAX = 15, 3
 
 
-def random_model(shape: VitShape, seed: int, *, extreme: bool = False, number_format=None) -> IntegerVit:
+def random_model(
+    shape: VitShape, seed: int, *, extreme: bool = False, number_format=None, sum_width: int = SUM_WIDTH
+) -> IntegerVit:
     """A model of random integers.
 
     Args:
@@ -33,8 +35,9 @@ def random_model(shape: VitShape, seed: int, *, extreme: bool = False, number_fo
         seed (int): of the numbers.
         extreme (bool): numbers at the ends of their ranges.
         number_format (NetworkFormat | None): of the accelerator; the default one if left out.
+        sum_width (int): bits of the sums of products with their bias; 24 are enough for 500 inputs.
     """
-    return _Maker(shape, seed, extreme, number_format or NetworkFormat()).vit()
+    return _Maker(shape, seed, extreme, number_format or NetworkFormat(), sum_width).vit()
 
 
 def random_shape(seed: int, *, tokens: int = 17, width: int = 32, head_dim: int = 16, classes: int = 10) -> VitShape:
@@ -76,7 +79,8 @@ def random_pixels(shape: VitShape, seed: int, images: int = 1) -> np.ndarray:
 class _Maker:
     """Draws the numbers of one model."""
 
-    def __init__(self, shape: VitShape, seed: int, extreme: bool, number_format: NetworkFormat) -> None:
+    def __init__(self, shape: VitShape, seed: int, extreme: bool, number_format: NetworkFormat, sum_width: int) -> None:
+        self.sum_width = sum_width
         self.random = np.random.default_rng(seed)
         self.shape, self.extreme, self.number_format = shape, extreme, number_format
         self.program = network_of(shape, number_format)
@@ -113,7 +117,7 @@ class _Maker:
     def _bias(self, operation: Linear) -> None:
         """Biases that leave the sums, of two heads together too, their width."""
         weight = self.tensors[operation.weight]
-        largest = 1 << (SUM_WIDTH - 1)
+        largest = 1 << (self.sum_width - 1)
         if operation.name.startswith("head"):
             largest >>= 1
         room = largest - 1 - 128 * np.abs(weight).sum(axis=1)
