@@ -4,7 +4,7 @@ It begins when every product before its own is finished, so nothing else reads o
 first tile a token waits until its sums are prepared (`rtl.network.norm_statistics`).
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
@@ -81,7 +81,7 @@ class NormScheduler(Block):
         issue = Signal()
         last_token = Signal()
         m.d.comb += [
-            issue.eq(running & (self.ready > token)),
+            issue.eq(running & (self.ready > token) & self._apart(m, issue, token)),
             last_token.eq(token + 1 == rows),
             self.token.eq(token),
             next_bank.eq(bank + self.columns),
@@ -139,3 +139,18 @@ class NormScheduler(Block):
             self.norm.right_shift.eq(self.right_shift),
         ]
         return m
+
+    def _apart(self, m, issue, token):
+        """Whether the next token may be sent: tiles of few tokens begin C cycles apart where C does not divide R.
+
+        Column c is c cycles behind column 0. Its places of one tile and those of a lower column of a later tile, in the
+        same cycle, could be in one bank, which takes one activation a cycle. Where C divides R they never are.
+        """
+        if self.rows % self.columns == 0:
+            return Const(1)
+        left = Signal(range(self.columns), name="tile_left")
+        with m.If(issue & (token == 0)):
+            m.d.sync += left.eq(self.columns - 1)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        return (token != 0) | (left == 0)

@@ -456,10 +456,17 @@ class _Machine:
         """The cycles from which each tile of a LayerNorm counts as written."""
         latencies, tokens = self.latencies, step["norm_rows"]
         cycle = max(start + 1, self.finished(number - 1)) + latencies.norm_begin
+        first = max(cycle, self.prepared[0])
         for token in range(tokens):
             cycle = max(cycle, self.prepared[token]) + 1
-        last = cycle - 1  # token of the first tile
-        written = [last + tile * tokens + latencies.norm_written for tile in range(step["norm_tiles"])]
+        # Tiles of few tokens begin C cycles apart where C does not divide R.
+        least = self.config.columns if self.config.rows % self.config.columns else 0
+        last = cycle - 1
+        written = [last + latencies.norm_written]
+        for _tile in range(1, step["norm_tiles"]):
+            first = max(last + 1, first + least)
+            last = first + tokens - 1
+            written.append(last + latencies.norm_written)
         self.norm_idle = written[-1]
         return written
 
