@@ -20,32 +20,21 @@ from dataclasses import dataclass
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles, RisingEdge, SimTimeoutError, with_timeout
-from cocotb.utils import get_sim_time
-from cocotbext.axi import (
-    AxiLiteBus,
-    AxiLiteMaster,
-    AxiResp,
-    AxiStreamBus,
-    AxiStreamFrame,
-    AxiStreamSink,
-    AxiStreamSource,
-)
+from cocotb.triggers import ClockCycles, RisingEdge
+from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from taylorvit.fpga.driver.tensors import matrix_bytes, matrix_from_bytes, result_bytes
 from taylorvit.golden.attention.job import Job
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.description import DATA_WIDTH
 from taylorvit.rtl.control.host_view import HostView
-from taylorvit.rtl.control.registers import ALL_EVENTS, EVENTS, events_in, register_map
+from taylorvit.rtl.control.registers import register_map
 
-from .lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
+from .register_host import START, RegisterHost, empty, within
 
 __all__ = ["STREAMS", "AcceleratorHost", "SimulatedJob", "beats_of", "counted", "matrix_of"]
 
 STREAMS = ("q", "k", "v")
-START, SOFT_RESET = 1, 2  # bits of CONTROL
-ACCESS_LIMIT = 1_000  # cycles that a register access may take
 
 
 def counted(count: int, width: int) -> int:
@@ -87,16 +76,8 @@ def matrix_of(beats: list[int], tokens: int, head_dim: int, config: AcceleratorC
     return matrix_from_bytes(data, tokens, head_dim, config)
 
 
-async def _within(cycles: int, what_comes, name: str):
-    """What is waited for; `WaitError` if it does not come within so many cycles."""
-    try:
-        return await with_timeout(what_comes, cycles * CLOCK_PERIOD_NS, "ns")
-    except SimTimeoutError:
-        raise WaitError(f"{name} did not come within {cycles:,} cycles") from None
-
-
-class AcceleratorHost:
-    """A host with one AXI4-Lite port, three stream sources and a stream sink.
+class AcceleratorHost(RegisterHost):
+    """A host of the attention accelerator: with three stream sources and a stream sink.
 
     Args:
         dut (HierarchyObject): the accelerator.
@@ -106,72 +87,25 @@ class AcceleratorHost:
     """
 
     def __init__(self, dut, config: AcceleratorConfig, patterns: dict[str, str] | None = None):
-        self.dut = dut
         self.config = config
-        self.registers = register_map(config)
         self.garbage = np.random.default_rng(cocotb.RANDOM_SEED)
-        for name in ("s_axil", "s_axis_q", "s_axis_k", "s_axis_v", "m_axis_z"):
+        for name in ("s_axis_q", "s_axis_k", "s_axis_v", "m_axis_z"):
             logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.ERROR)
-        self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self.sources = {
             name: AxiStreamSource(AxiStreamBus.from_prefix(dut, f"s_axis_{name}"), dut.clk, dut.rst, byte_lanes=1)
             for name in STREAMS
         }
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_z"), dut.clk, dut.rst, byte_lanes=1)
-        self.channels = {
-            **{name: [source] for name, source in self.sources.items()},
-            "z": [self.sink],
-            "axil": [
-                self.axil.write_if.aw_channel,
-                self.axil.write_if.w_channel,
-                self.axil.write_if.b_channel,
-                self.axil.read_if.ar_channel,
-                self.axil.read_if.r_channel,
-            ],
-        }
-        self.set_patterns(patterns or {})
-
-    def set_patterns(self, patterns: dict[str, str]) -> None:
-        """Sets the activity of the channels from now on; those that are left out are always active."""
-        for name, channels in self.channels.items():
-            for number, channel in enumerate(channels):
-                channel.clear_pause_generator()
-                channel.pause = False
-                if name in patterns:
-                    activity = pattern(patterns[name], f"{cocotb.RANDOM_SEED}-{name}-{number}")
-                    channel.set_pause_generator(not active for active in activity)
+        super().__init__(dut, register_map(config), {**self.sources, "z": self.sink}, patterns)
 
     @classmethod
     async def start(cls, dut, config: AcceleratorConfig, patterns: dict[str, str] | None = None) -> AcceleratorHost:
         """Clock running, out of reset, with a host at the ports."""
         host = cls(dut, config, patterns)
-        await start(dut)
-        await ClockCycles(dut.clk, 2)
+        await host.begin()
         return host
 
-    def now(self) -> int:
-        """The clock cycle that the simulation is in."""
-        return round(get_sim_time("ns") / CLOCK_PERIOD_NS)
-
     # Registers
-
-    async def write(self, name: str, value: int) -> AxiResp:
-        """Writes one register; returns the response."""
-        data = (value & 0xFFFFFFFF).to_bytes(4, "little")
-        access = self.axil.write(self.registers[name].offset, data)
-        return (await _within(ACCESS_LIMIT, access, f"answer to the write of {name}")).resp
-
-    async def write_checked(self, name: str, value: int) -> None:
-        """Writes one register; `AssertionError` unless the accelerator takes it."""
-        response = await self.write(name, value)
-        if response != AxiResp.OKAY:
-            raise AssertionError(f"write of {value} to {name} was answered with {response.name}")
-
-    async def read(self, name: str) -> int:
-        """Reads one register."""
-        access = self.axil.read(self.registers[name].offset, 4)
-        result = await _within(ACCESS_LIMIT, access, f"answer to the read of {name}")
-        return int.from_bytes(result.data, "little")
 
     async def set_up(self, job: Job) -> None:
         """Writes sizes and constants of a job."""
@@ -179,26 +113,6 @@ class AcceleratorHost:
         for name, value in ({"TOKENS": tokens, "HEAD_DIM": head_dim, "HEADS": heads} | job.registers).items():
             for index, register in enumerate(self.registers.words(name)):
                 await self.write_checked(register.name, value >> (DATA_WIDTH * index))
-
-    async def wait_for_ever(self) -> None:
-        """Has jobs wait for their sources as long as can be: TIMEOUT at its largest."""
-        await self.write_checked("TIMEOUT", self.registers["TIMEOUT"].fields[0].maximum)
-
-    async def events(self) -> frozenset[str]:
-        """Names of the events that are set."""
-        return events_in(await self.read("EVENTS"))
-
-    async def error_counts(self) -> dict[str, int]:
-        """The error counts that are not 0, by event."""
-        counts = {name: await self.read(f"COUNT_{name}") for name in EVENTS if name != "DONE"}
-        return {name: count for name, count in counts.items() if count}
-
-    async def clear_events(self) -> None:
-        """Clears all events and error counts."""
-        await self.write_checked("EVENTS", ALL_EVENTS)
-        for name in EVENTS:
-            if name != "DONE":
-                await self.write_checked(f"COUNT_{name}", 0)
 
     async def counters(self) -> dict[str, int]:
         """The performance counters of the running or last job."""
@@ -236,7 +150,7 @@ class AcceleratorHost:
 
     def take_back(self, stream: str) -> None:
         """Drops what a source has not sent yet."""
-        _empty(self.sources[stream])
+        empty(self.sources[stream])
 
     async def hold_back(self, stream: str, cycles: int) -> None:
         """Keeps a source (or the sink, "z") from taking part for some cycles."""
@@ -248,7 +162,7 @@ class AcceleratorHost:
     async def receive_head(self, job: Job, limit: int) -> np.ndarray:
         """The next packet of Z as a matrix (tokens, head_dim); an error after `limit` cycles without it."""
         _heads, tokens, head_dim = job.shape
-        frame = await _within(limit, self.sink.recv(), "packet of Z")
+        frame = await within(limit, self.sink.recv(), "packet of Z")
         return matrix_of(frame.tdata, tokens, head_dim, self.config)
 
     def head_limit(self, job: Job) -> int:
@@ -302,40 +216,3 @@ class AcceleratorHost:
             head_cycles.append(self.now() - started)
         await self.wait_idle(limit)
         return SimulatedJob(np.stack(z), await self.counters(), await self.read("EVENTS"), head_cycles)
-
-    async def wait_idle(self, limit: int) -> None:
-        """Waits until STATUS says that no job runs."""
-        deadline = self.now() + limit
-        while await self.read("STATUS") & 1:
-            if self.now() > deadline:
-                raise AssertionError(f"the job did not end within {limit} cycles")
-
-    async def wait_interrupt(self, limit: int) -> None:
-        """Waits for the interrupt."""
-        await wait_until(self.dut, lambda: self.dut.interrupt.value, what="interrupt", limit=limit)
-
-    # Resets
-
-    async def soft_reset(self) -> None:
-        """Stops the job by register, with all streams stopped and emptied."""
-        await self.write_checked("CONTROL", SOFT_RESET)
-        self._empty_streams()
-        await ClockCycles(self.dut.clk, 2)
-
-    async def hard_reset(self) -> None:
-        """Asserts `rst` for two cycles, with all streams stopped and emptied. No register access may be under way."""
-        self.dut.rst.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
-        self._empty_streams()
-        await ClockCycles(self.dut.clk, 2)
-
-    def _empty_streams(self) -> None:
-        for end in (*self.sources.values(), self.sink):
-            _empty(end)
-
-
-def _empty(end: AxiStreamSource | AxiStreamSink) -> None:
-    end.assert_reset(True)
-    end.clear()
-    end.assert_reset(False)

@@ -1,0 +1,1 @@
+"""The whole network accelerator against the integer model, at its ports."""

@@ -1,0 +1,54 @@
+"""What must hold after any job that ran to its end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from taylorvit.rtl.network.control.registers import KIND_COUNTERS
+from taylorvit.simulation import expect_equal
+from taylorvit.simulation.host import counted
+
+from .host import NetworkHost, Outcome
+from .models import Network
+
+__all__ = ["expect_right", "run_and_check"]
+
+STALLS = ("STALL_TAPE", "STALL_IMAGE", "STALL_OUTPUT", "STALL_DATA")
+
+
+async def expect_right(host: NetworkHost, network: Network, images: list[np.ndarray], outcome: Outcome, *also: str):
+    """Logits equal to the integer model's, counters that fit together, and no event but DONE and those named."""
+    what = f"network {network.seed}, {network.vit.shape}"
+    if outcome.events - {"DENOMINATOR"} != {"DONE", *also}:
+        raise AssertionError(f"events of {what} must be DONE {' '.join(also)}, not {sorted(outcome.events)}")
+    expect_equal(f"images of {what}", len(outcome.logits), len(images))
+    expect_equal(f"logits of {what}", outcome.logits, network.logits(images))
+    errors, width = network.denominator_errors(images), host.config.error_count_width
+    expect_equal("count of DENOMINATOR", await host.read("COUNT_DENOMINATOR"), counted(errors, width))
+    if errors:
+        await host.write_checked("COUNT_DENOMINATOR", 0)
+    expect_equal("DENOMINATOR", "DENOMINATOR" in outcome.events, errors > 0)
+    expect_counters(host, network, len(images), outcome.counters)
+
+
+def expect_counters(host: NetworkHost, network: Network, images: int, counters: dict[str, int]) -> None:
+    """Counters of a job that computed all its images."""
+    width = host.config.counter_width
+    expect_equal("IMAGES_DONE", counters["IMAGES_DONE"], images)
+    expect_equal("ARRAY_BUSY", counters["ARRAY_BUSY"], counted(images * network.busy, width))
+    if counters["CYCLES"] == (1 << width) - 1:
+        return  # they stop at their maximum
+    expect_equal("cycles of all kinds", sum(counters[name] for name in KIND_COUNTERS), counters["CYCLES"])
+    accounted = counters["ARRAY_BUSY"] + sum(counters[name] for name in STALLS)
+    if not accounted <= counters["CYCLES"]:
+        raise AssertionError(f"busy and stalled cycles must be at most all cycles, not {counters}")
+    if not 0 < counters["IMAGE_CYCLES"] < counters["CYCLES"]:
+        raise AssertionError(f"cycles of the last image must be fewer than those of the job, not {counters}")
+
+
+async def run_and_check(host: NetworkHost, network: Network, images: int = 1, **how) -> Outcome:
+    """Runs a job of random images and checks all of it."""
+    pictures = network.images(host.generator, images)
+    outcome = await host.run(network, pictures, **how)
+    await expect_right(host, network, pictures, outcome)
+    return outcome
