@@ -11,16 +11,21 @@ from taylorvit.simulation.host import counted
 from .host import NetworkHost, Outcome
 from .models import Network
 
-__all__ = ["expect_right", "run_and_check"]
+__all__ = ["STALLS", "expect_events", "expect_right", "run_and_check"]
 
 STALLS = ("STALL_TAPE", "STALL_IMAGE", "STALL_OUTPUT", "STALL_DATA")
+
+
+def expect_events(what: str, outcome: Outcome, *events: str) -> None:
+    """Exactly these events, and perhaps that of rows without a denominator."""
+    if outcome.events - {"DENOMINATOR"} != set(events):
+        raise AssertionError(f"events of {what} must be {' '.join(events)}, not {sorted(outcome.events)}")
 
 
 async def expect_right(host: NetworkHost, network: Network, images: list[np.ndarray], outcome: Outcome, *also: str):
     """Logits equal to the integer model's, counters that fit together, and no event but DONE and those named."""
     what = f"network {network.seed}, {network.vit.shape}"
-    if outcome.events - {"DENOMINATOR"} != {"DONE", *also}:
-        raise AssertionError(f"events of {what} must be DONE {' '.join(also)}, not {sorted(outcome.events)}")
+    expect_events(what, outcome, "DONE", *also)
     expect_equal(f"images of {what}", len(outcome.logits), len(images))
     expect_equal(f"logits of {what}", outcome.logits, network.logits(images))
     errors, width = network.denominator_errors(images), host.config.error_count_width
@@ -46,9 +51,22 @@ def expect_counters(host: NetworkHost, network: Network, images: int, counters: 
         raise AssertionError(f"cycles of the last image must be fewer than those of the job, not {counters}")
 
 
-async def run_and_check(host: NetworkHost, network: Network, images: int = 1, **how) -> Outcome:
-    """Runs a job of random images and checks all of it."""
-    pictures = network.images(host.generator, images)
-    outcome = await host.run(network, pictures, **how)
+async def run_and_check(
+    host: NetworkHost, network: Network, images: int = 1, *, waiting: list[np.ndarray] | None = None, **how
+) -> Outcome:
+    """Runs a job of random images and checks all of it.
+
+    Args:
+        host (NetworkHost): it.
+        network (Network): what is computed.
+        images (int): how many images, at least those that wait.
+        waiting (list[np.ndarray]): images that the source offers already.
+        how: as in `NetworkHost.set_up`.
+    """
+    waiting = waiting or []
+    pictures = waiting + network.images(host.generator, max(images, len(waiting)) - len(waiting))
+    await host.set_up(network, len(pictures), **how)
+    host.send_images(network, pictures[len(waiting) :])
+    outcome = await host.start_and_finish(network, len(pictures))
     await expect_right(host, network, pictures, outcome)
     return outcome

@@ -17,11 +17,10 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
-from taylorvit.rtl.control.description import Access
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import EVENTS, register_map
 from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
-from taylorvit.simulation.register_host import START, RegisterHost, empty, within
+from taylorvit.simulation.register_host import START, RegisterHost, within
 from verif.rtl.network.axi_memory import TapeMemory, random_delays
 
 from .models import Network
@@ -59,12 +58,18 @@ class NetworkHost(RegisterHost):
     Args:
         dut (HierarchyObject): the accelerator.
         config (NetworkConfig): what it was built from.
+
+    Attributes:
+        base (int): address of the last tape.
+        next_base (int | None): that of the next one; anywhere if None.
     """
 
     def __init__(self, dut, config: NetworkConfig):
         self.config = config
         self.generator = np.random.default_rng(cocotb.RANDOM_SEED)
         self.random = random.Random(cocotb.RANDOM_SEED)
+        self.base, self.next_base = 0, None
+        self.stored: dict[int, int] = {}  # words of the memory on the chip
         for name in ("s_axis_image", "s_axis_tape", "m_axis_logits", "m_axi_tape"):
             logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.ERROR)
         self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_image"), dut.clk, dut.rst)
@@ -113,7 +118,8 @@ class NetworkHost(RegisterHost):
             "INTERRUPT_ENABLE": enabled,
         }
         if self.tapes is None:
-            values["TAPE_BASE"] = self._base(len(tape))
+            values["TAPE_BASE"] = self.base = self._base(len(tape)) if self.next_base is None else self.next_base
+            self.next_base = None
         for name, value in values.items():
             await self.write_checked(name, value)
         if self.memory is not None:
@@ -124,16 +130,27 @@ class NetworkHost(RegisterHost):
             self.send_tapes([tape] * images)
 
     def _base(self, size: int) -> int:
-        """An address for a tape, anywhere in its memory."""
+        """An address for a tape, anywhere in its memory; on the chip often the first, where the last tape lay."""
         unit = max(self.config.tape_bytes, 4)
         memory = self.config.tape_memory_bytes or MEMORY_BYTES
-        return unit * self.random.randint(0, (memory - size) // unit)
+        place = unit * self.random.randint(0, (memory - size) // unit)
+        return place if self.memory is not None or self.random.random() < 0.2 else 0
 
     async def _fill(self, tape: bytes, base: int) -> None:
-        await self.write_checked("TAPE_ADDRESS", base)
-        padded = tape + bytes(-len(tape) % 4)
-        for place in range(0, len(padded), 4):
-            await self.write_checked("TAPE_DATA", int.from_bytes(padded[place : place + 4], "little"))
+        """Writes the words of a tape that the memory on the chip does not hold already."""
+        padded, following = tape + bytes(-len(tape) % 4), None
+        for place in range(base, base + len(padded), 4):
+            word = int.from_bytes(padded[place - base : place - base + 4], "little")
+            if self.stored.get(place) != word:
+                if place != following:
+                    await self.write_checked("TAPE_ADDRESS", place)
+                await self.write_word(place, word)
+                following = place + 4
+
+    async def write_word(self, place: int, word: int) -> None:
+        """Writes the word that TAPE_ADDRESS, which is `place`, points to."""
+        await self.write_checked("TAPE_DATA", word)
+        self.stored[place] = word
 
     def send_tapes(self, tapes: list[bytes]) -> None:
         """Queues packets of the stream of tapes."""
@@ -195,23 +212,26 @@ class NetworkHost(RegisterHost):
 
     # Streams
 
-    async def settle(self, network: Network) -> list[int]:
-        """Lets what was begun come to its end; returns how many packets are left of each stream, images first."""
+    async def recover(self, network: Network, sent: list[np.ndarray], how: str) -> list[np.ndarray]:
+        """Makes ready for the next job after one that was ended.
+
+        Args:
+            network (Network): whose job it was.
+            sent (list[np.ndarray]): the images that were sent for it.
+            how (str): "carry on", "soft reset" or "hard reset". Tapes of a stream that nobody took are taken back by a
+                soft reset in any case, since they are not those of the next job.
+
+        Returns:
+            Images that wait at the stream, and are the first ones of the next job.
+        """
         self.set_patterns({})
-        most = len(network.tape) // self.config.tape_bytes + network.compiled.patches * network.compiled.patch_pixels
-        await ClockCycles(self.dut.clk, min(most, 300))
-        return [end.count() + bool(end.active) for end in (self.images, self.tapes) if end is not None]
-
-    async def take_back(self) -> None:
-        """Drops what sources have not sent, with a soft reset, as a host does that begins anew."""
-        self.set_patterns({})
-        await self.soft_reset()
-
-    async def hard_reset(self) -> None:
-        await super().hard_reset()
-        for end in self.ends.values():
-            empty(end)
-
-    def writable(self) -> list[str]:
-        """Names of the registers that a job is set up with."""
-        return [each.name for each in self.registers if each.access is Access.READ_WRITE]
+        self.received()
+        await self.write_checked("EVENTS", self.registers["EVENTS"].mask)
+        if how == "carry on":
+            # What was begun comes to its end.
+            await ClockCycles(self.dut.clk, len(network.tape) // self.config.tape_bytes + 200)
+            left = self.images.count() + bool(self.images.active)
+            if self.tapes is None or self.tapes.idle():
+                return sent[len(sent) - left :]
+        await (self.hard_reset() if how == "hard reset" else self.soft_reset())
+        return []
