@@ -227,6 +227,7 @@ class NetworkHost(RegisterHost):
         self.set_patterns({})
         self.received()
         await self.write_checked("EVENTS", self.registers["EVENTS"].mask)
+        await self.write_checked("COUNT_DENOMINATOR", 0)
         if how == "carry on":
             # What was begun comes to its end.
             await ClockCycles(self.dut.clk, len(network.tape) // self.config.tape_bytes + 200)
