@@ -19,7 +19,7 @@ _BASE = {
     "max_width": 12,
     "max_hidden": 48,
     "max_patch": 12,
-    "max_classes": 5,
+    "max_classes": 4,
     "max_heads": 4,
     "max_head_dim": 6,
 }

@@ -110,5 +110,5 @@ def network_of(shape: VitShape, seed: int, config: NetworkConfig, *, extreme: bo
 
 def drawn(seed: int, config: NetworkConfig, *, extreme: bool | None = None, tokens: int = 11) -> Network:
     """A random model of any shape that all accelerators here can hold; every other one is extreme."""
-    shape = random_shape(seed, tokens=tokens, width=12, head_dim=6, classes=5)
+    shape = random_shape(seed, tokens=tokens, width=12, head_dim=6, classes=4)
     return network_of(shape, seed, config, extreme=seed % 2 == 1 if extreme is None else extreme)

@@ -18,7 +18,7 @@ from .damages import scrambled
 from .host import NetworkHost
 from .models import TINY, drawn, network_of
 
-TRIALS = 10
+TRIALS = 6
 
 
 async def interrupted_jobs(dut, reset):
