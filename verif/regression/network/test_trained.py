@@ -21,7 +21,7 @@ CYCLES = 50_000  # of an image, at most
 def test_digits_of_mnist(count):
     vit, config = load_integer_vit(bundled_model("mnist5k")), load_preset(PRESET)
     compiled = compile_network(vit, config)
-    images = read_images([f"mnist5k:0-{count - 1}"], vit.shape)
+    images = read_images([f"mnist5k:0-{count - 1}"], vit.shape, vit.data["classes"])
     job = NetworkJob(
         tape=compiled.tape,
         beats=image_beats(images.pixels, vit.shape, config.image_lanes),
