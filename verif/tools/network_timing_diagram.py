@@ -49,6 +49,7 @@ FIRST_ROW, LAST_ROW = f"{ENGINE}rows_0.row_0.", f"{ENGINE}rows_2.row_1."
 DIVIDE = f"{ENGINE}kernel_center.division_scheduler.divide__"
 ROOT_DONE = f"{ENGINE}norm_statistics.root.done"
 NORM = f"{ENGINE}norm_scheduler.norm__valid"
+START = "host_side.control_status.start"
 WAITS = {"data": f"{STREAM}stall_data", "tape": f"{STREAM}stall_tape"}
 
 
@@ -149,6 +150,7 @@ def _signals() -> list[str]:
         f"{DIVIDE}mean",
         ROOT_DONE,
         NORM,
+        START,
     ]
 
 
@@ -222,7 +224,7 @@ def _compiled() -> CompiledNetwork:
 
 
 def _record(compiled: CompiledNetwork) -> Trace:
-    """A run of one image.
+    """A run of one image, from the cycle in which its job starts.
 
     Raises:
         WrongResult: its logits are not those of the integer model.
@@ -243,7 +245,8 @@ def _record(compiled: CompiledNetwork) -> Trace:
         outcome = simulate_network(simulation, job, waveform=waveform)
         if not np.array_equal(outcome.logits, vit(pixels)):
             raise WrongResult("run must give the logits of the integer model to be drawn: see `taylorvit simulate`")
-        return read_vcd(waveform, simulation.build.top, _signals())
+        trace = read_vcd(waveform, simulation.build.top, _signals())
+    return trace.from_cycle(int(np.flatnonzero(trace[START])[0]))
 
 
 def _short(name: str) -> str:
