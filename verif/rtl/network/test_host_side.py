@@ -23,7 +23,7 @@ from taylorvit.rtl.network.command import Opcode
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import EVENTS, register_map
 from taylorvit.rtl.network.host_side import HostSide
-from taylorvit.simulation import build, expect_equal, pack, pattern, run
+from taylorvit.simulation import build, expect_equal, pack, parameters, pattern, run
 from verif.rtl.harness import SideBySide, on_every_block
 from verif.rtl.network.axi_memory import TapeMemory, random_delays
 from verif.rtl.network.configurations import config_of
@@ -49,8 +49,8 @@ def configuration(name):
     return NetworkConfig.from_mapping(config_of("default").to_mapping() | VARIANTS[name])
 
 
-def blocks():
-    return {name: HostSide(configuration(name)) for name in VARIANTS}
+def blocks(names=tuple(VARIANTS)):
+    return {name: HostSide(configuration(name)) for name in names}
 
 
 class Bench:
@@ -238,13 +238,13 @@ class Bench:
 
 
 async def on_all(dut, job, names=tuple(VARIANTS)):
-    """Runs `job(bench)` on the host sides of these names at once."""
+    """Runs `job(bench)` on the host sides of these names at once, as far as they are simulated."""
 
     async def on_one(view, name, seed):
         if name in names:
             await job(Bench(view, name, seed))
 
-    await on_every_block(dut, blocks(), on_one)
+    await on_every_block(dut, blocks(parameters().get("names", tuple(VARIANTS))), on_one)
 
 
 @cocotb.test()

@@ -54,6 +54,7 @@ class Pace:
     norm: int = 0
     drain: int = 0
     busy: float = 0
+    full: float = 0  # chance that the retirement queue has no room, whatever is in it
     first: int = 0  # cycle in which the first pass may be taken
     apart: bool = False  # passes are taken `pass_length` cycles apart, as the streamer does
 
@@ -65,7 +66,7 @@ class Pace:
         return cls(
             command=chance(), tape=chance(), take=chance(), begun=generator.choice((0, 20)),
             finish=generator.choice((0, 5, 60)), norm=generator.choice((0, 40)), drain=generator.choice((0, 30)),
-            busy=generator.choice((0, 0, 0.5)), apart=generator.random() < 0.3,
+            busy=generator.choice((0, 0, 0.5)), full=generator.choice((0, 0, 0.8)), apart=generator.random() < 0.3,
         )  # fmt: skip
 
 
@@ -143,7 +144,8 @@ class Bench:
         self.writes = bool(can_write) and generator.random() < pace.tape
         view.tape_written.value = self.writes
         view.finished.value = self.finished % NUMBERS
-        view.retirement_room.value = self.sequence - self.finished < MOST_UNFINISHED
+        self.room = self.sequence - self.finished < MOST_UNFINISHED and generator.random() >= pace.full
+        view.retirement_room.value = self.room
         self.begun = bool(self.begins) and self.begins[0] <= cycle
         view.constants_begun.value = self.begun
         view.norm_idle.value = self.norm_idle
@@ -281,10 +283,11 @@ class Bench:
         what, item = self.queue.popleft()
         self.record.commands.append(self.cycle)
         expect_equal("issued, constants_valid, ended", pulses, [what == "product", what == "constants", what == "end"])
+        if what != "constants":
+            expect_equal("room in the retirement queue", self.room, True)
         if what == "product":
             expect_equal("issued_destination", int(view.issued_destination.value), item.destination)
             expect_equal("issued_table", bool(view.issued_table.value), item.table)
-            expect_equal("room for a product", self.sequence - self.finished < MOST_UNFINISHED, True)
             self.latest = item
             if item.norm and self.pace.norm and self.norm_idle:
                 # As if an earlier LayerNorm were still under way.

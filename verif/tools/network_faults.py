@@ -1,0 +1,205 @@
+"""Faults in the network accelerator: in its engine, in its host side, and in blocks whose faults are seen there first.
+
+The engine computes a few random networks; the host side has the engine's stand-in behind it. What neither of them shows
+for certain, since it depends on which event comes first, must be caught by the unit test of the block.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.network.engine import NetworkEngine
+from verif.rtl.harness import SideBySide
+from verif.rtl.network import (
+    test_engine,
+    test_host_side,
+    test_norm_scheduler,
+    test_norm_statistics,
+    test_output_stage,
+    test_reciprocal_root,
+    test_streamer,
+    test_tile_loader,
+)
+from verif.taylorvit.compiler.networks import small_config
+
+from .planting import Design, Fault, Stage
+
+__all__ = ["NETWORK"]
+
+ARRAY = (5, 3)
+"""Rows and columns: tiles wrap in the banks."""
+
+SEEDS = (24, 62, 21)
+"""Of networks with several heads and more tokens than rows, small enough; the last one is extreme."""
+
+HOSTS = ("axi", "stream")
+"""The host sides that are simulated."""
+
+_ENGINE = (
+    # Tile loader
+    Fault("stale rows of a kernel's tile", "tile_loader", r"(row__blank = .*) >= ", r"\1 > "),
+    Fault("tile begins before its rows have come", "tile_loader", r"(tile_held = \S+ >= )(\d+)'d5", r"\1\2'd1"),
+    Fault("bank does not wrap between output tiles", "tile_loader", r"bank_wraps \? ", "1'b0 ? "),
+    Fault("tile of the output before", "tile_loader", r"(if \(both_7\) stationary_address <= )[^;]*",
+          r"\1stationary_column_address"),
+    # Streamer
+    Fault("prefix one token longer", "streamer", r"position < (\{8'd0, streaming__prefix\})", r"position <= \1"),
+    Fault("last element is no end", "streamer", r"(both_6 = both_5 && )\(sum_1 ==", r"\1(sum_2 =="),
+    Fault("key stays in its bank", "streamer", r"(streaming__result__bank <= streaming__result__bank) \+ 3'd1", r"\1"),
+    # Norm scheduler
+    Fault("LayerNorm's places do not wrap", "norm_scheduler", r"(if \(issue && last_token && )wraps(\) base)",
+          r"\g<1>1'b0\2"),
+    Fault("tiles of the residual stream not apart", "norm_scheduler", r"(residual <= residual) \+ [^;]*", r"\1"),
+    # Retirement
+    Fault("G finished when it began", "retirement_queue", r"== 3'd5\) && some_kernel_0", "== 3'd5)"),
+    Fault("pulse of a product forgotten", "retirement_queue", r"(some_linear <= )linear_done \|\| \w+",
+          r"\1linear_done"),
+    # Rows
+    Fault("blank element streamed", "network_row", r"control_out__blank \? 8'd0 : ", ""),
+    Fault("image read in place of activations", "network_row", r"\(control_out__source == 2'd1\) \?", "1'b1 ?"),
+    # Columns
+    Fault("place does not wrap from column to column", "network_column", r"next_result__address = both_1 \? \S+ : ",
+          "next_result__address = "),
+    Fault("sign of a logit lost", "network_column", r"(assign logit = )\{\{8\{selected_3\[23\]\}\}", r"\1{8'd0"),
+    Fault("constants taken with a tile's end", "network_column", r"result_out__last && result_out__begin",
+          "result_out__last && result_out__end"),
+    Fault("LayerNorm's output to the place of the column before", "network_column",
+          r"(next_norm__destination = )[^;]* \? \S+ : ", r"\1"),
+    # Output stage
+    Fault("residual stream added to all", "output_stage", r"add_1 \? (\w+) : [^;]*", r"\1"),
+    Fault("table's halves exchanged", "output_stage", r"\{!selected_3\[7\],", "{selected_3[7],"),
+    Fault("half not added to a feature", "output_requantizer", r" \+ \{32'd0, shifted\[0\]\}", ""),
+    # LayerNorm
+    Fault("offset added", "norm_lane", r" - (\{\{2\{offset_2)", r" + \1"),
+    Fault("factor of another token", "norm_lane", r"factor_1\}", "norm__factor}"),
+    Fault("beta's sign lost", "norm_lane", r"\{beta_1\[31\], beta_1\}", "{1'b0, beta_1}"),
+    Fault("half not added to a normalized feature", "norm_rounding", r" \+ \{38'd0, shifted\[0\]\}", ""),
+    # Sums of the residual stream
+    Fault("square of the feature before", "feature_sums", r"value \* value", "value_1 * value_1"),
+    Fault("sum without a sign", "feature_sums", r"\{\{5\{value_1\[14\]\}\}, value_1\}", "{5'd0, value_1}"),
+    Fault("last step of normalization left out", "reciprocal_root", r"(shifted_1 <= )empty_1 \? \S+ :", r"\1"),
+    # Attention kernel
+    Fault("sum of K goes on from the tile before", "kernel_column", r"value_control__begin \? 13'd0 : ", ""),
+    Fault("Z's place does not wrap", "kernel_column", r"(side_out__write_back__address <= )equal_1 \? \S+ : ", r"\1"),
+    Fault("G rounded by the shift of Z", "kernel_column", r"(\.shift\()side_out__shift_g",
+          r"\1side_out__numerator_shift"),
+    Fault("means of both heads in one half", "kernel_center", r"(if \(both_1\) mean_half <= )!", r"\1"),
+    Fault("negative shift of Z taken as none", "kernel_center", r"(divisor_shift <= )4'd7 - [^;]*", r"\g<1>4'd0"),
+    Fault("queue of rows does not wrap", "kernel_diagonal", r"\(queue_place == \S+ \? \S+ : ", ""),
+    Fault("row without a divisor divided", "kernel_diagonal", r"(side_out__invalid <= )adder__invalid", r"\g<1>1'b0"),
+    Fault("sums of K^ not blanked", "kernel_diagonal", r"blank_1 \? 6'd0 : ", ""),
+    Fault("keys turned by one bank", "key_turner", r"valid \? bank : following", "bank"),
+    Fault("last features of a tile of keys lost", "kernel_row", r"(feed__begin\) left <= )2'd3", r"\g<1>2'd2"),
+    Fault("key not centred", "kernel_row", r"(is_key_1 <= )\(.*\) &&", r"\g<1>1'b0 &&"),
+    # Constants
+    Fault("constants take effect at once", "column_constants", r"(if \()take(\) constants__bias <= )bias_waiting",
+          r"\1both_1\2collected[23:0]"),
+    Fault("embedding's bytes exchanged", "column_constants", r"embedding = collected\[51:40\]",
+          "embedding = {collected[43:40], collected[55:48]}"),
+)  # fmt: skip
+
+_HOST = (
+    Fault("burst over its boundary", "tape_reader_axi", r"(room <= )\w+\[6:0\]", r"\g<1>7'd64"),
+    Fault("more bursts than there may be", "tape_reader_axi", r"(full <= )\w+ == [^;]*", r"\g<1>1'b0"),
+    Fault("SLVERR taken as good", "tape_reader_axi", r"m_rresp\[1\]", "m_rresp[0]"),
+    Fault("words of an ended job passed on", "tape_reader_axi", r"m_rvalid && !draining", "m_rvalid"),
+    Fault("tape too long by less than 64 KB", "tape_checker_axi", r"\(word != length\[31:16\]\)", "1'b0"),
+    Fault("half of the CRC compared", "tape_checker_axi", r"crc_words == (\w+)", r"crc_words[31:16] == \1[31:16]"),
+    Fault("CRC of the tape before", "tape_checker_axi", r"(before_1 = first_part_1 \? )32'd4294967295", r"\1state"),
+    Fault("a tap of the CRC wrong", "tape_checker_axi", r"before_1 & 32'd66769", "before_1 & 32'd66768"),
+    Fault("early TLAST accepted", "tape_checker_stream", r"words__last != ends", "!words__last && ends"),
+    Fault("sum of a command not looked at", "tape_decoder_axi", r"\|\| !\(total == 16'd65535\)", ""),
+    Fault("unknown flags accepted", "tape_decoder_axi", r"\(assembled\[31:24\] <= 8'd7\)", "1'b1"),
+    Fault("END before the CRC", "tape_decoder_axi", r"command_queue__room && good", "command_queue__room"),
+    Fault("rows told before they are written", "payload_writer_axi", r"(written <= )row_ends_1", r"\1row_ends"),
+    Fault("ring of rows overrun", "payload_writer_axi", r"(room <= )\w+ != 6'd32", r"\g<1>1'b1"),
+    Fault("table overwritten while it is used", "table_writer_axi", r"active && !in_use", "active"),
+    Fault("command lost", "command_queue_axi", r"(command_valid <= )behind_valid \|\| put", r"\1put"),
+    Fault("image overwritten", "image_loader_axi", r"some_left && !full", "some_left"),
+    Fault("pixels with a sign", "image_loader_axi", r"\{!selected_1\[7\]", "{selected_1[7]"),
+    Fault("rest of a long image taken as the next", "image_loader_axi", r"(image_long\) dropping <= )1'b1",
+          r"\g<1>1'b0"),
+    Fault("patch does not begin with a beat", "image_loader_stream", r"(position__row_last\) group <= )\S+;",
+          r"\1group;"),
+    Fault("logits of an ended job leave", "logits_sender_axi", r"image_done && !ending", "image_done"),
+    Fault("room for logits too long", "logits_sender_axi", r"(logits_room <= \w+ != )2'd2", r"\g<1>2'd3"),
+    Fault("logits of the half before", "logits_sender_axi", r"(half_out <= half_out \^ )read_out", r"\g<1>1'b0"),
+    Fault("job ends before its last packet", "network_job_control_stream", r"all_sent && inputs_idle", "all_sent"),
+    Fault("silence counted while pixels move", "network_job_control_axi", r" \|\| image_moving", ""),
+    Fault("hanging engine waited for", "network_job_control_axi", r"(assign stuck = )[^;]*", r"\g<1>1'b0"),
+)  # fmt: skip
+
+_TILE_LOADER = (
+    Fault("constants overwritten before they are used", "tile_loader_array_5x3", r"(assign inverse_1 = )[^;]*",
+          r"\g<1>1'b1"),
+    Fault("kernel's tile before it is there", "tile_loader_array_5x3", r"tile_held : may_begin", "tile_held : 1'b1"),
+    Fault("END where there is no room", "tile_loader_array_5x3",
+          r"(assign ended = .*) && retirement_room", r"\1"),
+)  # fmt: skip
+
+_NORM_SCHEDULER = (
+    Fault("LayerNorm before its products", "norm_scheduler_array_5x3", r"waiting && \(product_number == finished\)",
+          "waiting"),
+)  # fmt: skip
+
+_STATISTICS = (
+    Fault("epsilon left out", "norm_statistics_default", r"(variance <= difference) \+ [^;]*", r"\1"),
+    Fault("sums that are out of date", "norm_statistics_default", r"(assign issue = .*) && !stale", r"\1"),
+)  # fmt: skip
+
+_ROOT = (
+    Fault("trial as if its bit were one", "reciprocal_root_interval_1", r"(trial_8 <= )bit_7 \? (\w+) : \w+", r"\1\2"),
+)  # fmt: skip
+
+_OUTPUT_STAGE = (
+    Fault("branch not shifted", "output_stage_default", r" << branch_shift_1", ""),
+)  # fmt: skip
+
+_STREAMER = (
+    Fault("unfinished product not waited for", "streamer_array_5x3", r"\(\w+ > loaded__payload__wait\)", "1'b0"),
+    Fault("LayerNorm not waited for", "streamer_array_5x3", r"\(norm_written < \w+\)", "1'b0"),
+    Fault("kernel's room not looked at", "streamer_array_5x3", r"\(both_3 && !kernel_room\)", "1'b0"),
+    Fault("residual stream idle too early", "streamer_array_5x3", r"(if \(both_4\) drain_left <= \d+'d)\d+", r"\g<1>9"),
+    Fault("image not waited for", "streamer_array_5x3", r"&& !image_ready", "&& 1'b0"),
+)  # fmt: skip
+
+
+def _unit(name: str, tests: ModuleType, faults: tuple[Fault, ...], *testcases: str) -> Design:
+    """A block in all sizes that its unit test has; the module of a size ends with its name."""
+    stages = tuple(Stage(case.replace("_", " "), tests.__name__, case, {}) for case in testcases)
+    return Design(name, SideBySide.module_name, lambda: emit(SideBySide(tests.blocks())), stages, faults, False)
+
+
+def _host_stage(testcase: str) -> Stage:
+    return Stage(testcase.replace("_", " "), test_host_side.__name__, testcase, {"names": list(HOSTS)})
+
+
+NETWORK = (
+    Design(
+        "engine",
+        NetworkEngine.module_name,
+        lambda: emit(NetworkEngine(small_config(*ARRAY))),
+        (Stage("networks", test_engine.__name__, "networks_give_the_logits_of_the_integer_model",
+               {"array": list(ARRAY), "seeds": list(SEEDS)}),),
+        _ENGINE,
+        optimized=False,
+    ),
+    Design(
+        "host side",
+        SideBySide.module_name,
+        lambda: emit(SideBySide(test_host_side.blocks(HOSTS))),
+        tuple(map(_host_stage, (
+            "jobs_in_good_order", "damaged_tapes", "faults_of_the_images", "faults_of_the_tape_stream",
+            "images_back_to_back", "faults_of_the_memory", "an_engine_that_hangs", "soft_resets",
+        ))),
+        _HOST,
+        optimized=False,
+    ),
+    _unit("tile loader", test_tile_loader, _TILE_LOADER, "every_row_and_pass_in_order_and_none_too_early"),
+    _unit("norm scheduler", test_norm_scheduler, _NORM_SCHEDULER, "every_token_in_order_and_none_too_early"),
+    _unit("statistics", test_norm_statistics, _STATISTICS, "tokens_are_prepared"),
+    _unit("reciprocal root", test_reciprocal_root, _ROOT, "roots_equal_golden"),
+    _unit("output stage", test_output_stage, _OUTPUT_STAGE, "totals_become_what_they_must"),
+    _unit("streamer", test_streamer, _STREAMER, "every_element_and_every_wait"),
+)  # fmt: skip
