@@ -49,6 +49,17 @@ class Bench:
         self.memory = TapeMemory(view._dut, f"{name}_m")
         self.memory.write(0, self.generator.randbytes(1 << 16))
         self.edge = RisingEdge(view.clk)
+        cocotb.start_soon(self.watch())
+
+    async def watch(self):
+        """There are never more bursts outstanding than there may be."""
+        view, bursts = self.view, 0
+        while True:
+            await self.edge
+            bursts += int(view.m_arvalid.value) & int(view.m_arready.value)
+            bursts -= int(view.m_rvalid.value) & int(view.m_rready.value) & int(view.m_rlast.value)
+            if bursts > self.config.axi_outstanding:
+                raise AssertionError(f"bursts must be at most {self.config.axi_outstanding} at once, not {bursts}")
 
     def paces(self, seed):
         """Gives all sides new paces."""

@@ -62,8 +62,9 @@ class Bench:
         Of each command, its table must be complete when it is taken. Its payload is read later, row by row.
         """
         view, generator, config = self.view, self.generator, self.config
-        offers, reads = (pattern(pace, generator.getrandbits(32)) for _ in range(2))
-        takes = pattern(taking or pace, generator.getrandbits(32))
+        offers = pattern(pace, generator.getrandbits(32))
+        reads, takes = (pattern(taking or pace, generator.getrandbits(32)) for _ in range(2))
+        written = told = 0  # bytes in the banks, and rows that are said to be there
         banks, table, place, waiting = {}, {}, 0, list(commands)
         rows, held, checks = [], 0, {}  # rows that are still to be read, those in the banks, (column, row) by cycle
         finishes = ends = None
@@ -89,13 +90,16 @@ class Bench:
                 if finishes is not None and finishes >= cycle:
                     raise AssertionError("a table must not be written while a product uses the one before")
                 table[int(view.table_write__entry.value)] = int(view.table_write__data.value)
+            if view.tape_written.value:
+                told, held = told + 1, held + 1
+                expect_equal("a row is told when it is in the banks", told * config.columns <= written, True)
             enable = int(view.tape_write__enable.value)
             if enable:
+                written += config.tape_bytes
                 group = enable.bit_length() - 1
                 data, ring = int(view.tape_write__data.value), int(view.tape_write__address.value)
                 for byte in range(config.tape_bytes):
                     banks[ring, group * config.tape_bytes + byte] = data >> 8 * byte & 0xFF
-            held += int(view.tape_written.value)
             if view.command_valid.value and view.command_taken.value:
                 command = waiting.pop(0)
                 expect_equal("command", view.command.value, command.word, width=512)
@@ -132,6 +136,10 @@ async def tapes_come_apart(dut):
             tape = random_tape(bench.config, bench.generator, 3, most_rows=min(most_rows, 60))
             error = await bench.run(tape.commands, bench.body_of(tape.commands), pace=pace)
             expect_equal(f"error {error}", error is None, True)
+        # Rows that are read later than they come.
+        tape = random_tape(bench.config, bench.generator, 2, most_rows=min(3 * bench.config.tape_queue_rows, 60))
+        error = await bench.run(tape.commands, bench.body_of(tape.commands), taking="rare")
+        expect_equal(f"error {error}", error is None, True)
         # Commands alone, which come faster than they are taken.
         numbers = (bench.generator.getrandbits(16) for _ in range(8))
         commands = [Command({"opcode": Opcode.CONSTANTS, "length": number}) for number in numbers]
