@@ -13,14 +13,14 @@ from rich.table import Table
 from taylorvit.fpga.board import board_names
 from taylorvit.fpga.flow.build import BuildError
 from taylorvit.fpga.flow.toolchain import FpgaToolError
-from taylorvit.gen.presets import load_file, load_preset, of_kind, preset_names
-from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.gen.generate import top as top_of
+from taylorvit.gen.presets import Configuration, load_file, load_preset, of_kind, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.simulation import RunResult, SimulationError, ToolError, run
 
 from . import bench
 from .cell_models import CELL_MODELS
-from .designs import ACCELERATORS, ON_BOARDS, SHAPES
+from .designs import ACCELERATORS, NETWORKS, ON_BOARDS, SHAPES
 from .flow import STAGES, make_netlist
 from .netlist import Netlist
 from .pair import build_pair
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--board", choices=board_names(), help="the whole board after routing, driven through its pins")
     parser.add_argument("--stage", choices=STAGES, help=f"by default {STAGES[0]}; a board's is {STAGES[1]}")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--preset", choices=preset_names("attention"), help="a preset of the generator")
+    which.add_argument("--preset", choices=preset_names(), help="a preset of the generator")
     which.add_argument(
         "--config", type=Path, metavar="FILE", help="a configuration, TOML; by default the small one of the tests"
     )
@@ -73,30 +73,35 @@ def _check_accelerator(options: argparse.Namespace, console: Console) -> int:
     models = CELL_MODELS[options.family]
     stage = options.stage or STAGES[0]
     config = _configuration(options, ACCELERATORS[models.name])
-    shapes = jobs_of(config) if options.config or options.preset else SHAPES[models.name]
-    design = Accelerator(config)
+    design = top_of(config)
+    if isinstance(config, AcceleratorConfig):
+        shapes = jobs_of(config) if options.config or options.preset else SHAPES[models.name]
+        jobs = ", ".join(f"{heads} x {tokens} x {head_dim}" for heads, tokens, head_dim in shapes)
+        testcase, work = "accelerator_equals_golden_and_rtl", {"shapes": shapes}
+    else:
+        jobs = f"an image of each of {len(NETWORKS)} random networks"
+        testcase, work = "network_equals_golden_and_rtl", {"networks": NETWORKS}
     netlist = _timed(console, f"{stage} netlist", lambda: make_netlist(design, models, stage))
     simulation = _timed(console, "simulation built", lambda: build_pair(design, netlist, models))
     result = _timed(console, "simulation run", lambda: run(
-        simulation, bench.__name__, testcase="accelerator_equals_golden_and_rtl", timeout_s=TIME_LIMIT,
-        parameters={"config": config.to_mapping(), "shapes": shapes},
+        simulation, bench.__name__, testcase=testcase, timeout_s=TIME_LIMIT,
+        parameters={"config": config.to_mapping(), **work},
     ))  # fmt: skip
-    jobs = ", ".join(f"{heads} x {tokens} x {head_dim}" for heads, tokens, head_dim in shapes)
     return _show(console, f"{config.name}, {models.name} {stage}", netlist, jobs, result)
 
 
 def _check_board(options: argparse.Namespace, console: Console) -> int:
     board = board_with_fast_link(options.board)
-    config = _configuration(options, ON_BOARDS[board.family.name])
+    config = of_kind(_configuration(options, ON_BOARDS[board.family.name]), AcceleratorConfig, "netlist of a board")
     top, netlist = _timed(console, f"{STAGES[1]} netlist", lambda: routed_board(board, config))
     result = _timed(console, "simulation", lambda: run_board(top, netlist))
     jobs = "captured tensors, twice, over the UART"
     return _show(console, f"{config.name} on {board.name}, {STAGES[1]}", netlist, jobs, result)
 
 
-def _configuration(options: argparse.Namespace, default: AcceleratorConfig) -> AcceleratorConfig:
+def _configuration(options: argparse.Namespace, default: AcceleratorConfig) -> Configuration:
     if options.config:
-        return of_kind(load_file(options.config), AcceleratorConfig, "netlist")
+        return load_file(options.config)
     return load_preset(options.preset) if options.preset else default
 
 

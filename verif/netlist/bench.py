@@ -8,11 +8,16 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
+from taylorvit.golden.network.vit import VitShape
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.simulation import expect_equal, parameters, start
+from taylorvit.rtl.network.config import NetworkConfig
+from taylorvit.simulation import expect_equal, parameters, record, start
 from taylorvit.simulation.host import AcceleratorHost
 from verif.regression.checks import expect_errors, expect_result
 from verif.regression.jobs import random_job
+from verif.regression.network.checks import run_and_check
+from verif.regression.network.host import NetworkHost
+from verif.regression.network.models import network_of
 
 
 def expect_no_differences(dut) -> None:
@@ -32,6 +37,18 @@ async def accelerator_equals_golden_and_rtl(dut):
             job = random_job(generator, config, heads, tokens, head_dim)
             expect_result(job, await host.run(job), config)
             await expect_errors(host, {})
+    expect_no_differences(dut)
+
+
+@cocotb.test()
+async def network_equals_golden_and_rtl(dut):
+    """A random model of each of the shapes computes an image, with all channels always active or idle at random."""
+    config = NetworkConfig.from_mapping(parameters()["config"])
+    host = await NetworkHost.start(dut, config)
+    for seed, (shape, activity) in enumerate(parameters()["networks"]):
+        host.set_patterns(dict.fromkeys(host.channels, activity))
+        outcome = await run_and_check(host, network_of(VitShape(**shape), seed, config))
+        record(f"network {seed}", {"shape": shape, "cycles": outcome.cycles})
     expect_no_differences(dut)
 
 

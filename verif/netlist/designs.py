@@ -6,17 +6,21 @@ sizes that no accelerator here has.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+from taylorvit.gen.presets import load_preset
+from taylorvit.golden.network.vit import SHAPES as VIT_SHAPES
 from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.rtl.array.requantizer import Requantizer
 from taylorvit.rtl.array.systolic_array import SystolicArray
 from taylorvit.rtl.attention.divider_lane import DividerLane
 from taylorvit.rtl.attention.taylor.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
 from taylorvit.rtl.config import AcceleratorConfig
+from verif.regression.network.models import TINY
 from verif.rtl.harness import SideBySide
+from verif.taylorvit.compiler.networks import SMALLEST
 
-__all__ = ["ACCELERATORS", "ON_BOARDS", "SHAPES", "arithmetic_blocks"]
+__all__ = ["ACCELERATORS", "NETWORK", "NETWORKS", "ON_BOARDS", "SHAPES", "arithmetic_blocks"]
 
 #: Fewer cells where nothing is to be seen: each of these is simulated gate by gate.
 _NARROW = {"counter_width": 16, "input_timeout": 60000, "error_count_width": 4}
@@ -48,6 +52,15 @@ ON_BOARDS = {
 
 #: Jobs of each accelerator: heads, tokens, head dimension.
 SHAPES = {"ecp5": [(2, 100, 5), (3, 7, 3)], "ice40": [(2, 40, 3), (4, 3, 1)], "gowin": [(2, 50, 5), (3, 4, 4)]}
+
+#: The network accelerator that takes the least time to synthesize.
+NETWORK = load_preset("vit-tiny-4x4")
+
+#: What it computes: shapes, and how active its channels are. The last one is that of the bundled model of 8 x 8 digits.
+NETWORKS = [
+    (asdict(shape), activity)
+    for shape, activity in ((SMALLEST, "random"), (TINY, "random"), (VIT_SHAPES["vit_8"], "always"))
+]
 
 
 def arithmetic_blocks(family: str) -> SideBySide:

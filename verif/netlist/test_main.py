@@ -6,10 +6,11 @@ import pytest
 
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.fpga.top import BoardTop
+from taylorvit.golden.network.vit import VitShape
 from taylorvit.rtl.config import AcceleratorConfig
 
 from .__main__ import jobs_of, main
-from .designs import ACCELERATORS, ON_BOARDS, SHAPES
+from .designs import ACCELERATORS, NETWORK, NETWORKS, ON_BOARDS, SHAPES
 from .routed_board import board_with_fast_link
 
 
@@ -38,6 +39,11 @@ def test_board_whose_routed_cells_have_no_models(capsys):
     assert "family of a board must be one of ecp5, ice40, not 'gowin'" in capsys.readouterr().out
 
 
+def test_board_with_a_network(capsys):
+    assert main(["--board", "ulx3s-25f", "--preset", "vit-tiny-4x4"]) == 2
+    assert "netlist of a board must have a configuration of accelerator 'attention'" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", [name for name in board_names() if load_board(name).family.name in ON_BOARDS])
 def test_boards_that_can_be_simulated(name):
     board = board_with_fast_link(name)
@@ -54,3 +60,12 @@ def test_jobs_fit_the_configuration():
             assert 1 <= tokens <= config.max_tokens
             assert 1 <= head_dim <= config.max_head_dim
         assert shapes[0][2] == config.max_head_dim
+
+
+def test_networks_fit_the_configuration():
+    for shape, _activity in NETWORKS:
+        shape = VitShape(**shape)
+        assert shape.tokens <= NETWORK.max_tokens
+        assert shape.width <= NETWORK.max_width
+        assert shape.classes <= NETWORK.max_classes
+    assert shape.tokens == NETWORK.max_tokens - 1 and shape.width == NETWORK.max_width  # the last one fills it

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from taylorvit.gen.generate import port_table
+from taylorvit.gen.generate import port_table, top
 from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.simulation import SimulationError, run
 
 from . import bench
 from .cell_models import CELL_MODELS
-from .designs import ACCELERATORS, SHAPES, arithmetic_blocks
+from .designs import ACCELERATORS, NETWORK, NETWORKS, SHAPES, arithmetic_blocks
 from .flow import make_netlist
 from .pair import build_pair
 
 CYCLES = 400
+TIME_LIMIT = 3600  # seconds of a network's simulation
 LAST_STAGES = {"ecp5": "post-route", "ice40": "post-route", "gowin": "post-synthesis"}
 
 
@@ -45,6 +46,21 @@ def test_accelerator(family, stage):
         testcase="accelerator_equals_golden_and_rtl",
         parameters={"config": config.to_mapping(), "shapes": SHAPES[family]},
     )
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("family", ["ecp5", "ice40"])
+def test_network(family):
+    design = top(NETWORK)
+    netlist = make_netlist(design, CELL_MODELS[family], "post-synthesis")
+    result = run(
+        build_pair(design, netlist, CELL_MODELS[family]),
+        bench.__name__,
+        testcase="network_equals_golden_and_rtl",
+        parameters={"config": NETWORK.to_mapping(), "networks": NETWORKS},
+        timeout_s=TIME_LIMIT,
+    )
+    assert result.compared > len(NETWORKS)
 
 
 def merge_registers(netlist):

@@ -137,7 +137,7 @@ async def tapes_come_apart(dut):
             error = await bench.run(tape.commands, bench.body_of(tape.commands), pace=pace)
             expect_equal(f"error {error}", error is None, True)
         # Rows that are read later than they come.
-        tape = random_tape(bench.config, bench.generator, 2, most_rows=min(3 * bench.config.tape_queue_rows, 60))
+        tape = random_tape(bench.config, bench.generator, 4, most_rows=6 if name == "wide" else 60)
         error = await bench.run(tape.commands, bench.body_of(tape.commands), taking="rare")
         expect_equal(f"error {error}", error is None, True)
         # Commands alone, which come faster than they are taken.
