@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from taylorvit.boundary.command import console, needs, real_number, whole_number
+from taylorvit.models import bundled_model, bundled_names
 
 from .options import add_configuration, network_configuration_of
 
@@ -19,7 +20,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "network",
         metavar="NETWORK",
-        help="integer model, a file of `taylorvit quantize`, or a shape, a key of golden.network.vit.SHAPES",
+        help=f"integer model: one of {', '.join(bundled_names())}, or a file of `taylorvit quantize`; or the name of a "
+        "shape, as deit_tiny (a wrong name shows them all)",
     )
     add_configuration(parser, required=True, accelerator="network", metadata=True)
     parser.add_argument(
@@ -47,13 +49,13 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.network.vit import SHAPES
 
     config = network_configuration_of(arguments, "estimate")
-    path = Path(arguments.network)
     if arguments.network in SHAPES:
         shape = SHAPES[arguments.network]
-    elif path.suffix == ".safetensors":
-        shape = load_integer_vit(path).shape
+    elif arguments.network in bundled_names() or Path(arguments.network).suffix == ".safetensors":
+        shape = load_integer_vit(bundled_model(arguments.network)).shape
     else:
-        raise ValueError(f"network must be a .safetensors or one of {', '.join(SHAPES)}, not {arguments.network!r}")
+        names = ", ".join([*bundled_names(), *SHAPES])
+        raise ValueError(f"network must be a .safetensors or one of {names}, not {arguments.network!r}")
     check_shape(shape, config)
     memory = Memory(arguments.bytes_per_cycle, arguments.latency)
     with console(stderr=True).status("counting cycles"):

@@ -6,7 +6,7 @@ The exit status is 1 if a bit differs from the golden model.
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from taylorvit.boundary.command import needs
+from taylorvit.boundary.command import folder, needs
 from taylorvit.boundary.writing import check_output_file, check_output_folder
 
 from .network_options import add_images, add_memory
@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     add_input(what, required=False)
-    what.add_argument("--model", metavar="DIR", type=Path, help="a model that `taylorvit compile` has written")
+    what.add_argument("--model", metavar="DIR", type=folder, help="a model that `taylorvit compile` has written")
     add_configuration(parser, required=False)
     add_images(parser)
     add_memory(parser)

@@ -77,7 +77,10 @@ def read_compiled_model(folder: str | Path) -> CompiledModel:
     model = folder / "model.safetensors"
     if hashlib.sha256(_content(model)).hexdigest() != description["model"]["sha256"]:
         raise FileError(f"{model} must be the model of {folder / 'model.json'}, whose hash it does not have")
-    return CompiledModel(folder.resolve().name, config, tape, load_integer_vit(model), description["classes"])
+    vit, classes = load_integer_vit(model), description["classes"]
+    if len(classes) != vit.shape.classes:
+        raise FileError(f"{folder / 'model.json'}: classes must be {vit.shape.classes} names, not {len(classes)}")
+    return CompiledModel(folder.resolve().name, config, tape, vit, classes)
 
 
 def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:
@@ -97,9 +100,11 @@ def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:
         name: int.from_bytes(tape[field.place : field.place + field.bytes], "little")
         for name, field in HEADER_FIELDS.items()
     }
-    for name, expected in {"magic": MAGIC, "version": VERSION, "length": len(tape)}.items():
+    for name, expected in {"magic": MAGIC, "version": VERSION}.items():
         if header[name] != expected:
             raise FileError(f"{source}: {name} of the tape must be {expected:#x}, not {header[name]:#x}")
+    if header["length"] != len(tape):
+        raise FileError(f"{source} must have {header['length']:,} bytes, as its header says, not {len(tape):,}")
     if header["configuration"] != config.tape_hash:
         raise FileError(
             f"{source} must be a tape for the configuration of {config.name}, {config.tape_hash:#018x}, not for "

@@ -75,13 +75,13 @@ def _images(source: str, shape: VitShape, classes: list[str]) -> Iterator[_Image
 
     path = Path(source)
     name, _colon, numbers = source.partition(":")
-    if path.is_dir():
+    if source and path.is_dir():
         yield from _of_folder(path, shape, classes)
     elif path.suffix.lower() == ".npz":
         yield from _of_arrays(path, shape)
     elif name in DATASETS and not path.exists():
         yield from _of_data_set(name, numbers, shape, classes)
-    elif path.exists():
+    elif source and path.exists():
         yield _of_file(path, shape, None)
     else:
         raise FileError(

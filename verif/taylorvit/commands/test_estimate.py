@@ -26,6 +26,11 @@ def test_a_shape_and_a_model(tmp_path, monkeypatch, capsys):
     assert status == 0 and f"digits.safetensors on vit-tiny-4x4: {image.cycles:,} cycles an image" in again
 
 
+def test_a_bundled_model_by_its_name(capsys):
+    status, out, _err = run(capsys, "estimate", "digits", "--preset", "vit-tiny-4x4")
+    assert status == 0 and f"digits on vit-tiny-4x4: {cycles_of(SHAPES['vit_8'], CONFIG).cycles:,} cycles" in out
+
+
 def test_a_slow_memory(capsys):
     status, out, _err = run(
         capsys, "estimate", "vit_8", "--preset", "vit-tiny-4x4", "--bytes-per-cycle", 0.5, "--latency", 100
@@ -39,7 +44,10 @@ def test_what_cannot_be_estimated(capsys):
     assert error.startswith("taylorvit: error: network does not fit vit-tiny-4x4: max_tokens must be at least 197 (")
     error = fails(capsys, "estimate", "resnet", "--preset", "vit-tiny-4x4")
     assert re.fullmatch(
-        "taylorvit: error: network must be a .safetensors or one of deit_tiny, .*, not 'resnet'\n", error
+        "taylorvit: error: network must be a .safetensors or one of digits, mnist5k, deit_tiny, .*, not 'resnet'\n",
+        error,
     )
+    error = fails(capsys, "estimate", "none.safetensors", "--preset", "vit-tiny-4x4")
+    assert error == "taylorvit: error: model must be one of digits, mnist5k, or a file, not 'none.safetensors'\n"
     error = fails(capsys, "estimate", "vit_8", "--preset", "tiny-4x4")
     assert error.startswith("taylorvit: error: estimate must have a configuration of accelerator 'network'")

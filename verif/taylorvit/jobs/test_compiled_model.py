@@ -57,6 +57,12 @@ def test_member_of_another_kind(folder):
         read_compiled_model(folder)
 
 
+def test_names_of_other_classes(folder):
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"classes": ["cat"]}))
+    refused(folder, f"{path}: classes must be 3 names, not 1")
+
+
 def test_model_of_another_tape(folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes() + b" ")
@@ -69,7 +75,10 @@ def test_model_of_another_tape(folder):
         (lambda tape: tape[:20], "must be a tape of at least 32 bytes, not of 20"),
         (lambda tape: b"x" + tape[1:], ": magic of the tape must be 0x54695654, not 0x54695678"),
         (lambda tape: tape[:4] + b"\x09" + tape[5:], ": version of the tape must be 0x1, not 0x9"),
-        (lambda tape: tape[:-4], ": length of the tape must be "),
+        (
+            lambda tape: tape[:-4],
+            f"must have {len(MODEL.tape):,} bytes, as its header says, not {len(MODEL.tape) - 4:,}",
+        ),
     ],
 )
 def test_wrong_tape(change, text):

@@ -118,6 +118,7 @@ def test_data_set():
         ),
         ("cifar:0", "images must be a file, a folder or a data set (mnist5k, digits, faces, photos; mnist5k:0-9 are "),
         ("absent.png", "images must be a file, a folder or a data set"),
+        ("", "images must be a file, a folder or a data set"),
     ],
 )
 def test_wrong_source(source, text):
