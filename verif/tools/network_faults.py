@@ -10,6 +10,7 @@ from types import ModuleType
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.engine import NetworkEngine
+from taylorvit.rtl.network.retirement import RetirementQueue
 from verif.rtl.harness import SideBySide
 from verif.rtl.network import (
     test_column_constants,
@@ -21,6 +22,7 @@ from verif.rtl.network import (
     test_norm_statistics,
     test_output_stage,
     test_reciprocal_root,
+    test_retirement,
     test_streamer,
     test_tile_loader,
 )
@@ -63,8 +65,6 @@ _ENGINE = (
     Fault("tiles of the residual stream not apart", "norm_scheduler", r"(residual <= residual) \+ [^;]*", r"\1"),
     # Retirement
     Fault("G finished when it began", "retirement_queue", r"== 3'd5\) && some_kernel_0", "== 3'd5)"),
-    Fault("pulse of a product forgotten", "retirement_queue", r"(some_linear <= )linear_done \|\| \w+",
-          r"\1linear_done"),
     # Rows
     Fault("blank element streamed", "network_row", r"control_out__blank \? 8'd0 : ", ""),
     Fault("image read in place of activations", "network_row", r"\(control_out__source == 2'd1\) \?", "1'b1 ?"),
@@ -187,6 +187,11 @@ _OUTPUT_STAGE = (
     Fault("branch not shifted", "output_stage_default", r" << branch_shift_1", ""),
 )  # fmt: skip
 
+_RETIREMENT = (
+    Fault("pulse of a product forgotten", "retirement_queue", r"(some_linear <= )linear_done \|\| \w+",
+          r"\1linear_done"),
+)  # fmt: skip
+
 _STREAMER = (
     Fault("unfinished product not waited for", "streamer_array_5x3", r"\(\w+ > loaded__payload__wait\)", "1'b0"),
     Fault("LayerNorm not waited for", "streamer_array_5x3", r"\(norm_written < \w+\)", "1'b0"),
@@ -226,6 +231,10 @@ NETWORK = (
             "images_back_to_back", "faults_of_the_memory", "an_engine_that_hangs", "soft_resets",
         )),
         _HOST, optimized=False,
+    ),
+    Design(
+        "retirement", RetirementQueue.module_name, lambda: emit(RetirementQueue()),
+        (_stage(test_retirement, "products_finish_in_their_order"),), _RETIREMENT, optimized=False,
     ),
     _unit(test_tile_loader, _TILE_LOADER, "every_row_and_pass_in_order_and_none_too_early"),
     _unit(test_streamer, _STREAMER, "every_element_and_every_wait"),
