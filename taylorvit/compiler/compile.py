@@ -103,7 +103,12 @@ def compile_network(vit: IntegerVit, config: NetworkConfig) -> CompiledNetwork:
 
     Raises:
         FitError: the accelerator is too small for the model, or computes with other numbers.
+        TypeError: an argument is of another kind.
     """
+    if not isinstance(vit, IntegerVit):
+        raise TypeError(f"vit must be an IntegerVit, as `load_integer_vit` reads it, not {vit!r}")
+    if not isinstance(config, NetworkConfig):
+        raise TypeError(f"config must be a NetworkConfig, not {config!r}")
     check_shape(vit.shape, config)
     check_model(vit, config)
     writer = TapeWriter(config)

@@ -49,10 +49,19 @@ class Memory:
     Attributes:
         bytes_per_cycle (float | None): most bytes a cycle; a word a cycle if None. What is not taken is lost.
         latency (int): of a memory that is read in bursts, cycles from the address of one to its first word.
+
+    Raises:
+        ValueError: a value is out of range.
     """
 
     bytes_per_cycle: float | None = None
     latency: int = 0
+
+    def __post_init__(self) -> None:
+        if self.bytes_per_cycle is not None and not self.bytes_per_cycle > 0:
+            raise ValueError(f"bytes_per_cycle must be positive, not {self.bytes_per_cycle!r}")
+        if self.latency < 0:
+            raise ValueError(f"latency must be at least 0, not {self.latency!r}")
 
 
 @dataclass

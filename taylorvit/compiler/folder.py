@@ -27,7 +27,6 @@ def write_folder(compiled: CompiledNetwork, model: str | Path, folder: str | Pat
         OSError: the model cannot be read, or the folder cannot be made.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     weights = Path(model).read_bytes()
     description = compiled.description() | {"model": {"sha256": hashlib.sha256(weights).hexdigest()}}
     files = {
@@ -36,6 +35,8 @@ def write_folder(compiled: CompiledNetwork, model: str | Path, folder: str | Pat
         "model.safetensors": weights,
         "model.json": (json.dumps(description, indent=2) + "\n").encode(),
     }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.json").unlink(missing_ok=True)  # nobody may read old and new files together
     for name, content in files.items():
         with written_whole(folder / name) as partial:
             partial.write_bytes(content)

@@ -2,6 +2,9 @@
 
 import json
 import zlib
+from pathlib import Path
+
+import pytest
 
 from taylorvit.compiler import compile_network, write_folder
 from taylorvit.gen.presets import load_preset, preset_names
@@ -75,3 +78,35 @@ def test_folder(tmp_path):
     assert files[2].read_bytes() == (tmp_path / "model.safetensors").read_bytes()
     description = json.loads(files[3].read_text())
     assert len(description.pop("model")["sha256"]) == 64 and description == made.description()
+
+
+def test_folder_that_is_not_finished_is_none(tmp_path, monkeypatch):
+    made = compiled(1)
+    made.vit.save(tmp_path / "model.safetensors")
+    with pytest.raises(FileNotFoundError):
+        write_folder(made, tmp_path / "absent.safetensors", tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    write_folder(made, tmp_path / "model.safetensors", tmp_path / "a")
+    write = Path.write_bytes
+
+    def interrupted(path, content):
+        if "listing" in path.name:
+            raise KeyboardInterrupt
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(compiled(2), tmp_path / "model.safetensors", tmp_path / "a")
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "listing.txt",
+        "model.safetensors",
+        "model.tape",
+    ]
+
+
+def test_what_is_no_model_or_no_configuration():
+    made = compiled(1)
+    with pytest.raises(TypeError, match="^vit must be an IntegerVit, as `load_integer_vit` reads it, not 'digits'$"):
+        compile_network("digits", made.config)
+    with pytest.raises(TypeError, match="^config must be a NetworkConfig, not 'vit-16x16'$"):
+        compile_network(made.vit, "vit-16x16")

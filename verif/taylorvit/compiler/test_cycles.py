@@ -107,3 +107,11 @@ def test_the_figures_to_reach():
 def test_the_figures_to_reach_of_smaller_arrays():
     assert cycles_of(SHAPES["deit_tiny"], load_preset("vit-16x16"), Memory(2, 20), images=2).cycles <= 4_520_000
     assert cycles_of(SHAPES["deit_tiny"], load_preset("vit-16x8"), Memory(1, 20), images=2).cycles <= 9_030_000
+
+
+def test_memories_that_there_are_not():
+    for rate in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="^bytes_per_cycle must be positive, not"):
+            Memory(rate)
+    with pytest.raises(ValueError, match="^latency must be at least 0, not -1$"):
+        Memory(None, -1)
