@@ -134,9 +134,7 @@ class NetworkConfig:
     """Bits of an address on the AXI4 port."""
 
     def __post_init__(self):
-        # The rules of the fields that both have.
-        if not self.attention.spec.network_hardware:
-            raise ConfigError(f"kernel must be one that a network accelerator can have, not {self.kernel!r}")
+        self._require_range("rows", 2, 256)
         self._require_range("columns", 1, self.rows)
         self._require_range("max_tokens", 2, 4096)
         self._require_range("max_width", 1, 4096)
@@ -145,6 +143,9 @@ class NetworkConfig:
         self._require_range("max_classes", 1, 65535)
         self._require_range("max_heads", 1, self.max_width)
         self._require_range("max_head_dim", 1, self.max_width)
+        # The rules of the fields that both have.
+        if not self.attention.spec.network_hardware:
+            raise ConfigError(f"kernel must be one that a network accelerator can have, not {self.kernel!r}")
         self._require_range("residual_width", 8, 16)
         self._require_range("left_shift_max", 0, 7)
         self._require_range("sum_width", 16, 32)

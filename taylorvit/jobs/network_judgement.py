@@ -136,10 +136,11 @@ def _differing(run: NetworkRun, golden: Golden) -> np.ndarray:
 
 def _mismatches(run: NetworkRun, model: CompiledModel, images: Images, golden: Golden) -> list[str]:
     if len(run.logits) < len(golden.logits):
-        events = ", ".join(sorted(run.events - {"DONE"})) or "none"
+        events = sorted(run.events - {"DONE"})
+        damaged = any(event.startswith("TAPE_") or event == "COMMAND" for event in events)
         return [
-            f"logits of {len(golden.logits)} images must come, and those of {len(run.logits)} came: the job ended with "
-            f"the events {events}"
+            f"logits of {_counted(len(golden.logits))} must come, and those of {len(run.logits)} came: the job ended "
+            f"with the events {', '.join(events) or 'none'}" + "; compile the model again" * damaged
         ]
     places = _differing(run, golden)
     if not len(places):
@@ -151,6 +152,10 @@ def _mismatches(run: NetworkRun, model: CompiledModel, images: Images, golden: G
             f"{golden.logits[image, index]}"
         )
     return lines
+
+
+def _counted(images: int) -> str:
+    return "1 image" if images == 1 else f"{images} images"
 
 
 def _wrong_events(run: NetworkRun, golden: Golden) -> str:
@@ -165,7 +170,7 @@ def _wrong_events(run: NetworkRun, golden: Golden) -> str:
 
 
 def _image_table(run: NetworkRun, model: CompiledModel, images: Images, golden: Golden) -> Table:
-    table = Table(title=f"{len(images.names)} images through {model.name} on {model.config.name}")
+    table = Table(title=f"{_counted(len(images.names))} through {model.name} on {model.config.name}")
     for heading in ("image", "class", "margin", "label", "cycles", "mismatches"):
         table.add_column(heading, justify="left" if heading in ("image", "class") else "right", overflow="fold")
     wrong = np.bincount(_differing(run, golden)[:, 0], minlength=len(images.names))

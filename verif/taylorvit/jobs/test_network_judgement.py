@@ -52,7 +52,8 @@ def test_logits_that_did_not_come():
     run = right_run(logits=GOLDEN.logits[:1], image_cycles=[1100], events=frozenset({"TAPE_CRC"}))
     verdict = judge_network(run, MODEL, IMAGES, GOLDEN)
     assert verdict.mismatches == [
-        "logits of 3 images must come, and those of 1 came: the job ended with the events TAPE_CRC"
+        "logits of 3 images must come, and those of 1 came: the job ended with the events TAPE_CRC; "
+        "compile the model again"
     ]
     none = right_run(logits=GOLDEN.logits[:0], image_cycles=[], events=frozenset({"COMMAND"}))
     assert "those of 0 came" in judge_network(none, MODEL, IMAGES, GOLDEN).mismatches[0]
