@@ -12,7 +12,7 @@ from taylorvit.rtl.control.host_view import LAYOUT, VIEW_REGISTERS, HostView
 from taylorvit.rtl.control.registers import register_map
 
 CONFIGS = [
-    *map(load_preset, preset_names()),
+    *map(load_preset, preset_names("attention")),
     *(preset.config for name in board_names() for preset in load_board(name).presets.values()),
     AcceleratorConfig(name="other", rows=256, columns=256, data_width=16, mean_fraction=8, constant_fraction=16,
                       max_tokens=65535, max_head_dim=4096, max_heads=65535, pe_pipeline=4, divider_interval=25,
