@@ -60,7 +60,7 @@ test: install check-compiler  ## run everything: lint, types, unit tests, golden
 	@$(MAKE) --no-print-directory pytest
 
 pytest: install check-compiler  ## run all tests, and list the slowest
-	.venv/bin/python -m pytest verif -n $(JOBS) --durations=15
+	.venv/bin/python -m pytest verif -n $(JOBS) --dist worksteal --durations=15
 
 check: install  ## run the quick part: types, lint of small presets, tests that simulate nothing
 	@$(MAKE) --no-print-directory -j$(JOBS) lint types LINTED='tiny-4x4 edge-16x8'
