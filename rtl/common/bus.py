@@ -8,7 +8,7 @@ port `s_axis_q` is `s_axis_q_tdata`.
 from amaranth.hdl import Value
 from amaranth.lib.wiring import Out, Signature
 
-__all__ = ["Bus", "connect"]
+__all__ = ["Bus", "connect", "copied"]
 
 
 class Bus(Signature):
@@ -47,3 +47,19 @@ def connect(m, one, other):
             name = ".".join(map(str, path))
             raise TypeError(f"{name} must be an output of one and an input of the other, not {here} and {there}")
         m.d.comb += other_value.eq(value) if here.flow == Out else value.eq(other_value)
+
+
+def copied(source, target):
+    """Assignments of every member of one interface to the same member of another, to be put into a domain.
+
+    Which of them are inputs does not matter: a source may go to several targets.
+
+    Args:
+        source (object): an interface, where the values come from.
+        target (object): an interface of the same members, where they go to.
+
+    Returns:
+        list: the assignments.
+    """
+    pairs = zip(source.signature.flatten(source), target.signature.flatten(target))
+    return [member.eq(value) for (_path, _member, value), (_, _, member) in pairs]

@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out, flipped
 from taylorvit.rtl.array.systolic_array import SystolicArray
 from taylorvit.rtl.attention.kernel import chain
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.bus import connect, copied
 from taylorvit.rtl.common.pipeline import delay, delay_bundle
 from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
 from taylorvit.rtl.common.widths import index_width
@@ -266,14 +266,14 @@ class NetworkEngine(Block):
         ears = [ear for group in units.rows for ear in group.activations]
         heard = [column for row in range(self.config.rows) for column in writing_columns(self.config, row)]
         for column, ear in zip(heard, ears):
-            copy_bundle(m, activations[column], ear)
+            m.d.comb += copied(activations[column], ear)
 
     def _norm(self, m, units, resets):
         """Sums over the features go to the statistics, the tokens' numbers to the norm scheduler."""
         loader, norm, statistics, columns = units.loader, units.norm, units.statistics, units.columns
         chain(m, statistics.sums_head, columns, "sums")
         connect(m, columns[-1].sums_out, statistics.sums)
-        copy_bundle(m, units.diagonal.result_out, statistics.result)
+        m.d.comb += copied(units.diagonal.result_out, statistics.result)
         # The numbers of the LayerNorm behind a residual addition stay until the next addition.
         for name, port in (("norm_features", statistics.features), ("epsilon", statistics.epsilon)):
             number = Signal.like(port, name=f"latest_{name}", reset_less=True)
@@ -305,7 +305,7 @@ class NetworkEngine(Block):
         connect(m, units.diagonal.report, center.diagonal_report)
         for report, heard in zip((report for group in units.columns for report in group.reports), center.reports):
             connect(m, report, heard)
-        copy_bundle(m, streamer.stream_control, center.stream)
+        m.d.comb += copied(streamer.stream_control, center.stream)
         m.d.comb += [
             center.constants_valid.eq(loader.constants_valid),
             center.constants.eq(loader.constants),
@@ -338,11 +338,3 @@ class NetworkEngine(Block):
             self.table_finished.eq(retirement.table_finished),
             self.image_done.eq(retirement.image_done),
         ]
-
-
-def copy_bundle(m, source, target):
-    """The inputs `target` of an instance are the outputs `source` of another one, which goes elsewhere, too."""
-    for (_path, _member, value), (_, _, port) in zip(
-        source.signature.flatten(source), target.signature.flatten(target)
-    ):
-        m.d.comb += port.eq(value)

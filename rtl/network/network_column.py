@@ -23,7 +23,7 @@ from amaranth.lib.wiring import In, Out, Signature, flipped
 
 from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.bus import connect, copied
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, delay_bundle, pass_on
 from taylorvit.rtl.common.widths import index_width
@@ -34,7 +34,6 @@ from .command import Destination
 from .norm_lane import NormLane
 from .output_stage import OutputStage
 from .row_sums import FeatureSums, RowSums
-from .streamer import copy
 
 __all__ = ["NetworkColumn"]
 
@@ -242,9 +241,9 @@ class NetworkColumn(Block):
         result = self.result_in
         following = self._result.create(path=("next_result",))
         own = self._result.create(path=("own_result",))
-        m.d.comb += copy(result, following)
+        m.d.comb += copied(result, following)
         pass_on(m, following, self.result_out)
-        m.d.comb += copy(self.result_out, own)
+        m.d.comb += copied(self.result_out, own)
 
         # What differs from column to column has registers of its own.
         is_activation = result.destination == Destination.ACTIVATION
@@ -264,9 +263,9 @@ class NetworkColumn(Block):
         """Sends the next column its token; the lane takes this column's one cycle after `norm_in`."""
         norm = self.norm_in
         following = self._norm.create(path=("next_norm",))
-        m.d.comb += copy(norm, following)
+        m.d.comb += copied(norm, following)
         pass_on(m, following, self.norm_out)
-        m.d.comb += copy(self.norm_out, norm_lane.norm)
+        m.d.comb += copied(self.norm_out, norm_lane.norm)
         m.d.comb += [
             norm_lane.tile.eq(norm.tile),
             following.bank.eq(norm.bank + 1),
@@ -293,7 +292,7 @@ class NetworkColumn(Block):
         m.d.comb += [
             constants.take.eq(before.valid & before.last & before.begin),
             kernel.total.eq(accumulator.total),
-            *copy(total, kernel.total_control),
+            *copied(total, kernel.total_control),
             output.total.eq(accumulator.total),
             output.bias.eq(active.bias),
             output.stream_shift.eq(active.stream_shift),

@@ -13,6 +13,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bus import copied
 
 from .bundles import Pass, PassStream, StreamControl, sequence_width
 from .command import Destination, Source
@@ -119,7 +120,7 @@ class Streamer(Block):
                 active.eq(1),
                 position.eq(0),
                 free.eq(coming.pass_length == 1),
-                *copy(coming, streaming),
+                *copied(coming, streaming),
             ]
         self._control(m, streaming, active, free, position)
         self._residual(m, streaming, active, taken)
@@ -187,9 +188,3 @@ class Streamer(Block):
         coming = self.loaded.payload.result
         begins = taken & coming.last & (coming.destination == Destination.RESIDUAL)
         m.d.comb += self.residual_busy.eq((active & is_total) | begins | (left != 0))
-
-
-def copy(source, target):
-    """Assignments of every member of one bundle to the same member of another, to be put into a domain."""
-    pairs = zip(source.signature.flatten(source), target.signature.flatten(target))
-    return [field.eq(value) for (_path, _member, value), (_, _, field) in pairs]

@@ -14,10 +14,11 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bundles import Phase, StreamControl
+from taylorvit.rtl.common.bus import copied
 from taylorvit.rtl.common.counters import credits, next_address, room
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
-from .passes import Pass, PassStream, copy_pass, position_width
+from .passes import Pass, PassStream, position_width
 
 __all__ = ["OperandStreamer"]
 
@@ -131,7 +132,7 @@ class OperandStreamer(Block):
                 lane.eq(0),
                 next_to_last.eq(length - 2),
                 free.eq(length == 1),
-                *copy_pass(following, streaming),
+                *copied(following, streaming),
             ]
         with m.If(self.start):
             m.d.sync += queue_address.eq(0)

@@ -22,7 +22,7 @@ from amaranth.lib.wiring import In, Out, Signature
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.common.widths import index_width
 
-__all__ = ["Pass", "PassStream", "copy_pass", "position_width"]
+__all__ = ["Pass", "PassStream", "position_width"]
 
 
 def position_width(config):
@@ -82,17 +82,3 @@ class PassStream(Signature):
 
     def __init__(self, config):
         super().__init__({"payload": Out(Pass(config)), "valid": Out(1), "taken": In(1)})
-
-
-def copy_pass(source, target):
-    """Assignments of every field of one `Pass` to the same field of another, to be put into a domain.
-
-    Args:
-        source (Pass): where the values come from.
-        target (Pass): where they go to.
-
-    Returns:
-        list: the assignments.
-    """
-    pairs = zip(source.signature.flatten(source), target.signature.flatten(target))
-    return [field.eq(value) for (_path, _member, value), (_, _, field) in pairs]

@@ -10,11 +10,12 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bundles import LoadControl, Phase
+from taylorvit.rtl.common.bus import copied
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
-from .passes import PassStream, copy_pass, position_width
+from .passes import PassStream, position_width
 
 __all__ = ["TileLoader"]
 
@@ -105,7 +106,7 @@ class TileLoader(Block):
                 moving.eq(1),
                 row.eq(self.rows - 1),
                 element.eq(self.coming_base + (self.rows - 1)),
-                *copy_pass(self.coming.payload, loading),
+                *copied(self.coming.payload, loading),
             ]
 
         size = Mux(loading.phase == Phase.G, self.tokens, self.head_dim)  # of what the rows are

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Mux, signed
 from amaranth.lib.wiring import In, Out, Signature
 
 from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.bus import copied
 from taylorvit.rtl.common.pipeline import delay, pass_on
 from taylorvit.rtl.network.bundles import ActivationWrite, LoadControl, ResultControl
-from taylorvit.rtl.network.streamer import copy
 
 __all__ = ["TinyKernelColumn"]
 
@@ -53,13 +53,13 @@ class TinyKernelColumn(Block):
     def elaborate(self, platform):
         m = Module()
         pass_on(m, self.side_in, self.side_out)
-        m.d.comb += copy(self.side_out, self.z)
+        m.d.comb += copied(self.side_out, self.z)
         word = Mux(self.load.blank, 0, (self.load.address + 64 * (self.load.kind == 2))[:8])
         m.d.comb += [
             self.stationary.eq(delay(m, word, self.latency, "word")),
             self.report.total.eq(self.total),
             self.report.value.eq(self.value),
         ]
-        m.d.comb += copy(self.total_control, self.report.total_control)
-        m.d.comb += copy(self.value_control, self.report.value_control)
+        m.d.comb += copied(self.total_control, self.report.total_control)
+        m.d.comb += copied(self.value_control, self.report.value_control)
         return m
