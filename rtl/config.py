@@ -11,7 +11,7 @@ N = `max_tokens`, D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a j
 """
 
 import re
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, gcd
 from string import ascii_letters, digits
@@ -19,6 +19,7 @@ from string import ascii_letters, digits
 from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.rtl.array.pe import PES
 from taylorvit.rtl.attention import KERNELS, kernel_spec
+from taylorvit.rtl.common.configuration import ConfigError, Configuration
 
 __all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
@@ -34,10 +35,6 @@ _PREFIX = re.compile(r"(?:[a-z][a-z0-9_]{0,30}_)?")
 _BANK_BITS = 1 << 25
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be built; the text names the field, its value and the rule."""
-
-
 class ArrayCycles:
     """Cycles of the array for the kernel of a configuration, or of what a host sees of an accelerator."""
 
@@ -51,7 +48,7 @@ class ArrayCycles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcceleratorConfig(ArrayCycles):
+class AcceleratorConfig(ArrayCycles, Configuration):
     """Sizes of one accelerator.
 
     Args:
@@ -168,18 +165,6 @@ class AcceleratorConfig(ArrayCycles):
             )
         self._require_banks()
 
-    def _require_range(self, field, low, high):
-        value = getattr(self, field)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ConfigError(f"{field} must be an integer, not {value!r}")
-        if not low <= value <= high:
-            raise ConfigError(f"{field} must be in {low}..{high}, not {value!r}")
-
-    def _require_one_of(self, field, names):
-        value = getattr(self, field)
-        if not isinstance(value, str) or value not in names:
-            raise ConfigError(f"{field} must be one of {', '.join(names)}, not {value!r}")
-
     def _require_multiplier(self):
         self._require_one_of("multiplier", FORMS)
         self._require_range("booth_columns", 0, self.columns)
@@ -207,22 +192,6 @@ class AcceleratorConfig(ArrayCycles):
                 f"max_tokens, max_head_dim, rows and columns must be such that a bank of {name} has at most "
                 f"{_BANK_BITS // 8:,} bytes, not {ceil(sizes[name] / 8):,}"
             )
-
-    @classmethod
-    def from_mapping(cls, mapping):
-        """Builds a configuration from a plain mapping (a parsed TOML file); unknown and missing keys are errors."""
-        known = {field.name: field for field in fields(cls)}
-        for key in mapping:
-            if key not in known:
-                raise ConfigError(f"configuration key must be one of {', '.join(known)}, not {key!r}")
-        for key, field in known.items():
-            if field.default is MISSING and key not in mapping:
-                raise ConfigError(f"configuration must have the key {key!r}")
-        return cls(**mapping)
-
-    def to_mapping(self):
-        """The fields as a plain dictionary, the inverse of `from_mapping`."""
-        return asdict(self)
 
     # The kernel's numbers
 

@@ -8,11 +8,12 @@ Symbols: R = `rows`, C = `columns`, N = `max_tokens`.
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from taylorvit.rtl.config import AcceleratorConfig, ConfigError
+from taylorvit.rtl.common.configuration import ConfigError, Configuration
+from taylorvit.rtl.config import AcceleratorConfig
 
 from .command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES
 
@@ -27,7 +28,7 @@ _NOT_IN_TAPE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(Configuration):
     """Sizes of one network accelerator.
 
     Args:
@@ -158,8 +159,7 @@ class NetworkConfig:
         self._require_range("tape_queue_rows", 2 * self.rows, 1 << 16)
         if self.tape_queue_rows & (self.tape_queue_rows - 1):
             raise ConfigError(f"tape_queue_rows must be a power of two, not {self.tape_queue_rows!r}")
-        if self.tape_source not in ("axi", "stream", "memory"):
-            raise ConfigError(f"tape_source must be one of axi, stream, memory, not {self.tape_source!r}")
+        self._require_one_of("tape_source", ("axi", "stream", "memory"))
         if (self.tape_source == "memory") != (self.tape_memory_bytes > 0):
             raise ConfigError(
                 f"tape_memory_bytes must be positive with tape_source 'memory' alone, not {self.tape_memory_bytes!r}"
@@ -182,29 +182,6 @@ class NetworkConfig:
         self._require_range("image_lanes", 1, self.rows)
         if self.rows % self.image_lanes:
             raise ConfigError(f"image_lanes must divide rows ({self.rows}), not {self.image_lanes!r}")
-
-    def _require_range(self, field, low, high):
-        value = getattr(self, field)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ConfigError(f"{field} must be an integer, not {value!r}")
-        if not low <= value <= high:
-            raise ConfigError(f"{field} must be in {low}..{high}, not {value!r}")
-
-    @classmethod
-    def from_mapping(cls, mapping):
-        """Builds a configuration from a plain mapping (a parsed TOML file); unknown and missing keys are errors."""
-        known = {field.name: field for field in fields(cls)}
-        for key in mapping:
-            if key not in known:
-                raise ConfigError(f"configuration key must be one of {', '.join(known)}, not {key!r}")
-        for key, field in known.items():
-            if field.default is MISSING and key not in mapping:
-                raise ConfigError(f"configuration must have the key {key!r}")
-        return cls(**mapping)
-
-    def to_mapping(self):
-        """The fields as a plain dictionary, the inverse of `from_mapping`."""
-        return asdict(self)
 
     @cached_property
     def attention(self):
