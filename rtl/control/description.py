@@ -16,7 +16,9 @@ __all__ = [
     "Register",
     "RegisterMap",
     "constant",
+    "control_registers",
     "counter",
+    "counter_widths",
     "parameter",
 ]
 
@@ -230,3 +232,40 @@ def counter(name, offset, access, width, description):
     """A register that the hardware counts with, with a single field of its name, of `width` bits."""
     field = Field(name=name, low=0, width=width, description=description)
     return Register(name=name, offset=offset, access=access, description=description, fields=(field,))
+
+
+def counter_widths(offset, config):
+    """The constant that tells how wide counters are.
+
+    Args:
+        offset (int): byte offset.
+        config (AcceleratorConfig | NetworkConfig): has `counter_width` and `error_count_width`.
+    """
+    return constant("COUNTER_WIDTHS", offset, "widths of counters, which stop at their maximum",
+        ("COUNTER_WIDTH", 0, 8, config.counter_width, "bits of TIMEOUT and of the performance counters in cycles"),
+        ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count"))  # fmt: skip
+
+
+def control_registers(events):
+    """Control, status, events and interrupts, from offset 0x040 on, the same in every map.
+
+    Args:
+        events (Mapping[str, tuple[int, str]]): by name: bit and description.
+    """
+    return [
+        Register(name="CONTROL", offset=0x040, access=Access.PULSE, description="control", fields=(
+            Field(name="START", low=0, width=1, description="start a job with the parameters as they stand"),
+            Field(name="SOFT_RESET", low=1, width=1,
+                  description="stop the job and empty the datapath; every register keeps its value. "
+                              "A START in the same write is ignored"))),
+        Register(name="STATUS", offset=0x044, access=Access.READ_ONLY, description="status", fields=(
+            Field(name="BUSY", low=0, width=1, description="a job is running"),)),
+        Register(name="EVENTS", offset=0x048, access=Access.WRITE_ONE_TO_CLEAR,
+                 description="what happened since the bit was cleared",
+                 fields=tuple(Field(name=name, low=bit, width=1, description=description)
+                              for name, (bit, description) in events.items())),
+        Register(name="INTERRUPT_ENABLE", offset=0x04C, access=Access.READ_WRITE,
+                 description="events that raise the interrupt, for as long as their bit in EVENTS is set",
+                 fields=tuple(Field(name=name, low=bit, width=1, description=f"interrupt on {name}")
+                              for name, (bit, _description) in events.items())),
+    ]  # fmt: skip

@@ -17,7 +17,16 @@ import re
 from taylorvit.rtl import __version__
 from taylorvit.rtl.attention import kernel_number, kernel_spec
 
-from .description import DATA_WIDTH, Access, Field, Register, RegisterMap, constant, counter, parameter
+from .description import (
+    DATA_WIDTH,
+    Access,
+    RegisterMap,
+    constant,
+    control_registers,
+    counter,
+    counter_widths,
+    parameter,
+)
 
 __all__ = ["ALL_EVENTS", "EVENTS", "IDENTIFICATION", "events_in", "job_constants", "register_map"]
 
@@ -129,24 +138,8 @@ def register_map(config):
             *_told(spec, config, "SHIFT_LIMITS"),
             ("SHIFT_Z_MIN", 8, 8, config.shift_z_min, "smallest SHIFT_Z, in two's complement", True),
             ("SHIFT_Z_MAX", 16, 8, config.shift_z_max, "largest SHIFT_Z")),
-        constant("COUNTER_WIDTHS", 0x028, "widths of counters, which stop at their maximum",
-            ("COUNTER_WIDTH", 0, 8, config.counter_width, "bits of TIMEOUT and of the performance counters in cycles"),
-            ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count")),
-        Register(name="CONTROL", offset=0x040, access=Access.PULSE, description="control", fields=(
-            Field(name="START", low=0, width=1, description="start a job with the parameters as they stand"),
-            Field(name="SOFT_RESET", low=1, width=1,
-                  description="stop the job and empty the datapath; every register keeps its value. "
-                              "A START in the same write is ignored"))),
-        Register(name="STATUS", offset=0x044, access=Access.READ_ONLY, description="status", fields=(
-            Field(name="BUSY", low=0, width=1, description="a job is running"),)),
-        Register(name="EVENTS", offset=0x048, access=Access.WRITE_ONE_TO_CLEAR,
-                 description="what happened since the bit was cleared",
-                 fields=tuple(Field(name=name, low=bit, width=1, description=description)
-                              for name, (bit, description) in EVENTS.items())),
-        Register(name="INTERRUPT_ENABLE", offset=0x04C, access=Access.READ_WRITE,
-                 description="events that raise the interrupt, for as long as their bit in EVENTS is set",
-                 fields=tuple(Field(name=name, low=bit, width=1, description=f"interrupt on {name}")
-                              for name, (bit, _description) in EVENTS.items())),
+        counter_widths(0x028, config),
+        *control_registers(EVENTS),
         parameter("TOKENS", 0x080, 1, config.max_tokens, config.max_tokens, "tokens n of a head"),
         parameter("HEAD_DIM", 0x084, 1, config.max_head_dim, config.max_head_dim, "features d of a head"),
         parameter("HEADS", 0x088, 1, config.max_heads, 1, "heads of the job"),

@@ -20,7 +20,9 @@ from taylorvit.rtl.control.description import (
     Register,
     RegisterMap,
     constant,
+    control_registers,
     counter,
+    counter_widths,
     parameter,
 )
 from taylorvit.rtl.network.command import VERSION, Kind
@@ -122,30 +124,7 @@ def _built(config):
             ("TAPE_HASH_1", 0, 32, config.tape_hash >> 32, "its bits 63..32")),
         constant("TAPE_MEMORY", 0x030, "memory on the chip for tapes",
             ("TAPE_MEMORY", 0, 32, config.tape_memory_bytes, "its bytes, 0 if there is none")),
-        constant("COUNTER_WIDTHS", 0x034, "widths of counters, which stop at their maximum",
-            ("COUNTER_WIDTH", 0, 8, config.counter_width, "bits of TIMEOUT and of the performance counters in cycles"),
-            ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count")),
-    ]  # fmt: skip
-
-
-def _control():
-    """Control, status, events, interrupts."""
-    return [
-        Register(name="CONTROL", offset=0x040, access=Access.PULSE, description="control", fields=(
-            Field(name="START", low=0, width=1, description="start a job with the parameters as they stand"),
-            Field(name="SOFT_RESET", low=1, width=1,
-                  description="stop the job and empty the datapath; every register keeps its value. "
-                              "A START in the same write is ignored"))),
-        Register(name="STATUS", offset=0x044, access=Access.READ_ONLY, description="status", fields=(
-            Field(name="BUSY", low=0, width=1, description="a job is running"),)),
-        Register(name="EVENTS", offset=0x048, access=Access.WRITE_ONE_TO_CLEAR,
-                 description="what happened since the bit was cleared",
-                 fields=tuple(Field(name=name, low=bit, width=1, description=description)
-                              for name, (bit, description) in EVENTS.items())),
-        Register(name="INTERRUPT_ENABLE", offset=0x04C, access=Access.READ_WRITE,
-                 description="events that raise the interrupt, for as long as their bit in EVENTS is set",
-                 fields=tuple(Field(name=name, low=bit, width=1, description=f"interrupt on {name}")
-                              for name, (bit, _description) in EVENTS.items())),
+        counter_widths(0x034, config),
     ]  # fmt: skip
 
 
@@ -201,5 +180,5 @@ def _error_counts(config):
 
 def register_map(config):
     """The `RegisterMap` of the network accelerator built from `config`, a `NetworkConfig`."""
-    registers = [*_built(config), *_control(), *_job(config), *_counters(config), *_error_counts(config)]
+    registers = [*_built(config), *control_registers(EVENTS), *_job(config), *_counters(config), *_error_counts(config)]
     return RegisterMap(tuple(sorted(registers, key=lambda register: register.offset)))
