@@ -22,9 +22,6 @@ is wrong or a target is missed, 2 if there is nothing to measure or a simulation
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 from pathlib import Path
 
@@ -32,16 +29,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from taylorvit.boundary.writing import check_output_file, written_whole
+from taylorvit.boundary.writing import check_output_file
 from taylorvit.gen.presets import load_preset, preset_names
-from taylorvit.gen.verilog import emit
 from taylorvit.golden import workloads
 from taylorvit.jobs import golden_steps, quantize
-from taylorvit.rtl import __version__
-from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
-from taylorvit.simulation import SimulationError, ToolError, compilers
+from taylorvit.simulation import SimulationError, ToolError
 from taylorvit.simulation.simulate import build_accelerator, simulate_heads
+
+from .figures import console, environment, measure_emission, missed_by_emission, show_end, write_report
 
 __all__ = ["main", "measure", "missed_targets"]
 
@@ -49,7 +45,6 @@ PRESETS = ("edge-16x8", "edge-16x16", "paper-64x64")
 LARGEST = "paper-64x64"
 WORKLOAD = "photos_deit_tiny"
 HEADS = 12
-EMISSIONS = 3
 TAIL = 3  # heads at the end of a job during which no more operands arrive
 
 RATIO_LIMIT = 1.03  # of T_SA
@@ -89,17 +84,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
     report = {
-        "generator": __version__,
-        "tools": compilers.versions("verilator"),
-        "machine": {"processor": platform.machine(), "processors": os.cpu_count(), "python": platform.python_version()},
+        **environment(),
         "workload": {"name": WORKLOAD, "heads": HEADS, "tokens": q.shape[1], "head_dim": q.shape[2]},
         "emission": emission,
         "accelerators": rows,
         "missed": missed_targets(emission, rows),
     }
-    if options.output is not None:
-        with written_whole(options.output) as partial:
-            partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_report(options.output, report)
     _print(report)
     return 1 if report["missed"] else 0
 
@@ -109,23 +100,6 @@ def captured_heads(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     workload = workloads.load(WORKLOAD)
     heads = np.arange(count) % len(workload.q)
     return workload.q[heads], workload.k[heads], workload.v[heads]
-
-
-def measure_emission(config: AcceleratorConfig) -> dict:
-    """Seconds from a configuration to its Verilog, each the least of a few runs, and the text's size."""
-    elapsed, processor = [], []
-    for _ in range(EMISSIONS):
-        before = os.times()
-        verilog = emit(Accelerator(config))
-        after = os.times()
-        elapsed.append(after.elapsed - before.elapsed)
-        processor.append(sum(after[:4]) - sum(before[:4]))  # user and system, of this process and its children
-    return {
-        "preset": config.name,
-        "seconds": round(min(elapsed), 2),
-        "processor_seconds": round(min(processor), 2),
-        "bytes": len(verilog.encode()),
-    }
 
 
 def measure(config: AcceleratorConfig, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> dict:
@@ -171,18 +145,11 @@ def missed_targets(emission: dict, rows: list[dict]) -> list[str]:
             missed.append(f"{row['preset']}: {row['mismatches']} of {row['compared']} elements differ from the golden")
         if row["ratio"] > RATIO_LIMIT:
             missed.append(f"{row['preset']}: cycles a head must be at most {RATIO_LIMIT} T_SA, not {row['ratio']}")
-    if emission["processor_seconds"] >= EMISSION_LIMIT:
-        missed.append(
-            f"{emission['preset']}: emission must take under {EMISSION_LIMIT} s of processor time, "
-            f"not {emission['processor_seconds']} s"
-        )
-    if emission["bytes"] >= SIZE_LIMIT:
-        missed.append(f"{emission['preset']}: Verilog must be under {SIZE_LIMIT:,} bytes, not {emission['bytes']:,}")
-    return missed
+    return missed + missed_by_emission(emission, seconds=EMISSION_LIMIT, size=SIZE_LIMIT)
 
 
 def _print(report: dict) -> None:
-    workload, emission = report["workload"], report["emission"]
+    workload = report["workload"]
     table = Table(
         title=f"{workload['heads']} heads back to back, {workload['tokens']} tokens x "
         f"{workload['head_dim']} features, captured ({workload['name']})"
@@ -213,15 +180,9 @@ def _print(report: dict) -> None:
             f"{row['build_seconds']} s" if row["build_seconds"] else "cached",
             f"{row['simulated_cycles_a_second']:,}",
         )
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=150)
-    console.print(table)
-    console.print(
-        f"emission of {emission['preset']}: {emission['seconds']} s ({emission['processor_seconds']} s of "
-        f"processor time), {emission['bytes']:,} bytes of Verilog"
-    )
-    for line in report["missed"]:
-        console.print(f"missed: {line}", style="red", soft_wrap=True)
+    shown = console()
+    shown.print(table)
+    show_end(shown, report)
 
 
 if __name__ == "__main__":
