@@ -8,11 +8,12 @@ What a host sees is the host side's (`rtl.network.host_side`), what is computed 
 """
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import flipped
+from amaranth.lib.wiring import In, flipped
 
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 
+from .bundles import engine_ports
 from .engine import NetworkEngine
 from .host_side import HostSide, outside_ports
 
@@ -51,16 +52,11 @@ class NetworkAccelerator(Block):
         for name in outside_ports(self.config):
             if name != "interrupt":
                 connect(m, flipped(getattr(self, name)), getattr(host, name))
-        connect(m, host.tape_write, engine.tape_write)
-        connect(m, host.table_write, engine.table_write)
-        connect(m, host.image_write, engine.image)
         m.d.comb += [self.interrupt.eq(host.interrupt), engine.soft_reset.eq(host.engine_reset)]
-        for name in ("command", "command_valid", "tape_written", "image_ready", "logits_room"):
-            m.d.comb += getattr(engine, name).eq(getattr(host, name))
-        for name in (
-            "command_taken", "tape_read", "table_finished", "image_release", "logit_valid", "logit_address", "logit",
-            "image_done", "kind", "array_busy", "stall_tape", "stall_image", "stall_output", "stall_data",
-            "denominator_error",
-        ):  # fmt: skip
-            m.d.comb += getattr(host, name).eq(getattr(engine, name))
+        for name, member in engine_ports(self.config).items():
+            source, target = (host, engine) if member.flow == In else (engine, host)
+            if member.is_port:
+                m.d.comb += getattr(target, name).eq(getattr(source, name))
+            else:
+                connect(m, getattr(source, name), getattr(target, name))
         return m

@@ -25,9 +25,11 @@ __all__ = [
     "PassStream",
     "ResultControl",
     "StreamControl",
+    "TableWrite",
     "TapeWrite",
     "address_widths",
     "command_field",
+    "engine_ports",
     "enum_shape",
     "sequence_width",
 ]
@@ -89,6 +91,19 @@ class LoadKind(enum.IntEnum, shape=3):
     CONSTANT = 3  # a byte of the output tile's constants
     NORM_CONSTANT = 4  # a byte of a LayerNorm tile's constants
     EMBEDDING = 5  # a byte of the embedding, for the residual stream
+
+
+class TableWrite(Signature):
+    """An entry of the table, for all columns.
+
+    Ports:
+        valid (1 bit): there is one.
+        entry (8 bits): its place: entry 0 belongs to the activation -128.
+        data (8 bits): what the activation becomes.
+    """
+
+    def __init__(self):
+        super().__init__({"valid": Out(1), "entry": Out(8), "data": Out(8)})
 
 
 class TapeWrite(Signature):
@@ -363,3 +378,36 @@ class PassStream(Signature):
 
     def __init__(self, config):
         super().__init__({"payload": Out(Pass(config)), "valid": Out(1), "taken": In(1)})
+
+
+def engine_ports(config):
+    """The ports between the engine and the host side, as they are at the engine: name -> member of a signature.
+
+    Args:
+        config (NetworkConfig): the configuration.
+    """
+    return {
+        "command": In(COMMAND_BITS),
+        "command_valid": In(1),
+        "command_taken": Out(1),
+        "tape_write": In(TapeWrite(config)),
+        "tape_written": In(1),
+        "tape_read": Out(1),
+        "table_write": In(TableWrite()),
+        "table_finished": Out(1),
+        "image_write": In(ImageWrite(config)),
+        "image_ready": In(1),
+        "image_release": Out(1),
+        "logit_valid": Out(1),
+        "logit_address": Out(index_width(config.max_classes)),
+        "logit": Out(signed(config.logit_width)),
+        "logits_room": In(1),
+        "image_done": Out(1),
+        "kind": Out(3),
+        "array_busy": Out(1),
+        "stall_tape": Out(1),
+        "stall_image": Out(1),
+        "stall_output": Out(1),
+        "stall_data": Out(1),
+        "denominator_error": Out(1),
+    }

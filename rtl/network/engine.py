@@ -13,8 +13,8 @@ from functools import reduce
 from operator import or_
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Module, Signal, signed
-from amaranth.lib.wiring import In, Out, flipped
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib.wiring import In, flipped
 
 from taylorvit.rtl.array.systolic_array import SystolicArray
 from taylorvit.rtl.attention.kernel import chain
@@ -22,9 +22,8 @@ from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect, copied
 from taylorvit.rtl.common.pipeline import delay, delay_bundle
 from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
-from taylorvit.rtl.common.widths import index_width
 
-from .bundles import COMMAND_BITS, ImageWrite, TapeWrite, command_field
+from .bundles import command_field, engine_ports
 from .command import Destination
 from .groups import ColumnGroup, RowGroup
 from .kernel import network_kernel
@@ -34,7 +33,6 @@ from .norm_scheduler import NormScheduler
 from .norm_statistics import NormStatistics
 from .retirement import RetirementQueue
 from .streamer import Streamer
-from .tape.table_writer import TableWrite
 from .tile_loader import TileLoader
 
 __all__ = ["NetworkEngine"]
@@ -54,7 +52,7 @@ class NetworkEngine(Block):
         tape_read (1 bit, output): a row is read from them.
         table_write (TableWrite, input): an entry of the table.
         table_finished (1 bit, output): a product with a table is finished.
-        image (ImageWrite, input): pixels.
+        image_write (ImageWrite, input): pixels.
         image_ready (1 bit, input): an image is in the image banks.
         image_release (1 bit, output): its last pixel has been read.
         logit_valid (1 bit, output): there is a logit.
@@ -100,29 +98,7 @@ class NetworkEngine(Block):
         super().__init__(
             {
                 "soft_reset": In(1),
-                "command": In(COMMAND_BITS),
-                "command_valid": In(1),
-                "command_taken": Out(1),
-                "tape_write": In(TapeWrite(config)),
-                "tape_written": In(1),
-                "tape_read": Out(1),
-                "table_write": In(TableWrite()),
-                "table_finished": Out(1),
-                "image": In(ImageWrite(config)),
-                "image_ready": In(1),
-                "image_release": Out(1),
-                "logit_valid": Out(1),
-                "logit_address": Out(index_width(config.max_classes)),
-                "logit": Out(signed(config.logit_width)),
-                "logits_room": In(1),
-                "image_done": Out(1),
-                "kind": Out(3),
-                "array_busy": Out(1),
-                "stall_tape": Out(1),
-                "stall_image": Out(1),
-                "stall_output": Out(1),
-                "stall_data": Out(1),
-                "denominator_error": Out(1),
+                **engine_ports(config),
             }
         )
 
@@ -228,7 +204,7 @@ class NetworkEngine(Block):
             m.d.comb += group.first.eq(index * self.row_group.size)
             for feed in group.feeds:
                 connect(m, next(feeds), feed)
-            connect(m, flipped(self.image), group.image)
+            connect(m, flipped(self.image_write), group.image)
         m.d.comb += [
             array.streamed.eq(Cat(group.streamed for group in rows)),
             array.swap.eq(Cat(group.swap for group in rows)),

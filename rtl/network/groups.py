@@ -16,9 +16,8 @@ from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.widths import index_width
 
-from .bundles import ActivationWrite, ImageWrite
+from .bundles import ActivationWrite, ImageWrite, TableWrite
 from .network_row import writing_columns
-from .tape.table_writer import TableWrite
 
 __all__ = ["ColumnGroup", "RowGroup", "group_size"]
 

@@ -17,17 +17,16 @@ read master is told of a soft reset in the same way.
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.common.axi import AxiLite, AxiRead, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
-from taylorvit.rtl.common.widths import index_width
 from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
-from .bundles import COMMAND_BITS, ImageWrite, TapeWrite
+from .bundles import engine_ports
 from .control.control_status import NetworkControlStatus
 from .control.job_control import NetworkJobControl
 from .image_loader import ImageLoader
@@ -37,7 +36,6 @@ from .tape.checker import TapeChecker
 from .tape.decoder import TapeDecoder
 from .tape.memory_source import MemoryTapeSource
 from .tape.stream_source import StreamTapeSource
-from .tape.table_writer import TableWrite
 
 __all__ = ["HostSide", "outside_ports"]
 
@@ -107,29 +105,7 @@ class HostSide(Block):
                 **outside_ports(config),
                 "engine_reset": Out(1, init=1),
                 "running": Out(1),
-                "command": Out(COMMAND_BITS),
-                "command_valid": Out(1),
-                "command_taken": In(1),
-                "tape_write": Out(TapeWrite(config)),
-                "tape_written": Out(1),
-                "tape_read": In(1),
-                "table_write": Out(TableWrite()),
-                "table_finished": In(1),
-                "image_write": Out(ImageWrite(config)),
-                "image_ready": Out(1),
-                "image_release": In(1),
-                "logit_valid": In(1),
-                "logit_address": In(index_width(config.max_classes)),
-                "logit": In(signed(config.logit_width)),
-                "logits_room": Out(1),
-                "image_done": In(1),
-                "kind": In(3),
-                "array_busy": In(1),
-                "stall_tape": In(1),
-                "stall_image": In(1),
-                "stall_output": In(1),
-                "stall_data": In(1),
-                "denominator_error": In(1),
+                **{name: member.flip() for name, member in engine_ports(config).items()},
             }
         )
 

@@ -28,7 +28,7 @@ from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, delay_bundle, pass_on
 from taylorvit.rtl.common.widths import index_width
 
-from .bundles import ActivationWrite, LoadControl, LoadKind, NormControl, ResultControl
+from .bundles import ActivationWrite, LoadControl, LoadKind, NormControl, ResultControl, TableWrite
 from .column_constants import ColumnConstants
 from .command import Destination
 from .norm_lane import NormLane
@@ -57,7 +57,7 @@ class NetworkColumn(Block):
         sums_in, sums_out (RowSums): sums over the features of a token, `sums_delay` and one cycle more after the
             `result_in` of its total.
         tape_write (enable of 1 bit, address, data of 8 bits, input): a byte for the tape bank.
-        table_write (valid, entry, data, input): an entry of the table; no value goes through it meanwhile.
+        table_write (TableWrite, input): an entry of the table; no value goes through it meanwhile.
         partial_sum (partial_sum_width bits signed, input): from the array, `sum_delay` cycles after `result_in`.
         stationary (8 bits signed, output): to the array, `load_latency` cycles after `load_in`.
         kernel_in, kernel_out (the kernel's own): along the columns.
@@ -105,7 +105,7 @@ class NetworkColumn(Block):
             | {f"{name}_out": Out(bundle) for name, bundle in bundles.items()}
             | {
                 "tape_write": In(Signature(tape_write)),
-                "table_write": In(Signature({"valid": Out(1), "entry": Out(8), "data": Out(8)})),
+                "table_write": In(TableWrite()),
                 "partial_sum": In(signed(config.partial_sum_width)),
                 "stationary": Out(signed(width)),
                 "kernel_in": kernel_ports["side_in"],

@@ -21,13 +21,13 @@ from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import index_width
-from taylorvit.rtl.network.bundles import COMMAND_BITS, TapeWrite, command_field
+from taylorvit.rtl.network.bundles import COMMAND_BITS, TableWrite, TapeWrite, command_field
 from taylorvit.rtl.network.command import COMMAND_BYTES, Destination, Flag, Opcode, Source, Stationary
 
 from .checker import TapeBody
 from .command_queue import CommandQueue
 from .payload_writer import PayloadWriter
-from .table_writer import TableWrite, TableWriter
+from .table_writer import TableWriter
 
 __all__ = ["TapeDecoder"]
 

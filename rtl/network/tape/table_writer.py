@@ -4,27 +4,15 @@ A product that uses the table before it may still be at work: nothing is written
 """
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.widths import up_to
+from taylorvit.rtl.network.bundles import TableWrite
 
-__all__ = ["TableWrite", "TableWriter"]
+__all__ = ["TableWriter"]
 
 _ENTRIES = 256
-
-
-class TableWrite(Signature):
-    """An entry of the table, for all columns.
-
-    Ports:
-        valid (1 bit): there is one.
-        entry (8 bits): its place: entry 0 belongs to the activation -128.
-        data (8 bits): what the activation becomes.
-    """
-
-    def __init__(self):
-        super().__init__({"valid": Out(1), "entry": Out(8), "data": Out(8)})
 
 
 class TableWriter(Block):

@@ -71,16 +71,16 @@ async def write_image(dut, config, patches: np.ndarray) -> None:
     """Writes an image, (patches, pixels of a patch) of 0 to 255, into the image banks."""
     count, pixels = patches.shape
     lanes = config.image_lanes
-    dut.image__valid.value = 1
+    dut.image_write__valid.value = 1
     for patch in range(count):
         for first in range(0, pixels, lanes):
             beat = [int(pixel) - 128 & 0xFF for pixel in patches[patch, first : first + lanes]]
             row, tile = first % config.rows, first // config.rows
-            dut.image__group.value = row // lanes
-            dut.image__address.value = tile * count + patch
-            dut.image__data.value = sum(byte << (8 * lane) for lane, byte in enumerate(beat))
+            dut.image_write__group.value = row // lanes
+            dut.image_write__address.value = tile * count + patch
+            dut.image_write__data.value = sum(byte << (8 * lane) for lane, byte in enumerate(beat))
             await RisingEdge(dut.clk)
-    dut.image__valid.value = 0
+    dut.image_write__valid.value = 0
 
 
 class EngineBench:
