@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 @needs("train")
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
-    from taylorvit.compiler.cycles import Memory, cycles_of
+    from taylorvit.compiler import Memory, cycles_of
     from taylorvit.compiler.fitting import check_shape
     from taylorvit.compiler.listing import cycles_table
     from taylorvit.golden.network.integer_vit import load_integer_vit

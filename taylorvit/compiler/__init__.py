@@ -12,10 +12,11 @@ the tape byte by byte.
 """
 
 from .compile import CompiledNetwork, compile_network
-from .cycles import ImageCycles, Memory, cycles_of
+from .cycles import ImageCycles, cycles_of
 from .fitting import FitError
 from .folder import write_folder
 from .interpreter import Interpretation, TapeError, interpret
+from .tape_cycles import Memory
 
 __all__ = [
     "CompiledNetwork",

@@ -1,0 +1,159 @@
+"""The cycles of a tape on its way in: when each command and each row of payload is there.
+
+    memory or stream --> source --> checker --> decoder --> commands, a ring of rows
+
+All times are cycles; the numbers between two events are those of `taylorvit.compiler.latencies`.
+`taylorvit.compiler.cycles` has what the engine makes of them.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from taylorvit.rtl.network.command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES, Opcode
+from taylorvit.rtl.network.config import NetworkConfig
+
+from .latencies import latencies_of
+from .plan import TABLE_BYTES, Step
+
+__all__ = ["Memory", "TapeCycles"]
+
+_BURST_BEATS = 64
+_PAGE_BYTES = 4096
+_ASK_INTERVAL = 2  # cycles between two addresses of bursts
+_ASK_LATENCY = 2  # from the last word of a burst to the address of another one that waits for it
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What feeds the tape.
+
+    Attributes:
+        bytes_per_cycle (float | None): most bytes a cycle; a word a cycle if None. What is not taken is lost.
+        latency (int): of a memory that is read in bursts, cycles from the address of one to its first word.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    bytes_per_cycle: float | None = None
+    latency: int = 0
+
+    def __post_init__(self) -> None:
+        if self.bytes_per_cycle is not None and not self.bytes_per_cycle > 0:
+            raise ValueError(f"bytes_per_cycle must be positive, not {self.bytes_per_cycle!r}")
+        if self.latency < 0:
+            raise ValueError(f"latency must be at least 0, not {self.latency!r}")
+
+
+class _Source:
+    """Where the words of the tape come from: a stream, or a memory that is read in bursts."""
+
+    def __init__(self, config: NetworkConfig, memory: Memory, size: int) -> None:
+        bandwidth = memory.bytes_per_cycle
+        self._spacing = 1.0 if bandwidth is None else max(1.0, config.tape_bytes / bandwidth)
+        self._ready = 0.0  # when the next word may come
+        self._words = size // config.tape_bytes
+        self._word = 0  # of the tape
+        self._burst_words = min(_BURST_BEATS, _PAGE_BYTES // config.tape_bytes)
+        self._has_bursts = config.tape_source == "axi"
+        self._latency = memory.latency
+        self._left = 0  # words of the burst
+        self._asked = -_ASK_INTERVAL
+        self._ends = deque([-_ASK_LATENCY] * config.axi_outstanding)  # of the last bursts, as many as may be asked for
+
+    def take(self, first: int) -> int:
+        """The cycle in which a word is taken, not before a first one."""
+        if self._has_bursts and not self._left:
+            self._asked = max(self._asked + _ASK_INTERVAL, self._ends.popleft() + _ASK_LATENCY)
+            self._ready = max(self._ready, self._asked + self._latency)
+            self._left = min(self._burst_words - self._word % self._burst_words, self._words - self._word)
+        cycle = max(first, ceil(self._ready))
+        # A fraction of a cycle is not lost.
+        self._ready = (self._ready if cycle - self._ready < 1 else cycle) + self._spacing
+        self._word = (self._word + 1) % self._words
+        self._left -= 1
+        if not self._left:
+            self._ends.append(cycle)
+        return cycle
+
+
+class TapeCycles:
+    """Source, checker and decoder: when each command and each row of payload is there."""
+
+    def __init__(self, plan: Sequence[Step], config: NetworkConfig, memory: Memory) -> None:
+        self.latencies = latencies_of(config)
+        self.queue_rows = config.tape_queue_rows
+        self.row_words = config.columns // config.tape_bytes
+        self.tape_bytes = config.tape_bytes
+
+        def words(size: int) -> int:
+            return -(-size // config.columns) * self.row_words
+
+        self.header_words, self.command_words = words(HEADER_BYTES), words(COMMAND_BYTES)
+        self.table_words, self.trailer_words = words(TABLE_BYTES), words(TRAILER_BYTES)
+        self.size = self.tape_bytes * (
+            self.header_words
+            + sum(
+                self.command_words + step["payload"] * self.row_words + (self.table_words if step.table else 0)
+                for step in plan
+            )
+            + self.trailer_words
+        )
+        self._source = _Source(config, memory, self.size) if memory != Memory() else None
+        self._next_word = 0  # the first cycle in which the decoder may take a word
+        self.visible: list[int] = []  # cycle from which each row of payload may be read
+        self.reads: list[int] = []  # cycle in which each was read
+        self._rows_due = 0  # rows of payload of the commands so far
+        self.taken = [-1, -1]  # cycles in which the last commands were taken
+        self._last_visible = 0
+        self.table_free = 0  # the table may be written again
+        self._header(0)
+
+    def _words(self, count: int, first: int) -> int:
+        """Takes words one after another, none before a cycle; returns the cycle of the last one."""
+        last = max(first, self._next_word) - 1
+        if self._source is None:
+            last += count
+        else:
+            for _word in range(count):
+                last = self._source.take(last + 1)
+        self._next_word = last + 1
+        return last
+
+    def _header(self, first: int) -> None:
+        self._words(self.header_words, first)
+
+    def row(self, index: int) -> int:
+        """The cycle from which a row of payload may be read; rows more than the ring holds before it have been read."""
+        visible = self.visible
+        while len(visible) <= index:
+            first = 0
+            if len(visible) >= self.queue_rows:
+                first = self.reads[len(visible) - self.queue_rows] + self.latencies.ring + 1
+            visible.append(self._words(self.row_words, first) + self.latencies.row_written)
+        return visible[index]
+
+    def command(self, step: Step) -> int:
+        """The cycle from which the loader may take a command; all rows before it have been read."""
+        if self._rows_due:
+            self.row(self._rows_due - 1)
+        last = self._words(self.command_words, 0)
+        judged = last + self.latencies.check
+        if step.opcode == Opcode.END:
+            end = self._words(self.trailer_words, 0)
+            judged = max(judged, end + self.latencies.crc)
+        if step.table:
+            # A word gives a byte a cycle.
+            for _word in range(self.table_words):
+                judged = self._words(1, max(judged, self.table_free)) + self.tape_bytes
+            judged += 1
+        given = max(judged, self.taken[-2] + 1)
+        self._next_word = max(self._next_word, given + 1)
+        if step.opcode == Opcode.END:
+            self._next_word = end + 1  # the next header passes the checker alone
+            self._header(0)
+            self._next_word = max(self._next_word, given + 1)
+        self._rows_due += step["payload"]
+        return max(given + 1, self.taken[-1] + 1)
