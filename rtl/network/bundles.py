@@ -17,6 +17,7 @@ from .command import COMMAND_BYTES, FIELDS, Destination, Source
 __all__ = [
     "COMMAND_BITS",
     "ActivationWrite",
+    "ExponentialWrite",
     "ImageWrite",
     "LoadControl",
     "LoadKind",
@@ -104,6 +105,28 @@ class TableWrite(Signature):
 
     def __init__(self):
         super().__init__({"valid": Out(1), "entry": Out(8), "data": Out(8)})
+
+
+class ExponentialWrite(Signature):
+    """An entry of softmax's table of exponentials, for all rows.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Ports:
+        valid (1 bit): there is one.
+        entry (index_width(exponential_entries) bits): its place: what the score is below the largest one.
+        data (exponential_width bits): the exponential.
+    """
+
+    def __init__(self, config):
+        super().__init__(
+            {
+                "valid": Out(1),
+                "entry": Out(index_width(config.exponential_entries)),
+                "data": Out(config.exponential_width),
+            }
+        )
 
 
 class TapeWrite(Signature):
@@ -383,9 +406,14 @@ class PassStream(Signature):
 def engine_ports(config):
     """The ports between the engine and the host side, as they are at the engine: name -> member of a signature.
 
+    Those of softmax are there if the accelerator has it.
+
     Args:
         config (NetworkConfig): the configuration.
     """
+    softmax = {}
+    if "softmax" in config.kernels:
+        softmax = {"exponential_write": In(ExponentialWrite(config)), "kernel_1_finished": Out(1)}
     return {
         "command": In(COMMAND_BITS),
         "command_valid": In(1),
@@ -395,6 +423,7 @@ def engine_ports(config):
         "tape_read": Out(1),
         "table_write": In(TableWrite()),
         "table_finished": Out(1),
+        **softmax,
         "image_write": In(ImageWrite(config)),
         "image_ready": In(1),
         "image_release": Out(1),

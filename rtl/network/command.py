@@ -13,9 +13,11 @@ __all__ = [
     "COMMAND_BYTES",
     "CONSTANTS_FIELDS",
     "CONSTANT_BYTES",
+    "EXPONENTIAL_BYTES",
     "FIELDS",
     "HEADER_BYTES",
     "HEADER_FIELDS",
+    "KERNELS",
     "KERNEL_CONSTANTS",
     "KERNEL_CONSTANT_BYTES",
     "KERNEL_CONSTANT_PLACE",
@@ -49,6 +51,12 @@ CONSTANT_BYTES = 8
 KERNEL_CONSTANT_PLACE = 24
 KERNEL_CONSTANT_BYTES = 40
 """Place and bytes of the constants of the attention kernel in the command CONSTANTS."""
+
+KERNELS = ("taylor", "softmax")
+"""Attention kernels that a layer can have; the place of each is its number in the command CONSTANTS."""
+
+EXPONENTIAL_BYTES = 2
+"""Bytes of an entry of the table of exponentials, which follows the command CONSTANTS of softmax."""
 
 
 class Opcode(IntEnum):
@@ -187,6 +195,8 @@ CONSTANTS_FIELDS = {name: FIELDS[name] for name in ("opcode", "kind", "check")} 
     (16, 2, "tokens", "tokens of K and V"),
     (18, 2, "rows", "tokens of Q"),
     (20, 2, "head_dim", "features of a head"),
+    (22, 1, "kernel", "attention kernel of the layer (`KERNELS`)"),
+    (23, 1, "reserved", "zero"),
 )
 """Fields of the command CONSTANTS; those of the kernel are beside them."""
 
@@ -196,6 +206,11 @@ KERNEL_CONSTANTS = {
         (25, 1, "shift_z", "left shift of the numerator, signed"),
         (32, 8, "c_v", "constant c_v"),
         (40, 16, "c_d", "constant c_d"),
+    ),
+    "softmax": _fields(
+        (24, 1, "shift_s", "right shift that requantizes scores"),
+        (25, 1, "shift_z", "left shift of the numerator, signed"),
+        (26, 2, "key_stride", "addresses of K from a tile of C tokens to the next"),
     ),
 }
 """Fields of the command CONSTANTS that belong to an attention kernel, by its name."""

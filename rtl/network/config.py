@@ -206,6 +206,11 @@ class NetworkConfig(Configuration):
     # Array and tiles
 
     @property
+    def kernels(self):
+        """The attention kernels that a layer can have, names of `rtl.network.command.KERNELS`."""
+        return tuple(self.kernel.split("+"))
+
+    @property
     def processing_elements(self):
         """PEs of SA-General and SA-Diag."""
         return self.attention.processing_elements

@@ -10,6 +10,7 @@ from taylorvit.rtl.network.command import (
     FIELDS,
     HEADER_FIELDS,
     KERNEL_CONSTANTS,
+    KERNELS,
     Destination,
     Flag,
     Kind,
@@ -32,7 +33,7 @@ def _section(title: str) -> str:
     [
         ("Header", [HEADER_FIELDS]),
         ("The command PRODUCT", [FIELDS]),
-        ("The command CONSTANTS", [CONSTANTS_FIELDS, KERNEL_CONSTANTS["taylor"]]),
+        ("The command CONSTANTS", [CONSTANTS_FIELDS, *KERNEL_CONSTANTS.values()]),
     ],
 )
 def test_fields(title, tables):
@@ -58,6 +59,12 @@ def test_fields(title, tables):
 def test_values(field, members):
     [shown] = re.findall(rf"^\| `{field}`(?:, added up)? \| (.*) \|$", _section("The command PRODUCT"), re.MULTILINE)
     assert shown == ", ".join(f"{member.value} {member.name}" for member in members)
+
+
+def test_kernels():
+    numbers = ", ".join(f"{number} for {name}" for number, name in enumerate(KERNELS))
+    assert f"`kernel` is {numbers}." in _section("The command CONSTANTS")
+    assert list(KERNEL_CONSTANTS) == list(KERNELS)
 
 
 def test_kinds_of_operations():
