@@ -187,7 +187,7 @@ FIELDS = _fields(
     (50, 6, "epsilon", "of RESIDUAL: what is added to the scaled variance, for the LayerNorm that follows"),
     (56, 4, "payload", "rows of C bytes that follow the command, its table not included"),
     (60, 2, "embedding_chunk", "with EMBEDDING: tokens whose embedding follows each tile of weights"),
-    (62, 2, "reserved_62", "zero"),
+    (62, 2, "first_token", "of RESIDUAL: token of the first element, for the LayerNorm that follows"),
 )  # fmt: skip
 """Fields of the command PRODUCT; CONSTANTS and END have `opcode` and `check`, and `kind`, too."""
 

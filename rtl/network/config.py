@@ -43,6 +43,8 @@ class NetworkConfig(Configuration):
         max_classes (int): most classes, 1 to 65535.
         max_heads (int): most attention heads, 1 to `max_width`.
         max_head_dim (int): most features of a head, 1 to `max_width`.
+        mlp_tokens (int): most tokens whose hidden features are on the chip at once, 0 to `max_tokens`; 0 for all. The
+            MLP goes by blocks of at most so many tokens, and its weights come with the tape for each block.
         residual_width (int): bits of the residual stream, 8 to 16.
         left_shift_max (int): largest left shift of a channel of the residual stream, 0 to 7.
         sum_width (int): bits of the sums of products with their bias, 16 to 32.
@@ -88,6 +90,7 @@ class NetworkConfig(Configuration):
     max_classes: int
     max_heads: int
     max_head_dim: int = 64
+    mlp_tokens: int = 0
     residual_width: int = 12
     left_shift_max: int = 3
     sum_width: int = 24
@@ -144,6 +147,7 @@ class NetworkConfig(Configuration):
         self._require_range("max_classes", 1, 65535)
         self._require_range("max_heads", 1, self.max_width)
         self._require_range("max_head_dim", 1, self.max_width)
+        self._require_range("mlp_tokens", 0, self.max_tokens)
         # The rules of the fields that both have.
         if not self.attention.spec.network_hardware:
             raise ConfigError(f"kernel must be one that a network accelerator can have, not {self.kernel!r}")
@@ -232,6 +236,11 @@ class NetworkConfig(Configuration):
         return ceil(self.max_width / self.columns)
 
     @property
+    def hidden_tokens(self):
+        """Most tokens whose hidden features are on the chip at once."""
+        return self.mlp_tokens or self.max_tokens
+
+    @property
     def longest_pass(self):
         """Most elements of a pass."""
         return max(self.max_tokens, self.max_head_dim)
@@ -297,14 +306,15 @@ class NetworkConfig(Configuration):
     def activation_depth(self):
         """Words of an activation bank: normalized tokens, and beside them Q and Z of all heads, or the hidden features.
 
+        These are of `hidden_tokens`, all others of all tokens.
         Z of a head takes whole tiles of C places. Heads of so many tiles are most if they are as narrow as can be.
         """
         columns = self.columns
         tiles = range(1, ceil(self.max_head_dim / columns) + 1)
         z = max(columns * each * min(self.max_heads, self.max_width // ((each - 1) * columns + 1)) for each in tiles)
         attention = 2 * self.activation_tiles(self.max_head_dim) + ceil(z / self.rows)
-        beside = max(attention, self.activation_tiles(self.max_hidden))
-        return self.max_tokens * (self.activation_tiles(self.max_width) + beside)
+        hidden = self.hidden_tokens * self.activation_tiles(self.max_hidden)
+        return self.max_tokens * self.activation_tiles(self.max_width) + max(self.max_tokens * attention, hidden)
 
     @property
     def image_depth(self):

@@ -250,8 +250,12 @@ class NetworkEngine(Block):
         chain(m, statistics.sums_head, columns, "sums")
         connect(m, columns[-1].sums_out, statistics.sums)
         m.d.comb += copied(units.diagonal.result_out, statistics.result)
-        # The numbers of the LayerNorm behind a residual addition stay until the next addition.
-        for name, port in (("norm_features", statistics.features), ("epsilon", statistics.epsilon)):
+        # What the LayerNorm behind a residual addition has to know stays until the next addition.
+        for name, port in (
+            ("norm_features", statistics.features),
+            ("epsilon", statistics.epsilon),
+            ("first_token", statistics.first_token),
+        ):
             number = Signal.like(port, name=f"latest_{name}", reset_less=True)
             with m.If(units.streamer.residual_begin):
                 m.d.sync += number.eq(command_field(loader.product, name))

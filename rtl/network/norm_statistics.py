@@ -8,6 +8,9 @@ r"""LayerNorm's statistics: from the row sums of a residual addition to one fact
 
 It makes the heads of the columns' chain of row sums, and takes its end. With the last output tile a token's sums are
 complete; tokens are prepared in their order, one every `norm_interval` cycles.
+
+The tokens of a residual stream may come in blocks, an addition for each of them. Sums have the number of the token, the
+element and the block's first token added up. Only the block of token 0 begins anew.
 """
 
 from types import SimpleNamespace
@@ -45,12 +48,14 @@ class NormStatistics(Block):
 
     Ports:
         result (ResultControl, input): that of column 0.
-        sums_head (RowSums, output): zeros for column 0, with the token's place.
+        sums_head (RowSums, output): zeros for column 0, with the token's number as `index`.
         sums (RowSums, input): from the last column.
         features (16 bits, input): D, constant from the first total of a residual addition to its last prepared token.
         epsilon (48 bits, input): added to the scaled variance, at least 1, likewise.
+        first_token (index_width(max_tokens) bits, input): token of element 0, constant while totals of an addition are
+            in `result`: 0, or as many as the additions before it had since 0. Then `features` and `epsilon` are theirs.
         ready (bits of max_tokens, output): tokens that are prepared; 0 from the cycle after the first total of the last
-            output tile of a residual addition is in `result`.
+            output tile of a residual addition from token 0 on is in `result`.
         read_address (index_width(max_tokens) bits, input): a token.
         factor (norm_factor_width bits, output): D y of the token, `read_latency` cycles later, like the two others.
         offset (norm_offset_width bits signed, output): sum of its features times y.
@@ -98,6 +103,7 @@ class NormStatistics(Block):
                 "sums": In(RowSums(config)),
                 "features": In(16),
                 "epsilon": In(48),
+                "first_token": In(index_width(tokens)),
                 "ready": Out(tokens.bit_length()),
                 "read_address": In(index_width(tokens)),
                 "factor": Out(config.norm_factor_width),
@@ -141,7 +147,7 @@ class NormStatistics(Block):
         complete_valid, complete_index = self._accumulate(m, memories)
 
         # Of `received` tokens the sums are complete, of `issued` the variance is under way, `ready` are prepared. What
-        # is left of the addition before is stale as soon as the last output tile begins.
+        # is left of the additions before is stale as soon as the last output tile of token 0 begins.
         stale = Signal()
         received, issued = Signal.like(self.ready, name="received"), Signal.like(self.ready, name="issued")
         issue = Signal()
@@ -162,13 +168,14 @@ class NormStatistics(Block):
         return m
 
     def _head(self, m):
-        """Starts the row sums of each total of a residual addition; returns the first one of the last output tile."""
+        """Starts the row sums of each total of a residual addition; returns token 0 of the last output tile."""
         result, head = self.result, self.sums_head
         is_total = result.valid & result.last & (result.destination == Destination.RESIDUAL)
-        m.d.comb += head.valid.eq(delay(m, is_total, self.sums_delay, "head_valid"))
-        for name in ("index", "first_tile", "last_tile"):
-            m.d.comb += getattr(head, name).eq(delay(m, getattr(result, name), self.sums_delay, f"head_{name}"))
-        return is_total & result.last_tile & result.begin
+        token = (result.index + self.first_token)[: len(head.index)]
+        numbers = {"valid": is_total, "index": token, "first_tile": result.first_tile, "last_tile": result.last_tile}
+        for name, number in numbers.items():
+            m.d.comb += getattr(head, name).eq(delay(m, number, self.sums_delay, f"head_{name}"))
+        return is_total & result.last_tile & result.begin & (self.first_token == 0)
 
     def _accumulate(self, m, memories):
         """Adds the sums of all output tiles; returns whether those of a token are complete, and of which."""

@@ -161,6 +161,7 @@ class _Machine:
         self.prepared: list[int] = []
         self.image_ready = 0
         self.z_rows = 0  # rows of Q G that are promised to the queue
+        self.table_product = -1  # the last one with a table
         self.kind = Kind.EMBEDDING  # of the last pass
         # Cycles in which the loader waited for the tape, for products before; since the last pass, (first, end).
         self.starved: list[tuple[int, int]] = []
@@ -194,6 +195,8 @@ class _Machine:
         self.kinds.append(dict.fromkeys(Kind, 0))
         for step in self.plan:
             self.steps[-1].append(StepCycles(step))
+            if step.table and self.table_product >= 0:
+                self.tape.table_free = self.finished(self.table_product) + 1
             taken = max(self.loader, self.tape.command(step))
             if self.within_tape:
                 self.starved.append((self.loader, taken))
@@ -233,6 +236,8 @@ class _Machine:
     def _product(self, step: Step, counts: StepCycles) -> None:
         config = self.config
         number = len(self._done)
+        if step.table:
+            self.table_product = number
         before = number - 1 - step["wait"]  # the last product that must be finished
         destination = Destination(step["destination"])
         cycle = self.loader
@@ -359,8 +364,9 @@ class _Machine:
         if destination == Destination.RESIDUAL:
             self.residual_free = self.over + latencies.residual_drain + 1
             if output_tile == step["output_tiles"] - 1:
-                prepared = 0
-                self.prepared = []
+                if not step["first_token"]:
+                    self.prepared = []
+                prepared = self.prepared[-1] if self.prepared else 0
                 for token in range(length):
                     prepared = max(first + token + latencies.prepared, prepared + latencies.norm_interval)
                     self.prepared.append(prepared)

@@ -346,7 +346,7 @@ class _Machine:
 
     def _count(self, command: Command, x: np.ndarray, *, first: bool) -> None:
         """Adds features in one exponent, (tokens, C), to the sums of their tokens."""
-        tokens = slice(0, len(x))
+        tokens = slice(command["first_token"], command["first_token"] + len(x))
         if first:
             self.features, self.epsilon = command["norm_features"], command["epsilon"]
             self.sums[tokens], self.squares[tokens] = 0, 0

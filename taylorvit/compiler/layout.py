@@ -4,10 +4,13 @@
                   [                   | hidden features of the MLP   ]
     K, V, G       two halves each, for alternating heads
 
+The MLP goes by blocks of tokens. Their hidden features lie in two halves by turns, if there is room for two.
+
 Places and addresses are those of `docs/network.md`: an output tile takes C places, one a column, whether or not all of
 them are features; a tile of places is R of them, one a row.
 """
 
+from itertools import pairwise
 from math import ceil
 
 from taylorvit.golden.network.vit import VitShape
@@ -30,7 +33,6 @@ class Layout:
         z_places (int): places of Z of a head.
         normalized_base (int): first address of the normalized tokens.
         z_base (int): first address of Z of all heads.
-        hidden_base (int): first address of the hidden features.
         activation_words (int): words that a bank of activations needs.
         value_stride (int): addresses of V from a tile of C features to the next.
         key_stride (int): addresses of K from a tile of R tokens to the next.
@@ -50,10 +52,14 @@ class Layout:
         self._q_base = beside
         self._q_words = self.tokens * config.activation_tiles(self.head_dim)
         self.z_base = beside + 2 * self._q_words
-        self.hidden_base = beside
+        self._hidden_base = beside
+        self._block_tokens = min(config.hidden_tokens, self.tokens)
+        self._hidden_words = self._block_tokens * config.activation_tiles(self.hidden)
+        has_halves = beside + 2 * self._hidden_words <= config.activation_depth
+        self._hidden_halves = 2 if has_halves and self._block_tokens < self.tokens else 1
         self.activation_words = max(
             self.z_base + self.tokens * ceil(shape.heads * self.z_places / self.rows),
-            self.hidden_base + self.tokens * config.activation_tiles(self.hidden),
+            beside + self._hidden_halves * self._hidden_words,
         )
         self.value_stride = self.tokens
         self.key_stride = self.z_places
@@ -66,6 +72,20 @@ class Layout:
     def output_tiles(self, features: int) -> int:
         """Tiles of C columns that give so many features."""
         return ceil(features / self.columns)
+
+    def blocks(self, tokens: int) -> list[range]:
+        """Blocks of tokens in which the MLP goes, as even as they can be.
+
+        Args:
+            tokens (int): that it computes, the first ones of the image.
+        """
+        count = ceil(tokens / self._block_tokens)
+        firsts = [-(-index * tokens // count) for index in range(count + 1)]
+        return [range(first, end) for first, end in pairwise(firsts)]
+
+    def hidden_base(self, block: int) -> int:
+        """First address of the hidden features of a block."""
+        return self._hidden_base + block % self._hidden_halves * self._hidden_words
 
     def q_base(self, head: int) -> int:
         """First address of Q of a head."""

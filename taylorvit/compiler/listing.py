@@ -14,7 +14,7 @@ from .tape import Part
 
 __all__ = ["cycles_table", "listing_of", "sizes_of"]
 
-_WHERE = re.compile(r"blocks\.\d+\.|\[\d+\]")  # layer and head in the name of a step
+_WHERE = re.compile(r"blocks\.\d+\.|\[\d+\]")  # layer, and head or block, in the name of a step
 
 
 def sizes_of(step: Step) -> tuple[int, int, int]:

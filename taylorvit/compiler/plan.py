@@ -10,6 +10,9 @@ A layer is
     fc1 + norm2     through the table of GELU
     fc2             to the residual stream
 
+An accelerator whose buffers hold the hidden features of few tokens has fc1 and fc2 for one block of tokens after
+another; the LayerNorm of all tokens comes with the first block.
+
 In the last layer nobody reads other tokens than the prefix tokens any more: Q, Q G, the projection and the MLP compute
 these alone. The heads of a distilled model are one product whose input tiles read the two prefix tokens in turn.
 """
@@ -191,39 +194,12 @@ class _Plan:
         )
 
     def mlp(self, layer: int) -> Iterator[Step]:
-        """A layer's MLP."""
-        shape, layout, rows = self.shape, self.layout, self._rows(layer)
-        macs = rows * shape.width * layout.hidden
-        yield self._product(
-            f"blocks.{layer}.fc1",
-            Kind.MLP_UP,
-            layer=layer,
-            linears=(f"blocks.{layer}.fc1",),
-            result=f"blocks.{layer}.hidden",
-            norm=f"blocks.{layer}.norm2",
-            table=f"blocks.{layer}.gelu",
-            inputs=self._normalized_places(),
-            outputs=self._column_places(layout.hidden),
-            macs=macs,
-            length=rows,
-            source_base=layout.normalized_base,
-            source_stride=rows,
-            destination_base=layout.hidden_base,
-            destination_stride=rows,
-            flags=Flag.NORM | Flag.TABLE,
-            **self._norm(rows),
-        )
-        yield self._to_stream(
-            f"blocks.{layer}.fc2",
-            Kind.MLP_DOWN,
-            2 * layer + 2,
-            _places(layout.hidden, layout.input_tiles(layout.hidden), self.config.rows),
-            layer=layer,
-            macs=macs,
-            length=rows,
-            source_base=layout.hidden_base,
-            source_stride=rows,
-        )
+        """A layer's MLP, block by block."""
+        blocks = self.layout.blocks(self._rows(layer))
+        for block, tokens in enumerate(blocks):
+            number = f"[{block}]" if len(blocks) > 1 else ""
+            yield self._fc1(layer, block, tokens, number)
+            yield self._fc2(layer, block, tokens, number)
 
     def head(self) -> Iterator[Step]:
         """The heads, as one product: input tile k reads prefix token k mod prefix of the features of tile k div prefix.
@@ -248,6 +224,47 @@ class _Plan:
             destination=Destination.LOGITS,
             flags=Flag.NORM,
             **self._norm(prefix),
+        )
+
+    # Parts of the MLP
+
+    def _fc1(self, layer: int, block: int, tokens: range, number: str) -> Step:
+        layout, rows, length = self.layout, self._rows(layer), len(tokens)
+        norm = {"norm": f"blocks.{layer}.norm2", **self._norm(rows)} if block == 0 else {}
+        return self._product(
+            f"blocks.{layer}.fc1{number}",
+            Kind.MLP_UP,
+            layer=layer,
+            linears=(f"blocks.{layer}.fc1",),
+            result=f"blocks.{layer}.hidden",
+            table=f"blocks.{layer}.gelu",
+            inputs=self._normalized_places(),
+            outputs=self._column_places(layout.hidden),
+            macs=length * self.shape.width * layout.hidden,
+            length=length,
+            source_base=layout.normalized_base + tokens.start,
+            source_stride=rows,
+            destination_base=layout.hidden_base(block),
+            destination_stride=length,
+            flags=Flag.TABLE | (Flag.NORM if norm else 0),
+            **norm,
+        )
+
+    def _fc2(self, layer: int, block: int, tokens: range, number: str) -> Step:
+        layout, length = self.layout, len(tokens)
+        return self._to_stream(
+            f"blocks.{layer}.fc2",
+            Kind.MLP_DOWN,
+            2 * layer + 2,
+            _places(layout.hidden, layout.input_tiles(layout.hidden), self.config.rows),
+            number=number,
+            layer=layer,
+            macs=length * self.shape.width * layout.hidden,
+            length=length,
+            source_base=layout.hidden_base(block),
+            source_stride=length,
+            destination_base=tokens.start,
+            first_token=tokens.start,
         )
 
     # Parts of attention
@@ -375,25 +392,23 @@ class _Plan:
         }
 
     def _to_stream(
-        self, name: str, kind: Kind, stream: int, inputs: np.ndarray, *, macs: int, layer: int | None = None, **values
+        self, linear: str, kind: Kind, stream: int, inputs: np.ndarray, *, number: str = "", **fields
     ) -> Step:
-        """A product that is added to the residual stream, which becomes residual.`stream`."""
+        """A product that is added to the residual stream, which becomes residual.`stream`; `number` is its block's."""
         last = 2 * self.shape.depth
         following = "norm" if stream == last else f"blocks.{stream // 2}.norm{stream % 2 + 1}"
         return self._product(
-            name,
+            linear + number,
             kind,
-            layer=layer,
-            linears=(name,),
+            linears=(linear,),
             result=f"residual.{stream}",
             following=following,
             inputs=inputs,
             outputs=self._column_places(self.shape.width),
-            macs=macs,
             destination=Destination.RESIDUAL,
             destination_stride=self.shape.tokens,
             norm_features=self.shape.width,
-            **values,
+            **fields,
         )
 
     def _product(self, name: str, kind: Kind, **fields) -> Step:

@@ -6,6 +6,7 @@ A product must wait for an earlier one that
     writes what it overwrites, or reads it
     writes the activation banks at the pace of the divider array (Z), if it writes activations too: a column has one
                                     way to the banks
+    adds to the residual stream, if it does so too: there is one counter of the tokens whose sums are complete
 
 Words are ranges of addresses in all banks of a buffer. Products finish in order, so one number says which ones may be
 unfinished. A product with a LayerNorm begins when all before it are finished, and what its LayerNorm writes is there
@@ -135,6 +136,7 @@ def _written(destination: Destination, values: Mapping[str, int], config: Networ
             yield _tiles("activation", base, stride, rows, length)
         case Destination.RESIDUAL:
             yield _tiles("residual", base, stride, tiles, length)
+            yield _Words("sums", 0, 1)
         case Destination.KEY:
             yield _tiles("key", base, stride, ceil(length / config.rows), stride)
         case Destination.VALUE:

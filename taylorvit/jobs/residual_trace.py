@@ -1,8 +1,8 @@
 """What a network accelerator has written into the residual stream, beside the golden model.
 
 A product whose totals are added to the residual stream (destination RESIDUAL) is one of the network's additions, in
-their order. Each column writes the features of its own, tile by tile, token by token; of the first addition, the
-embedding is written before the sum.
+their order, or the part of one that belongs to a block of tokens. Each column writes the features of its own, tile by
+tile, token by token; of the first addition, the embedding is written before the sum.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def residual_streams(writes: np.ndarray, tape: bytes, config: NetworkConfig, wid
     products = list(_additions(tape, config))
     position = 0
     while True:
-        for product in products:
+        for product, following in zip(products, products[1:] + products[:1], strict=True):
             end = position + product.writes
             if any(len(of_column) < end for of_column in columns):
                 return
@@ -123,9 +123,12 @@ def residual_streams(writes: np.ndarray, tape: bytes, config: NetworkConfig, wid
                 addresses, words = of_column[position:end].T
                 bank[addresses] = (words ^ sign) - sign  # of equal addresses, the last write counts
             position = end
-            tiles = np.arange(product.tiles)[:, None] * product.stride + np.arange(product.tokens)
-            stream = banks[:, product.base + tiles]  # (columns, tiles, tokens)
-            yield stream.transpose(2, 1, 0).reshape(product.tokens, -1)[:, :width].copy()
+            if following.first_token:
+                continue  # another block of the same addition
+            tokens = product.first_token + product.tokens
+            tiles = np.arange(product.tiles)[:, None] * product.stride + np.arange(tokens)
+            stream = banks[:, product.base - product.first_token + tiles]  # (columns, tiles, tokens)
+            yield stream.transpose(2, 1, 0).reshape(tokens, -1)[:, :width].copy()
 
 
 class _Addition(NamedTuple):
@@ -133,6 +136,7 @@ class _Addition(NamedTuple):
     stride: int
     tiles: int
     tokens: int
+    first_token: int
     writes: int  # of each column
 
 
@@ -158,6 +162,7 @@ def _additions(tape: bytes, config: NetworkConfig) -> Iterator[_Addition]:
             tiles, tokens = command["output_tiles"], command["length"]
             twice = 2 if command["flags"] & Flag.EMBEDDING else 1
             yield _Addition(
-                command["destination_base"], command["destination_stride"], tiles, tokens, twice * tiles * tokens
-            )
+                command["destination_base"], command["destination_stride"], tiles, tokens, command["first_token"],
+                twice * tiles * tokens,
+            )  # fmt: skip
     raise ValueError("tape must end with the command END, and does not")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from math import ceil
 
 import cocotb
@@ -17,7 +18,7 @@ from verif.rtl.harness import SideBySide, Timeline, drive, on_every_block
 from verif.rtl.network.configurations import CONFIGURATIONS, config_of
 from verif.rtl.network.layer_norms import layer_norm_inputs
 
-ADDITIONS = 24
+STREAMS = 24
 SUMS_DELAY = 9  # anything
 STROBES = ("result__valid", "sums__valid")
 
@@ -34,40 +35,59 @@ def blocks():
 
 
 class Statistics:
-    """Residual additions one after another, and what must come of each."""
+    """Residual streams one after another, and what must come of each."""
 
     def __init__(self, config, generator):
         self.config = config
         self.generator = generator
         self.block = block_of(config)
         self.timeline = Timeline(self.block, generator, STROBES)
-        self.heads = {}  # cycle -> index, first_tile, last_tile
+        self.heads = {}  # cycle -> token, first_tile, last_tile
+        self.blocks = 0  # of tokens
         self.restarts = []
-        self.prepared = []  # of each addition: the cycles from which its tokens are prepared
+        self.prepared = []  # of each residual stream: the cycles from which its tokens are prepared
         self.reads = []  # cycle of the address, token, factor, offset, right shift
         self.issues = [-self.block.interval]  # cycles in which tokens were begun
         self.cycle = 0
 
-    def addition(self):
-        """One residual addition, whose tokens may be asked for before the next one begins, or not."""
-        config, generator, block, timeline = self.config, self.generator, self.block, self.timeline
+    def stream(self):
+        """One residual stream in blocks of tokens, which may be asked for before the next one begins, or not."""
+        config, generator, block = self.config, self.generator, self.block
         x, left_shifts, epsilon = layer_norm_inputs(config, generator)
         tokens, features = x.shape
         ones = np.ones(features, dtype=np.int64)
         golden = layer_norm(x, left_shifts, epsilon, ones, 0 * ones, 0, 8)
         begin = self.cycle
-        tiles = ceil(features / config.columns)
+        ends = sorted(generator.sample(range(1, tokens), generator.randint(0, min(3, tokens - 1))))
+        ready = []
+        for first, end in pairwise((0, *ends, tokens)):
+            ready += self._ready(self._addition(golden.aligned, range(first, end)))
+            self.cycle += generator.choice((0, 1, 20, block.latency))
+        self.blocks += len(ends) + 1
+        self.prepared.append(ready)
+        if generator.random() < 0.8:
+            self.cycle = max(self.cycle, ready[-1])
+            self._read(golden, features, ready)
+        self.cycle += SUMS_DELAY + config.columns + block.total_sums.latency
+        for cycle in range(begin, self.cycle):
+            self.timeline.set(cycle, features=features, epsilon=epsilon)
+
+    def _addition(self, aligned, tokens):
+        """The residual addition of a block of tokens; returns the cycles in which its last sums come."""
+        config, generator, timeline = self.config, self.generator, self.timeline
+        tiles = ceil(aligned.shape[1] / config.columns)
         for tile in range(tiles):
-            part = golden.aligned[:, tile * config.columns : (tile + 1) * config.columns]
+            part = aligned[:, tile * config.columns : (tile + 1) * config.columns]
             first, last = tile == 0, tile == tiles - 1
-            if last:
+            if last and tokens.start == 0:
                 self.restarts.append(self.cycle)
                 self.issues = [cycle for cycle in self.issues if cycle <= self.cycle]
             arrivals = []
-            for token in range(tokens):
+            for element, token in enumerate(tokens):
                 timeline.set(
                     self.cycle, result__valid=1, result__last=1, result__destination=Destination.RESIDUAL,
-                    result__index=token, result__first_tile=first, result__last_tile=last, result__begin=token == 0,
+                    result__index=element, result__first_tile=first, result__last_tile=last,
+                    result__begin=element == 0, first_token=tokens.start,
                 )  # fmt: skip
                 self.heads[self.cycle + SUMS_DELAY] = (token, first, last)
                 arrivals.append(self.cycle + SUMS_DELAY + config.columns)
@@ -76,16 +96,9 @@ class Statistics:
                     sums__total=int(part[token].sum()), sums__squares=int((part[token] ** 2).sum()),
                 )  # fmt: skip
                 self.cycle += 1 + generator.choice((0, 0, 0, 0, 3))
-            self.cycle += generator.choice((block.total_sums.latency, 10))
+            self.cycle += generator.choice((self.block.total_sums.latency, 10))
             self._others()
-        ready = self._ready(arrivals)
-        self.prepared.append(ready)
-        if generator.random() < 0.8:
-            self.cycle = max(self.cycle, ready[-1])
-            self._read(golden, features, ready)
-        self.cycle += SUMS_DELAY + config.columns + block.total_sums.latency
-        for cycle in range(begin, self.cycle):
-            timeline.set(cycle, features=features, epsilon=epsilon)
+        return arrivals
 
     def _others(self):
         """Totals for other destinations, and sums that are no totals, which are none of its business."""
@@ -134,9 +147,9 @@ class Statistics:
 async def check(view, name, seed):
     """Heads, `ready` in every cycle, and the numbers of all tokens are as they must be."""
     model = Statistics(config_of(name), random.Random(seed))
-    for _ in range(ADDITIONS):
-        model.addition()
-    assert len(model.reads) > ADDITIONS // 2
+    for _ in range(STREAMS):
+        model.stream()
+    assert len(model.reads) > STREAMS // 2 and model.blocks > STREAMS
     names = ("valid", "index", "first_tile", "last_tile", "total", "squares")
     outputs = ["ready", "factor", "offset", "right_shift", *(f"sums_head__{name}" for name in names)]
     got = await drive(view, model.timeline.inputs(), outputs, extra=model.block.latency)
