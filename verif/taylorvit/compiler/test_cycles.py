@@ -20,6 +20,8 @@ CONFIGURATIONS = {
     "a byte a word": small_config(6, 5, tape_width=8, memory_pipeline=1, norm_interval=3, tape_queue_rows=16),
     "slow divisions": small_config(8, 4, tape_width=16, memory_pipeline=2, pe_pipeline=3, divider_interval=9,
                                    image_lanes=4, tape_queue_rows=32),
+    "blocks of three tokens": small_config(4, 4, tape_width=32, mlp_tokens=3, tape_queue_rows=256),
+    "a token a block": small_config(5, 3, tape_width=24, tape_source="stream", mlp_tokens=1, norm_interval=5),
     "wide": small_config(16, 8, tape_width=64, memory_pipeline=1, pe_pipeline=2, norm_interval=2, divider_interval=1),
 }  # fmt: skip
 NETWORKS = 52  # of each of them
