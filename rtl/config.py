@@ -59,6 +59,11 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         data_width (int): bits of the elements of Q, K, V, G and Z (W), 2 to 16.
         mean_fraction (int): fractional bits kept of the token mean of K (f), 0 to 8.
         constant_fraction (int): fractional bits of the run-time constants c_v and c_d (F), 0 to 16.
+        score_width (int): softmax attention: bits of a score (S), 2 to 16.
+        exponential_width (int): softmax attention: bits of an exponential, without a sign (E), 2 to 16.
+        exponential_entries (int): softmax attention: entries of the table of exponentials, a power of two, 2 to 65536.
+        query_block (int): softmax attention: most queries whose scores are made one after the other, 0 to `max_tokens`;
+            0 is `max_tokens`. The scores of two such blocks are on the chip.
         max_tokens (int): most tokens of a head (N), 1 to 65535.
         max_head_dim (int): most features of a head (D), 1 to 4096.
         max_heads (int): most heads of one job, 1 to 65535.
@@ -95,6 +100,10 @@ class AcceleratorConfig(ArrayCycles, Configuration):
     data_width: int = 8
     mean_fraction: int = 3
     constant_fraction: int = 8
+    score_width: int = 12
+    exponential_width: int = 11
+    exponential_entries: int = 1024
+    query_block: int = 0
     max_tokens: int = 256
     max_head_dim: int = 64
     max_heads: int = 4095
@@ -133,7 +142,13 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         self._require_range("data_width", 2, 16)
         self._require_range("mean_fraction", 0, 8)
         self._require_range("constant_fraction", 0, 16)
+        self._require_range("score_width", 2, 16)
+        self._require_range("exponential_width", 2, 16)
+        self._require_range("exponential_entries", 2, 1 << 16)
+        if self.exponential_entries & (self.exponential_entries - 1):
+            raise ConfigError(f"exponential_entries must be a power of two, not {self.exponential_entries!r}")
         self._require_range("max_tokens", 1, 65535)
+        self._require_range("query_block", 0, self.max_tokens)
         self._require_range("max_head_dim", 1, 4096)
         self._require_range("max_heads", 1, 65535)
         self._require_range("pe_pipeline", 0, 4)

@@ -1,0 +1,1 @@
+"""Softmax attention: scores, their largest in each row, a table of exponentials, and one division a row."""
