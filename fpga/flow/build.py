@@ -371,7 +371,8 @@ class Build:
     def _large_buffers(self):
         """(path, `MemoryBank`) of each buffer that must become block RAM."""
         for path, block in instances(self.top):
-            if isinstance(block, MemoryBank) and block.depth * block.width >= _LARGE_BUFFER:
+            is_block_ram = isinstance(block, MemoryBank) and block.kind in ("auto", "block")
+            if is_block_ram and block.depth * block.width >= _LARGE_BUFFER:
                 yield path, block
 
     def _require_block_ram(self, block_rams):

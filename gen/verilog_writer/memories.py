@@ -10,6 +10,9 @@ __all__ = ["write_memory_port"]
 
 _ALWAYS = (Literal("1"),)
 
+_WITHOUT_CONTENTS = 'ram_style "ultra"'
+"""Attribute of a memory that has no contents at power-up, whatever the netlist says: no synthesis could give it any."""
+
 
 def write_memory_port(cell, draft, expressions):
     """Writes the contents of a memory, of which each has one, or one of its ports.
@@ -34,11 +37,13 @@ def write_memory_port(cell, draft, expressions):
 
 
 def _write_contents(cell, memory, draft):
-    """Declares the memory and gives it its words at power-up."""
+    """Declares the memory and gives it its words at power-up, if it can have any."""
     array = draft.netlist.module.memories[cell.parameters["MEMID"]]
     width, depth = array.width, array.depth
     declared = attribute_prefix(array.attributes) + declaration("reg", width, memory)
     draft.declarations.append((f"{declared} [0:{depth - 1}];", None))
+    if _WITHOUT_CONTENTS in array.attributes:
+        return
     (content,) = cell.ports["DATA"]
     words = [content.bits[start : start + width] for start in range(0, width * depth, width)][::-1]
     if len(set(words)) == 1:

@@ -29,6 +29,7 @@ class PartialSumAccumulator(Block):
         sum_width (int): bits of a partial sum and of the total, signed.
         depth (int): most elements of a pass.
         memory_pipeline (int): registers behind the memory of partial sums.
+        memory_kind (str): what that memory becomes, as in `rtl.common.memory_bank.MemoryBank`, with two ports.
         module_name (str): name of the Verilog module.
 
     Ports:
@@ -39,9 +40,11 @@ class PartialSumAccumulator(Block):
 
     waivers = {("PINCONNECTEMPTY", "total_valid"): "Of two accumulators in step, one tells."}
 
-    def __init__(self, *, sum_width, depth, memory_pipeline=0, module_name="partial_sum_accumulator"):
+    def __init__(
+        self, *, sum_width, depth, memory_pipeline=0, memory_kind="auto", module_name="partial_sum_accumulator"
+    ):
         self.module_name = module_name
-        self.sums = MemoryBank(depth=depth, width=sum_width, pipeline=memory_pipeline)
+        self.sums = MemoryBank(depth=depth, width=sum_width, pipeline=memory_pipeline, kind=memory_kind)
         super().__init__(
             {
                 "valid": In(1),

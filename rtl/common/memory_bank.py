@@ -5,17 +5,23 @@ bank a bypass around the block RAM that synthesis would build, and its delay.
 
 Block RAM is slow to answer: on an ECP5 its word comes 5 to 6 ns after the clock edge. `pipeline` registers behind it
 keep what follows out of that path.
+
+Which memory of the FPGA a bank becomes is left to synthesis, or said by `kind` in an attribute, `ram_style`, that
+Yosys and Vivado read. Where the FPGA has no such memory, Yosys ends with an error. The large memories of an FPGA
+(SPRAM of iCE40 UltraPlus, UltraRAM) have one port for reading and writing, and no contents at power-up.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
-from .validation import require_range
+from .validation import require_choice, require_range
 from .widths import index_width
 
-__all__ = ["MemoryBank"]
+__all__ = ["MemoryBank", "OnePortBank", "memory_bank"]
+
+_STYLES = {"block": "block", "distributed": "distributed", "huge": "ultra"}  # kind -> attribute
 
 
 class MemoryBank(Block):
@@ -25,6 +31,8 @@ class MemoryBank(Block):
         depth (int): words, at least 1.
         width (int): bits of a word, at least 1.
         pipeline (int): registers behind the memory, 0 or more.
+        kind (str): what it becomes, one of `kinds`: "auto" for what synthesis chooses, "block" for block RAM,
+            "distributed" for the memory of look-up tables.
 
     Ports:
         write_enable (1 bit, input): a word is written at the end of this cycle.
@@ -36,20 +44,28 @@ class MemoryBank(Block):
 
     Raises:
         TypeError: a parameter is not an integer.
-        ValueError: a parameter is below its least value.
+        ValueError: a parameter is below its least value, or `kind` is none of `kinds`.
     """
+
+    kinds = ("auto", "block", "distributed")
+    """Kinds of memory that it can become."""
+
+    one_port = False
+    """Whether no word can be read in a cycle in which one is written."""
 
     reset_less = True
     waivers = {("UNUSEDSIGNAL", "*_address"): "There is but one word."}
 
-    def __init__(self, *, depth, width, pipeline=0):
+    def __init__(self, *, depth, width, pipeline=0, kind="auto"):
         require_range("depth", depth, 1)
         require_range("width", width, 1)
         require_range("pipeline", pipeline, 0)
+        require_choice("kind", kind, self.kinds)
         self.depth = depth
         self.width = width
         self.pipeline = pipeline
-        self.module_name = f"memory_{depth}x{width}"
+        self.kind = kind
+        self.module_name = f"memory_{depth}x{width}" + (f"_{kind}" if kind != "auto" else "")
         address_width = index_width(depth)
         super().__init__(
             {
@@ -68,15 +84,23 @@ class MemoryBank(Block):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1})
+        attributes = {"no_rw_check": 1}
+        if self.kind in _STYLES:
+            attributes["ram_style"] = _STYLES[self.kind]
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs=attributes)
         write = memory.write_port()
         read = memory.read_port()
+        write_address, read_address = self.write_address, self.read_address
+        if self.one_port:
+            address = Signal.like(read_address, name="address")
+            m.d.comb += address.eq(Mux(self.write_enable, write_address, read_address))
+            write_address = read_address = address
         m.d.comb += [
             write.en.eq(self.write_enable),
-            write.addr.eq(self.write_address),
+            write.addr.eq(write_address),
             write.data.eq(self.write_data),
             read.en.eq(1),
-            read.addr.eq(self.read_address),
+            read.addr.eq(read_address),
         ]
         word = read.data
         for stage in range(self.pipeline):
@@ -85,3 +109,45 @@ class MemoryBank(Block):
             word = registered
         m.d.comb += self.read_data.eq(word)
         return m
+
+
+class OnePortBank(MemoryBank):
+    """`depth` words of `width` bits, undefined at power-up, in a memory whose one port either reads or writes.
+
+    Args:
+        depth (int): as in `MemoryBank`, like `width` and `pipeline`.
+        width (int): bits of a word.
+        pipeline (int): registers behind the memory.
+        kind (str): "huge" for the largest memories of an FPGA.
+
+    Ports:
+        write_enable, write_address, write_data, read_data: as in `MemoryBank`.
+        read_address (index_width(depth) bits, input): which word is read. In a cycle in which a word is written none is
+            read: the result is not defined.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is below its least value, or `kind` is none of `kinds`.
+    """
+
+    kinds = ("huge",)
+    one_port = True
+
+    def __init__(self, *, depth, width, pipeline=0, kind="huge"):
+        super().__init__(depth=depth, width=width, pipeline=pipeline, kind=kind)
+
+
+def memory_bank(*, depth, width, pipeline=0, kind):
+    """The bank of any kind, for a buffer of which no word is read in a cycle in which one is written.
+
+    Args:
+        depth (int): words, at least 1.
+        width (int): bits of a word, at least 1.
+        pipeline (int): registers behind the memory, 0 or more.
+        kind (str): what it becomes, of the kinds of `MemoryBank` or `OnePortBank`.
+
+    Returns:
+        MemoryBank: one that has two ports or one.
+    """
+    bank = OnePortBank if kind in OnePortBank.kinds else MemoryBank
+    return bank(depth=depth, width=width, pipeline=pipeline, kind=kind)

@@ -13,6 +13,7 @@ from functools import cached_property
 from math import ceil
 
 from taylorvit.rtl.common.configuration import ConfigError, Configuration
+from taylorvit.rtl.common.memory_bank import MemoryBank, OnePortBank
 from taylorvit.rtl.config import AcceleratorConfig
 
 from .command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES
@@ -23,8 +24,13 @@ __all__ = ["NetworkConfig"]
 _NOT_IN_TAPE = (
     "name", "prefix", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
     "norm_interval", "tape_width", "tape_source", "tape_queue_rows", "tape_memory_bytes", "axi_outstanding",
-    "image_lanes", "input_timeout", "counter_width", "error_count_width",
+    "image_lanes", "activation_memory", "image_memory", "residual_memory", "kernel_memory", "partial_sum_memory",
+    "tape_queue_memory", "tape_memory", "input_timeout", "counter_width", "error_count_width",
 )  # fmt: skip
+
+#: Fields: kinds of memory of buffers that are read and written in the same cycle, and of those that never are.
+_TWO_PORTS = ("activation_memory", "residual_memory", "kernel_memory", "partial_sum_memory", "tape_queue_memory")
+_ONE_PORT_IS_ENOUGH = ("image_memory", "tape_memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +71,14 @@ class NetworkConfig(Configuration):
             and of 4 bytes; 0 otherwise.
         axi_outstanding (int): most bursts that the AXI4 read master waits for, 1 to 16.
         image_lanes (int): pixels of a beat of the image stream, a divisor of `rows`.
+        activation_memory (str): what kind of memory the activation banks become: "auto" (synthesis chooses), "block"
+            or "distributed" (`rtl.common.memory_bank`).
+        image_memory (str): likewise of the image banks, or "huge".
+        residual_memory (str): likewise of the banks of the residual stream, never "huge".
+        kernel_memory (str): likewise of the attention kernel's K, V and G.
+        partial_sum_memory (str): likewise of the partial sums.
+        tape_queue_memory (str): likewise of the tape's rows that are read ahead.
+        tape_memory (str): likewise of the memory on the chip of `tape_source` "memory", or "huge"; "auto" otherwise.
         pe (str): as in `AcceleratorConfig`, like all that follow.
         pe_pipeline (int): registers of a PE's multiplier.
         multiplier (str): form of the PEs' multipliers.
@@ -109,6 +123,13 @@ class NetworkConfig(Configuration):
     tape_memory_bytes: int = 0
     axi_outstanding: int = 4
     image_lanes: int = 1
+    activation_memory: str = "auto"
+    image_memory: str = "auto"
+    residual_memory: str = "auto"
+    kernel_memory: str = "auto"
+    partial_sum_memory: str = "auto"
+    tape_queue_memory: str = "auto"
+    tape_memory: str = "auto"
     pe: str = "mac"
     pe_pipeline: int = 1
     multiplier: str = "inferred"
@@ -186,6 +207,16 @@ class NetworkConfig(Configuration):
         self._require_range("image_lanes", 1, self.rows)
         if self.rows % self.image_lanes:
             raise ConfigError(f"image_lanes must divide rows ({self.rows}), not {self.image_lanes!r}")
+        self._require_memory_kinds()
+
+    def _require_memory_kinds(self):
+        for field in (*_TWO_PORTS, *_ONE_PORT_IS_ENOUGH):
+            self._require_one_of(field, MemoryBank.kinds + OnePortBank.kinds)
+        for field in _TWO_PORTS:
+            if (kind := getattr(self, field)) in OnePortBank.kinds:
+                raise ConfigError(f"{field} must be of a kind that is read and written in the same cycle, not {kind!r}")
+        if self.tape_source != "memory" and self.tape_memory != "auto":
+            raise ConfigError(f"tape_memory must be 'auto' unless tape_source is 'memory', not {self.tape_memory!r}")
 
     @cached_property
     def attention(self):

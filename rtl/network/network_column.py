@@ -81,10 +81,17 @@ class NetworkColumn(Block):
         self.wraps = config.rows % config.columns != 0
         self.kernel_column = kernel_column
         pipeline, width = config.memory_pipeline, config.data_width
-        self.tape_bank = MemoryBank(depth=config.tape_queue_rows, width=width, pipeline=pipeline)
-        self.residual_bank = MemoryBank(depth=config.residual_depth, width=config.residual_width, pipeline=pipeline)
+        self.tape_bank = MemoryBank(
+            depth=config.tape_queue_rows, width=width, pipeline=pipeline, kind=config.tape_queue_memory
+        )
+        self.residual_bank = MemoryBank(
+            depth=config.residual_depth, width=config.residual_width, pipeline=pipeline, kind=config.residual_memory
+        )
         self.accumulator = PartialSumAccumulator(
-            sum_width=config.partial_sum_width, depth=config.longest_pass, memory_pipeline=pipeline
+            sum_width=config.partial_sum_width,
+            depth=config.longest_pass,
+            memory_pipeline=pipeline,
+            memory_kind=config.partial_sum_memory,
         )
         self.constants = ColumnConstants(config)
         self.output_stage = OutputStage(config)

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
-from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.memory_bank import MemoryBank, memory_bank
 from taylorvit.rtl.common.pipeline import delay, pass_on
 from taylorvit.rtl.common.widths import index_width
 
@@ -70,8 +70,12 @@ class NetworkRow(Block):
         self.data_width = config.data_width
         self.kernel_row = kernel_row
         pipeline = config.memory_pipeline
-        self.activation_bank = MemoryBank(depth=config.activation_depth, width=config.data_width, pipeline=pipeline)
-        self.image_bank = MemoryBank(depth=config.image_depth, width=config.data_width, pipeline=pipeline)
+        self.activation_bank = MemoryBank(
+            depth=config.activation_depth, width=config.data_width, pipeline=pipeline, kind=config.activation_memory
+        )
+        self.image_bank = memory_bank(
+            depth=config.image_depth, width=config.data_width, pipeline=pipeline, kind=config.image_memory
+        )
         kernel_ports = kernel_row.signature.members
         super().__init__(
             {

@@ -21,6 +21,7 @@ from taylorvit.rtl.accelerator import Accelerator
 from taylorvit.rtl.array.multiplier.inferred import InferredMultiplier
 from taylorvit.rtl.array.pe.mac import MultiplyAccumulate
 from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.memory_bank import MemoryBank, OnePortBank
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.control_status import ControlStatus
 from verif.tools.lint import verilator_warnings
@@ -282,6 +283,14 @@ def test_only_registers_have_a_value_at_power_up():
     text = emit(Echo())
     assert "    output reg  o,\n    output wire same\n);\n    initial o = 1'b1;\n" in text
     assert text.count("initial") == 1
+
+
+def test_memory_with_one_port_has_nothing_at_power_up():
+    """No synthesis could give it contents."""
+    assert "initial" in emit(MemoryBank(depth=8, width=4, kind="block"))
+    text = emit(OnePortBank(depth=8, width=4))
+    assert '(* no_rw_check = 1, ram_style = "ultra" *) reg [3:0] memory [0:7];' in text
+    assert "initial" not in text
 
 
 class Twin(Block):

@@ -27,7 +27,7 @@ from verif.rtl.network import (
     test_tile_loader,
 )
 from verif.rtl.network.control import test_job_control
-from verif.rtl.network.tape import test_axi_source, test_decoder
+from verif.rtl.network.tape import test_axi_source, test_decoder, test_memory_source
 from verif.rtl.network.taylor import test_kernel
 from verif.rtl.network.taylor.kernel_bench import KernelTop
 from verif.taylorvit.compiler.networks import small_config
@@ -128,6 +128,10 @@ _HOST = (
 
 _TAPE_READER = (
     Fault("more bursts than there may be", "tape_reader_word", r"(full <= )\w+ == [^;]*", r"\g<1>1'b0"),
+)  # fmt: skip
+
+_TAPE_MEMORY = (
+    Fault("word read where the host writes", "tape_memory_pair", r" && !write__valid", ""),
 )  # fmt: skip
 
 _DECODER = (
@@ -244,6 +248,7 @@ NETWORK = (
     _unit(test_column_constants, _COLUMN_CONSTANTS, "bytes_become_constants"),
     _unit(test_output_stage, _OUTPUT_STAGE, "totals_become_what_they_must"),
     _unit(test_axi_source, _TAPE_READER, "tapes_of_every_length_and_place", "a_word_a_cycle"),
+    _unit(test_memory_source, _TAPE_MEMORY, "tapes_come_out", "host_writes_while_a_job_runs"),
     _unit(test_decoder, _DECODER, "tapes_come_apart", "wrong_commands_are_refused"),
     _unit(test_image_loader, _IMAGE_LOADER, "images_of_every_size"),
     _unit(test_logits_sender, _LOGITS_SENDER, "there_is_room_for_two", "an_ended_job_sends_what_was_complete"),

@@ -2,14 +2,15 @@
 
     tape_write --> [banks of 32 bits] --> [read queue] --> words
 
-A word of the tape is a word of each bank; a narrow one is a part of the single bank's word.
+A word of the tape is a word of each bank; a narrow one is a part of the single bank's word. The host may write while a
+job runs. From banks with one port nothing is read in a cycle in which the host writes: the job waits for that cycle.
 """
 
 from amaranth.hdl import Cat, Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out, Signature
 
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.memory_bank import memory_bank
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.read_queue import ReadQueue
 from taylorvit.rtl.common.widths import index_width
@@ -46,8 +47,11 @@ class MemoryTapeSource(Block):
     def __init__(self, config):
         self.tape_bytes = config.tape_bytes
         self.memory_bytes = config.tape_memory_bytes
-        self.bank = MemoryBank(
-            depth=config.tape_memory_bytes // max(4, config.tape_bytes), width=32, pipeline=config.memory_pipeline
+        self.bank = memory_bank(
+            depth=config.tape_memory_bytes // max(4, config.tape_bytes),
+            width=32,
+            pipeline=config.memory_pipeline,
+            kind=config.tape_memory,
         )
         self.queue = ReadQueue(name="tape", width=config.tape_width, memory_latency=self.bank.latency)
         super().__init__(
@@ -77,7 +81,8 @@ class MemoryTapeSource(Block):
         reading = Signal()
         last = left == 1
         queue = instantiate(m, "queue", self.queue, reset=ResetSignal() | self.ending)
-        m.d.comb += queue.ask.eq(reading & queue.room & ~self.ending)
+        taken_by_host = self.write.valid if self.bank.one_port else 0
+        m.d.comb += queue.ask.eq(reading & queue.room & ~self.ending & ~taken_by_host)
         with m.If(begins):
             m.d.sync += [begins.eq(0), reading.eq(1), address.eq(self.base[shift:]), left.eq(words)]
         with m.If(queue.ask):

@@ -64,9 +64,9 @@ class TaylorColumn(Block):
         self.wraps = config.rows % config.columns != 0
         self.chain_registers = attention.chain_registers
         self.broadcast_registers = attention.broadcast_registers
-        pipeline = config.memory_pipeline
-        self.v_bank = MemoryBank(depth=config.value_depth, width=config.data_width, pipeline=pipeline)
-        self.g_bank = MemoryBank(depth=config.g_depth, width=config.data_width, pipeline=pipeline)
+        pipeline, kind = config.memory_pipeline, config.kernel_memory
+        self.v_bank = MemoryBank(depth=config.value_depth, width=config.data_width, pipeline=pipeline, kind=kind)
+        self.g_bank = MemoryBank(depth=config.g_depth, width=config.data_width, pipeline=pipeline, kind=kind)
         self.row_queue = MemoryBank(depth=attention.row_queue_depth, width=attention.qg_width, pipeline=pipeline)
         self.bias_bank = MemoryBank(
             depth=1 << (1 + tile_width(attention.column_tiles)), width=attention.aligned_bias_width, pipeline=pipeline

@@ -41,7 +41,12 @@ class TaylorRow(Block):
 
     def __init__(self, config):
         self.columns = config.columns
-        self.k_bank = MemoryBank(depth=config.key_depth, width=config.data_width, pipeline=config.memory_pipeline)
+        self.k_bank = MemoryBank(
+            depth=config.key_depth,
+            width=config.data_width,
+            pipeline=config.memory_pipeline,
+            kind=config.kernel_memory,
+        )
         self.adder = CentringAdder(data_width=config.data_width, fraction=config.mean_fraction)
         super().__init__(
             {

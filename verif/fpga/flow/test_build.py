@@ -21,7 +21,7 @@ from taylorvit.fpga.flow.build import STAGES, BuildError, prepare
 from taylorvit.fpga.flow.toolchain import FpgaToolError, Tool, find_toolchain
 from taylorvit.gen.verilog import instances
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.memory_bank import MemoryBank, memory_bank
 
 
 class Counter(Block):
@@ -272,6 +272,13 @@ def test_buffer_that_is_no_block_ram_is_an_error(tmp_path):
     ):
         build.run()
     assert not (build.directory / "synthesize.json").exists()
+
+
+@pytest.mark.parametrize(("kind", "is_checked"), [("auto", True), ("block", True), ("huge", False)])
+def test_buffers_of_other_kinds_need_not_be_block_ram(kind, is_checked, tmp_path):
+    build = small_build(tmp_path)
+    build.top.counter.bank = memory_bank(depth=512, width=8, kind=kind)
+    assert [path for path, _block in build._large_buffers()] == ["accelerator.operand_row_0"] * is_checked
 
 
 def test_failing_tool_ends_the_build_and_the_next_run_repeats_the_stage(tmp_path):

@@ -30,7 +30,8 @@ _DIFFERENT = (
     {"name": "stream-5x3", "rows": 5, "columns": 3, "tape_source": "stream", "tape_width": 24, "image_lanes": 5,
      "memory_pipeline": 1, "norm_interval": 4, "pe_pipeline": 0},
     {"name": "memory-8x4", "rows": 8, "columns": 4, "tape_source": "memory", "tape_memory_bytes": 1 << 14,
-     "tape_width": 16, "image_lanes": 4, "memory_pipeline": 1, "divider_interval": 3},
+     "tape_width": 16, "image_lanes": 4, "memory_pipeline": 1, "divider_interval": 3,
+     "tape_memory": "huge", "image_memory": "huge", "residual_memory": "block", "partial_sum_memory": "distributed"},
     # A tile holds more classes than there can be; one burst at a time; half of the columns multiply without DSPs.
     {"name": "axi-16x8", "rows": 16, "columns": 8, "tape_width": 64, "image_lanes": 8, "norm_interval": 4,
      "axi_outstanding": 1, "tape_queue_rows": 32, "booth_columns": 4, "pe_pipeline": 2},

@@ -7,32 +7,34 @@ import random
 import cocotb
 
 from taylorvit.gen.verilog import emit
-from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.memory_bank import memory_bank
 from taylorvit.simulation import build, expect_equal, run, start
 from verif.rtl.harness import SideBySide, View, drive, idle_inputs, integers
 
-# Words, their bits, registers behind the memory.
+# Words, their bits, registers behind the memory, its kind.
 SIZES = {
-    "one_word": (1, 8, 0),
-    "odd": (5, 12, 1),
-    "small": (16, 4, 2),
-    "large": (512, 6, 0),
-    "wide": (256, 75, 1),
-    "deep": (33, 9, 3),
+    "one_word": (1, 8, 0, "auto"),
+    "odd": (5, 12, 1, "auto"),
+    "small": (16, 4, 2, "distributed"),
+    "large": (512, 6, 0, "block"),
+    "wide": (256, 75, 1, "auto"),
+    "deep": (33, 9, 3, "auto"),
+    "huge": (40, 16, 1, "huge"),
+    "huge_word": (1, 3, 0, "huge"),
 }
 ACCESSES = 3000
 
 
 def blocks():
     return {
-        name: MemoryBank(depth=depth, width=width, pipeline=pipeline)
-        for name, (depth, width, pipeline) in SIZES.items()
+        name: memory_bank(depth=depth, width=width, pipeline=pipeline, kind=kind)
+        for name, (depth, width, pipeline, kind) in SIZES.items()
     }
 
 
 @cocotb.test()
 async def words_are_kept(dut):
-    """A word that is read is the one that was written last, and zero before the first write."""
+    """A word that is read is the one that was written last, and zero before the first write, if anything is known."""
     banks = blocks()
     await start(dut, **idle_inputs(SideBySide(blocks())))
     tasks = [
@@ -53,11 +55,11 @@ async def check(view, bank, seed):
     ]
     write_data = integers(generator, bank.width, len(read_address), signed=False)
 
-    words = [0] * bank.depth
+    words = [None if bank.one_port else 0] * bank.depth
     on_its_way = [None] * bank.latency  # None: nothing in particular
     expected = []  # what `read_data` shows at the end of each cycle
     for cycle, address in enumerate(read_address):
-        written = write_enable[cycle] and write_address[cycle] == address
+        written = write_enable[cycle] and (bank.one_port or write_address[cycle] == address)
         on_its_way = [None if written else words[address], *on_its_way[:-1]]
         expected.append(on_its_way[-1])
         if write_enable[cycle]:

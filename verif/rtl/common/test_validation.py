@@ -11,7 +11,7 @@ from taylorvit.rtl.attention.divider_lane import DividerLane
 from taylorvit.rtl.attention.taylor.adder_array import CentringAdder, DenominatorAdder, NumeratorAdder
 from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.bank_chain import BankWrite, bank_write
-from taylorvit.rtl.common.memory_bank import MemoryBank
+from taylorvit.rtl.common.memory_bank import MemoryBank, OnePortBank
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_choice, require_multiple, require_power_of_two, require_range
 from taylorvit.rtl.streams.matrix_position import MatrixPosition
@@ -88,7 +88,9 @@ DENOMINATOR = {"product_width": 20, "fraction": 8, "c_d_width": 20, "denominator
 # What is built, from which parameters, and for each parameter: values that are refused, with the rule that is named.
 RULES = [
     (MemoryBank, {"depth": 8, "width": 4},
-     {"depth": {0: "1 or more"}, "width": {0: "1 or more"}, "pipeline": {-1: "0 or more"}}),
+     {"depth": {0: "1 or more"}, "width": {0: "1 or more"}, "pipeline": {-1: "0 or more"},
+      "kind": {"huge": "'auto' or 'block' or 'distributed'"}}),
+    (OnePortBank, {"depth": 8, "width": 4}, {"kind": {"block": "'huge'"}}),
     (BankWrite, {"banks": 4, "address_width": 3, "data_width": 8},
      {"banks": {0: "1 or more"}, "address_width": {0: "1 or more"}, "data_width": {0: "1 or more"}}),
     (bank_write_of, {"shares": 3, "registers": 1},

@@ -1,10 +1,14 @@
 """Every rule of the network accelerator's configuration, by the text of its error."""
 
 import re
+from collections import Counter
 
 import pytest
 
+from taylorvit.gen.verilog import instances
+from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.config import ConfigError
+from taylorvit.rtl.network.accelerator import NetworkAccelerator
 from taylorvit.rtl.network.config import NetworkConfig
 from verif.rtl.network.configurations import config_of
 
@@ -51,6 +55,13 @@ SMALL = config_of("default").to_mapping()  # 4 x 4
      "tape_width must be at most 1024 with tape_source 'axi', not 2048"),
     ({"image_lanes": 5}, "image_lanes must be in 1..4, not 5"),
     ({"image_lanes": 3}, "image_lanes must divide rows (4), not 3"),
+    ({"activation_memory": "ultra"},
+     "activation_memory must be one of auto, block, distributed, huge, not 'ultra'"),
+    ({"tape_memory": None}, "tape_memory must be one of auto, block, distributed, huge, not None"),
+    *(({field: "huge"}, f"{field} must be of a kind that is read and written in the same cycle, not 'huge'")
+      for field in ("activation_memory", "residual_memory", "kernel_memory", "partial_sum_memory",
+                    "tape_queue_memory")),
+    ({"tape_memory": "block"}, "tape_memory must be 'auto' unless tape_source is 'memory', not 'block'"),
     ({"input_timeout": 0}, "input_timeout must be in 1..4294967295, not 0"),
 ])  # fmt: skip
 def test_rule_is_told(changes, text):
@@ -72,8 +83,32 @@ def test_the_shortest_tape_is_header_end_and_crc():
 
 def test_a_tape_is_for_what_its_bytes_depend_on():
     base = NetworkConfig.from_mapping(SMALL)
-    same = [{"name": "other"}, {"tape_source": "stream"}, {"tape_width": 16}, {"axi_outstanding": 1}, {"prefix": "a_"}]
+    same = [{"name": "other"}, {"tape_source": "stream"}, {"tape_width": 16}, {"axi_outstanding": 1}, {"prefix": "a_"},
+            {"image_memory": "huge"}, {"kernel_memory": "block"}]  # fmt: skip
     assert {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in same} == {base.tape_hash}
     other = [{"max_tokens": 18}, {"residual_width": 9}, {"columns": 2}, {"max_classes": 11}]
     hashes = {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in other}
     assert len(hashes) == len(other) and base.tape_hash not in hashes
+
+
+BANKS = {  # field -> the banks of the buffer, on 4 x 4 PEs
+    "activation_memory": {"activation_bank": 4},
+    "image_memory": {"image_bank": 4},
+    "residual_memory": {"residual_bank": 4},
+    "kernel_memory": {"k_bank": 4, "v_bank": 4, "g_bank": 4},
+    "partial_sum_memory": {"sums": 4},
+    "tape_queue_memory": {"tape_bank": 4},
+    "tape_memory": {"bank_0": 1},
+}
+
+
+def test_each_buffer_becomes_the_memory_that_its_field_says():
+    base = SMALL | {"tape_source": "memory", "tape_memory_bytes": 512}
+    for field, banks in BANKS.items():
+        accelerator = NetworkAccelerator(NetworkConfig.from_mapping(base | {field: "block"}))
+        found = [
+            path.rpartition(".")[2]
+            for path, block in instances(accelerator)
+            if isinstance(block, MemoryBank) and block.kind == "block"
+        ]
+        assert Counter(found) == banks

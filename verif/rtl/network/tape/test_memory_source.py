@@ -16,18 +16,19 @@ from verif.rtl.harness import SideBySide, on_every_block
 from verif.rtl.network.configurations import config_of
 
 LIMIT = 5_000
-SIZES = {  # bits of a word, bytes of the memory, registers behind it
-    "byte": (8, 256, 0),
-    "pair": (16, 132, 1),
-    "word": (32, 512, 2),
-    "double": (64, 1024, 1),
-    "wide": (128, 144, 0),
+SIZES = {  # bits of a word, bytes of the memory, registers behind it, its kind
+    "byte": (8, 256, 0, "auto"),
+    "pair": (16, 132, 1, "huge"),
+    "word": (32, 512, 2, "block"),
+    "double": (64, 1024, 1, "huge"),
+    "wide": (128, 144, 0, "distributed"),
 }
 
 
 def configuration(name):
-    width, size, pipeline = SIZES[name]
-    changes = {"rows": 16, "columns": 16, "tape_width": width, "tape_source": "memory", "tape_memory_bytes": size}
+    width, size, pipeline, kind = SIZES[name]
+    changes = {"rows": 16, "columns": 16, "tape_width": width, "tape_source": "memory", "tape_memory_bytes": size,
+               "tape_memory": kind}  # fmt: skip
     base = config_of("default").to_mapping() | {"memory_pipeline": pipeline}
     return NetworkConfig.from_mapping(base | changes)
 
@@ -53,6 +54,13 @@ class Bench:
             view.write__data.value = int.from_bytes(word, "little")
             await self.edge
         view.write__valid.value = 0
+
+    async def fill_slowly(self, first, count):
+        """Writes words as `fill` does, with pauses."""
+        for place in range(first, first + count):
+            await self.fill(place, 1)
+            for _ in range(self.generator.randrange(4)):
+                await self.edge
 
     async def start(self, base, length, images):
         view = self.view
@@ -105,6 +113,29 @@ async def tapes_come_out(dut):
 
 
 @cocotb.test()
+async def host_writes_while_a_job_runs(dut):
+    """A job reads its tape undisturbed while the host writes another one beside it, whose words are kept."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        size = bench.config.tape_bytes
+        await bench.fill(0, len(bench.content) // 4)
+        half = len(bench.content) // 2 // max(4, size) * max(4, size)
+        for first, beside in ((0, half), (half, 0)) * 3:
+            words = half // size
+            await bench.start(first, words * size, 2)
+            writing = cocotb.start_soon(bench.fill_slowly(beside // 4, half // 4))
+            got, _cycles = await bench.words(2 * words, bench.generator.choice(("always", "random")))
+            await writing
+            expect_equal("tape", got, list(bench.content[first : first + words * size]) * 2)
+            await bench.start(beside, words * size, 1)
+            got, _cycles = await bench.words(words, "always")
+            expect_equal("tape written meanwhile", got, list(bench.content[beside : beside + words * size]))
+
+    await on_every_block(dut, blocks(), job)
+
+
+@cocotb.test()
 async def jobs_that_are_ended(dut):
     """After the end of a job in the middle of a tape, the next one gets its own words."""
 
@@ -138,6 +169,6 @@ def simulation():
     return build(emit(block), block.module_name)
 
 
-@pytest.mark.parametrize("testcase", ["tapes_come_out", "jobs_that_are_ended"])
+@pytest.mark.parametrize("testcase", ["tapes_come_out", "host_writes_while_a_job_runs", "jobs_that_are_ended"])
 def test_memory_source(simulation, testcase):
     run(simulation, __name__, testcase=testcase)
