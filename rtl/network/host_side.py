@@ -78,8 +78,8 @@ class HostSide(Block):
         m_axis_logits (AxiStream of logit_width bits, source): logits, a packet for each image.
         engine_reset (1 bit, output): clears the whole engine; a register, from which reset lines may begin.
         running (1 bit, output): a job runs.
-        command, command_valid, command_taken, tape_write, tape_written, tape_read, table_write, table_finished: as in
-            `rtl.network.tape.decoder.TapeDecoder`.
+        command, command_valid, command_taken, tape_write, tape_written, tape_read, table_write, table_finished,
+            exponential_write, kernel_1_finished: as in `rtl.network.tape.decoder.TapeDecoder`.
         image_write, image_ready, image_release: as in `rtl.network.image_loader.ImageLoader`.
         logit_valid, logit_address, logit, logits_room, image_done: as in `rtl.network.logits_sender.LogitsSender`.
         kind, array_busy, stall_tape, stall_image, stall_output, stall_data: as in
@@ -195,6 +195,9 @@ class HostSide(Block):
             decoder.tape_read.eq(self.tape_read),
             decoder.table_finished.eq(self.table_finished),
         ]
+        if "softmax" in self.config.kernels:
+            connect(m, decoder.exponential_write, flipped(self.exponential_write))
+            m.d.comb += decoder.kernel_1_finished.eq(self.kernel_1_finished)
 
     def _images(self, m, units):
         """Images go to the engine."""

@@ -137,6 +137,10 @@ _TAPE_MEMORY = (
 _DECODER = (
     Fault("unknown flags accepted", "tape_decoder_byte", r"\(assembled\[31:24\] <= 8'd7\)", "1'b1"),
     Fault("rows told before they are written", "payload_writer_byte", r"(written <= )row_ends_1", r"\1row_ends"),
+    Fault("exponentials overwritten while they are used", "exponential_writer_byte", r"active && !in_use", "active"),
+    Fault("bytes of an exponential exchanged", "exponential_writer_byte", r"\{held\[2:0\], low\}",
+          "{low[2:0], held}"),
+    Fault("kernel that is not there accepted", "tape_decoder_byte", r"== (8'd1\)\) \|\| )", r"<= \1"),
     Fault("ring of rows overrun", "payload_writer_byte", r"(room <= )\w+ != 4'd8", r"\g<1>1'b1"),
 )  # fmt: skip
 

@@ -2,13 +2,14 @@
 
     body --> command: assembled, added up --> [queue] --> engine
          --> table: a byte a cycle        --> columns
+         --> exponentials, of softmax     --> rows
          --> payload: rows                --> tape banks
 
     COMMAND --> CHECK --> TABLE --> GIVE --> PAYLOAD --> COMMAND
                       '-> END ----------------------'
 
-A product is given out behind its table. The command END is given out when the CRC of the whole tape was right: an image
-whose END the engine has seen was computed from a good tape.
+A product is given out behind its table, and so are the constants of softmax. The command END is given out when the CRC
+of the whole tape was right: an image whose END the engine has seen was computed from a good tape.
 """
 
 from functools import reduce
@@ -19,10 +20,28 @@ from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.counters import credits
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import index_width
-from taylorvit.rtl.network.bundles import COMMAND_BITS, TableWrite, TapeWrite, command_field
-from taylorvit.rtl.network.command import COMMAND_BYTES, Destination, Flag, Opcode, Source, Stationary
+from taylorvit.rtl.network.bundles import (
+    COMMAND_BITS,
+    ExponentialWrite,
+    TableWrite,
+    TapeWrite,
+    command_field,
+    sequence_width,
+)
+from taylorvit.rtl.network.command import (
+    COMMAND_BYTES,
+    CONSTANTS_FIELDS,
+    EXPONENTIAL_BYTES,
+    KERNELS,
+    Destination,
+    Flag,
+    Opcode,
+    Source,
+    Stationary,
+)
 
 from .checker import TapeBody
 from .command_queue import CommandQueue
@@ -53,7 +72,9 @@ class TapeDecoder(Block):
         tape_read (1 bit, input): pulse: a row is read (`rtl.network.tape.payload_writer`).
         table_write (TableWrite, output): an entry of the table.
         table_finished (1 bit, input): pulse: a product with a table is finished.
-        command_error (1 bit, output): a command is unknown, or its sum is wrong.
+        exponential_write (ExponentialWrite, output): of an accelerator with softmax, an entry of its table.
+        kernel_1_finished (1 bit, input): of one with softmax, pulse: a product with destination KERNEL_1 is finished.
+        command_error (1 bit, output): a command is unknown, its kernel is not there, or its sum is wrong.
         length_error (1 bit, output): END is not where the body ends.
     """
 
@@ -63,8 +84,20 @@ class TapeDecoder(Block):
         self.tape_bytes = config.tape_bytes
         self.command_words = -(-COMMAND_BYTES // config.columns) * config.columns // config.tape_bytes
         self.queue = CommandQueue()
-        self.table = TableWriter(tape_bytes=config.tape_bytes, columns=config.columns)
+        self.table = TableWriter(tape_bytes=config.tape_bytes, columns=config.columns, write=TableWrite())
+        self.kernels = config.kernels
         self.payload = PayloadWriter(config)
+        softmax = {}
+        if "softmax" in self.kernels:
+            softmax = {"exponential_write": Out(ExponentialWrite(config)), "kernel_1_finished": In(1)}
+            self.exponentials = TableWriter(
+                tape_bytes=config.tape_bytes,
+                columns=config.columns,
+                write=ExponentialWrite(config),
+                entries=config.exponential_entries,
+                entry_bytes=EXPONENTIAL_BYTES,
+                module_name="exponential_writer",
+            )
         super().__init__(
             {
                 "body": In(TapeBody(config)),
@@ -77,6 +110,7 @@ class TapeDecoder(Block):
                 "tape_read": In(1),
                 "table_write": Out(TableWrite()),
                 "table_finished": In(1),
+                **softmax,
                 "command_error": Out(1),
                 "length_error": Out(1),
             }
@@ -101,6 +135,9 @@ class TapeDecoder(Block):
         queue = instantiate(m, "command_queue", self.queue)
         table = instantiate(m, "table_writer", self.table)
         payload = instantiate(m, "payload_writer", self.payload)
+        exponentials = None
+        if "softmax" in self.kernels:
+            exponentials = instantiate(m, "exponential_writer", self.exponentials)
         moves = Signal()  # a word is taken
         word = Signal(index_width(self.command_words + 1))  # of a command
         command_ends = Signal()  # with this word
@@ -111,6 +148,7 @@ class TapeDecoder(Block):
         has_table = is_product & (command_field(command, "flags") & Flag.TABLE).any()
         has_payload = is_product & command_field(command, "payload").any()
         is_end = opcode == Opcode.END
+        table_in_use = Signal()  # by a product that is not finished
         known = Signal()
         body_ended = Signal()  # with the last word of the command
         good = Signal()  # the CRC was right, and END waits to be given out
@@ -118,11 +156,15 @@ class TapeDecoder(Block):
         give = Signal()
         m.d.comb += [moves.eq(self.body.valid & self.body.ready), command_ends.eq(word == self.command_words - 1)]
         m.d.sync += [
-            known.eq(_is_known(command)),
+            known.eq(_is_known(command, self.kernels)),
             good.eq((good | self.passed) & ~give),
             self.command_error.eq(0),
             self.length_error.eq(moves & self.body.last & ~(assembling & command_ends)),
         ]
+        with m.If(give & has_table):
+            m.d.sync += table_in_use.eq(1)
+        with m.Elif(self.table_finished):
+            m.d.sync += table_in_use.eq(0)
 
         with m.FSM(name="state"):
             with m.State("COMMAND"):
@@ -147,6 +189,9 @@ class TapeDecoder(Block):
                         m.next = "TABLE"
                     with m.Else():
                         m.next = "GIVE"
+                        if exponentials:
+                            with m.If((opcode == Opcode.CONSTANTS) & _is_of(command, "softmax")):
+                                m.next = "EXPONENTIALS"
             with m.State("END"):
                 m.d.comb += give.eq(queue.room & good)
                 with m.If(give):
@@ -155,6 +200,11 @@ class TapeDecoder(Block):
                 m.d.comb += [table.active.eq(1), self.body.ready.eq(table.ready)]
                 with m.If(table.over):
                     m.next = "GIVE"
+            if exponentials:
+                with m.State("EXPONENTIALS"):
+                    m.d.comb += [exponentials.active.eq(1), self.body.ready.eq(exponentials.ready)]
+                    with m.If(exponentials.over):
+                        m.next = "GIVE"
             with m.State("GIVE"):
                 m.d.comb += give.eq(queue.room)
                 with m.If(give):
@@ -179,14 +229,23 @@ class TapeDecoder(Block):
             queue.command_taken.eq(self.command_taken),
             table.data.eq(self.body.data),
             table.valid.eq(self.body.valid),
-            table.given.eq(give & has_table),
-            table.finished.eq(self.table_finished),
+            table.in_use.eq(table_in_use),
             payload.rows.eq(command_field(command, "payload")),
             payload.data.eq(self.body.data),
             payload.valid.eq(self.body.valid),
             payload.read.eq(self.tape_read),
             self.tape_written.eq(payload.written),
         ]
+        if exponentials:
+            divides = is_product & (command_field(command, "destination") == Destination.KERNEL_1)
+            connect(m, exponentials.write, flipped(self.exponential_write))
+            m.d.comb += [
+                exponentials.data.eq(self.body.data),
+                exponentials.valid.eq(self.body.valid),
+                exponentials.in_use.eq(
+                    credits(m, sequence_width, give & divides, self.kernel_1_finished, "divided_products")
+                ),
+            ]
         return m
 
     def _assemble(self, m, moves, word):
@@ -228,10 +287,17 @@ def _sum(m, addends, steps, name, bits):
     return total
 
 
-def _is_known(command):
-    """Whether there is such a command."""
+def _is_of(command, kernel):
+    """Whether a command CONSTANTS is of an attention kernel."""
+    place = CONSTANTS_FIELDS["kernel"].place
+    return command[8 * place : 8 * place + 8] == KERNELS.index(kernel)
+
+
+def _is_known(command, kernels):
+    """Whether there is such a command, and the kernel that it names."""
     opcode = command_field(command, "opcode")
     limits = {"source": max(Source), "stationary": max(Stationary), "destination": max(Destination)}
     limits["flags"] = sum(Flag)
     product = Cat(command_field(command, name) <= most for name, most in limits.items()).all()
-    return Mux(opcode == Opcode.PRODUCT, product, (opcode == Opcode.CONSTANTS) | (opcode == Opcode.END))
+    constants = (opcode == Opcode.CONSTANTS) & Cat(_is_of(command, kernel) for kernel in kernels).any()
+    return Mux(opcode == Opcode.PRODUCT, product, constants | (opcode == Opcode.END))

@@ -1,26 +1,31 @@
-"""Table writer: hands the 256 bytes of a table to the columns, one a cycle.
+"""Table writer: hands out the entries of a table, one a cycle: of an MLP to the columns, of softmax to the rows.
 
-A product that uses the table before it may still be at work: nothing is written until it is finished.
+What uses the table before may still be at work: nothing is written until it is finished.
 """
 
-from amaranth.hdl import Module, Signal
+from math import gcd
+
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.common.widths import up_to
-from taylorvit.rtl.network.bundles import TableWrite
+from taylorvit.rtl.common.widths import index_width, up_to
 
 __all__ = ["TableWriter"]
 
-_ENTRIES = 256
-
 
 class TableWriter(Block):
-    """Takes words of a table and writes their bytes. Bytes that fill up the last row are dropped.
+    """Takes words of a table and writes their entries. Bytes that fill up the last row are dropped.
+
+    An entry is written in each cycle, or in every second one where a word is not of whole entries.
 
     Args:
         tape_bytes (int): bytes of a word.
         columns (int): bytes of a row, a multiple of `tape_bytes`.
+        write (Signature): an entry: `valid`, `entry`, `data` of at most 8 `entry_bytes` bits.
+        entries (int): entries of the table, a power of two.
+        entry_bytes (int): bytes of an entry, 1 or 2.
+        module_name (str): name of the module.
 
     Ports:
         active (1 bit, input): words belong to a table, until `over`.
@@ -28,16 +33,17 @@ class TableWriter(Block):
         valid (1 bit, input): there is one.
         ready (1 bit, output): it is taken, if there is one; only while `active`.
         over (1 bit, output): the last byte is being written.
-        given (1 bit, input): pulse: the product that uses the table has been given out.
-        finished (1 bit, input): pulse: it is finished.
-        write (TableWrite, output): an entry.
+        in_use (1 bit, input): the table before is in use; constant while `active`, but that it may end.
+        write (as the argument, output): an entry.
     """
 
-    module_name = "table_writer"
-
-    def __init__(self, *, tape_bytes, columns):
+    def __init__(self, *, tape_bytes, columns, write, entries=256, entry_bytes=1, module_name="table_writer"):
+        self.module_name = module_name
         self.tape_bytes = tape_bytes
-        self.words = -(-_ENTRIES // columns) * columns // tape_bytes
+        self.entries = entries
+        self.entry_bytes = entry_bytes
+        self.unit_bytes = gcd(tape_bytes, entry_bytes)  # of a step
+        self.words = -(-entries * entry_bytes // columns) * columns // tape_bytes
         super().__init__(
             {
                 "active": In(1),
@@ -45,40 +51,45 @@ class TableWriter(Block):
                 "valid": In(1),
                 "ready": Out(1),
                 "over": Out(1),
-                "given": In(1),
-                "finished": In(1),
-                "write": Out(TableWrite()),
+                "in_use": In(1),
+                "write": Out(write),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        in_use = Signal()  # the table, by a product that is not finished
-        with m.If(self.given):
-            m.d.sync += in_use.eq(1)
-        with m.Elif(self.finished):
-            m.d.sync += in_use.eq(0)
-
+        units = self.tape_bytes // self.unit_bytes  # of a word
+        steps = self.entry_bytes // self.unit_bytes  # of an entry
         held = Signal(8 * self.tape_bytes, reset_less=True)
-        held_bytes = Signal(up_to(self.tape_bytes))
+        held_units = Signal(up_to(units))
         words_left = Signal(up_to(self.words), init=self.words)
-        entry = Signal(9)  # from 256 on, bytes that fill up a row
+        # Entry and, behind its last one, units that fill up a row; below it the step.
+        step_bits = steps.bit_length() - 1
+        place_bits = step_bits + index_width(self.entries)
+        place = Signal(max(place_bits + 1, (self.words * units - 1).bit_length()), name="entry")
         moves = Signal()
         m.d.comb += [
-            self.ready.eq(self.active & ~in_use & (words_left != 0) & (held_bytes <= 1)),
+            self.ready.eq(self.active & ~self.in_use & (words_left != 0) & (held_units <= 1)),
             moves.eq(self.valid & self.ready),
-            self.over.eq(self.active & (words_left == 0) & (held_bytes <= 1)),
+            self.over.eq(self.active & (words_left == 0) & (held_units <= 1)),
         ]
+        unit = held[: 8 * self.unit_bytes]
+        data, last_step = unit, 1
+        if steps == 2:
+            low = Signal.like(unit, reset_less=True)
+            with m.If(held_units != 0):
+                m.d.sync += low.eq(unit)
+            data, last_step = Cat(low, unit), place[0]
         m.d.sync += [
-            self.write.valid.eq((held_bytes != 0) & ~entry[-1]),
-            self.write.entry.eq(entry[:-1]),
-            self.write.data.eq(held[:8]),
-            held.eq(held >> 8),
+            self.write.valid.eq((held_units != 0) & ~place[place_bits:].any() & last_step),
+            self.write.entry.eq(place[step_bits:place_bits]),
+            self.write.data.eq(data),
+            held.eq(held >> 8 * self.unit_bytes),
         ]
-        with m.If(held_bytes != 0):
-            m.d.sync += [held_bytes.eq(held_bytes - 1), entry.eq(entry + 1)]
+        with m.If(held_units != 0):
+            m.d.sync += [held_units.eq(held_units - 1), place.eq(place + 1)]
         with m.If(moves):
-            m.d.sync += [held.eq(self.data), held_bytes.eq(self.tape_bytes), words_left.eq(words_left - 1)]
+            m.d.sync += [held.eq(self.data), held_units.eq(units), words_left.eq(words_left - 1)]
         with m.If(self.over):
-            m.d.sync += [words_left.eq(self.words), entry.eq(0)]
+            m.d.sync += [words_left.eq(self.words), place.eq(0)]
         return m

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 from taylorvit.rtl.network.command import (
     COMMAND_BYTES,
+    CONSTANTS_FIELDS,
+    EXPONENTIAL_BYTES,
     FIELDS,
     HEADER_BYTES,
     HEADER_FIELDS,
+    KERNELS,
     MAGIC,
     VERSION,
     Destination,
@@ -54,7 +57,7 @@ class Command:
     def content(self) -> bytes:
         content = bytearray(COMMAND_BYTES)
         for name, value in self.values.items():
-            place = FIELDS[name]
+            place = (CONSTANTS_FIELDS | FIELDS)[name]
             content[place.place : place.place + place.bytes] = value.to_bytes(place.bytes, "little")
         if "check" not in self.values:
             place = FIELDS["check"].place
@@ -105,8 +108,16 @@ def random_tape(config: NetworkConfig, generator: random.Random, products: int, 
     commands = []
     for number in range(products):
         if generator.random() < 0.3:
-            values = {"opcode": Opcode.CONSTANTS, "length": generator.getrandbits(16)}
-            commands.append(Command(values))
+            kernel = generator.choice(config.kernels)
+            values = {
+                "opcode": Opcode.CONSTANTS,
+                "length": generator.getrandbits(16),
+                "kernel": KERNELS.index(kernel),
+            }
+            table = b""
+            if kernel == "softmax":
+                table = generator.randbytes(EXPONENTIAL_BYTES * config.exponential_entries)
+            commands.append(Command(values, table))
         table = generator.randbytes(256) if generator.random() < 0.3 else b""
         rows = [generator.randbytes(config.columns) for _ in range(generator.randint(0, most_rows))]
         values = {

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import random
+import struct
+from itertools import takewhile
 
 import cocotb
 import pytest
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from taylorvit.gen.verilog import emit
-from taylorvit.rtl.network.command import FIELDS, Destination, Flag, Opcode, Source, Stationary
+from taylorvit.rtl.network.command import (
+    EXPONENTIAL_BYTES,
+    FIELDS,
+    KERNELS,
+    Destination,
+    Flag,
+    Opcode,
+    Source,
+    Stationary,
+)
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.tape.decoder import TapeDecoder
 from taylorvit.simulation import build, expect_equal, pattern, run
@@ -25,17 +36,33 @@ SIZES = {  # rows, columns, bits of a word, rows of the tape banks
     "wide": (128, 128, 1024, 256),
     "half": (32, 32, 128, 64),
 }
+
+SOFTMAX = {"byte": ("softmax",), "odd": KERNELS, "wide": ("softmax",), "half": KERNELS}  # kernels of these sizes
+ENTRIES = 16
 LIMIT = 30_000
 
 
 def configuration(name):
     rows, columns, width, queue = SIZES[name]
     base = config_of("default").to_mapping() | {"tape_queue_rows": queue, "tape_source": "stream"}
-    return NetworkConfig.from_mapping(base | {"rows": rows, "columns": columns, "tape_width": width})
+    sizes = base | {"rows": rows, "columns": columns, "tape_width": width}
+
+    class WithSoftmax(NetworkConfig):
+        kernels, exponential_entries, exponential_width = SOFTMAX.get(name), ENTRIES, 11
+
+    return (WithSoftmax if name in SOFTMAX else NetworkConfig).from_mapping(sizes)
 
 
 def blocks():
     return {name: TapeDecoder(configuration(name)) for name in SIZES}
+
+
+def _divides(command):
+    return command.values.get("destination") == Destination.KERNEL_1
+
+
+def _is_softmax(command):
+    return command.values["opcode"] == Opcode.CONSTANTS and command.values.get("kernel") == 1
 
 
 class Bench:
@@ -65,7 +92,9 @@ class Bench:
         offers = pattern(pace, generator.getrandbits(32))
         reads, takes = (pattern(taking or pace, generator.getrandbits(32)) for _ in range(2))
         written = told = 0  # bytes in the banks, and rows that are said to be there
-        banks, table, place, waiting = {}, {}, 0, list(commands)
+        banks, table, exponentials, place, waiting = {}, {}, {}, 0, list(commands)
+        softmax = "softmax" in config.kernels
+        divided = []  # cycles in which the products with destination KERNEL_1 are finished, that have been taken
         rows, held, checks = [], 0, {}  # rows that are still to be read, those in the banks, (column, row) by cycle
         finishes = ends = None
         for cycle in range(limit):
@@ -75,6 +104,8 @@ class Bench:
             view.command_taken.value = next(takes)
             view.table_finished.value = finishes == cycle
             view.passed.value = passes and ends == cycle
+            if softmax:
+                view.kernel_1_finished.value = cycle in divided
             reading = bool(rows) and held > 0 and next(reads)
             view.tape_read.value = reading
             if reading:
@@ -90,6 +121,12 @@ class Bench:
                 if finishes is not None and finishes >= cycle:
                     raise AssertionError("a table must not be written while a product uses the one before")
                 table[int(view.table_write__entry.value)] = int(view.table_write__data.value)
+            if softmax and view.exponential_write__valid.value:
+                before = takewhile(lambda each: not _is_softmax(each), waiting)
+                if any(map(_divides, before)) or any(finished >= cycle for finished in divided):
+                    raise AssertionError("exponentials must not be written while a product uses those before")
+                entry, data = (int(getattr(view, f"exponential_write__{name}").value) for name in ("entry", "data"))
+                exponentials[entry] = data
             if view.tape_written.value:
                 told, held = told + 1, held + 1
                 expect_equal("a row is told when it is in the banks", told * config.columns <= written, True)
@@ -104,7 +141,13 @@ class Bench:
                 command = waiting.pop(0)
                 expect_equal("command", view.command.value, command.word, width=512)
                 rows += command.rows
-                if command.table:
+                if _divides(command):
+                    divided.append(max([cycle, *divided]) + generator.randint(1, 400))
+                if _is_softmax(command):
+                    mask = (1 << config.exponential_width) - 1
+                    wanted = [number & mask for (number,) in struct.iter_unpack("<H", command.table)]
+                    expect_equal("exponentials", [exponentials.pop(entry, None) for entry in range(ENTRIES)], wanted)
+                elif command.table:
                     expect_equal("table", [table.get(entry) for entry in range(256)], list(command.table))
                     finishes = cycle + generator.randint(1, 700)
             if valid and view.body__ready.value:
@@ -114,7 +157,8 @@ class Bench:
             for error in ("command_error", "length_error"):
                 if getattr(view, error).value:
                     return error
-            if not waiting and not rows and not checks and (finishes is None or finishes < cycle):
+            over = all(finished < cycle for finished in [*divided, finishes] if finished is not None)
+            if not waiting and not rows and not checks and over:
                 break
         expect_equal("commands that were not given out, END if there is no CRC", len(waiting), 0 if passes else 1)
         return None
@@ -142,11 +186,22 @@ async def tapes_come_apart(dut):
         expect_equal(f"error {error}", error is None, True)
         # Commands alone, which come faster than they are taken.
         numbers = (bench.generator.getrandbits(16) for _ in range(8))
-        commands = [Command({"opcode": Opcode.CONSTANTS, "length": number}) for number in numbers]
+        commands = [Command({"opcode": Opcode.PRODUCT, "length": number}) for number in numbers]
         commands.append(Command({"opcode": Opcode.END}))
         words = bench.body_of(commands)
         error = await bench.run(commands, words, taking="rare")
         expect_equal(f"error {error}", error is None, True)
+        # Exponentials behind products that still use those before.
+        if "softmax" in bench.config.kernels:
+            commands = []
+            for _ in range(4):
+                divides = {"opcode": Opcode.PRODUCT, "destination": Destination.KERNEL_1}
+                constants = {"opcode": Opcode.CONSTANTS, "kernel": KERNELS.index("softmax")}
+                commands += [Command(divides)] * bench.generator.randint(1, 3)
+                commands.append(Command(constants, bench.generator.randbytes(EXPONENTIAL_BYTES * ENTRIES)))
+            commands.append(Command({"opcode": Opcode.END}))
+            error = await bench.run(commands, bench.body_of(commands))
+            expect_equal(f"error {error}", error is None, True)
         await bench.reset()
 
     await on_every_block(dut, blocks(), job)
@@ -158,14 +213,15 @@ async def no_end_without_a_crc(dut):
 
     async def job(view, name, seed):
         bench = Bench(view, name, seed)
-        commands = [Command({"opcode": Opcode.CONSTANTS}), Command({"opcode": Opcode.END})]
+        commands = [Command({"opcode": Opcode.PRODUCT}), Command({"opcode": Opcode.END})]
         await bench.run(commands, bench.body_of(commands), passes=False, limit=400)
 
     await on_every_block(dut, blocks(), job)
 
 
-def wrong_commands(generator):
-    """Commands that must be refused: name -> fields."""
+def wrong_commands(generator, kernels=()):
+    """Commands that must be refused by an accelerator with these kernels."""
+    numbers = [number for number, kernel in enumerate(KERNELS) if kernel not in kernels]
     product = {"opcode": Opcode.PRODUCT, "length": generator.getrandbits(16)}
     return [
         *({"opcode": opcode} for opcode in (0, 3, 14, 16, 129, 255)),
@@ -173,7 +229,9 @@ def wrong_commands(generator):
         product | {"stationary": max(Stationary) + 1},
         product | {"destination": max(Destination) + 1},
         product | {"flags": sum(Flag) + 1},
-        *({"opcode": Opcode.CONSTANTS, "check": generator.getrandbits(16)} for _ in range(3)),
+        *({"opcode": Opcode.PRODUCT, "check": generator.getrandbits(16)} for _ in range(3)),
+        {"opcode": Opcode.CONSTANTS, "kernel": generator.choice([*numbers, len(KERNELS)])},
+        {"opcode": Opcode.CONSTANTS, "kernel": generator.randrange(len(KERNELS), 256)},
     ]
 
 
@@ -191,8 +249,8 @@ async def wrong_commands_are_refused(dut):
 
         async def job(view, name, seed, number=number):
             bench = Bench(view, name, f"{seed}-{number}")
-            values = wrong_commands(bench.generator)[number]
-            good = Command({"opcode": Opcode.CONSTANTS, "length": bench.generator.getrandbits(16)})
+            values = wrong_commands(bench.generator, bench.config.kernels)[number]
+            good = Command({"opcode": Opcode.PRODUCT, "length": bench.generator.getrandbits(16)})
             body = bench.body_of([good, Command(values), good])
             error = await bench.run([good, good], body, pace=bench.generator.choice(("always", "random")))
             expect_equal(f"whether {values} gives a command_error, not {error}", error == "command_error", True)
@@ -217,7 +275,7 @@ async def a_bit_of_a_command_is_missed_by_no_sum(dut):
         values = {
             field: bench.generator.getrandbits(8 * FIELDS[field].bytes) for field in ("length", "epsilon", "prefix")
         }
-        right = Command({"opcode": Opcode.CONSTANTS} | values)
+        right = Command({"opcode": Opcode.PRODUCT} | values)
         bit = bench.generator.randrange(512)
         content = (right.word ^ 1 << bit).to_bytes(64, "little")
         words = [(word, 0) for word in words_of(Tape(bench.config, []).filled(content), bench.config)]
