@@ -9,8 +9,9 @@ Arrays are int64 as long as whatever is computed from them fits, and Python ints
 slower, and the same numbers.
 
 ``OperandFormat`` says how wide the operands are, and the format of a kernel, derived from it, what its run-time
-registers can hold: ``NumberFormat`` is that of Taylor attention, ``NetworkFormat`` that of a whole network. The golden
-model does not know the hardware: whoever compares the two passes the numbers of the built hardware in.
+registers can hold: ``NumberFormat`` is that of Taylor attention, ``SoftmaxFormat`` that of softmax attention,
+``NetworkFormat`` that of a whole network. The golden model does not know the hardware: whoever compares the two passes
+the numbers of the built hardware in.
 """
 
 from dataclasses import dataclass, fields
@@ -21,6 +22,7 @@ __all__ = [
     "NetworkFormat",
     "NumberFormat",
     "OperandFormat",
+    "SoftmaxFormat",
     "check_integer",
     "divide_round_half_up",
     "exact",
@@ -105,8 +107,7 @@ class NumberFormat(OperandFormat):
         limits = {"data_width": (2, 24), "c_v_width": (1, 128), "c_d_width": (1, 128), "shift_z_min": (-63, 63)}
         for field in fields(self):
             check_integer(field.name, getattr(self, field.name), *limits.get(field.name, (0, 63)))
-        if self.shift_z_min > self.shift_z_max:
-            raise ValueError(f"shift_z_min must be at most shift_z_max ({self.shift_z_max}), not {self.shift_z_min!r}")
+        _check_shift_z(self.shift_z_min, self.shift_z_max)
 
     @property
     def c_v_max(self) -> int:
@@ -117,6 +118,47 @@ class NumberFormat(OperandFormat):
     def c_d_max(self) -> int:
         """The largest value of the register c_d."""
         return (1 << self.c_d_width) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxFormat(OperandFormat):
+    """Widths of the operands and ranges of the run-time registers of softmax attention.
+
+    Attributes:
+        score_width (int): bits of the scores, signed, 4 to 24.
+        exponential_width (int): bits of the exponentials, unsigned, 4 to 24.
+        exponential_entries (int): entries of the table of exponentials, a power of two from 2 to 65536. Differences
+            from the maximum of a row that are larger have the exponential 0.
+        shift_s_max (int): the largest right shift that requantizes the scores, 0 to 63; the smallest is 0.
+        shift_z_min (int): the smallest left shift of the numerator; negative means a right shift.
+        shift_z_max (int): the largest left shift of the numerator.
+
+    Raises:
+        TypeError: a field is not an integer.
+        ValueError: a field is outside of its limits, or the range of shift_z is empty.
+    """
+
+    score_width: int = 12
+    exponential_width: int = 11
+    exponential_entries: int = 1024
+    shift_s_max: int = 22
+    shift_z_min: int = -8
+    shift_z_max: int = 31
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("score_width", self.score_width, 4, 24)
+        check_integer("exponential_width", self.exponential_width, 4, 24)
+        entries = check_integer("exponential_entries", self.exponential_entries)
+        if not 2 <= entries <= 1 << 16 or entries & (entries - 1):
+            raise ValueError(f"exponential_entries must be a power of two from 2 to 65536, not {entries!r}")
+        check_integer("shift_s_max", self.shift_s_max, 0, 63)
+        _check_shift_z(self.shift_z_min, self.shift_z_max)
+
+    @property
+    def exponential_max(self) -> int:
+        """The largest exponential, that of the maximum of a row."""
+        return (1 << self.exponential_width) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +276,13 @@ def divide_round_half_up(numerator, denominator):
         return _rounded_quotient(numerator, np.asarray(denominator, dtype=np.int64))
     quotient = _rounded_quotient(np.asarray(numerator, dtype=object), np.asarray(denominator, dtype=object))
     return np.asarray(quotient, dtype=np.int64 if as_int64 else object)
+
+
+def _check_shift_z(shift_z_min: int, shift_z_max: int) -> None:
+    check_integer("shift_z_min", shift_z_min, -63, 63)
+    check_integer("shift_z_max", shift_z_max, 0, 63)
+    if shift_z_min > shift_z_max:
+        raise ValueError(f"shift_z_min must be at most shift_z_max ({shift_z_max}), not {shift_z_min!r}")
 
 
 def _rounded_quotient(numerator, denominator):

@@ -49,6 +49,7 @@ __all__ = [
     "exact_g_sum",
     "folded_g_sum",
     "integer_taylor_attention",
+    "quotient",
 ]
 
 
@@ -153,7 +154,7 @@ def integer_taylor_attention(
 
     # Step 6: quotient.
     valid = t_d > 0  # (heads, tokens)
-    z = _quotient(t_n, np.where(valid, t_d, 1), constants.shift_z, width)
+    z = quotient(t_n, np.where(valid, t_d, 1), constants.shift_z, width)
     by_sign = np.where(t_n < 0, number_format.data_min, number_format.data_max)
     z = np.where(valid[:, :, np.newaxis], z, by_sign)
     denominator_errors = int(valid.size - np.count_nonzero(valid))
@@ -251,7 +252,15 @@ def _centre(k: np.ndarray, mean_fraction: int) -> tuple[np.ndarray, np.ndarray, 
     return k_sum, k_mean, k_hat
 
 
-def _quotient(t_n: np.ndarray, t_d: np.ndarray, shift_z: int, width: int) -> np.ndarray:
+def quotient(t_n: np.ndarray, t_d: np.ndarray, shift_z: int, width: int) -> np.ndarray:
+    """saturate(round_half_up(t_n 2^shift_z / t_d)), exactly, as int64.
+
+    Args:
+        t_n (np.ndarray): numerators, integers (heads, tokens, head_dim).
+        t_d (np.ndarray): positive divisors, integers (heads, tokens).
+        shift_z (int): left shift of the numerators; a negative one shifts the divisors left instead.
+        width (int): bits of the result.
+    """
     numerator = _shifted_left(t_n, max(shift_z, 0))  # (heads, tokens, head_dim)
     denominator = _shifted_left(t_d, max(-shift_z, 0))[:, :, np.newaxis]  # (heads, tokens, 1)
     return saturate(divide_round_half_up(numerator, denominator), width).astype(np.int64)

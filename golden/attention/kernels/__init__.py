@@ -4,11 +4,13 @@
 """
 
 from .kernel import IntegerKernel
+from .softmax import SoftmaxKernel
 from .taylor import TaylorKernel
 
 __all__ = ["KERNELS", "IntegerKernel"]
 
 KERNELS: dict[str, IntegerKernel] = {
     "taylor": TaylorKernel(),
+    "softmax": SoftmaxKernel(),
 }
 """Kernels by name, which is the value of the field `kernel` of a configuration."""
