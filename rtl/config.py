@@ -124,6 +124,9 @@ class AcceleratorConfig(ArrayCycles, Configuration):
     accelerator = "attention"
     """Which accelerator it is the configuration of, one of `gen.presets.CONFIGURATIONS`."""
 
+    known_kernels = KERNELS
+    """The attention kernels that it can have."""
+
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise ConfigError(f"name must be a string, not {self.name!r}")
@@ -136,7 +139,7 @@ class AcceleratorConfig(ArrayCycles, Configuration):
                 "prefix must be empty, or begin with a small letter, go on with small letters, digits and '_', end in "
                 f"'_', and have at most 32 of them, not {self.prefix!r}"
             )
-        self._require_one_of("kernel", KERNELS)
+        self._require_one_of("kernel", self.known_kernels)
         self._require_range("rows", 2, 256)
         self._require_range("columns", 1, 256)
         self._require_range("data_width", 2, 16)

@@ -8,19 +8,25 @@ hardware keeps Amaranth out of configurations. `golden.attention.kernels` has th
 
 from taylorvit.rtl.common.loading import load
 
-__all__ = ["KERNELS", "kernel_number", "kernel_spec"]
+__all__ = ["KERNELS", "NETWORK_KERNELS", "kernel_number", "kernel_spec"]
 
 KERNELS = {
     "taylor": "taylorvit.rtl.attention.taylor.spec:TaylorSpec",
 }
 """Specifications by name, as "module:Class". The place of a kernel is its number in register CONSTANT_WIDTHS."""
 
+NETWORK_KERNELS = {
+    "softmax": "taylorvit.rtl.attention.softmax.spec:SoftmaxSpec",
+    "taylor+softmax": "taylorvit.rtl.network.mixed.spec:MixedSpec",
+}
+"""Kernels that only the network accelerator has."""
+
 
 def kernel_spec(kernel):
-    """The specification, a subclass of `rtl.attention.spec.KernelSpec`, of the kernel `kernel`, a key of `KERNELS`."""
-    return load(KERNELS[kernel])
+    """The specification, a subclass of `rtl.attention.spec.KernelSpec`, of a kernel of either dictionary."""
+    return load((KERNELS | NETWORK_KERNELS)[kernel])
 
 
 def kernel_number(kernel):
     """The number by which hardware tells its kernel."""
-    return list(KERNELS).index(kernel)
+    return list(KERNELS | NETWORK_KERNELS).index(kernel)

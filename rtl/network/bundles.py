@@ -49,15 +49,15 @@ def address_widths(config):
         config (NetworkConfig): the configuration.
     """
     return {
-        "source": index_width(max(config.activation_depth, config.image_depth, config.key_depth)),
-        "stationary": index_width(max(config.value_depth, config.g_depth)),
+        "source": index_width(max(config.activation_depth, config.image_depth, config.kernel_row_depth)),
+        "stationary": index_width(max(config.value_depth, config.kernel_1_depth)),
         "destination": index_width(
             max(
                 config.activation_depth,
                 config.residual_depth,
-                config.key_depth,
+                config.kernel_row_depth,
                 config.value_depth,
-                config.g_depth,
+                config.kernel_1_depth,
                 config.columns * ceil(config.max_classes / config.columns),
             )
         ),

@@ -8,10 +8,12 @@ Symbols: R = `rows`, C = `columns`, N = `max_tokens`.
 
 import hashlib
 import json
+from collections import ChainMap
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
+from taylorvit.rtl.attention import KERNELS, NETWORK_KERNELS
 from taylorvit.rtl.common.configuration import ConfigError, Configuration
 from taylorvit.rtl.common.memory_bank import MemoryBank, OnePortBank
 from taylorvit.rtl.config import AcceleratorConfig
@@ -33,6 +35,12 @@ _TWO_PORTS = ("activation_memory", "residual_memory", "kernel_memory", "partial_
 _ONE_PORT_IS_ENOUGH = ("image_memory", "tape_memory")
 
 
+class _KernelConfig(AcceleratorConfig):
+    """The configuration of the attention kernel, which may be one that only networks have."""
+
+    known_kernels = ChainMap(KERNELS, NETWORK_KERNELS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig(Configuration):
     """Sizes of one network accelerator.
@@ -41,7 +49,8 @@ class NetworkConfig(Configuration):
         name (str): a label, by default that of the preset or file.
         rows (int): rows of PEs (R), 2 to 256.
         columns (int): columns of PEs of SA-General (C), 1 to `rows`; SA-Diag is one more.
-        kernel (str): attention kernel, a key of `rtl.attention.KERNELS` with `network_hardware`.
+        kernel (str): attention kernel, a key of `rtl.attention.KERNELS` or of `rtl.attention.NETWORK_KERNELS` with
+            `network_hardware`; "taylor+softmax" is both, chosen by layer by the tape.
         max_tokens (int): most tokens of an image, prefix tokens included (N), 2 to 4096.
         max_width (int): most features of a token, 1 to 4096.
         max_hidden (int): most hidden features of the MLP, 1 to 16384.
@@ -59,6 +68,11 @@ class NetworkConfig(Configuration):
         branch_shift_max (int): largest left shift of a branch in an addition, 0 to 15.
         mean_fraction (int): fractional bits of the token mean of K (f), 0 to 8.
         constant_fraction (int): fractional bits of the attention constants (F), 0 to 16.
+        score_width (int): softmax attention: bits of a score, 2 to 16.
+        exponential_width (int): softmax attention: bits of an exponential, without a sign, 2 to 16.
+        exponential_entries (int): softmax attention: entries of the table of exponentials, a power of two, 2 to 65536.
+        query_block (int): softmax attention: most queries whose scores are made one after the other, 0 to `max_tokens`;
+            0 is `max_tokens`. The scores of two such blocks are on the chip.
         shift_z_min (int): least left shift of Z's numerators, -8 to 0.
         shift_z_max (int): largest left shift of Z's numerators, 0 to 31.
         norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16.
@@ -113,6 +127,10 @@ class NetworkConfig(Configuration):
     branch_shift_max: int = 3
     mean_fraction: int = 3
     constant_fraction: int = 8
+    score_width: int = 12
+    exponential_width: int = 11
+    exponential_entries: int = 1024
+    query_block: int = 0
     shift_z_min: int = -8
     shift_z_max: int = 31
     norm_interval: int = 1
@@ -226,10 +244,11 @@ class NetworkConfig(Configuration):
             for field in (
                 "name", "rows", "columns", "kernel", "mean_fraction", "constant_fraction", "max_tokens", "max_head_dim",
                 "max_heads", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
-                "shift_z_min", "shift_z_max", "input_timeout", "counter_width", "error_count_width", "prefix",
+                "shift_z_min", "shift_z_max", "score_width", "exponential_width", "exponential_entries", "query_block",
+                "input_timeout", "counter_width", "error_count_width", "prefix",
             )
         }  # fmt: skip
-        return AcceleratorConfig(**shared, data_width=self.data_width, stream_width=self.data_width)
+        return _KernelConfig(**shared, data_width=self.data_width, stream_width=self.data_width)
 
     @property
     def tape_hash(self):
@@ -358,10 +377,25 @@ class NetworkConfig(Configuration):
         return self.max_tokens * self.residual_tiles
 
     @property
+    def padded_head_dim(self):
+        """Features of a head in whole tiles of C, as K keeps them."""
+        return self.columns * ceil(self.max_head_dim / self.columns)
+
+    @property
     def key_depth(self):
-        """Words of a bank of K, of two heads, whole tiles of C features each."""
-        features = self.columns * ceil(self.max_head_dim / self.columns)
-        return 2 * ceil(self.max_tokens / self.rows) * features
+        """Words of a row's bank of K, Taylor attention: of two heads, whole tiles of C features each."""
+        return 2 * ceil(self.max_tokens / self.rows) * self.padded_head_dim
+
+    @property
+    def score_depth(self):
+        """Words of a row's bank of scores, softmax attention: of two blocks of queries."""
+        return 2 * ceil(self.max_tokens / self.rows) * (self.query_block or self.max_tokens)
+
+    @property
+    def kernel_row_depth(self):
+        """Words of the bank that the kernel has in a row: K of Taylor attention, scores of softmax attention."""
+        depths = {"taylor": self.key_depth, "softmax": self.score_depth}
+        return max(depths[kernel] for kernel in self.kernels)
 
     @property
     def value_depth(self):
@@ -370,8 +404,19 @@ class NetworkConfig(Configuration):
 
     @property
     def g_depth(self):
-        """Words of a bank of G, of two heads."""
+        """Words of a bank of G, Taylor attention, of two heads."""
         return 2 * ceil(self.max_head_dim / self.columns) * self.max_head_dim
+
+    @property
+    def key_column_depth(self):
+        """Words of a column's bank of K, softmax attention: of two heads, whole tiles of C features and C tokens."""
+        return 2 * ceil(self.max_tokens / self.columns) * self.padded_head_dim
+
+    @property
+    def kernel_1_depth(self):
+        """Words of a column's bank KERNEL_1: G of Taylor attention, K of softmax attention."""
+        depths = {"taylor": self.g_depth, "softmax": self.key_column_depth}
+        return max(depths[kernel] for kernel in self.kernels)
 
     @property
     def buffer_bytes(self):

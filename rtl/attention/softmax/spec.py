@@ -42,6 +42,7 @@ class SoftmaxSpec(KernelSpec):
     """Widths, buffers and registers of softmax attention."""
 
     hardware = "taylorvit.rtl.attention.softmax.kernel:SoftmaxKernel"
+    network_hardware = "taylorvit.rtl.network.softmax.kernel:SoftmaxNetworkKernel"
 
     told = (
         Told(

@@ -1,0 +1,1 @@
+"""Softmax attention in the network accelerator, behind the seam `rtl.network.kernel`."""
