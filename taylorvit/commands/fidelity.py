@@ -1,4 +1,4 @@
-"""`taylorvit fidelity`: how much of Taylor attention the integers keep."""
+"""`taylorvit fidelity`: how much of attention the integers keep."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -12,6 +12,12 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
+    parser.add_argument(
+        "--kernel",
+        choices=("taylor", "softmax"),
+        default="taylor",
+        help="attention kernel (default: %(default)s)",
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="also draw a histogram")
     parser.add_argument(
         "--count",
@@ -32,6 +38,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 @needs("train")
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
+    if arguments.kernel == "softmax" and arguments.output is not None:
+        raise ValueError("output must be left out with --kernel softmax: only Taylor attention has a histogram")
     check_picture(arguments.output)
     from taylorvit.golden import workloads
     from taylorvit.golden.reports.fidelity import (
@@ -39,8 +47,15 @@ def run(arguments: Namespace) -> None:
         fidelity_of_random_operands,
         fidelity_tables,
     )
+    from taylorvit.golden.reports.softmax_fidelity import softmax_fidelity_tables
 
     screen = console()
+    if arguments.kernel == "softmax":
+        for table in softmax_fidelity_tables(arguments.seed):
+            screen.print(table)
+        if not workloads.names():
+            screen.print(f"without captured operands: {workloads.ABSENT}")
+        return
     jobs = fidelity_of_random_operands(arguments.count, arguments.seed)
     for table in fidelity_tables(jobs, count=arguments.count, seed=arguments.seed):
         screen.print(table)
