@@ -28,6 +28,9 @@ SMALL = config_of("default").to_mapping()  # 4 x 4
     ({"max_classes": True}, "max_classes must be an integer, not True"),
     ({"max_heads": 25}, "max_heads must be in 1..24, not 25"),
     ({"max_head_dim": 25}, "max_head_dim must be in 1..24, not 25"),
+    ({"mlp_tokens": 18}, "mlp_tokens must be in 0..17, not 18"),
+    ({"mlp_tokens": -1}, "mlp_tokens must be in 0..17, not -1"),
+    ({"mlp_tokens": 0.5}, "mlp_tokens must be an integer, not 0.5"),
     ({"residual_width": 17}, "residual_width must be in 8..16, not 17"),
     ({"left_shift_max": 8}, "left_shift_max must be in 0..7, not 8"),
     ({"sum_width": 33}, "sum_width must be in 16..32, not 33"),
@@ -81,12 +84,23 @@ def test_the_shortest_tape_is_header_end_and_crc():
     assert config_of("odd").shortest_tape == 33 + 66 + 6
 
 
+def test_hidden_features_of_few_tokens_need_less_memory():
+    def depth(mlp_tokens):
+        return NetworkConfig.from_mapping(SMALL | {"mlp_tokens": mlp_tokens}).activation_depth
+
+    # 17 tokens of 24 features in tiles of 4; beside them 12 tiles of hidden features; or Q, of two heads of 2 tiles
+    # each, and Z, of 3 heads of 2 tiles each.
+    assert depth(0) == depth(17) == 17 * 6 + 17 * 12
+    assert depth(16) == 17 * 6 + 16 * 12
+    assert depth(15) == 17 * 6 + 15 * 12 > depth(14) == depth(1) == 17 * 6 + 17 * (2 * 2 + 3 * 2)
+
+
 def test_a_tape_is_for_what_its_bytes_depend_on():
     base = NetworkConfig.from_mapping(SMALL)
     same = [{"name": "other"}, {"tape_source": "stream"}, {"tape_width": 16}, {"axi_outstanding": 1}, {"prefix": "a_"},
             {"image_memory": "huge"}, {"kernel_memory": "block"}]  # fmt: skip
     assert {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in same} == {base.tape_hash}
-    other = [{"max_tokens": 18}, {"residual_width": 9}, {"columns": 2}, {"max_classes": 11}]
+    other = [{"max_tokens": 18}, {"mlp_tokens": 4}, {"residual_width": 9}, {"columns": 2}, {"max_classes": 11}]
     hashes = {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in other}
     assert len(hashes) == len(other) and base.tape_hash not in hashes
 

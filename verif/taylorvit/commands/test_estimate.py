@@ -3,7 +3,7 @@
 import re
 
 from taylorvit.compiler import Memory, cycles_of
-from taylorvit.gen.presets import load_preset
+from taylorvit.gen.presets import load_file, load_preset
 from taylorvit.golden.network.vit import SHAPES
 from verif.golden.network.random_models import random_model
 
@@ -37,6 +37,18 @@ def test_a_slow_memory(capsys):
     )
     cycles = cycles_of(SHAPES["vit_8"], CONFIG, Memory(0.5, 100)).cycles
     assert status == 0 and f": {cycles:,} cycles an image" in out
+
+
+def test_blocks_of_tokens_are_lines_of_their_layers(tmp_path, capsys):
+    (tmp_path / "blocks.toml").write_text('extends = "vit-tiny-4x4"\nmlp_tokens = 5\n')
+    config = load_file(tmp_path / "blocks.toml")
+    status, out, _err = run(capsys, "estimate", "vit_8", "--config", tmp_path / "blocks.toml", "--latency", 0)
+    image = cycles_of(SHAPES["vit_8"], config)
+    assert status == 0 and f": {image.cycles:,} cycles an image" in out
+    shown = dict(re.findall(r"^│ (\w+) +│ +([\d,]+) │", out, re.MULTILINE))
+    assert len(shown) == 10 and sum(int(each.replace(",", "")) for each in shown.values()) == image.cycles
+    fc1 = [step.cycles for step in image.steps if "fc1" in step.step.name]
+    assert len(fc1) > SHAPES["vit_8"].depth and shown["fc1"] == f"{sum(fc1):,}"
 
 
 def test_what_cannot_be_estimated(capsys):

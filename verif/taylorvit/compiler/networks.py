@@ -32,9 +32,9 @@ def network(seed: int, config: NetworkConfig, *, shape: VitShape | None = None, 
     return random_model(shape, seed, extreme=extreme, number_format=format_of(config))
 
 
-def compiled(seed: int, rows: int = 4, columns: int = 4, **options) -> CompiledNetwork:
+def compiled(seed: int, rows: int = 4, columns: int = 4, *, mlp_tokens: int = 0, **options) -> CompiledNetwork:
     """A compiled random model."""
-    config = small_config(rows, columns)
+    config = small_config(rows, columns, mlp_tokens=mlp_tokens)
     return compile_network(network(seed, config, **options), config)
 
 

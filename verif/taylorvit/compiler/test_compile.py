@@ -55,6 +55,16 @@ def test_description_and_listing():
         assert line.startswith(operation["name"]) and f" {operation['bytes']}" in line
 
 
+def test_description_and_listing_of_blocks():
+    made = compiled(1, shape=UNEVEN, mlp_tokens=4)
+    operations = [each for each in made.description()["operations"] if each["name"].startswith("blocks.0.fc1")]
+    assert [(each["name"], each["elements"]) for each in operations] == [
+        ("blocks.0.fc1[0]", 4), ("blocks.0.fc1[1]", 4), ("blocks.0.fc1[2]", 3)
+    ]  # fmt: skip
+    assert sum(each["macs"] for each in operations) == 11 * 15 * 45
+    assert sum(line.startswith("blocks.0.fc1[") for line in made.listing().splitlines()) == 3
+
+
 def test_names_of_classes():
     vit = network(1, small_config(), shape=UNEVEN)
     vit.data["classes"] = ["cat", "dog", "cow", "hen", "pig", "ant", "bee"]

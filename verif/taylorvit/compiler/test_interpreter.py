@@ -41,6 +41,16 @@ def test_arrays_and_networks_of_any_size(shape, columns):
     np.testing.assert_array_equal(logits_of(made, pixels, late=True).logits, vit(pixels)[0])
 
 
+@pytest.mark.parametrize("mlp_tokens", [1, 3, 10, 11, 12])  # of 11
+def test_blocks_of_tokens(mlp_tokens):
+    for columns in (3, 4):
+        config = small_config(5, columns, mlp_tokens=mlp_tokens)
+        vit = network(mlp_tokens, config, shape=UNEVEN)
+        made, pixels = compile_network(vit, config), random_pixels(UNEVEN, mlp_tokens)
+        for late in (False, True):
+            np.testing.assert_array_equal(logits_of(made, pixels, late=late).logits, vit(pixels)[0])
+
+
 def test_rows_without_a_divisor_are_counted():
     config = small_config()
     counted = []
@@ -97,11 +107,40 @@ def test_a_wrong_number_shows(name, field):
 
 
 @pytest.mark.parametrize(
+    "name, field",
+    [
+        ("fc1[0]", "norm_rows"),
+        ("fc1[1]", "source_base"),
+        ("fc1[1]", "source_stride"),
+        ("fc1[1]", "destination_stride"),
+        ("fc2[1]", "source_stride"),
+        ("fc2[1]", "destination_base"),
+        ("fc2[1]", "first_token"),
+        ("fc2[2]", "epsilon"),
+    ],
+)
+def test_a_wrong_number_of_a_block_shows(name, field):
+    made, pixels = compiled(1, 4, 4, shape=UNEVEN, mlp_tokens=4), random_pixels(UNEVEN, 1)
+    more = {"epsilon": 1 << 40}.get(field, 1)
+    tape = rewritten(made, lambda step: {field: step[field] + more} if step.name == f"blocks.0.{name}" else {})
+    assert not np.array_equal(logits_of(made, pixels, tape).logits, made.vit(pixels)[0])
+
+
+@pytest.mark.parametrize(
     "name", ["blocks.0.g[0]", "blocks.0.z[1]", "blocks.0.proj", "blocks.0.fc1", "blocks.0.fc2", "head"]
 )
 def test_a_product_that_does_not_wait_shows(name):
     made, pixels = compiled(1, 4, 4, shape=UNEVEN), random_pixels(UNEVEN, 1)
     tape = rewritten(made, lambda step: {"wait": step["wait"] + 1} if step.name == name else {})
+    expected = made.vit(pixels)[0]
+    np.testing.assert_array_equal(logits_of(made, pixels, tape).logits, expected)
+    assert not np.array_equal(logits_of(made, pixels, tape, late=True).logits, expected)
+
+
+@pytest.mark.parametrize("name", ["fc2[0]", "fc2[1]"])
+def test_a_block_that_does_not_wait_shows(name):
+    made, pixels = compiled(1, 4, 4, shape=UNEVEN, mlp_tokens=6), random_pixels(UNEVEN, 1)
+    tape = rewritten(made, lambda step: {"wait": 1} if step.name == f"blocks.0.{name}" else {})
     expected = made.vit(pixels)[0]
     np.testing.assert_array_equal(logits_of(made, pixels, tape).logits, expected)
     assert not np.array_equal(logits_of(made, pixels, tape, late=True).logits, expected)

@@ -40,6 +40,32 @@ def test_the_last_layer_computes_what_is_read():
     assert lengths["head"] == 1
 
 
+def test_blocks_of_tokens():
+    """Of 11 tokens, at most 4 at once; in the last layer, 2 of 2."""
+    steps = [step for step in plan_of(UNEVEN, small_config(mlp_tokens=4)) if step.name.split(".")[-1].startswith("fc")]
+    assert [(step.name, step["length"]) for step in steps] == [
+        *((f"blocks.0.{layer}[{block}]", (4, 4, 3)[block]) for block in range(3) for layer in ("fc1", "fc2")),
+        ("blocks.1.fc1", 2),
+        ("blocks.1.fc2", 2),
+    ]
+    fc1, fc2 = steps[0:6:2], steps[1:6:2]
+    assert [step["first_token"] for step in fc2] == [step["destination_base"] for step in fc2] == [0, 4, 8]
+    assert [step["source_base"] for step in fc1] == [0, 4, 8]
+    assert [(step["source_stride"], step["destination_stride"]) for step in fc1] == [(11, 4), (11, 4), (11, 3)]
+    # The LayerNorm is that of all tokens; each block has weights and table.
+    assert [Flag.NORM in step.flags for step in fc1] == [True, False, False] and fc1[0]["norm_rows"] == 11
+    assert {step.table for step in fc1} == {"blocks.0.gelu"} and all(Flag.TABLE in step.flags for step in fc1)
+    whole = [step for step in plan_of(UNEVEN, small_config()) if step.name in ("blocks.0.fc1", "blocks.0.fc2")]
+    assert [sum(step.macs for step in each) for each in (fc1, fc2)] == [step.macs for step in whole]
+
+
+def test_a_block_for_all_is_no_block():
+    whole, *others = (
+        [(step.name, step.values) for step in plan_of(UNEVEN, small_config(mlp_tokens=count))] for count in (0, 11, 18)
+    )
+    assert others == [whole, whole]
+
+
 def test_heads_of_a_distilled_network_are_one_product():
     config = small_config()
     head = next(step for step in plan_of(UNEVEN, config) if step.name == "head")

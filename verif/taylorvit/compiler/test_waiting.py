@@ -64,6 +64,26 @@ def test_division():
     assert last_wait(z, value | {"destination_base": 10}) == 2  # those of the other head
 
 
+def test_additions_to_the_residual_stream_follow_each_other():
+    fields = {"source": Source.IMAGE, "output_tiles": 1}
+    addition = product(Destination.RESIDUAL, **fields)
+    assert last_wait(addition, product(Destination.RESIDUAL, destination_base=5, first_token=5, **fields)) == 0
+
+
+def test_blocks_wait_for_each_other():
+    """For the hidden features before; where there is room for those of two blocks, fc1 begins while fc2 ends."""
+    # 10 tokens, 2 tiles of features: Q and Z of a head take 3 tiles of places; the hidden features of a token take 8.
+    shape = VitShape(image_size=3, patch_size=1, channels=1, classes=3, depth=2, width=8, heads=2, mlp_ratio=4)
+    sizes = {"max_tokens": 10, "max_width": 8, "max_hidden": 32, "max_heads": 2, "max_head_dim": 4}
+
+    def waits(mlp_tokens):
+        steps = plan_of(shape, small_config(mlp_tokens=mlp_tokens, **sizes))
+        return [step["wait"] for step in steps if step.name.startswith("blocks.0.fc")]
+
+    assert waits(5) == [0, 0, 0, 0]
+    assert waits(2) == [0, 0, 1, 0, 1, 0, 1, 0, 1, 0]
+
+
 def test_layer_norm_waits_for_all():
     norm = product(flags=Flag.NORM, destination_base=700, source_base=0)
     assert last_wait(product(source=Source.IMAGE, destination_base=900), norm) == 0

@@ -1,15 +1,18 @@
 """A small compiled model, images, and runs of it that nothing simulated."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
 from taylorvit.compiler import compile_network
+from taylorvit.compiler.layout import Layout
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.network.operations import Add
 from taylorvit.jobs.compiled_model import CompiledModel
 from taylorvit.jobs.images import Images
 from taylorvit.rtl.network.command import Kind
+from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.simulation.network import NetworkRun
 from verif.golden.network.models import SHAPE, quantized
 
@@ -33,7 +36,7 @@ def right_run(**changes) -> NetworkRun:
     return NetworkRun(**fields | changes)
 
 
-def writes_of(images: Images) -> np.ndarray:
+def writes_of(images: Images, config: NetworkConfig = CONFIG) -> np.ndarray:
     """What the columns write into the residual stream; beside features, and before the first sum, anything."""
     random = np.random.default_rng(9)
     writes, sign = [], 1 << CONFIG.residual_width
@@ -45,8 +48,10 @@ def writes_of(images: Images) -> np.ndarray:
                 continue
             first = operation.name == "residual.0"
             last_layer = operation.layer == SHAPE.depth - 1
-            for tile in range(tiles):
-                for token in range(SHAPE.extra_tokens if last_layer else tokens):
+            count = SHAPE.extra_tokens if last_layer else tokens
+            blocks = Layout(SHAPE, config).blocks(count) if operation.branch.endswith("fc2") else [range(count)]
+            for block, tile in product(blocks, range(tiles)):
+                for token in block:
                     for column in range(CONFIG.columns):
                         place = tile * CONFIG.columns + column
                         word = int(steps[operation.name][0][token, place]) if place < SHAPE.width else 5

@@ -1,8 +1,12 @@
 """The trace of the residual stream: equal to the golden model, or the first element that differs, by its name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from taylorvit.compiler import compile_network
+from taylorvit.compiler.layout import Layout
 from taylorvit.jobs.residual_trace import first_difference
 
 from .networks import CONFIG, IMAGES, MODEL, VIT, writes_of
@@ -34,6 +38,22 @@ def test_first_difference_is_named(step, token, channel):
     assert abs(found.got - found.expected) == 1 and found.differing == 1
     text = f"image 0: residual.{step} (the residual stream plus {found.branch}) is the first that differs, in 1 of "
     assert str(found).startswith(text) and f"token {token}, channel {channel}: got {found.got}" in str(found)
+
+
+@pytest.mark.parametrize("mlp_tokens", [1, 2, 4])
+def test_blocks_of_tokens_are_one_addition(mlp_tokens):
+    config = replace(CONFIG, mlp_tokens=mlp_tokens)
+    tape, writes = compile_network(VIT, config).tape, writes_of(IMAGES, config)
+    found, compared = first_difference(writes, tape, config, VIT, IMAGES.pixels)
+    assert found is None and compared == 3 * 6 * (3 * VIT.shape.tokens + 2)
+
+    # The last token, which is in the last block, and channel 0.
+    places = np.flatnonzero(writes[:, 0] == 0)
+    addition = 2 * 2 * VIT.shape.tokens + 2 * VIT.shape.tokens
+    last_block = len(Layout(VIT.shape, config).blocks(VIT.shape.tokens)[-1])
+    writes[places[addition + 2 * VIT.shape.tokens - last_block - 1], 2] ^= 1
+    found, _compared = first_difference(writes, tape, config, VIT, IMAGES.pixels)
+    assert (found.step, found.token, found.channel, found.differing) == ("residual.2", VIT.shape.tokens - 1, 0, 1)
 
 
 def test_trace_that_ends_too_early():
