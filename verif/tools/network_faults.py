@@ -39,8 +39,12 @@ __all__ = ["NETWORK"]
 ARRAY = (5, 3)
 """Rows and columns: tiles wrap in the banks."""
 
-SEEDS = (24, 62, 21)
-"""Of networks with several heads and more tokens than rows, small enough; the last one is extreme."""
+MLP_TOKENS = 4
+"""Tokens of a block of the MLP, fewer than an image has."""
+
+SEEDS = (24, 62, 160, 21)
+"""Of networks with several heads and more tokens than rows, small enough; the third has two layers, so that one of them
+goes by blocks of tokens; the last one is extreme."""
 
 HOSTS = ("axi", "stream")
 """The host sides that are simulated."""
@@ -88,6 +92,7 @@ _ENGINE = (
     # Sums of the residual stream
     Fault("square of the feature before", "feature_sums", r"value \* value", "value_1 * value_1"),
     Fault("sum without a sign", "feature_sums", r"\{\{5\{value_1\[14\]\}\}, value_1\}", "{5'd0, value_1}"),
+    Fault("block of tokens taken for the first one", "network_engine", r"(latest_first_token <= )[^;]*", r"\g<1>5'd0"),
     Fault("last step of normalization left out", "reciprocal_root", r"(shifted_1 <= )empty_1 \? \S+ :", r"\1"),
     # Attention kernel
     Fault("sum of K goes on from the tile before", "kernel_column", r"value_control__begin \? 13'd0 : ", ""),
@@ -184,6 +189,10 @@ _NORM_SCHEDULER = (
 
 _STATISTICS = (
     Fault("epsilon left out", "norm_statistics_default", r"(variance <= difference) \+ [^;]*", r"\1"),
+    Fault("block of tokens cancels those before it", "norm_statistics_odd", r"(root__cancel = both_3) && [^;]*", r"\1"),
+    Fault("block of tokens makes those before it stale", "norm_statistics_odd", r"(both_4 = both_3) && [^;]*", r"\1"),
+    Fault("block of tokens adds to the first ones", "norm_statistics_default", r"result__index \+ first_token",
+          "result__index"),
     Fault("sums that are out of date", "norm_statistics_odd", r"(assign issue = .*) && !stale", r"\1"),
 )  # fmt: skip
 
@@ -224,9 +233,9 @@ def _stage(tests: ModuleType, testcase: str, **parameters) -> Stage:
 
 NETWORK = (
     Design(
-        "engine", NetworkEngine.module_name, lambda: emit(NetworkEngine(small_config(*ARRAY))),
-        (_stage(test_engine, "networks_give_the_logits_of_the_integer_model", array=ARRAY, seeds=SEEDS),), _ENGINE,
-        optimized=False,
+        "engine", NetworkEngine.module_name, lambda: emit(NetworkEngine(small_config(*ARRAY, mlp_tokens=MLP_TOKENS))),
+        (_stage(test_engine, "networks_give_the_logits_of_the_integer_model", array=ARRAY, mlp_tokens=MLP_TOKENS,
+                seeds=SEEDS),), _ENGINE, optimized=False,
     ),
     Design(
         "attention kernel", KernelTop.module_name, lambda: emit(KernelTop(test_kernel.config_of(KERNEL))),

@@ -20,11 +20,12 @@ SEEDS = range(4)
 @cocotb.test()
 async def networks_give_the_logits_of_the_integer_model(dut):
     values = parameters()
-    config = small_config(*values["array"])
+    sizes = {"mlp_tokens": values["mlp_tokens"]}
+    config = small_config(*values["array"], **sizes)
     await start(dut, **idle_inputs(NetworkEngine(config)))
     bench = EngineBench(dut, config)
     for seed in values["seeds"]:
-        network = compiled(seed, *values["array"], extreme=seed % 2 == 1)
+        network = compiled(seed, *values["array"], **sizes, extreme=seed % 2 == 1)
         shape = network.vit.shape
         size = (1, shape.channels, shape.image_size, shape.image_size)
         pixels = np.random.default_rng(seed).integers(0, 256, size)
@@ -39,7 +40,8 @@ async def networks_give_the_logits_of_the_integer_model(dut):
         )
 
 
-@pytest.mark.parametrize("array", [(4, 4), (8, 4), (5, 3), (16, 8)])
-def test_networks(array):
-    engine = NetworkEngine(small_config(*array))
-    run(build(emit(engine), engine.module_name), __name__, parameters={"array": list(array), "seeds": list(SEEDS)})
+@pytest.mark.parametrize("array, mlp_tokens", [((4, 4), 0), ((8, 4), 3), ((5, 3), 4), ((16, 8), 0)])
+def test_networks(array, mlp_tokens):
+    engine = NetworkEngine(small_config(*array, mlp_tokens=mlp_tokens))
+    parameters = {"array": list(array), "mlp_tokens": mlp_tokens, "seeds": list(SEEDS)}
+    run(build(emit(engine), engine.module_name), __name__, parameters=parameters)
