@@ -30,7 +30,8 @@ from taylorvit.rtl.network.command import (
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .latencies import latencies_of
-from .plan import Step, plan_of
+from .plan import plan_of
+from .steps import Step
 from .tape_cycles import Memory, TapeCycles
 
 __all__ = ["ImageCycles", "StepCycles", "cycles_of"]

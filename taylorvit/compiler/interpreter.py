@@ -20,8 +20,10 @@ from taylorvit.golden.arithmetic.number_format import divide_round_half_up, exac
 from taylorvit.rtl.network.command import (
     COMMAND_BYTES,
     CONSTANT_BYTES,
+    EXPONENTIAL_BYTES,
     HEADER_BYTES,
     HEADER_FIELDS,
+    KERNELS,
     MAGIC,
     TRAILER_BYTES,
     VERSION,
@@ -37,7 +39,7 @@ from .commands import decode_command
 
 __all__ = ["Interpretation", "TapeError", "interpret"]
 
-_TABLE_BYTES = 256
+_TABLE_ENTRIES = 256
 _PIXEL_OFFSET = 128
 
 Command = dict[str, int]
@@ -84,8 +86,7 @@ def interpret(
             case Opcode.PRODUCT:
                 machine.product(command, reader)
             case Opcode.CONSTANTS:
-                machine.constants = command
-                machine.kernel.products.clear()
+                machine.begin_layer(command, reader)
             case Opcode.END:
                 machine.finish(0)
                 reader.end()
@@ -97,7 +98,6 @@ class _Reader:
 
     def __init__(self, tape: bytes, config: NetworkConfig) -> None:
         self._columns = config.columns
-        self._kernel = config.kernel
         self._tape = tape
         if len(tape) < HEADER_BYTES or len(tape) % self._columns:
             raise TapeError(f"tape must be of a header and whole rows of {self._columns} bytes, not {len(tape)} bytes")
@@ -122,7 +122,7 @@ class _Reader:
         """The next command."""
         content = self.rows(-(-COMMAND_BYTES // self._columns)).tobytes()[:COMMAND_BYTES]
         try:
-            return decode_command(content, self._kernel)
+            return decode_command(content)
         except ValueError as error:
             raise TapeError(str(error)) from None
 
@@ -137,6 +137,11 @@ class _Reader:
     def constants(self) -> np.ndarray:
         """The next 8 bytes of each column, uint8, (C, 8)."""
         return np.ascontiguousarray(self.rows(CONSTANT_BYTES).T)
+
+    def table(self, entries: int, size: int) -> np.ndarray:
+        """The next rows as a table of so many entries of so many bytes each, without a sign."""
+        rows = self.rows(-(-entries * size // self._columns))
+        return rows.ravel()[: entries * size].view(f"<u{size}")
 
     @property
     def row(self) -> int:
@@ -156,12 +161,19 @@ class _Reader:
 
 @dataclass
 class _Kernel:
-    """What the attention kernel keeps of two heads: products since CONSTANTS, by their destination, and two halves."""
+    """What the attention kernel keeps of two heads: products since CONSTANTS, by their destination, and two halves.
 
+    Of softmax, halves are those of blocks of queries, not of heads.
+    """
+
+    name: str = ""
     products: dict[Destination, int] = field(default_factory=dict)
     mean: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
     v_sum: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
     k_hat_sum: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
+
+    exponentials: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    maxima: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
 
     def half(self, destination: Destination) -> int:
         """The half of the next product of this kind."""
@@ -183,9 +195,13 @@ class _Machine:
             return random.integers(-half, half, (number, depth))
 
         self.activation = banks(rows, config.activation_depth, 8)
-        self.key = banks(rows, config.key_depth, 8)
         self.value = banks(columns, config.value_depth, 8)
-        self.g = banks(columns, config.g_depth, 8)
+        if "taylor" in config.kernels:
+            self.key = banks(rows, config.key_depth, 8)
+            self.g = banks(columns, config.g_depth, 8)
+        if "softmax" in config.kernels:
+            self.turned_key = banks(columns, config.key_column_depth, 8)
+            self.score = banks(rows, config.score_depth, config.score_width)
         self.residual = banks(columns, config.residual_depth, config.residual_width)
         self.image = banks(rows, config.image_depth, 8)
         count, pixels = patches.shape
@@ -208,6 +224,17 @@ class _Machine:
             for write in self._unfinished.pop(0):
                 write()
 
+    def begin_layer(self, command: Command, reader: _Reader) -> None:
+        """Takes a command CONSTANTS, and the exponentials that come with it."""
+        kernel = KERNELS[command["kernel"]]
+        if kernel not in self.config.kernels:
+            raise TapeError(f"kernel of a layer must be one of {', '.join(self.config.kernels)}, not {kernel}")
+        self.constants, self.kernel = command, _Kernel(kernel)
+        if kernel == "softmax":
+            # They are written when no product uses those before, whatever else is unfinished.
+            table = reader.table(self.config.exponential_entries, EXPONENTIAL_BYTES)
+            self.kernel.exponentials = table & ((1 << self.config.exponential_width) - 1)
+
     def product(self, command: Command, reader: _Reader) -> None:
         """Computes a product, whose payload comes from the reader."""
         self.finish(command["wait"])
@@ -215,13 +242,14 @@ class _Machine:
         destination = Destination(command["destination"])
         table = None
         if Flag.TABLE in flags:
-            table = reader.rows(-(-_TABLE_BYTES // config.columns)).ravel()[:_TABLE_BYTES].view(np.int8)
+            table = reader.table(_TABLE_ENTRIES, 1).view(np.int8)
         begin = reader.row
         if Flag.NORM in flags:
             self._layer_norm(command, reader)
         of_kernel = destination in (Destination.KERNEL_0, Destination.KERNEL_1)
         half = self.kernel.half(destination) if of_kernel or destination in (Destination.KEY, Destination.VALUE) else 0
         streamed = self._streamed(command, half)
+        is_softmax = self.kernel.name == "softmax"
         writes: list[Callable[[], None]] = []
         token = 0
         for output_tile in range(command["output_tiles"]):
@@ -233,14 +261,18 @@ class _Machine:
             total = _product(streamed, np.concatenate(tiles))
             total = _wrapped(total, config.partial_sum_width)
             if destination == Destination.KERNEL_0:
-                writes.append(partial(self._write_g, command, total, output_tile))
+                write = self._write_scores if is_softmax else self._write_g
+                writes.append(partial(write, command, self.kernel, total, output_tile, half))
+            elif destination == Destination.KERNEL_1 and is_softmax:
+                writes.append(partial(self._write_quotients, command, total, output_tile, streamed))
             elif destination == Destination.KERNEL_1:
                 writes.append(partial(self._write_z, command, total, output_tile, half, streamed))
             else:
                 writes.append(partial(self._write, command, total, output_tile, reader.constants(), table))
         if reader.row - begin != command["payload"]:
             raise TapeError(f"payload of a command must be {reader.row - begin} rows, not {command['payload']}")
-        writes.extend(self._kernel_writes(command, half, streamed))
+        if self.kernel.name == "taylor":
+            writes.extend(self._kernel_writes(command, half, streamed))
         self._unfinished.append(writes)
         if not self.late:
             self.finish(0)
@@ -251,10 +283,20 @@ class _Machine:
         """The streamed operand of all input tiles, (elements, input tiles R)."""
         source, base, stride = Source(command["source"]), command["source_base"], command["source_stride"]
         prefix, length, tiles = command["prefix"], command["length"], command["input_tiles"]
-        banks = {Source.ACTIVATION: self.activation, Source.IMAGE: self.image, Source.KERNEL: self.key}[source]
+        is_softmax = self.kernel.name == "softmax"
+        if source == Source.KERNEL:
+            banks = self.score if is_softmax else self.key
+        else:
+            banks = self.image if source == Source.IMAGE else self.activation
         addresses = base + np.arange(tiles)[:, np.newaxis] * stride + np.arange(length - prefix)
         operand = banks[:, addresses].transpose(2, 1, 0).reshape(length - prefix, -1)
-        if source == Source.KERNEL:
+        if source == Source.KERNEL and is_softmax:
+            # Beyond the last token there is anything; the stationary operand is zero there.
+            differences = self.kernel.maxima[half][:length, np.newaxis] - operand
+            exponentials = np.append(self.kernel.exponentials, 0)
+            entries = len(exponentials) - 1
+            operand = exponentials[np.where(differences < 0, entries, np.minimum(differences, entries))]
+        elif source == Source.KERNEL:
             operand = (operand << self.config.mean_fraction) - self.kernel.mean[half][:length, np.newaxis]
         return np.pad(operand, ((prefix, 0), (0, 0)))
 
@@ -264,7 +306,10 @@ class _Machine:
         stationary = Stationary(command["stationary"])
         if stationary == Stationary.TAPE:
             return reader.rows(rows)[::-1].view(np.int8).astype(np.int64)
-        banks = self.value if stationary == Stationary.KERNEL_0 else self.g
+        if stationary == Stationary.KERNEL_0:
+            banks = self.value
+        else:
+            banks = self.turned_key if self.kernel.name == "softmax" else self.g
         first = input_tile * rows
         count = min(rows, max(command["stationary_limit"] - first, 0))
         address = command["stationary_base"] + output_tile * command["stationary_stride"] + first
@@ -331,6 +376,10 @@ class _Machine:
             activation = table[activation + 128].astype(np.int64)
         if destination == Destination.ACTIVATION:
             self._write_activations(command, activation, tile)
+        elif destination == Destination.KEY and self.kernel.name == "softmax":
+            addresses = command["destination_base"] + elements // config.columns * self.constants["key_stride"]
+            banks = (elements % config.columns)[:, np.newaxis]
+            self.turned_key[banks, addresses[:, np.newaxis] + places] = activation
         elif destination == Destination.KEY:
             addresses = command["destination_base"] + elements // config.rows * command["destination_stride"]
             self.key[(elements % config.rows)[:, np.newaxis], addresses[:, np.newaxis] + places] = activation
@@ -381,7 +430,33 @@ class _Machine:
         destination = Destination(command["destination"])
         return [writes[destination]] if destination in writes else []
 
-    def _write_g(self, command: Command, total: np.ndarray, tile: int) -> None:
+    def _write_scores(self, command: Command, kernel: _Kernel, total: np.ndarray, tile: int, half: int) -> None:
+        """Scores go to the rows of their tokens; the largest of each query is kept, of tokens that there are."""
+        config, constants = self.config, self.constants
+        scores = saturate(_rounded(total, np.array(constants["shift_s"])), config.score_width)  # (queries, C)
+        token = tile * config.columns + np.arange(config.columns)
+        first = command["destination_base"] + token // config.rows * command["destination_stride"]
+        self.score[token % config.rows, first + np.arange(command["length"])[:, np.newaxis]] = scores
+        largest = scores[:, token < constants["tokens"]].max(axis=1)
+        kernel.maxima[half] = np.maximum(kernel.maxima[half], largest) if tile else largest
+
+    def _write_quotients(self, command: Command, total: np.ndarray, tile: int, streamed: np.ndarray) -> None:
+        """Z = E V / (sum of E), for softmax."""
+        t_d = streamed[:, : command["stationary_limit"]].sum(axis=1)
+        self._divide(command, total, t_d, tile)
+
+    def _divide(self, command: Command, t_n: np.ndarray, t_d: np.ndarray, tile: int) -> None:
+        """Z of numerators, (elements, C), and denominators, (elements,)."""
+        shift = self.constants["shift_z"]
+        valid = t_d > 0
+        numerator, denominator = t_n << max(shift, 0), np.where(valid, t_d, 1) << max(-shift, 0)
+        quotient = saturate(divide_round_half_up(numerator, denominator[:, np.newaxis]), 8).astype(np.int64)
+        by_sign = np.where(t_n < 0, -128, 127)
+        if tile == 0:
+            self.denominator_errors += int(np.count_nonzero(~valid))
+        self._write_activations(command, np.where(valid[:, np.newaxis], quotient, by_sign), tile)
+
+    def _write_g(self, command: Command, _kernel: _Kernel, total: np.ndarray, tile: int, _half: int) -> None:
         g = saturate(_rounded(total, np.array(self.constants["shift_g"])), 8)
         address = command["destination_base"] + tile * command["destination_stride"]
         self.g[:, address : address + command["length"]] = g.T
@@ -397,14 +472,7 @@ class _Machine:
         t_n = (exact(total, largest) << fraction) + constants["c_v"] * exact(v_sum, largest)
         largest = (constants["c_d"] + (magnitude(q_k_hat_sum) << fraction)) << max(-shift, 0)
         t_d = constants["c_d"] + (exact(q_k_hat_sum, largest) << fraction)
-        valid = t_d > 0
-        numerator, denominator = t_n << max(shift, 0), np.where(valid, t_d, 1) << max(-shift, 0)
-        quotient = saturate(divide_round_half_up(numerator, denominator[:, np.newaxis]), 8).astype(np.int64)
-        by_sign = np.where(t_n < 0, -128, 127)
-        z = np.where(valid[:, np.newaxis], quotient, by_sign)
-        if tile == 0:
-            self.denominator_errors += int(np.count_nonzero(~valid))
-        self._write_activations(command, z, tile)
+        self._divide(command, t_n, t_d, tile)
 
 
 def _product(streamed: np.ndarray, stationary: np.ndarray) -> np.ndarray:

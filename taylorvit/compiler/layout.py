@@ -3,6 +3,7 @@
     activations   [ normalized tokens | Q, two heads | Z, all heads  ]
                   [                   | hidden features of the MLP   ]
     K, V, G       two halves each, for alternating heads
+    scores        two halves, for alternating blocks of queries (softmax)
 
 The MLP goes by blocks of tokens. Their hidden features lie in two halves by turns, if there is room for two.
 
@@ -35,7 +36,8 @@ class Layout:
         z_base (int): first address of Z of all heads.
         activation_words (int): words that a bank of activations needs.
         value_stride (int): addresses of V from a tile of C features to the next.
-        key_stride (int): addresses of K from a tile of R tokens to the next.
+        key_stride (int): addresses of K from a tile of R tokens to the next; of softmax, from one of C.
+        longest_block (int): most queries of a block, whose scores are on the chip together.
         g_stride (int): addresses of G from a tile of C features to the next.
     """
 
@@ -64,6 +66,7 @@ class Layout:
         self.value_stride = self.tokens
         self.key_stride = self.z_places
         self.g_stride = self.head_dim
+        self.longest_block = min(config.query_block or self.tokens, self.tokens)
 
     def input_tiles(self, features: int) -> int:
         """Tiles of R places that hold so many features."""
@@ -98,6 +101,14 @@ class Layout:
     def key_base(self, head: int) -> int:
         """First address of K of a head."""
         return head % 2 * self.input_tiles(self.tokens) * self.key_stride
+
+    def turned_key_base(self, head: int) -> int:
+        """First address of K of a head, as softmax keeps it."""
+        return head % 2 * self.output_tiles(self.tokens) * self.key_stride
+
+    def score_base(self, block: int) -> int:
+        """First address of the scores of a block, counted over the heads of a layer."""
+        return block % 2 * self.input_tiles(self.tokens) * self.longest_block
 
     def g_base(self, head: int) -> int:
         """First address of G of a head."""

@@ -9,7 +9,7 @@ from taylorvit.rtl.network.command import Opcode
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .cycles import ImageCycles, StepCycles
-from .plan import Step
+from .steps import Step
 from .tape import Part
 
 __all__ = ["cycles_table", "listing_of", "sizes_of"]

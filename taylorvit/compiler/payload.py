@@ -8,12 +8,13 @@ from dataclasses import asdict
 
 import numpy as np
 
+from taylorvit.golden.attention.integer_softmax import SoftmaxConstants
 from taylorvit.golden.network.integer_network import IntegerNetwork
 from taylorvit.golden.network.operations import Add, Logits, Norm, Requantize
-from taylorvit.rtl.network.command import CONSTANT_BYTES, Flag, Opcode, Stationary
+from taylorvit.rtl.network.command import CONSTANT_BYTES, KERNEL_CONSTANTS, KERNELS, Flag, Opcode, Stationary
 from taylorvit.rtl.network.config import NetworkConfig
 
-from .plan import TABLE_BYTES, Step
+from .steps import Step, table_bytes
 
 __all__ = ["constants_of", "filled", "rows_of"]
 
@@ -33,7 +34,8 @@ def filled(step: Step, network: IntegerNetwork) -> Step:
     """
     values: dict[str, int] = {}
     if step.opcode == Opcode.CONSTANTS and step.layer is not None:
-        values |= asdict(network.registers[step.layer])
+        registers = asdict(network.registers[step.layer])
+        values |= {name: registers[name] for name in KERNEL_CONSTANTS[KERNELS[step["kernel"]]] if name in registers}
     if step.norm:
         values["norm_shift"] = network.norm_shift(_norm(network, step.norm))
     if step.following:
@@ -94,7 +96,7 @@ def rows_of(step: Step, network: IntegerNetwork, config: NetworkConfig) -> np.nd
         np.ndarray: uint8, (rows, C).
     """
     parts = [np.zeros((0, config.columns), dtype=np.uint8)]
-    if step.table:
+    if table_bytes(step, config):
         parts.append(_table(step, network, config))
     if step.norm:
         parts.append(_norm_rows(step, network, config))
@@ -111,9 +113,18 @@ def _norm(network: IntegerNetwork, name: str) -> Norm:
 
 
 def _table(step: Step, network: IntegerNetwork, config: NetworkConfig) -> np.ndarray:
-    entries = network.tensors[f"{step.table}.table"].astype(np.int8).view(np.uint8)
-    rows = -(-TABLE_BYTES // config.columns)
-    return np.pad(entries, (0, rows * config.columns - TABLE_BYTES)).reshape(rows, config.columns)
+    if step.opcode == Opcode.CONSTANTS:
+        entries = np.array(_exponentials(step, network), dtype="<u2").view(np.uint8)
+    else:
+        entries = network.tensors[f"{step.table}.table"].astype(np.int8).view(np.uint8)
+    return np.pad(entries, (0, -len(entries) % config.columns)).reshape(-1, config.columns)
+
+
+def _exponentials(step: Step, network: IntegerNetwork) -> tuple[int, ...]:
+    constants = network.registers[step.layer or 0]
+    if not isinstance(constants, SoftmaxConstants):
+        raise TypeError(f"constants of layer {step.layer} must be those of softmax, not {constants!r}")
+    return constants.exponentials
 
 
 def _norm_rows(step: Step, network: IntegerNetwork, config: NetworkConfig) -> np.ndarray:

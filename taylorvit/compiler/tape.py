@@ -14,7 +14,7 @@ from taylorvit.rtl.network.command import HEADER_BYTES, HEADER_FIELDS, MAGIC, TR
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .commands import encode, encode_command
-from .plan import Step
+from .steps import Step
 
 __all__ = ["Part", "TapeWriter"]
 
@@ -60,7 +60,7 @@ class TapeWriter:
             ValueError: a number does not fit its field.
         """
         offset = len(self._content)
-        self._content += self._filled(encode_command(step.values, self._config.kernel))
+        self._content += self._filled(encode_command(step.values))
         self._content += payload.tobytes()
         self.parts.append(Part(step, offset, len(self._content) - offset))
 

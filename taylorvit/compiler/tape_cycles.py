@@ -9,13 +9,13 @@ All times are cycles; the numbers between two events are those of `taylorvit.com
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, gcd
 
-from taylorvit.rtl.network.command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES, Opcode
+from taylorvit.rtl.network.command import COMMAND_BYTES, EXPONENTIAL_BYTES, HEADER_BYTES, TRAILER_BYTES, Opcode
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .latencies import latencies_of
-from .plan import TABLE_BYTES, Step
+from .steps import Step, table_bytes
 
 __all__ = ["Memory", "TapeCycles"]
 
@@ -92,13 +92,11 @@ class TapeCycles:
             return -(-size // config.columns) * self.row_words
 
         self.header_words, self.command_words = words(HEADER_BYTES), words(COMMAND_BYTES)
-        self.table_words, self.trailer_words = words(TABLE_BYTES), words(TRAILER_BYTES)
+        self.trailer_words = words(TRAILER_BYTES)
+        self.table_words = {id(step): words(table_bytes(step, config)) for step in plan}
         self.size = self.tape_bytes * (
             self.header_words
-            + sum(
-                self.command_words + step["payload"] * self.row_words + (self.table_words if step.table else 0)
-                for step in plan
-            )
+            + sum(self.command_words + step["payload"] * self.row_words + self.table_words[id(step)] for step in plan)
             + self.trailer_words
         )
         self._source = _Source(config, memory, self.size) if memory != Memory() else None
@@ -144,10 +142,11 @@ class TapeCycles:
         if step.opcode == Opcode.END:
             end = self._words(self.trailer_words, 0)
             judged = max(judged, end + self.latencies.crc)
-        if step.table:
-            # A word gives a byte a cycle.
-            for _word in range(self.table_words):
-                judged = self._words(1, max(judged, self.table_free)) + self.tape_bytes
+        if self.table_words[id(step)]:
+            # Each step of the writer takes a byte, or a whole exponential if words are of such.
+            steps = self.tape_bytes if step.table else self.tape_bytes // gcd(self.tape_bytes, EXPONENTIAL_BYTES)
+            for _word in range(self.table_words[id(step)]):
+                judged = self._words(1, max(judged, self.table_free)) + steps
             judged += 1
         given = max(judged, self.taken[-2] + 1)
         self._next_word = max(self._next_word, given + 1)

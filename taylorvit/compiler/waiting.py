@@ -3,7 +3,8 @@
 A product must wait for an earlier one that
 
     writes what it reads            activations, the residual stream, K, V, G, the biases of the kernel
-    writes what it overwrites, or reads it
+    writes what it overwrites, or reads it; scores excepted, whose words leave their banks pass after pass, before any
+                                    later product has a score
     writes the activation banks at the pace of the divider array (Z), if it writes activations too: a column has one
                                     way to the banks
     adds to the residual stream, if it does so too: there is one counter of the tokens whose sums are complete
@@ -13,12 +14,12 @@ unfinished. A product with a LayerNorm begins when all before it are finished, a
 before its last pass begins, so nothing waits for that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 from typing import NamedTuple
 
 from taylorvit.rtl.network.bundles import sequence_width
-from taylorvit.rtl.network.command import Destination, Flag, Source, Stationary
+from taylorvit.rtl.network.command import KERNELS, Destination, Flag, Opcode, Source, Stationary
 from taylorvit.rtl.network.config import NetworkConfig
 
 __all__ = ["MOST_UNFINISHED", "waits_of"]
@@ -64,20 +65,30 @@ class _Uses(NamedTuple):
         """Whether it may begin only when an earlier product is finished."""
         if earlier.divides and self.activates:
             return True
-        hazards = [(self.reads, earlier.writes), (self.writes, earlier.reads)]
+        read = [words for words in earlier.reads if words.buffer != "score"]
+        hazards = [(self.reads, earlier.writes), (self.writes, read)]
         if not (earlier.divides and self.divides):  # rows are divided in their order
             hazards.append((self.writes, earlier.writes))
         return any(mine.overlaps(theirs) for ours, others in hazards for mine in ours for theirs in others)
 
 
-def waits_of(products: Sequence[Mapping[str, int]], config: NetworkConfig) -> list[int]:
+def waits_of(commands: Iterable[Mapping[str, int]], config: NetworkConfig) -> list[int]:
     """The field `wait` of each product of a tape.
 
     Args:
-        products (Sequence[Mapping[str, int]]): their fields, in their order; those that are left out are zero.
+        commands (Iterable[Mapping[str, int]]): fields of the commands, in their order; those that are left out are
+            zero, and of `opcode` PRODUCT. The kernel of a layer is that of its CONSTANTS.
         config (NetworkConfig): the accelerator.
     """
-    uses = [_uses(product, config) for product in products]
+    products, uses = [], []
+    constants: Mapping[str, int] = {}
+    for command in commands:
+        match command.get("opcode", Opcode.PRODUCT):
+            case Opcode.CONSTANTS:
+                constants = command
+            case Opcode.PRODUCT:
+                products.append(command)
+                uses.append(_uses(command, constants, config))
     waits = []
     finished = -1  # the last product that must be finished
     for index, product in enumerate(products):
@@ -93,11 +104,12 @@ def waits_of(products: Sequence[Mapping[str, int]], config: NetworkConfig) -> li
     return waits
 
 
-def _uses(product: Mapping[str, int], config: NetworkConfig) -> _Uses:
+def _uses(product: Mapping[str, int], constants: Mapping[str, int], config: NetworkConfig) -> _Uses:
     values = {"flags": 0, "source": 0, "stationary": 0, "destination": 0, **product}
     destination = Destination(values["destination"])
-    writes = list(_written(destination, values, config))
-    reads = list(_read(values))
+    is_softmax = KERNELS[constants.get("kernel", 0)] == "softmax"
+    writes = list(_written(destination, values, config, constants["key_stride"] if is_softmax else 0))
+    reads = list(_read(values, is_softmax))
     if destination == Destination.RESIDUAL and Flag.EMBEDDING not in Flag(values["flags"]):
         reads += writes
     return _Uses(reads, writes, destination == Destination.KERNEL_1, destination == Destination.ACTIVATION)
@@ -112,22 +124,27 @@ def _bias(base: int) -> _Words:
     return _Words("bias", int(base > 0), int(base > 0) + 1)
 
 
-def _read(values: Mapping[str, int]) -> Iterator[_Words]:
+def _read(values: Mapping[str, int], is_softmax: bool) -> Iterator[_Words]:
     """What the streamed and the stationary operand are read from."""
     source, stationary = Source(values["source"]), Stationary(values["stationary"])
     base, stride = values.get("source_base", 0), values.get("source_stride", 0)
     if source != Source.IMAGE:
-        buffer = "key" if source == Source.KERNEL else "activation"
+        of_kernel = "score" if is_softmax else "key"
+        buffer = of_kernel if source == Source.KERNEL else "activation"
         yield _tiles(buffer, base, stride, values["input_tiles"], values["length"])
     if stationary != Stationary.TAPE:
-        buffer = "value" if stationary == Stationary.KERNEL_0 else "g"
+        second = "key" if is_softmax else "g"
+        buffer = "value" if stationary == Stationary.KERNEL_0 else second
         base, stride = values.get("stationary_base", 0), values.get("stationary_stride", 0)
         yield _tiles(buffer, base, stride, values["output_tiles"], values["stationary_limit"])
-        if stationary == Stationary.KERNEL_1:
+        if buffer == "g":
             yield _bias(base)
 
 
-def _written(destination: Destination, values: Mapping[str, int], config: NetworkConfig) -> Iterator[_Words]:
+def _written(
+    destination: Destination, values: Mapping[str, int], config: NetworkConfig, turned: int
+) -> Iterator[_Words]:
+    """Where the totals go; `turned` is the stride of K of softmax, 0 of Taylor attention."""
     base, stride = values.get("destination_base", 0), values.get("destination_stride", 0)
     tiles, length = values["output_tiles"], values["length"]
     match destination:
@@ -137,10 +154,15 @@ def _written(destination: Destination, values: Mapping[str, int], config: Networ
         case Destination.RESIDUAL:
             yield _tiles("residual", base, stride, tiles, length)
             yield _Words("sums", 0, 1)
+        case Destination.KEY if turned:
+            yield _tiles("key", base, turned, ceil(length / config.columns), turned)
         case Destination.KEY:
             yield _tiles("key", base, stride, ceil(length / config.rows), stride)
         case Destination.VALUE:
             yield _tiles("value", base, stride, tiles, length)
-            yield _bias(base)
+            if not turned:
+                yield _bias(base)
+        case Destination.KERNEL_0 if turned:
+            yield _tiles("score", base, stride, ceil(tiles * config.columns / config.rows), length)
         case Destination.KERNEL_0:
             yield _tiles("g", base, stride, tiles, length)

@@ -15,8 +15,11 @@ import numpy as np
 
 from taylorvit.rtl.network.command import (
     COMMAND_BYTES,
+    CONSTANTS_FIELDS,
+    EXPONENTIAL_BYTES,
     FIELDS,
     HEADER_BYTES,
+    KERNELS,
     Destination,
     Flag,
     Opcode,
@@ -148,6 +151,7 @@ def _additions(tape: bytes, config: NetworkConfig) -> Iterator[_Addition]:
 
     place = rows(HEADER_BYTES)
     while place + COMMAND_BYTES <= len(tape):
+        begin = place
         command = {
             name: int.from_bytes(tape[place + field.place : place + field.place + field.bytes], "little")
             for name, field in FIELDS.items()
@@ -155,7 +159,10 @@ def _additions(tape: bytes, config: NetworkConfig) -> Iterator[_Addition]:
         place += rows(COMMAND_BYTES)
         if command["opcode"] == Opcode.END:
             return
-        if command["opcode"] != Opcode.PRODUCT:
+        if command["opcode"] == Opcode.CONSTANTS:
+            kernel = tape[begin + CONSTANTS_FIELDS["kernel"].place]
+            if KERNELS[kernel] == "softmax":
+                place += rows(EXPONENTIAL_BYTES * config.exponential_entries)
             continue
         place += command["payload"] * config.columns + (rows(_TABLE_BYTES) if command["flags"] & Flag.TABLE else 0)
         if command["destination"] == Destination.RESIDUAL:

@@ -66,6 +66,40 @@ def test_a_block_for_all_is_no_block():
     assert others == [whole, whole]
 
 
+def test_each_layer_has_its_kernel():
+    config = small_config(kernel="taylor+softmax")
+    steps = plan_of(UNEVEN, config, ["softmax", "taylor"])
+    constants = [step for step in steps if step.opcode == Opcode.CONSTANTS]
+    assert [(step["kernel"], step["key_stride"]) for step in constants] == [(1, 8), (0, 0)]
+    names = [{step.name.split("[")[0] for step in steps if step.layer == layer} for layer in range(2)]
+    parts = {"softmax": {"s", "ev"}, "taylor": {"g", "z"}}
+    shared = {"constants", "k", "q", "v", "proj", "fc1", "fc2"}
+    for layer, kernel in enumerate(("softmax", "taylor")):
+        assert names[layer] == {f"blocks.{layer}.{name}" for name in shared | parts[kernel]}
+    assert [step["kernel"] for step in plan_of(UNEVEN, config) if step.opcode == Opcode.CONSTANTS] == [0, 0]
+
+
+def test_softmax_goes_by_blocks_of_queries():
+    shape = UNEVEN  # 11 tokens, 3 heads of 5 features
+    config = small_config(4, 3, kernel="softmax", query_block=4)
+    steps = {step.name: step for step in plan_of(shape, config)}
+    names = [name for name in steps if name.startswith(("blocks.0.s[", "blocks.0.ev["))]
+    assert len(names) == 2 * 3 * 3
+    scores, values = steps["blocks.0.s[1][1]"], steps["blocks.0.ev[1][1]"]
+    assert [steps[f"blocks.0.s[0][{block}]"]["length"] for block in range(3)] == [4, 4, 3]
+    # 5 features of Q and K in 2 tiles of R, 11 tokens in 4 tiles of C; and 11 tokens in 3 tiles of R.
+    assert (scores["length"], scores["input_tiles"], scores["output_tiles"]) == (4, 2, 4)
+    assert (values["length"], values["input_tiles"], values["output_tiles"]) == (4, 3, 2)
+    assert scores["source_base"] == steps["blocks.0.q[1]"]["destination_base"] + 4
+    assert (scores["stationary_base"], scores["stationary_stride"], scores["stationary_limit"]) == (4 * 6, 6, 5)
+    assert scores["destination_base"] == values["source_base"] == 0  # fifth block
+    assert steps["blocks.0.s[1][2]"]["destination_base"] == 3 * 4
+    assert values["destination_base"] - steps["blocks.0.ev[1][0]"]["destination_base"] == 4
+    assert scores.macs + values.macs == 2 * 4 * 11 * 5
+    # The last layer computes two tokens alone.
+    assert (steps["blocks.1.s[0]"]["length"], steps["blocks.1.ev[0]"]["length"]) == (2, 2)
+
+
 def test_heads_of_a_distilled_network_are_one_product():
     config = small_config()
     head = next(step for step in plan_of(UNEVEN, config) if step.name == "head")
@@ -83,6 +117,9 @@ def test_keys_are_turned_in_time():
         assert {step["pass_length"] for step in keys} == {expected}
     keys = [step for step in plan_of(UNEVEN, small_config()) if step["destination"] == Destination.KEY]
     assert {step["pass_length"] for step in keys} == {11}
+    config = small_config(16, 4, kernel="softmax")  # of C, for softmax
+    keys = [step for step in plan_of(UNEVEN, config) if step["destination"] == Destination.KEY]
+    assert {step["pass_length"] for step in keys} == {12}
 
 
 def test_each_layer_norm_and_table_comes_once():

@@ -1,5 +1,7 @@
 """Which products wait for which."""
 
+import pytest
+
 from taylorvit.compiler.plan import plan_of
 from taylorvit.compiler.waiting import MOST_UNFINISHED, waits_of
 from taylorvit.golden.network.vit import VitShape
@@ -84,6 +86,30 @@ def test_blocks_wait_for_each_other():
     assert waits(2) == [0, 0, 1, 0, 1, 0, 1, 0, 1, 0]
 
 
+def test_softmax():
+    constants = {"opcode": Opcode.CONSTANTS, "kernel": 1, "key_stride": 8}
+    key = product(Destination.KEY, source=Source.IMAGE, destination_base=16)  # two tiles of C tokens
+    value = product(Destination.VALUE, source=Source.IMAGE)
+    scores = product(
+        Destination.KERNEL_0, source_base=500, stationary=Stationary.KERNEL_1, stationary_stride=8,
+        stationary_limit=8, destination_base=50,
+    )  # fmt: skip
+    divided = product(
+        Destination.KERNEL_1, source=Source.KERNEL, source_base=50, stationary=Stationary.KERNEL_0,
+        stationary_limit=5, destination_base=600,
+    )  # fmt: skip
+    assert last_wait(constants, key, scores | {"stationary_base": 24}) == 0
+    assert last_wait(constants, key, scores | {"stationary_base": 32}) == 2
+    assert last_wait(constants, scores, key) == 2  # the half that is not read
+    assert last_wait(constants, scores | {"stationary_base": 16}, key) == 0
+    assert last_wait(constants, scores, value, divided) == 0
+    assert last_wait(constants, value, scores, divided | {"source_base": 0}) == 1
+    # Scores have left their banks before others come; V is not needed for the division.
+    assert last_wait(constants, divided, scores) == 2
+    assert last_wait(constants, divided, value | {"destination_base": 10}) == 2
+    assert last_wait(constants, divided, product(source=Source.IMAGE, destination_base=900)) == 0
+
+
 def test_layer_norm_waits_for_all():
     norm = product(flags=Flag.NORM, destination_base=700, source_base=0)
     assert last_wait(product(source=Source.IMAGE, destination_base=900), norm) == 0
@@ -108,3 +134,12 @@ def test_the_order_of_attention_hides_what_it_waits_for():
     # No product of attention but the first one waits for the one right before it.
     assert all(waits[name] > 0 for name in order[1:])
     assert {name for name, wait in waits.items() if wait == 0} == {"patch_embed", "k[0]", "proj", "fc1", "fc2", "head"}
+
+
+@pytest.mark.parametrize("block", [0, 6, 3])
+def test_the_order_of_softmax_hides_what_it_waits_for(block):
+    shape = VitShape(image_size=4, patch_size=1, channels=1, classes=3, depth=2, width=20, heads=5)
+    steps = plan_of(shape, small_config(kernel="softmax", query_block=block))
+    layer = [step for step in steps if step.layer == 0 and "[" in step.name]
+    assert len(layer) == 5 * (3 + 2 * (1 if not block else 18 // block))
+    assert all(step["wait"] > 0 for step in layer[1:])

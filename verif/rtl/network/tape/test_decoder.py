@@ -37,7 +37,7 @@ SIZES = {  # rows, columns, bits of a word, rows of the tape banks
     "half": (32, 32, 128, 64),
 }
 
-SOFTMAX = {"byte": ("softmax",), "odd": KERNELS, "wide": ("softmax",), "half": KERNELS}  # kernels of these sizes
+SOFTMAX = {"byte": "softmax", "odd": "taylor+softmax", "wide": "softmax", "half": "taylor+softmax"}  # others: taylor
 ENTRIES = 16
 LIMIT = 30_000
 
@@ -45,12 +45,8 @@ LIMIT = 30_000
 def configuration(name):
     rows, columns, width, queue = SIZES[name]
     base = config_of("default").to_mapping() | {"tape_queue_rows": queue, "tape_source": "stream"}
-    sizes = base | {"rows": rows, "columns": columns, "tape_width": width}
-
-    class WithSoftmax(NetworkConfig):
-        kernels, exponential_entries, exponential_width = SOFTMAX.get(name), ENTRIES, 11
-
-    return (WithSoftmax if name in SOFTMAX else NetworkConfig).from_mapping(sizes)
+    kernel = {"kernel": SOFTMAX.get(name, "taylor"), "exponential_entries": ENTRIES}
+    return NetworkConfig.from_mapping(base | {"rows": rows, "columns": columns, "tape_width": width} | kernel)
 
 
 def blocks():
