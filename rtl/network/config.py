@@ -356,8 +356,8 @@ class NetworkConfig(Configuration):
     def activation_depth(self):
         """Words of an activation bank: normalized tokens, and beside them Q and Z of all heads, or the hidden features.
 
-        These are of `hidden_tokens`, all others of all tokens.
-        Z of a head takes whole tiles of C places. Heads of so many tiles are most if they are as narrow as can be.
+        Hidden features are those of `hidden_tokens`. Z of a head takes whole tiles of C places. Heads of so many tiles
+        are most if they are as narrow as can be.
         """
         columns = self.columns
         tiles = range(1, ceil(self.max_head_dim / columns) + 1)

@@ -1,10 +1,13 @@
 """docs/network.md says what the hardware decodes: places of fields, values of enumerations, sizes of buffers."""
 
+import dataclasses
 import re
 
 import pytest
 
+from taylorvit.compiler.layout import Layout
 from taylorvit.gen.presets import load_preset, preset_names
+from taylorvit.golden.network.vit import SHAPES
 from taylorvit.rtl.network.command import (
     CONSTANTS_FIELDS,
     FIELDS,
@@ -21,6 +24,7 @@ from taylorvit.rtl.network.command import (
 from verif import ROOT
 
 PAGE = (ROOT / "docs/network.md").read_text(encoding="utf-8")
+_BLOCKS = "The MLP in blocks of tokens"
 
 
 def _section(title: str) -> str:
@@ -70,6 +74,18 @@ def test_kernels():
 def test_kinds_of_operations():
     shown = re.findall(r"\| ([A-Z_]+) \|$", _section("Operations"), re.MULTILINE)
     assert shown == [kind.name for kind in Kind if kind != Kind.OTHER]
+
+
+def test_buffers_of_blocks():
+    rows = re.findall(
+        r"^\| (\d+)(?:, all tokens)? \| (\d+) \| ([\d,]+) \| ([\d,]+) \|", _section(_BLOCKS), re.MULTILINE
+    )
+    assert len(rows) == 3
+    for mlp_tokens, blocks, *sizes in rows:
+        config = dataclasses.replace(load_preset("vit-16x8"), mlp_tokens=int(mlp_tokens))
+        assert len(Layout(SHAPES["deit_tiny"], config).blocks(197)) == int(blocks)
+        buffers = config.buffer_bytes
+        assert sizes == [f"{size:,}" for size in (buffers["activations"], sum(buffers.values()))]
 
 
 def test_buffers_of_the_presets():
