@@ -7,19 +7,20 @@ of `taylorvit.compiler.latencies`.
                 (`taylorvit.compiler.tape_cycles`)
     loader      a tile moves in R cycles after the pass before has been taken, then embedding and constants
     streamer    takes a pass when its tile is there, the pass before is over, and what it reads is finished
-    kernel      means, biases, divisions
+    kernel      means, biases, scores, divisions (`taylorvit.compiler.attention_cycles`)
 
 `cycles_of` computes some images back to back; the last one shows what an image costs in a row of many.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 from taylorvit.golden.network.vit import VitShape
 from taylorvit.rtl.network.command import (
     CONSTANT_BYTES,
+    KERNELS,
     Destination,
     Flag,
     Kind,
@@ -29,6 +30,7 @@ from taylorvit.rtl.network.command import (
 )
 from taylorvit.rtl.network.config import NetworkConfig
 
+from .attention_cycles import CYCLES, Divider, RowQueue
 from .latencies import latencies_of
 from .plan import plan_of
 from .steps import Step
@@ -106,42 +108,14 @@ def cycles_of(
     return machine.result()
 
 
-class _Divider:
-    """The divider array: rows of Q G in their order, rows of means before them."""
+class _LastRow(NamedTuple):
+    """The last row of a product, which is finished when it is divided.
 
-    def __init__(self, config: NetworkConfig) -> None:
-        self.interval = latencies_of(config).divider_interval
-        self.mean_interval = max(config.columns, self.interval)
-        self._waiting: deque[int] = deque()
-        self.starts: list[int] = []  # of the rows of Q G
-        self._free = 0
+    Attributes:
+        row (int): its number, of all rows of the row queue.
+    """
 
-    def put(self, ready: int) -> None:
-        """A row of Q G that may start from a cycle on."""
-        self._waiting.append(ready)
-
-    def start(self, row: int) -> int:
-        """The cycle in which a row of Q G starts."""
-        while len(self.starts) <= row:
-            self._start_row()
-        return self.starts[row]
-
-    def means(self, ready: int, count: int) -> int:
-        """Starts so many rows of means, from a cycle on; returns that of the last one."""
-        start = ready
-        for index in range(count):
-            if index:
-                start += self.mean_interval
-            while self._waiting and max(self._waiting[0], self._free) < max(start, self._free):
-                self._start_row()
-            start = max(start, self._free)
-            self._free = start + self.interval
-        return start
-
-    def _start_row(self) -> None:
-        start = max(self._waiting.popleft(), self._free)
-        self._free = start + self.interval
-        self.starts.append(start)
+    row: int
 
 
 class _Machine:
@@ -151,8 +125,11 @@ class _Machine:
         self.plan, self.config = plan, config
         self.latencies = latencies_of(config)
         self.tape = TapeCycles(plan, config, memory)
-        self.divider = _Divider(config)
-        self.row_queue_depth = config.attention.row_queue_depth
+        self.divider = Divider(config)
+        self.row_queue = RowQueue(config, self.divider)
+        self.kernels = {name: CYCLES[name](config, self.divider) for name in config.kernels}
+        self.kernel = self.kernels[config.kernels[0]]
+        self.batch = 0  # rows that a pass promises to the row queue
         self.loader = 0  # the cycle from which the loader may take a command
         self.next_row = 0  # of the tape
         self.over = 0  # the last cycle of the last pass
@@ -161,16 +138,13 @@ class _Machine:
         self.norm_idle = 0
         self.prepared: list[int] = []
         self.image_ready = 0
-        self.z_rows = 0  # rows of Q G that are promised to the queue
         self.table_product = -1  # the last one with a table
         self.kind = Kind.EMBEDDING  # of the last pass
         # Cycles in which the loader waited for the tape, for products before; since the last pass, (first, end).
         self.starved: list[tuple[int, int]] = []
         self.held_up: list[tuple[int, int]] = []
         self.within_tape = False
-        self.value_done = [0, 0]  # of the last heads
-        self.values = self.divided = 0
-        self._done: list[int | tuple[int, int]] = []  # pulse of each product; of Q G, its last row and the biases'
+        self._done: list[int | _LastRow] = []  # pulse of each product, or what it waits for
         self._finished: list[int] = []
         self.steps: list[list[StepCycles]] = []
         self.kinds: list[dict[Kind, int]] = []
@@ -182,8 +156,8 @@ class _Machine:
         """The cycle from which a product counts as finished, and all before it."""
         while len(self._finished) <= product:
             done = self._done[len(self._finished)]
-            if isinstance(done, tuple):
-                done = self.divider.start(done[0]) + self.latencies.z
+            if isinstance(done, _LastRow):
+                done = self.divider.start(done.row) + self.latencies.z
             before = self._finished[-1] + 1 if self._finished else 0
             self._finished.append(max(done + self.latencies.retire, before))
         return self._finished[product] if product >= 0 else 0
@@ -198,6 +172,8 @@ class _Machine:
             self.steps[-1].append(StepCycles(step))
             if step.table and self.table_product >= 0:
                 self.tape.table_free = self.finished(self.table_product) + 1
+            if step.opcode == Opcode.CONSTANTS:
+                self._begin_layer(step)
             taken = max(self.loader, self.tape.command(step))
             if self.within_tape:
                 self.starved.append((self.loader, taken))
@@ -208,6 +184,15 @@ class _Machine:
                 self._product(step, self.steps[-1][-1])
             elif step.opcode == Opcode.END:
                 self.image_done.append(max(taken + 2, self.finished(len(self._done) - 1) + 1))
+
+    def _begin_layer(self, step: Step) -> None:
+        """Constants of a layer: its kernel, and the rows that a pass promises. Exponentials wait for those in use."""
+        self.kernel = self.kernels[KERNELS[step["kernel"]]]
+        self.batch = step["rows"]
+        if KERNELS[step["kernel"]] == "softmax":
+            self.batch = min(self.batch, self.config.attention.longest_block)
+            rows = self.row_queue.rows
+            self.tape.exponentials_free = self.divider.start(rows - 1) + self.latencies.z + 1 if rows else 0
 
     def result(self) -> ImageCycles:
         """Numbers of the last image."""
@@ -262,7 +247,7 @@ class _Machine:
                     tiles = ceil((input_tile + 1) * config.rows / config.columns)
                     waits = max(waits, written[min(tiles, len(written)) - 1])
                 if is_last and destination == Destination.KERNEL_1:
-                    waits = max(waits, self._room(step))
+                    waits = max(waits, self.row_queue.room(self.batch))
                 image = self.image_ready if step["source"] == Source.IMAGE else 0
                 taken = max(loaded, self.over, waits, image)
                 self._count(step, counts, loaded, taken, waits, image)
@@ -347,13 +332,6 @@ class _Machine:
 
     # What becomes of the results
 
-    def _room(self, step: Step) -> int:
-        """The cycle from which the row queue has room for the rows of a pass."""
-        rows = step["length"]
-        left = self.z_rows + rows - self.row_queue_depth
-        self.z_rows += rows
-        return self.divider.start(left - 1) + self.latencies.row_leaves if left > 0 else 0
-
     def _results(self, step: Step, destination: Destination, taken: int, is_last: bool, output_tile: int) -> None:
         """Results of a pass, whose first one comes `result` cycles after the pass was taken."""
         if not is_last:
@@ -372,30 +350,23 @@ class _Machine:
                     prepared = max(first + token + latencies.prepared, prepared + latencies.norm_interval)
                     self.prepared.append(prepared)
         if destination == Destination.KERNEL_1:
-            biases = self.value_done[self.divided % 2] + 1
-            for row in range(length):
-                self.divider.put(max(first + row + latencies.row, biases))
+            self.row_queue.begin(taken, length, self.batch)
+            self.kernel.rows(first, length, ends=output_tile == step["output_tiles"] - 1)
 
     def _end(self, step: Step, destination: Destination, taken: int) -> None:
         """The pulse of a product, from its last pass."""
-        latencies, columns = self.latencies, self.config.columns
-        last = taken + latencies.result + step["length"] - 1
+        last = taken + self.latencies.result + step["length"] - 1
         tiles = step["output_tiles"]
-        done: int | tuple[int, int] = last + latencies.linear
+        done: int | _LastRow = last + self.latencies.linear
         match destination:
             case Destination.KEY:
-                collected = last + latencies.value + columns
-                done = self.divider.means(collected + latencies.means, tiles) + latencies.mean
+                done = self.kernel.key(last, tiles)
             case Destination.VALUE:
-                collected = last + latencies.value + columns
-                done = collected + latencies.biases + tiles * columns
-                self.value_done[self.values % 2] = done
-                self.values += 1
+                done = self.kernel.value(last, tiles)
             case Destination.KERNEL_0:
-                done = last + latencies.g
+                done = self.kernel.kernel_0(last)
             case Destination.KERNEL_1:
-                done = (self.z_rows - 1, 0)
-                self.divided += 1
+                done = _LastRow(self.row_queue.rows - 1)
         if step["source"] == Source.IMAGE:
             beats = (self.plan[0]["length"] - step["prefix"]) * ceil(
                 int((step.inputs >= 0).sum()) / self.config.image_lanes

@@ -106,7 +106,7 @@ class TapeCycles:
         self._rows_due = 0  # rows of payload of the commands so far
         self.taken = [-1, -1]  # cycles in which the last commands were taken
         self._last_visible = 0
-        self.table_free = 0  # the table may be written again
+        self.table_free = self.exponentials_free = 0  # the tables may be written again
         self._header(0)
 
     def _words(self, count: int, first: int) -> int:
@@ -145,8 +145,9 @@ class TapeCycles:
         if self.table_words[id(step)]:
             # Each step of the writer takes a byte, or a whole exponential if words are of such.
             steps = self.tape_bytes if step.table else self.tape_bytes // gcd(self.tape_bytes, EXPONENTIAL_BYTES)
+            free = self.table_free if step.table else self.exponentials_free
             for _word in range(self.table_words[id(step)]):
-                judged = self._words(1, max(judged, self.table_free)) + steps
+                judged = self._words(1, max(judged, free)) + steps
             judged += 1
         given = max(judged, self.taken[-2] + 1)
         self._next_word = max(self._next_word, given + 1)
