@@ -89,7 +89,7 @@ class NetworkConfig(Configuration):
             or "distributed" (`rtl.common.memory_bank`).
         image_memory (str): likewise of the image banks, or "huge".
         residual_memory (str): likewise of the banks of the residual stream, never "huge".
-        kernel_memory (str): likewise of the attention kernel's K, V and G.
+        kernel_memory (str): likewise of the attention kernel's K, V, G and scores.
         partial_sum_memory (str): likewise of the partial sums.
         tape_queue_memory (str): likewise of the tape's rows that are read ahead.
         tape_memory (str): likewise of the memory on the chip of `tape_source` "memory", or "huge"; "auto" otherwise.

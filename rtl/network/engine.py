@@ -52,6 +52,8 @@ class NetworkEngine(Block):
         tape_read (1 bit, output): a row is read from them.
         table_write (TableWrite, input): an entry of the table.
         table_finished (1 bit, output): a product with a table is finished.
+        exponential_write (ExponentialWrite, input): of softmax attention, an entry of the table of exponentials.
+        kernel_1_finished (1 bit, output): of softmax attention, a product with destination KERNEL_1 is finished.
         image_write (ImageWrite, input): pixels.
         image_ready (1 bit, input): an image is in the image banks.
         image_release (1 bit, output): its last pixel has been read.
@@ -90,7 +92,7 @@ class NetworkEngine(Block):
         self.column = NetworkColumn(config, kernel_column=self.kernel.column)
         self.row_group = RowGroup(config, row=self.row)
         self.column_group = ColumnGroup(config, column=self.column)
-        self.loader = TileLoader(config, load_latency=self.column.load_latency)
+        self.loader = TileLoader(config, load_latency=self.column.load_latency + self.load_delay)
         self.streamer = Streamer(config, drain=self.drain)
         self.retirement = RetirementQueue()
         self.norm_statistics = NormStatistics(config, sums_delay=self.column.sums_delay)
@@ -106,6 +108,11 @@ class NetworkEngine(Block):
     def parameters(self):
         """What distinguishes two engines: the configuration."""
         return self.config.to_mapping()
+
+    @property
+    def load_delay(self):
+        """Cycles that tiles wait behind the columns, so that a tile never comes before the element that swaps it in."""
+        return self.row.latency - self.column.load_latency
 
     @property
     def accumulate_delay(self):
@@ -225,11 +232,19 @@ class NetworkEngine(Block):
         connect(m, units.center.column_side, diagonal.side_in)
         chain(m, diagonal.side_out, columns, "kernel")
         m.d.comb += [
-            array.stationary_diagonal.eq(diagonal.stationary),
-            array.stationary.eq(Cat(group.stationary for group in columns)),
+            array.stationary_diagonal.eq(delay(m, diagonal.stationary, self.load_delay, "stationary_diagonal")),
+            array.stationary.eq(
+                Cat(
+                    delay(m, group.stationary, self.load_delay, f"stationary_{index}")
+                    for index, group in enumerate(columns)
+                )
+            ),
             diagonal.partial_sum.eq(array.sum_diagonal),
         ]
+        feeds = iter(units.center.column_feeds)
         for index, group in enumerate(columns):
+            for feed in group.feeds:
+                connect(m, next(feeds), feed)
             m.d.comb += group.partial_sum.eq(array.sum.word_select(index, len(group.partial_sum)))
         first = diagonal.result_out
         m.d.comb += units.loader.constants_begun.eq(
@@ -293,6 +308,9 @@ class NetworkEngine(Block):
             streamer.kernel_room.eq(center.room),
             self.denominator_error.eq(center.denominator_error),
         ]
+        if "softmax" in self.config.kernels:
+            connect(m, flipped(self.exponential_write), center.exponential_write)
+            m.d.comb += self.kernel_1_finished.eq(center.kernel_1_done)
 
     def _logits(self, m, units):
         """At most one group has a logit in a cycle."""

@@ -109,6 +109,7 @@ class ColumnGroup(Block):
         table_write (TableWrite, input): an entry of the table.
         partial_sum (partial_sum_width bits for each column, input): from the array.
         stationary (8 bits for each column, output): to the array.
+        feeds (the kernel's own, input, one for each column): what the kernel writes.
         reports (the kernel's own, output, one for each column): to the kernel's center.
         activations (ActivationWrite, output, one for each column): to the rows.
         logit_valid, logit_address, logit: as of a column, that of the group that has one, one cycle later.
@@ -140,6 +141,7 @@ class ColumnGroup(Block):
                 "table_write": In(TableWrite()),
                 "partial_sum": In(self.size * config.partial_sum_width),
                 "stationary": Out(self.size * config.data_width),
+                "feeds": ports["feed"].array(self.size),
                 "reports": ports["report"].array(self.size),
                 "activations": Out(ActivationWrite(config)).array(self.size),
                 "logit_valid": Out(1),
@@ -154,6 +156,7 @@ class ColumnGroup(Block):
         through(m, self, columns, ("load", "result", "norm", "sums", "kernel"))
         for index, column in enumerate(columns):
             connect(m, flipped(self.table_write), column.table_write)
+            connect(m, flipped(self.feeds[index]), column.feed)
             connect(m, column.report, flipped(self.reports[index]))
             connect(m, column.activation, flipped(self.activations[index]))
             m.d.comb += [

@@ -61,6 +61,7 @@ class NetworkColumn(Block):
         partial_sum (partial_sum_width bits signed, input): from the array, `sum_delay` cycles after `result_in`.
         stationary (8 bits signed, output): to the array, `load_latency` cycles after `load_in`.
         kernel_in, kernel_out (the kernel's own): along the columns.
+        feed (the kernel's own, input): what the kernel writes into this column.
         report (the kernel's own, output): to the kernel's center.
         activation (ActivationWrite, output): `activation_latency` cycles after `result_in`, `norm_latency` after
             `norm_in`, or z of the kernel in the cycle in which it gives it; never two in one cycle.
@@ -117,6 +118,7 @@ class NetworkColumn(Block):
                 "stationary": Out(signed(width)),
                 "kernel_in": kernel_ports["side_in"],
                 "kernel_out": kernel_ports["side_out"],
+                "feed": kernel_ports["feed"],
                 "report": kernel_ports["report"],
                 "activation": Out(ActivationWrite(config)),
                 "logit_valid": Out(1),
@@ -184,6 +186,7 @@ class NetworkColumn(Block):
         norm_lane = instantiate(m, "norm_lane", self.norm_lane)
         connect(m, flipped(self.kernel_in), kernel.side_in)
         connect(m, kernel.side_out, flipped(self.kernel_out))
+        connect(m, flipped(self.feed), kernel.feed)
         connect(m, kernel.report, flipped(self.report))
         self._load(m, kernel, constants)
         result = self._pass_on_result(m)

@@ -27,9 +27,9 @@ from verif.rtl.network import (
     test_tile_loader,
 )
 from verif.rtl.network.control import test_job_control
+from verif.rtl.network.kernel_bench import KernelTop
 from verif.rtl.network.tape import test_axi_source, test_decoder, test_memory_source
 from verif.rtl.network.taylor import test_kernel
-from verif.rtl.network.taylor.kernel_bench import KernelTop
 from verif.taylorvit.compiler.networks import small_config
 
 from .planting import Design, Fault, Stage

@@ -4,11 +4,11 @@ from amaranth.hdl import signed
 from amaranth.lib.wiring import Out, Signature
 
 from taylorvit.rtl.common.bank_chain import BankWrite
-from taylorvit.rtl.common.bundles import DivideControl
 from taylorvit.rtl.common.widths import index_width, tile_width, up_to
 from taylorvit.rtl.network.bundles import address_widths
+from taylorvit.rtl.network.division.bundles import divided_members, dividing_members, placing_members
 
-__all__ = ["ColumnReport", "ColumnSide", "DiagonalReport", "DiagonalSide", "KeyFeed", "RowSide", "WriteBack"]
+__all__ = ["ColumnReport", "ColumnSide", "DiagonalSide", "RowSide"]
 
 
 class RowSide(Signature):
@@ -25,61 +25,10 @@ class RowSide(Signature):
         super().__init__({"mean": Out(signed(config.attention.mean_width))})
 
 
-class KeyFeed(Signature):
-    """What is written into a row's bank of K: C features of a token, one a cycle.
-
-    Args:
-        config (NetworkConfig): the configuration.
-
-    Ports:
-        begin (1 bit): `data` is the first of C features, those of column 0, 1, ...
-        address (bits of key_depth): with `begin`, where it goes; the others follow it.
-        data (8 bits, signed): a feature.
-    """
-
-    def __init__(self, config):
-        super().__init__(
-            {
-                "begin": Out(1),
-                "address": Out(index_width(config.key_depth)),
-                "data": Out(signed(config.data_width)),
-            }
-        )
-
-
-class WriteBack(Signature):
-    """One row that leaves the divider array.
-
-    Args:
-        config (NetworkConfig): the configuration.
-
-    Ports:
-        z (1 bit): a row of Z.
-        mean (1 bit): a row of k_mean.
-        finish (1 bit): of Z, the last row of its product.
-        bank (index_width(rows) bits): of Z, the activation bank that this column writes to.
-        address (bits of activation_depth): address there.
-        following (bits of activation_depth): the address from where the bank wraps.
-    """
-
-    def __init__(self, config):
-        activation = index_width(config.activation_depth)
-        super().__init__(
-            {
-                "z": Out(1),
-                "mean": Out(1),
-                "finish": Out(1),
-                "bank": Out(index_width(config.rows)),
-                "address": Out(activation),
-                "following": Out(activation),
-            }
-        )
-
-
-def _along_the_columns(attention):
+def _along_the_columns(config):
     """Members of both sides: what the diagonal hands on to column 0."""
-    return {
-        "divide": Out(DivideControl(attention)),
+    attention = config.attention
+    return dividing_members(config) | {
         "bias": Out(
             BankWrite(
                 banks=attention.columns,
@@ -89,7 +38,6 @@ def _along_the_columns(attention):
         ),
         "k_sum": Out(signed(attention.column_sum_width)),
         "shift_g": Out(up_to(attention.shift_g_max)),
-        "numerator_shift": Out(up_to(attention.numerator_shift_max)),
     }
 
 
@@ -116,13 +64,11 @@ class DiagonalSide(Signature):
     def __init__(self, config):
         attention = config.attention
         super().__init__(
-            _along_the_columns(attention)
+            _along_the_columns(config)
+            | placing_members(config)
             | {
                 "c_d": Out(attention.c_d_width),
-                "divisor_shift": Out(up_to(attention.divisor_shift_max)),
                 "tokens": Out(attention.max_tokens.bit_length()),
-                "start": Out(1),
-                "z": Out(1),
                 "mean": Out(1),
             }
         )
@@ -147,15 +93,7 @@ class ColumnSide(Signature):
     """
 
     def __init__(self, config):
-        attention = config.attention
-        super().__init__(
-            _along_the_columns(attention)
-            | {
-                "divisor": Out(attention.divisor_width),
-                "invalid": Out(1),
-                "write_back": Out(WriteBack(config)),
-            }
-        )
+        super().__init__(_along_the_columns(config) | divided_members(config))
 
 
 class ColumnReport(Signature):
@@ -195,15 +133,3 @@ class ColumnReport(Signature):
                 "kernel_1_done": Out(1),
             }
         )
-
-
-class DiagonalReport(Signature):
-    """What the diagonal tells the center.
-
-    Ports:
-        row_queued (1 bit): a row was put into the row queue.
-        denominator_error (1 bit): a row has no divisor.
-    """
-
-    def __init__(self):
-        super().__init__({"row_queued": Out(1), "denominator_error": Out(1)})

@@ -11,7 +11,7 @@ attention accelerator: they count the same heads, and are told of the same event
 from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib.wiring import In, Out, flipped
+from amaranth.lib.wiring import In, Out, Signature, flipped
 
 from taylorvit.rtl.attention.divider_lane import align
 from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
@@ -24,9 +24,10 @@ from taylorvit.rtl.common.pipeline import delay, gather
 from taylorvit.rtl.common.widths import address_field, index_width, up_to
 from taylorvit.rtl.network.bundles import COMMAND_BITS, StreamControl
 from taylorvit.rtl.network.command import CONSTANTS_FIELDS, KERNEL_CONSTANTS, Destination
+from taylorvit.rtl.network.division.bundles import DiagonalReport
+from taylorvit.rtl.network.key_turner import KeyFeed, KeyTurner
 
-from .bundles import ColumnReport, DiagonalReport, DiagonalSide, KeyFeed, RowSide
-from .key_turner import KeyTurner
+from .bundles import ColumnReport, DiagonalSide, RowSide
 
 __all__ = ["TaylorCenter"]
 
@@ -63,6 +64,7 @@ class TaylorCenter(Block):
         promised (1 bit, input): such a pass begins.
         row_side (RowSide): to row 0.
         feeds (KeyFeed, one for each row): to the rows.
+        column_feeds (nothing, one for each column): to the columns.
         column_side (DiagonalSide): to the diagonal.
         reports (ColumnReport, one for each column): from the columns.
         diagonal_report (DiagonalReport): from the diagonal.
@@ -103,7 +105,7 @@ class TaylorCenter(Block):
             k_sum_latency=self.sums.latency,
             write_back_delay=1 + write_back_delay - place_latency,
         )
-        self.key_turner = KeyTurner(config)
+        self.key_turner = KeyTurner(config, lanes=config.rows, depth=config.key_depth)
         super().__init__(
             {
                 "constants_valid": In(1),
@@ -112,7 +114,8 @@ class TaylorCenter(Block):
                 "room": Out(1),
                 "promised": In(1),
                 "row_side": Out(RowSide(config)),
-                "feeds": Out(KeyFeed(config)).array(config.rows),
+                "feeds": Out(KeyFeed(config, depth=config.key_depth)).array(config.rows),
+                "column_feeds": Out(Signature({})).array(config.columns),
                 "column_side": Out(DiagonalSide(config)),
                 "reports": In(ColumnReport(config)).array(config.columns),
                 "diagonal_report": In(DiagonalReport()),

@@ -7,7 +7,7 @@ Row r holds the tokens r, r + R, ... of K. They come from the columns, C feature
     operand -------------------------------'
 """
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.attention.taylor.adder_array import CentringAdder
@@ -16,8 +16,9 @@ from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.network.bundles import StreamControl
 from taylorvit.rtl.network.command import Source
+from taylorvit.rtl.network.key_turner import KeyFeed, received_features
 
-from .bundles import KeyFeed, RowSide
+from .bundles import RowSide
 
 __all__ = ["TaylorRow"]
 
@@ -55,7 +56,7 @@ class TaylorRow(Block):
                 "streamed": Out(signed(config.streamed_width)),
                 "side_in": In(RowSide(config)),
                 "side_out": Out(RowSide(config)),
-                "feed": In(KeyFeed(config)),
+                "feed": In(KeyFeed(config, depth=config.key_depth)),
             }
         )
 
@@ -74,17 +75,11 @@ class TaylorRow(Block):
         bank = instantiate(m, "k_bank", self.k_bank)
         adder = instantiate(m, "adder", self.adder)
 
-        # Features of a token come one a cycle, from its `begin` on.
-        left = Signal(range(self.columns + 1))
-        address = Signal.like(self.feed.address)
-        with m.If(self.feed.begin):
-            m.d.sync += [left.eq(self.columns), address.eq(self.feed.address)]
-        with m.Elif(left != 0):
-            m.d.sync += [left.eq(left - 1), address.eq(address + 1)]
+        feature = received_features(m, self.feed, self.columns)
         m.d.comb += [
-            bank.write_enable.eq(left != 0),
-            bank.write_address.eq(address),
-            bank.write_data.eq(delay(m, self.feed.data, 1, "data")),
+            bank.write_enable.eq(feature.valid),
+            bank.write_address.eq(feature.address),
+            bank.write_data.eq(feature.data),
         ]
 
         is_key = (self.control.source == Source.KERNEL) & ~self.control.blank

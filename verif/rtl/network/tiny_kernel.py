@@ -44,6 +44,7 @@ class TinyKernelColumn(Block):
                 "value": In(signed(config.data_width)),
                 "value_control": In(ResultControl(config)),
                 "z": Out(ActivationWrite(config)),
+                "feed": In(Signature({})),
                 "side_in": In(ActivationWrite(config)),
                 "side_out": Out(ActivationWrite(config)),
                 "report": Out(report),

@@ -16,8 +16,7 @@ from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.simulation import build, expect_equal, parameters, record, run, start
 from verif.regression.jobs import fitting_constants, random_constants, random_operands
 from verif.rtl.harness import idle_inputs
-
-from .kernel_bench import Engine, KernelTop, Layer
+from verif.rtl.network.kernel_bench import Engine, KernelTop, TaylorLayer
 
 LAYERS = 12  # a configuration
 SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3}
@@ -49,7 +48,8 @@ def random_layer(generator, config, number):
     if kind == 3:
         constants = replace(constants, c_d=0 if number == 3 else generator.getrandbits(config.constant_fraction + 4))
     rows = generator.choice((tokens, tokens, generator.randint(1, tokens)))
-    return Layer(q[:, :rows], k, v, constants, ahead=generator.random() < 0.5)
+    ahead = generator.random() < 0.5
+    return TaylorLayer(config=config, generator=generator, q=q[:, :rows], k=k, v=v, constants=constants, ahead=ahead)
 
 
 def expected(layer, config):

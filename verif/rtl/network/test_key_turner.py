@@ -8,7 +8,7 @@ import pytest
 from amaranth.hdl import Module
 
 from taylorvit.rtl.network.config import NetworkConfig
-from taylorvit.rtl.network.taylor.key_turner import KeyTurner
+from taylorvit.rtl.network.key_turner import KeyTurner
 from taylorvit.simulation import pack
 from verif.rtl.harness import simulate
 
@@ -20,7 +20,7 @@ ARRAYS = [(2, 1), (2, 2), (4, 4), (5, 3), (8, 2), (9, 9), (16, 5)]
 def test_every_feature_comes_to_the_row_of_its_token(rows, columns):
     generator = random.Random(rows * columns)
     config = NetworkConfig(name="turner", rows=rows, columns=columns, max_tokens=40, **SIZES)
-    turner = KeyTurner(config)
+    turner = KeyTurner(config, lanes=rows, depth=config.key_depth)
     m = Module()
     m.submodules.turner = turner
 
