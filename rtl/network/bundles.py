@@ -19,9 +19,11 @@ __all__ = [
     "ActivationWrite",
     "ExponentialWrite",
     "ImageWrite",
+    "LaneControl",
     "LoadControl",
     "LoadKind",
     "NormControl",
+    "NormRead",
     "Pass",
     "PassStream",
     "ResultControl",
@@ -292,6 +294,36 @@ class NormControl(Signature):
                 "finish": Out(1),
             }
         )
+
+
+class NormRead(Signature):
+    """Of `NormControl`, what a column needs that shares a LayerNorm lane.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Ports:
+        valid, address, tile: as in `NormControl`.
+    """
+
+    def __init__(self, config):
+        members = NormControl(config).members
+        super().__init__({name: members[name] for name in ("valid", "address", "tile")})
+
+
+class LaneControl(Signature):
+    """Of `NormControl`, what a shared LayerNorm lane needs, and in the same cycle: that of the lane's first column.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Ports:
+        all but address and tile: as in `NormControl`.
+    """
+
+    def __init__(self, config):
+        members = NormControl(config).members
+        super().__init__({name: members[name] for name in members if name not in ("address", "tile")})
 
 
 class ActivationWrite(Signature):

@@ -5,7 +5,7 @@ The bytes of one thing follow each other, so one shift register collects them; w
 it belongs.
 
     byte --> [collected] --+--> [waiting] --> [active] --> output stage     (constants of an output tile)
-                           |--> memory of the LayerNorm lane                (constants of a LayerNorm's tile)
+                           |--> memory for the LayerNorm lane               (constants of a LayerNorm's tile)
                            '--> residual stream                             (embedding)
 """
 

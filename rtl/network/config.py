@@ -25,9 +25,9 @@ __all__ = ["NetworkConfig"]
 #: Fields that do not change what a tape means: a tape for one value is right for all.
 _NOT_IN_TAPE = (
     "name", "prefix", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
-    "norm_interval", "tape_width", "tape_source", "tape_queue_rows", "tape_memory_bytes", "axi_outstanding",
-    "image_lanes", "activation_memory", "image_memory", "residual_memory", "kernel_memory", "partial_sum_memory",
-    "tape_queue_memory", "tape_memory", "input_timeout", "counter_width", "error_count_width",
+    "norm_interval", "norm_lanes", "tape_width", "tape_source", "tape_queue_rows", "tape_memory_bytes",
+    "axi_outstanding", "image_lanes", "activation_memory", "image_memory", "residual_memory", "kernel_memory",
+    "partial_sum_memory", "tape_queue_memory", "tape_memory", "input_timeout", "counter_width", "error_count_width",
 )  # fmt: skip
 
 #: Fields: kinds of memory of buffers that are read and written in the same cycle, and of those that never are.
@@ -76,6 +76,8 @@ class NetworkConfig(Configuration):
         shift_z_min (int): least left shift of Z's numerators, -8 to 0.
         shift_z_max (int): largest left shift of Z's numerators, 0 to 31.
         norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16.
+        norm_lanes (int): LayerNorm lanes, a divisor of `columns`, each of which serves as many neighbouring columns in
+            turn; 0 for one in each column.
         divider_interval (int): as in `AcceleratorConfig`.
         tape_width (int): bits of a word of the tape, a number of bytes that divides `columns`, and of the AXI4 port; a
             power of two, unless the tape comes as a stream, and at most 1024 for AXI4.
@@ -134,6 +136,7 @@ class NetworkConfig(Configuration):
     shift_z_min: int = -8
     shift_z_max: int = 31
     norm_interval: int = 1
+    norm_lanes: int = 0
     divider_interval: int = 0
     tape_width: int = 8
     tape_source: str = "axi"
@@ -197,6 +200,9 @@ class NetworkConfig(Configuration):
         self._require_range("stream_shift_max", 0, 31)
         self._require_range("branch_shift_max", 0, 15)
         self._require_range("norm_interval", 1, 16)
+        self._require_range("norm_lanes", 0, self.columns)
+        if self.norm_lanes and self.columns % self.norm_lanes:
+            raise ConfigError(f"norm_lanes must divide columns ({self.columns}) or be 0, not {self.norm_lanes!r}")
         self._require_range("axi_outstanding", 1, 16)
         self._require_range("tape_memory_bytes", 0, 1 << 24)
         self._require_range("tape_queue_rows", 2 * self.rows, 1 << 16)
@@ -268,6 +274,11 @@ class NetworkConfig(Configuration):
     def processing_elements(self):
         """PEs of SA-General and SA-Diag."""
         return self.attention.processing_elements
+
+    @property
+    def columns_per_lane(self):
+        """Neighbouring columns that share a LayerNorm lane, and cycles between two tokens of a LayerNorm."""
+        return self.columns // (self.norm_lanes or self.columns)
 
     @property
     def tape_bytes(self):

@@ -23,7 +23,7 @@ from taylorvit.rtl.common.bus import connect, copied
 from taylorvit.rtl.common.pipeline import delay, delay_bundle
 from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
 
-from .bundles import command_field, engine_ports
+from .bundles import LaneControl, NormRead, command_field, engine_ports
 from .command import Destination
 from .groups import ColumnGroup, RowGroup
 from .kernel import network_kernel
@@ -228,7 +228,7 @@ class NetworkEngine(Block):
         )
         chain(m, units.loader.load_control, [diagonal, *columns], "load")
         chain(m, result, [diagonal, *columns], "result")
-        chain(m, units.norm.norm, columns, "norm")
+        self._norm_chains(m, units)
         connect(m, units.center.column_side, diagonal.side_in)
         chain(m, diagonal.side_out, columns, "kernel")
         m.d.comb += [
@@ -250,6 +250,17 @@ class NetworkEngine(Block):
         m.d.comb += units.loader.constants_begun.eq(
             first.valid & first.begin & (first.destination < Destination.KERNEL_0)
         )
+
+    def _norm_chains(self, m, units):
+        """Tokens of a LayerNorm go to the columns, and to their lanes if they share some."""
+        norm, columns = units.norm.norm, units.columns
+        if self.config.columns_per_lane == 1:
+            chain(m, norm, columns, "norm")
+            return
+        for name, signature in (("norm", NormRead(self.config)), ("lane", LaneControl(self.config))):
+            part = signature.create(path=(f"{name}_begin",))
+            m.d.comb += [getattr(part, member).eq(getattr(norm, member)) for member in signature.members]
+            chain(m, part, columns, name)
 
     def _activations(self, m, units):
         """Each row hears the columns whose activations can be its own."""
@@ -275,7 +286,7 @@ class NetworkEngine(Block):
             with m.If(units.streamer.residual_begin):
                 m.d.sync += number.eq(command_field(loader.product, name))
             m.d.comb += port.eq(number)
-        last = columns[-1].norm_out
+        last = columns[-1].norm_out if self.config.columns_per_lane == 1 else columns[-1].lane_out
         written = delay(
             m, last.valid & last.finish, self.column.norm_latency, "norm_written", reset=resets.line("norm")
         )

@@ -22,13 +22,14 @@ from .network_row import writing_columns
 __all__ = ["ColumnGroup", "RowGroup", "group_size"]
 
 
-def group_size(count):
+def group_size(count, unit=1):
     """Members of a group, of `count` altogether: the divisor that comes next to the square root, so that text is least.
 
     Args:
         count (int): rows or columns of the array.
+        unit (int): so many neighbours are in one group, a divisor of `count`.
     """
-    divisors = [size for size in range(1, count + 1) if count % size == 0]
+    divisors = [size for size in range(unit, count + 1, unit) if count % size == 0]
     return min(divisors, key=lambda size: size + count // size)
 
 
@@ -104,6 +105,7 @@ class ColumnGroup(Block):
     Ports:
         load_in, load_out, result_in, result_out, norm_in, norm_out, sums_in, sums_out, kernel_in, kernel_out: as of a
             column, the first and the last.
+        lane_in, lane_out (LaneControl): as of a shared LayerNorm lane, the first and the last, if columns share some.
         tape_write (enable of 1 bit for each column, address, data of 8 bits for each column, input): a word of the
             tape.
         table_write (TableWrite, input): an entry of the table.
@@ -123,11 +125,13 @@ class ColumnGroup(Block):
 
     def __init__(self, config, *, column):
         self.column = column
-        self.size = group_size(config.columns)
+        self.columns_per_lane = config.columns_per_lane
+        self.size = group_size(config.columns, self.columns_per_lane)
         self.partial_sum_width = config.partial_sum_width
         self.data_width = config.data_width
         ports = column.signature.members
         chains = ("load", "result", "norm", "sums", "kernel")
+        lane_ports = column.norm_lane.signature.members if self.columns_per_lane > 1 else {}
         tape_write = {
             "enable": Out(self.size),
             "address": Out(index_width(config.tape_queue_rows)),
@@ -136,6 +140,7 @@ class ColumnGroup(Block):
         super().__init__(
             {f"{name}_in": ports[f"{name}_in"] for name in chains}
             | {f"{name}_out": ports[f"{name}_out"] for name in chains}
+            | {name: lane_ports[name] for name in ("lane_in", "lane_out") if lane_ports}
             | {
                 "tape_write": In(Signature(tape_write)),
                 "table_write": In(TableWrite()),
@@ -154,6 +159,8 @@ class ColumnGroup(Block):
         m = Module()
         columns = [instantiate(m, f"column_{index}", self.column) for index in range(self.size)]
         through(m, self, columns, ("load", "result", "norm", "sums", "kernel"))
+        if self.columns_per_lane > 1:
+            self._lanes(m, columns)
         for index, column in enumerate(columns):
             connect(m, flipped(self.table_write), column.table_write)
             connect(m, flipped(self.feeds[index]), column.feed)
@@ -172,6 +179,16 @@ class ColumnGroup(Block):
         m.d.sync += logit.eq(reduce(or_, members))
         m.d.comb += Cat(self.logit, self.logit_address, self.logit_valid).eq(logit)
         return m
+
+    def _lanes(self, m, columns):
+        """The LayerNorm lanes, each for some neighbours."""
+        firsts = range(0, self.size, self.columns_per_lane)
+        lanes = [instantiate(m, f"norm_lane_{first}", self.column.norm_lane) for first in firsts]
+        through(m, self, lanes, ("lane",))
+        for index, column in enumerate(columns):
+            lane, place = lanes[index // self.columns_per_lane], index % self.columns_per_lane
+            connect(m, column.operand, lane.operands[place])
+            connect(m, lane.activations[place], column.normalized)
 
 
 def through(m, group, members, names):

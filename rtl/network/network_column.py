@@ -14,6 +14,9 @@ r"""Network column: everything above and below one column of the array, in step 
                           |                 |
                           '--> activation <-'<-- z of the kernel column
 
+Where columns share LayerNorm lanes (`norm_lanes`), the lane is beside the columns, in their group, and each column has
+a `NormOperand` in its place.
+
 The three control bundles enter from the left and are passed on to the right one cycle later, and so are the row sums.
 All delays are of the column's own time: column c works c cycles after column 0.
 """
@@ -28,12 +31,14 @@ from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, delay_bundle, pass_on
 from taylorvit.rtl.common.widths import index_width
 
-from .bundles import ActivationWrite, LoadControl, LoadKind, NormControl, ResultControl, TableWrite
+from .bundles import ActivationWrite, LoadControl, LoadKind, NormControl, NormRead, ResultControl, TableWrite
 from .column_constants import ColumnConstants
 from .command import Destination
 from .norm_lane import NormLane
+from .norm_operand import NormOperand, NormOperands
 from .output_stage import OutputStage
 from .row_sums import FeatureSums, RowSums
+from .shared_norm_lane import SharedNormLane
 
 __all__ = ["NetworkColumn"]
 
@@ -53,7 +58,9 @@ class NetworkColumn(Block):
         load_in, load_out (LoadControl): a row of a tile, or a byte of constants; passed on one cycle later.
         result_in, result_out (ResultControl): a partial sum; passed on one cycle later with the bank or the address of
             the next column.
-        norm_in, norm_out (NormControl): a token of a LayerNorm, likewise.
+        norm_in, norm_out (NormControl): a token of a LayerNorm, likewise; NormRead if columns share lanes.
+        operand (NormOperands, output): for the shared lane, if there is one.
+        normalized (ActivationWrite, input): of the shared lane, likewise, `norm_latency` cycles after `norm_in`.
         sums_in, sums_out (RowSums): sums over the features of a token, `sums_delay` and one cycle more after the
             `result_in` of its total.
         tape_write (enable of 1 bit, address, data of 8 bits, input): a byte for the tape bank.
@@ -96,10 +103,12 @@ class NetworkColumn(Block):
         )
         self.constants = ColumnConstants(config)
         self.output_stage = OutputStage(config)
-        self.norm_lane = NormLane(config)
+        self.shares_lane = config.columns_per_lane > 1
+        self.norm_lane = SharedNormLane(config) if self.shares_lane else NormLane(config)
+        self.norm_operand = NormOperand(config, scale_delay=self.norm_lane.scale_delay) if self.shares_lane else None
         self.feature_sums = FeatureSums(config)
         self._result = ResultControl(config)
-        self._norm = NormControl(config)
+        self._norm = NormRead(config) if self.shares_lane else NormControl(config)
         bundles = {
             "load": LoadControl(config),
             "result": self._result,
@@ -125,6 +134,11 @@ class NetworkColumn(Block):
                 "logit_address": Out(index_width(config.max_classes)),
                 "logit": Out(signed(config.logit_width)),
             }
+            | (
+                {"operand": Out(NormOperands(config)), "normalized": In(ActivationWrite(config))}
+                if self.shares_lane
+                else {}
+            )
         )
 
     @property
@@ -183,7 +197,11 @@ class NetworkColumn(Block):
         constants = instantiate(m, "constants", self.constants)
         residual_bank = instantiate(m, "residual_bank", self.residual_bank)
         output = instantiate(m, "output_stage", self.output_stage)
-        norm_lane = instantiate(m, "norm_lane", self.norm_lane)
+        if self.shares_lane:
+            norm = instantiate(m, "norm_operand", self.norm_operand)
+            connect(m, norm.operand, flipped(self.operand))
+        else:
+            norm = instantiate(m, "norm_lane", self.norm_lane)
         connect(m, flipped(self.kernel_in), kernel.side_in)
         connect(m, kernel.side_out, flipped(self.kernel_out))
         connect(m, flipped(self.feed), kernel.feed)
@@ -192,8 +210,8 @@ class NetworkColumn(Block):
         result = self._pass_on_result(m)
         total = self._total(m, result, kernel, constants, output)
         feature = _later(m, total, self.output_stage.feature_latency, "feature")
-        self._pass_on_norm(m, norm_lane)
-        connect(m, constants.norm, norm_lane.constants)
+        self._pass_on_norm(m, norm)
+        connect(m, constants.norm, norm.constants)
 
         # Residual stream: read for an addition or for a LayerNorm, written with a sum or with the embedding.
         ahead = self.total_latency + self.output_stage.residual_delay - self.residual_bank.latency
@@ -203,7 +221,7 @@ class NetworkColumn(Block):
         m.d.comb += [
             residual_bank.read_address.eq(Mux(self.norm_in.valid, self.norm_in.address, summand_address)),
             output.residual.eq(residual_bank.read_data),
-            norm_lane.feature.eq(residual_bank.read_data),
+            norm.feature.eq(residual_bank.read_data),
             residual_bank.write_enable.eq(is_sum | constants.embedding_valid),
             residual_bank.write_address.eq(Mux(is_sum, feature["address"], constants.embedding_address)),
             residual_bank.write_data.eq(Mux(is_sum, output.feature, constants.embedding)),
@@ -220,7 +238,8 @@ class NetworkColumn(Block):
             ),
         ]
 
-        self._results(m, total, feature, kernel, output, norm_lane)
+        normalized = self.normalized if self.shares_lane else norm.activation
+        self._results(m, total, feature, kernel, output, normalized)
         return m
 
     def _load(self, m, kernel, constants):
@@ -269,18 +288,22 @@ class NetworkColumn(Block):
                 m.d.comb += [following.bank.eq(0), following.address.eq(result.following)]
         return own
 
-    def _pass_on_norm(self, m, norm_lane):
+    def _pass_on_norm(self, m, unit):
         """Sends the next column its token; the lane takes this column's one cycle after `norm_in`."""
         norm = self.norm_in
+        if self.shares_lane:
+            pass_on(m, norm, self.norm_out)
+            m.d.comb += [unit.valid.eq(norm.valid), unit.tile.eq(norm.tile)]
+            return
         following = self._norm.create(path=("next_norm",))
         m.d.comb += copied(norm, following)
         pass_on(m, following, self.norm_out)
-        m.d.comb += copied(self.norm_out, norm_lane.norm)
+        m.d.comb += copied(self.norm_out, unit.norm)
         m.d.comb += [
-            norm_lane.tile.eq(norm.tile),
+            unit.tile.eq(norm.tile),
             following.bank.eq(norm.bank + 1),
-            norm_lane.norm.bank.eq(delay(m, norm.bank, 1, "own_norm_bank")),
-            norm_lane.norm.destination.eq(delay(m, norm.destination, 1, "own_destination")),
+            unit.norm.bank.eq(delay(m, norm.bank, 1, "own_norm_bank")),
+            unit.norm.destination.eq(delay(m, norm.destination, 1, "own_destination")),
         ]
         if self.wraps:
             with m.If(norm.bank == self.rows - 1):
@@ -316,7 +339,7 @@ class NetworkColumn(Block):
         ]
         return {"valid": accumulator.total_valid} | {name: getattr(total, name) for name in _KEPT}
 
-    def _results(self, m, total, feature, kernel, output, norm_lane):
+    def _results(self, m, total, feature, kernel, output, lane):
         """Logits, values for the kernel, activations."""
         # The last output tile of the head may have columns without a class, whose number must not become another one.
         is_class = total["address"] < self.classes
@@ -337,7 +360,7 @@ class NetworkColumn(Block):
             m.d.comb += getattr(kernel.value_control, name).eq(member)
         m.d.comb += kernel.value_control.last.eq(1)
 
-        lane, z, activation = norm_lane.activation, kernel.z, self.activation
+        z, activation = kernel.z, self.activation
         m.d.comb += [
             activation.valid.eq(is_activation | lane.valid | z.valid),
             activation.bank.eq(Mux(is_activation, value["bank"], Mux(lane.valid, lane.bank, z.bank))),

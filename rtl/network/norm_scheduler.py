@@ -17,7 +17,7 @@ __all__ = ["NormScheduler"]
 
 
 class NormScheduler(Block):
-    """One LayerNorm at a time, one token of C features a cycle.
+    """One LayerNorm at a time, one token of C features a cycle; every S cycles if S columns share a lane.
 
     Args:
         config (NetworkConfig): the configuration.
@@ -44,6 +44,7 @@ class NormScheduler(Block):
         self._config = config
         self.rows = config.rows
         self.columns = config.columns
+        self.interval = config.columns_per_lane
         self.read_latency = read_latency
         super().__init__(
             {
@@ -141,16 +142,27 @@ class NormScheduler(Block):
         return m
 
     def _apart(self, m, issue, token):
-        """Whether the next token may be sent: tiles of few tokens begin C cycles apart where C does not divide R.
+        """Whether the next token may be sent.
 
-        Column c is c cycles behind column 0. Its places of one tile and those of a lower column of a later tile, in the
-        same cycle, could be in one bank, which takes one activation a cycle. Where C divides R they never are.
+        Tokens are as many cycles apart as columns share a lane.
+
+        Tiles of few tokens begin C cycles apart where C does not divide R. Column c is c cycles behind column 0. Its
+        places of one tile and those of a lower column of a later tile, in the same cycle, could be in one bank, which
+        takes one activation a cycle. Where C divides R they never are.
         """
-        if self.rows % self.columns == 0:
-            return Const(1)
-        left = Signal(range(self.columns), name="tile_left")
-        with m.If(issue & (token == 0)):
-            m.d.sync += left.eq(self.columns - 1)
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        return (token != 0) | (left == 0)
+        apart = Const(1)
+        if self.rows % self.columns:
+            apart = (token != 0) | (_countdown(m, issue & (token == 0), self.columns - 1, "tile_left") == 0)
+        if self.interval > 1:
+            apart = apart & (_countdown(m, issue, self.interval - 1, "token_left") == 0)
+        return apart
+
+
+def _countdown(m, begin, cycles, name):
+    """Cycles that are left of some, the first one of which is that behind `begin`."""
+    left = Signal(range(cycles + 1), name=name)
+    with m.If(begin):
+        m.d.sync += left.eq(cycles)
+    with m.Elif(left != 0):
+        m.d.sync += left.eq(left - 1)
+    return left

@@ -315,17 +315,17 @@ class _Machine:
     def _layer_norm(self, step: Step, start: int, number: int) -> list[int]:
         """The cycles from which each tile of a LayerNorm counts as written."""
         latencies, tokens = self.latencies, step["norm_rows"]
+        interval = latencies.token_interval
         cycle = max(start + 1, self.finished(number - 1)) + latencies.norm_begin
-        first = max(cycle, self.prepared[0])
-        for token in range(tokens):
-            cycle = max(cycle, self.prepared[token]) + 1
+        first = last = max(cycle, self.prepared[0])
+        for token in range(1, tokens):
+            last = max(last + interval, self.prepared[token])
         # Tiles of few tokens begin C cycles apart where C does not divide R.
         least = self.config.columns if self.config.rows % self.config.columns else 0
-        last = cycle - 1
         written = [last + latencies.norm_written]
         for _tile in range(1, step["norm_tiles"]):
-            first = max(last + 1, first + least)
-            last = first + tokens - 1
+            first = max(last + interval, first + least)
+            last = first + (tokens - 1) * interval
             written.append(last + latencies.norm_written)
         self.norm_idle = written[-1]
         return written

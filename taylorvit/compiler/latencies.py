@@ -46,6 +46,7 @@ class Latencies:
         crc (int): from the last word of a tape to the first cycle in which END may be given out.
         divider_interval (int): between two rows in the divider array.
         norm_interval (int): between two tokens that are prepared.
+        token_interval (int): between two tokens of a LayerNorm.
     """
 
     result: int
@@ -66,6 +67,7 @@ class Latencies:
     crc: int
     divider_interval: int
     norm_interval: int
+    token_interval: int
     value: int = 0
     means: int = 0
     mean: int = 0
@@ -111,6 +113,7 @@ def latencies_of(config: NetworkConfig) -> Latencies:
         crc=4,
         divider_interval=config.attention.divider_row_interval,
         norm_interval=config.norm_interval,
+        token_interval=engine.norm_scheduler.interval,
     )
 
 

@@ -61,6 +61,7 @@ CONFIGURATIONS = [
         tape_width=24,
         sum_width=20,
         norm_interval=1,
+        norm_lanes=1,
         memory_pipeline=0,
         residual_width=8,
         left_shift_max=0,

@@ -59,7 +59,8 @@ class NetworkJobControl(Block):
 
     def __init__(self, config):
         attention = config.attention
-        tiles = config.residual_tiles + config.norm_interval + attention.column_tiles * attention.divider_row_interval
+        tiles = config.residual_tiles * config.columns_per_lane + config.norm_interval
+        tiles += attention.column_tiles * attention.divider_row_interval
         self.stuck_bits = max(_LEAST_STUCK_BITS, (8 * config.max_tokens * tiles).bit_length())
         super().__init__(
             {

@@ -57,5 +57,5 @@ def test_tapes_of_different_hardwares_are_different():
     tapes = {compile_network(shared(SEEDS[0])[0], CONFIGURATIONS[name]).tape for name in SAME_FORMAT}
     assert len(tapes) == len(SAME_FORMAT)
     config = CONFIGURATIONS["axi-4x4"]
-    other = replace(config, tape_source="stream", memory_pipeline=2, image_lanes=4, norm_interval=3)
+    other = replace(config, tape_source="stream", memory_pipeline=2, image_lanes=4, norm_lanes=2)
     assert compile_network(shared(SEEDS[0])[0], other).tape == compile_network(shared(SEEDS[0])[0], config).tape

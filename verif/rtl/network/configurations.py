@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taylorvit.rtl.network.config import NetworkConfig
 
-__all__ = ["CONFIGURATIONS", "config_of"]
+__all__ = ["CONFIGURATIONS", "SHARED", "config_of"]
 
 _BASE = {
     "max_tokens": 17,
@@ -31,5 +31,13 @@ CONFIGURATIONS = {
 }  # fmt: skip
 
 
+SHARED = {
+    "pairs": CONFIGURATIONS["default"] | {"norm_lanes": 2},
+    "one_lane": CONFIGURATIONS["odd"] | {"norm_lanes": 1},
+    "wide_lane": CONFIGURATIONS["wide"] | {"columns": 8, "norm_lanes": 1},
+}
+"""Configurations whose columns share LayerNorm lanes."""
+
+
 def config_of(name: str) -> NetworkConfig:
-    return NetworkConfig(name="network", **(_BASE | CONFIGURATIONS[name]))
+    return NetworkConfig(name="network", **(_BASE | (CONFIGURATIONS | SHARED)[name]))

@@ -38,6 +38,9 @@ SMALL = config_of("default").to_mapping()  # 4 x 4
     ({"stream_shift_max": 32}, "stream_shift_max must be in 0..31, not 32"),
     ({"branch_shift_max": 16}, "branch_shift_max must be in 0..15, not 16"),
     ({"norm_interval": 0}, "norm_interval must be in 1..16, not 0"),
+    ({"norm_lanes": -1}, "norm_lanes must be in 0..4, not -1"),
+    ({"norm_lanes": 5}, "norm_lanes must be in 0..4, not 5"),
+    ({"norm_lanes": 3}, "norm_lanes must divide columns (4) or be 0, not 3"),
     ({"axi_outstanding": 17}, "axi_outstanding must be in 1..16, not 17"),
     ({"tape_queue_rows": 4}, "tape_queue_rows must be in 8..65536, not 4"),
     ({"tape_queue_rows": 24}, "tape_queue_rows must be a power of two, not 24"),
@@ -98,7 +101,7 @@ def test_hidden_features_of_few_tokens_need_less_memory():
 def test_a_tape_is_for_what_its_bytes_depend_on():
     base = NetworkConfig.from_mapping(SMALL)
     same = [{"name": "other"}, {"tape_source": "stream"}, {"tape_width": 16}, {"axi_outstanding": 1}, {"prefix": "a_"},
-            {"image_memory": "huge"}, {"kernel_memory": "block"}]  # fmt: skip
+            {"image_memory": "huge"}, {"kernel_memory": "block"}, {"norm_lanes": 1}]  # fmt: skip
     assert {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in same} == {base.tape_hash}
     other = [{"max_tokens": 18}, {"mlp_tokens": 4}, {"residual_width": 9}, {"columns": 2}, {"max_classes": 11}]
     hashes = {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in other}
@@ -126,3 +129,8 @@ def test_each_buffer_becomes_the_memory_that_its_field_says():
             if isinstance(block, MemoryBank) and block.kind == "block"
         ]
         assert Counter(found) == banks
+
+
+@pytest.mark.parametrize(("lanes", "columns"), [(0, 1), (4, 1), (2, 2), (1, 4)])
+def test_columns_share_lanes(lanes, columns):
+    assert NetworkConfig.from_mapping(SMALL | {"norm_lanes": lanes}).columns_per_lane == columns

@@ -34,10 +34,11 @@ from verif.rtl.network.configurations import CONFIGURATIONS, config_of
 from verif.rtl.network.layer_norms import layer_norm_inputs
 from verif.rtl.network.tiny_kernel import TinyKernelColumn
 
+COLUMNS = (*CONFIGURATIONS, "one_lane")
 ROUNDS = 3  # with a product for each destination, and a LayerNorm
 STROBES = (
     "load_in__valid", "result_in__valid", "norm_in__valid", "sums_in__valid", "tape_write__enable",
-    "table_write__valid", "kernel_in__valid",
+    "table_write__valid", "kernel_in__valid", "normalized__valid",
 )  # fmt: skip
 # What changes on the way to the next column, or comes with a sum of this one.
 CHANGED = ("result_in__bank", "result_in__address", "norm_in__bank", "norm_in__destination", "sums_in__total",
@@ -45,6 +46,7 @@ CHANGED = ("result_in__bank", "result_in__address", "norm_in__bank", "norm_in__d
 KERNEL = (Destination.KERNEL_0, Destination.KERNEL_1)
 KEPT = (Destination.KEY, Destination.VALUE)
 SIGNED = ("stationary", "activation__data", "logit", "sums_out__total", "report__total", "report__value")
+OPERANDS = ("feature", "left_shift", "gamma", "beta")
 
 
 def block_of(config):
@@ -52,7 +54,7 @@ def block_of(config):
 
 
 def blocks():
-    return {name: block_of(config_of(name)) for name in CONFIGURATIONS}
+    return {name: block_of(config_of(name)) for name in COLUMNS}
 
 
 def constant_bytes(*numbers_and_sizes):
@@ -82,6 +84,7 @@ class Column:
         self.totals = {}  # cycle -> destination, address, total
         self.values = {}  # cycle -> destination, address, bank, begin, end, finish, value
         self.sums = {}  # cycle -> total, squares
+        self.operands = {name: {} for name in OPERANDS}  # cycle -> of a token, for the lane
 
     # Loads.
 
@@ -287,18 +290,31 @@ class Column:
         self.drain()
         for tile, f in enumerate(mine):
             for token in range(tokens):
+                cycle, bank = self.result_cycle, generator.randrange(config.rows)
+                address, output = generator.randrange(config.activation_depth), int(golden.output[token, f])
+                self.activations[cycle + block.norm_latency] = (bank, address, output)
+                self.result_cycle += 1 + generator.choice((0, 0, 0, 1))
+                self.timeline.set(
+                    cycle, norm_in__valid=1, norm_in__address=tile * config.max_tokens + token, norm_in__tile=tile
+                )
+                if block.shares_lane:
+                    self.timeline.set(
+                        cycle + block.norm_latency, normalized__valid=1, normalized__bank=bank,
+                        normalized__address=address, normalized__data=output,
+                    )  # fmt: skip
+                    operand_delay, scale_delay = block.norm_lane.operand_delay, block.norm_lane.scale_delay
+                    self.operands["feature"][cycle + operand_delay] = int(x[token, f])
+                    self.operands["left_shift"][cycle + operand_delay] = int(left_shifts[f])
+                    self.operands["gamma"][cycle + scale_delay] = int(gamma[f])
+                    self.operands["beta"][cycle + scale_delay] = int(beta[f])
+                    continue
                 variance = int(golden.variance[token, 0])
                 reciprocal = int(golden.reciprocal[token, 0])
-                bank, address = generator.randrange(config.rows), generator.randrange(config.activation_depth)
                 self.timeline.set(
-                    self.result_cycle, norm_in__valid=1, norm_in__address=tile * config.max_tokens + token,
-                    norm_in__tile=tile, norm_in__factor=features * reciprocal, norm_in__norm_shift=shift,
+                    cycle, norm_in__factor=features * reciprocal, norm_in__norm_shift=shift,
                     norm_in__offset=int(golden.total[token, 0]) * reciprocal, norm_in__bank=bank,
                     norm_in__right_shift=17 + ((variance.bit_length() - 29) >> 1), norm_in__destination=address,
                 )  # fmt: skip
-                output = int(golden.output[token, f])
-                self.activations[self.result_cycle + block.norm_latency] = (bank, address, output)
-                self.result_cycle += 1 + generator.choice((0, 0, 0, 1))
         self.result_cycle += block.norm_latency
         self.drain()
 
@@ -340,6 +356,8 @@ async def check(view, name, seed):
     expect_next_places(config, got, inputs)
 
     expect(got, "operands", model.stationary, "stationary")
+    if block.shares_lane:
+        expect_operands(got, model)
     activation = ("activation__bank", "activation__address", "activation__data")
     expect(got, "activations", model.activations, *activation, valid=cycles_of(got, "activation__valid"))
     expect(got, "logits", model.logits, "logit_address", "logit", valid=cycles_of(got, "logit_valid"))
@@ -378,6 +396,15 @@ def expect(got, what, expected, *ports, valid=None):
         expect_equal(f"{port} of {what} (wrong in cycles {wrong[:5]})", seen, numbers)
 
 
+def expect_operands(got, model):
+    """Compares what a shared lane gets: the operands of a token, and 0 in all other cycles."""
+    for name, expected in model.operands.items():
+        words = got[f"operand__{name}"]
+        whole = [expected.get(cycle, 0) % (1 << len(word)) for cycle, word in enumerate(words)]
+        assert any(whole) or name == "left_shift"
+        expect_equal(f"{name} for the lane", [int(word) for word in words], whole)
+
+
 def expect_next_places(config, got, inputs):
     """Compares what the column on the right is told of its own places: bank or address go on by one."""
 
@@ -389,6 +416,8 @@ def expect_next_places(config, got, inputs):
     widths = {port: width for port, (width, _incoming) in ports_of(block_of(config)).items()}
     for bundle, name in (("result", "address"), ("norm", "destination")):
         bank_port, address_port = f"{bundle}_in__bank", f"{bundle}_in__{name}"
+        if bank_port not in inputs:  # the shared lane knows the places of its columns
+            continue
         expected = []
         for cycle in range(len(inputs[bank_port]) - 1):
             bank, address = inputs[bank_port][cycle], inputs[address_port][cycle]
@@ -416,4 +445,4 @@ async def columns_equal_the_model(dut):
 def test_network_column():
     block = SideBySide(blocks())
     result = run(build(emit(block), block.module_name), __name__)
-    assert result.compared > 10_000 * len(CONFIGURATIONS)
+    assert result.compared > 10_000 * len(COLUMNS)
