@@ -18,11 +18,13 @@ from verif.rtl.network import (
     test_host_side,
     test_image_loader,
     test_logits_sender,
+    test_norm_operand,
     test_norm_scheduler,
     test_norm_statistics,
     test_output_stage,
     test_reciprocal_root,
     test_retirement,
+    test_shared_norm_lane,
     test_streamer,
     test_tile_loader,
 )
@@ -185,6 +187,24 @@ _TILE_LOADER = (
 _NORM_SCHEDULER = (
     Fault("LayerNorm before its products", "norm_scheduler_array_5x3", r"waiting && \(product_number == finished\)",
           "waiting"),
+    Fault("tokens too close for a shared lane", "norm_scheduler_array_5x3_1", r"(else if \(issue\) token_left <= )2'd2",
+          r"\g<1>2'd1"),
+)  # fmt: skip
+
+_SHARED_LANE = (
+    Fault("place of the column before", "shared_norm_lane_one_lane", r"(token_bank <= )lane_out__bank",
+          r"\1token_bank"),
+    Fault("token lost before the last column's turn", "shared_norm_lane_one_lane",
+          r"if \(lane_in__valid\) (lane_out__offset <=)", r"\1"),
+    Fault("activation to two columns", "shared_norm_lane_one_lane",
+          r"(activations__2__valid <= )activations__1__valid", r"\1activations__0__valid"),
+    Fault("operands of a column left out", "shared_norm_lane_one_lane",
+          r" \| \{operands__2__beta, operands__2__gamma\}", ""),
+)  # fmt: skip
+
+_NORM_OPERAND = (
+    Fault("feature of another column's turn", "norm_operand_one_lane", r"reads_2 \? feature : 8'd0", "feature"),
+    Fault("gamma of another column's turn", "norm_operand_one_lane", r"scales_3 \? (\w+) : 48'd0", r"\1"),
 )  # fmt: skip
 
 _STATISTICS = (
@@ -256,6 +276,8 @@ NETWORK = (
     _unit(test_tile_loader, _TILE_LOADER, "every_row_and_pass_in_order_and_none_too_early"),
     _unit(test_streamer, _STREAMER, "every_element_and_every_wait"),
     _unit(test_norm_scheduler, _NORM_SCHEDULER, "every_token_in_order_and_none_too_early"),
+    _unit(test_shared_norm_lane, _SHARED_LANE, "layer_norms_equal_golden"),
+    _unit(test_norm_operand, _NORM_OPERAND, "operands_in_their_own_cycles"),
     _unit(test_norm_statistics, _STATISTICS, "tokens_are_prepared"),
     _unit(test_reciprocal_root, _ROOT, "roots_equal_golden"),
     _unit(test_column_constants, _COLUMN_CONSTANTS, "bytes_become_constants"),
