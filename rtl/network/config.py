@@ -11,7 +11,7 @@ import json
 from collections import ChainMap
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
+from math import ceil, isqrt
 
 from taylorvit.rtl.attention import KERNELS, NETWORK_KERNELS
 from taylorvit.rtl.common.configuration import ConfigError, Configuration
@@ -381,6 +381,11 @@ class NetworkConfig(Configuration):
     def image_depth(self):
         """Words of an image bank: pixels of all patches."""
         return (self.max_tokens - 1) * ceil(self.max_patch / self.rows)
+
+    @property
+    def largest_patch_size(self):
+        """Most pixels of a side of a patch."""
+        return isqrt(self.max_patch)
 
     @property
     def residual_depth(self):

@@ -40,6 +40,7 @@ from .tape.stream_source import StreamTapeSource
 __all__ = ["HostSide", "outside_ports"]
 
 _SOURCES = {"axi": AxiTapeSource, "stream": StreamTapeSource, "memory": MemoryTapeSource}
+_TO_IMAGES = ("patches", "patch_pixels", "image_order", "patch_size", "patches_a_row")
 _TO_STATUS = ("array_busy", "stall_tape", "stall_image", "stall_output", "stall_data", "kind")
 
 
@@ -157,8 +158,7 @@ class HostSide(Block):
         m.d.comb += [
             units.job.timeout.eq(registers.timeout),
             units.checker.length.eq(registers.tape_length),
-            units.images.patches.eq(registers.patches),
-            units.images.patch_pixels.eq(registers.patch_pixels),
+            *(getattr(units.images, name).eq(getattr(registers, name)) for name in _TO_IMAGES),
             units.sender.classes.eq(registers.classes),
         ]
 
@@ -242,6 +242,7 @@ class HostSide(Block):
             "TAPE_CRC": checker.crc_error,
             "COMMAND": decoder.command_error,
             "AXI_ERROR": source.error if self.config.tape_source == "axi" else 0,
+            "IMAGE_SIZES": images.sizes_error,
         }
         happens = faults | {
             "TAPE_TIMEOUT": job.tape_timeout,
@@ -262,7 +263,7 @@ class HostSide(Block):
             job.tape_starving.eq(starving),
             job.tape_moving.eq(source.words.valid & source.words.ready),
             job.image_starving.eq(images.starving),
-            job.image_moving.eq(images.s.tvalid & images.s.tready),
+            job.image_moving.eq((images.s.tvalid & images.s.tready) | images.preparing),
             job.image_wanted.eq(self.stall_image),
             job.array_busy.eq(self.array_busy),
             job.sink_waits.eq(sender.m.tvalid & ~sender.m.tready),

@@ -1,10 +1,11 @@
 """Image loader: writes images into the image banks, one at a time.
 
-A packet of the stream (up to TLAST) is an image, patch by patch. Each patch begins with a new beat; what a patch's last
-beat has beyond its pixels is not looked at. The next image moves in as soon as the array has read the last pixel of the
-one before.
+A packet of the stream (up to TLAST) is an image, patch by patch or row by row. Patch by patch, each patch begins with a
+new beat; what a patch's last beat has beyond its pixels is not looked at. The next image moves in as soon as the array
+has read the last pixel of the one before.
 
-    s_axis_image --> [check TLAST, count patch and pixel] --> pixels minus 128, address --> banks of the rows
+    s_axis_image --> [check TLAST] --> pixels minus 128 --> banks of the rows
+    [patch walker] or [raster walker] --> where they go --^
 
 An image that is too short is filled up with zeros. Of one that is too long, the rest up to TLAST is dropped. Both are
 reported, and the next image is not affected, since it begins after TLAST. When a job is ended, the rest of a packet
@@ -17,11 +18,11 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.axi import AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.pipeline import delay
-from taylorvit.rtl.common.widths import index_width
-from taylorvit.rtl.streams.matrix_position import MatrixPosition
 
 from .bundles import ImageWrite
 from .control.registers import IMAGES_WIDTH
+from .patch_walker import PatchWalker
+from .raster_walker import RasterWalker
 
 __all__ = ["ImageLoader"]
 
@@ -39,6 +40,9 @@ class ImageLoader(Block):
         images (16 bits, input): its images.
         patches (bits of max_tokens - 1, input): patches of an image, constant while the job runs.
         patch_pixels (bits of max_patch, input): pixels of a patch, likewise.
+        image_order (1 bit, input): images come patch by patch (0) or row by row (1), likewise.
+        patch_size (bits of largest_patch_size, input): pixels of a side of a patch, likewise, if row by row.
+        patches_a_row (bits of max_tokens - 1, input): patches beside each other, likewise.
         image_release (1 bit, input): pulse: the last pixel of the image has been read.
         gave_up (1 bit, input): the stream is not waited for any longer; a packet that has begun is over.
         ending (1 bit, input): the job is being ended.
@@ -46,6 +50,8 @@ class ImageLoader(Block):
         image_ready (1 bit, output): an image is in the banks.
         image_short (1 bit, output): pulse: a packet was too short.
         image_long (1 bit, output): pulse: a packet was too long.
+        sizes_error (1 bit, output): pulse: row by row, the sizes do not fit each other, and no beat is taken.
+        preparing (1 bit, output): a job has begun, and beats are not taken yet.
         starving (1 bit, output): it is ready, but no beat comes.
         idle (1 bit, output): all images of the job are in, and the stream stands at the end of a packet.
     """
@@ -54,18 +60,21 @@ class ImageLoader(Block):
 
     def __init__(self, config):
         self.lanes = config.image_lanes
-        self.groups = config.rows // config.image_lanes
         self.data_width = config.data_width
-        patches = config.max_tokens - 1
-        self.position = MatrixPosition(lanes=self.lanes, max_tokens=patches, max_head_dim=config.max_patch)
+        self.patch_walker = PatchWalker(config)
+        self.raster_walker = RasterWalker(config)
+        patches = (config.max_tokens - 1).bit_length()
         super().__init__(
             {
                 "s": In(AxiStream(config.data_width * config.image_lanes)),
                 "closed": In(1),
                 "start": In(1),
                 "images": In(IMAGES_WIDTH),
-                "patches": In(patches.bit_length()),
+                "patches": In(patches),
                 "patch_pixels": In(config.max_patch.bit_length()),
+                "image_order": In(1),
+                "patch_size": In(config.largest_patch_size.bit_length()),
+                "patches_a_row": In(patches),
                 "image_release": In(1),
                 "gave_up": In(1),
                 "ending": In(1),
@@ -73,6 +82,8 @@ class ImageLoader(Block):
                 "image_ready": Out(1),
                 "image_short": Out(1),
                 "image_long": Out(1),
+                "sizes_error": Out(1),
+                "preparing": Out(1),
                 "starving": Out(1),
                 "idle": Out(1),
             }
@@ -91,15 +102,25 @@ class ImageLoader(Block):
         takes = Signal()  # a beat of an image
         step = Signal()
         finish = Signal()
-        # Counts from 0 again after a job that was ended in the middle of an image.
-        position = instantiate(m, "position", self.position, reset=ResetSignal() | self.ending)
-        image_last = position.head_last
+        # They begin anew after a job that was ended in the middle of an image.
+        patches, raster = (
+            instantiate(m, name, walker, reset=ResetSignal() | self.ending)
+            for name, walker in (("patch_walker", self.patch_walker), ("raster_walker", self.raster_walker))
+        )
+        by_row = self.image_order
+        image_last = Mux(by_row, raster.last, patches.last)
+        for walker in (patches, raster):
+            m.d.comb += [walker.patches.eq(self.patches), walker.patch_pixels.eq(self.patch_pixels)]
         m.d.comb += [
-            position.start.eq(self.start),
-            position.tokens.eq(self.patches),
-            position.head_dim.eq(self.patch_pixels),
-            position.step.eq(step),
-            taking.eq(some_left & ~full & ~filling & ~dropping & ~self.ending),
+            patches.start.eq(self.start),
+            patches.step.eq(step & ~by_row),
+            raster.start.eq(self.start & by_row),
+            raster.step.eq(step & by_row),
+            raster.patch_size.eq(self.patch_size),
+            raster.patches_a_row.eq(self.patches_a_row),
+            self.sizes_error.eq(raster.refused),
+            self.preparing.eq(some_left & by_row & ~raster.ready),
+            taking.eq(some_left & ~full & ~filling & ~dropping & ~self.ending & ~self.preparing),
             self.s.tready.eq((taking | dropping) & ~self.closed),
             moves.eq(self.s.tvalid & self.s.tready),
             takes.eq(moves & taking),
@@ -141,25 +162,11 @@ class ImageLoader(Block):
             m.d.sync += [within.eq(0), dropping.eq(0)]
         with m.If(self.start):
             m.d.sync += [images_left.eq(self.images), some_left.eq(1)]
-        self._write(m, step, filling, position)
-        return m
-
-    def _write(self, m, step, filling, position):
-        """Pixels go to the rows of their group, those of a patch's next R pixels `patches` addresses further on."""
-        group = Signal(index_width(self.groups))
-        tile = Signal.like(self.write.address)  # address of its first patch
-        with m.If(step):
-            m.d.sync += group.eq(group + 1)
-            with m.If(group == self.groups - 1):
-                m.d.sync += [group.eq(0), tile.eq(tile + self.patches)]
-            with m.If(position.row_last):
-                m.d.sync += [group.eq(0), tile.eq(0)]
-        with m.If(self.ending):
-            m.d.sync += [group.eq(0), tile.eq(0)]
         pixels = [Mux(filling, 0, self.s.tdata.word_select(lane, self.data_width)) for lane in range(self.lanes)]
         m.d.sync += [
             self.write.valid.eq(step),
-            self.write.group.eq(group),
-            self.write.address.eq(tile + position.token),
+            self.write.group.eq(Mux(by_row, raster.group, patches.group)),
+            self.write.address.eq(Mux(by_row, raster.address, patches.address)),
             self.write.data.eq(Cat(Cat(pixel[:-1], ~pixel[-1]) for pixel in pixels)),
         ]
+        return m

@@ -10,7 +10,7 @@ from taylorvit.boundary.command import CommandError, console
 from taylorvit.jobs.compiled_model import CompiledModel, check_tape
 from taylorvit.jobs.images import Images
 from taylorvit.jobs.network_judgement import Golden, NetworkVerdict, golden_logits
-from taylorvit.jobs.patches import image_beats
+from taylorvit.jobs.patches import image_beats, image_beats_by_row
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.simulation.network import NetworkJob, NetworkRun, TapeMemory, build_network, simulate_network
 
@@ -35,7 +35,13 @@ def for_configuration(model: CompiledModel, arguments: Namespace) -> CompiledMod
 
 
 def run_images(
-    model: CompiledModel, images: Images, arguments: Namespace, *, trace: bool = False, waveform: Path | None = None
+    model: CompiledModel,
+    images: Images,
+    arguments: Namespace,
+    *,
+    by_row: bool = False,
+    trace: bool = False,
+    waveform: Path | None = None,
 ) -> tuple[NetworkRun, Golden, dict[str, str]]:
     """Runs images through the generated Verilog, and computes what has to come out.
 
@@ -43,6 +49,7 @@ def run_images(
         model (CompiledModel): the model.
         images (Images): the images.
         arguments (Namespace): the parsed ones, with those of `add_memory`.
+        by_row (bool): whether images go in row by row.
         trace (bool): whether the residual streams are told.
         waveform (Path | None): where a waveform goes.
 
@@ -52,10 +59,12 @@ def run_images(
     latency = TapeMemory.latency if arguments.latency is None else arguments.latency
     memory = TapeMemory(bytes_per_cycle=arguments.bytes_per_cycle, latency=latency)
     shape, config = model.vit.shape, model.config
+    across = shape.image_size // shape.patch_size
     job = NetworkJob(
         tape=model.tape,
-        beats=image_beats(images.pixels, shape, config.image_lanes),
-        patches=(shape.image_size // shape.patch_size) ** 2,
+        beats=(image_beats_by_row if by_row else image_beats)(images.pixels, shape, config.image_lanes),
+        raster=(shape.patch_size, across) if by_row else None,
+        patches=across**2,
         patch_pixels=shape.channels * shape.patch_size**2,
         classes=shape.classes,
         memory=memory,

@@ -14,7 +14,7 @@ from .options import add_configuration, add_input, attention_configuration_of
 
 __all__ = ["add_arguments", "run"]
 
-_OF_NETWORKS = ("images", "trace", "bytes_per_cycle", "latency")
+_OF_NETWORKS = ("images", "image_order", "trace", "bytes_per_cycle", "latency")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,6 +30,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_configuration(parser, required=False)
     add_images(parser)
     add_memory(parser)
+    parser.add_argument(
+        "--image-order",
+        choices=("patches", "raster"),
+        help="with --model: images go in patch by patch (default), or row by row as a camera gives them",
+    )
     parser.add_argument(
         "--trace", action="store_true", default=None, help="with --model: compare every residual stream, too"
     )
@@ -99,7 +104,14 @@ def _images(arguments: Namespace) -> int:
     check_result_file(arguments.output, arguments.model / "model.json")
     images = read_images(arguments.images, model.vit.shape, model.classes)
     waveform = _waveform_file(model.config.name, arguments.output) if arguments.waves else None
-    run, golden, remarks = run_images(model, images, arguments, trace=bool(arguments.trace), waveform=waveform)
+    run, golden, remarks = run_images(
+        model,
+        images,
+        arguments,
+        by_row=arguments.image_order == "raster",
+        trace=bool(arguments.trace),
+        waveform=waveform,
+    )
     if arguments.output is not None:
         save_logits(arguments.output, run, model, images)
     verdict = judge_network(run, model, images, golden, remarks)

@@ -1,4 +1,4 @@
-"""Images as the network accelerator takes them: patch by patch, in beats of some pixels."""
+"""Images as the network accelerator takes them: patch by patch or row by row, in beats of some pixels."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from taylorvit.golden.network.vit import VitShape
 
-__all__ = ["image_beats"]
+__all__ = ["image_beats", "image_beats_by_row"]
 
 
 def image_beats(pixels: np.ndarray, shape: VitShape, lanes: int) -> np.ndarray:
-    """The beats of images: packets of the stream `s_axis_image`.
+    """The beats of images that come patch by patch: packets of the stream `s_axis_image`.
 
     Patches come row by row, the pixels of a patch by channel, row, column. The last beat of a patch is filled up with
     zeros.
@@ -35,3 +35,30 @@ def image_beats(pixels: np.ndarray, shape: VitShape, lanes: int) -> np.ndarray:
     padded = np.zeros((images, side * side, beats * lanes), dtype=np.uint8)
     padded[:, :, : patches.shape[2]] = patches
     return padded.reshape(images, side * side * beats, lanes)
+
+
+def image_beats_by_row(pixels: np.ndarray, shape: VitShape, lanes: int) -> np.ndarray:
+    """The beats of images that come row by row (raster order).
+
+    In a row, neighbouring pixels come in one beat, the beats of their channels one after another; with one lane these
+    are the bytes of an uncompressed picture.
+
+    Args:
+        pixels (np.ndarray): 0 to 255, (images, channels, height, width).
+        shape (VitShape): sizes of the model.
+        lanes (int): pixels of a beat, `image_lanes` of the accelerator.
+
+    Returns:
+        np.ndarray: uint8, (images, beats, lanes).
+
+    Raises:
+        ValueError: a row of a patch is not of whole beats.
+    """
+    if shape.patch_size % lanes:
+        raise ValueError(
+            f"patch_size must be a multiple of the {lanes} pixels of a beat for images in raster order, "
+            f"not {shape.patch_size!r}"
+        )
+    images, channels, height, width = pixels.shape
+    beats = pixels.reshape(images, channels, height, width // lanes, lanes).transpose(0, 2, 3, 1, 4)
+    return np.ascontiguousarray(beats.reshape(images, -1, lanes), dtype=np.uint8)

@@ -64,11 +64,12 @@ class NetworkJob:
 
     Attributes:
         tape (bytes): the tape.
-        beats (np.ndarray): images, uint8, (images, beats, image_lanes), as `taylorvit.jobs.patches.image_beats` makes
-            them.
+        beats (np.ndarray): images, uint8, (images, beats, image_lanes), as `taylorvit.jobs.patches` makes them.
         patches (int): patches of an image.
         patch_pixels (int): pixels of a patch, colours counted.
         classes (int): logits of an image.
+        raster (tuple[int, int] | None): if images come row by row, pixels of a side of a patch, and patches beside each
+            other.
         memory (TapeMemory): the memory that holds the tape.
         pauses (int): each channel rests in so many of 256 cycles, at random.
         seed (int): of these random numbers.
@@ -79,6 +80,7 @@ class NetworkJob:
     patches: int
     patch_pixels: int
     classes: int
+    raster: tuple[int, int] | None = None
     memory: TapeMemory = field(default_factory=TapeMemory)
     pauses: int = 0
     seed: int = 1
@@ -280,6 +282,8 @@ class _Host:
         if config.tape_source == "memory":
             self._accepted("TAPE_DATA", self._ask(f"fill {registers['TAPE_DATA'].offset}"))
         sizes = {"PATCHES": job.patches, "PATCH_PIXELS": job.patch_pixels, "CLASSES": job.classes}
+        if job.raster is not None:
+            sizes |= {"IMAGE_ORDER": 1, "PATCH_SIZE": job.raster[0], "PATCHES_A_ROW": job.raster[1]}
         for name, value in {**sizes, "TAPE_LENGTH": len(job.tape)}.items():
             self._write(registers, name, value)
 

@@ -126,7 +126,7 @@ _HOST = (
     Fault("table overwritten while it is used", "table_writer_axi", r"active && !in_use", "active"),
     Fault("command lost", "command_queue_axi", r"(command_valid <= )behind_valid \|\| put", r"\1put"),
     Fault("image overwritten", "image_loader_axi", r"some_left && !full", "some_left"),
-    Fault("pixels with a sign", "image_loader_axi", r"\{!selected_1\[7\]", "{selected_1[7]"),
+    Fault("pixels with a sign", "image_loader_axi", r"\{!selected_2\[7\]", "{selected_2[7]"),
     Fault("rest of a long image taken as the next", "image_loader_axi", r"(image_long\) dropping <= )1'b1",
           r"\g<1>1'b0"),
     Fault("logits of the half before", "logits_sender_axi", r"(half_out <= half_out \^ )read_out", r"\g<1>1'b0"),
@@ -152,8 +152,11 @@ _DECODER = (
 )  # fmt: skip
 
 _IMAGE_LOADER = (
-    Fault("patch does not begin with a beat", "image_loader_lanes", r"(position__row_last\) group <= )\S+;",
+    Fault("patch does not begin with a beat", "patch_walker_lanes", r"(position__row_last\) group <= )\S+;",
           r"\1group;"),
+    Fault("colour a beat further", "raster_walker_lanes", r"(== \S+\)\) colour_step_tile <= )[^;]*", r"\1first_tile"),
+    Fault("first patch of a row in every row", "raster_walker_thirds", r"(patch <= )first_patch", r"\1sum_4"),
+    Fault("sizes not looked at", "raster_walker_lanes", r"\(rows_beyond == \S+\) &&", ""),
 )  # fmt: skip
 
 _LOGITS_SENDER = (
@@ -285,7 +288,7 @@ NETWORK = (
     _unit(test_axi_source, _TAPE_READER, "tapes_of_every_length_and_place", "a_word_a_cycle"),
     _unit(test_memory_source, _TAPE_MEMORY, "tapes_come_out", "host_writes_while_a_job_runs"),
     _unit(test_decoder, _DECODER, "tapes_come_apart", "wrong_commands_are_refused"),
-    _unit(test_image_loader, _IMAGE_LOADER, "images_of_every_size"),
+    _unit(test_image_loader, _IMAGE_LOADER, "images_of_every_size", "sizes_that_do_not_fit"),
     _unit(test_logits_sender, _LOGITS_SENDER, "there_is_room_for_two", "an_ended_job_sends_what_was_complete"),
     _unit(test_job_control, _JOB_CONTROL, "jobs_in_good_order", "silent_sources_are_given_up"),
 )  # fmt: skip

@@ -38,6 +38,9 @@ class NetworkControlStatus(RegisterBlock):
         images (16 bits, output): images of the job.
         patches (bits of max_tokens - 1, output): patches of an image.
         patch_pixels (bits of max_patch, output): pixels of a patch.
+        image_order (1 bit, output): images come patch by patch (0) or row by row (1).
+        patch_size (bits of largest_patch_size, output): pixels of a side of a patch, if row by row.
+        patches_a_row (bits of max_tokens - 1, output): patches beside each other, if row by row.
         classes (bits of max_classes, output): logits of an image.
         tape_length (32 bits, output): bytes of the tape.
         tape_base (32 bits, output): its address, unless it comes as a stream.
@@ -67,13 +70,17 @@ class NetworkControlStatus(RegisterBlock):
         super().__init__(
             register_map(config),
             job_parameters=(
-                *("images", "patches", "patch_pixels", "classes", "tape_length"),
+                *("images", "patches", "patch_pixels", "image_order", "patch_size", "patches_a_row"),
+                *("classes", "tape_length"),
                 *(("tape_base",) if self.has_base else ()),
             ),
             ports={
                 "images": Out(IMAGES_WIDTH),
                 "patches": Out((config.max_tokens - 1).bit_length()),
                 "patch_pixels": Out(config.max_patch.bit_length()),
+                "image_order": Out(1),
+                "patch_size": Out(config.largest_patch_size.bit_length()),
+                "patches_a_row": Out((config.max_tokens - 1).bit_length()),
                 "classes": Out(config.max_classes.bit_length()),
                 "tape_length": Out(DATA_WIDTH),
                 **({"tape_base": Out(DATA_WIDTH)} if self.has_base else {}),

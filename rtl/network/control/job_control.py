@@ -34,7 +34,7 @@ class NetworkJobControl(Block):
         start (1 bit, input): a job begins.
         images (16 bits, input): its images.
         timeout (counter_width bits, input): cycles of silence after which a source is given up.
-        fault (1 bit, input): pulse: tape or memory are wrong.
+        fault (1 bit, input): pulse: tape, memory or sizes are wrong.
         image_sent (1 bit, input): pulse: the logits of an image have left.
         inputs_idle (1 bit, input): all tapes and images of the job have come, and the streams stand at the end of
             packets.
@@ -42,7 +42,7 @@ class NetworkJobControl(Block):
         tape_starving (1 bit, input): the next word of the tape is waited for.
         tape_moving (1 bit, input): a word of the tape moves.
         image_starving (1 bit, input): the next pixels are waited for.
-        image_moving (1 bit, input): pixels move.
+        image_moving (1 bit, input): pixels move, or will soon.
         image_wanted (1 bit, input): the array waits for an image.
         array_busy (1 bit, input): an element streams into the array.
         sink_waits (1 bit, input): a logit is offered and not taken.

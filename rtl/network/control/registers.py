@@ -69,6 +69,11 @@ EVENTS = {
     "AXI_ERROR": (16, "the memory of the tape answered SLVERR or DECERR"),
     "TAPE_TIMEOUT": (17, "the source of the tape kept the running job waiting for TIMEOUT cycles"),
     "IMAGE_TIMEOUT": (18, "the image stream kept the running job waiting for TIMEOUT cycles"),
+    "IMAGE_SIZES": (
+        19,
+        "with IMAGE_ORDER 1, PATCH_SIZE is not of whole beats, PATCH_PIXELS not of whole colours, or "
+        "PATCHES not of whole rows of PATCHES_A_ROW",
+    ),
 }
 """Events: name -> (bit in EVENTS and INTERRUPT_ENABLE, description). All but DONE are errors and are counted."""
 
@@ -138,6 +143,11 @@ def _job(config):
         parameter("PATCH_PIXELS", 0x088, 1, config.max_patch, config.max_patch, "pixels of a patch, colours counted"),
         parameter("CLASSES", 0x08C, 1, config.max_classes, config.max_classes, "logits of an image"),
         parameter("TAPE_LENGTH", 0x094, shortest, longest, shortest, "bytes of the tape"),
+        parameter("IMAGE_ORDER", 0x0A0, 0, 1, 0, "0: images come patch by patch, 1: row by row"),
+        parameter("PATCH_SIZE", 0x0A4, 1, config.largest_patch_size, config.largest_patch_size,
+                  "with IMAGE_ORDER 1: pixels of a side of a patch, a multiple of IMAGE_LANES"),
+        parameter("PATCHES_A_ROW", 0x0AC, 1, patches, patches,
+                  "with IMAGE_ORDER 1: patches beside each other, a divisor of PATCHES"),
         parameter("TIMEOUT", 0x0A8, 1, (1 << config.counter_width) - 1, config.input_timeout,
                   "cycles that the running job waits for the tape or an image, until TAPE_TIMEOUT or IMAGE_TIMEOUT"),
     ]  # fmt: skip

@@ -112,11 +112,15 @@ class NetworkHost(RegisterHost):
             "IMAGES": images,
             "PATCHES": network.compiled.patches,
             "PATCH_PIXELS": network.compiled.patch_pixels,
+            "IMAGE_ORDER": int(network.by_row),
             "CLASSES": network.classes,
             "TAPE_LENGTH": len(network.tape) if length is None else length,
             "TIMEOUT": self.registers["TIMEOUT"].fields[0].maximum if timeout is None else timeout,
             "INTERRUPT_ENABLE": enabled,
         }
+        if network.by_row:
+            shape = network.vit.shape
+            values |= {"PATCH_SIZE": shape.patch_size, "PATCHES_A_ROW": shape.image_size // shape.patch_size}
         if self.tapes is None:
             values["TAPE_BASE"] = self.base = self._base(len(tape)) if self.next_base is None else self.next_base
             self.next_base = None

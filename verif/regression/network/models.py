@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,10 +31,12 @@ class Network:
     Attributes:
         compiled (CompiledNetwork): it.
         seed (int): of its numbers, and of its images'.
+        by_row (bool): whether its images come row by row.
     """
 
     compiled: CompiledNetwork
     seed: int
+    by_row: bool = False
 
     @property
     def vit(self) -> IntegerVit:
@@ -76,18 +78,33 @@ class Network:
         cut = np.stack(images).reshape(len(images), side, side, shape.channels, size, size)
         return cut.transpose(0, 3, 1, 4, 2, 5).reshape(len(images), shape.channels, side * size, side * size)
 
+    def row_by_row(self) -> Network:
+        """The same with images that come row by row, if a row of a patch is of whole beats."""
+        whole = self.vit.shape.patch_size % self.config.image_lanes == 0
+        return replace(self, by_row=True) if whole else self
+
+    @cached_property
+    def _beat(self) -> np.ndarray:
+        """The beat in which each pixel comes, (patches, pixels of a patch)."""
+        shape, lanes = self.vit.shape, self.config.image_lanes
+        patch, pixel = np.indices((self.compiled.patches, self.compiled.patch_pixels))
+        if not self.by_row:
+            return patch * -(-self.compiled.patch_pixels // lanes) + pixel // lanes
+        size, across = shape.patch_size, shape.image_size // shape.patch_size
+        colour, inside = pixel // size**2, pixel % size**2
+        y, x = patch // across * size + inside // size, patch % across * size + inside % size
+        return (y * (shape.image_size // lanes) + x // lanes) * shape.channels + colour
+
     def beats(self, image: np.ndarray, generator: np.random.Generator) -> bytes:
         """The bytes of an image on its stream; what a patch's last beat has beyond its pixels is random."""
-        filling = -image.shape[1] % self.config.image_lanes
-        return np.hstack([image, generator.integers(0, 256, (len(image), filling))]).astype(np.uint8).tobytes()
+        lanes = self.config.image_lanes
+        beats = generator.integers(0, 256, (self._beat.max() + 1, lanes), dtype=np.uint8)
+        beats[self._beat, np.arange(image.shape[1]) % lanes] = image
+        return beats.tobytes()
 
     def cut(self, image: np.ndarray, beats: int) -> np.ndarray:
         """The image of whose packet only so many beats came: zeros take the place of the others."""
-        lanes, result = self.config.image_lanes, image.copy()
-        per_patch = -(-image.shape[1] // lanes)
-        places = np.arange(len(image))[:, None] * per_patch + np.arange(image.shape[1]) // lanes
-        result[places >= beats] = 0
-        return result
+        return np.where(self._beat < beats, image, 0)
 
     @cached_property
     def busy(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import cocotb
 import pytest
@@ -63,6 +64,8 @@ async def too_short_or_too_long(dut):
     for trial in range(7):
         if trial == 5:  # with patches of more beats
             bench.network = drawn(7, bench.config)
+        if trial in (2, 6):
+            bench.network = bench.network.row_by_row()
         images = bench.random.randint(1, 4)
         pictures, packets = bench.packets(images)
         numbers = bench.random.sample(range(images), bench.random.randint(1, images))
@@ -80,7 +83,9 @@ async def too_short_or_too_long(dut):
 async def missing(dut):
     """A job whose image does not come is ended; the images before it come out right, and so does the next job."""
     bench = await Bench.start(dut)
+    by_patch = bench.network
     for images in (1, 2, 3):
+        bench.network = by_patch.row_by_row() if images == 2 else by_patch
         for how in ("carry on", "soft reset", "hard reset"):
             pictures, packets = bench.packets(images)
             missing = bench.random.choice(("all of it", "its end"))
@@ -101,6 +106,27 @@ async def missing(dut):
                 expect_equal("logits", outcome.logits, bench.network.logits(pictures[:-1]))
             waiting = await bench.host.recover(bench.network, pictures[:-1], how)
             await run_and_check(bench.host, bench.network, 2, waiting=waiting)
+
+
+@cocotb.test()
+async def sizes_that_do_not_fit(dut):
+    """A job with images row by row whose sizes do not fit each other is ended, and the next job comes out right."""
+    bench = await Bench.start(dut)
+    by_row = replace(bench.network, by_row=True)  # 2 x 2 patches of 2 x 2 pixels
+    for number, wrong in enumerate(({"PATCH_SIZE": 1, "PATCH_PIXELS": 3}, {"PATCHES_A_ROW": 3}, {"PATCH_SIZE": 3})):
+        if wrong.get("PATCH_SIZE") == 1 and bench.config.image_lanes == 1:
+            continue  # three colours
+        pictures, packets = bench.packets(1)
+        await bench.host.set_up(by_row, 1)
+        for name, value in wrong.items():
+            await bench.host.write_checked(name, value)
+        bench.host.send_packets(packets)
+        outcome = await bench.host.start_and_finish(bench.network, 1)
+        expect_events(f"wrong sizes {wrong}", outcome, "IMAGE_SIZES")
+        expect_equal("images", len(outcome.logits), 0)
+        expect_equal("count", await bench.host.read("COUNT_IMAGE_SIZES"), number + 1)
+        waiting = await bench.host.recover(bench.network, pictures, "carry on")
+        await run_and_check(bench.host, bench.network, waiting=waiting)
 
 
 async def stop_within(bench, packet):

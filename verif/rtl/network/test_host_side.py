@@ -314,6 +314,22 @@ async def damaged_tapes(dut):
 
 
 @cocotb.test()
+async def sizes_of_images_that_do_not_fit(dut):
+    """A job with images row by row whose sizes do not fit is ended, and the next one comes out right."""
+
+    async def job(bench):
+        for _ in range(2):
+            for name, value in {"IMAGE_ORDER": 1, "PATCH_SIZE": 2, "PATCHES_A_ROW": 1}.items():
+                await bench.write(name, value)
+            await bench.bad_job(f"patches of {bench.pixels} pixels", bench.tape().content, "IMAGE_SIZES")
+            await bench.drop_tapes()
+            await bench.write("IMAGE_ORDER", 0)
+            await bench.good_job()
+
+    await on_all(dut, job, NARROW)
+
+
+@cocotb.test()
 async def faults_of_the_memory(dut):
     """Errors of the memory, and a memory that stops, end the job; the next one comes out right."""
 
@@ -469,6 +485,7 @@ def simulation():
         "jobs_in_good_order",
         "images_back_to_back",
         "damaged_tapes",
+        "sizes_of_images_that_do_not_fit",
         "faults_of_the_memory",
         "faults_of_the_tape_stream",
         "faults_of_the_images",

@@ -97,6 +97,8 @@ def test_images_through_a_network(capsys, compiled, pixels, tmp_path):
     assert "1.5 bytes a cycle, latency 20 cycles" in out
     with np.load(tmp_path / "logits.npz") as result, np.load(pixels) as given:
         assert (result["logits"] == quantized(SHAPE)(given["pixels"].astype(np.int64))).all()
+    status, out, _err = run(capsys, *command, "--image-order", "raster")
+    assert status == 0 and "0 of 9 logits" in out
 
 
 @pytest.mark.slow
@@ -121,6 +123,10 @@ def test_first_residual_stream_that_differs_is_named(capsys, compiled, pixels, m
     [
         (["--preset", "tiny-4x4", "--input", "a.npz", "--trace"], "--trace must come with --model, not with --input"),
         (["--preset", "tiny-4x4", "--input", "a.npz", "--latency", "2"], "--latency must come with --model"),
+        (
+            ["--preset", "tiny-4x4", "--input", "a.npz", "--image-order", "raster"],
+            "--image-order must come with --model",
+        ),
         (["--input", "a.npz"], "--input must come with --preset or --config"),
         (["--model", "m"], "--model must come with --images"),
         (["--model", "m", "--input", "a.npz"], "not allowed with argument"),

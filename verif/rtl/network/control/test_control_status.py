@@ -26,7 +26,10 @@ VARIANTS = {
     "stream": {"tape_source": "stream", "counter_width": 8, "input_timeout": 255, "error_count_width": 2},
     "memory": {"tape_source": "memory", "tape_memory_bytes": 512},
 }
-JOB = ("images", "patches", "patch_pixels", "classes", "tape_length", "tape_base")
+JOB = (
+    *("images", "patches", "patch_pixels", "image_order", "patch_size", "patches_a_row"),
+    *("classes", "tape_length", "tape_base"),
+)
 
 
 def configuration(name):
