@@ -322,7 +322,6 @@ async def sizes_of_images_that_do_not_fit(dut):
             for name, value in {"IMAGE_ORDER": 1, "PATCH_SIZE": 2, "PATCHES_A_ROW": 1}.items():
                 await bench.write(name, value)
             await bench.bad_job(f"patches of {bench.pixels} pixels", bench.tape().content, "IMAGE_SIZES")
-            await bench.drop_tapes()
             await bench.write("IMAGE_ORDER", 0)
             await bench.good_job()
 
