@@ -66,6 +66,7 @@ CONFIGURATIONS = [
         residual_width=8,
         left_shift_max=0,
         max_classes=1,
+        mlp_tokens=1,
         image_lanes=5,
     ),
     replace(
