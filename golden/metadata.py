@@ -3,14 +3,18 @@
 The golden model does not know the hardware: this file, which the generator writes, describes it.
 """
 
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
 from taylorvit.boundary.reading import FileError, read_json
 from taylorvit.golden.arithmetic.number_format import NetworkFormat, check_integer
+from taylorvit.golden.attention.kernels import KERNELS
 
 __all__ = ["Accelerator", "load_accelerator"]
+
+_FORMAT_FIELDS = [field.name for field in fields(NetworkFormat)]
 
 _WHAT = "the metadata.json of an accelerator, as `taylorvit generate` writes it"
 
@@ -20,6 +24,7 @@ class Accelerator(NamedTuple):
 
     Attributes:
         name (str): name of its configuration.
+        kernels (tuple[str, ...]): attention kernels that it has.
         number_format (NetworkFormat): widths and register ranges.
         max_tokens (int): largest number of tokens.
         max_head_dim (int): largest number of features of a head.
@@ -29,6 +34,20 @@ class Accelerator(NamedTuple):
     number_format: NetworkFormat
     max_tokens: int
     max_head_dim: int
+    kernels: tuple[str, ...] = ("taylor",)
+
+    def check_kernels(self, kernels: Iterable[str]) -> None:
+        """Checks that the accelerator has the attention kernels of a network; ValueError if not.
+
+        Args:
+            kernels (Iterable[str]): the kernel of each layer.
+        """
+        for kernel in kernels:
+            if kernel not in self.kernels:
+                raise ValueError(
+                    f"attention of each layer must be one that {self.name} has, {' or '.join(self.kernels)}, not "
+                    f"{kernel}: choose with --attention, for example --attention all={self.kernels[0]}"
+                )
 
     def check(self, tokens: int, head_dim: int) -> None:
         """Checks that a head fits.
@@ -57,16 +76,20 @@ def load_accelerator(path: str | Path) -> Accelerator:
     path = Path(path)
     metadata = read_json(path, what=_WHAT, schema={"configuration": {"name": str}, "derived": dict})
     configuration, known = metadata["configuration"], metadata["configuration"] | metadata["derived"]
-    kernel = configuration.get("kernel", "taylor")
-    if kernel != "taylor":
-        raise FileError(f"{path}: accelerator must have Taylor attention, as integer networks do, not {kernel!r}")
+    kernels = tuple(str(configuration.get("kernel", "taylor")).split("+"))
+    for kernel in kernels:
+        if kernel not in KERNELS:
+            raise FileError(f"{path}: kernel must be one of {', '.join(KERNELS)}, not {kernel!r}")
     try:
-        # One that computes attention alone does not say how wide the residual stream is.
-        known = {"residual_width": NetworkFormat.residual_width} | known
-        number_format = NetworkFormat(**{field.name: known[field.name] for field in fields(NetworkFormat)})
-        sizes = [check_integer(name, configuration[name], 1) for name in ("max_tokens", "max_head_dim")]
+        # What it does not need, it does not say: numbers of kernels that it does not have, and of the residual stream
+        # where it computes attention alone.
+        needed = {field.name for kernel in kernels for field in fields(KERNELS[kernel].number_format)}
+        number_format = NetworkFormat(**{name: known[name] for name in _FORMAT_FIELDS if name in needed | set(known)})
+        max_tokens, max_head_dim = (
+            check_integer(name, configuration[name], 1) for name in ("max_tokens", "max_head_dim")
+        )
     except KeyError as error:
         raise FileError(f"{path}: file must be {_WHAT}, and lacks {error}") from None
     except (TypeError, ValueError) as error:
         raise FileError(f"{path}: file must be {_WHAT}: {error}") from None
-    return Accelerator(configuration["name"], number_format, *sizes)
+    return Accelerator(configuration["name"], number_format, max_tokens, max_head_dim, kernels)

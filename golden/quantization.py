@@ -7,14 +7,16 @@
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from taylorvit.golden.attention.by_layer import by_layer
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.integer_vit import IntegerVit
+from taylorvit.golden.network.program import KERNELS, kernels_of
 from taylorvit.golden.network.quantize import quantize_vit
 from taylorvit.golden.reports.layer_sqnr import layer_sqnr
 from taylorvit.golden.training.loading import check_sizes, load_images, model_of, recipe_of
@@ -44,6 +46,7 @@ def quantize_checkpoint(
     *,
     images: int = 128,
     accelerator: Accelerator | None = None,
+    attention: Sequence[str] = (),
     recipe: Recipe | None = None,
     data: str | None = None,
     progress: Callable[[str], None] = lambda _step: None,
@@ -53,7 +56,10 @@ def quantize_checkpoint(
     Args:
         path (str | Path): the checkpoint.
         images (int): number of training images for the calibration, at least 1; all of them if there are fewer.
-        accelerator (Accelerator | None): accelerator that computes attention; one of 8 bits, of any size, if left out.
+        accelerator (Accelerator | None): accelerator that computes attention; one of 8 bits, of any size, with any
+            attention kernel, if left out.
+        attention (Sequence[str]): kernels by layer, as `golden.attention.by_layer.by_layer` takes them; a layer that
+            none of them names has the kernel of the attention that it was trained with.
         recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
         data (str | None): other images, as `recipe_of` takes them.
         progress (Callable[[str], None]): called with the name of each layer as it begins.
@@ -65,8 +71,10 @@ def quantize_checkpoint(
     checkpoint = load(path)
     recipe = recipe_of(checkpoint, recipe=recipe, data=data)
     model = model_of(checkpoint, model=recipe.model)
+    kernels = by_layer(attention, kernels_of(recipe.model.attentions), names=KERNELS)
     if accelerator is not None:
         accelerator.check(model.shape.tokens, model.shape.head_dim)
+        accelerator.check_kernels(kernels)
     dataset = load_images(recipe.data, model.shape.image_size)
     check_sizes(model.shape, dataset, classes=False)  # scales do not depend on the classes of the images
     count = min(images, len(dataset.training))
@@ -79,6 +87,7 @@ def quantize_checkpoint(
         mean=dataset.mean,
         std=dataset.std,
         number_format=accelerator and accelerator.number_format,
+        attention=kernels,
         data={"name": dataset.name, "classes": list(dataset.classes)},
         quantization={"checkpoint": str(path), "images": count, "recipe": recipe.model_dump(mode="json")},
         progress=progress,
@@ -98,10 +107,14 @@ def fine_tune(
     progress: Progress = lambda done, epochs, text: None,
     images: int = 128,
     accelerator: Accelerator | None = None,
+    attention: Sequence[str] = (),
     recipe: Recipe | None = None,
     data: str | None = None,
 ) -> Path:
-    """Trains a checkpoint quantization-aware: with the rounding of its integer model, from its own recipe.
+    """Trains a checkpoint quantization-aware: with attention and rounding of its integer model, from its own recipe.
+
+    The recipe in the trained checkpoint has the attention that was trained, so that quantizing it chooses the same
+    kernels again.
 
     Args:
         path (str | Path): the checkpoint.
@@ -111,7 +124,8 @@ def fine_tune(
         on_step (Callable[[str], None]): called with each step of the quantization before the training.
         progress (Progress): called with how far the training is.
         images (int): number of training images for the calibration of the integer model, at least 1.
-        accelerator (Accelerator | None): accelerator that computes attention; one of 8 bits, of any size, if left out.
+        accelerator (Accelerator | None): accelerator that computes attention, as in `quantize_checkpoint`.
+        attention (Sequence[str]): kernels by layer, likewise.
         recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
         data (str | None): other images, as `recipe_of` takes them.
 
@@ -124,11 +138,19 @@ def fine_tune(
         OverflowError: sums of the integer model could need more bits than there are.
     """
     grids = folder / "grids.safetensors"
-    rounded = rounded_recipe(recipe_of(load(path), recipe=recipe, data=data), Path(path), grids, epochs)
+    before = recipe_of(load(path), recipe=recipe, data=data)
+    kernels = by_layer(attention, kernels_of(before.model.attentions), names=KERNELS)
+    rounded = rounded_recipe(before, Path(path), grids, epochs, kernels)
     with only_training_in(folder):
         if not (folder / "last.safetensors").exists():  # a training that is resumed keeps its grids
             made = quantize_checkpoint(
-                path, images=images, accelerator=accelerator, recipe=recipe, data=data, progress=on_step
+                path,
+                images=images,
+                accelerator=accelerator,
+                attention=attention,
+                recipe=recipe,
+                data=data,
+                progress=on_step,
             )
             made.vit.save(grids)
         return train(rounded, folder, resume=resume, progress=progress).path

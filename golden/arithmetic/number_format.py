@@ -26,6 +26,7 @@ __all__ = [
     "check_integer",
     "divide_round_half_up",
     "exact",
+    "exact_product",
     "magnitude",
     "saturate",
     "shift_right_round_half_up",
@@ -105,7 +106,7 @@ class NumberFormat(OperandFormat):
     def __post_init__(self) -> None:
         super().__post_init__()
         limits = {"data_width": (2, 24), "c_v_width": (1, 128), "c_d_width": (1, 128), "shift_z_min": (-63, 63)}
-        for field in fields(self):
+        for field in fields(NumberFormat):  # and not those of a format that is more than this one
             check_integer(field.name, getattr(self, field.name), *limits.get(field.name, (0, 63)))
         _check_shift_z(self.shift_z_min, self.shift_z_max)
 
@@ -162,8 +163,8 @@ class SoftmaxFormat(OperandFormat):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkFormat(NumberFormat):
-    """The number format of a network: that of its attention, and the width of the residual stream.
+class NetworkFormat(NumberFormat, SoftmaxFormat):
+    """The number format of a network: those of its attention, and the width of the residual stream.
 
     Attributes:
         residual_width (int): bits of the residual stream, signed, 8 to 16.
@@ -180,17 +181,16 @@ class NetworkFormat(NumberFormat):
         check_integer("residual_width", self.residual_width, 8, 16)
 
     @classmethod
-    def around(cls, attention: NumberFormat | None) -> "NetworkFormat":
+    def around(cls, attention: OperandFormat | None) -> "NetworkFormat":
         """The number format of a network.
 
         Args:
-            attention (NumberFormat | None): number format of its attention; `NumberFormat()` if left out. That of a
-                network is returned as it is.
+            attention (OperandFormat | None): number format of its attention, of one kernel; defaults if left out. That
+                of a network is returned as it is.
         """
-        if isinstance(attention, cls):
-            return attention
-        attention = NumberFormat() if attention is None else attention
-        return cls(**{field.name: getattr(attention, field.name) for field in fields(NumberFormat)})
+        if attention is None or isinstance(attention, cls):
+            return attention or cls()
+        return cls(**{field.name: getattr(attention, field.name) for field in fields(attention)})
 
 
 def magnitude(x) -> int:
@@ -201,6 +201,19 @@ def magnitude(x) -> int:
 def exact(x: np.ndarray, largest: int) -> np.ndarray:
     """The integers ``x`` for arithmetic up to the magnitude ``largest``: int64 where that fits, else Python ints."""
     return x if largest < 1 << 63 else x.astype(object)
+
+
+def exact_product(x: np.ndarray, y: np.ndarray, largest: int) -> np.ndarray:
+    """The matrix product x @ y of int64 arrays, exactly.
+
+    Args:
+        x (np.ndarray): integers, (..., rows, inputs).
+        y (np.ndarray): integers, (..., inputs, columns).
+        largest (int): what the sum of the magnitudes of the products of an element can be at most.
+    """
+    if largest < 1 << 53:  # then float64 holds every partial sum exactly, and is ten times as fast
+        return (x.astype(np.float64) @ y.astype(np.float64)).astype(np.int64)
+    return exact(x, largest) @ y
 
 
 def shift_right_round_half_up(x, shift: int):

@@ -27,7 +27,7 @@ import numpy as np
 
 from taylorvit.golden.arithmetic.number_format import (
     SoftmaxFormat,
-    exact,
+    exact_product,
     saturate,
     shift_right_round_half_up,
 )
@@ -105,7 +105,7 @@ def integer_softmax_attention(
 
     # Step 1: scores.
     largest_sum = head_dim * largest * largest
-    sums = exact(q, largest_sum) @ k.swapaxes(1, 2)  # (heads, tokens, tokens)
+    sums = exact_product(q, k.swapaxes(1, 2), largest_sum)  # (heads, tokens, tokens)
     scores = shift_right_round_half_up(sums, constants.shift_s)
     scores = saturate(scores, number_format.score_width)  # (heads, tokens, tokens)
 
@@ -116,7 +116,7 @@ def integer_softmax_attention(
     exponentials = exponentials[np.minimum(differences, number_format.exponential_entries)]
 
     # Step 3: numerator and denominator.
-    t_n = exact(exponentials, tokens * number_format.exponential_max * largest) @ v  # (heads, tokens, head_dim)
+    t_n = exact_product(exponentials, v, tokens * number_format.exponential_max * largest)  # (heads, tokens, head_dim)
     t_d = exponentials.sum(axis=2)  # (heads, tokens)
 
     # Step 4: quotient.

@@ -1,6 +1,6 @@
 """Computes a network in floating point, step by step: what an integer model computes, by the same names.
 
-Attention is that of the kernel, in floating point, whatever the float model was trained with.
+Attention is that of the kernels of the integer model, in floating point, whatever the float model was trained with.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from taylorvit.golden.attention.float_attention import taylor_attention
+from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
 
 from .operations import (
     PIXELS,
@@ -36,6 +36,7 @@ Rounding = Callable[[str, torch.Tensor], torch.Tensor]
 #: What `Attention` computes of q, k and v, by the name of its kernel.
 ATTENTIONS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "taylor": lambda q, k, v: taylor_attention(q, k, v).z,
+    "softmax": softmax_attention,
 }
 
 #: What a `LookUp` computes, by the name of its function.
@@ -46,7 +47,13 @@ def _unrounded(_name: str, x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def float_steps(model: VisionTransformer, inputs: torch.Tensor, rounded: Rounding = _unrounded) -> Steps:
+def float_steps(
+    model: VisionTransformer,
+    inputs: torch.Tensor,
+    rounded: Rounding = _unrounded,
+    *,
+    kernels: str | tuple[str, ...] = "taylor",
+) -> Steps:
     """Computes the activations and the scores of a float model, by their names, in order.
 
     Args:
@@ -54,8 +61,9 @@ def float_steps(model: VisionTransformer, inputs: torch.Tensor, rounded: Roundin
         inputs (torch.Tensor): normalized images, (images, channels, size, size).
         rounded (Rounding): called with the name and the value of each activation; what it returns is what later
             operations read. Activations stay as they are if left out.
+        kernels (str | tuple[str, ...]): attention kernel of each layer, or the name of that of all.
     """
-    program = network_of(model.shape)
+    program = network_of(model.shape, kernels=kernels)
     scores = {head for operation in program if isinstance(operation, Logits) for head in operation.heads}
     steps: Steps = {}
 

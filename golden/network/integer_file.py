@@ -3,15 +3,20 @@
 Its metadata "taylorvit" is a JSON text:
 
     kind           "integer vit"
-    version        2; files of version 1, which have no such field, have other tensors, and are refused
+    version        3; files of version 2 are read, too: they have no kernels, and Taylor attention in all layers. Files
+                   of version 1, which have no such field, have other tensors, and are refused
     shape          sizes, the fields of `golden.network.vit.VitShape`
     exponents      of weights, gammas and steps, by name
     offsets        of what GELU reads (blocks.i.hidden) and gives (blocks.i.gelu), by name: 0 to 127
-    registers      of attention in each layer: shift_g, shift_z, c_v, c_d
-    number_format  of the accelerator, the fields of `golden.arithmetic.number_format.NetworkFormat`
+    kernels        attention of each layer: "taylor" or "softmax"
+    registers      of attention in each layer: of "taylor", shift_g, shift_z, c_v, c_d; of "softmax", shift_s, shift_z,
+                   and the table exponentials
+    number_format  of the accelerator, the fields of `golden.arithmetic.number_format.NetworkFormat`; in files of
+                   version 2 without those of softmax
     data           name and classes of the images
     quantization   how it was made: checkpoint, images, recipe of the training, SQNR of steps in dB ("sqnr_db"), and for
-                   each NORM the log2 of the factors by which its channels were smoothed ("smoothing")
+                   each NORM the log2 of the factors by which its channels were smoothed ("smoothing"), and for the keys
+                   blocks.i.k of softmax what was taken off each feature ("key_means")
 
 Its tensors are, with W features, L layers and T tokens, prefix tokens (class, distillation) included:
 
@@ -35,8 +40,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from taylorvit.golden.arithmetic.number_format import NetworkFormat
-from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat, SoftmaxFormat
+from taylorvit.golden.attention.constants import Constants
+from taylorvit.golden.attention.kernels import KERNELS
 from taylorvit.golden.checkpoints.checkpoint import Checkpoint, CheckpointError, save
 
 from .integer_network import IntegerNetwork
@@ -47,8 +53,15 @@ __all__ = ["KIND", "read_fields", "write"]
 #: What the metadata calls an integer model.
 KIND = "integer vit"
 
-_VERSION = 2
-_FIELDS = ("kind", "version", "shape", "exponents", "offsets", "registers", "number_format", "data", "quantization")
+_VERSION = 3
+_FIELDS = {
+    2: ("kind", "version", "shape", "exponents", "offsets", "registers", "number_format", "data", "quantization"),
+    3: ("kind", "version", "shape", "exponents", "offsets", "kernels", "registers", "number_format", "data",
+        "quantization"),
+}  # fmt: skip
+
+# Fields of the number format that files of version 2 do not have.
+_OF_SOFTMAX = {field.name for field in fields(SoftmaxFormat)} - {field.name for field in fields(NumberFormat)}
 
 _TYPES = {8: torch.int8, 16: torch.int16, 32: torch.int32}
 
@@ -78,6 +91,7 @@ def write(path: str | Path, network: IntegerNetwork, *, data: dict, quantization
             "shape": asdict(network.shape),
             "exponents": network.exponents,
             "offsets": network.offsets,
+            "kernels": list(network.kernels),
             "registers": [asdict(registers) for registers in network.registers],
             "number_format": asdict(network.number_format),
             "data": data,
@@ -99,29 +113,42 @@ def read_fields(checkpoint: Checkpoint) -> dict:
     description = checkpoint.description
     if description.get("kind") != KIND:
         raise CheckpointError(f"{checkpoint.path} must be an integer ViT, as `taylorvit quantize` writes it")
-    if description.get("version") != _VERSION:
+    version = description.get("version")
+    if version not in _FIELDS:
         raise CheckpointError(
-            f"{checkpoint.path} must be version {_VERSION}, as this `taylorvit quantize` writes it; quantize the "
-            "checkpoint again"
+            f"{checkpoint.path} must be version {' or '.join(map(str, _FIELDS))}, as `taylorvit quantize` writes it; "
+            "quantize the checkpoint again"
         )
     for field in description:
-        if field not in _FIELDS:  # it may say what changes the result
-            raise ValueError(f"fields must be {', '.join(_FIELDS)}, not {field!r}")
+        if field not in _FIELDS[version]:  # it may say what changes the result
+            raise ValueError(f"fields must be {', '.join(_FIELDS[version])}, not {field!r}")
     return {
         "shape": VitShape(**description["shape"]),
         "tensors": {name: _as_int64(name, tensor) for name, tensor in checkpoint.tensors.items()},
         "exponents": description["exponents"],
         "offsets": description["offsets"],
-        "registers": [JobConstants(**registers) for registers in description["registers"]],
-        "number_format": _number_format(description["number_format"]),
+        "registers": _registers(description),
+        "number_format": _number_format(description["number_format"], version),
         "data": description["data"],
         "quantization": description["quantization"],
     }
 
 
-def _number_format(values: dict) -> NetworkFormat:
+def _registers(description: dict) -> list[Constants]:
+    tables = description["registers"]
+    kernels = description["kernels"] if description["version"] > 2 else ["taylor"] * len(tables)
+    if len(kernels) != len(tables):
+        raise ValueError(f"kernels must be one for each of {len(tables)} layers, not {len(kernels)}")
+    for kernel in kernels:
+        if kernel not in KERNELS:
+            raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, not {kernel!r}")
+    return [KERNELS[kernel].constants(**values) for kernel, values in zip(kernels, tables)]
+
+
+def _number_format(values: dict, version: int) -> NetworkFormat:
     """The number format of which each field is in the file: a default need not be what the model was made for."""
-    return NetworkFormat(**{field.name: values[field.name] for field in fields(NetworkFormat)} | values)
+    names = [field.name for field in fields(NetworkFormat) if version > 2 or field.name not in _OF_SOFTMAX]
+    return NetworkFormat(**{name: values[name] for name in names} | values)
 
 
 def _as_int64(name: str, tensor: torch.Tensor) -> np.ndarray:

@@ -7,17 +7,19 @@ with `tensors`, by the names that the operations give, they are all numbers that
     Linear       tensors[weight], tensors[bias]
     Requantize   requantizing_shift
     Norm         left_shifts(source), epsilon, tensors[gamma], tensors[beta], norm_shift
-    Attention    registers[layer]
+    Attention    registers[layer], of the class that the layer's kernel has
     LookUp       tensors[table]
     Add          add_shifts; where its stream is an Embedding, tensors[integers]
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from taylorvit.golden.arithmetic.number_format import NetworkFormat, check_integer
-from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.golden.attention.constants import Constants
+from taylorvit.golden.attention.kernels import kernel_of
 
 from .integer_layers import NORMALIZED_FRACTION
 from .operations import LARGEST_OFFSET, Add, Linear, Logits, Norm, Parameter, Requantize, Stream
@@ -39,11 +41,11 @@ class IntegerNetwork:
         tensors (dict[str, np.ndarray]): integers by name, int64: the `parameters` of the program.
         exponents (dict[str, int]): by name: the `exponents` of the program.
         offsets (dict[str, int]): by name: the `offsets` of the program.
-        registers (list[JobConstants]): registers of attention in each layer.
+        registers (Sequence[Constants]): constants of attention in each layer; their class says which kernel it has.
         number_format (NetworkFormat): number format of the accelerator that computes the network.
 
     Raises:
-        TypeError: a tensor, an exponent or an offset is not of integers.
+        TypeError: a tensor, an exponent or an offset is not of integers; or constants are of no kernel.
         ValueError: tensors, exponents, offsets or registers are missing, too many, of another shape or out of range;
             heads differ in their exponents; or the residual stream is finer than both of what it is the sum of.
     """
@@ -52,10 +54,14 @@ class IntegerNetwork:
     tensors: dict[str, np.ndarray]
     exponents: dict[str, int]
     offsets: dict[str, int]
-    registers: list[JobConstants]
+    registers: Sequence[Constants]
     number_format: NetworkFormat = field(default_factory=NetworkFormat)
 
     def __post_init__(self) -> None:
+        if len(self.registers) != self.shape.depth:
+            raise ValueError(f"registers must be of {self.shape.depth} layers, not {len(self.registers)}")
+        for registers in self.registers:
+            registers.check(self.number_format)
         parameters = self.program.parameters
         _check_names("tensors", self.tensors, parameters)
         for name, parameter in parameters.items():
@@ -66,10 +72,6 @@ class IntegerNetwork:
         _check_names("offsets", self.offsets, self.program.offsets)
         for name, offset in self.offsets.items():
             check_integer(f"offset of {name}", offset, 0, LARGEST_OFFSET)
-        if len(self.registers) != self.shape.depth:
-            raise ValueError(f"registers must be of {self.shape.depth} layers, not {len(self.registers)}")
-        for registers in self.registers:
-            registers.check(self.number_format)
         for operation in self.program:
             if isinstance(operation, Logits):
                 self._check_heads(operation)
@@ -77,9 +79,14 @@ class IntegerNetwork:
                 self._check_add(operation)
 
     @property
+    def kernels(self) -> tuple[str, ...]:
+        """The attention kernel of each layer."""
+        return tuple(kernel_of(registers) for registers in self.registers)
+
+    @property
     def program(self) -> Program:
         """The operations, in their order."""
-        return network_of(self.shape, self.number_format)
+        return network_of(self.shape, self.number_format, kernels=self.kernels)
 
     @property
     def linears(self) -> list[str]:

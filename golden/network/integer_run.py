@@ -1,6 +1,6 @@
 """Computes a network in integers, from pixels to logits: what the hardware must compute, bit for bit.
 
-Sums are exact. Attention is a kernel of `golden.attention.kernels`, with the registers of a layer fixed for all images;
+Sums are exact. Attention is a kernel of `golden.attention.kernels`, with the constants of a layer fixed for all images;
 the rest is `golden.network.integer_layers`.
 """
 
@@ -31,6 +31,8 @@ from .program import compute
 __all__ = ["run"]
 
 Note = Callable[[str, np.ndarray], None]
+
+_MOST_SCORES = 1 << 22  # of the heads that attention computes at a time: each takes some 40 bytes
 
 
 def run(network: IntegerNetwork, pixels: np.ndarray, note: Note) -> np.ndarray:
@@ -127,6 +129,13 @@ def _norm(network: IntegerNetwork, operation: Norm, x: np.ndarray, note: Note) -
 def _attention(network: IntegerNetwork, operation: Attention, operands: list[np.ndarray], note: Note) -> np.ndarray:
     images = len(operands[0])
     q, k, v = (x.reshape(-1, operation.rows, operation.head_dim) for x in operands)  # (images heads, rows, head_dim)
-    steps = KERNELS[operation.kernel].attention(q, k, v, network.registers[operation.layer], network.number_format)
-    note(operation.denominator_errors, np.array(steps.denominator_errors))
-    return steps.z.reshape(images, operation.heads, operation.rows, operation.head_dim)
+    kernel, constants = KERNELS[operation.kernel], network.registers[operation.layer]
+    z, errors = [], 0
+    count = max(1, _MOST_SCORES // operation.rows**2)
+    for begin in range(0, len(q), count):
+        heads = slice(begin, begin + count)
+        steps = kernel.attention(q[heads], k[heads], v[heads], constants, network.number_format)
+        z.append(steps.z)
+        errors += steps.denominator_errors
+    note(operation.denominator_errors, np.array(errors))
+    return np.concatenate(z).reshape(images, operation.heads, operation.rows, operation.head_dim)

@@ -39,7 +39,7 @@ def to_pixels(images) -> np.ndarray:
 
 @dataclass
 class IntegerVit(IntegerNetwork):
-    """An integer Vision Transformer.
+    """An integer Vision Transformer, whose attention is Taylor or softmax attention by layer.
 
     Attributes:
         data (dict): what the file says of the images.
@@ -95,8 +95,18 @@ class IntegerVit(IntegerNetwork):
         return steps
 
     def real(self, name: str, value: np.ndarray) -> np.ndarray:
-        """The real values, float64, of a step that has an exponent."""
-        return np.ldexp(value + float(self.offsets.get(name, 0)), self.scale(name))
+        """The real values, float64, of a step that has an exponent.
+
+        Keys of softmax attention have the mean key again that quantization took off, if `quantization` says it.
+        """
+        return np.ldexp(value + float(self.offsets.get(name, 0)), self.scale(name)) + self.key_mean(name)
+
+    def key_mean(self, name: str) -> np.ndarray:
+        """What quantization took off the keys `name` of softmax attention, (heads, 1, head_dim); 0 of other steps."""
+        means = self.quantization.get("key_means", {}).get(name)
+        if means is None:
+            return np.zeros(())
+        return np.array(means, dtype=np.float64).reshape(self.shape.heads, 1, self.shape.head_dim)
 
     def widths(self) -> dict[str, int]:
         """Bounds each sum, for any image, as `golden.network.integer_widths.widths_of` does."""

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from taylorvit.golden.attention.integer_softmax import SoftmaxConstants
+
 from .integer_layers import NORMALIZED_FRACTION, RECIPROCAL_FRACTION, VARIANCE_BITS, bits_of
 from .integer_network import IntegerNetwork
 from .operations import (
@@ -31,7 +33,9 @@ def widths_of(network: IntegerNetwork) -> dict[str, int]:
     """Bounds each sum: step -> bits of a signed integer.
 
     Besides steps there are those inside of some, NORM.product and STEP.unrounded: what a step is before requantization
-    drops bits of it, with half of the last one that stays, or shifted left.
+    drops bits of it, with half of the last one that stays, or shifted left. Of softmax attention there are the scores
+    likewise, and numerators and denominators of the quotients; the sums of Taylor attention have the widths that the
+    configuration of the hardware gives them, whatever the model.
 
     Args:
         network (IntegerNetwork): the model.
@@ -59,8 +63,10 @@ class _Bounds:
 
     def add(self, operation: Operation) -> None:
         match operation:
-            case Patches() | Embedding() | Attention() | LookUp():
+            case Patches() | Embedding() | LookUp():
                 pass  # activations alone: their width is known
+            case Attention():
+                self._attention(operation)
             case Linear():
                 self._linear(operation)
             case Requantize():
@@ -102,6 +108,17 @@ class _Bounds:
         self._symmetric(
             name, max((each << -shift) if shift <= 0 else each + (1 << (shift - 1)) for each, shift in pairs)
         )
+
+    def _attention(self, operation: Attention) -> None:
+        constants = self.network.registers[operation.layer]
+        if not isinstance(constants, SoftmaxConstants):
+            return
+        q, k, v = (self._magnitude(source) for source in operation.sources)
+        shift = constants.shift_s
+        self._symmetric(operation.scores, operation.head_dim * q * k + (1 << shift >> 1))
+        largest = operation.rows * max(constants.exponentials)
+        self._symmetric(operation.numerator, largest * v)
+        self.widths[operation.denominator] = bits_of(0, largest)
 
     def _norm(self, operation: Norm) -> None:
         features, tensors = operation.features, self.network.tensors

@@ -403,6 +403,21 @@ class Attention(Rounded):
         return self.features // self.heads
 
     @property
+    def scores(self) -> str:
+        """Name of the products of queries and keys, with half of the last bit that stays (softmax)."""
+        return f"{self.name}.scores.unrounded"
+
+    @property
+    def numerator(self) -> str:
+        """Name of the numerators of the quotients (softmax)."""
+        return f"{self.name}.numerator"
+
+    @property
+    def denominator(self) -> str:
+        """Name of the denominators of the quotients (softmax)."""
+        return f"{self.name}.denominator"
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the step for one image."""
         return (self.heads, self.rows, self.head_dim)

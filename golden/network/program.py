@@ -19,7 +19,7 @@ A compiler for hardware reads from the same list the order in which parameters a
 sizes of the steps, and how long each has to be kept (`last_uses`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import groupby
@@ -43,11 +43,15 @@ from .operations import (
 )
 from .vit import VitShape
 
-__all__ = ["KERNELS", "Program", "compute", "last_uses", "network_of"]
+__all__ = ["KERNELS", "KERNEL_OF_ATTENTION", "Program", "by_layer", "compute", "kernels_of", "last_uses", "network_of"]
 
 #: Attention kernels that a network can have: in integers (`golden.attention.kernels`) and in floating point
 #: (`golden.network.float_steps`).
-KERNELS = ("taylor",)
+KERNELS = ("taylor", "softmax")
+
+#: The kernel that computes what an attention of `golden.attention.trained_attention` does at inference, by its name;
+#: the others have none.
+KERNEL_OF_ATTENTION = {"softmax": "softmax", "taylor": "taylor", "vitality": "taylor"}
 
 Value = TypeVar("Value")
 
@@ -154,26 +158,63 @@ def compute(
 
 
 @lru_cache(maxsize=32)
-def network_of(shape: VitShape, number_format: NetworkFormat | None = None, *, kernel: str = "taylor") -> Program:
+def network_of(
+    shape: VitShape, number_format: NetworkFormat | None = None, *, kernels: str | tuple[str, ...] = "taylor"
+) -> Program:
     """Makes the operations of a Vision Transformer.
 
     Args:
         shape (VitShape): sizes of the model.
         number_format (NetworkFormat | None): of the accelerator; operands and result of attention have its
             `data_width`, the residual stream its `residual_width`. `NetworkFormat()` if left out.
-        kernel (str): attention kernel of all layers, one of `KERNELS`.
+        kernels (str | tuple[str, ...]): attention kernel of each layer, one of `KERNELS`; one name is that of all.
 
     Raises:
-        ValueError: there is no kernel of this name.
+        ValueError: there is no kernel of this name, or not one for each layer.
     """
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, not {kernel!r}")
+    kernels = by_layer(kernels, shape.depth)
     number_format = number_format or NetworkFormat()
     operations = _embedding(shape, number_format)
-    for layer in range(shape.depth):
+    for layer, kernel in enumerate(kernels):
         operations += _attention_branch(shape, layer, number_format, kernel)
         operations += _mlp_branch(shape, layer, number_format)
     return Program((*operations, *_heads(shape)))
+
+
+def kernels_of(attentions: Iterable[str]) -> tuple[str, ...]:
+    """The kernels that compute attentions at inference.
+
+    Args:
+        attentions (Iterable[str]): names of `golden.attention.trained_attention.ATTENTIONS`.
+
+    Raises:
+        ValueError: no kernel computes one of them.
+    """
+    attentions = tuple(attentions)
+    for name in attentions:
+        if name not in KERNEL_OF_ATTENTION:
+            known = ", ".join(KERNEL_OF_ATTENTION)
+            raise ValueError(f"attention must be one of {known}, which have a kernel in integers, not {name!r}")
+    return tuple(KERNEL_OF_ATTENTION[name] for name in attentions)
+
+
+def by_layer(kernels: str | Sequence[str], depth: int) -> tuple[str, ...]:
+    """The attention kernel of each layer.
+
+    Args:
+        kernels (str | Sequence[str]): names of `KERNELS`, one for each layer, or one for all.
+        depth (int): number of layers.
+
+    Raises:
+        ValueError: there is no kernel of this name, or not one for each layer.
+    """
+    kernels = (kernels,) * depth if isinstance(kernels, str) else tuple(kernels)
+    for kernel in kernels:
+        if kernel not in KERNELS:
+            raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, not {kernel!r}")
+    if len(kernels) != depth:
+        raise ValueError(f"kernels must be one for each of {depth} layers, not {len(kernels)}")
+    return kernels
 
 
 def _embedding(shape: VitShape, number_format: NetworkFormat) -> list[Operation]:

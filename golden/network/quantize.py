@@ -22,15 +22,18 @@ training images:
                            all, by the error of the layer
     biases                 corrected by the mean error of the rounded weights, (W - W_rounded) mean(x) (bias correction
                            of DFQ, arXiv 1906.04721)
+    keys of softmax        less the mean key of the calibration images, which softmax does not notice: it comes off the
+                           bias of the layer before. Keys then lie around 0, and scores are smaller
 
-No test image is looked at. What is linear is folded: mean and standard deviation of the images into the patch
-embedding, smoothing into gamma and beta.
+Attention, where it is computed here, is that of the layer's kernel, Taylor or softmax, in floating point. No test image
+is looked at. What is linear is folded: mean and standard deviation of the images into the patch embedding, smoothing
+into gamma and beta.
 """
 
 import copy
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -38,9 +41,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, OperandFormat
 from taylorvit.golden.arithmetic.quantizer import quantize_tensor
-from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.golden.attention.constants import Constants
 from taylorvit.golden.attention.kernels import KERNELS
 
 from .float_steps import FUNCTIONS, Steps, float_result, in_rows
@@ -65,7 +68,7 @@ from .operations import (
     Stream,
     unknown_operation,
 )
-from .program import compute, network_of
+from .program import by_layer, compute, kernels_of, network_of
 from .vit import EPSILON, VisionTransformer
 
 __all__ = ["quantize_vit"]
@@ -90,33 +93,34 @@ def quantize_vit(
     *,
     mean: tuple[float, ...],
     std: tuple[float, ...],
-    number_format: NumberFormat | None = None,
+    number_format: OperandFormat | None = None,
+    attention: str | Sequence[str] | None = None,
     data: dict | None = None,
     quantization: dict | None = None,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> IntegerVit:
-    """Makes an integer model of a float model; its attention is Taylor attention, whatever the training had.
+    """Makes an integer model of a float model.
 
     Args:
         model (VisionTransformer): the float model, which stays as it is.
         images (torch.Tensor): training images, (images, channels, size, size), values of 0 to 1: a hundred or so.
         mean (tuple[float, ...]): mean of each channel, with which the model's inputs are normalized.
         std (tuple[float, ...]): standard deviation of each channel.
-        number_format (NumberFormat | None): of the accelerator, or of attention alone; `NetworkFormat()` if left out.
+        number_format (OperandFormat | None): of the accelerator, or of attention alone; `NetworkFormat()` if left out.
+        attention (str | Sequence[str] | None): attention kernel of each layer, "taylor" or "softmax", or that of all
+            layers; what the float model has if left out: softmax where it has softmax, Taylor attention where it has
+            that or ViTALiTy's.
         data (dict | None): what the file is to say of the images.
         quantization (dict | None): what the file is to say of this quantization.
         progress (Callable[[str], None]): called with the name of each layer as it begins.
 
     Raises:
-        ValueError: the model has another attention, weights that are not finite, or logits too large for the registers;
-            or the images are of another shape.
+        ValueError: the model has an attention that no kernel computes, weights that are not finite, or logits too large
+            for the registers; there is no such kernel, or not one for each layer; or the images are of another shape.
         OverflowError: sums could need more bits than there are.
     """
-    if model.attention.name not in ("softmax", "taylor", "vitality"):
-        raise ValueError(
-            f"attention must be softmax, taylor or vitality, not {model.attention.name!r}: "
-            "the accelerator computes Taylor attention"
-        )
+    own = kernels_of([choice.name for choice in model.attentions])
+    kernels = by_layer(own if attention is None else attention, model.shape.depth)
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ValueError(f"weights must be finite, and {name} is not")
@@ -125,9 +129,11 @@ def quantize_vit(
         raise ValueError(f"images must be of shape (images, {', '.join(map(str, size))}), not {tuple(images.shape)!r}")
     with torch.no_grad():
         in_double = copy.deepcopy(model).double().eval()
-        quantizer = _Quantizer(in_double, images, mean, std, NetworkFormat.around(number_format))
+        quantizer = _Quantizer(in_double, images, mean, std, NetworkFormat.around(number_format), kernels)
         vit = quantizer.run(progress)
     vit.data, vit.quantization = data or {}, {**(quantization or {}), "smoothing": quantizer.smoothing}
+    if quantizer.key_means:
+        vit.quantization["key_means"] = {name: mean.tolist() for name, mean in quantizer.key_means.items()}
     vit.widths()
     return vit
 
@@ -135,17 +141,20 @@ def quantize_vit(
 class _Quantizer:
     """The state of one quantization: the float model, the steps of one layer, and the integers so far."""
 
-    def __init__(self, model: VisionTransformer, images, mean, std, number_format: NetworkFormat) -> None:
+    def __init__(
+        self, model: VisionTransformer, images, mean, std, number_format: NetworkFormat, kernels: tuple[str, ...]
+    ) -> None:
         self.model, self.number_format = model, number_format
-        self.program = network_of(model.shape, number_format)
+        self.program = network_of(model.shape, number_format, kernels=kernels)
         self.mean, self.std = (torch.tensor(each, dtype=torch.float64).view(-1, 1, 1) for each in (mean, std))
         self.pixels = torch.from_numpy(to_pixels(images)).double()
         self.float: Steps = {PIXELS: (self.pixels / 255 - self.mean) / self.std}
         self.factors: Steps = {}  # of the channels of each norm, by which smoothing divides it
+        self.key_means: Steps = {}  # (features,), what is taken off the keys of softmax attention
         self.tensors: dict[str, np.ndarray] = {}
         self.exponents: dict[str, int] = {}
         self.offsets: dict[str, int] = {}
-        self.registers: list[JobConstants] = []
+        self.registers: list[Constants] = []
 
     @property
     def smoothing(self) -> dict[str, list[int]]:
@@ -171,6 +180,16 @@ class _Quantizer:
             return self.float[operation.name]
 
         compute(operations, given, result)
+        for operation in operations:
+            if isinstance(operation, Attention) and operation.kernel == "softmax":
+                self._centre_keys(operation)
+
+    def _centre_keys(self, operation: Attention) -> None:
+        """Takes the mean key off the keys: of 6 significant digits, so that the file can say it."""
+        keys = self.float[operation.k]  # (images, heads, rows, head_dim)
+        rounded = [float(f"{each:.6g}") for each in keys.mean(dim=(0, 2)).flatten().tolist()]
+        self.key_means[operation.k] = mean = torch.tensor(rounded, dtype=torch.float64)  # (features,)
+        self.float[operation.k] = keys - mean.view(1, operation.heads, 1, operation.head_dim)
 
     def _quantize(self, operation: Operation) -> None:
         match operation:
@@ -221,7 +240,11 @@ class _Quantizer:
             exponents = _least_by_channel(weight, lambda rounded: x @ rounded.T - wanted)
         else:
             exponents = self._common_exponent(operation, x, factors).expand(operation.features)
-        self._put_linear(operation, weight, layer.bias, exponents, self.exponents[operation.source], x.mean(dim=0))
+        bias = layer.bias.clone()
+        for reader in self.program.readers(operation.name):
+            if isinstance(reader, Requantize) and reader.name in self.key_means:
+                bias[reader.first : reader.first + reader.features] -= self.key_means[reader.name]
+        self._put_linear(operation, weight, bias, exponents, self.exponents[operation.source], x.mean(dim=0))
 
     def _common_exponent(self, operation: Linear, x: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
         """The exponent of all layers that read the step of this one."""

@@ -259,26 +259,40 @@ class VisionTransformer(nn.Module):
 
     Args:
         shape (VitShape): sizes of the model.
-        attention (str | AttentionChoice): a name of `golden.attention.trained_attention.ATTENTIONS`, or a choice with
-            options.
+        attention (str | AttentionChoice | Sequence[str | AttentionChoice]): a name of
+            `golden.attention.trained_attention.ATTENTIONS`, or a choice with options; one for each block, or one for
+            all.
         drop_path (float): probability that a branch of the last block is left out in training; it rises linearly over
             the blocks, from 0.
 
+    Attributes:
+        attentions (tuple[AttentionChoice, ...]): the attention of each block.
+
     Raises:
-        ValueError: the attention is unknown, or an option is out of range.
+        ValueError: an attention is unknown, an option is out of range, or there is not one attention for each block.
     """
 
-    def __init__(self, shape: VitShape, attention: str | AttentionChoice = "taylor", *, drop_path: float = 0.0) -> None:
+    def __init__(
+        self,
+        shape: VitShape,
+        attention: str | AttentionChoice | Sequence[str | AttentionChoice] = "taylor",
+        *,
+        drop_path: float = 0.0,
+    ) -> None:
         super().__init__()
         self.shape = shape
-        self.attention = AttentionChoice(attention) if isinstance(attention, str) else attention
+        choices = (attention,) * shape.depth if isinstance(attention, str | AttentionChoice) else tuple(attention)
+        if len(choices) != shape.depth:
+            raise ValueError(f"attentions must be one for each of {shape.depth} blocks, not {len(choices)}")
+        self.attentions = tuple(AttentionChoice(each) if isinstance(each, str) else each for each in choices)
         self.patch_embed = PatchEmbed(shape)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, shape.width))
         if shape.distilled:
             self.dist_token = nn.Parameter(torch.zeros(1, 1, shape.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, shape.tokens, shape.width))
         blocks = (
-            Block(shape, self.attention, drop_path * layer / max(shape.depth - 1, 1)) for layer in range(shape.depth)
+            Block(shape, choice, drop_path * layer / max(shape.depth - 1, 1))
+            for layer, choice in enumerate(self.attentions)
         )
         self.blocks = cast(Sequence[Block], nn.ModuleList(blocks))
         self.norm = nn.LayerNorm(shape.width, eps=EPSILON)

@@ -18,6 +18,7 @@ import numpy as np
 from rich.table import Table
 
 from taylorvit.boundary.writing import written_whole
+from taylorvit.golden.attention.by_layer import text_of
 from taylorvit.golden.checkpoints.checkpoint import Checkpoint, load
 from taylorvit.golden.network.integer_vit import IntegerVit, from_checkpoint, to_pixels
 from taylorvit.golden.training.images import Dataset
@@ -150,7 +151,7 @@ def summarize(results: Iterable[Evaluated]) -> list[Accuracy]:
 def _training(recipe: Recipe) -> str:
     """A training in a few words."""
     begun = ", from weights" if recipe.model.weights else ""
-    return recipe.model.attention + (", rounded" if recipe.model.rounding else begun)
+    return text_of(recipe.model.attentions) + (", rounded" if recipe.model.rounding else begun)
 
 
 def _but_for_seed(recipe: Recipe) -> str:

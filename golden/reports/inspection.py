@@ -18,6 +18,7 @@ import torch
 from rich.table import Table
 
 from taylorvit.boundary.writing import written_whole
+from taylorvit.golden.attention.by_layer import text_of
 from taylorvit.golden.attention.float_attention import softmax_map, taylor_map
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.vit import HeadTensors, head_tensors
@@ -58,7 +59,7 @@ class Inspected(NamedTuple):
 
     Attributes:
         data (str): name of the data set.
-        attention (str): attention that the model was trained with.
+        attention (str): attention that the model was trained with, by layer if they differ.
         images (torch.Tensor): the images, (images, channels, size, size), values of 0 to 1.
         captured (list[HeadTensors]): head tensors of each layer, for these images.
         layers (list[LayerLogits]): logits of each layer.
@@ -95,7 +96,12 @@ def inspect_checkpoint(
     shown, _labels = dataset.testing[list(range(min(images, len(dataset.testing))))]
     captured = head_tensors(model, normalize(shown, dataset.mean, dataset.std))
     return Inspected(
-        dataset.name, recipe.model.attention, shown, captured, logit_distribution(captured), model.shape.extra_tokens
+        dataset.name,
+        text_of(recipe.model.attentions),
+        shown,
+        captured,
+        logit_distribution(captured),
+        model.shape.extra_tokens,
     )
 
 

@@ -34,7 +34,7 @@ def layer_sqnr(
     """Measures the noise of each step of an integer model, in decibels, by the name of the step.
 
     Args:
-        model (VisionTransformer): the float model.
+        model (VisionTransformer): the float model; its attention is computed as that of the integer model.
         vit (IntegerVit): the integer model that was made from it.
         images (torch.Tensor): (images, channels, size, size), values of 0 to 1.
         mean (Iterable[float]): mean of each channel of the images.
@@ -47,7 +47,8 @@ def layer_sqnr(
     for batch in images.split(_BATCH):
         pixels = to_pixels(batch)
         with torch.no_grad():
-            wanted = float_steps(in_double, (torch.from_numpy(pixels).double() / 255 - mean) / std)
+            inputs = (torch.from_numpy(pixels).double() / 255 - mean) / std
+            wanted = float_steps(in_double, inputs, kernels=vit.kernels)
         steps = vit.steps(pixels)
         for name, value in wanted.items():
             if _is_measured(vit.program[name]):

@@ -182,7 +182,7 @@ def model_of(
     *,
     model: Model | None = None,
     shape: str | None = None,
-    attention: str | AttentionChoice | None = None,
+    attention: str | AttentionChoice | Sequence[str | AttentionChoice] | None = None,
 ) -> VisionTransformer:
     """Makes the float model of a checkpoint, with its weights.
 
@@ -191,7 +191,8 @@ def model_of(
         model (Model | None): table of the recipe, as `recipe_of` gives it.
         shape (str | None): without `model`, a name of `SHAPES` for published weights whose folder does not give the
             shape; attention is then softmax.
-        attention (str | AttentionChoice | None): attention in place of that of the recipe.
+        attention (str | AttentionChoice | Sequence[str | AttentionChoice] | None): attention in place of that of the
+            recipe, as `VisionTransformer` takes it.
 
     Raises:
         CheckpointError: the shape is not known, or the weights do not fit it; or the file is an integer model, or the
@@ -208,14 +209,15 @@ def model_of(
         )
     if model is None and "recipe" in checkpoint.description:
         model = check_recipe(checkpoint.description["recipe"], path).model
+    choice: str | AttentionChoice | Sequence[str | AttentionChoice]
     if model is not None:
-        vit_shape, choice = model.vit_shape, model.choice
+        vit_shape, choice = model.vit_shape, model.choices
     else:
-        vit_shape, choice = _shape_by_name(checkpoint, shape), AttentionChoice("softmax")
+        vit_shape, choice = _shape_by_name(checkpoint, shape), "softmax"
     if published is not None and published.shape.heads != vit_shape.heads:
         raise CheckpointError(f"heads must be {published.shape.heads}, as {path} says, not {vit_shape.heads}")
     if attention is not None:
-        choice = AttentionChoice(attention) if isinstance(attention, str) else attention
+        choice = attention
     resample = model is not None and model.resample_positions
     with torch.device("meta"):  # a shape that is wrong may be too large for any memory
         fitting_weights(VisionTransformer(vit_shape, choice), checkpoint, resample_positions=resample)

@@ -11,6 +11,7 @@ field is an error, so that a misspelt name does not leave a default; so is a tex
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from taylorvit.boundary.reading import KEY_PARTS, read_toml
 from taylorvit.golden.attention.trained_attention import ATTENTIONS, AttentionChoice
+from taylorvit.golden.network.program import KERNEL_OF_ATTENTION
 from taylorvit.golden.network.vit import SHAPES, VitShape
 
 __all__ = ["RECIPES", "Augmentation", "Recipe", "RecipeError", "load_recipe", "recipe_names", "rounded_recipe"]
@@ -45,7 +47,7 @@ class Model(_Table):
 
     Attributes:
         shape (str | dict): a name of `golden.network.vit.SHAPES`, or a table with the sizes of a `VitShape`.
-        attention (str): a name of `golden.attention.trained_attention.ATTENTIONS`.
+        attention (str | list[str]): a name of `golden.attention.trained_attention.ATTENTIONS`, or one for each block.
         threshold (float): threshold of `vitality` and `linear_angular`, a share of a row of the softmax map, 0 to 1.
         bits (int): bits of the operands from which their mask is predicted, 2 to 16.
         drop_path (float): probability that the last block leaves a branch out, from 0 to below 1; it rises linearly
@@ -54,12 +56,12 @@ class Model(_Table):
         new_head (bool): whether to start with a random head, for other classes than those of the weights.
         resample_positions (bool): whether positions of weights for images of another size are interpolated.
         rounding (Path | None): integer model of the weights, as `taylorvit quantize` makes it, for quantization-aware
-            training (`golden.training.straight_through`): training computes Taylor attention with the rounding of this
-            model, and ends with weights on its grids.
+            training (`golden.training.straight_through`): training computes the attention kernels of this model with
+            its rounding, and ends with weights on its grids.
     """
 
     shape: str | dict[str, int | bool]
-    attention: str = "taylor"
+    attention: str | list[str] = "taylor"
     threshold: Share = 0.02
     bits: Annotated[int, Field(ge=2, le=16)] = 4
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -70,13 +72,16 @@ class Model(_Table):
 
     @model_validator(mode="after")
     def _check(self):
-        if self.attention not in ATTENTIONS:
-            raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {self.attention!r}")
-        if self.rounding is not None and self.attention not in ("taylor", "vitality"):
-            raise ValueError(f"attention must be taylor or vitality with rounding, not {self.attention!r}")
+        for name in self.attentions:  # which raises if the shape is wrong
+            if name not in ATTENTIONS:
+                raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {name!r}")
+            if self.rounding is not None and name not in KERNEL_OF_ATTENTION:
+                known = ", ".join(KERNEL_OF_ATTENTION)
+                raise ValueError(f"attention must be one of {known} with rounding, not {name!r}")
+        if len(self.attentions) != self.vit_shape.depth:
+            raise ValueError(f"attention must be of {self.vit_shape.depth} blocks, not {len(self.attentions)}")
         if self.rounding is not None and self.drop_path:
             raise ValueError(f"drop_path must be 0 with rounding, not {self.drop_path!r}")
-        self.vit_shape  # noqa: B018 - it raises
         return self
 
     @property
@@ -94,9 +99,14 @@ class Model(_Table):
             raise ValueError(f"shape.{error}") from None
 
     @property
-    def choice(self) -> AttentionChoice:
-        """The attention with its options."""
-        return AttentionChoice(self.attention, self.threshold, self.bits)
+    def attentions(self) -> tuple[str, ...]:
+        """Names of the attentions, one for each block."""
+        return (self.attention,) * self.vit_shape.depth if isinstance(self.attention, str) else tuple(self.attention)
+
+    @property
+    def choices(self) -> tuple[AttentionChoice, ...]:
+        """The attentions with their options, one for each block."""
+        return tuple(AttentionChoice(name, self.threshold, self.bits) for name in self.attentions)
 
 
 class Data(_Table):
@@ -265,7 +275,9 @@ def load_recipe(path: str | Path, changes: dict | None = None) -> Recipe:
     return check_recipe(tables, path)
 
 
-def rounded_recipe(recipe: Recipe, weights: Path, rounding: Path, epochs: int) -> Recipe:
+def rounded_recipe(
+    recipe: Recipe, weights: Path, rounding: Path, epochs: int, kernels: Sequence[str] | None = None
+) -> Recipe:
     """The recipe of quantization-aware training after another training, at a tenth of its learning rate.
 
     Args:
@@ -273,15 +285,19 @@ def rounded_recipe(recipe: Recipe, weights: Path, rounding: Path, epochs: int) -
         weights (Path): checkpoint to start from.
         rounding (Path): integer model of these weights, whose rounding is computed.
         epochs (int): passes over the training images, at least 1.
+        kernels (Sequence[str] | None): attention kernel of the integer model in each layer; those of the attentions in
+            the recipe if left out.
 
     Raises:
-        RecipeError: the recipe has no training, or another attention than Taylor attention can replace.
+        RecipeError: the recipe has no training, or an attention that no kernel computes.
     """
     tables = recipe.model_dump(mode="json")
     if recipe.training is None:
         raise RecipeError(f"{weights}: training must be given in its recipe, from which fine-tuning starts")
-    if tables["model"]["attention"] == "softmax":
-        tables["model"]["attention"] = "taylor"
+    if kernels is not None:
+        pairs = zip(recipe.model.attentions, kernels, strict=True)
+        names = [name if KERNEL_OF_ATTENTION.get(name) == kernel else kernel for name, kernel in pairs]
+        tables["model"]["attention"] = names[0] if len(set(names)) == 1 else names
     tables["model"] |= {"weights": str(weights), "rounding": str(rounding), "new_head": False, "drop_path": 0.0}
     rates = {name: tables["training"][name] / 10 for name in ("learning_rate", "final_learning_rate")}
     tables["training"] |= {"epochs": epochs, "warm_up_epochs": 0.0, **rates}
@@ -307,7 +323,7 @@ def check_recipe(tables: dict, path: str | Path) -> Recipe:
 
 def _problem(error: ErrorDetails) -> str:
     # pydantic names the alternatives of `shape`'s type in its place.
-    kinds = ("str", "int", "bool", "dict[str,union[int,bool]]")
+    kinds = ("str", "int", "bool", "dict[str,union[int,bool]]", "list[str]")
     field = ".".join(str(part) for part in error["loc"] if part not in kinds)
     if error["type"] == "missing":
         return f"{field} must be given"

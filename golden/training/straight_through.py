@@ -16,14 +16,14 @@ from torch.func import functional_call
 
 from taylorvit.golden.network.float_steps import Rounding, Steps, float_steps
 from taylorvit.golden.network.integer_vit import IntegerVit
-from taylorvit.golden.network.operations import Embedding, Linear, Logits, Norm, Patches, Rounded
+from taylorvit.golden.network.operations import Attention, Embedding, Linear, Logits, Norm, Patches, Rounded
 from taylorvit.golden.network.vit import VisionTransformer
 
 __all__ = ["StraightThrough"]
 
 
 class StraightThrough(nn.Module):
-    """A float model, computed with Taylor attention and the rounding of an integer model that was made from it.
+    """A float model, computed with the attention and the rounding of an integer model that was made from it.
 
     Args:
         model (VisionTransformer): the model whose parameters are trained, on the device where it stays.
@@ -32,16 +32,17 @@ class StraightThrough(nn.Module):
             of the patch embedding.
 
     Raises:
-        ValueError: the shapes differ, or `vit` does not say how it was smoothed.
+        ValueError: the shapes differ, or `vit` does not say how it was smoothed, or which mean keys it lacks.
     """
 
     def __init__(self, model: VisionTransformer, vit: IntegerVit, std: tuple[float, ...]) -> None:
         super().__init__()
         if vit.shape != model.shape:
             raise ValueError(f"integer model must be of the shape of the model, {model.shape}, not {vit.shape}")
-        self.network = _FloatSteps(model)
+        self.network = _FloatSteps(model, vit.kernels)
         [self._logits] = [operation for operation in vit.program if isinstance(operation, Logits)]
         factors = _smoothing_factors(vit)
+        _check_key_means(vit)
         device = next(model.parameters()).device
         self._of_steps, self._of_weights = (
             {
@@ -80,12 +81,12 @@ class StraightThrough(nn.Module):
 class _FloatSteps(nn.Module):
     """`float_steps` as a module, the parameters of which can be replaced in a call."""
 
-    def __init__(self, model: VisionTransformer) -> None:
+    def __init__(self, model: VisionTransformer, kernels: tuple[str, ...]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.kernels = model, kernels
 
     def forward(self, inputs: torch.Tensor, rounded: Rounding) -> Steps:
-        return float_steps(self.model, inputs, rounded)
+        return float_steps(self.model, inputs, rounded, kernels=self.kernels)
 
 
 class _Grid(NamedTuple):
@@ -115,13 +116,25 @@ def _smoothing_factors(vit: IntegerVit) -> dict[str, torch.Tensor]:
     raise ValueError("integer model must say how it was smoothed, as those of `taylorvit quantize` do")
 
 
+def _check_key_means(vit: IntegerVit) -> None:
+    """Raise ValueError unless the model says what was taken off the keys of each layer with softmax attention."""
+    for operation in vit.program:
+        if isinstance(operation, Attention) and operation.kernel == "softmax":
+            try:
+                if vit.key_mean(operation.k).ndim:
+                    continue
+            except (AttributeError, TypeError, ValueError):
+                pass
+            raise ValueError("integer model must say its mean keys, as those of `taylorvit quantize` do")
+
+
 def _grids_of_steps(vit: IntegerVit, factors: dict[str, torch.Tensor]) -> dict:
     """(step of the grid, offset, bits) of each activation by name; in integers a norm is divided by its factors."""
     grids = {}
     for operation in vit.program:
         if isinstance(operation, Rounded):
             step = torch.as_tensor(np.ldexp(1.0, vit.scale(operation.name)))
-            offset = vit.offsets.get(operation.name, 0) * step
+            offset = vit.offsets.get(operation.name, 0) * step + torch.from_numpy(vit.key_mean(operation.name))
             if isinstance(operation, Embedding):  # in floating point, its prefix tokens are whole
                 bias = vit.real(operation.branch, vit.tensors[cast(Linear, vit.program[operation.branch]).bias])
                 offset = torch.zeros(operation.shape)

@@ -170,7 +170,7 @@ class _Training:
                 "or choose another folder"
             )
         torch.manual_seed(self.settings.seed)
-        self.model = VisionTransformer(shape, recipe.model.choice, drop_path=recipe.model.drop_path)
+        self.model = VisionTransformer(shape, recipe.model.choices, drop_path=recipe.model.drop_path)
         if recipe.model.weights is not None and not begun:
             load_weights(
                 self.model,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from taylorvit.golden.attention.by_layer import text_of
 from taylorvit.golden.checkpoints.checkpoint import Checkpoint
 from taylorvit.golden.network.vit import VisionTransformer, VitShape, head_tensors
 from taylorvit.golden.training.images import Dataset, read_image
@@ -87,7 +88,7 @@ def capture_workload(
             f"features, {shape.patch_size} x {shape.patch_size} patches of {shape.image_size} x "
             f"{shape.image_size} pixels and {shape.extra_tokens} further: {shape.tokens} tokens"
         ),
-        "attention": model.attention.name,
+        "attention": text_of([choice.name for choice in model.attentions]),
         **known,
         "captured_layers": chosen,
         "order": "heads are images x layers x heads, the last varying fastest",

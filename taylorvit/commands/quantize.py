@@ -14,8 +14,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Quantizes a model, with power-of-two scales calibrated on training images and with Taylor attention. "
-        "Shows the SQNR of each layer."
+        "Quantizes a model, with power-of-two scales calibrated on training images. Each layer has Taylor attention or "
+        "softmax attention: that which it was trained with, unless --attention says another. Shows the SQNR of each "
+        "layer."
     )
     add_checkpoint(parser)
     parser.add_argument(
@@ -35,6 +36,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="accelerator that computes attention, from `taylorvit generate` (default: 8 bits, any size)",
     )
     parser.add_argument(
+        "--attention",
+        action="append",
+        default=[],
+        metavar="LAYERS=KERNEL",
+        help="attention kernel of layers, which count from 0: all=softmax, 0-2,5=taylor; may be given several times, "
+        "later ones go over earlier ones (default: as trained)",
+    )
+    parser.add_argument(
         "--fine-tune",
         type=whole_number(1),
         metavar="EPOCHS",
@@ -46,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 @needs("train")
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
+    from taylorvit.golden.attention.by_layer import text_of
     from taylorvit.golden.metadata import load_accelerator
     from taylorvit.golden.quantization import fine_tune, quantize_checkpoint
     from taylorvit.golden.reports.layer_sqnr import layer_sqnr_table
@@ -60,7 +70,8 @@ def run(arguments: Namespace) -> None:
     if arguments.resume and not arguments.fine_tune:
         raise ValueError("--resume must come with --fine-tune: only training can be gone on with")
     accelerator = load_accelerator(arguments.accelerator) if arguments.accelerator else None
-    options = {"images": arguments.images, "accelerator": accelerator} | recipe_and_data(arguments)
+    options = {"images": arguments.images, "accelerator": accelerator, "attention": arguments.attention}
+    options |= recipe_and_data(arguments)
     if arguments.fine_tune:
         with training_bar(screen) as bar:
             source = fine_tune(
@@ -72,13 +83,14 @@ def run(arguments: Namespace) -> None:
                 progress=bar.progress,
                 **options,
             )
-        options |= {"recipe": None, "data": None}  # the checkpoint says them now
+        options |= {"attention": (), "recipe": None, "data": None}  # the checkpoint says them now
     with screen.status("quantizing") as status:
         vit, sqnr = quantize_checkpoint(source, **options, progress=lambda step: status.update(f"quantizing {step}"))
     vit.save(output)
     screen.print(layer_sqnr_table(sqnr, vit.program))
     widths = vit.widths()
     widest = max(vit.linears, key=widths.__getitem__)
+    screen.print(f"attention: {text_of(vit.kernels)}")
     screen.print(
         f"logits: {sqnr_text(sqnr['logits'])}; widest sum of products: {widths[widest]} bits, {widest}\nwrote  {output}"
     )

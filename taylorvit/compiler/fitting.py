@@ -21,6 +21,16 @@ from .layout import Layout
 __all__ = ["FitError", "check_model", "check_shape", "check_tape", "format_of"]
 
 _EPSILON_BITS = 47
+
+#: Numbers of an attention kernel that follow from the fields of the configuration.
+_DERIVED = {"taylor": ("c_v_width", "c_d_width", "shift_g_max"), "softmax": ("shift_s_max",)}
+
+#: Numbers that a model must have been made for: all models, and those with a kernel.
+_MADE_FOR = ("data_width", "residual_width")
+_MADE_FOR_KERNEL = {
+    "taylor": ("mean_fraction", "constant_fraction"),
+    "softmax": ("score_width", "exponential_width", "exponential_entries"),
+}
 _NORM_SHIFT_MAX = 63
 
 
@@ -48,9 +58,10 @@ def format_of(config: NetworkConfig) -> NetworkFormat:
     Args:
         config (NetworkConfig): the accelerator.
     """
-    known = {name: getattr(config.attention, name) for name in ("c_v_width", "c_d_width", "shift_g_max")}
-    known |= {field.name: getattr(config, field.name) for field in fields(NetworkFormat) if field.name not in known}
-    return NetworkFormat(**known)
+    numbers = {name: getattr(config.attention, name) for kernel in config.kernels for name in _DERIVED[kernel]}
+    derived = {name for names in _DERIVED.values() for name in names}  # of kernels that it does not have, the defaults
+    numbers |= {field.name: getattr(config, field.name) for field in fields(NetworkFormat) if field.name not in derived}
+    return NetworkFormat(**numbers)
 
 
 def check_shape(shape: VitShape, config: NetworkConfig) -> None:
@@ -128,7 +139,14 @@ def _check(config: NetworkConfig, needs) -> None:
 def _check_format(vit: IntegerVit, config: NetworkConfig) -> None:
     """The numbers that a model must have been made for, and the registers of attention."""
     built = format_of(config)
-    for name in ("data_width", "residual_width", "mean_fraction", "constant_fraction"):
+    for layer, kernel in enumerate(vit.kernels):
+        if kernel not in config.kernels:
+            raise FitError(
+                f"attention of layer {layer} must be one that {config.name} has, {' or '.join(config.kernels)}, not "
+                f"{kernel}: quantize the model with --attention {layer}={config.kernels[0]}, or build another kernel"
+            )
+    used = (name for kernel in dict.fromkeys(vit.kernels) for name in _MADE_FOR_KERNEL[kernel])
+    for name in (*_MADE_FOR, *used):
         wanted, found = getattr(vit.number_format, name), getattr(built, name)
         if wanted != found:
             raise FitError(

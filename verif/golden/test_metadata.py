@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from taylorvit.boundary.reading import FileError
 from taylorvit.gen.generate import generate
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.arithmetic.number_format import NetworkFormat
@@ -30,7 +31,7 @@ def test_it_is_that_of_the_configuration(folder):
     config = load_preset("tiny-4x4")
     accelerator = load_accelerator(folder / "metadata.json")
     assert accelerator.number_format == NetworkFormat.around(format_of(config))
-    assert accelerator[2:] == (config.max_tokens, config.max_head_dim) and accelerator.name == "tiny-4x4"
+    assert accelerator[2:] == (config.max_tokens, config.max_head_dim, ("taylor",)) and accelerator.name == "tiny-4x4"
     accelerator.check(config.max_tokens, config.max_head_dim)
     with pytest.raises(ValueError, match="^tokens must be at most 64 on tiny-4x4, not 65$"):
         accelerator.check(65, 1)
@@ -51,6 +52,34 @@ def test_widest_numbers(tmp_path):
     z = integer_taylor_attention(*job.operands, job.constants, number_format).z
     reference = taylor_attention(*map(torch.from_numpy, (q / 1024, k / 1024, v))).z.numpy()
     assert sqnr_db(reference, dequantize(z, job.z_exp)) > 80
+
+
+def test_kernels(folder, tmp_path):
+    """Numbers of a kernel that it does not have are the defaults; those of one that it has must be there."""
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata["configuration"] |= {"kernel": "softmax", "score_width": 10, "exponential_width": 9}
+    metadata["configuration"] |= {"exponential_entries": 256}
+    del metadata["derived"]["c_v_width"]
+    path = tmp_path / "metadata.json"
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(FileError, match="and lacks 'shift_s_max'$"):
+        load_accelerator(path)
+    metadata["derived"]["shift_s_max"] = 20
+    path.write_text(json.dumps(metadata))
+    accelerator = load_accelerator(path)
+    widths = {"score_width": 10, "exponential_width": 9, "exponential_entries": 256, "shift_s_max": 20}
+    assert {name: getattr(accelerator.number_format, name) for name in widths} == widths
+    assert accelerator.number_format.c_v_width == NetworkFormat.c_v_width and accelerator.kernels == ("softmax",)
+    accelerator.check_kernels(["softmax"] * 3)
+    text = (
+        "attention of each layer must be one that tiny-4x4 has, softmax, not taylor: choose with --attention, for "
+        "example --attention all=softmax"
+    )
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        accelerator.check_kernels(["softmax", "taylor"])
+    path.write_text(json.dumps(metadata | {"configuration": metadata["configuration"] | {"kernel": "taylor+relu"}}))
+    with pytest.raises(FileError, match="kernel must be one of taylor, softmax, not 'relu'$"):
+        load_accelerator(path)
 
 
 @pytest.mark.parametrize(

@@ -77,10 +77,9 @@ class InInts:
         return self.note(name, self.requantized(name, normalized * gamma + beta, affine, self.exponents[name]))
 
     def attention(self, layer, qkv):
-        """Of one layer: Algorithm 1 head by head. Gives Z, (tokens, width)."""
-        registers, number_format = self.vit.registers[layer], self.vit.number_format
-        data, mean, constant = (number_format.data_width, number_format.mean_fraction, number_format.constant_fraction)
-        width, tokens, name = self.shape.width, self.shape.tokens, f"blocks.{layer}"
+        """Of one layer, head by head, by its kernel. Gives Z, (tokens, width)."""
+        data, width, name = self.vit.number_format.data_width, self.shape.width, f"blocks.{layer}"
+        of_head = {"taylor": self.taylor, "softmax": self.softmax}[self.vit.kernels[layer]]
         operands = []
         for index, operand in enumerate("qkv"):
             part = qkv[:, index * width : (index + 1) * width]
@@ -93,15 +92,12 @@ class InInts:
         size = width // self.shape.heads
         heads = [[part[:, begin : begin + size] for part in operands] for begin in range(0, width, size)]
         for q, k, v in heads:
-            k_hat = k * 2**mean - shifted(k.sum(axis=0) * 2**mean * Fraction(1, tokens), 0)
-            g = saturated(shifted(k_hat.T @ v, registers.shift_g), data)
-            numerator = (q @ g) * 2**constant + registers.c_v * v.sum(axis=0)
-            denominator = registers.c_d + (q @ k_hat.sum(axis=0)) * 2**constant
+            numerator, denominator, shift_z = of_head(layer, q, k, v)
             z = np.zeros_like(q)
             for token, feature in np.ndindex(z.shape):
                 above, below = numerator[token, feature], denominator[token]
                 extreme = -(2**40) if above < 0 else 2**40
-                exact = Fraction(above) * Fraction(2) ** registers.shift_z / below if below > 0 else extreme
+                exact = Fraction(above) * Fraction(2) ** shift_z / below if below > 0 else extreme
                 z[token, feature] = saturated(shifted(exact, 0), data)[()]
             errors += sum(below <= 0 for below in denominator)
             results.append(z)
@@ -109,6 +105,28 @@ class InInts:
             self.note(f"{name}.{operand}", np.stack(of_heads))
         self.steps[f"{name}.denominator_errors"] = errors
         return np.concatenate(results, axis=1)
+
+    def taylor(self, layer, q, k, v):
+        """Numerators, denominators and SHIFT_Z of one head: Algorithm 1."""
+        registers, number_format = self.vit.registers[layer], self.vit.number_format
+        mean, constant = number_format.mean_fraction, number_format.constant_fraction
+        k_hat = k * 2**mean - shifted(k.sum(axis=0) * 2**mean * Fraction(1, len(k)), 0)
+        g = saturated(shifted(k_hat.T @ v, registers.shift_g), number_format.data_width)
+        numerator = (q @ g) * 2**constant + registers.c_v * v.sum(axis=0)
+        return numerator, registers.c_d + (q @ k_hat.sum(axis=0)) * 2**constant, registers.shift_z
+
+    def softmax(self, layer, q, k, v):
+        """The same of softmax attention."""
+        constants, name = self.vit.registers[layer], f"blocks.{layer}.z"
+        sums = q @ k.T
+        scores = saturated(shifted(sums, constants.shift_s), self.vit.number_format.score_width)
+        exponentials = dict(enumerate(constants.exponentials))
+        weights = np.array([[exponentials.get(max(row) - score, 0) for score in row] for row in scores], dtype=object)
+        grown = unrounded(sums, constants.shift_s)
+        parts = {"scores.unrounded": grown, "numerator": weights @ v, "denominator": weights.sum(axis=1)}
+        for part, value in parts.items():
+            self.inside.setdefault(f"{name}.{part}", []).append(value)
+        return weights @ v, weights.sum(axis=1), constants.shift_z
 
     def add(self, name, stream, x, branch, total):
         finest = np.minimum(self.of_sums(branch), self.grid(stream))
@@ -161,7 +179,7 @@ def check_steps(vit: IntegerVit, pixels: np.ndarray) -> None:
     widths = vit.widths()
     for name, bits in widths.items():
         for each in in_ints:
-            value = (each.steps | each.inside)[name]
+            value = np.array((each.steps | each.inside)[name])
             if bits_of(value.min(), value.max()) > bits:
                 raise AssertionError(f"{name} must fit {bits} bits, and reaches {value.min()} to {value.max()}")
     logits, errors = vit.with_errors(pixels)

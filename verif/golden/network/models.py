@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, OperandFormat
+from taylorvit.golden.attention.constants import Constants
 from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.golden.attention.integer_softmax import SoftmaxConstants
 from taylorvit.golden.network.integer_vit import IntegerVit
 from taylorvit.golden.network.operations import Add, Linear, Norm
 from taylorvit.golden.network.program import Program, network_of
@@ -41,16 +43,31 @@ def float_model(shape: VitShape, seed: int = 0) -> VisionTransformer:
     return model
 
 
-def quantized(shape: VitShape, seed: int = 0, number_format: NumberFormat | None = None) -> IntegerVit:
+def mixed(shape: VitShape) -> tuple[str, ...]:
+    """Kernels of the layers, softmax first, then the other."""
+    return tuple(("softmax", "taylor")[layer % 2] for layer in range(shape.depth))
+
+
+def quantized(
+    shape: VitShape,
+    seed: int = 0,
+    number_format: OperandFormat | None = None,
+    kernels: str | tuple[str, ...] = "taylor",
+) -> IntegerVit:
     mean, std = MEAN[: shape.channels], STD[: shape.channels]
     return quantize_vit(float_model(shape, seed), images_of(shape, 4), mean=mean, std=std, number_format=number_format,
-                        data={"name": "noise"}, quantization={"images": 4})  # fmt: skip
+                        attention=kernels, data={"name": "noise"}, quantization={"images": 4})  # fmt: skip
 
 
-def random_vit(shape: VitShape, seed: int, number_format: NetworkFormat | None = None) -> IntegerVit:
+def random_vit(
+    shape: VitShape,
+    seed: int,
+    number_format: NetworkFormat | None = None,
+    kernels: str | tuple[str, ...] = "taylor",
+) -> IntegerVit:
     """A model that no training made: every integer, exponent, offset and register is random in its range."""
     random = np.random.default_rng(seed)
-    vit = quantized(shape, seed, number_format)
+    vit = quantized(shape, seed, number_format, kernels)
     bits = {"bias": 15, "beta": 28, "gamma": 16}  # biases no larger than the products that they are added to
     tensors = {}
     for name, tensor in vit.tensors.items():
@@ -60,11 +77,17 @@ def random_vit(shape: VitShape, seed: int, number_format: NetworkFormat | None =
         tensors[name] = random.integers(low, high + 1, tensor.shape)
     exponents = {name: exponent + int(random.integers(-4, 5)) for name, exponent in vit.exponents.items()}
     offsets = {name: int(random.integers(0, 128)) for name in vit.offsets}
-    registers = [
-        JobConstants(*(int(random.integers(low, high)) for low, high in ((0, 12), (0, 20), (0, 2**14), (0, 2**14))))
-        for _layer in vit.registers
-    ]
+    registers = [_random_constants(random, kernel, vit.number_format) for kernel in vit.kernels]
     return IntegerVit(shape, tensors, possible(vit.program, tensors, exponents), offsets, registers, vit.number_format)
+
+
+def _random_constants(random: np.random.Generator, kernel: str, number_format: NetworkFormat) -> Constants:
+    if kernel == "taylor":
+        ranges = ((0, 12), (0, 20), (0, 2**14), (0, 2**14))
+        return JobConstants(*(int(random.integers(low, high)) for low, high in ranges))
+    table = random.integers(0, number_format.exponential_max, number_format.exponential_entries, endpoint=True)
+    table[0] = max(table[0], 1)
+    return SoftmaxConstants(int(random.integers(0, 12)), int(random.integers(-3, 5)), table)
 
 
 def possible(program: Program, tensors: dict[str, np.ndarray], exponents: dict[str, int]) -> dict[str, int]:

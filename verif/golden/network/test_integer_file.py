@@ -14,7 +14,7 @@ from taylorvit.golden.checkpoints.checkpoint import CheckpointError
 from taylorvit.golden.checkpoints.checkpoint import save as save_checkpoint
 from taylorvit.golden.network.integer_vit import IntegerVit, load_integer_vit
 from taylorvit.golden.network.vit import VitShape
-from verif.golden.network.models import SHAPE, SHAPES, counted_vit, pixels_of, quantized
+from verif.golden.network.models import SHAPE, SHAPES, counted_vit, mixed, pixels_of, quantized, random_vit
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -30,6 +30,31 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert np.array_equal(loaded(pixels_of(SHAPES[3])), vit(pixels_of(SHAPES[3])))
 
 
+def test_kernels_by_layer(tmp_path):
+    vit = random_vit(SHAPES[3], 1, kernels=mixed(SHAPES[3]))
+    vit.save(tmp_path / "a.safetensors")
+    loaded = load_integer_vit(tmp_path / "a.safetensors")
+    assert loaded.kernels == ("softmax", "taylor", "softmax") and loaded.registers == vit.registers
+    assert np.array_equal(loaded(pixels_of(SHAPES[3])), vit(pixels_of(SHAPES[3])))
+
+
+def test_files_of_version_2_have_taylor_attention(tmp_path):
+    vit = counted_vit(SHAPE)
+    tensors, description = described(vit, tmp_path / "a.safetensors")
+    description = without(description, "kernels") | {"version": 2}
+    of_softmax = ("score_width", "exponential_width", "exponential_entries", "shift_s_max")
+    for name in of_softmax:
+        description["number_format"] = without(description["number_format"], name)
+    save_checkpoint(tmp_path / "b.safetensors", tensors, description)
+    loaded = load_integer_vit(tmp_path / "b.safetensors")
+    assert loaded.kernels == ("taylor", "taylor") and loaded.number_format == vit.number_format
+    assert np.array_equal(loaded(pixels_of(SHAPE)), vit(pixels_of(SHAPE)))
+    del description["number_format"]["c_d_width"]
+    save_checkpoint(tmp_path / "b.safetensors", tensors, description)
+    with pytest.raises(CheckpointError, match="and lacks 'c_d_width'"):
+        load_integer_vit(tmp_path / "b.safetensors")
+
+
 def test_types_in_the_file_are_those_that_the_docstring_names(tmp_path):
     quantized(SHAPE).save(tmp_path / "a.safetensors")
     types = {"embedding": torch.int16, "gamma": torch.int16, "beta": torch.int32, "bias": torch.int32}
@@ -40,14 +65,14 @@ def test_types_in_the_file_are_those_that_the_docstring_names(tmp_path):
 
 
 def test_the_description_is_that_of_the_files_that_were_written(tmp_path):
-    """Text for text: what is written now has to be read by the releases before, and the other way round."""
+    """Text for text: a text of another form needs another version."""
     shape = VitShape(
         image_size=6, patch_size=3, channels=2, classes=3, depth=1, width=6, heads=2, mlp_ratio=2, distilled=True
     )
     counted_vit(shape).save(tmp_path / "a.safetensors")
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         text = file.metadata()["taylorvit"]
-    assert f"{zlib.crc32(text.encode()):08x}" == "22b96b34"
+    assert f"{zlib.crc32(text.encode()):08x}" == "172c8463"
 
 
 def described(vit: IntegerVit, path) -> tuple[dict, dict]:
@@ -69,9 +94,19 @@ def without(table: dict, name: str) -> dict:
         (lambda t, d: (t, d | {"kind": "model"}), "must be an integer ViT"),
         (
             lambda t, d: (t, without(d, "version")),
-            "must be version 2, as this `taylorvit quantize` writes it; quantize",
+            "must be version 2 or 3, as `taylorvit quantize` writes it; quantize",
         ),
-        (lambda t, d: (t, d | {"version": 3}), "a.safetensors must be version 2, .* quantize the checkpoint again$"),
+        (
+            lambda t, d: (t, d | {"version": 4}),
+            "a.safetensors must be version 2 or 3, .* quantize the checkpoint again$",
+        ),
+        (lambda t, d: (t, d | {"version": 2}), "fields must be kind, .* quantization, not 'kernels'"),
+        (lambda t, d: (t, without(d, "kernels")), "must be a whole integer ViT, and lacks 'kernels'"),
+        (lambda t, d: (t, d | {"kernels": ["taylor"]}), "kernels must be one for each of 2 layers, not 1"),
+        (lambda t, d: (t, d | {"kernels": ["taylor", "relu"]}), "kernel must be one of taylor, softmax, not 'relu'"),
+        (lambda t, d: (t, d | {"kernels": ["taylor", "softmax"]}), "unexpected keyword argument 'shift_g'"),
+        (lambda t, d: (t, d | {"kernels": 3}), "must be a whole integer ViT: "),
+        (lambda t, d: (t, d | {"number_format": without(d["number_format"], "score_width")}), "lacks 'score_width'"),
         (lambda t, d: (t, without(d, "offsets")), "and lacks 'offsets'"),
         (lambda t, d: (t, d | {"offsets": {}}), "offsets must be those of the shape, and lack blocks.0.gelu"),
         (
@@ -85,7 +120,7 @@ def without(table: dict, name: str) -> dict:
         (lambda t, d: (t, d | {"shape": d["shape"] | {"width": 5}}), "heads must be a divisor of 5, not 2"),
         (lambda t, d: (t, d | {"shape": d["shape"] | {"width": 8}}), r"must be of shape \(8, 9\), not \(6, 9\)"),
         (lambda t, d: (t, d | {"shape": d["shape"] | {"colours": 3}}), "unexpected keyword argument 'colours'"),
-        (lambda t, d: (t, d | {"shape": d["shape"] | {"depth": 3}}), "tensors must be those .* lack blocks.2.fc1.bias"),
+        (lambda t, d: (t, d | {"shape": d["shape"] | {"depth": 3}}), "registers must be of 3 layers, not 2"),
         (lambda t, d: (t, d | {"exponents": without(d["exponents"], "logits")}), "exponents must be .* lack logits"),
         (lambda t, d: (t, d | {"exponents": d["exponents"] | {"x": 1}}), "exponents must be those .* and have x"),
         (lambda t, d: (t, d | {"exponents": d["exponents"] | {"norm": -7.5}}), "exponent of norm must be an integer"),
@@ -95,7 +130,10 @@ def without(table: dict, name: str) -> dict:
             "channel . of residual.1 must be at l",
         ),
         (lambda t, d: (t, d | {"exponents": []}), "exponents must be those of the shape, and lack "),
-        (lambda t, d: (t, d | {"registers": d["registers"][:1]}), "registers must be of 2 layers, not 1"),
+        (
+            lambda t, d: (t, d | {"registers": d["registers"][:1], "kernels": ["taylor"]}),
+            "registers must be of 2 layers, not 1",
+        ),
         (lambda t, d: (t, d | {"registers": [d["registers"][0] | {"c_v": -1}] * 2}), "c_v must be 0 to 16777215"),
         (lambda t, d: (t, d | {"registers": [without(d["registers"][0], "c_d")] * 2}), "argument: 'c_d'"),
         (lambda t, d: (t, d | {"registers": None}), "must be a whole integer ViT: "),

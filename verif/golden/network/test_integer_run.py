@@ -5,11 +5,12 @@ import zlib
 import numpy as np
 import pytest
 
-from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat
+from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat, SoftmaxFormat
+from taylorvit.golden.network import integer_run
 from taylorvit.golden.network.integer_vit import to_pixels
 from taylorvit.golden.network.vit import VitShape
 from verif.golden.network.in_ints import check_steps
-from verif.golden.network.models import SHAPE, SHAPES, counted_vit, images_of, pixels_of, quantized, random_vit
+from verif.golden.network.models import SHAPE, SHAPES, counted_vit, images_of, mixed, pixels_of, quantized, random_vit
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -21,6 +22,33 @@ def test_every_step_of_a_quantized_model_is_that_of_ints(shape):
 @pytest.mark.parametrize("seed", range(3))
 def test_every_step_of_random_integers_is_that_of_ints(shape, seed):
     check_steps(random_vit(shape, seed), pixels_of(shape, seed))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kernels_by_layer(shape):
+    check_steps(quantized(shape, kernels=mixed(shape)), pixels_of(shape))
+    check_steps(random_vit(shape, 1, kernels=mixed(shape)), pixels_of(shape, 1))
+
+
+@pytest.mark.parametrize("number_format", [
+    SoftmaxFormat(data_width=6, score_width=7, exponential_width=5, exponential_entries=32),
+    SoftmaxFormat(data_width=11, score_width=16, exponential_width=14, exponential_entries=4096),
+])  # fmt: skip
+def test_other_formats_of_softmax(number_format):
+    vit = quantized(SHAPE, number_format=number_format, kernels="softmax")
+    assert vit.number_format == NetworkFormat.around(number_format)
+    check_steps(vit, pixels_of(SHAPE))
+    check_steps(random_vit(SHAPE, 2, vit.number_format, "softmax"), pixels_of(SHAPE, 2))
+
+
+def test_many_heads_are_computed_in_parts(monkeypatch):
+    """Of softmax, and of Taylor attention, whose rows without a quotient are counted over the parts."""
+    vit, pixels = random_vit(SHAPES[3], 0, kernels=mixed(SHAPES[3])), pixels_of(SHAPES[3])
+    whole = vit.steps(pixels)
+    monkeypatch.setattr(integer_run, "_MOST_SCORES", 2 * SHAPES[3].tokens ** 2)
+    parts = vit.steps(pixels)
+    assert list(whole) == list(parts) and all(np.array_equal(whole[name], parts[name]) for name in whole)
+    assert sum(int(value) for name, value in whole.items() if name.endswith("_errors")) > 0
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[3]])

@@ -4,9 +4,18 @@ import pytest
 
 from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.attention.kernels import KERNELS as INTEGER_KERNELS
+from taylorvit.golden.attention.trained_attention import ATTENTIONS as TRAINED
 from taylorvit.golden.network.float_steps import ATTENTIONS
 from taylorvit.golden.network.operations import PIXELS, Add, Attention, Linear, Norm, Patches, Requantize
-from taylorvit.golden.network.program import KERNELS, Program, compute, last_uses, network_of
+from taylorvit.golden.network.program import (
+    KERNEL_OF_ATTENTION,
+    KERNELS,
+    Program,
+    compute,
+    kernels_of,
+    last_uses,
+    network_of,
+)
 from taylorvit.golden.network.vit import SHAPES, VitShape
 from verif.golden.network.models import SHAPES as SMALL_SHAPES
 from verif.golden.network.models import quantized
@@ -173,8 +182,24 @@ def test_a_step_that_nobody_gives_is_a_key_error():
 
 
 def test_unknown_kernels_are_refused():
-    with pytest.raises(ValueError, match="^kernel must be one of taylor, not 'softmax'$"):
-        network_of(SHAPE, kernel="softmax")
+    with pytest.raises(ValueError, match="^kernel must be one of taylor, softmax, not 'relu'$"):
+        network_of(SHAPE, kernels=("taylor", "relu"))
+    with pytest.raises(ValueError, match="^kernels must be one for each of 2 layers, not 3$"):
+        network_of(SHAPE, kernels=("taylor",) * 3)
+
+
+def test_kernels_by_layer():
+    program = network_of(SHAPE, kernels=("softmax", "taylor"))
+    assert [program[f"blocks.{layer}.z"].kernel for layer in range(2)] == ["softmax", "taylor"]
+    assert program is not network_of(SHAPE) and network_of(SHAPE, kernels="softmax")["blocks.1.z"].kernel == "softmax"
+    assert program.parameters == network_of(SHAPE).parameters and program.exponents == network_of(SHAPE).exponents
+
+
+def test_kernels_of_attentions():
+    assert kernels_of(["softmax", "vitality", "taylor"]) == ("softmax", "taylor", "taylor")
+    assert set(KERNEL_OF_ATTENTION.values()) == set(KERNELS) and set(KERNEL_OF_ATTENTION) <= set(TRAINED)
+    with pytest.raises(ValueError, match="^attention must be one of softmax, taylor, vitality, which have a kernel"):
+        kernels_of(["softmax", "relu"])
 
 
 def test_kernels_are_there_in_integers_and_in_floating_point():

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from taylorvit.golden.arithmetic.number_format import NetworkFormat, NumberFormat
 from taylorvit.golden.arithmetic.quantizer import quantize_tensor
-from taylorvit.golden.attention.float_attention import taylor_attention
+from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.float_steps import float_steps
 from taylorvit.golden.network.integer_layers import NORMALIZED_FRACTION
@@ -422,8 +422,72 @@ def test_only_the_images_that_are_given_decide():
 
 @pytest.mark.parametrize("attention", ["softmax", "vitality"])
 def test_attention_becomes_taylor_attention(attention):
-    one, other = quantized(float_model("taylor")), quantized(float_model(attention))
+    one, other = quantized(float_model("taylor")), quantized(float_model(attention), attention="taylor")
     assert np.array_equal(one(to_pixels(IMAGES)), other(to_pixels(IMAGES)))
+
+
+def test_attention_is_that_of_the_training():
+    for trained, kernels in (
+        ("softmax", ("softmax", "softmax")),
+        ("vitality", ("taylor", "taylor")),
+        (["vitality", "softmax"], ("taylor", "softmax")),
+    ):
+        vit = quantized(float_model(trained))
+        assert vit.kernels == kernels
+        chosen = quantized(float_model("taylor"), attention=kernels)
+        assert np.array_equal(vit(to_pixels(IMAGES)), chosen(to_pixels(IMAGES)))
+    with pytest.raises(ValueError, match="^kernel must be one of taylor, softmax, not 'vitality'$"):
+        quantized(float_model(), attention="vitality")
+    with pytest.raises(ValueError, match="^kernels must be one for each of 2 layers, not 1$"):
+        quantized(float_model(), attention=["taylor"])
+
+
+# Softmax attention
+
+
+def test_softmax_is_close_to_floating_point():
+    model = float_model("softmax")
+    wanted = float_steps(model, normalized(IMAGES), kernels="softmax")
+    torch.testing.assert_close(wanted["logits"], model(normalized(IMAGES)))
+    assert logits_sqnr(model) > 25
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exponents_before_softmax_are_the_best_of_their_candidates(seed):
+    model = float_model(["taylor", "softmax"], seed=seed)
+    vit, name = quantized(model), "blocks.1"
+    steps = float_steps(model, normalized(IMAGES), kernels=("taylor", "softmax"))
+    q, k, v = (steps[f"{name}.{each}"] for each in "qkv")
+    k = k - torch.from_numpy(vit.key_mean(f"{name}.k"))
+    expected = {
+        "q": best(q, lambda x: softmax_attention(x, k, v)),
+        "k": best(k, lambda x: softmax_attention(q, x, v)),
+        "v": best(v, lambda x: softmax_attention(q, k, x)),
+    }
+    for step, exponent in expected.items():
+        assert vit.exponents[f"{name}.{step}"] == exponent, step
+
+
+def test_mean_key_comes_off_the_bias():
+    """Far from 0 all keys would be alike; what is told is what is missing, and no noise of the keys."""
+    model = float_model("softmax")
+    features = slice(SHAPE.width, 2 * SHAPE.width)
+    for block in model.blocks:
+        block.attn.qkv.bias[features] += 50
+    vit = quantized(model)
+    sqnr = layer_sqnr(model, vit, IMAGES, mean=MEAN, std=STD)
+    steps = float_steps(model, normalized(IMAGES), kernels="softmax")
+    assert sorted(vit.quantization["key_means"]) == ["blocks.0.k", "blocks.1.k"]
+    for layer in range(2):
+        name = f"blocks.{layer}.k"
+        mean = steps[name].mean(dim=(0, 2)).numpy()[:, np.newaxis]
+        np.testing.assert_allclose(vit.key_mean(name), mean, rtol=1e-5)
+        bias = vit.real(f"blocks.{layer}.qkv", vit.tensors[f"blocks.{layer}.qkv.bias"])[features]
+        assert np.abs(bias).max() < 10 and sqnr[name] > 65  # against keys of 50
+    assert vit.key_mean("blocks.0.q").shape == () and not vit.key_mean("blocks.0.q")
+    moved = logits_sqnr(model)
+    assert abs(moved - logits_sqnr(float_model("softmax"))) < 3
+    assert "key_means" not in quantized(model, attention="taylor").quantization
 
 
 def test_descriptions_and_progress():
@@ -455,7 +519,7 @@ def test_smoothing_is_told():
 
 @pytest.mark.parametrize("attention", ["relu", "linear_angular"])
 def test_other_attentions_are_refused(attention):
-    with pytest.raises(ValueError, match=f"^attention must be softmax, taylor or vitality, not '{attention}': the acc"):
+    with pytest.raises(ValueError, match=f"^attention must be one of softmax, taylor, vitality, .* not '{attention}'$"):
         quantized(float_model(attention))
 
 

@@ -200,3 +200,19 @@ def test_a_wrong_size_is_named(change, text):
 def test_an_unknown_attention_is_named():
     with pytest.raises(ValueError, match="^attention must be one of softmax, taylor, .*, not 'linear'$"):
         VisionTransformer(SHAPE, "linear")
+
+
+def test_attention_by_block():
+    torch.manual_seed(0)
+    names = ["softmax", "taylor"]
+    model = VisionTransformer(SHAPE, names).eval()
+    assert [choice.name for choice in model.attentions] == names
+    images = torch.rand(2, SHAPE.channels, SHAPE.image_size, SHAPE.image_size)
+    one, other = (VisionTransformer(model.shape, name).eval() for name in names)
+    for each in (one, other):
+        each.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        x = other.blocks[1](one.blocks[0](model.embed(images)))
+        assert torch.equal(model(images), model.head(model.norm(x)[:, 0]))
+    with pytest.raises(ValueError, match="^attentions must be one for each of 2 blocks, not 1$"):
+        VisionTransformer(model.shape, ["taylor"])

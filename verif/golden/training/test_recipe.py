@@ -48,11 +48,18 @@ def test_a_file(tmp_path):
     recipe = load_recipe(written(tmp_path))
     assert recipe.title == "Täfelchen"
     assert recipe.model.vit_shape == SHAPES["vit_8"]
-    assert recipe.model.choice == AttentionChoice("vitality", 0.1, 4)
+    assert recipe.model.choices == (AttentionChoice("vitality", 0.1, 4),) * 3
     assert recipe.training.seed == 1 and recipe.augmentation.rotation == 0 and recipe.distillation is None
     assert load_recipe(str(written(tmp_path))) == recipe
     untrained = load_recipe(written(tmp_path, TEXT.partition("[training]")[0]))
     assert untrained.training is None and untrained.model == recipe.model
+
+
+def test_attention_by_block(tmp_path):
+    recipe = load_recipe(written(tmp_path), {"model.attention": ["softmax", "taylor", "vitality"]})
+    assert [choice.name for choice in recipe.model.choices] == ["softmax", "taylor", "vitality"]
+    assert {choice.threshold for choice in recipe.model.choices} == {0.1}
+    assert check_recipe(recipe.model_dump(mode="json"), "again") == recipe
 
 
 def test_changes_by_dotted_name(tmp_path):
@@ -85,7 +92,8 @@ def test_changes_by_dotted_name(tmp_path):
         ("training.epochs", True, "training.epochs must be a valid integer, not True"),
         ("training.learning_rate", "high", "training.learning_rate must be a valid number, not 'high'"),
         ("model", 5, "model must be a table, not 5"),
-        ("model.attention", 3, "model.attention must be a valid string, not 3"),
+        ("model.attention", 3, "model.attention must be a valid string, not 3; model.attention must be a valid list, "
+                               "not 3"),
         ("model.weights", 4, "model.weights must be a path, not 4"),
         ("model.new_head", 1, "model.new_head must be a valid boolean, not 1"),
         # Limits
@@ -105,6 +113,9 @@ def test_changes_by_dotted_name(tmp_path):
         ("model.shape", "vit", f"model.shape must be one of {', '.join(SHAPES)}, or a table, not 'vit'"),
         ("model.attention", "cosine", "model.attention must be one of softmax, taylor, vitality, linear_angular, relu, "
                                       "not 'cosine'"),
+        ("model.attention", ["taylor"] * 2, "model.attention must be of 3 blocks, not 2"),
+        ("model.attention", ["taylor", "cosine", "relu"], "model.attention must be one of softmax, taylor, vitality, "
+                                                          "linear_angular, relu, not 'cosine'"),
         ("model.shape", SIZES | {"patch_size": 3}, "model.shape.patch_size must be a divisor of 8, not 3"),
         ("model.shape", SIZES | {"colour": 1}, "model.shape must have the sizes of a VitShape: got an unexpected "
                                                "keyword argument 'colour'"),

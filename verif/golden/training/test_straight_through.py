@@ -27,7 +27,7 @@ INPUTS = normalize(torch.from_numpy(PIXELS).float() / 255, MEAN, STD)
 def float_model(seed=0, **changes) -> VisionTransformer:
     """Random weights, larger than those that a training begins from, channels of a norm that smoothing is for."""
     torch.manual_seed(seed)
-    model = VisionTransformer(VitShape(**SHAPE.__dict__ | changes), "taylor").eval()
+    model = VisionTransformer(VitShape(**SHAPE.__dict__ | changes), "taylor").eval()  # quantized with any attention
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -49,22 +49,25 @@ def real_steps(vit) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.parametrize("kernels", ["taylor", ("softmax", "taylor"), "softmax"])
 @pytest.mark.parametrize("distilled", [False, True])
-@pytest.mark.parametrize("seed", range(3))
-def test_steps_are_those_of_the_integers(distilled, seed):
+@pytest.mark.parametrize("seed", range(2))
+def test_steps_are_those_of_the_integers(kernels, distilled, seed):
     """Up to attention, but for a few elements that fall on the next point of their grids; near to them behind it."""
     model = float_model(seed, distilled=distilled)
-    vit = quantized(model)
+    with torch.no_grad():
+        model.blocks[0].attn.qkv.bias[SHAPE.width : 2 * SHAPE.width] += 20  # a mean key, that softmax is without
+    vit = quantized(model, attention=kernels)
     assert any(any(factors) for factors in vit.quantization["smoothing"].values())
     rounding = StraightThrough(model, vit, STD)
     rounding.round_weights()
-    vit = quantized(model)  # weights on their grids have no error that biases would make up for
+    vit = quantized(model, attention=kernels)  # weights on their grids have no error that biases would make up for
     rounding = StraightThrough(model, vit, STD)
     wanted = real_steps(vit)
     with torch.no_grad():
         scores, of_heads = rounding(INPUTS), rounding.scores_of_heads(INPUTS)
         steps = rounding._steps(INPUTS)
-        unrounded = float_steps(model, INPUTS)
+        unrounded = float_steps(model, INPUTS, kernels=kernels)
     assert len(of_heads) == 1 + distilled and torch.equal(scores, torch.stack(of_heads).mean(dim=0))
     apart = steps["residual.0"].numpy() - wanted["residual.0"]
     assert np.mean(apart != 0) < 0.05 and np.abs(apart).max() <= 2.0 ** vit.exponents["residual.0"]
@@ -136,6 +139,11 @@ def test_models_that_do_not_fit():
             ValueError, match="^integer model must say how it was smoothed, as those of `taylorvit quant"
         ):
             StraightThrough(model, vit, STD)
+    vit = quantized(model, attention=("taylor", "softmax"))
+    for means in (None, 3, {}, {"blocks.1.k": [0.5]}, {"blocks.1.k": ["one"] * 12}):
+        vit.quantization["key_means"] = means
+        with pytest.raises(ValueError, match="^integer model must say its mean keys, as those of `taylorvit"):
+            StraightThrough(model, vit, STD)
 
 
 # In a training
@@ -167,7 +175,13 @@ def test_the_recipe_goes_on_at_a_tenth_of_the_rate(trained_on_digits, integer_fi
     assert rounded.training.learning_rate == recipe.training.learning_rate / 10
     assert rounded.model.attention == "vitality" and rounded.data == recipe.data
     softmax = recipe.model_copy(update={"model": recipe.model.model_copy(update={"attention": "softmax"})})
-    assert rounded_recipe(softmax, path, integer_file, 5).model.attention == "taylor"
+    assert rounded_recipe(softmax, path, integer_file, 5).model.attention == "softmax"
+    for kernels, attention in (
+        (("taylor", "taylor"), "vitality"),
+        (("softmax", "softmax"), "softmax"),
+        (("taylor", "softmax"), ["vitality", "softmax"]),
+    ):
+        assert rounded_recipe(recipe, path, integer_file, 5, kernels).model.attention == attention
 
 
 def test_training_lowers_the_loss_of_the_rounded_model(trained_on_digits, integer_file, tmp_path):
@@ -199,7 +213,8 @@ def test_what_cannot_be_trained_with_rounding(trained_on_digits, integer_file, t
     path, recipe = trained_on_digits
     tables = recipe.model_dump(mode="json")
     for changes, text in (
-        ({"attention": "softmax"}, "model.attention must be taylor or vitality with rounding, not 'softmax'"),
+        ({"attention": "relu"}, "model.attention must be one of softmax, taylor, vitality with rounding, not 'relu'"),
+        ({"attention": ["taylor"] * 3}, "model.attention must be of 2 blocks, not 3"),
         ({"drop_path": 0.1}, "model.drop_path must be 0 with rounding, not 0.1"),
     ):
         with pytest.raises(RecipeError, match=text):

@@ -681,8 +681,10 @@ def test_evaluation_counts():
 def test_models_of_checkpoints(tmp_path, teacher):
     checkpoint = load(teacher)
     model = model_of(checkpoint)
-    assert model.attention.name == "softmax" and model.shape.width == 12 and not model.training
-    assert model_of(checkpoint, attention="taylor").attention.name == "taylor"
+    assert {choice.name for choice in model.attentions} == {"softmax"}
+    assert model.shape.width == 12 and not model.training
+    names = ["taylor", "softmax"]
+    assert [choice.name for choice in model_of(checkpoint, attention=names).attentions] == names
     shape = VitShape(**SHAPE)
     save(tmp_path / "a.safetensors", VisionTransformer(shape).state_dict(), {})
     with pytest.raises(CheckpointError, match="must be for this model: it lacks"):
