@@ -55,7 +55,9 @@ VERILATOR_OPTIONS = (
 )
 COMPILER_FLAGS = ("-std=c++20", "-O1")
 # Said in the source, not as a flag: a precompiled header is only for the flags that it was compiled with.
-UNOPTIMIZED = '#pragma GCC optimize ("O0")\n'
+UNOPTIMIZED = '#pragma GCC optimize ("O0")'
+# Ends the names of files with functions that run once, at the start: a third of the code.
+RUN_ONCE = "__Slow"
 # All generated files are compiled as one, since reading the design's headers again for each costs more than what is
 # compiled in parallel gains; above this many bytes (a 16x16 array has 0.7 MB, 64x64 has 9.7 MB) as one a processor.
 SINGLE_FILE_LIMIT = 1_500_000
@@ -203,15 +205,25 @@ def _make_verilator(
 
 
 def _merge(sources: list[Path], preamble: str) -> list[Path]:
-    """Files that include the sources, in shares of about equal size: one, or for a large design one a processor."""
+    """Files that include the sources, in shares of about equal size: one, or for a large design one a processor.
+
+    What runs once comes last, and is not optimized.
+    """
     sizes = {source: source.stat().st_size for source in sources}
     shares: list[list[Path]] = [[] for _ in range(_processors() if sum(sizes.values()) > SINGLE_FILE_LIMIT else 1)]
     for source in sorted(sources, key=lambda source: (-sizes[source], source.name)):
         min(shares, key=lambda share: sum(sizes[other] for other in share)).append(source)
     merged = [sources[0].with_name(f"share_{number}.cpp") for number in range(len(shares))]
     for path, share in zip(merged, shares):
-        path.write_text(preamble + "".join(f'#include "{source.name}"\n' for source in share), encoding="utf-8")
+        often = [source for source in share if not source.stem.endswith(RUN_ONCE)]
+        once = [source for source in share if source.stem.endswith(RUN_ONCE)]
+        lines = [*_include(often), "#pragma GCC push_options", UNOPTIMIZED, *_include(once), "#pragma GCC pop_options"]
+        path.write_text("\n".join([preamble, *lines, ""]), encoding="utf-8")
     return merged
+
+
+def _include(sources: list[Path]) -> list[str]:
+    return [f'#include "{source.name}"' for source in sources]
 
 
 def _runtime(waves: bool) -> Path:

@@ -167,6 +167,13 @@ def test_yosys_complains_of_several_drivers_and_of_missing_modules(folder):
     assert "not part of the design" in read_with_yosys(folder(GOOD.replace("always", "adder sum (); always")))
 
 
+def test_yosys_reads_large_memories_that_are_cleared_in_part(folder):
+    memory = "reg [3:0] memory [0:999999]; integer i; initial for (i = 0; i < 1000000; i = i + 1) memory[i] = 4'd0;"
+    verilog = GOOD.replace("always @(posedge clk) b <= a", f"{memory}\nalways @(posedge clk) b <= memory[a]")
+    assert read_with_yosys(folder(verilog)) == ""
+    assert "memory [0:999999]" in folder(verilog).joinpath("taylorvit_yosys.v").read_text(encoding="utf-8")
+
+
 def test_problems_are_shown(monkeypatch, folder, capsys):
     monkeypatch.setattr(
         lint, "write_verilog", lambda _preset: folder(GOOD.replace("b <= a", "b <= a + 5'd1")) / "taylorvit.v"
