@@ -8,8 +8,6 @@
 What is kept of a block of queries is kept twice, for blocks in turn.
 """
 
-from types import SimpleNamespace
-
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out, flipped
 
@@ -21,8 +19,9 @@ from taylorvit.rtl.common.counters import room
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import address_field, up_to
 from taylorvit.rtl.network.bundles import COMMAND_BITS, ExponentialWrite, StreamControl
-from taylorvit.rtl.network.command import CONSTANTS_FIELDS, KERNEL_CONSTANTS, Destination
+from taylorvit.rtl.network.command import KERNEL_CONSTANTS, Destination
 from taylorvit.rtl.network.division.bundles import DiagonalReport
+from taylorvit.rtl.network.division.constants import constants_of
 from taylorvit.rtl.network.division.row_scheduler import RowScheduler
 from taylorvit.rtl.network.key_turner import KeyFeed, KeyTurner
 
@@ -138,29 +137,6 @@ class ScoreCenter:
         return result.valid & result.end & (result.destination == Destination.KERNEL_1)
 
 
-def constants_of(m, command, valid, fields, shapes):
-    """Registers of the constants of a layer.
-
-    Args:
-        m (Module): the center's module.
-        command (Value): the command CONSTANTS.
-        valid (Value): it takes effect.
-        fields (dict[str, Field]): places by name.
-        shapes (dict): name -> shape of the register.
-
-    Returns:
-        SimpleNamespace: registers by name.
-    """
-    constants = SimpleNamespace()
-    for name, shape in shapes.items():
-        register = Signal(shape, name=name, reset_less=True)
-        low = 8 * fields[name].place
-        with m.If(valid):
-            m.d.sync += register.eq(command[low : low + len(register)])
-        setattr(constants, name, register)
-    return constants
-
-
 class SoftmaxCenter(ScoreCenter, Block):
     """What all rows and columns share.
 
@@ -273,8 +249,7 @@ class SoftmaxCenter(ScoreCenter, Block):
             "shift_z": up_to(attention.shift_z_max, least=attention.shift_z_min),
             "key_stride": len(self.column_feeds[0].address),
         }
-        fields = CONSTANTS_FIELDS | KERNEL_CONSTANTS["softmax"]
-        constants = constants_of(m, self.constants, self.constants_valid, fields, shapes)
+        constants = constants_of(m, self, shapes, KERNEL_CONSTANTS["softmax"])
         start = delay(m, self.constants_valid, 1, "start")
         align(m, constants.shift_z, self.data_width, side.numerator_shift, side.divisor_shift)
         m.d.comb += [

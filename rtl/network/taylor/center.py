@@ -8,8 +8,6 @@ What is kept of a head is kept twice, for heads in turn. The division scheduler 
 attention accelerator: they count the same heads, and are told of the same events.
 """
 
-from types import SimpleNamespace
-
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, Signature, flipped
 
@@ -23,8 +21,9 @@ from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, gather
 from taylorvit.rtl.common.widths import address_field, index_width, up_to
 from taylorvit.rtl.network.bundles import COMMAND_BITS, StreamControl
-from taylorvit.rtl.network.command import CONSTANTS_FIELDS, KERNEL_CONSTANTS, Destination
+from taylorvit.rtl.network.command import KERNEL_CONSTANTS, Destination
 from taylorvit.rtl.network.division.bundles import DiagonalReport
+from taylorvit.rtl.network.division.constants import constants_of
 from taylorvit.rtl.network.key_turner import KeyFeed, KeyTurner
 
 from .bundles import ColumnReport, DiagonalSide, RowSide
@@ -55,6 +54,7 @@ class TaylorCenter(Block):
         k_sum_delay (int): cycles from column 0's `divide` to its `k_sum`.
         write_back_delay (int): cycles from column 0's `divide` to its `write_back`.
         place_latency (int): cycles that the diagonal takes to find where a row of Z goes.
+        members (Member): ports that another kernel besides has, or has in place of those here.
 
     Ports:
         constants_valid (1 bit, input): `constants` take effect.
@@ -76,13 +76,14 @@ class TaylorCenter(Block):
     """
 
     module_name = "kernel_center"
+    kernel_fields = KERNEL_CONSTANTS["taylor"]
     waivers = {
         ("UNUSEDSIGNAL", "constants"): "The command has other fields.",
         ("UNUSEDSIGNAL", "stream__*"): "Only the position counts, and when a product ends.",
         ("UNUSEDSIGNAL", "reports__*"): "Some things only the first column tells, or the last one.",
     }
 
-    def __init__(self, config, *, k_sum_delay, write_back_delay, place_latency):
+    def __init__(self, config, *, k_sum_delay, write_back_delay, place_latency, **members):
         attention = config.attention
         self.rows, self.columns = config.rows, config.columns
         self.data_width = config.data_width
@@ -105,7 +106,7 @@ class TaylorCenter(Block):
             k_sum_latency=self.sums.latency,
             write_back_delay=1 + write_back_delay - place_latency,
         )
-        self.key_turner = KeyTurner(config, lanes=config.rows, depth=config.key_depth)
+        self.key_turner = self.turner_of(config)
         super().__init__(
             {
                 "constants_valid": In(1),
@@ -125,25 +126,37 @@ class TaylorCenter(Block):
                 "kernel_1_done": Out(1),
                 "denominator_error": Out(1),
             }
+            | members
         )
+
+    @staticmethod
+    def turner_of(config):
+        """What turns K.
+
+        Args:
+            config (NetworkConfig): the configuration.
+        """
+        return KeyTurner(config, lanes=config.rows, depth=config.key_depth)
 
     def elaborate(self, platform):
         m = Module()
-        constants, start = self._constants(m)
+        constants, start = self.constants_of_layer(m)
         k_sums, v_sums = instantiate(m, "k_sums", self.sums), instantiate(m, "v_sums", self.sums)
         divisions = instantiate(m, "division_scheduler", self.division_scheduler)
         bias_unit = instantiate(m, "bias_unit", self.bias_unit)
         k_loaded, v_loaded = self._sums(m, k_sums, v_sums, constants, start)
-        self._means(m, divisions, start)
-        self._keys(m)
+        mean, means_ready = self._means(m, divisions, start)
+        self.keys_to_rows(m, constants)
 
         side, last = self.column_side, self.reports[-1]
+        done = {"key": means_ready, "value": bias_unit.done, "kernel_0": last.kernel_0_done}
+        done = self.finished(m, constants, start, mean, done)
         m.d.comb += [
             divisions.start.eq(start),
             divisions.tokens.eq(constants.rows),
             divisions.head_dim.eq(constants.head_dim),
             divisions.k_loaded.eq(k_loaded),
-            divisions.bias_ready.eq(bias_unit.done),
+            divisions.bias_ready.eq(done["value"]),
             divisions.row_queued.eq(self.diagonal_report.row_queued),
             divisions.z_released.eq(divisions.write_back.write & divisions.write_back.head_end),
             k_sums.read_address.eq(Cat(divisions.k_sum_beat, divisions.k_sum_half)),
@@ -158,43 +171,114 @@ class TaylorCenter(Block):
             bias_unit.c_v.eq(constants.c_v),
             bias_unit.shift.eq(side.numerator_shift),
             bias_unit.v_loaded.eq(v_loaded),
-            bias_unit.released.eq(last.kernel_1_done),
+            bias_unit.released.eq(self.of_taylor(constants, last.kernel_1_done)),
             v_sums.read_address.eq(Cat(bias_unit.read_beat, bias_unit.read_half)),
             bias_unit.v_sum.eq(v_sums.read_data),
         ]
         connect(m, bias_unit.write, flipped(side.bias))
+        batch, unused = self.rows_of_pass(m, constants)
         m.d.comb += [
-            self.room.eq(room(m, self.row_queue_depth, constants.rows, self.promised, divisions.row_divided)),
-            self.value_done.eq(bias_unit.done),
-            self.kernel_0_done.eq(last.kernel_0_done),
+            self.room.eq(room(m, self.row_queue_depth, batch, self.promised, divisions.row_divided + unused)),
+            self.key_done.eq(done["key"]),
+            self.value_done.eq(done["value"]),
+            self.kernel_0_done.eq(done["kernel_0"]),
             self.kernel_1_done.eq(last.kernel_1_done),
             self.denominator_error.eq(self.diagonal_report.denominator_error),
         ]
         return m
 
-    def _constants(self, m):
-        """The constants of a layer, for all who need them.
+    # What is different where there is another kernel besides.
 
-        Returns them, and a pulse in the first cycle in which they are there.
+    def of_taylor(self, constants, pulse):
+        """A pulse, if the layer has Taylor attention.
+
+        Args:
+            constants (SimpleNamespace): registers of the layer.
+            pulse (Value): 1 bit.
         """
-        attention, side = self._config.attention, self.column_side
-        shapes = {
+        return pulse
+
+    def rows_of_pass(self, m, constants):
+        """Rows that are promised to the row queue with a pass, and those of them that do not come after all.
+
+        Args:
+            m (Module): the center's module.
+            constants (SimpleNamespace): registers of the layer.
+        """
+        return constants.rows, 0
+
+    def finished(self, m, constants, start, mean, done):
+        """Tells row 0 what it needs; pulses for each finished product.
+
+        Args:
+            m (Module): the center's module.
+            constants (SimpleNamespace): registers of the layer.
+            start (Value): they are new.
+            mean (Value): k_mean of the feature that streams, for row 0.
+            done (dict[str, Value]): pulses of Taylor attention, "key", "value" and "kernel_0".
+
+        Returns:
+            dict[str, Value]: the pulses of the kernel.
+        """
+        m.d.comb += self.row_side.mean.eq(mean)
+        return done
+
+    def keys_to_rows(self, m, constants):
+        """K goes from the columns to the rows.
+
+        Args:
+            m (Module): the center's module.
+            constants (SimpleNamespace): registers of the layer.
+        """
+        first = self.reports[0]
+        turner = self.turned_keys(m, first.bank, first.address)
+        for source, target in zip(turner.feeds, self.feeds):
+            connect(m, source, flipped(target))
+
+    def turned_keys(self, m, bank, address):
+        """K of all columns, turned.
+
+        Args:
+            m (Module): the center's module.
+            bank (Value): where column 0's feature goes.
+            address (Value): likewise.
+
+        Returns:
+            object: instance of the key turner.
+        """
+        turner = instantiate(m, "key_turner", self.key_turner)
+        m.d.comb += [
+            turner.keys.eq(Cat(report.key for report in self.reports)),
+            turner.valid.eq(self.reports[0].key_valid),
+            turner.bank.eq(bank),
+            turner.address.eq(address),
+        ]
+        return turner
+
+    def shapes_of_constants(self):
+        """Registers of a layer by the names of the command's fields: dict of shapes."""
+        attention = self._config.attention
+        return {
             "tokens": attention.max_tokens.bit_length(),
             "rows": attention.max_tokens.bit_length(),
             "head_dim": attention.max_head_dim.bit_length(),
-            "shift_g": up_to(attention.shift_g_max),
+            "shift_g": len(self.column_side.shift_g),
             "shift_z": up_to(attention.shift_z_max, least=attention.shift_z_min),
             "c_v": attention.c_v_width,
             "c_d": attention.c_d_width,
         }
-        fields = CONSTANTS_FIELDS | KERNEL_CONSTANTS["taylor"]
-        constants = SimpleNamespace()
-        for name, shape in shapes.items():
-            register = Signal(shape, name=name, reset_less=True)
-            low = 8 * fields[name].place
-            with m.If(self.constants_valid):
-                m.d.sync += register.eq(self.constants[low : low + len(register)])
-            setattr(constants, name, register)
+
+    def constants_of_layer(self, m):
+        """The constants of a layer, for all who need them.
+
+        Args:
+            m (Module): the center's module.
+
+        Returns:
+            tuple: registers by name, and a pulse in the first cycle in which they are there.
+        """
+        side = self.column_side
+        constants = constants_of(m, self, self.shapes_of_constants(), self.kernel_fields)
         start = delay(m, self.constants_valid, 1, "start")
         align(m, constants.shift_z, self.data_width, side.numerator_shift, side.divisor_shift)
         m.d.comb += [
@@ -214,7 +298,12 @@ class TaylorCenter(Block):
         total = gather(m, [report.sum for report in self.reports], "sum")
         # A column's sum is there a cycle after its last feature; `gather` takes two.
         begin, begin_is_value, begin_finish = (
-            delay(m, getattr(first, name), 2, f"sums_{name}") for name in ("end", "is_value", "finish")
+            delay(m, value, 2, f"sums_{name}")
+            for name, value in (
+                ("end", self.of_taylor(constants, first.end)),
+                ("is_value", first.is_value),
+                ("finish", first.finish),
+            )
         )
         left = Signal(range(self.columns + 1), name="sums_left")
         feature = Signal(range(self._config.attention.column_tiles * self.columns + 1), name="sum_feature")
@@ -250,7 +339,10 @@ class TaylorCenter(Block):
         return loaded
 
     def _means(self, m, divisions, start):
-        """Means come from the columns one a cycle as well, and wait for the stream of their K."""
+        """Means come from the columns one a cycle as well, and wait for the stream of their K.
+
+        Returns the mean for row 0, and a pulse: all means of a head are there.
+        """
         bank = instantiate(m, "mean_bank", self.mean_bank)
         # `mean_write` comes a cycle after column 0's mean if no place is looked up; `gather` takes two.
         later = 1 + self.place_latency
@@ -266,19 +358,5 @@ class TaylorCenter(Block):
             bank.write_address.eq(delay(m, divisions.mean_address, later, "mean_address")),
             bank.write_data.eq(gather(m, [report.mean for report in self.reports], "mean")),
             bank.read_address.eq(Cat(position, half)),
-            self.row_side.mean.eq(bank.read_data),
-            self.key_done.eq(delay(m, divisions.mean_ready, later, "mean_ready")),
         ]
-
-    def _keys(self, m):
-        """K goes from the columns to the rows."""
-        turner = instantiate(m, "key_turner", self.key_turner)
-        first = self.reports[0]
-        m.d.comb += [
-            turner.keys.eq(Cat(report.key for report in self.reports)),
-            turner.valid.eq(first.key_valid),
-            turner.bank.eq(first.bank),
-            turner.address.eq(first.address),
-        ]
-        for source, target in zip(turner.feeds, self.feeds):
-            connect(m, source, flipped(target))
+        return bank.read_data, delay(m, divisions.mean_ready, later, "mean_ready")

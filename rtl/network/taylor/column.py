@@ -97,8 +97,8 @@ class TaylorColumn(DividingColumn):
         m = Module()
         self.pass_on_side(m)
         m.d.comb += self.side_out.k_sum.eq(self.side_in.k_sum)
-        self._operands(m)
-        self._sums(m)
+        self.operands(m)
+        self.sums(m)
         adder, divider = self.divisions(m)
 
         divide, write_back = self.side_in.divide, self.side_in.write_back
@@ -108,7 +108,7 @@ class TaylorColumn(DividingColumn):
         )  # fmt: skip
         m.d.comb += [
             bias_bank.read_address.eq(divide.bias_address),
-            adder.bias.eq(self._bias(bias_bank.read_data)),
+            adder.bias.eq(self.bias_of_layer(bias_bank.read_data)),
             adder.k_sum.eq(delay(m, self.side_in.k_sum, self.broadcast_registers, "k_sum")),
             # In the numerator adder's last cycle, one before the numerator is there, it chooses; the divider is told.
             adder.single.eq(delay(m, divide.mean, self.divisor_delay - 1, "mean")),
@@ -116,12 +116,20 @@ class TaylorColumn(DividingColumn):
         ]
         return m
 
-    def _bias(self, bias):
-        """What is added to the product, of what stands in the bias bank."""
+    def bias_of_layer(self, bias):
+        """What is added to the product.
+
+        Args:
+            bias (Value): what stands in the bias bank.
+        """
         return bias
 
-    def _operands(self, m):
-        """Stationary operands: V comes as values, G as totals."""
+    def operands(self, m):
+        """Stationary operands: V comes as values, G as totals.
+
+        Args:
+            m (Module): the column's module.
+        """
         g_bank = instantiate(m, "g_bank", self.g_bank)
         requantizer = instantiate(m, "requantizer", self.requantizer)
         total = self.total_control
@@ -138,8 +146,12 @@ class TaylorColumn(DividingColumn):
         ]
         self.stationary_operand(m, g_bank)
 
-    def _sums(self, m):
-        """k_sum or v_sum of the tile that goes by; the two never do at once."""
+    def sums(self, m):
+        """k_sum or v_sum of the tile that goes by; the two never do at once.
+
+        Args:
+            m (Module): the column's module.
+        """
         value = self.value_control
         is_key = value.destination == Destination.KEY
         is_value = value.destination == Destination.VALUE

@@ -99,5 +99,9 @@ class TaylorDiagonal(DividingDiagonal):
         ]
 
         adder = self.divisors(m, row_queue)
-        m.d.comb += [adder.c_d.eq(side.c_d), adder.tokens.eq(side.tokens)]
+        m.d.comb += [adder.c_d.eq(self.c_d_of_layer()), adder.tokens.eq(side.tokens)]
         return m
+
+    def c_d_of_layer(self):
+        """The constant that is added to each divisor."""
+        return self.side_in.c_d

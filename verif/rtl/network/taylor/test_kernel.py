@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import cocotb
-import numpy as np
 import pytest
 
 from taylorvit.gen.verilog import emit
-from taylorvit.golden.attention.integer_attention import integer_taylor_attention
-from taylorvit.jobs import format_of
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.simulation import build, expect_equal, parameters, record, run, start
-from verif.regression.jobs import fitting_constants, random_constants, random_operands
 from verif.rtl.harness import idle_inputs
-from verif.rtl.network.kernel_bench import Engine, KernelTop, TaylorLayer
+from verif.rtl.network.kernel_bench import Engine, KernelTop
+
+from .layers import random_taylor_layer, taylor_z
 
 LAYERS = 12  # a configuration
 SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3}
@@ -34,33 +31,6 @@ def config_of(name):
     return NetworkConfig(name=name, **SIZES | CONFIGURATIONS[name])
 
 
-def random_layer(generator, config, number):
-    """A layer of some heads, with constants that fit it, any, or a c_d so small that rows have no divisor."""
-    attention = config.attention
-    numpy = np.random.default_rng(generator.getrandbits(64))
-    tokens = generator.choice((1, 2, config.max_tokens, generator.randint(1, config.max_tokens)))
-    head_dim = generator.choice((config.max_head_dim, generator.randint(1, config.max_head_dim)))
-    heads = generator.randint(1, 5)
-    q, k, v = random_operands(numpy, attention, heads, tokens, head_dim)
-    kind = number % 4
-    fits = kind != 2
-    constants = fitting_constants(numpy, attention, q, k, v) if fits else random_constants(attention, numpy)
-    if kind == 3:
-        constants = replace(constants, c_d=0 if number == 3 else generator.getrandbits(config.constant_fraction + 4))
-    rows = generator.choice((tokens, tokens, generator.randint(1, tokens)))
-    ahead = generator.random() < 0.5
-    return TaylorLayer(config=config, generator=generator, q=q[:, :rows], k=k, v=v, constants=constants, ahead=ahead)
-
-
-def expected(layer, config):
-    """Z of each head, and rows without a divisor."""
-    q = np.zeros_like(layer.k)
-    q[:, : layer.rows] = layer.q
-    steps = integer_taylor_attention(q, layer.k, layer.v, layer.constants, format_of(config.attention))
-    invalid = np.count_nonzero(steps.t_d[:, : layer.rows] <= 0)
-    return steps.z[:, : layer.rows], int(invalid)
-
-
 @cocotb.test()
 async def layers_equal_the_model(dut):
     """Z of every head of every layer, and the rows without a divisor."""
@@ -71,9 +41,9 @@ async def layers_equal_the_model(dut):
     without = 0
     for number in range(LAYERS):
         if generator.random() < 0.2:
-            await engine.abandon(random_layer(generator, config, number), generator.randint(1, 400))
-        layer = random_layer(generator, config, number)
-        z, invalid = expected(layer, config)
+            await engine.abandon(random_taylor_layer(generator, config, number), generator.randint(1, 400))
+        layer = random_taylor_layer(generator, config, number)
+        z, invalid = taylor_z(layer)
         got = await engine.run(layer)
         what = f"layer {number} of {layer.heads} heads, {layer.rows}/{layer.tokens} tokens, {layer.head_dim} features"
         for head, (seen, right) in enumerate(zip(got, z, strict=True)):

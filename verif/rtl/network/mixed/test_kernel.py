@@ -1,0 +1,75 @@
+"""Both kernels behind the seam: layers of either through the four blocks and the array, against the golden models."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+import pytest
+
+from taylorvit.gen.verilog import emit
+from taylorvit.rtl.network.config import NetworkConfig
+from taylorvit.simulation import build, expect_equal, parameters, record, run, start
+from verif.rtl.harness import idle_inputs
+from verif.rtl.network.kernel_bench import Engine, KernelTop
+from verif.rtl.network.softmax.layers import random_softmax_layer, softmax_z
+from verif.rtl.network.taylor.layers import random_taylor_layer, taylor_z
+
+LAYERS = 16  # a configuration
+SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3,
+         "kernel": "taylor+softmax", "exponential_entries": 64}  # fmt: skip
+CONFIGURATIONS = {
+    "square": {"rows": 4, "columns": 4, "max_head_dim": 13, "query_block": 6},
+    "odd": {"rows": 5, "columns": 3, "max_head_dim": 7, "memory_pipeline": 2, "query_block": 7, "score_width": 7},
+    # Taylor attention needs wider operands, or softmax attention does.
+    "fine": {"rows": 8, "columns": 4, "max_head_dim": 6, "memory_pipeline": 1, "exponential_width": 6,
+             "mean_fraction": 5, "constant_fraction": 0},
+    "coarse": {"rows": 7, "columns": 5, "max_head_dim": 9, "divider_interval": 1, "shift_z_min": 0, "shift_z_max": 9,
+               "query_block": 3, "exponential_width": 12, "mean_fraction": 0},
+}  # fmt: skip
+
+
+def config_of(name):
+    return NetworkConfig(name=name, **SIZES | CONFIGURATIONS[name])
+
+
+def _random_layer(generator, config, number):
+    draw = generator.choice((random_taylor_layer, random_softmax_layer))
+    return draw(generator, config, number)
+
+
+def _expected(layer):
+    return taylor_z(layer) if layer.kernel == "taylor" else (softmax_z(layer), 0)
+
+
+@cocotb.test()
+async def layers_equal_the_model(dut):
+    """Z of every head of every layer, and the rows without a divisor; the kernel changes from layer to layer."""
+    config = config_of(parameters()["name"])
+    generator = random.Random(cocotb.RANDOM_SEED)
+    await start(dut, **idle_inputs(KernelTop(config)))
+    engine = Engine(dut, config, generator)
+    kernels = []
+    for number in range(LAYERS):
+        if generator.random() < 0.2:
+            await engine.abandon(_random_layer(generator, config, number), generator.randint(1, 400))
+        layer = _random_layer(generator, config, number)
+        z, invalid = _expected(layer)
+        got = await engine.run(layer)
+        what = (
+            f"layer {number} ({layer.kernel}) of {layer.heads} heads, {layer.rows}/{layer.tokens} tokens, "
+            f"{layer.head_dim} features"
+        )
+        for head, (seen, right) in enumerate(zip(got, z, strict=True)):
+            expect_equal(f"z of head {head}, {what}", seen, right)
+        expect_equal(f"rows without a divisor, {what}", engine.errors, invalid * layer.column_tiles)
+        kernels.append(layer.kernel)
+    record("changes of the kernel", sum(one != other for one, other in zip(kernels, kernels[1:])))
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_kernel(name):
+    top = KernelTop(config_of(name))
+    result = run(build(emit(top), top.module_name), __name__, parameters={"name": name})
+    assert result.compared > LAYERS
+    assert result.measurements["changes of the kernel"] > 2
