@@ -112,7 +112,7 @@ def compile_network(vit: IntegerVit, config: NetworkConfig) -> CompiledNetwork:
     check_shape(vit.shape, config)
     check_model(vit, config)
     writer = TapeWriter(config)
-    for step in plan_of(vit.shape, config):
+    for step in plan_of(vit.shape, config, vit.kernels):
         step = filled(step, vit)
         writer.add(step, rows_of(step, vit, config))
     tape = writer.finish()

@@ -8,14 +8,17 @@ else is said. No torch module and no image is needed: a model takes milliseconds
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.attention.integer_attention import JobConstants
+from taylorvit.golden.attention.integer_softmax import SoftmaxConstants
+from taylorvit.golden.attention.kernels.softmax import exponential_table
 from taylorvit.golden.network.integer_vit import IntegerVit
 from taylorvit.golden.network.operations import Add, Linear, Norm, Requantize, Stream
-from taylorvit.golden.network.program import network_of
+from taylorvit.golden.network.program import by_layer, network_of
 from taylorvit.golden.network.vit import VitShape
 
 #: Bits of the sums of products.
@@ -26,7 +29,13 @@ STREAM_SHIFT_MAX, BRANCH_SHIFT_MAX = 15, 3
 
 
 def random_model(
-    shape: VitShape, seed: int, *, extreme: bool = False, number_format=None, sum_width: int = SUM_WIDTH
+    shape: VitShape,
+    seed: int,
+    *,
+    extreme: bool = False,
+    number_format=None,
+    sum_width: int = SUM_WIDTH,
+    kernels: str | Sequence[str] = "taylor",
 ) -> IntegerVit:
     """A model of random integers.
 
@@ -36,8 +45,10 @@ def random_model(
         extreme (bool): numbers at the ends of their ranges.
         number_format (NetworkFormat | None): of the accelerator; the default one if left out.
         sum_width (int): bits of the sums of products with their bias; 24 are enough for 500 inputs.
+        kernels (str | Sequence[str]): attention kernel of each layer, or of all.
     """
-    return _Maker(shape, seed, extreme, number_format or NetworkFormat(), sum_width).vit()
+    kernels = by_layer(kernels, shape.depth)
+    return _Maker(shape, seed, extreme, number_format or NetworkFormat(), sum_width, kernels).vit()
 
 
 def random_shape(seed: int, *, tokens: int = 17, width: int = 32, head_dim: int = 16, classes: int = 10) -> VitShape:
@@ -79,11 +90,19 @@ def random_pixels(shape: VitShape, seed: int, images: int = 1) -> np.ndarray:
 class _Maker:
     """Draws the numbers of one model."""
 
-    def __init__(self, shape: VitShape, seed: int, extreme: bool, number_format: NetworkFormat, sum_width: int) -> None:
-        self.sum_width = sum_width
+    def __init__(
+        self,
+        shape: VitShape,
+        seed: int,
+        extreme: bool,
+        number_format: NetworkFormat,
+        sum_width: int,
+        kernels: tuple[str, ...],
+    ) -> None:
+        self.sum_width, self.kernels = sum_width, kernels
         self.random = np.random.default_rng(seed)
         self.shape, self.extreme, self.number_format = shape, extreme, number_format
-        self.program = network_of(shape, number_format)
+        self.program = network_of(shape, number_format, kernels=kernels)
         self.tensors: dict[str, np.ndarray] = {}
         self.exponents: dict[str, int] = {}
 
@@ -97,7 +116,7 @@ class _Maker:
         for operation in self.program:
             self._exponents(operation)
         offsets = {name: int(self.random.integers(128)) for name in self.program.offsets}
-        registers = [self._registers() for _layer in range(self.shape.depth)]
+        registers = [self._registers() if kernel == "taylor" else self._softmax() for kernel in self.kernels]
         return IntegerVit(self.shape, self.tensors, self.exponents, offsets, registers, self.number_format)
 
     def _tensor(self, name: str, parameter) -> np.ndarray:
@@ -182,3 +201,22 @@ class _Maker:
             c_v=int(random.integers(1 << 11)),
             c_d=c_d + int(random.integers(1 << 10)),
         )
+
+    def _softmax(self) -> SoftmaxConstants:
+        """Of scores that spread over the table; if extreme, any shifts, and a table that no exponential ever was."""
+        random, number_format = self.random, self.number_format
+        if self.extreme:
+            ranges = SoftmaxConstants.ranges(number_format)
+            values = {name: int(random.integers(low, high + 1)) for name, (low, high) in ranges.items()}
+            if random.integers(2):  # else most quotients saturate
+                values["shift_z"] = int(random.integers(-2, 2))
+            table = random.integers(0, number_format.exponential_max + 1, number_format.exponential_entries)
+            table[0] = max(table[0], 1)
+            return SoftmaxConstants(**values, exponentials=table)
+        # A standard deviation of a score is an eighth of its range, and some two powers of e.
+        largest = 2000 * math.sqrt(self.shape.head_dim)
+        spread = number_format.score_width - 4
+        shift_s = min(max(round(math.log2(largest)) - spread, 0), number_format.shift_s_max)
+        score_exp = 1 - spread + math.ceil(math.log2(self.shape.head_dim) / 2)
+        table = exponential_table(self.shape.head_dim, score_exp, number_format)
+        return SoftmaxConstants(shift_s, max(int(random.integers(-1, 1)), number_format.shift_z_min), table)
