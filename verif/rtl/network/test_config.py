@@ -1,7 +1,6 @@
 """Every rule of the network accelerator's configuration, by the text of its error."""
 
 import re
-from collections import Counter
 
 import pytest
 
@@ -108,27 +107,34 @@ def test_a_tape_is_for_what_its_bytes_depend_on():
     assert len(hashes) == len(other) and base.tape_hash not in hashes
 
 
-BANKS = {  # field -> the banks of the buffer, on 4 x 4 PEs
-    "activation_memory": {"activation_bank": 4},
-    "image_memory": {"image_bank": 4},
-    "residual_memory": {"residual_bank": 4},
-    "kernel_memory": {"k_bank": 4, "v_bank": 4, "g_bank": 4},
-    "partial_sum_memory": {"sums": 4},
-    "tape_queue_memory": {"tape_bank": 4},
-    "tape_memory": {"bank_0": 1},
+BANKS = {  # field -> the banks of the buffer, as a row, a column or the whole has them
+    "activation_memory": ["activation_bank"],
+    "image_memory": ["image_bank"],
+    "residual_memory": ["residual_bank"],
+    "kernel_memory": ["kernel_row.k_bank", "kernel.v_bank", "kernel.g_bank"],
+    "partial_sum_memory": ["accumulator.sums"],
+    "tape_queue_memory": ["tape_bank"],
+    "tape_memory": ["host_side.tape_source.bank_0"],
 }
 
 
 def test_each_buffer_becomes_the_memory_that_its_field_says():
-    base = SMALL | {"tape_source": "memory", "tape_memory_bytes": 512}
-    for field, banks in BANKS.items():
-        accelerator = NetworkAccelerator(NetworkConfig.from_mapping(base | {field: "block"}))
-        found = [
-            path.rpartition(".")[2]
-            for path, block in instances(accelerator)
-            if isinstance(block, MemoryBank) and block.kind == "block"
-        ]
-        assert Counter(found) == banks
+    """On two accelerators, whose kinds together are other ones for each buffer; all other banks stay as they are."""
+    kinds, found = MemoryBank.kinds, {}
+    pairs = {field: (kinds[number % 3], kinds[number // 3]) for number, field in enumerate(BANKS, 1)}
+    for place in range(2):
+        fields = {field: pair[place] for field, pair in pairs.items()}
+        config = NetworkConfig.from_mapping(SMALL | {"tape_source": "memory", "tape_memory_bytes": 512} | fields)
+        for path, block in instances(NetworkAccelerator(config)):
+            if isinstance(block, MemoryBank):
+                found.setdefault(path, []).append(block.kind)
+    expected = {bank: pairs[field] for field, banks in BANKS.items() for bank in banks}
+    told = set()
+    for path, pair in found.items():
+        bank = re.sub(r".*\.(row|column)_\d\.", "", path)
+        told.add(bank)
+        assert tuple(pair) == expected.get(bank, ("auto", "auto")), path
+    assert expected.keys() <= told
 
 
 @pytest.mark.parametrize(("lanes", "columns"), [(0, 1), (4, 1), (2, 2), (1, 4)])
