@@ -5,8 +5,10 @@ Most of the compiler's time in a usual build goes into what does not depend on t
 cocotb's main program, and reading their headers. These are compiled once for each set of tools and flags: object files,
 and a precompiled header. A design adds one compilation (a large design one a processor) and the link.
 
-    Verilog --verilator--> C++ --+                          +--> sim/<top>-<hash>/simulation
-    runtime, main, header -------+-- once, runtime-<hash> --+
+    Verilog --verilator--> C++ ---------------------------------+--> sim/<top>-<hash>/simulation
+    runtime -------- once, runtime-<hash> ----------------------+
+    main, header --- once with and once without waveforms, -----+
+                     frame-<hash>
 
 A build's directory, in the cache folder (`taylorvit.simulation.places`), is named by a hash of the Verilog, the options
 and the versions of the tools: the same build is made once, whichever test or command asks for it.
@@ -39,6 +41,8 @@ TIMESCALE = "1ns/1ps"
 
 COCOTB_MAIN = "verilator"  # stem of cocotb's main program
 RUNTIME_FILES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
+RECORDER_FILES = ("verilated_vcd_c",)
+HEADER = "runtime.h"
 # Warnings are the business of `verif.tools.lint`; a simulation may also be of a block alone, or of a planted fault.
 VERILATOR_OPTIONS = (
     "--cc",
@@ -169,7 +173,7 @@ def _make_icarus(
 def _make_verilator(
     directory: Path, verilog: str, top: str, waves: bool, rules: list[str], main: Path | None, preamble: str
 ) -> None:
-    runtime = _runtime(waves)
+    runtime, frame = _runtime(), _frame(waves)
     (directory / "design.v").write_text(verilog, encoding="utf-8")
     rules = [f'public_flat_rw -module "{top}" -port "*"', *rules]
     (directory / "design.vlt").write_text("\n".join(["`verilator_config", *rules, ""]), encoding="utf-8")
@@ -191,12 +195,13 @@ def _make_verilator(
     sources = sorted((directory / "cpp").glob("*.cpp"))
     program = SOURCES / "model.cpp" if main is None else main
     sources.append(Path(shutil.copy(program, directory / "cpp" / program.name)))
-    objects = _compile(_merge(sources, preamble), directory / "cpp", waves, header=runtime / "runtime.h")
+    objects = _compile(_merge(sources, preamble), directory / "cpp", waves, header=frame / HEADER)
+    shared = [*sorted(runtime.glob("*.o")), *sorted(frame.glob("*.o"))]
     if main is None:
         libraries = cocotb_tools.config.libs_dir
-        rest = [*sorted(runtime.glob("*.o")), f"-L{libraries}", "-lcocotbvpi_verilator"]  # `run` says where it is
+        rest = [*shared, f"-L{libraries}", "-lcocotbvpi_verilator"]  # `run` says where it is
     else:
-        rest = [path for path in sorted(runtime.glob("*.o")) if path.stem != COCOTB_MAIN]
+        rest = [path for path in shared if path.stem != COCOTB_MAIN]
     program = directory / "simulation"
     compilers.run_tool([*compilers.compiler(), "-o", str(program), *objects, *map(str, rest), "-pthread"])
     if not program.is_file():
@@ -226,18 +231,29 @@ def _include(sources: list[Path]) -> list[str]:
     return [f'#include "{source.name}"' for source in sources]
 
 
-def _runtime(waves: bool) -> Path:
-    """What every Verilator build shares, compiled once: objects of runtime and main program, and a header."""
-    options = {"waves": waves, "flags": [*COMPILER_FLAGS, *RUNTIME_FILES], "model": _model_sources()}
+def _runtime() -> Path:
+    """Verilator's own runtime: objects that every Verilator build shares, compiled once."""
+    options = {"flags": [*COMPILER_FLAGS, *RUNTIME_FILES]}
     directory = _builds_folder() / f"runtime-{hash_of(options, compilers.versions('verilator'))}"
 
     def make(unfinished: Path) -> None:
-        include = compilers.verilator_root() / "include"
-        names = [*RUNTIME_FILES, *(["verilated_vcd_c"] if waves else [])]
-        sources = [include / f"{name}.cpp" for name in names]
-        sources.append(cocotb_tools.config.share_dir / "lib" / "verilator" / f"{COCOTB_MAIN}.cpp")
+        sources = [compilers.verilator_root() / "include" / f"{name}.cpp" for name in RUNTIME_FILES]
+        _compile(sources, unfinished, waves=False)  # these do not ask whether there are waveforms
+
+    once(directory, make)
+    return directory
+
+
+def _frame(waves: bool) -> Path:
+    """What all builds with waveforms share, or all without: objects of the main program and the recorder, a header."""
+    options = {"waves": waves, "flags": [*COMPILER_FLAGS], "model": _model_sources()}
+    directory = _builds_folder() / f"frame-{hash_of(options, compilers.versions('verilator'))}"
+
+    def make(unfinished: Path) -> None:
+        sources = [cocotb_tools.config.share_dir / "lib" / "verilator" / f"{COCOTB_MAIN}.cpp"]
+        sources += [compilers.verilator_root() / "include" / f"{name}.cpp" for name in RECORDER_FILES if waves]
         _compile(sources, unfinished, waves)
-        header = unfinished / "runtime.h"
+        header = unfinished / HEADER
         header.write_text(
             '#include "verilated.h"\n#include "verilated_dpi.h"\n#include "verilated_vpi.h"\n', encoding="utf-8"
         )
