@@ -27,6 +27,42 @@ def test_softmax_is_that_of_torch(tokens, head_dim):
     torch.testing.assert_close(softmax_attention(q, k, v), functional.scaled_dot_product_attention(q, k, v))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("tokens", "head_dim", "scale"), [(7, 5, 1), (1, 1, 1), (50, 32, 1), (197, 64, 1), (50, 32, 6)]
+)
+def test_softmax_trains_fused_as_the_formula_does(tokens, head_dim, scale, dtype, monkeypatch):
+    calls = []
+    fused = functional.scaled_dot_product_attention
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return fused(*arguments)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", counted)
+    module = make_attention(AttentionChoice("softmax"), heads=3)
+    results = []
+    for attention in (module, softmax_attention):
+        # As the model gives them: views of one tensor, the heads of a token side by side.
+        qkv = torch.stack([x.transpose(1, 2) for x in operands(tokens, head_dim, scale)]).to(dtype).requires_grad_()
+        z = attention(*qkv.transpose(2, 3))
+        weights = torch.linspace(-1, 1, z.numel(), dtype=dtype).reshape(z.shape)
+        (z * weights).sum().backward()
+        results.append((z, qkv.grad))
+    assert len(calls) == 1
+    share = {torch.float32: 2e-5, torch.float64: 1e-13}[dtype]  # of the largest; logits reach 100 in the last case
+    for of_module, of_formula in zip(*results, strict=True):
+        assert of_module.dtype == dtype
+        error = float((of_module - of_formula).detach().abs().max() / of_formula.detach().abs().max().clamp(min=1e-3))
+        assert error < share
+
+
+def test_operands_of_softmax_are_checked():
+    q, k, v = operands()
+    with pytest.raises(ValueError, match="^v must be of the shape of q, "):
+        make_attention(AttentionChoice("softmax"), heads=3)(q, k, v[..., :1, :])
+
+
 def test_vitality_is_softmax_with_threshold_0_and_taylor_with_1():
     q, k, v = operands()
     torch.testing.assert_close(vitality_attention(q, k, v, threshold=0), softmax_attention(q, k, v))
