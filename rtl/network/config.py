@@ -51,7 +51,7 @@ class NetworkConfig(Configuration):
         columns (int): columns of PEs of SA-General (C), 1 to `rows`; SA-Diag is one more.
         kernel (str): attention kernel, a key of `rtl.attention.KERNELS` or of `rtl.attention.NETWORK_KERNELS` with
             `network_hardware`; "taylor+softmax" is both, chosen by layer by the tape.
-        max_tokens (int): most tokens of an image, prefix tokens included (N), 2 to 4096.
+        max_tokens (int): most tokens of an image, prefix tokens included (N), 2 to 8192.
         max_width (int): most features of a token, 1 to 4096.
         max_hidden (int): most hidden features of the MLP, 1 to 16384.
         max_patch (int): most pixels of a patch, its colours counted, 1 to 4096.
@@ -182,7 +182,7 @@ class NetworkConfig(Configuration):
     def __post_init__(self):
         self._require_range("rows", 2, 256)
         self._require_range("columns", 1, self.rows)
-        self._require_range("max_tokens", 2, 4096)
+        self._require_range("max_tokens", 2, 8192)
         self._require_range("max_width", 1, 4096)
         self._require_range("max_hidden", 1, 16384)
         self._require_range("max_patch", 1, 4096)

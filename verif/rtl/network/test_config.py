@@ -18,7 +18,7 @@ SMALL = config_of("default").to_mapping()  # 4 x 4
     ({"name": ""}, "name must consist of ASCII letters, digits, '-' and '_', not ''"),
     ({"rows": 1}, "rows must be in 2..256, not 1"),
     ({"columns": 5}, "columns must be in 1..4, not 5"),
-    ({"max_tokens": 1}, "max_tokens must be in 2..4096, not 1"),
+    ({"max_tokens": 1}, "max_tokens must be in 2..8192, not 1"),
     ({"max_width": 4097}, "max_width must be in 1..4096, not 4097"),
     ({"max_hidden": 0}, "max_hidden must be in 1..16384, not 0"),
     ({"max_patch": 0}, "max_patch must be in 1..4096, not 0"),
