@@ -11,16 +11,15 @@ is finished at once, or as late as the commands after it allow (`late`). Both mu
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from taylorvit.golden.arithmetic.number_format import divide_round_half_up, exact, magnitude, saturate
+from taylorvit.golden.arithmetic.number_format import saturate
 from taylorvit.rtl.network.command import (
     COMMAND_BYTES,
     CONSTANT_BYTES,
-    EXPONENTIAL_BYTES,
     HEADER_BYTES,
     HEADER_FIELDS,
     KERNELS,
@@ -36,6 +35,7 @@ from taylorvit.rtl.network.command import (
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .commands import decode_command
+from .interpreter_attention import ATTENTIONS, Attention, rounded
 
 __all__ = ["Interpretation", "TapeError", "interpret"]
 
@@ -159,29 +159,6 @@ class _Reader:
             raise TapeError("tape must end with its CRC, and goes on")
 
 
-@dataclass
-class _Kernel:
-    """What the attention kernel keeps of two heads: products since CONSTANTS, by their destination, and two halves.
-
-    Of softmax, halves are those of blocks of queries, not of heads.
-    """
-
-    name: str = ""
-    products: dict[Destination, int] = field(default_factory=dict)
-    mean: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
-    v_sum: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
-    k_hat_sum: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
-
-    exponentials: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    maxima: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0, dtype=np.int64)] * 2)
-
-    def half(self, destination: Destination) -> int:
-        """The half of the next product of this kind."""
-        count = self.products.get(destination, 0)
-        self.products[destination] = count + 1
-        return count % 2
-
-
 class _Machine:
     """Buffers, and what products do with them."""
 
@@ -196,12 +173,10 @@ class _Machine:
 
         self.activation = banks(rows, config.activation_depth, 8)
         self.value = banks(columns, config.value_depth, 8)
-        if "taylor" in config.kernels:
-            self.key = banks(rows, config.key_depth, 8)
-            self.g = banks(columns, config.g_depth, 8)
-        if "softmax" in config.kernels:
-            self.turned_key = banks(columns, config.key_column_depth, 8)
-            self.score = banks(rows, config.score_depth, config.score_width)
+        self.attentions = {
+            name: ATTENTIONS[name](config, self.value, banks, self._write_activations) for name in config.kernels
+        }
+        self.attention: Attention = self.attentions[config.kernels[0]]
         self.residual = banks(columns, config.residual_depth, config.residual_width)
         self.image = banks(rows, config.image_depth, 8)
         count, pixels = patches.shape
@@ -213,9 +188,6 @@ class _Machine:
         self.features, self.epsilon = 0, 0
         self.sums = np.zeros(config.max_tokens, dtype=np.int64)
         self.squares = np.zeros(config.max_tokens, dtype=np.int64)
-        self.constants: Command = {}
-        self.kernel = _Kernel()
-        self.denominator_errors = 0
         self._unfinished: list[list[Callable[[], None]]] = []
 
     def finish(self, unfinished: int) -> None:
@@ -224,16 +196,18 @@ class _Machine:
             for write in self._unfinished.pop(0):
                 write()
 
+    @property
+    def denominator_errors(self) -> int:
+        """Rows of attention whose denominator is not positive."""
+        return sum(attention.errors for attention in self.attentions.values())
+
     def begin_layer(self, command: Command, reader: _Reader) -> None:
-        """Takes a command CONSTANTS, and the exponentials that come with it."""
+        """Takes a command CONSTANTS, and the table that comes with it."""
         kernel = KERNELS[command["kernel"]]
-        if kernel not in self.config.kernels:
-            raise TapeError(f"kernel of a layer must be one of {', '.join(self.config.kernels)}, not {kernel}")
-        self.constants, self.kernel = command, _Kernel(kernel)
-        if kernel == "softmax":
-            # They are written when no product uses those before, whatever else is unfinished.
-            table = reader.table(self.config.exponential_entries, EXPONENTIAL_BYTES)
-            self.kernel.exponentials = table & ((1 << self.config.exponential_width) - 1)
+        if kernel not in self.attentions:
+            raise TapeError(f"kernel of a layer must be one of {', '.join(self.attentions)}, not {kernel}")
+        self.attention = self.attentions[kernel]
+        self.attention.begin(command, reader.table)
 
     def product(self, command: Command, reader: _Reader) -> None:
         """Computes a product, whose payload comes from the reader."""
@@ -247,9 +221,9 @@ class _Machine:
         if Flag.NORM in flags:
             self._layer_norm(command, reader)
         of_kernel = destination in (Destination.KERNEL_0, Destination.KERNEL_1)
-        half = self.kernel.half(destination) if of_kernel or destination in (Destination.KEY, Destination.VALUE) else 0
+        is_counted = of_kernel or destination in (Destination.KEY, Destination.VALUE)
+        half = self.attention.half(destination) if is_counted else 0
         streamed = self._streamed(command, half)
-        is_softmax = self.kernel.name == "softmax"
         writes: list[Callable[[], None]] = []
         token = 0
         for output_tile in range(command["output_tiles"]):
@@ -260,19 +234,13 @@ class _Machine:
                     token = self._embedding(command, reader, output_tile, token if input_tile else 0)
             total = _product(streamed, np.concatenate(tiles))
             total = _wrapped(total, config.partial_sum_width)
-            if destination == Destination.KERNEL_0:
-                write = self._write_scores if is_softmax else self._write_g
-                writes.append(partial(write, command, self.kernel, total, output_tile, half))
-            elif destination == Destination.KERNEL_1 and is_softmax:
-                writes.append(partial(self._write_quotients, command, total, output_tile, streamed))
-            elif destination == Destination.KERNEL_1:
-                writes.append(partial(self._write_z, command, total, output_tile, half, streamed))
+            if of_kernel:
+                writes.append(partial(self.attention.write_total, command, total, output_tile, half, streamed))
             else:
                 writes.append(partial(self._write, command, total, output_tile, reader.constants(), table))
         if reader.row - begin != command["payload"]:
             raise TapeError(f"payload of a command must be {reader.row - begin} rows, not {command['payload']}")
-        if self.kernel.name == "taylor":
-            writes.extend(self._kernel_writes(command, half, streamed))
+        writes.extend(self.attention.writes(command, half, streamed))
         self._unfinished.append(writes)
         if not self.late:
             self.finish(0)
@@ -283,21 +251,12 @@ class _Machine:
         """The streamed operand of all input tiles, (elements, input tiles R)."""
         source, base, stride = Source(command["source"]), command["source_base"], command["source_stride"]
         prefix, length, tiles = command["prefix"], command["length"], command["input_tiles"]
-        is_softmax = self.kernel.name == "softmax"
+        addresses = base + np.arange(tiles)[:, np.newaxis] * stride + np.arange(length - prefix)
         if source == Source.KERNEL:
-            banks = self.score if is_softmax else self.key
+            operand = self.attention.streamed(addresses, half)
         else:
             banks = self.image if source == Source.IMAGE else self.activation
-        addresses = base + np.arange(tiles)[:, np.newaxis] * stride + np.arange(length - prefix)
-        operand = banks[:, addresses].transpose(2, 1, 0).reshape(length - prefix, -1)
-        if source == Source.KERNEL and is_softmax:
-            # Beyond the last token there is anything; the stationary operand is zero there.
-            differences = self.kernel.maxima[half][:length, np.newaxis] - operand
-            exponentials = np.append(self.kernel.exponentials, 0)
-            entries = len(exponentials) - 1
-            operand = exponentials[np.where(differences < 0, entries, np.minimum(differences, entries))]
-        elif source == Source.KERNEL:
-            operand = (operand << self.config.mean_fraction) - self.kernel.mean[half][:length, np.newaxis]
+            operand = banks[:, addresses].transpose(2, 1, 0).reshape(length - prefix, -1)
         return np.pad(operand, ((prefix, 0), (0, 0)))
 
     def _stationary(self, command: Command, reader: _Reader, output_tile: int, input_tile: int) -> np.ndarray:
@@ -306,10 +265,7 @@ class _Machine:
         stationary = Stationary(command["stationary"])
         if stationary == Stationary.TAPE:
             return reader.rows(rows)[::-1].view(np.int8).astype(np.int64)
-        if stationary == Stationary.KERNEL_0:
-            banks = self.value
-        else:
-            banks = self.turned_key if self.kernel.name == "softmax" else self.g
+        banks = self.attention.stationary(stationary)
         first = input_tile * rows
         count = min(rows, max(command["stationary_limit"] - first, 0))
         address = command["stationary_base"] + output_tile * command["stationary_stride"] + first
@@ -341,8 +297,8 @@ class _Machine:
             beta = constants[:, 2:6].copy().view("<i4").astype(np.int64)
             address = tile * command["norm_stride"]
             x = self.residual[:, address : address + tokens] << constants[:, 6:7].astype(np.int64)  # (C, tokens)
-            normalized = _rounded(x * factor - offset, 17 + half_shift)
-            output = saturate(_rounded(normalized * gamma + beta, np.array(command["norm_shift"])), 8)
+            normalized = rounded(x * factor - offset, 17 + half_shift)
+            output = saturate(rounded(normalized * gamma + beta, np.array(command["norm_shift"])), 8)
             place = tile * columns + np.arange(columns)
             addresses = command["source_base"] + (place // rows * tokens)[:, np.newaxis] + np.arange(tokens)
             self.activation[(place % rows)[:, np.newaxis], addresses] = output
@@ -357,7 +313,6 @@ class _Machine:
         total = _wrapped(total + bias, config.sum_width)
         destination = Destination(command["destination"])
         places = tile * config.columns + np.arange(config.columns)
-        elements = np.arange(command["length"])
         if destination == Destination.LOGITS:
             [logits] = total
             self.logits[command["destination_base"] + places] = logits
@@ -367,22 +322,17 @@ class _Machine:
             address = command["destination_base"] + tile * command["destination_stride"]
             stream = self.residual[:, address : address + command["length"]]  # (C, tokens)
             aligned = _wrapped(aligned + (stream.T << stream_shift), config.aligned_width)
-            feature = saturate(_rounded(aligned, right_shift), config.residual_width)
+            feature = saturate(rounded(aligned, right_shift), config.residual_width)
             stream[:] = feature.T
             self._count(command, feature << left_shift, first=tile == 0)
             return
-        activation = saturate(_rounded(_wrapped(aligned, config.aligned_width), right_shift), 8)
+        activation = saturate(rounded(_wrapped(aligned, config.aligned_width), right_shift), 8)
         if table is not None:
             activation = table[activation + 128].astype(np.int64)
         if destination == Destination.ACTIVATION:
             self._write_activations(command, activation, tile)
-        elif destination == Destination.KEY and self.kernel.name == "softmax":
-            addresses = command["destination_base"] + elements // config.columns * self.constants["key_stride"]
-            banks = (elements % config.columns)[:, np.newaxis]
-            self.turned_key[banks, addresses[:, np.newaxis] + places] = activation
         elif destination == Destination.KEY:
-            addresses = command["destination_base"] + elements // config.rows * command["destination_stride"]
-            self.key[(elements % config.rows)[:, np.newaxis], addresses[:, np.newaxis] + places] = activation
+            self.attention.write_key(command, activation, places)
         else:
             address = command["destination_base"] + tile * command["destination_stride"]
             self.value[:, address : address + command["length"]] = activation.T
@@ -402,87 +352,10 @@ class _Machine:
         self.sums[tokens] += x.sum(axis=1)
         self.squares[tokens] += (x * x).sum(axis=1)
 
-    # The attention kernel
-
-    def _kernel_writes(self, command: Command, half: int, streamed: np.ndarray) -> list[Callable[[], None]]:
-        """What the kernel computes of a whole product, as it is finished."""
-        kernel, rows, columns = self.kernel, self.config.rows, self.config.columns
-        base, stride, length = command["destination_base"], command["destination_stride"], command["length"]
-        features = np.arange(command["output_tiles"] * columns)
-        elements = np.arange(length)
-
-        def key() -> None:
-            addresses = base + elements // rows * stride
-            keys = self.key[(elements % rows)[:, np.newaxis], addresses[:, np.newaxis] + features]
-            k_sum = keys.sum(axis=0) << self.config.mean_fraction
-            kernel.mean[half] = divide_round_half_up(k_sum, self.constants["tokens"])
-
-        def value() -> None:
-            addresses = base + features // columns * stride
-            values = self.value[features % columns, addresses + elements[:, np.newaxis]]
-            kernel.v_sum[half] = values.sum(axis=0)
-
-        def g() -> None:
-            within = np.arange(streamed.shape[1]) < command["stationary_limit"]
-            kernel.k_hat_sum[half] = streamed[:, within].sum(axis=1)
-
-        writes = {Destination.KEY: key, Destination.VALUE: value, Destination.KERNEL_0: g}
-        destination = Destination(command["destination"])
-        return [writes[destination]] if destination in writes else []
-
-    def _write_scores(self, command: Command, kernel: _Kernel, total: np.ndarray, tile: int, half: int) -> None:
-        """Scores go to the rows of their tokens; the largest of each query is kept, of tokens that there are."""
-        config, constants = self.config, self.constants
-        scores = saturate(_rounded(total, np.array(constants["shift_s"])), config.score_width)  # (queries, C)
-        token = tile * config.columns + np.arange(config.columns)
-        first = command["destination_base"] + token // config.rows * command["destination_stride"]
-        self.score[token % config.rows, first + np.arange(command["length"])[:, np.newaxis]] = scores
-        largest = scores[:, token < constants["tokens"]].max(axis=1)
-        kernel.maxima[half] = np.maximum(kernel.maxima[half], largest) if tile else largest
-
-    def _write_quotients(self, command: Command, total: np.ndarray, tile: int, streamed: np.ndarray) -> None:
-        """Z = E V / (sum of E), for softmax."""
-        t_d = streamed[:, : command["stationary_limit"]].sum(axis=1)
-        self._divide(command, total, t_d, tile)
-
-    def _divide(self, command: Command, t_n: np.ndarray, t_d: np.ndarray, tile: int) -> None:
-        """Z of numerators, (elements, C), and denominators, (elements,)."""
-        shift = self.constants["shift_z"]
-        valid = t_d > 0
-        numerator, denominator = t_n << max(shift, 0), np.where(valid, t_d, 1) << max(-shift, 0)
-        quotient = saturate(divide_round_half_up(numerator, denominator[:, np.newaxis]), 8).astype(np.int64)
-        by_sign = np.where(t_n < 0, -128, 127)
-        if tile == 0:
-            self.denominator_errors += int(np.count_nonzero(~valid))
-        self._write_activations(command, np.where(valid[:, np.newaxis], quotient, by_sign), tile)
-
-    def _write_g(self, command: Command, _kernel: _Kernel, total: np.ndarray, tile: int, _half: int) -> None:
-        g = saturate(_rounded(total, np.array(self.constants["shift_g"])), 8)
-        address = command["destination_base"] + tile * command["destination_stride"]
-        self.g[:, address : address + command["length"]] = g.T
-
-    def _write_z(self, command: Command, total: np.ndarray, tile: int, half: int, streamed: np.ndarray) -> None:
-        config, constants = self.config, self.constants
-        limit = min(command["stationary_limit"], streamed.shape[1])
-        fraction, shift = config.constant_fraction, constants["shift_z"]
-        q_k_hat_sum = streamed[:, :limit] @ self.kernel.k_hat_sum[half][:limit]  # (tokens,)
-        v_sum = self.kernel.v_sum[half][tile * config.columns : (tile + 1) * config.columns]
-        # As 64 bits where they are enough, which is much faster than integers of any size.
-        largest = ((magnitude(total) << fraction) + constants["c_v"] * magnitude(v_sum)) << max(shift, 0)
-        t_n = (exact(total, largest) << fraction) + constants["c_v"] * exact(v_sum, largest)
-        largest = (constants["c_d"] + (magnitude(q_k_hat_sum) << fraction)) << max(-shift, 0)
-        t_d = constants["c_d"] + (exact(q_k_hat_sum, largest) << fraction)
-        self._divide(command, t_n, t_d, tile)
-
 
 def _product(streamed: np.ndarray, stationary: np.ndarray) -> np.ndarray:
     """The exact product: sums are far below 2^53."""
     return (streamed.astype(np.float64) @ stationary.astype(np.float64)).astype(np.int64)
-
-
-def _rounded(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """round_half_up(x / 2^shift)."""
-    return (x + ((1 << shift) >> 1)) >> shift
 
 
 def _wrapped(x: np.ndarray, width: int) -> np.ndarray:
