@@ -25,6 +25,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_configuration(parser, required=True, accelerator="network", metadata=True)
     parser.add_argument(
+        "--attention",
+        action="append",
+        default=[],
+        metavar="LAYERS=KERNEL",
+        help="attention kernel of layers, which count from 0: all=softmax, 0-2,5=taylor; may be given several times, "
+        "later ones go over earlier ones (default: that of the model; of a shape, the accelerator's first kernel)",
+    )
+    parser.add_argument(
         "--bytes-per-cycle",
         type=real_number(0.001, 4096),
         metavar="BYTES",
@@ -43,21 +51,27 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
     from taylorvit.compiler import Memory, cycles_of
-    from taylorvit.compiler.fitting import check_shape
+    from taylorvit.compiler.fitting import check_kernels, check_shape
     from taylorvit.compiler.listing import cycles_table
+    from taylorvit.golden.attention.by_layer import by_layer
     from taylorvit.golden.network.integer_vit import load_integer_vit
+    from taylorvit.golden.network.program import KERNELS
     from taylorvit.golden.network.vit import SHAPES
 
     config = network_configuration_of(arguments, "estimate")
     if arguments.network in SHAPES:
         shape = SHAPES[arguments.network]
+        kernels = config.kernels[:1] * shape.depth
     elif arguments.network in bundled_names() or Path(arguments.network).suffix == ".safetensors":
-        shape = load_integer_vit(bundled_model(arguments.network)).shape
+        model = load_integer_vit(bundled_model(arguments.network))
+        shape, kernels = model.shape, model.kernels
     else:
         names = ", ".join([*bundled_names(), *SHAPES])
         raise ValueError(f"network must be a .safetensors or one of {names}, not {arguments.network!r}")
+    kernels = by_layer(arguments.attention, kernels, names=KERNELS)
     check_shape(shape, config)
+    check_kernels(kernels, config)
     memory = Memory(arguments.bytes_per_cycle, arguments.latency)
     with console(stderr=True).status("counting cycles"):
-        image = cycles_of(shape, config, memory)
+        image = cycles_of(shape, config, memory, kernels=kernels)
     console().print(cycles_table(image, config, arguments.network))

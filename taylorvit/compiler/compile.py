@@ -80,6 +80,7 @@ class CompiledNetwork:
                 "patch_pixels": self.patch_pixels,
             },
             "classes": classes,
+            "attention": list(self.vit.kernels),
             "cycles": self.cycles.cycles,
             "operations": [_operation(*each) for each in zip(self.parts, self.cycles.steps, strict=True)],
         }

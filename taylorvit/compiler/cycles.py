@@ -91,7 +91,12 @@ class ImageCycles:
 
 
 def cycles_of(
-    network: VitShape | Sequence[Step], config: NetworkConfig, memory: Memory | None = None, *, images: int = 3
+    network: VitShape | Sequence[Step],
+    config: NetworkConfig,
+    memory: Memory | None = None,
+    *,
+    images: int = 3,
+    kernels: Sequence[str] | None = None,
 ) -> ImageCycles:
     """Computes the cycles of the last of some images back to back.
 
@@ -100,8 +105,9 @@ def cycles_of(
         config (NetworkConfig): the accelerator.
         memory (Memory | None): what feeds the tape; there always is a word if left out.
         images (int): images, at least 1.
+        kernels (Sequence[str] | None): of a network, attention kernel of each layer, as in `plan_of`.
     """
-    plan = plan_of(network, config) if isinstance(network, VitShape) else list(network)
+    plan = plan_of(network, config, kernels) if isinstance(network, VitShape) else list(network)
     machine = _Machine(plan, config, memory or Memory())
     for _image in range(images):
         machine.image()

@@ -3,7 +3,7 @@
 What does not fit is named by the field of the configuration that is too small, with the value that would do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from taylorvit.rtl.network.config import NetworkConfig
 
 from .layout import Layout
 
-__all__ = ["FitError", "check_model", "check_shape", "check_tape", "format_of"]
+__all__ = ["FitError", "check_kernels", "check_model", "check_shape", "check_tape", "format_of"]
 
 _EPSILON_BITS = 47
 
@@ -94,6 +94,24 @@ def check_shape(shape: VitShape, config: NetworkConfig) -> None:
         )
 
 
+def check_kernels(kernels: Sequence[str], config: NetworkConfig) -> None:
+    """Checks that an accelerator has the attention kernels of a network.
+
+    Args:
+        kernels (Sequence[str]): attention kernel of each layer.
+        config (NetworkConfig): the accelerator.
+
+    Raises:
+        FitError: it has not.
+    """
+    for layer, kernel in enumerate(kernels):
+        if kernel not in config.kernels:
+            raise FitError(
+                f"attention of layer {layer} must be one that {config.name} has, {' or '.join(config.kernels)}, not "
+                f"{kernel}: choose another one (--attention {layer}={config.kernels[0]}), or an accelerator that has it"
+            )
+
+
 def check_model(vit: IntegerVit, config: NetworkConfig) -> None:
     """Checks that every number of a model fits, for any image.
 
@@ -139,12 +157,7 @@ def _check(config: NetworkConfig, needs) -> None:
 def _check_format(vit: IntegerVit, config: NetworkConfig) -> None:
     """The numbers that a model must have been made for, and the registers of attention."""
     built = format_of(config)
-    for layer, kernel in enumerate(vit.kernels):
-        if kernel not in config.kernels:
-            raise FitError(
-                f"attention of layer {layer} must be one that {config.name} has, {' or '.join(config.kernels)}, not "
-                f"{kernel}: quantize the model with --attention {layer}={config.kernels[0]}, or build another kernel"
-            )
+    check_kernels(vit.kernels, config)
     used = (name for kernel in dict.fromkeys(vit.kernels) for name in _MADE_FOR_KERNEL[kernel])
     for name in (*_MADE_FOR, *used):
         wanted, found = getattr(vit.number_format, name), getattr(built, name)

@@ -252,7 +252,8 @@ class _Softmax(Attention):
         token = tile * config.columns + np.arange(config.columns)
         first = command["destination_base"] + token // config.rows * command["destination_stride"]
         self.scores[token % config.rows, first + np.arange(count)[:, np.newaxis]] = scores
-        largest = scores[:, token < constants["tokens"]].max(axis=1)
+        least = -(1 << (config.score_width - 1))
+        largest = scores[:, token < constants["tokens"]].max(axis=1, initial=least)
         self.maxima[half, :count] = np.maximum(self.maxima[half, :count], largest) if tile else largest
 
 

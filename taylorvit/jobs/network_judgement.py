@@ -234,5 +234,5 @@ def useful_share(model: CompiledModel, cycles: float) -> float:
     from taylorvit.compiler.plan import plan_of
 
     config: NetworkConfig = model.config
-    products = sum(step.macs for step in plan_of(model.vit.shape, config))
+    products = sum(step.macs for step in plan_of(model.vit.shape, config, model.vit.kernels))
     return products / (cycles * config.rows * config.columns)

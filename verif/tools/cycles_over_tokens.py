@@ -16,7 +16,6 @@ from pathlib import Path
 from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.writing import check_output_file, written_whole
 from taylorvit.compiler import Memory, cycles_of
-from taylorvit.compiler.plan import plan_of
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.network.vit import SHAPES, VitShape
 from taylorvit.rtl.network.command import Kind
@@ -62,7 +61,7 @@ def figures_of(shape: VitShape, side: int, kernel: str) -> Figures:
     shape = replace(shape, image_size=side * shape.patch_size)
     sizes = {"max_tokens": max(2, shape.tokens), "query_block": min(QUERY_BLOCK, shape.tokens)}
     config = replace(load_preset(PRESET), kernel=kernel, **sizes)
-    image = cycles_of(plan_of(shape, config), config, MEMORY, images=2)
+    image = cycles_of(shape, config, MEMORY, images=2)
     return Figures(shape.tokens, image.kinds[Kind.ATTENTION], image.cycles)
 
 

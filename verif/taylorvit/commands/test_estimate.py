@@ -1,5 +1,6 @@
 """`estimate`: cycles of a network by operation."""
 
+import json
 import re
 
 from taylorvit.compiler import Memory, cycles_of
@@ -51,7 +52,34 @@ def test_blocks_of_tokens_are_lines_of_their_layers(tmp_path, capsys):
     assert len(fc1) > SHAPES["vit_8"].depth and shown["fc1"] == f"{sum(fc1):,}"
 
 
+def test_attention_by_layer(capsys, tmp_path):
+    from dataclasses import replace
+
+    config = replace(CONFIG, name="both", kernel="taylor+softmax")
+    file = tmp_path / "both.toml"
+    file.write_text(
+        'accelerator = "network"\n'
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.to_mapping().items())
+    )
+    depth = SHAPES["vit_8"].depth
+    for options, kernels in (
+        ([], ["taylor"] * depth),
+        (["--attention", "all=softmax"], ["softmax"] * depth),
+        (["--attention", "all=softmax", "--attention", "0=taylor"], ["taylor"] + ["softmax"] * (depth - 1)),
+    ):
+        status, out, _err = run(capsys, "estimate", "vit_8", "--config", file, "--latency", 0, *options)
+        cycles = cycles_of(SHAPES["vit_8"], config, kernels=kernels).cycles
+        assert status == 0 and f"vit_8 on both: {cycles:,} cycles an image" in out
+        assert ("│ ev " in out) == ("softmax" in kernels)
+
+
 def test_what_cannot_be_estimated(capsys):
+    error = fails(capsys, "estimate", "vit_8", "--preset", "vit-tiny-4x4", "--attention", "all=softmax")
+    assert error.startswith(
+        "taylorvit: error: attention of layer 0 must be one that vit-tiny-4x4 has, taylor, not softmax: "
+    )
+    error = fails(capsys, "estimate", "vit_8", "--preset", "vit-tiny-4x4", "--attention", "all=linear")
+    assert error == "taylorvit: error: attention kernel must be one of taylor, softmax, not 'linear' in 'all=linear'\n"
     error = fails(capsys, "estimate", "deit_tiny", "--preset", "vit-tiny-4x4")
     assert error.startswith("taylorvit: error: network does not fit vit-tiny-4x4: max_tokens must be at least 197 (")
     error = fails(capsys, "estimate", "resnet", "--preset", "vit-tiny-4x4")

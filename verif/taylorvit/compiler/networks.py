@@ -27,15 +27,18 @@ def small_config(rows: int = 4, columns: int = 4, **fields) -> NetworkConfig:
 
 
 def network(seed: int, config: NetworkConfig, *, shape: VitShape | None = None, extreme: bool = False) -> IntegerVit:
-    """A random model of any small shape, or of a given one."""
+    """A random model of any small shape, or of a given one; each layer has any of the accelerator's kernels."""
     shape = shape or random_shape(seed)
-    return random_model(shape, seed, extreme=extreme, number_format=format_of(config))
+    kernels = np.random.default_rng(seed).choice(config.kernels, shape.depth).tolist()
+    return random_model(shape, seed, extreme=extreme, number_format=format_of(config), kernels=kernels)
 
 
-def compiled(seed: int, rows: int = 4, columns: int = 4, *, mlp_tokens: int = 0, **options) -> CompiledNetwork:
-    """A compiled random model."""
-    config = small_config(rows, columns, mlp_tokens=mlp_tokens)
-    return compile_network(network(seed, config, **options), config)
+def compiled(
+    seed: int, rows: int = 4, columns: int = 4, *, shape: VitShape | None = None, extreme: bool = False, **fields
+) -> CompiledNetwork:
+    """A compiled random model for an accelerator with these fields."""
+    config = small_config(rows, columns, **fields)
+    return compile_network(network(seed, config, shape=shape, extreme=extreme), config)
 
 
 def patches_of(vit: IntegerVit, pixels: np.ndarray) -> np.ndarray:

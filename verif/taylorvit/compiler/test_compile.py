@@ -40,6 +40,7 @@ def test_description_and_listing():
     }  # fmt: skip
     assert description["image"] == {"channels": 2, "size": 9, "patch_size": 3, "patches": 9, "patch_pixels": 18}
     assert description["classes"] == ["0", "1", "2", "3", "4", "5", "6"]
+    assert description["attention"] == ["taylor", "taylor"]
     operations = description["operations"]
     assert sum(operation["bytes"] for operation in operations) + 32 + 4 == len(made.tape)
     [fc1] = [each for each in operations if each["name"] == "blocks.0.fc1"]

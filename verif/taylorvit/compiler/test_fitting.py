@@ -44,6 +44,21 @@ def test_sizes(vit, field, least, why):
     assert refusal(vit, **{field: least - 1}, **smaller) == text
 
 
+def test_kernels(vit):
+    text = "attention of layer 0 must be one that small-4x4 has, softmax, not taylor: "
+    assert refusal(vit, kernel="softmax").startswith(text + "choose another one (--attention 0=softmax), or ")
+    softmax = network(1, small_config(kernel="softmax"), shape=UNEVEN)
+    assert refusal(softmax).startswith("attention of layer 0 must be one that small-4x4 has, taylor, not softmax: ")
+    both = {"kernel": "taylor+softmax"}
+    for model in (vit, softmax):
+        compile_network(model, dataclasses.replace(CONFIG, **both))
+    for field, least in (("score_width", 12), ("exponential_width", 11), ("exponential_entries", 1024)):
+        other = {"exponential_entries": 512}.get(field, least - 1)
+        wanted = f"{field} of small-4x4 must be that of the model, {least}, not {other}"
+        assert refusal(softmax, kernel="softmax", **{field: other}).startswith(wanted)
+        compile_network(vit, dataclasses.replace(CONFIG, **both, **{field: other}))  # has no softmax
+
+
 def test_all_fields_are_named(vit):
     text = refusal(vit, max_tokens=10, max_classes=1)
     assert "max_tokens must be at least 11" in text and "; max_classes must be at least 7 (classes), not 1" in text

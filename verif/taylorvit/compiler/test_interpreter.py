@@ -6,7 +6,7 @@ import pytest
 from taylorvit.compiler import CompiledNetwork, TapeError, compile_network, interpret
 from taylorvit.compiler.payload import rows_of
 from taylorvit.compiler.tape import TapeWriter
-from taylorvit.rtl.network.command import Opcode
+from taylorvit.rtl.network.command import COMMAND_BYTES, KERNELS, Opcode
 from verif.golden.network.random_models import random_pixels
 
 from .networks import ARRAYS, SMALLEST, UNEVEN, compiled, network, patches_of, small_config
@@ -51,6 +51,24 @@ def test_blocks_of_tokens(mlp_tokens):
             np.testing.assert_array_equal(logits_of(made, pixels, late=late).logits, vit(pixels)[0])
 
 
+@pytest.mark.parametrize("kernel", ["softmax", "taylor+softmax"])
+@pytest.mark.parametrize("rows, columns", ARRAYS)
+def test_softmax_by_layer(rows, columns, kernel):
+    """Any blocks of queries, fewer and more of them than rows."""
+    different = set()
+    for seed in range(12):
+        config = small_config(
+            rows, columns, kernel=kernel, query_block=(0, 1, 3, 7)[seed % 4], exponential_entries=(64, 1024)[seed // 6]
+        )
+        vit = network(seed, config, extreme=seed % 3 == 0, shape=UNEVEN if seed == 8 else None)
+        made, pixels = compile_network(vit, config), random_pixels(vit.shape, seed)
+        expected = vit(pixels)[0]
+        for late in (False, True):
+            np.testing.assert_array_equal(logits_of(made, pixels, late=late, seed=seed).logits, expected, f"{seed=}")
+        different.add(expected.tobytes())
+    assert len(different) == 12
+
+
 def test_rows_without_a_divisor_are_counted():
     config = small_config()
     counted = []
@@ -70,7 +88,7 @@ def rewritten(made: CompiledNetwork, change) -> bytes:
     for part in made.parts:
         step = part.step
         payload = rows_of(step, made.vit, made.config)
-        writer.add(step.with_values(**change(step)) if step.opcode == Opcode.PRODUCT else step, payload)
+        writer.add(step.with_values(**change(step)), payload)
     return writer.finish()
 
 
@@ -144,6 +162,61 @@ def test_a_block_that_does_not_wait_shows(name):
     expected = made.vit(pixels)[0]
     np.testing.assert_array_equal(logits_of(made, pixels, tape).logits, expected)
     assert not np.array_equal(logits_of(made, pixels, tape, late=True).logits, expected)
+
+
+SOFTMAX = {"kernel": "softmax", "query_block": 4, "exponential_entries": 64}
+
+
+@pytest.mark.parametrize(
+    "name, field",
+    [
+        ("blocks.0.constants", "shift_s"),
+        ("blocks.0.constants", "shift_z"),
+        ("blocks.0.constants", "key_stride"),
+        ("blocks.0.constants", "tokens"),
+        ("blocks.0.k[1]", "destination_base"),
+        ("blocks.0.s[0][1]", "source_base"),
+        ("blocks.0.s[1][2]", "stationary_base"),
+        ("blocks.0.s[1][0]", "stationary_stride"),
+        ("blocks.0.s[1][0]", "stationary_limit"),
+        ("blocks.0.s[2][1]", "destination_base"),
+        ("blocks.0.s[1][1]", "destination_stride"),
+        ("blocks.0.ev[1][2]", "source_base"),
+        ("blocks.0.ev[0][0]", "source_stride"),
+        ("blocks.0.ev[2][1]", "stationary_limit"),
+        ("blocks.0.ev[2][2]", "destination_base"),
+    ],
+)
+def test_a_wrong_number_of_softmax_shows(name, field):
+    made, pixels = compiled(9, 5, 4, shape=UNEVEN, **SOFTMAX), random_pixels(UNEVEN, 1)
+    more = {"stationary_limit": -1, "tokens": -8, "key_stride": -1}.get(field, 1)
+    tape = rewritten(made, lambda step: {field: step[field] + more} if step.name == name else {})
+    assert not np.array_equal(logits_of(made, pixels, tape).logits, made.vit(pixels)[0])
+
+
+@pytest.mark.parametrize("name", ["s[0][0]", "s[1][0]", "ev[0][0]", "ev[1][1]", "ev[2][2]", "proj"])
+def test_softmax_that_does_not_wait_shows(name):
+    made, pixels = compiled(9, 5, 4, shape=UNEVEN, **SOFTMAX), random_pixels(UNEVEN, 1)
+    tape = rewritten(made, lambda step: {"wait": step["wait"] + 1} if step.name == f"blocks.0.{name}" else {})
+    expected = made.vit(pixels)[0]
+    np.testing.assert_array_equal(logits_of(made, pixels, tape).logits, expected)
+    assert not np.array_equal(logits_of(made, pixels, tape, late=True).logits, expected)
+
+
+def test_exponentials_and_kernels_of_a_tape():
+    made, pixels = compiled(9, 5, 4, shape=UNEVEN, **SOFTMAX), random_pixels(UNEVEN, 1)
+    wrong = bytearray(made.tape)
+    [place, *_others] = [part.offset for part in made.parts if part.step.name == "blocks.0.constants"]
+    wrong[place + COMMAND_BYTES] ^= 64  # the largest exponential
+    with pytest.raises(TapeError, match="^CRC of a tape must be"):
+        logits_of(made, pixels, bytes(wrong))
+    both = compiled(2, 5, 4, shape=UNEVEN, kernel="taylor+softmax")
+    used = next(KERNELS[part.step["kernel"]] for part in both.parts if part.step.opcode == Opcode.CONSTANTS)
+    other = next(name for name in KERNELS if name != used)
+    config = small_config(5, 4, kernel=other)
+    header = made.tape[:8] + config.tape_hash.to_bytes(8, "little")
+    with pytest.raises(TapeError, match=f"^kernel of a layer must be one of {other}, not {used}$"):
+        interpret(header + both.tape[16:], config, patches_of(both.vit, pixels[0]), 7)
 
 
 def test_damaged_tapes_are_refused():
