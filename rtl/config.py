@@ -59,8 +59,8 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         data_width (int): bits of the elements of Q, K, V, G and Z (W), 2 to 16.
         mean_fraction (int): fractional bits kept of the token mean of K (f), 0 to 8.
         constant_fraction (int): fractional bits of the run-time constants c_v and c_d (F), 0 to 16.
-        score_width (int): softmax attention: bits of a score (S), 2 to 16.
-        exponential_width (int): softmax attention: bits of an exponential, without a sign (E), 2 to 16.
+        score_width (int): softmax attention: bits of a score (S), 4 to 16.
+        exponential_width (int): softmax attention: bits of an exponential, without a sign (E), 4 to 16.
         exponential_entries (int): softmax attention: entries of the table of exponentials, a power of two, 2 to 65536.
         query_block (int): softmax attention: most queries whose scores are made one after the other, 0 to `max_tokens`;
             0 is `max_tokens`. The scores of two such blocks are on the chip.
@@ -145,8 +145,8 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         self._require_range("data_width", 2, 16)
         self._require_range("mean_fraction", 0, 8)
         self._require_range("constant_fraction", 0, 16)
-        self._require_range("score_width", 2, 16)
-        self._require_range("exponential_width", 2, 16)
+        self._require_range("score_width", 4, 16)
+        self._require_range("exponential_width", 4, 16)
         self._require_range("exponential_entries", 2, 1 << 16)
         if self.exponential_entries & (self.exponential_entries - 1):
             raise ConfigError(f"exponential_entries must be a power of two, not {self.exponential_entries!r}")

@@ -43,6 +43,9 @@ enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base)
     device->base = base;
     if (read_register(device, TAYLORVIT_ID_OFFSET) != TAYLORVIT_ID_VALUE)
         return TAYLORVIT_WRONG_ID;
+    word = read_register(device, TAYLORVIT_CONSTANT_WIDTHS_OFFSET);
+    if (taylorvit_constant_widths_kernel(word) != TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE)
+        return TAYLORVIT_OTHER_KERNEL;
 
     word = read_register(device, TAYLORVIT_VERSION_OFFSET);
     build->version_major = taylorvit_version_major(word);
@@ -61,10 +64,17 @@ enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base)
     build->max_head_dim = taylorvit_max_sizes_max_head_dim(word);
     build->max_heads = read_register(device, TAYLORVIT_MAX_HEADS_OFFSET);
     word = read_register(device, TAYLORVIT_CONSTANT_WIDTHS_OFFSET);
+#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE == 0
     build->c_v_width = taylorvit_constant_widths_c_v_width(word);
     build->c_d_width = taylorvit_constant_widths_c_d_width(word);
     word = read_register(device, TAYLORVIT_SHIFT_LIMITS_OFFSET);
     build->shift_g_max = (int32_t)taylorvit_shift_limits_shift_g_max(word);
+#else
+    build->exponential_width = taylorvit_constant_widths_exponential_width(word);
+    build->exponential_entries = 1u << taylorvit_constant_widths_exponential_entries(word);
+    word = read_register(device, TAYLORVIT_SHIFT_LIMITS_OFFSET);
+    build->shift_s_max = (int32_t)taylorvit_shift_limits_shift_s_max(word);
+#endif
     build->shift_z_min = taylorvit_shift_limits_shift_z_min(word);
     build->shift_z_max = (int32_t)taylorvit_shift_limits_shift_z_max(word);
     word = read_register(device, TAYLORVIT_COUNTER_WIDTHS_OFFSET);
@@ -87,9 +97,60 @@ uint32_t taylorvit_head_bytes(const struct taylorvit *device, uint32_t tokens, u
     return tokens * beats * lanes * (device->build.element_width / 8);
 }
 
+#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE == 0
+
+static enum taylorvit_status check_constants(const struct taylorvit_build *build, const struct taylorvit_job *job)
+{
+    if (job->shift_g < 0 || job->shift_g > build->shift_g_max)
+        return TAYLORVIT_BAD_SHIFT_G;
+    if (!fits(job->c_v, TAYLORVIT_C_V_WORDS, build->c_v_width))
+        return TAYLORVIT_BAD_C_V;
+    if (!fits(job->c_d, TAYLORVIT_C_D_WORDS, build->c_d_width))
+        return TAYLORVIT_BAD_C_D;
+    return TAYLORVIT_OK;
+}
+
+static bool write_constants(const struct taylorvit *device, const struct taylorvit_job *job)
+{
+    bool taken = write_checked(device, TAYLORVIT_SHIFT_G_OFFSET, (uint32_t)job->shift_g);
+
+    for (uint32_t word = 0; word < TAYLORVIT_C_V_WORDS; word++)
+        taken &= write_checked(device, TAYLORVIT_C_V_0_OFFSET + 4 * word, job->c_v[word]);
+    for (uint32_t word = 0; word < TAYLORVIT_C_D_WORDS; word++)
+        taken &= write_checked(device, TAYLORVIT_C_D_0_OFFSET + 4 * word, job->c_d[word]);
+    return taken;
+}
+
+#else
+
+static enum taylorvit_status check_constants(const struct taylorvit_build *build, const struct taylorvit_job *job)
+{
+    if (job->shift_s < 0 || job->shift_s > build->shift_s_max)
+        return TAYLORVIT_BAD_SHIFT_S;
+    if (job->exponentials_count != build->exponential_entries || job->exponentials[0] == 0)
+        return TAYLORVIT_BAD_EXPONENTIALS;
+    for (uint32_t entry = 0; entry < job->exponentials_count; entry++)
+        if ((uint32_t)job->exponentials[entry] >> build->exponential_width)
+            return TAYLORVIT_BAD_EXPONENTIALS;
+    return TAYLORVIT_OK;
+}
+
+/* The table cannot be read back: it is written last, and has been checked. */
+static bool write_constants(const struct taylorvit *device, const struct taylorvit_job *job)
+{
+    bool taken = write_checked(device, TAYLORVIT_SHIFT_S_OFFSET, (uint32_t)job->shift_s);
+
+    for (uint32_t entry = 0; entry < job->exponentials_count; entry++)
+        write_register(device, TAYLORVIT_EXPONENTIALS_OFFSET, entry << 16 | job->exponentials[entry]);
+    return taken;
+}
+
+#endif
+
 enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const struct taylorvit_job *job)
 {
     const struct taylorvit_build *build = &device->build;
+    enum taylorvit_status constants;
     bool taken = true;
 
     if (!within(job->tokens, build->max_tokens))
@@ -98,24 +159,21 @@ enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const 
         return TAYLORVIT_BAD_HEAD_DIM;
     if (!within(job->heads, build->max_heads))
         return TAYLORVIT_BAD_HEADS;
-    if (job->shift_g < 0 || job->shift_g > build->shift_g_max)
-        return TAYLORVIT_BAD_SHIFT_G;
     if (job->shift_z < build->shift_z_min || job->shift_z > build->shift_z_max)
         return TAYLORVIT_BAD_SHIFT_Z;
-    if (!fits(job->c_v, TAYLORVIT_C_V_WORDS, build->c_v_width))
-        return TAYLORVIT_BAD_C_V;
-    if (!fits(job->c_d, TAYLORVIT_C_D_WORDS, build->c_d_width))
-        return TAYLORVIT_BAD_C_D;
+    constants = check_constants(build, job);
+    if (constants != TAYLORVIT_OK)
+        return constants;
+#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE != 0
+    if (taylorvit_is_busy(device))
+        return TAYLORVIT_BUSY;
+#endif
 
     taken &= write_checked(device, TAYLORVIT_TOKENS_OFFSET, job->tokens);
     taken &= write_checked(device, TAYLORVIT_HEAD_DIM_OFFSET, job->head_dim);
     taken &= write_checked(device, TAYLORVIT_HEADS_OFFSET, job->heads);
-    taken &= write_checked(device, TAYLORVIT_SHIFT_G_OFFSET, (uint32_t)job->shift_g);
     taken &= write_checked(device, TAYLORVIT_SHIFT_Z_OFFSET, (uint32_t)job->shift_z);
-    for (uint32_t word = 0; word < TAYLORVIT_C_V_WORDS; word++)
-        taken &= write_checked(device, TAYLORVIT_C_V_0_OFFSET + 4 * word, job->c_v[word]);
-    for (uint32_t word = 0; word < TAYLORVIT_C_D_WORDS; word++)
-        taken &= write_checked(device, TAYLORVIT_C_D_0_OFFSET + 4 * word, job->c_d[word]);
+    taken &= write_constants(device, job);
     return taken ? TAYLORVIT_OK : TAYLORVIT_NOT_TAKEN;
 }
 
@@ -210,6 +268,7 @@ const char *taylorvit_status_text(enum taylorvit_status status)
     switch (status) {
     case TAYLORVIT_OK: return "ok";
     case TAYLORVIT_WRONG_ID: return "no TaylorViT at this address";
+    case TAYLORVIT_OTHER_KERNEL: return "a TaylorViT with another kind of attention";
     case TAYLORVIT_OTHER_BUILD: return "a TaylorViT of another configuration or version";
     case TAYLORVIT_BAD_TOKENS: return "tokens out of range";
     case TAYLORVIT_BAD_HEAD_DIM: return "head_dim out of range";
@@ -218,6 +277,8 @@ const char *taylorvit_status_text(enum taylorvit_status status)
     case TAYLORVIT_BAD_SHIFT_Z: return "shift_z out of range";
     case TAYLORVIT_BAD_C_V: return "c_v too wide";
     case TAYLORVIT_BAD_C_D: return "c_d too wide";
+    case TAYLORVIT_BAD_SHIFT_S: return "shift_s out of range";
+    case TAYLORVIT_BAD_EXPONENTIALS: return "exponentials are too few, too many or too wide, or the first is 0";
     case TAYLORVIT_BAD_TIMEOUT: return "timeout out of range";
     case TAYLORVIT_NOT_TAKEN: return "a register did not take its value";
     case TAYLORVIT_BUSY: return "a job runs";

@@ -27,8 +27,8 @@
 
 #include "taylorvit_registers.h"
 
-#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE != 0
-#error "taylorvit.h must be compiled for an accelerator with Taylor attention: the registers of its jobs are here"
+#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE > 1
+#error "taylorvit.h must be compiled for an accelerator with Taylor or softmax attention: the registers of its jobs are here"
 #endif
 
 #ifdef __cplusplus
@@ -39,6 +39,7 @@ extern "C" {
 enum taylorvit_status {
     TAYLORVIT_OK,
     TAYLORVIT_WRONG_ID,      /* there is no TaylorViT at this address */
+    TAYLORVIT_OTHER_KERNEL,  /* there is one with another kind of attention than taylorvit_registers.h says */
     TAYLORVIT_OTHER_BUILD,   /* there is one, but not the one that taylorvit_registers.h describes */
     TAYLORVIT_BAD_TOKENS,    /* a parameter exceeds what was built; nothing was written */
     TAYLORVIT_BAD_HEAD_DIM,
@@ -47,6 +48,8 @@ enum taylorvit_status {
     TAYLORVIT_BAD_SHIFT_Z,
     TAYLORVIT_BAD_C_V,
     TAYLORVIT_BAD_C_D,
+    TAYLORVIT_BAD_SHIFT_S,
+    TAYLORVIT_BAD_EXPONENTIALS,
     TAYLORVIT_BAD_TIMEOUT,
     TAYLORVIT_NOT_TAKEN,     /* a register does not read as it was written */
     TAYLORVIT_BUSY,          /* a job runs */
@@ -61,8 +64,14 @@ struct taylorvit_build {
     uint32_t data_width, element_width;                   /* of an element, of its container on a stream */
     uint32_t stream_lanes;                                /* elements a beat */
     uint32_t max_tokens, max_head_dim, max_heads;
+    int32_t shift_z_min, shift_z_max;
+#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE == 0 /* Taylor attention */
     uint32_t c_v_width, c_d_width;
-    int32_t shift_g_max, shift_z_min, shift_z_max;
+    int32_t shift_g_max;
+#else /* softmax attention */
+    uint32_t exponential_width, exponential_entries;
+    int32_t shift_s_max;
+#endif
     uint32_t counter_width, error_count_width;            /* of TIMEOUT and the counters, of error counts */
 };
 
@@ -75,9 +84,15 @@ struct taylorvit {
 /* A job. All of its heads have the same sizes and constants; the constants come with the quantized tensors. */
 struct taylorvit_job {
     uint32_t heads, tokens, head_dim;
+#if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE == 0
     int32_t shift_g, shift_z;
     uint32_t c_v[TAYLORVIT_C_V_WORDS]; /* lowest word first */
     uint32_t c_d[TAYLORVIT_C_D_WORDS];
+#else
+    int32_t shift_s, shift_z;
+    const uint16_t *exponentials; /* `exponential_entries` of them */
+    uint32_t exponentials_count;
+#endif
 };
 
 /* Performance counters of the running or last job; all but the last are clock cycles. */
@@ -94,8 +109,8 @@ struct taylorvit_counters {
 uint32_t taylorvit_read32(uintptr_t address);
 void taylorvit_write32(uintptr_t address, uint32_t value);
 
-/* Reads what was built at `base` into `device`. After TAYLORVIT_WRONG_ID, `device` must not be used. After
- * TAYLORVIT_OTHER_BUILD it is filled in and can be used, if the caller's buffers fit its limits; the driver keeps to
+/* Reads what was built at `base` into `device`. After TAYLORVIT_WRONG_ID or TAYLORVIT_OTHER_KERNEL, `device` must not
+ * be used. After TAYLORVIT_OTHER_BUILD it is filled in and can be used, if the caller's buffers fit its limits; the driver keeps to
  * them. */
 enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base);
 
@@ -103,7 +118,8 @@ enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base);
  * `element_width` bits. */
 uint32_t taylorvit_head_bytes(const struct taylorvit *device, uint32_t tokens, uint32_t head_dim);
 
-/* Checks and writes the parameters of the next job. A running job keeps its own. */
+/* Checks and writes the parameters of the next job. A running job keeps its own; but an accelerator with softmax
+ * attention has one table of exponentials, so that it must not run a job: else TAYLORVIT_BUSY, and nothing was done. */
 enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const struct taylorvit_job *job);
 
 /* Sets how many cycles a running job waits for an input beat before it gives up the rest of the head: at least 1, at

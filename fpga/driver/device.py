@@ -284,7 +284,8 @@ class TaylorVit:
             heads (int): number of heads.
             tokens (int): tokens of a head.
             head_dim (int): features of a token.
-            constants (Mapping[str, int]): register name -> value, for all others of the job.
+            constants (Mapping[str, int]): register name -> value, for all others of the job; of a table, all of its
+                numbers.
 
         Raises:
             TypeError: a constant is not an integer.
@@ -310,7 +311,8 @@ class TaylorVit:
             q (np.ndarray): queries, integers (heads, tokens, head_dim) of `data_width` bits.
             k (np.ndarray): keys, of the same shape.
             v (np.ndarray): values, of the same shape.
-            constants (Mapping[str, int]): register name -> value, for all heads (docs/numerics.md).
+            constants (Mapping[str, int]): register name -> value, for all heads (docs/numerics.md); of a table, all of
+                its numbers.
             on_progress (Callable): is called with the number of heads that have come back, whenever that is one more.
 
         Returns:

@@ -68,6 +68,11 @@ class Job:
         """The constants by the names of their registers."""
         return self.constants.registers
 
+    @property
+    def settings(self) -> dict[str, int | tuple[int, ...]]:
+        """All constants by the names of their registers: numbers, and tables whose entries go through one register."""
+        return self.registers | {name.upper(): entries for name, entries in self.constants.tables.items()}
+
     def to_mapping(self) -> dict:
         """The job as a plain dictionary of arrays and numbers."""
         return asdict(self)

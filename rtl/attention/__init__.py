@@ -12,11 +12,11 @@ __all__ = ["KERNELS", "NETWORK_KERNELS", "kernel_number", "kernel_spec"]
 
 KERNELS = {
     "taylor": "taylorvit.rtl.attention.taylor.spec:TaylorSpec",
+    "softmax": "taylorvit.rtl.attention.softmax.spec:SoftmaxSpec",
 }
 """Specifications by name, as "module:Class". The place of a kernel is its number in register CONSTANT_WIDTHS."""
 
 NETWORK_KERNELS = {
-    "softmax": "taylorvit.rtl.attention.softmax.spec:SoftmaxSpec",
     "taylor+softmax": "taylorvit.rtl.network.mixed.spec:MixedSpec",
 }
 """Kernels that only the network accelerator has."""

@@ -18,7 +18,7 @@ from taylorvit.rtl.common.counters import credits, last_start, next_address
 from taylorvit.rtl.common.pipeline import delay, delay_bundle, pass_on
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
-__all__ = ["DivisionScheduler"]
+__all__ = ["DivisionScheduler", "paused", "z_buffer_full"]
 
 
 class _NextRow(Signature):
@@ -103,7 +103,7 @@ class DivisionScheduler(Block):
         start_mean = Signal()
         start_row = Signal()
         last_column_base = last_start(m, self.head_dim, self.columns, "last_column_base")
-        free = self._pause(m, start_mean | start_row, self.interval, "wait")
+        free = paused(m, start_mean | start_row, self.interval, "wait")
         mean_end = self._means(m, start_mean, free, last_column_base)
         row = self._rows(m, start_row, free & ~start_mean, last_column_base)
 
@@ -143,7 +143,7 @@ class DivisionScheduler(Block):
             start.eq(
                 credits(m, 2, self.k_loaded, start & end, "heads_to_mean")
                 & free
-                & self._pause(m, start, self.columns, "mean_wait")
+                & paused(m, start, self.columns, "mean_wait")
             ),
             end.eq(base >= last_column_base),
         ]
@@ -166,7 +166,7 @@ class DivisionScheduler(Block):
         column_base = Signal(len(self.head_dim) + 1)
         tile_end = Signal()
         one_token = Signal()
-        z_full = self._z_full(m, start & row.head_first)
+        z_full = z_buffer_full(m, start & row.head_first, self.z_released)
         m.d.comb += [
             row.head_end.eq(tile_end & (column_base >= last_column_base)),
             start.eq(
@@ -203,16 +203,6 @@ class DivisionScheduler(Block):
             ]
         return row
 
-    def _z_full(self, m, taken):
-        """Whether both halves of the Z buffer are used; a register."""
-        used = Signal(2, name="z_used")
-        full = Signal(name="z_full")
-        m.d.sync += [
-            used.eq(used + taken - self.z_released),
-            full.eq(Mux(taken, used == 1, used == 2) & ~self.z_released),
-        ]
-        return full
-
     def _read_k_sums(self, m, begin, end):
         """Addresses the k_sum of a row of means, one feature after the other from the cycle after `begin`."""
         reading, last = self._window(m, begin, end, "k_sum")
@@ -242,17 +232,6 @@ class DivisionScheduler(Block):
         with m.If(self.start):
             m.d.sync += half.eq(0)
 
-    @staticmethod
-    def _pause(m, begin, cycles, name):
-        """Low for cycles - 1 cycles from the cycle after `begin`; a register."""
-        left = Signal(range(max(2, cycles)), name=name)
-        over = Signal(init=1, name=f"{name}_over")
-        with m.If(begin):
-            m.d.sync += [left.eq(cycles - 1), over.eq(cycles == 1)]
-        with m.Elif(left != 0):
-            m.d.sync += [left.eq(left - 1), over.eq(left == 1)]
-        return over
-
     def _window(self, m, begin, end, name):
         """C cycles, from the cycle after `begin`, in which the elements of a row of means pass.
 
@@ -265,3 +244,44 @@ class DivisionScheduler(Block):
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
         return left != 0, (left == 1) & ends
+
+
+def paused(m, begin, cycles, name):
+    """Whether something may begin again: low for cycles - 1 cycles from the cycle after `begin`.
+
+    Args:
+        m (Module): the module that gets the registers.
+        begin (Value): it begins, 1 bit.
+        cycles (int): least cycles between two of them, at least 1.
+        name (str): name of the counter.
+
+    Returns:
+        Signal: a register.
+    """
+    left = Signal(range(max(2, cycles)), name=name)
+    over = Signal(init=1, name=f"{name}_over")
+    with m.If(begin):
+        m.d.sync += [left.eq(cycles - 1), over.eq(cycles == 1)]
+    with m.Elif(left != 0):
+        m.d.sync += [left.eq(left - 1), over.eq(left == 1)]
+    return over
+
+
+def z_buffer_full(m, taken, released):
+    """Whether both halves of the Z buffer are used.
+
+    Args:
+        m (Module): the module that gets the registers.
+        taken (Value): the first row of a head is on its way to a half, 1 bit.
+        released (Value): a half is free again, 1 bit.
+
+    Returns:
+        Signal: a register.
+    """
+    used = Signal(2, name="z_used")
+    full = Signal(name="z_full")
+    m.d.sync += [
+        used.eq(used + taken - released),
+        full.eq(Mux(taken, used == 1, used == 2) & ~released),
+    ]
+    return full

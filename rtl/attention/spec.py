@@ -6,7 +6,7 @@ configured and checked without Amaranth.
 
 from dataclasses import dataclass
 
-__all__ = ["JobRegister", "KernelSpec", "Told"]
+__all__ = ["JobRegister", "JobTable", "KernelSpec", "Told"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,23 @@ class JobRegister:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JobTable:
+    """A memory of constants that belongs to a kernel, which a host fills by one register while no job runs.
+
+    Attributes:
+        name (str): small letters, digits and '_'; the register has the name in capitals.
+        entries (int): numbers of the table, at most 65536.
+        width (int): bits of a number, without a sign, at most 16.
+        description (str): a phrase.
+    """
+
+    name: str
+    entries: int
+    width: int
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Told:
     """A number of 8 bits that a host is told of a kernel, a field of a constant register.
 
@@ -37,9 +54,10 @@ class Told:
         attribute (str): name of the number, an attribute of the configuration and of the host's view.
         register (str): CONSTANT_WIDTHS (bits 23 to 0 are the kernel's) or SHIFT_LIMITS (bits 7 to 0 are).
         low (int): lowest bit.
-        least (int): smallest value that can be.
-        most (int): largest value that can be.
+        least (int): smallest value of the field that can be.
+        most (int): largest value of the field that can be.
         description (str): a phrase.
+        is_power (bool): the number is a power of two, and the field its binary logarithm.
     """
 
     attribute: str
@@ -48,11 +66,20 @@ class Told:
     least: int
     most: int
     description: str
+    is_power: bool = False
 
     @property
     def field(self):
         """Name of the field."""
         return self.attribute.upper()
+
+    def encoded(self, number):
+        """What the field has for `number`."""
+        return number.bit_length() - 1 if self.is_power else number
+
+    def decoded(self, value):
+        """The number for which the field has `value`."""
+        return 1 << value if self.is_power else value
 
 
 class KernelSpec:
@@ -92,6 +119,18 @@ class KernelSpec:
             tuple[JobRegister, ...]: the registers.
         """
         raise NotImplementedError
+
+    @staticmethod
+    def job_tables(view):
+        """Memories of constants, each of which a host fills by one register; by default there is none.
+
+        Args:
+            view (AcceleratorConfig | HostView): as for `job_registers`, whose 12 words these registers are among.
+
+        Returns:
+            tuple[JobTable, ...]: the tables.
+        """
+        return ()
 
     @staticmethod
     def array_cycles(view, tokens, head_dim):

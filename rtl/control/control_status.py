@@ -6,6 +6,7 @@ The hardware side of `rtl.control.registers`; `rtl.control.register_block` has h
 from amaranth.hdl import unsigned
 from amaranth.lib.wiring import In, Out
 
+from taylorvit.rtl.common.table_write import TableWrite
 from taylorvit.rtl.common.widths import up_to
 
 from .register_block import RegisterBlock
@@ -27,6 +28,8 @@ class ControlStatus(RegisterBlock):
         heads (bits of max_heads, output): heads of the job.
         NAME (as in the register, output): one port for each register of the kernel for a job
             (`rtl.attention.spec.JobRegister`).
+        TABLE (TableWrite, output): one port for each table of the kernel (`rtl.attention.spec.JobTable`): an entry that
+            has been written while no job runs.
         done (1 bit, input): pulse: the job is finished.
         head_done (1 bit, input): pulse: a head is finished.
         tlast_early (3 bits, input): pulses: a packet was too short; bit 0 for stream Q, 1 for K, 2 for V.
@@ -43,6 +46,7 @@ class ControlStatus(RegisterBlock):
     def __init__(self, config):
         self.config = config
         kernel = {register.name: _port_shape(register) for register in config.spec.job_registers(config)}
+        self._tables = {table.name.upper(): table for table in config.spec.job_tables(config)}
         super().__init__(
             register_map(config),
             job_parameters=("tokens", "head_dim", "heads", *kernel),
@@ -51,6 +55,10 @@ class ControlStatus(RegisterBlock):
                 "head_dim": Out(config.max_head_dim.bit_length()),
                 "heads": Out(config.max_heads.bit_length()),
                 **{name: Out(shape) for name, shape in kernel.items()},
+                **{
+                    table.name: Out(TableWrite(entries=table.entries, width=table.width))
+                    for table in self._tables.values()
+                },
                 "timeout": Out(config.counter_width),
                 "busy": In(1),
                 "done": In(1),
@@ -69,6 +77,23 @@ class ControlStatus(RegisterBlock):
     def parameters(self):
         """What distinguishes two of these blocks: the configuration."""
         return self.config.to_mapping()
+
+    def connect_more(self, m, values):
+        """An entry of a table is there for one cycle."""
+        for table in self._tables.values():
+            write = getattr(self, table.name)
+            with m.If(write.valid):
+                m.d.sync += write.valid.eq(0)
+
+    def taken_word(self, m, register, word, values, events):
+        """An entry of a table is taken while no job runs, if the table has it."""
+        table = self._tables[register.name]
+        write = getattr(self, table.name)
+        value, entry = (word[register[name].low : register[name].high + 1] for name in ("VALUE", "ENTRY"))
+        accepted = (entry < table.entries) & (value < 1 << table.width) & ~values["STATUS"]
+        m.d.comb += events["BAD_VALUE"].eq(~accepted)
+        m.d.sync += [write.valid.eq(accepted), write.entry.eq(entry), write.data.eq(value)]
+        return accepted
 
     def happening(self):
         """Event -> its pulse."""

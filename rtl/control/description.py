@@ -165,11 +165,42 @@ class RegisterMap:
         """Names of the events that are errors, which have a count: all but DONE."""
         return [name for name in self.events if name != "DONE"]
 
+    @property
+    def tables(self):
+        """Names of the registers by which tables are filled, entry by entry."""
+        return [
+            register.name
+            for register in self.registers
+            if register.access is Access.WRITE_ONLY and "ENTRY" in (field.name for field in register.fields)
+        ]
+
+    def table_words(self, name, entries):
+        """What is written to the register of a table, one after the other.
+
+        Args:
+            name (str): the register, one of `tables`.
+            entries (Iterable[int]): the numbers of the table, from its first place on.
+
+        Raises:
+            TypeError: a number is not an integer.
+            ValueError: a number is wider than its field.
+        """
+        value, place = self[name]["VALUE"], self[name]["ENTRY"]
+        words = []
+        for index, entry in enumerate(entries):
+            if not isinstance(entry, int) or isinstance(entry, bool):
+                raise TypeError(f"{name} must be integers, not {entry!r}")
+            if entry >> value.width:
+                raise ValueError(f"{name} must fit {value.width} bits, not {entry!r}")
+            words.append(index << place.low | entry << value.low)
+        return words
+
     def writes(self, values):
         """The writes that set some registers, e.g. of `{"TOKENS": 197, "C_D": 403456}`.
 
         Args:
-            values (Mapping): name -> value; NAME stands for NAME_0, NAME_1, ... where the value has several words.
+            values (Mapping): name -> value; NAME stands for NAME_0, NAME_1, ... where the value has several words. Of a
+                table, the value is all of its numbers.
 
         Returns:
             The writes in this order, each (byte offset, 32-bit value).
@@ -181,6 +212,9 @@ class RegisterMap:
         """
         result = []
         for name, value in values.items():
+            if name in self.tables:
+                result += [(self[name].offset, word) for word in self.table_words(name, value)]
+                continue
             words = self.words(name)
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{name} must be an integer, not {value!r}")

@@ -127,8 +127,14 @@ class HostView(ArrayCycles):
         number = _in_range(_KERNEL.of(words["CONSTANT_WIDTHS"]), "KERNEL", "CONSTANT_WIDTHS", 0, len(KERNELS) - 1)
         kernel = list(KERNELS)[number]
         told = {
-            number.attribute: _in_range(
-                words[number.register] >> number.low & 0xFF, number.field, number.register, number.least, number.most
+            number.attribute: number.decoded(
+                _in_range(
+                    words[number.register] >> number.low & 0xFF,
+                    number.field,
+                    number.register,
+                    number.least,
+                    number.most,
+                )
             )
             for number in kernel_spec(kernel).told
         }

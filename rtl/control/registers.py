@@ -20,6 +20,8 @@ from taylorvit.rtl.attention import kernel_number, kernel_spec
 from .description import (
     DATA_WIDTH,
     Access,
+    Field,
+    Register,
     RegisterMap,
     constant,
     control_registers,
@@ -66,10 +68,10 @@ def events_in(word):
     return frozenset(name for name, (bit, _description) in EVENTS.items() if word >> bit & 1)
 
 
-def _kernel_registers(job_registers):
+def _kernel_registers(job_registers, job_tables):
     """The kernel's registers of a job: their words in a row from 0x08C on, without the place of TIMEOUT."""
     free = [*range(_KERNEL_OFFSET, _TIMEOUT_OFFSET, 4), *range(_TIMEOUT_OFFSET + 4, _COUNTERS_OFFSET, 4)]
-    words = sum(register.words or 1 for register in job_registers)
+    words = sum(register.words or 1 for register in job_registers) + len(job_tables)
     if words > len(free):
         raise ValueError(f"registers of a kernel must have at most {len(free)} words, not {words!r}")
     offsets = iter(free)
@@ -90,12 +92,28 @@ def _kernel_registers(job_registers):
                 0,
                 f"{description} of {width} bits, its bits {low + DATA_WIDTH - 1}..{low}",
             )
+    for table in job_tables:
+        yield _table(next(offsets), table)
+
+
+def _table(offset, table):
+    """The register by which a table is filled."""
+    return Register(
+        name=table.name.upper(),
+        offset=offset,
+        access=Access.WRITE_ONLY,
+        description=f"an entry of a table: {table.description}; BAD_VALUE while a job runs",
+        fields=(
+            Field(name="VALUE", low=0, width=16, description=f"the number, 0..{(1 << table.width) - 1}"),
+            Field(name="ENTRY", low=16, width=16, description=f"its place in the table, 0..{table.entries - 1}"),
+        ),
+    )
 
 
 def _told(spec, config, register):
     """Fields of a constant register by which a host is told of the kernel."""
     return [
-        (told.field, told.low, 8, getattr(config, told.attribute), told.description)
+        (told.field, told.low, 8, told.encoded(getattr(config, told.attribute)), told.description)
         for told in spec.told
         if told.register == register
     ]
@@ -143,7 +161,7 @@ def register_map(config):
         parameter("TOKENS", 0x080, 1, config.max_tokens, config.max_tokens, "tokens n of a head"),
         parameter("HEAD_DIM", 0x084, 1, config.max_head_dim, config.max_head_dim, "features d of a head"),
         parameter("HEADS", 0x088, 1, config.max_heads, 1, "heads of the job"),
-        *_kernel_registers(spec.job_registers(config)),
+        *_kernel_registers(spec.job_registers(config), spec.job_tables(config)),
         parameter("TIMEOUT", _TIMEOUT_OFFSET, 1, (1 << config.counter_width) - 1, config.input_timeout,
                    "cycles without an input beat that the running job waits, until INPUT_TIMEOUT"),
         counter("CYCLES", 0x0C0, Access.READ_ONLY, config.counter_width, "cycles in which the job ran (STATUS.BUSY)"),
@@ -170,7 +188,7 @@ def register_map(config):
 
 
 def job_constants(registers):
-    """Names of what a job needs besides its sizes and TIMEOUT; NAME stands for NAME_0, NAME_1, ...
+    """Names of what a job needs besides its sizes and TIMEOUT, tables last; NAME stands for NAME_0, NAME_1, ...
 
     Args:
         registers (RegisterMap): the map.
@@ -180,4 +198,4 @@ def job_constants(registers):
         for register in registers
         if register.access is Access.READ_WRITE and register.name not in _OF_EVERY_KERNEL
     )
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys([*names, *registers.tables]))

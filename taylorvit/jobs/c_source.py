@@ -49,6 +49,7 @@ def job_source(config: AcceleratorConfig, job: Job, z: np.ndarray) -> str:
             f"#define EXAMPLE_TOKEN_BYTES {head_bytes // tokens}u /* of whole beats */",
             f"#define EXAMPLE_TOKEN_BYTES_USED {head_dim * config.element_width // 8}u /* of these, the features */",
             "",
+            *_tables(job),
             "static const struct taylorvit_job example_job = {",
             f"    .heads = {heads}, .tokens = {tokens}, .head_dim = {head_dim},",
             *_constants(job, config),
@@ -72,7 +73,20 @@ def _constants(job: Job, config: AcceleratorConfig) -> list[str]:
         else:
             parts = (f"{value >> (DATA_WIDTH * index) & 0xFFFFFFFF:#x}u" for index in range(count))
             words.append(f".{name.lower()} = {{{', '.join(parts)}}}")
+    for name, entries in job.constants.tables.items():
+        numbers.append(f".{name} = example_{name}, .{name}_count = {len(entries)}")
     return [f"    {', '.join(fields)}," for fields in (numbers, words) if fields]
+
+
+def _tables(job: Job) -> list[str]:
+    """An array for each table of the constants."""
+    lines = []
+    for name, entries in job.constants.tables.items():
+        lines.append(f"static const uint16_t example_{name}[{len(entries)}] = {{")
+        for start in range(0, len(entries), _BYTES_A_LINE):
+            lines.append(f"    {', '.join(map(str, entries[start : start + _BYTES_A_LINE]))},")
+        lines += ["};", ""]
+    return lines
 
 
 def _array(name: str, packets: list[bytes]) -> list[str]:

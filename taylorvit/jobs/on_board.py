@@ -35,7 +35,7 @@ def run_on(
     """
     check_job(job, accelerator.view)
     began = time.monotonic()
-    result = accelerator.run(*job.operands, job.registers, on_progress=on_progress)
+    result = accelerator.run(*job.operands, job.settings, on_progress=on_progress)
     seconds = time.monotonic() - began
     statistics = accelerator.link.statistics
     link = (

@@ -37,7 +37,7 @@ def save_result(path: str | Path, z: np.ndarray, job: Job, config: AcceleratorCo
         arrays[name] = integers.astype(f"int{config.element_width}")
     for name, exponent in {"q_exp": job.q_exp, "k_exp": job.k_exp, "v_exp": job.v_exp, "z_exp": job.z_exp}.items():
         arrays[name] = np.array(exponent, dtype=np.int64)
-    for name, value in job.registers.items():
+    for name, value in job.settings.items():
         # As text where there are several words: these have up to 96 bits, more than any integer of numpy.
         wide = len(registers.words(name)) > 1
         arrays[name.lower()] = np.array(str(value)) if wide else np.array(value, dtype=np.int64)

@@ -97,6 +97,7 @@ class AcceleratorHost(RegisterHost):
         }
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_z"), dut.clk, dut.rst, byte_lanes=1)
         super().__init__(dut, register_map(config), {**self.sources, "z": self.sink}, patterns)
+        self.table_words: dict[str, frozenset[int]] = dict.fromkeys(self.registers.tables, frozenset())
 
     @classmethod
     async def start(cls, dut, config: AcceleratorConfig, patterns: dict[str, str] | None = None) -> AcceleratorHost:
@@ -104,6 +105,11 @@ class AcceleratorHost(RegisterHost):
         host = cls(dut, config, patterns)
         await host.begin()
         return host
+
+    async def hard_reset(self) -> None:
+        """As of any host; tables are taken for unknown, though none is cleared."""
+        await super().hard_reset()
+        self.table_words = dict.fromkeys(self.registers.tables, frozenset())
 
     # Registers
 
@@ -113,6 +119,14 @@ class AcceleratorHost(RegisterHost):
         for name, value in ({"TOKENS": tokens, "HEAD_DIM": head_dim, "HEADS": heads} | job.registers).items():
             for index, register in enumerate(self.registers.words(name)):
                 await self.write_checked(register.name, value >> (DATA_WIDTH * index))
+        for name in self.registers.tables:
+            # Of a long table, only what is new: a write takes as many cycles as the array does work.
+            words = self.registers.table_words(name, job.settings[name])
+            for word in words:
+                if word in self.table_words[name]:
+                    continue
+                await self.write_checked(name, word)
+            self.table_words[name] = frozenset(words)
 
     async def counters(self) -> dict[str, int]:
         """The performance counters of the running or last job."""

@@ -42,10 +42,63 @@ HERE = Path(__file__).resolve().parent
 STANDARD = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
 BARE = ["-ffreestanding", "-nostdlib"]
 
-CONFIGURATION = "tiny-4x4"
+CONFIGURATION, SOFTMAX = "tiny-4x4", "softmax-4x4"
 HEADS, HEAD_DIM = 2, 14  # of the captured ones; 14 features leave a token's last beat half empty
 BASE = 0x4000_0000
 WAIT_LIMIT = 20_000  # cycles
+
+
+SOFTMAX_REFUSALS = """
+#include "board.h"
+#include "example_job.h"
+#include "taylorvit.h"
+
+static uint32_t checks;
+
+#define CHECK(condition) do { if (condition) checks++; else board_print(#condition "\\n"); } while (0)
+
+static struct taylorvit accelerator;
+
+static enum taylorvit_status with(int32_t shift_s, uint16_t first, uint16_t second, uint32_t count)
+{
+    static uint16_t exponentials[sizeof example_exponentials / sizeof *example_exponentials];
+    struct taylorvit_job job = example_job;
+
+    exponentials[0] = first;
+    exponentials[1] = second;
+    job.shift_s = shift_s;
+    job.exponentials = exponentials;
+    job.exponentials_count = count;
+    return taylorvit_configure(&accelerator, &job);
+}
+
+int main(void)
+{
+    uint32_t events, count = example_job.exponentials_count;
+    int32_t most;
+
+    CHECK(taylorvit_open(&accelerator, board_taylorvit_base()) == TAYLORVIT_OK);
+    CHECK(accelerator.build.exponential_entries == count);
+    CHECK(example_job.exponentials[0] >> (accelerator.build.exponential_width - 1) == 1);
+    most = accelerator.build.shift_s_max;
+    CHECK(most == TAYLORVIT_SHIFT_S_MAX);
+    CHECK(with(-1, 1, 0, count) == TAYLORVIT_BAD_SHIFT_S);
+    CHECK(with(most + 1, 1, 0, count) == TAYLORVIT_BAD_SHIFT_S);
+    CHECK(with(most, 0, 1, count) == TAYLORVIT_BAD_EXPONENTIALS);
+    CHECK(with(most, 1, 0xffff, count) == TAYLORVIT_BAD_EXPONENTIALS);
+    CHECK(with(most, 1, 0, count - 1) == TAYLORVIT_BAD_EXPONENTIALS);
+    CHECK(with(most, 1, 1, count) == TAYLORVIT_OK);
+    CHECK(taylorvit_start(&accelerator) == TAYLORVIT_OK);
+    CHECK(taylorvit_configure(&accelerator, &example_job) == TAYLORVIT_BUSY);
+    taylorvit_write32(board_taylorvit_base() + TAYLORVIT_EXPONENTIALS_OFFSET, 1);
+    CHECK(taylorvit_error_count(&accelerator, TAYLORVIT_EVENTS_BAD_VALUE_MASK) == 1);
+    CHECK(taylorvit_soft_reset(&accelerator) == TAYLORVIT_OK);
+    CHECK(taylorvit_configure(&accelerator, &example_job) == TAYLORVIT_OK);
+    CHECK(taylorvit_wait(&accelerator, 1, &events) == TAYLORVIT_NOT_DONE);
+    CHECK(events == TAYLORVIT_EVENTS_BAD_VALUE_MASK);
+    return (int)checks;
+}
+"""
 
 
 # Bench: runs inside the simulator.
@@ -209,6 +262,15 @@ async def example_refuses_another_build(dut):
 
 
 @cocotb.test()
+async def example_refuses_another_kernel(dut):
+    """The C example refuses an accelerator of another kernel, whose registers it does not know."""
+    program = await start_program(dut)
+    expect_equal("exit status", await program.main(), 1)
+    if program.printed != "open: a TaylorViT with another kind of attention\n":
+        raise AssertionError(f"the example must say that the kernel is another, not {program.printed!r}")
+
+
+@cocotb.test()
 async def checks_hold(dut):
     """The checks that are written in C all hold."""
     program = await start_program(dut)
@@ -229,22 +291,27 @@ def compile_c(folder, *arguments):
 @pytest.fixture
 def folder(tmp_path):
     """Where a C program is compiled: taylorvit_registers.h and example_job.h of captured heads for CONFIGURATION."""
-    config = CONFIGURATIONS[CONFIGURATION]
+    return written_for(CONFIGURATION, tmp_path)
+
+
+def written_for(name, tmp_path):
+    config = CONFIGURATIONS[name]
     captured = workloads.load("mnist_vit")
-    np.savez(tmp_path / "input.npz", **{name: getattr(captured, name)[:HEADS, :, :HEAD_DIM] for name in STREAMS})
+    heads = {name: getattr(captured, name)[:HEADS, : config.max_tokens, :HEAD_DIM] for name in STREAMS}
+    np.savez(tmp_path / "input.npz", **heads)
     (tmp_path / "taylorvit_registers.h").write_text(to_c_header(config))
     job = read_operands(tmp_path / "input.npz", config).job
     (tmp_path / "example_job.h").write_text(job_source(config, job, golden_steps(job, config).z))
     return tmp_path
 
 
-def simulate(folder, program, testcase, **values):
+def simulate(folder, program, testcase, name=CONFIGURATION, **values):
     """Compile the C file `program` with driver and port, and run it in the cocotb test `testcase`."""
     library = folder / "program.so"
     compile_c(folder, "-O1", "-fPIC", "-shared", "-o", library, SOURCES / "taylorvit.c", HERE / "c_port.c", program)
-    config = CONFIGURATIONS[CONFIGURATION].to_mapping()
+    config = CONFIGURATIONS[name].to_mapping()
     result = run(
-        build_accelerator(CONFIGURATION),
+        build_accelerator(name),
         __name__,
         testcase=testcase,
         parameters={"config": config, "library": str(library), **values},
@@ -260,6 +327,25 @@ def test_example(folder):
     result = simulate(folder, SOURCES / "example.c", "example_runs", z=golden.z)
     shown = PAGE.read_text(encoding="utf-8").splitlines()[-3:]
     assert [line.strip() for line in shown] == result.measurements["lines"], f"{PAGE.name} must show the last run"
+
+
+def test_example_of_softmax_attention(tmp_path):
+    """The same example, with a table of exponentials, by the header of an accelerator with softmax attention."""
+    folder, config = written_for(SOFTMAX, tmp_path), CONFIGURATIONS[SOFTMAX]
+    golden = golden_steps(read_operands(folder / "input.npz", config).job, config)
+    simulate(folder, SOURCES / "example.c", "example_runs", SOFTMAX, z=golden.z)
+
+
+def test_refusals_of_softmax_attention(tmp_path):
+    folder = written_for(SOFTMAX, tmp_path)
+    (folder / "refusals.c").write_text(SOFTMAX_REFUSALS)
+    checks = SOFTMAX_REFUSALS.count("    CHECK(")
+    simulate(folder, folder / "refusals.c", "checks_hold", SOFTMAX, checks=checks)
+
+
+def test_header_of_another_kernel(folder):
+    (folder / "taylorvit_registers.h").write_text(to_c_header(CONFIGURATIONS[CONFIGURATION]))
+    simulate(folder, SOURCES / "example.c", "example_refuses_another_kernel", SOFTMAX)
 
 
 def test_example_finds_wrong_bytes(folder):

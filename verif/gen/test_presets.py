@@ -15,7 +15,7 @@ EXTENDED = ", ".join(sorted([*preset_names(), "base", "network-base"]))
 
 
 def test_presets_in_order_of_size():
-    attention = ["tiny-4x4", "edge-16x8", "edge-16x16", "paper-64x64"]
+    attention = ["tiny-4x4", "edge-16x8", "edge-16x16", "edge-16x16-softmax", "paper-64x64"]
     network = ["vit-tiny-4x4", "vit-16x8", "vit-16x16", "vit-64x64"]
     assert preset_names() == attention + network
     assert (preset_names("attention"), preset_names("network")) == (attention, network)
@@ -27,7 +27,7 @@ def test_preset_is_named_after_its_file(name):
     assert f"{load_preset(name).rows}x{load_preset(name).columns}" in name
 
 
-@pytest.mark.parametrize("name", ["edge-16x8", "edge-16x16", "paper-64x64"])
+@pytest.mark.parametrize("name", ["edge-16x8", "edge-16x16", "edge-16x16-softmax", "paper-64x64"])
 def test_large_presets_hold_deit_and_their_streams_keep_up(name):
     config = load_preset(name)
     assert (config.max_tokens, config.max_head_dim, config.data_width) == (256, 64, 8)
@@ -60,7 +60,8 @@ def test_configuration_is_of_the_accelerator_that_is_asked_for():
     assert of_kind(attention, AcceleratorConfig, "build") is attention
     assert of_kind(network, NetworkConfig, "compile") is network
     text = (
-        "build must have a configuration of accelerator 'attention' (tiny-4x4, edge-16x8, edge-16x16, paper-64x64), "
+        "build must have a configuration of accelerator 'attention' (tiny-4x4, edge-16x8, edge-16x16, "
+        "edge-16x16-softmax, paper-64x64), "
         "not 'vit-tiny-4x4' of 'network'"
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):

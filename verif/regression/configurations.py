@@ -45,6 +45,21 @@ _DIFFERENT = (
      "max_tokens": 1, "max_head_dim": 1, "stream_width": 8, "max_heads": 1, "shift_z_min": 0, "shift_z_max": 0},
     {"name": "array-2x2-w16", "rows": 2, "columns": 2, "data_width": 16, "mean_fraction": 8, "constant_fraction": 16,
      "max_tokens": 7, "max_head_dim": 5, "stream_width": 32, "pe_pipeline": 4, "max_heads": 20},
+    # Softmax attention: all queries of a head in one block, in the default number format.
+    {"name": "softmax-4x4", "kernel": "softmax", "rows": 4, "columns": 4, "max_tokens": 48, "max_head_dim": 16,
+     "stream_width": 16, "exponential_entries": 128, "memory_pipeline": 1},
+    # Blocks of queries; columns that take turns; no pipeline, rows divided every cycle.
+    {"name": "softmax-8x4", "kernel": "softmax", "rows": 8, "columns": 4, "data_width": 6, "max_tokens": 70,
+     "max_head_dim": 12, "stream_width": 16, "pe_pipeline": 0, "divider_interval": 1, "query_block": 20,
+     "score_width": 9, "exponential_width": 7, "exponential_entries": 64, "max_heads": 20},
+    # Nothing divides anything; a table longer than any difference of scores.
+    {"name": "softmax-5x3", "kernel": "softmax", "rows": 5, "columns": 3, "data_width": 12, "max_tokens": 38,
+     "max_head_dim": 13, "stream_width": 16, "pe_pipeline": 3, "memory_pipeline": 2, "divider_interval": 4,
+     "query_block": 7, "score_width": 4, "exponential_width": 5, "exponential_entries": 32, "max_heads": 15},
+    # More columns than rows; the widest numbers.
+    {"name": "softmax-3x8", "kernel": "softmax", "rows": 3, "columns": 8, "data_width": 16, "max_tokens": 21,
+     "max_head_dim": 9, "stream_width": 16, "pe_pipeline": 4, "query_block": 5, "score_width": 16,
+     "exponential_width": 16, "exponential_entries": 4, "max_heads": 20, "shift_z_min": 0, "shift_z_max": 7},
 )  # fmt: skip
 
 CONFIGURATIONS: dict[str, AcceleratorConfig] = {

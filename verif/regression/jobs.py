@@ -33,7 +33,8 @@ def random_job(
     q, k, v = random_operands(generator, config, heads, tokens, head_dim)
     if config.kernel == "taylor":
         return Job(q, k, v, fitting_constants(generator, config, q, k, v), kernel=config.kernel)
-    fitting = golden_kernel(config).scales(q, k, v, 0, 0, 0, format_of(config)).constants
+    exponents = (int(exponent) for exponent in generator.integers(-config.data_width, 1, 3))
+    fitting = golden_kernel(config).scales(q, k, v, *exponents, format_of(config)).constants
     job = Job(q, k, v, fitting, kernel=config.kernel)
     if generator.random() < 0.5:
         drawn = replace(job, constants=random_constants(config, generator))
@@ -51,8 +52,16 @@ def random_constants(config: AcceleratorConfig, generator: np.random.Generator) 
         few = most - least < 300
         return integers.randint(least, most) if few else min(least + integers.getrandbits(bits), most)
 
+    def table(entries: int, most: int) -> list[int]:
+        numbers = [drawn(0, most) for _entry in range(entries)]
+        return [max(numbers[0], 1), *numbers[1:]]
+
     kind = golden_kernel(config).constants
-    return kind(**{name: drawn(*limits) for name, limits in kind.ranges(format_of(config)).items()})
+    limits = format_of(config)
+    return kind(
+        **{name: drawn(*ends) for name, ends in kind.ranges(limits).items()},
+        **{name: table(*sizes) for name, sizes in kind.table_ranges(limits).items()},
+    )
 
 
 def random_operands(
@@ -98,7 +107,15 @@ def limits_of_constants(config: AcceleratorConfig) -> list:
         lowest, highest = ({name: limit[side] for name, limit in ranges.items()} for side in (0, 1))
         at_most = [lowest | {name: highest[name]} for name in ranges]
         at_least = [highest | {name: lowest[name]} for name in ranges]
-        return [kind(**values) for values in (lowest, highest, *at_most, *at_least)]
+        smallest, largest = (
+            {
+                name: [max(most * side, 1)] + [most * side] * (entries - 1)
+                for name, (entries, most) in kind.table_ranges(limits).items()
+            }
+            for side in (0, 1)
+        )
+        sides = (smallest, largest) if smallest else (smallest,)
+        return [kind(**values, **tables) for values in (lowest, highest, *at_most, *at_least) for tables in sides]
     low, high, top, width = limits.shift_z_min, limits.shift_z_max, limits.shift_g_max, config.data_width
     c_v, c_d = limits.c_v_max, limits.c_d_max
     return [

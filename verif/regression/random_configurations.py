@@ -32,14 +32,29 @@ def draw(seed: int, number: int) -> AcceleratorConfig:
     generator = random.Random(f"configuration {number} of {seed}")
     interval = None if number % 2 else number // 2 % INTERVALS
     # From a generator of its own, so that another kernel leaves the other fields as they are.
-    kernel = random.Random(f"kernel of configuration {number} of {seed}").choice([*KERNELS])
+    of_kernel = random.Random(f"kernel of configuration {number} of {seed}")
+    # Only the divider of Taylor attention has more than 17 iterations.
+    kernel = "taylor" if interval and interval > 17 else of_kernel.choice([*KERNELS])
     while True:
+        fields = _fields(generator, interval)
+        if kernel == "softmax":
+            fields |= _softmax_fields(of_kernel, fields["max_tokens"])
         try:
-            config = AcceleratorConfig(name=f"drawn-{seed}-{number}", kernel=kernel, **_fields(generator, interval))
+            config = AcceleratorConfig(name=f"drawn-{seed}-{number}", kernel=kernel, **fields)
         except ConfigError:
             continue
         if sum(config.buffer_bytes.values()) <= MOST_BYTES:
             return config
+
+
+def _softmax_fields(generator: random.Random, max_tokens: int) -> dict:
+    """Fields of softmax attention alone."""
+    return {
+        "score_width": generator.choice((4, generator.randint(4, 16), 12, 16)),
+        "exponential_width": generator.choice((4, generator.randint(4, 16), 11, 16)),
+        "exponential_entries": 1 << generator.choice((1, generator.randint(1, 16), 10)),
+        "query_block": generator.choice((0, 1, generator.randint(0, max_tokens), max_tokens)),
+    }
 
 
 def _fields(generator: random.Random, interval: int | None) -> dict:

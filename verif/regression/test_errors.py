@@ -196,8 +196,9 @@ async def is_given_up(bench, stream, first, silence):
         await ClockCycles(host.dut.clk, silence)
         host.send_packet(stream, packet[first:])
 
+    await host.set_up(job)  # of a table, only what is new is written: that takes some cycles or others
     sending = cocotb.start_soon(send())
-    result = await host.run(job, packets=packets)
+    result = await host.start_and_collect(job, packets=packets)
     await sending
     given_up = "INPUT_TIMEOUT" in await host.error_counts()
     if given_up:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import cocotb
 import numpy as np
@@ -119,6 +120,8 @@ def test_simulated(config, tmp_path):
 
 EACH_KERNEL = {f"{kernel}-4x4": AcceleratorConfig(name=kernel, kernel=kernel, rows=4, columns=4) for kernel in KERNELS}
 EACH = pytest.mark.parametrize("name", [*EACH_KERNEL, "mean-5x3"])
+SMALLEST = {"rows": 2, "columns": 1, "max_tokens": 1, "max_head_dim": 1, "max_heads": 1, "stream_width": 8,
+            "data_width": 2, "memory_pipeline": 0}  # fmt: skip
 
 
 @EACH
@@ -126,11 +129,15 @@ def test_lint(name, config, tmp_path):
     """Verilator warns of nothing in any kernel, and each waiver of a kernel's own blocks is needed."""
     config = EACH_KERNEL.get(name, config)
     accelerator, taylor = Accelerator(config), Accelerator(EACH_KERNEL["taylor-4x4"])
-    verilog = emit(accelerator)
-    (tmp_path / "taylorvit.v").write_text(verilog, encoding="utf-8")
-    assert verilator_warnings(tmp_path, "taylorvit") == []
     # Those of Taylor attention, and what it shares, take more configurations: `verif.tools.test_lint`.
     own = {type(block) for block in blocks(accelerator)} - {type(block) for block in blocks(taylor)}
+    others = [other for other in CONFIGURATIONS.values() if other.kernel == config.kernel and own]
+    verilog = ""
+    for each in (config, *others, *([replace(config, **SMALLEST)] if own else [])):
+        text = emit(Accelerator(each))
+        (tmp_path / "taylorvit.v").write_text(text, encoding="utf-8")
+        assert verilator_warnings(tmp_path, "taylorvit") == [], each
+        verilog += text
     reasons = {reason for kind in own for reason in kind.waivers.values()}
     assert {reason for reason in reasons if f"// {reason}\n" not in verilog} == set()
 
@@ -188,6 +195,8 @@ def test_same_registers(name, config):
         registers = config.spec.job_registers(view)
         assert [*ranges] == [register.name for register in registers]
         assert [*ranges.values()] == [(register.minimum, register.maximum) for register in registers]
+        tables = golden_kernel(view).constants.table_ranges(format_of(view))
+        assert tables == {table.name: (table.entries, (1 << table.width) - 1) for table in config.spec.job_tables(view)}
 
 
 def test_unknown_to_the_golden_model(config, monkeypatch):

@@ -23,10 +23,11 @@ from taylorvit.boundary.command import whole_number
 from .attention_faults import ATTENTION
 from .network_faults import NETWORK
 from .planting import Design, Fault
+from .softmax_faults import SOFTMAX
 
 __all__ = ["DESIGNS", "main"]
 
-DESIGNS = (ATTENTION, *NETWORK)
+DESIGNS = (ATTENTION, SOFTMAX, *NETWORK)
 
 
 def main(arguments: list[str] | None = None) -> int:

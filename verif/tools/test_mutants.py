@@ -12,6 +12,7 @@ from .attention_faults import ATTENTION
 from .mutants import DESIGNS, main
 from .network_faults import NETWORK
 from .planting import Design, Fault
+from .softmax_faults import SOFTMAX
 
 FAULTS = [(design, fault) for design in DESIGNS for fault in design.faults]
 
@@ -31,7 +32,7 @@ def test_fault_applies_to_the_generated_verilog(design, fault):
 def test_enough_faults_of_different_names():
     for design in DESIGNS:
         assert len({fault.name for fault in design.faults}) == len(design.faults) > 0
-    assert len(ATTENTION.faults) >= 12
+    assert len(ATTENTION.faults) >= 12 and len(SOFTMAX.faults) >= 12
     assert sum(len(design.faults) for design in NETWORK) >= 25
 
 

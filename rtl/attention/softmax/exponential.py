@@ -13,34 +13,28 @@ the table with it.
 """
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.table_write import TableWrite
 from taylorvit.rtl.common.validation import require_power_of_two, require_range
-from taylorvit.rtl.common.widths import index_width
 
 __all__ = ["Exponential", "ExponentialWrite"]
 
 
-class ExponentialWrite(Signature):
+class ExponentialWrite(TableWrite):
     """One entry for the table of exponentials.
 
     Args:
         entries (int): of the table, a power of two, 2 or more.
         width (int): bits of an exponential, at least 1.
-
-    Ports:
-        valid (1 bit): there is an entry.
-        entry (index_width(entries) bits): its number.
-        data (width bits): the exponential, without a sign.
     """
 
     def __init__(self, *, entries, width):
         require_power_of_two("entries", entries)
-        require_range("width", width, 1)
-        super().__init__({"valid": Out(1), "entry": Out(index_width(entries)), "data": Out(width)})
+        super().__init__(entries=entries, width=width)
 
 
 class Exponential(Block):

@@ -5,9 +5,9 @@ D = `max_head_dim`, R = `rows`, C = `columns`; n and d are a job's own tokens an
 values unless said otherwise.
 """
 
-from math import ceil
+from math import ceil, gcd, lcm
 
-from taylorvit.rtl.attention.spec import JobRegister, KernelSpec, Told
+from taylorvit.rtl.attention.spec import JobRegister, JobTable, KernelSpec, Told
 
 __all__ = ["SoftmaxSpec", "query_blocks"]
 
@@ -49,23 +49,24 @@ class SoftmaxSpec(KernelSpec):
             attribute="exponential_width",
             register="CONSTANT_WIDTHS",
             low=0,
-            least=1,
+            least=4,
             most=16,
             description="bits of an exponential",
         ),
         Told(
-            attribute="exponential_entry_width",
+            attribute="exponential_entries",
             register="CONSTANT_WIDTHS",
             low=8,
             least=1,
             most=16,
-            description="bits of the number of an exponential",
+            description="entries of the table of exponentials, as a power of two",
+            is_power=True,
         ),
         Told(
             attribute="score_width",
             register="CONSTANT_WIDTHS",
             low=16,
-            least=2,
+            least=4,
             most=16,
             description="bits of a score",
         ),
@@ -84,6 +85,18 @@ class SoftmaxSpec(KernelSpec):
                 minimum=view.shift_z_min,
                 maximum=view.shift_z_max,
                 description="left shift of the numerators before the division",
+            ),
+        )
+
+    @staticmethod
+    def job_tables(view):
+        """EXPONENTIALS."""
+        return (
+            JobTable(
+                name="exponentials",
+                entries=view.exponential_entries,
+                width=view.exponential_width,
+                description="exponential of so many units below the largest score",
             ),
         )
 
@@ -122,6 +135,14 @@ class SoftmaxSpec(KernelSpec):
         """Partial sums of SA-Diag: the sum of a row's exponentials, and a sign. Those of Q mean nothing: they wrap."""
         return self.exponential_sum_width + 1
 
+    def operand_rules(self, limit):
+        """Q and an exponential must fit, which the fields W and E decide."""
+        config = self.config
+        return [
+            (config.data_width, "data_width", limit, config.data_width),
+            (config.exponential_width + 1, "exponential_width", limit - 1, config.exponential_width),
+        ]
+
     # Steps of the algorithm
 
     @property
@@ -138,11 +159,6 @@ class SoftmaxSpec(KernelSpec):
     def shift_s_max(self):
         """Largest SHIFT_S: beyond it every score is 0."""
         return self.score_sum_width
-
-    @property
-    def exponential_entry_width(self):
-        """Number of an entry of the table, unsigned."""
-        return _ceil_log2(self.config.exponential_entries)
 
     @property
     def exponential_sum_width(self):
@@ -196,6 +212,25 @@ class SoftmaxSpec(KernelSpec):
         return ceil(self.config.max_tokens / self.config.columns)
 
     @property
+    def score_banks(self):
+        """Memories of scores in each row.
+
+        Token k has its scores in row k mod R, bank (k div R) mod C / gcd(R, C). So each bank gets scores from one
+        column alone, and never two at once.
+        """
+        return self.config.columns // gcd(self.config.rows, self.config.columns)
+
+    @property
+    def score_turns(self):
+        """Output tiles after which a column's scores come to the same bank again."""
+        return self.config.rows // gcd(self.config.rows, self.config.columns)
+
+    @property
+    def score_tiles(self):
+        """Tokens of each bank of scores."""
+        return ceil(self.config.max_tokens / lcm(self.config.rows, self.config.columns))
+
+    @property
     def row_queue_depth(self):
         """Rows of e V that may wait below the array for division: a whole pass, and the rest of the one before.
 
@@ -226,7 +261,7 @@ class SoftmaxSpec(KernelSpec):
             "q": ((rows, 2 * field(config.row_tiles) * tokens, width),),
             "k": ((columns, 2 * key_beats, config.stream_lanes * width),),
             "v": ((columns, 2 * column_tiles * tokens, width),),
-            "scores": ((rows, 2 * field(config.token_tiles) * queries, self.kept_score_width),),
+            "scores": ((rows * self.score_banks, 2 * field(self.score_tiles) * queries, self.kept_score_width),),
             "maxima": ((2, 2 * queries, self.kept_score_width),),
             "exponentials": ((rows, config.exponential_entries, config.exponential_width),),
             "z": ((columns, 2 * column_tiles * tokens, width),),

@@ -25,10 +25,20 @@ WIDEST = AcceleratorConfig(name="widest", rows=256, columns=256, data_width=16, 
                            max_tokens=65535, max_head_dim=4096, max_heads=65535)  # fmt: skip
 
 
+OF_KERNEL = ("SHIFT_G", "SHIFT_Z", "C_V_0", "C_V_1", "C_D_0", "C_D_1", "C_D_2")
+
+OFFSETS_OF_KERNEL = {
+    "taylor": {name: OFFSETS[name] for name in OF_KERNEL},
+    "softmax": {"SHIFT_S": 0x08C, "SHIFT_Z": 0x090, "EXPONENTIALS": 0x094},
+}
+
+
 @pytest.mark.parametrize("name", preset_names("attention"))
 def test_offsets(name):
     registers = register_map(load_preset(name))
-    assert {register.name: register.offset for register in registers} == OFFSETS
+    others = {name: offset for name, offset in OFFSETS.items() if name not in OF_KERNEL}
+    expected = others | OFFSETS_OF_KERNEL[load_preset(name).kernel]
+    assert {register.name: register.offset for register in registers} == expected
 
 
 @pytest.mark.parametrize(
@@ -62,6 +72,20 @@ def test_version_is_the_packages():
 
 def test_constants_of_a_job():
     assert job_constants(register_map(WIDEST)) == ("SHIFT_G", "SHIFT_Z", "C_V", "C_D")
+    softmax = register_map(load_preset("edge-16x16-softmax"))
+    assert job_constants(softmax) == ("SHIFT_S", "SHIFT_Z", "EXPONENTIALS")
+
+
+def test_writes_of_a_table():
+    registers = register_map(load_preset("edge-16x16-softmax"))
+    assert registers.tables == ["EXPONENTIALS"] and register_map(WIDEST).tables == []
+    assert registers.table_words("EXPONENTIALS", [2047, 0, 3]) == [2047, 0x0001_0000, 0x0002_0003]
+    assert registers.writes({"EXPONENTIALS": (1, 2), "SHIFT_S": 4}) == [(0x094, 1), (0x094, 0x0001_0002), (0x08C, 4)]
+    with pytest.raises(TypeError, match=r"^EXPONENTIALS must be integers, not 1.0$"):
+        registers.table_words("EXPONENTIALS", [1.0])
+    for value in (-1, 1 << 16):
+        with pytest.raises(ValueError, match=rf"^EXPONENTIALS must fit 16 bits, not {value}$"):
+            registers.writes({"EXPONENTIALS": [value]})
 
 
 def test_writes_of_a_driver():

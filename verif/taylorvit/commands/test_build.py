@@ -81,7 +81,7 @@ def test_build_of_what_is_asked_for(capsys, tmp_path):
         (
             ["--board", "icebreaker", "--preset", "vit-16x16"],
             "board must have a configuration of accelerator 'attention' (tiny-4x4, edge-16x8, edge-16x16, "
-            "paper-64x64), not 'vit-16x16' of 'network'",
+            "edge-16x16-softmax, paper-64x64), not 'vit-16x16' of 'network'",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from taylorvit.rtl.config import AcceleratorConfig
 SIZES = {
     "default": {},
     "odd": {"data_width": 5, "score_width": 9, "exponential_width": 7, "max_tokens": 197, "max_head_dim": 13},
-    "least": {"data_width": 2, "score_width": 2, "exponential_width": 2, "max_tokens": 1, "max_head_dim": 1},
+    "least": {"data_width": 2, "score_width": 4, "exponential_width": 4, "max_tokens": 1, "max_head_dim": 1},
     "most": {"data_width": 16, "score_width": 16, "exponential_width": 16, "max_tokens": 4097, "max_head_dim": 64,
              "stream_width": 16},
 }  # fmt: skip
@@ -38,7 +38,6 @@ def test_largest_values_fit(changes):
     assert signed_bits(value << spec.numerator_shift_max) <= spec.numerator_width
     assert (total << spec.divisor_shift_max).bit_length() <= spec.divisor_width
     assert 2 <= spec.kept_score_width <= config.score_width
-    assert spec.exponential_entry_width == (config.exponential_entries - 1).bit_length()
 
 
 @pytest.mark.parametrize(
