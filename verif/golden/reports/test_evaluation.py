@@ -13,6 +13,7 @@ from safetensors import safe_open
 from taylorvit.golden.checkpoints.checkpoint import load, save
 from taylorvit.golden.network.integer_vit import load_integer_vit, to_pixels
 from taylorvit.golden.network.quantize import quantize_vit
+from taylorvit.golden.network.vit import SHAPES, VisionTransformer
 from taylorvit.golden.reports.evaluation import (
     Accuracy,
     Evaluated,
@@ -53,7 +54,7 @@ def test_accuracy_of_a_float_model_is_that_of_a_hand_count(trained_on_digits):
         with torch.no_grad():
             scores = model((image - dataset.mean[0]) / dataset.std[0])[0].tolist()
         right += scores.index(max(scores)) == int(label)
-    assert result == Evaluated(path, "digits", recipe, False, right / 360, 360, 0)
+    assert result == Evaluated(path, "digits", recipe, False, right / 360, 360, 0, ("taylor", "taylor"))
     assert 0.5 < result.accuracy < 1  # of ten classes: neither luck nor the training images
 
 
@@ -66,7 +67,8 @@ def test_accuracy_of_an_integer_model_is_that_of_a_hand_count(trained_on_digits,
         images, labels = dataset.testing[list(range(index, index + 90))]
         for logits, label in zip(vit(to_pixels(images)).tolist(), labels.tolist(), strict=True):
             right += logits.index(max(logits)) == label
-    assert result == Evaluated(integer_file, "digits", trained_on_digits[1], True, right / 360, 360, 0)
+    recipe = trained_on_digits[1]
+    assert result == Evaluated(integer_file, "digits", recipe, True, right / 360, 360, 0, ("taylor", "taylor"))
     assert told == [(100, 360), (200, 360), (300, 360), (360, 360)]
     assert abs(result.accuracy - evaluate_file(trained_on_digits[0]).accuracy) < 0.05
 
@@ -78,6 +80,36 @@ def test_denominators_that_are_not_positive_are_counted(integer_file, trained_on
     result = evaluate_file(tmp_path / "wrong.safetensors")
     images, _labels = load_images(trained_on_digits[1].data, 8).testing[list(range(360))]
     assert result.denominator_errors == int(vit.steps(to_pixels(images))["blocks.1.denominator_errors"]) > 0
+
+
+def test_cycles_are_those_of_the_kernels_that_compute(trained_on_digits, tmp_path):
+    asked = []
+
+    def cycles(shape, kernels):
+        asked.append((shape, kernels))
+        return 1000 + kernels.count("softmax")
+
+    path, recipe = trained_on_digits
+    assert evaluate_file(path).cycles is None
+    assert evaluate_file(path, cycles=cycles).cycles == 1000
+    dataset = load_images(recipe.data, 8)
+    images, _labels = dataset.training[list(range(8))]
+    vit = quantize_vit(model_of(load(path)), images, mean=dataset.mean, std=dataset.std,
+                       attention=("softmax", "taylor"),
+                       quantization={"recipe": recipe.model_dump(mode="json")})  # fmt: skip
+    vit.save(tmp_path / "mixed.safetensors")
+    result = evaluate_file(tmp_path / "mixed.safetensors", cycles=cycles)
+    assert (result.kernels, result.cycles) == (("softmax", "taylor"), 1001)
+    assert asked == [(recipe.model.vit_shape, ("taylor", "taylor")), (recipe.model.vit_shape, ("softmax", "taylor"))]
+
+
+def test_cycles_of_an_attention_without_kernel_are_refused(tmp_path):
+    model = VisionTransformer(SHAPES["vit_8"], "relu")
+    recipe = recipe_with(model_attention="relu")
+    save(tmp_path / "a.safetensors", model.state_dict(), {"recipe": recipe.model_dump(mode="json")})
+    assert evaluate_file(tmp_path / "a.safetensors").kernels is None
+    with pytest.raises(ValueError, match="^attention must be one of softmax, .*, which have a kernel.*, not 'relu'$"):
+        evaluate_file(tmp_path / "a.safetensors", cycles=lambda shape, kernels: 1)
 
 
 def test_classes_in_another_order_are_refused(trained_on_digits, integer_file, tmp_path):
@@ -226,6 +258,53 @@ def test_the_picture_has_a_point_for_each_seed(tmp_path, monkeypatch):
     assert drawn == [([0, 0], pytest.approx([90, 95])), ([1], pytest.approx([80]))]
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.format == "PNG" and len(np.unique(np.array(picture).reshape(-1, 4), axis=0)) > 10
+
+
+def test_integer_models_of_other_kernels_are_rows_of_their_own():
+    as_trained = result_of(0.9, integer=True)._replace(kernels=("softmax",) * 3)
+    changed = result_of(0.8, integer=True)._replace(kernels=("taylor", "softmax", "softmax"))
+    assert [(row.attention, row.accuracies) for row in summarize([as_trained, changed, as_trained])] == [
+        ("softmax", (0.9, 0.9)),
+        ("softmax, quantized as taylor in 0, softmax in 1-2", (0.8,)),
+    ]
+
+
+def mixed_rows():
+    """Taylor, mixed and softmax, in float and in integers, with cycles."""
+    kernels = ("taylor", "taylor"), ("taylor", "softmax"), ("softmax", "softmax")
+    return [
+        Accuracy("digits", "x", integer, (0.9 + 0.01 * count, 0.8), names, 1200 + 100 * count)
+        for count, names in reversed(list(enumerate(kernels)))
+        for integer in (False, True)
+    ]
+
+
+def test_the_table_has_cycles_if_they_are_known():
+    results = [result_of(0.9)._replace(kernels=("softmax",) * 3, cycles=12345)]
+    table = accuracy_table(results)
+    assert {column.header: list(column.cells) for column in table.columns}["cycles"] == ["12,345"]
+
+
+def test_the_picture_is_against_cycles_if_they_are_known(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    figures, save_figure = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *a, **k: figures.append(figure) or save_figure(figure, *a, **k)
+    )
+    draw_accuracies(tmp_path / "a.png", mixed_rows())
+    [axes] = figures[0].axes
+    curves = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert [line.get_label() for line in curves] == ["float", "integers"]
+    for line in curves:
+        assert list(line.get_xdata()) == [1200, 1300, 1400]
+        assert list(line.get_ydata()) == pytest.approx([85, 85.5, 86])  # the means
+    assert len(axes.lines) == 2 + 6  # and the points of each
+    [above] = axes.child_axes
+    ticks = dict(zip(above.get_xticks(), (label.get_text() for label in above.get_xticklabels()), strict=True))
+    assert ticks == {1200: "0", 1300: "1", 1400: "2"}
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.format == "PNG"
 
 
 def test_the_integer_file_says_its_recipe(integer_file, trained_on_digits):
