@@ -64,7 +64,7 @@ class Block(wiring.Component):
         own = self.signature.flatten(self)
         values = self.signature.flatten(self if interface is None else interface)
         for (_path, member, port), (_path, _member, value) in zip(own, values):
-            yield Value.cast(port).name, member, value
+            yield Value.cast(port).name, member, Value.cast(value)
 
 
 class BlockInstance(Instance):

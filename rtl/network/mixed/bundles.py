@@ -8,7 +8,7 @@ import taylorvit.rtl.network.taylor.bundles as taylor
 from taylorvit.rtl.common.widths import up_to
 from taylorvit.rtl.network.bundles import ExponentialWrite
 from taylorvit.rtl.network.key_turner import KeyFeed
-from taylorvit.rtl.network.softmax.bundles import ScoreControl, ScoreFeed
+from taylorvit.rtl.network.softmax.bundles import ScoreControl, score_feed
 
 __all__ = ["ColumnReport", "ColumnSide", "DiagonalSide", "RowFeed", "RowSide", "key_feed"]
 
@@ -54,11 +54,11 @@ class RowFeed(Signature):
 
     Ports:
         key (KeyFeed): K of Taylor attention. There are keys of softmax attention as well, for the columns.
-        score (ScoreFeed): a score of softmax attention.
+        score (`score_feed`): a score of softmax attention.
     """
 
     def __init__(self, config):
-        super().__init__({"key": Out(key_feed(config)), "score": Out(ScoreFeed(config))})
+        super().__init__({"key": Out(key_feed(config)), "score": Out(score_feed(config))})
 
 
 def _of_both(config):

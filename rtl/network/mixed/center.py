@@ -66,7 +66,7 @@ class MixedCenter(ScoreCenter, TaylorCenter):
             config (NetworkConfig): the configuration.
         """
         depth = max(config.kernel_row_depth, config.kernel_1_depth)
-        return KeyTurner(config, lanes=config.rows, depth=depth, folds=True)
+        return KeyTurner(config, lanes=config.rows, depth=depth, folds=config.rows != config.columns)
 
     def shapes_of_constants(self):
         """Registers of a layer by the names of the command's fields: dict of shapes."""
@@ -119,7 +119,7 @@ class MixedCenter(ScoreCenter, TaylorCenter):
         Returns:
             dict[str, Value]: the pulses of both.
         """
-        maxima = self.scores(m, start, [feed.score for feed in self.feeds])
+        maxima = self.scores(m, start)
         # The row's score comes a cycle behind its K.
         maximum = delay(m, maxima.maximum, 1, "maximum")
         m.d.comb += [
@@ -145,7 +145,8 @@ class MixedCenter(ScoreCenter, TaylorCenter):
         turner = self.turned_keys(
             m, Mux(constants.softmax, bank, first.bank), Mux(constants.softmax, address, first.address)
         )
-        m.d.comb += turner.fold.eq(constants.softmax)
+        if self.key_turner.folds:
+            m.d.comb += turner.fold.eq(constants.softmax)
         for source, feed in zip(turner.feeds, self.feeds):
             m.d.comb += copied(source, feed.key)
         for source, feed in zip(turner.feeds, self.column_feeds):

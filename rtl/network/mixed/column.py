@@ -97,12 +97,3 @@ class MixedColumn(TaylorColumn):
         ]
         self.stationary_operand(m, g_bank)
         scores(m, self, saturated(requantizer.o, self.score_width))
-
-    def sums(self, m):
-        """k_sum or v_sum of the tile that goes by, and when a tile begins.
-
-        Args:
-            m (Module): the column's module.
-        """
-        super().sums(m)
-        m.d.comb += self.report.begin.eq(self.value_control.begin)

@@ -1,6 +1,7 @@
 """What the blocks of softmax attention tell each other in the network accelerator, along rows and columns and back."""
 
 from amaranth.hdl import signed
+from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import Out, Signature
 
 from taylorvit.rtl.attention.softmax.row_maximum import MaximumChain
@@ -12,11 +13,12 @@ __all__ = [
     "ColumnReport",
     "ColumnSide",
     "DiagonalSide",
+    "RowFeed",
     "RowSide",
     "ScoreControl",
-    "ScoreFeed",
-    "ScoreWrite",
     "chain_sizes",
+    "score_feed",
+    "score_write",
 ]
 
 
@@ -59,50 +61,68 @@ class ScoreControl(Signature):
         )
 
 
-class ScoreWrite(Signature):
-    """A column's score on its way to the bank of a row.
+def score_write(config):
+    """What a column makes of a score, one word: it goes to the bank of a row, and the largest one goes on.
 
-    Args:
-        config (NetworkConfig): the configuration.
-
-    Ports:
-        valid (1 bit): there is one, of a token.
+        valid (1 bit): there is a score, of a token.
         bank (index_width(rows) bits): the row.
         address (bits of score_depth): address in its bank.
         data (kept_score_width bits, signed): the score.
+        chain (MaximumChain): the largest score of the row behind this column; only the last column's counts.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Returns:
+        StructLayout: the word.
     """
+    return StructLayout(
+        {
+            "valid": 1,
+            "bank": index_width(config.rows),
+            "address": index_width(config.score_depth),
+            "data": signed(config.attention.kept_score_width),
+            "chain": StructLayout(
+                {name: member.shape for name, member in MaximumChain(**chain_sizes(config)).members.items()}
+            ),
+        }
+    )
 
-    def __init__(self, config):
-        super().__init__(
-            {
-                "valid": Out(1),
-                "bank": Out(index_width(config.rows)),
-                "address": Out(index_width(config.score_depth)),
-                "data": Out(signed(config.attention.kept_score_width)),
-            }
-        )
+
+def score_feed(config):
+    """What is written into a row's bank of scores, one word.
+
+        valid (1 bit): there is a score.
+        address (bits of score_depth): where it goes.
+        data (kept_score_width bits, signed): the score.
+
+    Args:
+        config (NetworkConfig): the configuration.
+
+    Returns:
+        StructLayout: the word.
+    """
+    return StructLayout(
+        {
+            "valid": 1,
+            "address": index_width(config.score_depth),
+            "data": signed(config.attention.kept_score_width),
+        }
+    )
 
 
-class ScoreFeed(Signature):
-    """What is written into a row's bank of scores.
+class RowFeed(Signature):
+    """What is written into a row.
 
     Args:
         config (NetworkConfig): the configuration.
 
     Ports:
-        valid (1 bit): there is a score.
-        address (bits of score_depth): where it goes.
-        data (kept_score_width bits, signed): the score.
+        score (`score_feed`): a score.
     """
 
     def __init__(self, config):
-        super().__init__(
-            {
-                "valid": Out(1),
-                "address": Out(index_width(config.score_depth)),
-                "data": Out(signed(config.attention.kept_score_width)),
-            }
-        )
+        super().__init__({"score": Out(score_feed(config))})
 
 
 class RowSide(Signature):
@@ -174,14 +194,12 @@ class ColumnReport(Signature):
 
     Ports:
         key (8 bits, signed): a feature of K, where there is one.
-        key_valid (1 bit): there is one. Column 0's counts, like the next two.
-        begin (1 bit): with it: the first token of a tile.
+        key_valid (1 bit): there is one. Column 0's counts, like the next one.
         address (bits of a destination address): with it: where the first tile of tokens has it.
-        end (1 bit): the last feature of a tile of K or V. The last column's counts, like the next two.
+        end (1 bit): the last feature of a tile of K or V.
         is_value (1 bit): with it: of V.
         finish (1 bit): with it: the last one of the product.
-        score (ScoreWrite): a score.
-        chain (MaximumChain): the largest score of a row, behind this column. The last column's counts.
+        score (`score_write`): a score, and the largest one of its row.
         kernel_1_done (1 bit): the last element of Z leaves. The last column's counts.
     """
 
@@ -190,13 +208,11 @@ class ColumnReport(Signature):
             {
                 "key": Out(signed(config.data_width)),
                 "key_valid": Out(1),
-                "begin": Out(1),
                 "address": Out(address_widths(config)["destination"]),
                 "end": Out(1),
                 "is_value": Out(1),
                 "finish": Out(1),
-                "score": Out(ScoreWrite(config)),
-                "chain": Out(MaximumChain(**chain_sizes(config))),
+                "score": Out(score_write(config)),
                 "kernel_1_done": Out(1),
             }
         )

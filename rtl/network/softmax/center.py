@@ -25,7 +25,7 @@ from taylorvit.rtl.network.division.constants import constants_of
 from taylorvit.rtl.network.division.row_scheduler import RowScheduler
 from taylorvit.rtl.network.key_turner import KeyFeed, KeyTurner
 
-from .bundles import ColumnReport, DiagonalSide, RowSide, ScoreFeed, chain_sizes
+from .bundles import ColumnReport, DiagonalSide, RowFeed, RowSide, chain_sizes
 from .score_router import ScoreRouter
 
 __all__ = ["ScoreCenter", "SoftmaxCenter"]
@@ -49,30 +49,29 @@ class ScoreCenter:
         self.score_router = ScoreRouter(config)
         self.row_maxima = RowMaxima(**chain_sizes(config), pipeline=config.memory_pipeline)
 
-    def scores(self, m, start, feeds):
+    def scores(self, m, start):
         """Scores go to the rows; the maxima are there for the stream.
 
         Args:
             m (Module): the center's module.
             start (Value): new constants: the first half is next.
-            feeds (list): interfaces of `ScoreFeed`, one for each row.
 
         Returns:
             object: instance of the row maxima; `maximum` is that of the query that streams, L cycles later.
         """
         router = instantiate(m, "score_router", self.score_router)
         maxima = instantiate(m, "row_maxima", self.row_maxima)
-        for report, heard in zip(self.reports, router.scores):
-            m.d.comb += copied(report.score, heard)
-        for source, feed in zip(router.feeds, feeds):
-            m.d.comb += copied(source, feed)
+        m.d.comb += [heard.eq(report.score) for report, heard in zip(self.reports, router.scores)]
+        m.d.comb += [feed.score.eq(source) for source, feed in zip(router.feeds, self.feeds)]
         stream, half = self.stream, Signal(name="score_half")
         with m.If(self._ends_rows() & stream.result.finish):
             m.d.sync += half.eq(~half)
         with m.If(start):
             m.d.sync += half.eq(0)
         query = address_field(stream.position, len(maxima.read_address) - 1)
-        m.d.comb += [*copied(self.reports[-1].chain, maxima.chain), maxima.read_address.eq(Cat(query, half))]
+        largest = self.reports[-1].score.chain
+        m.d.comb += [getattr(maxima.chain, name).eq(largest[name]) for name in maxima.chain.signature.members]
+        m.d.comb += maxima.read_address.eq(Cat(query, half))
         return maxima
 
     def places_of_keys(self, m, key_stride):
@@ -88,13 +87,13 @@ class ScoreCenter:
         first = self.reports[0]
         column = Signal(range(max(2, self.columns)), name="key_column")
         offset = Signal.like(first.address, name="key_offset")
-        here = Mux(first.begin, 0, column)
-        beyond = Mux(first.begin, 0, offset)
         with m.If(first.key_valid):
-            m.d.sync += [column.eq(here + 1), offset.eq(beyond)]
-            with m.If(here == self.columns - 1):
-                m.d.sync += [column.eq(0), offset.eq(beyond + key_stride)]
-        return here, first.address + beyond
+            m.d.sync += column.eq(column + 1)
+            with m.If(column == self.columns - 1):
+                m.d.sync += [column.eq(0), offset.eq(offset + key_stride)]
+        with m.If(first.end):
+            m.d.sync += [column.eq(0), offset.eq(0)]
+        return column, first.address + offset
 
     def kept(self, m):
         """Pulses: all of K, all of V of a head is in the columns' banks.
@@ -153,7 +152,7 @@ class SoftmaxCenter(ScoreCenter, Block):
         room (1 bit, output): the row queue has room for the rows of a pass that completes e V.
         promised (1 bit, input): such a pass begins.
         row_side (RowSide): to row 0.
-        feeds (ScoreFeed, one for each row): to the rows.
+        feeds (RowFeed, one for each row): to the rows.
         column_feeds (KeyFeed, one for each column): to the columns.
         column_side (DiagonalSide): to the diagonal.
         reports (ColumnReport, one for each column): from the columns.
@@ -191,7 +190,7 @@ class SoftmaxCenter(ScoreCenter, Block):
                 "room": Out(1),
                 "promised": In(1),
                 "row_side": Out(RowSide(config)),
-                "feeds": Out(ScoreFeed(config)).array(config.rows),
+                "feeds": Out(RowFeed(config)).array(config.rows),
                 "column_feeds": Out(KeyFeed(config, depth=config.key_column_depth)).array(config.columns),
                 "column_side": Out(DiagonalSide(config)),
                 "reports": In(ColumnReport(config)).array(config.columns),
@@ -207,7 +206,7 @@ class SoftmaxCenter(ScoreCenter, Block):
     def elaborate(self, platform):
         m = Module()
         constants, start = self._constants(m)
-        maxima = self.scores(m, start, self.feeds)
+        maxima = self.scores(m, start)
         turner = instantiate(m, "key_turner", self.key_turner)
         bank, address = self.places_of_keys(m, constants.key_stride)
         m.d.comb += [

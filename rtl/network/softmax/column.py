@@ -15,7 +15,7 @@ from amaranth.lib.wiring import flipped
 from taylorvit.rtl.array.requantizer import Requantizer
 from taylorvit.rtl.attention.taylor.adder_array import NumeratorAdder
 from taylorvit.rtl.common.block import instantiate
-from taylorvit.rtl.common.bus import connect, copied
+from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.network.command import Destination
 from taylorvit.rtl.network.division.column import DividingColumn
@@ -40,8 +40,7 @@ def scores(m, column, score):
     connect(m, step.control_out, flipped(column.side_out.score))
     m.d.comb += [
         step.score.eq(score),
-        *copied(step.write, column.report.score),
-        *copied(step.control_out.chain, column.report.chain),
+        column.report.score.eq(step.write),
     ]
 
 
@@ -59,7 +58,6 @@ def report_values(m, column):
     m.d.comb += [
         report.key.eq(column.value),
         report.key_valid.eq(arrives & is_key),
-        report.begin.eq(value.begin),
         report.address.eq(value.address),
         report.end.eq(arrives & value.end),
         report.is_value.eq(is_value),

@@ -18,7 +18,7 @@ from taylorvit.rtl.common.pipeline import delay, pass_on
 from taylorvit.rtl.network.bundles import StreamControl
 from taylorvit.rtl.network.command import Source
 
-from .bundles import RowSide, ScoreFeed
+from .bundles import RowFeed, RowSide
 
 __all__ = ["SoftmaxRow", "exponential_of"]
 
@@ -50,7 +50,7 @@ class SoftmaxRow(Block):
         operand (8 bits signed, input): the activation or pixel, `memory_latency` cycles after `control`.
         streamed (streamed_width bits signed, output): for the array, `latency` cycles after `control`.
         side_in, side_out (RowSide): maximum and table; passed on one cycle later.
-        feed (ScoreFeed, input): a score.
+        feed (RowFeed, input): a score.
     """
 
     module_name = "kernel_row"
@@ -71,7 +71,7 @@ class SoftmaxRow(Block):
                 "streamed": Out(signed(config.streamed_width)),
                 "side_in": In(RowSide(config)),
                 "side_out": Out(RowSide(config)),
-                "feed": In(ScoreFeed(config)),
+                "feed": In(RowFeed(config)),
             }
         )
 
@@ -92,9 +92,9 @@ class SoftmaxRow(Block):
         pass_on(m, self.side_in, self.side_out)
         is_score = (self.control.source == Source.KERNEL) & ~self.control.blank
         m.d.comb += [
-            bank.write_enable.eq(self.feed.valid),
-            bank.write_address.eq(self.feed.address),
-            bank.write_data.eq(self.feed.data),
+            bank.write_enable.eq(self.feed.score.valid),
+            bank.write_address.eq(self.feed.score.address),
+            bank.write_data.eq(self.feed.score.data),
             bank.read_address.eq(self.control.address),
             exponential.score.eq(bank.read_data),
             exponential.maximum.eq(self.side_in.maximum),

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.network.network_row import writing_columns
 
-from .bundles import ScoreFeed, ScoreWrite
+from .bundles import score_feed, score_write
 
 __all__ = ["ScoreRouter"]
 
@@ -22,12 +22,14 @@ class ScoreRouter(Block):
         config (NetworkConfig): the configuration.
 
     Ports:
-        scores (ScoreWrite, input, one for each column): scores; at most one for each row.
-        feeds (ScoreFeed, output, one for each row): what the row writes.
+        scores (`score_write`, input, one for each column): scores; at most one for each row.
+        feeds (`score_feed`, output, one for each row): what the row writes.
     """
 
     module_name = "score_router"
-    waivers = {("UNUSEDSIGNAL", "scores__*"): "As many columns as rows: each has its row."}
+    waivers = {
+        ("UNUSEDSIGNAL", "scores__*"): "The largest score goes on elsewhere; as many columns as rows need no bank."
+    }
     latency = 1
 
     def __init__(self, config):
@@ -36,8 +38,8 @@ class ScoreRouter(Block):
         self.one_row_each = gcd(config.rows, config.columns) == config.rows
         super().__init__(
             {
-                "scores": In(ScoreWrite(config)).array(config.columns),
-                "feeds": Out(ScoreFeed(config)).array(config.rows),
+                "scores": In(score_write(config)).array(config.columns),
+                "feeds": Out(score_feed(config)).array(config.rows),
             }
         )
 

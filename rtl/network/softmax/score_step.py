@@ -12,7 +12,7 @@ from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import copied
 from taylorvit.rtl.common.pipeline import delay
 
-from .bundles import ScoreControl, ScoreWrite, chain_sizes
+from .bundles import ScoreControl, chain_sizes, score_write
 
 __all__ = ["ScoreStep"]
 
@@ -27,7 +27,8 @@ class ScoreStep(Block):
         score (kept_score_width bits signed, input): the score of this column.
         control_in (ScoreControl, input): in the same cycle, what becomes of it.
         control_out (ScoreControl, output): to the next column, one cycle later.
-        write (ScoreWrite, output): the score, in the same cycle, if this column has a token.
+        write (`score_write`, output): the score, in the same cycle, if this column has a token; and the largest one, a
+            cycle later.
     """
 
     module_name = "score_step"
@@ -41,7 +42,7 @@ class ScoreStep(Block):
                 "score": In(signed(config.attention.kept_score_width)),
                 "control_in": In(ScoreControl(config)),
                 "control_out": Out(ScoreControl(config)),
-                "write": Out(ScoreWrite(config)),
+                "write": Out(score_write(config)),
             }
         )
 
@@ -66,5 +67,6 @@ class ScoreStep(Block):
             self.write.bank.eq(source.bank),
             self.write.address.eq(source.address),
             self.write.data.eq(self.score),
+            *(self.write.chain[name].eq(getattr(target.chain, name)) for name in target.chain.signature.members),
         ]
         return m
