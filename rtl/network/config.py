@@ -434,6 +434,22 @@ class NetworkConfig(Configuration):
         depths = {"taylor": self.g_depth, "softmax": self.key_column_depth}
         return max(depths[kernel] for kernel in self.kernels)
 
+    def _kernel_bits(self):
+        """Bits of the kernel's buffers by name; with both kernels, two of them have one memory."""
+        attention = self.attention
+        of_columns = self.columns * self.data_width
+        softmax = "softmax" in self.kernels
+        widths = {"k": self.data_width} if "taylor" in self.kernels else {}
+        widths |= {"scores": attention.kept_score_width} if softmax else {}
+        beside_columns = [{"taylor": "g", "softmax": "k"}[kernel] for kernel in self.kernels]
+        tables = self.rows * self.exponential_entries * self.exponential_width
+        return {
+            "_or_".join(widths): self.kernel_row_depth * self.rows * max(widths.values()),
+            "v": self.value_depth * of_columns,
+            "_or_".join(beside_columns): self.kernel_1_depth * of_columns,
+            **({"exponentials": tables} if softmax else {}),
+        }
+
     @property
     def buffer_bytes(self):
         """Bytes of on-chip buffers by name."""
@@ -442,9 +458,7 @@ class NetworkConfig(Configuration):
             "activations": self.activation_depth * of_rows,
             "image": self.image_depth * of_rows,
             "residual": self.residual_depth * self.columns * self.residual_width,
-            "k": self.key_depth * of_rows,
-            "v": self.value_depth * of_columns,
-            "g": self.g_depth * of_columns,
+            **self._kernel_bits(),
             "partial_sums": self.longest_pass * self.columns * self.partial_sum_width,
             "tape_queue": self.tape_queue_rows * of_columns,
             "tape": 8 * self.tape_memory_bytes,

@@ -19,7 +19,7 @@ is its own: the engine asks the blocks' signatures for it, joins it, and looks a
 
     control     StreamControl, in       the element that row 0, ... this row sends now
     operand     data_width, in          the activation or pixel, L cycles after `control`; zero where that is `blank`
-    streamed    streamed_width, out     `latency` = L + 1 cycles after `control`: the operand, of KERNEL its own
+    streamed    streamed_width, out     `latency` cycles after `control`, L + 1 or more: the operand, of KERNEL its own
     side_in     the kernel's, in        from the row above, of row 0 from the center
     side_out    the kernel's, out       to the row below
     feed        the kernel's, in        from the center, what is written into this row
@@ -37,6 +37,7 @@ is its own: the engine asks the blocks' signatures for it, joins it, and looks a
                                                 VALUE
     z               ActivationWrite, out        an activation that the kernel computes; it goes to its bank in this
                                                 cycle, like one of the output stage
+    feed            the kernel's, in            from the center, what is written into this column
     side_in         the kernel's, in            from the column on the left, of column 0 from the diagonal
     side_out        the kernel's, out           to the column on the right
     report          the kernel's, out           to the center
@@ -45,7 +46,7 @@ is its own: the engine asks the blocks' signatures for it, joins it, and looks a
 
     load_in, load_out       LoadControl         `load_out` is `load_in`, a cycle later, for column 0
     result_in, result_out   ResultControl       likewise; a kernel may change the address of a result for KERNEL_1
-    stationary              diagonal_width, out, `L + 1` cycles after `load_in`
+    stationary              diagonal_width, out, `L + 1` cycles after `load_in`, as those of the columns are
     partial_sum             diagonal_sum_width, in, L cycles after `result_in`
     side_in                 the kernel's, in    from the center
     side_out                the kernel's, out   to column 0
@@ -55,11 +56,13 @@ is its own: the engine asks the blocks' signatures for it, joins it, and looks a
 
     constants_valid     in      a command CONSTANTS takes effect: no product of attention is unfinished
     constants           COMMAND_BITS, in        that command
+    exponential_write   ExponentialWrite, in    with softmax attention: an entry of the table of exponentials
     stream              StreamControl, in       what goes to row 0 in this cycle
     room                out     a pass that completes totals for KERNEL_1 may begin
     promised            in      such a pass begins; `room` says from two cycles later on whether the next one may
     row_side            the kernel's, out       to row 0
     feeds               the kernel's, out, one for each row
+    column_feeds        the kernel's, out, one for each column
     column_side         the kernel's, out       to the diagonal
     reports             the kernel's, in, one for each column
     diagonal_report     the kernel's, in
@@ -71,25 +74,28 @@ KERNEL_0 the buffer that KERNEL_1 is loaded from, of KERNEL_1 the last `z` of th
 pulse. Products of one destination finish in their order. The addresses of KERNEL_1's results are those of Z, as of an
 activation's destination; the kernel keeps them until a row of Z is ready.
 
-What a kernel keeps of a head besides the buffers that commands address, it has twice, in turn: the n-th KEY, the n-th
-VALUE, the n-th KERNEL_0 and the n-th KERNEL_1 since the last CONSTANTS are of one head.
+What a kernel keeps of a head besides the buffers that commands address, it has twice, in turn: of Taylor attention, the
+n-th KEY, the n-th VALUE, the n-th KERNEL_0 and the n-th KERNEL_1 since the last CONSTANTS are of one head.
 
 `z` shares its way into the activation banks with the activations of linear layers. The order of the commands sees to
 it that no column has both in one cycle: between a Q G and the next product with destination ACTIVATION there is one
 that waits for the Q G. A kernel writes `z` for nothing else, unless its own commands keep to that, too.
 
-Softmax attention needs no other engine and no other seam. Its scores are a product of Q with K for KERNEL_0, its
-result one of the exponentials with V for KERNEL_1; so its column keeps
+A row that takes longer than L + 1 cycles makes each tile wait for as long behind the columns, so that a tile never
+comes before the element that swaps in the one before it. The engine sees to that.
 
-    KEY         as tiles whose column c holds the tokens c, c + C, ...: K is turned from features to tokens on its way
-                to the columns, as that of Taylor attention is on its way to the rows
-    VALUE       as Taylor attention does, for KERNEL_1
-    KERNEL_0    nothing: a score goes through a table of exponentials that the kernel has, is added to the sum of its
-                row, which goes along the columns as `side`, and leaves as `z` for the activation banks (place: token)
-    KERNEL_1    totals until they are divided by the sum of their row; Z leaves as `z`
+There are three kernels, which share `rtl.network.division` (what divides) and `rtl.network.key_turner`:
 
-and its row hands on the operand alone. A numerically safe one needs the row's largest score first: it keeps the scores
-as totals, and writes the exponentials when the row is complete.
+                    `rtl.network.taylor`                `rtl.network.softmax`
+    KEY             by tokens, in the rows              by tokens, in the columns
+    VALUE           by features, in the columns         likewise
+    KERNEL_0        totals become G, for KERNEL_1       totals become scores, for the source KERNEL: they go to the rows
+    KERNEL_1        totals are divided: Z               likewise
+    source KERNEL   K, less its means                   exponentials of the scores
+
+Softmax attention takes the tiles of its KERNEL_0 from KERNEL_1's buffer (K), those of its KERNEL_1 from KERNEL_0's (V).
+Its n-th KERNEL_0 and n-th KERNEL_1 are of one block of queries, and a KERNEL_0 may begin when the KERNEL_1 before last
+is finished. `rtl.network.mixed` is both: the command CONSTANTS of a layer says which of them it has.
 """
 
 from taylorvit.rtl.common.loading import load

@@ -16,7 +16,8 @@ EXTENDED = ", ".join(sorted([*preset_names(), "base", "network-base"]))
 
 def test_presets_in_order_of_size():
     attention = ["tiny-4x4", "edge-16x8", "edge-16x16", "edge-16x16-softmax", "paper-64x64"]
-    network = ["vit-tiny-4x4", "vit-16x8", "vit-16x16", "vit-64x64"]
+    network = ["vit-tiny-4x4", "vit-tiny-4x4-mixed", "vit-16x8", "vit-16x16", "vit-16x16-mixed", "vit-64x64",
+               "vit-64x64-mixed"]  # fmt: skip
     assert preset_names() == attention + network
     assert (preset_names("attention"), preset_names("network")) == (attention, network)
 
@@ -41,6 +42,9 @@ def test_large_presets_hold_deit_and_their_streams_keep_up(name):
         ("vit-16x8", ["deit_tiny", "deit_tiny_distilled", "vit_28", "vit_25", "vit_8"]),
         ("vit-16x16", ["deit_tiny", "deit_tiny_distilled", "vit_28", "vit_25", "vit_8"]),
         ("vit-64x64", ["deit_tiny", "deit_small", "deit_base", "deit_base_distilled", "vit_28"]),
+        ("vit-tiny-4x4-mixed", ["vit_8"]),
+        ("vit-16x16-mixed", ["deit_tiny", "deit_tiny_distilled", "vit_28"]),
+        ("vit-64x64-mixed", ["deit_small", "deit_base", "deit_base_distilled"]),
     ],
 )
 def test_networks_fit_and_their_weights_keep_up(name, models):

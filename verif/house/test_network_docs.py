@@ -90,8 +90,8 @@ def test_buffers_of_blocks():
 
 def test_buffers_of_the_presets():
     rows = re.findall(r"^\| `([\w-]+)` \| ([\d, |]+) \|$", _section("Memory map"), re.MULTILINE)
-    assert rows == [
-        (name, " | ".join(f"{size:,}" for size in [*sizes.values(), sum(sizes.values())]))
+    assert dict(rows) == {
+        name: " | ".join(f"{size:,}" for size in [*sizes.values(), sum(sizes.values())])
         for name in preset_names("network")
         for sizes in [load_preset(name).buffer_bytes]
-    ]
+    }

@@ -257,8 +257,8 @@ def _stage(tests: ModuleType, testcase: str, **parameters) -> Stage:
 NETWORK = (
     Design(
         "engine", NetworkEngine.module_name, lambda: emit(NetworkEngine(small_config(*ARRAY, mlp_tokens=MLP_TOKENS))),
-        (_stage(test_engine, "networks_give_the_logits_of_the_integer_model", array=ARRAY, mlp_tokens=MLP_TOKENS,
-                seeds=SEEDS),), _ENGINE, optimized=False,
+        (_stage(test_engine, "networks_give_the_logits_of_the_integer_model", array=ARRAY,
+                fields={"mlp_tokens": MLP_TOKENS}, seeds=SEEDS),), _ENGINE, optimized=False,
     ),
     Design(
         "attention kernel", KernelTop.module_name, lambda: emit(KernelTop(test_kernel.config_of(KERNEL))),

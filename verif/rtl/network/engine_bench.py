@@ -15,10 +15,22 @@ from math import ceil
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from taylorvit.rtl.network.command import COMMAND_BYTES, FIELDS, HEADER_BYTES, Flag, Opcode
+from taylorvit.rtl.network.command import (
+    COMMAND_BYTES,
+    CONSTANTS_FIELDS,
+    EXPONENTIAL_BYTES,
+    FIELDS,
+    HEADER_BYTES,
+    KERNELS,
+    Destination,
+    Flag,
+    Opcode,
+)
 
 __all__ = ["EngineBench", "Outcome", "items_of"]
 
+
+_KERNEL = CONSTANTS_FIELDS["kernel"]
 
 RESET_CYCLES = 8
 """Cycles until a reset has come to all blocks."""
@@ -59,6 +71,11 @@ def items_of(tape: bytes, config) -> list[tuple[str, object]]:
             table_rows = ceil(256 / columns)
             items.append(("table", b"".join(rows[place : place + table_rows])[:256]))
             place += table_rows
+        if values["opcode"] == Opcode.CONSTANTS and command[_KERNEL.place] == KERNELS.index("softmax"):
+            length = EXPONENTIAL_BYTES * config.exponential_entries
+            table_rows = ceil(length / columns)
+            items.append(("exponentials", b"".join(rows[place : place + table_rows])[:length]))
+            place += table_rows
         items.append(("command", int.from_bytes(command, "little")))
         if values["opcode"] == Opcode.END:
             return items
@@ -93,6 +110,7 @@ class EngineBench:
         self.address = 0
         self.group = 0
         self.tables = 0
+        self.kernel_1 = 0  # products of that destination that were taken and are not finished
         self.entry = 0
 
     async def run(self, tape: bytes, patches: np.ndarray, *, limit: int = 100_000) -> Outcome:
@@ -113,7 +131,11 @@ class EngineBench:
             self.drive()
             await RisingEdge(dut.clk)
             if int(dut.command_valid.value) and int(dut.command_taken.value):
-                self.items.popleft()
+                command = self.items.popleft()[1]
+                of_kernel_1 = command >> 8 * FIELDS["destination"].place & 0xFF == Destination.KERNEL_1
+                self.kernel_1 += command & 0xFF == Opcode.PRODUCT and of_kernel_1
+            if "softmax" in self.config.kernels:
+                self.kernel_1 -= int(dut.kernel_1_finished.value)
             freed.append(int(dut.tape_read.value))
             self.room += freed.popleft()
             self.tables -= int(dut.table_finished.value)
@@ -143,6 +165,8 @@ class EngineBench:
         dut.tape_write__enable.value = 0
         dut.tape_written.value = 0
         dut.table_write__valid.value = 0
+        if "softmax" in config.kernels:
+            dut.exponential_write__valid.value = 0
         if not self.items:
             return
         what, value = self.items[0]
@@ -169,4 +193,12 @@ class EngineBench:
             self.entry = (self.entry + 1) % 256
             if self.entry == 0:
                 self.tables += 1
+                self.items.popleft()
+        elif what == "exponentials" and (self.entry or not self.kernel_1):
+            place = EXPONENTIAL_BYTES * self.entry
+            dut.exponential_write__valid.value = 1
+            dut.exponential_write__entry.value = self.entry
+            dut.exponential_write__data.value = int.from_bytes(value[place : place + EXPONENTIAL_BYTES], "little")
+            self.entry = (self.entry + 1) % config.exponential_entries
+            if self.entry == 0:
                 self.items.popleft()

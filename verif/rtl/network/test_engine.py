@@ -17,15 +17,27 @@ from .engine_bench import EngineBench
 SEEDS = range(4)
 
 
+#: Array, and fields of the accelerator. Every other model is extreme; a mixed one has any kernel in each layer.
+ACCELERATORS = {
+    "taylor 4x4": ((4, 4), {}),
+    "taylor 8x4": ((8, 4), {"mlp_tokens": 3}),
+    "taylor 5x3": ((5, 3), {"mlp_tokens": 4}),
+    "taylor 16x8": ((16, 8), {}),
+    "softmax 5x3": ((5, 3), {"kernel": "softmax", "query_block": 4, "exponential_entries": 64}),
+    "mixed 4x4": ((4, 4), {"kernel": "taylor+softmax", "query_block": 7}),
+    "mixed 8x4": ((8, 4), {"kernel": "taylor+softmax", "mlp_tokens": 3, "exponential_entries": 256}),
+    "mixed 16x8": ((16, 8), {"kernel": "taylor+softmax", "query_block": 2, "memory_pipeline": 1}),
+}
+
+
 @cocotb.test()
 async def networks_give_the_logits_of_the_integer_model(dut):
     values = parameters()
-    sizes = {"mlp_tokens": values["mlp_tokens"]}
-    config = small_config(*values["array"], **sizes)
+    config = small_config(*values["array"], **values["fields"])
     await start(dut, **idle_inputs(NetworkEngine(config)))
     bench = EngineBench(dut, config)
     for seed in values["seeds"]:
-        network = compiled(seed, *values["array"], **sizes, extreme=seed % 2 == 1)
+        network = compiled(seed, *values["array"], **values["fields"], extreme=seed % 2 == 1)
         shape = network.vit.shape
         size = (1, shape.channels, shape.image_size, shape.image_size)
         pixels = np.random.default_rng(seed).integers(0, 256, size)
@@ -36,12 +48,15 @@ async def networks_give_the_logits_of_the_integer_model(dut):
             {"shape": str(shape), "cycles": outcome.cycles, "kinds": outcome.kinds, "stalls": outcome.stalls},
         )
         expect_equal(
-            f"logits of network {seed}, {shape}", outcome.logits[: shape.classes], network.vit(pixels)[0].tolist()
+            f"logits of network {seed}, {shape}, {network.vit.kernels}",
+            outcome.logits[: shape.classes],
+            network.vit(pixels)[0].tolist(),
         )
 
 
-@pytest.mark.parametrize("array, mlp_tokens", [((4, 4), 0), ((8, 4), 3), ((5, 3), 4), ((16, 8), 0)])
-def test_networks(array, mlp_tokens):
-    engine = NetworkEngine(small_config(*array, mlp_tokens=mlp_tokens))
-    parameters = {"array": list(array), "mlp_tokens": mlp_tokens, "seeds": list(SEEDS)}
+@pytest.mark.parametrize("name", ACCELERATORS)
+def test_networks(name):
+    array, fields = ACCELERATORS[name]
+    engine = NetworkEngine(small_config(*array, **fields))
+    parameters = {"array": list(array), "fields": fields, "seeds": list(SEEDS)}
     run(build(emit(engine), engine.module_name), __name__, parameters=parameters)
