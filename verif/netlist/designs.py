@@ -20,7 +20,7 @@ from verif.regression.network.models import TINY
 from verif.rtl.harness import SideBySide
 from verif.taylorvit.compiler.networks import SMALLEST
 
-__all__ = ["ACCELERATORS", "NETWORK", "NETWORKS", "ON_BOARDS", "SHAPES", "arithmetic_blocks"]
+__all__ = ["ACCELERATORS", "NETWORK", "NETWORKS", "ON_BOARDS", "SHAPES", "SOFTMAX", "arithmetic_blocks"]
 
 #: Fewer cells where nothing is to be seen: each of these is simulated gate by gate.
 _NARROW = {"counter_width": 16, "input_timeout": 60000, "error_count_width": 4}
@@ -40,6 +40,14 @@ ACCELERATORS = {
     )
 }  # fmt: skip
 
+#: An accelerator with softmax attention, for ECP5: blocks of queries, columns that take turns, banks of both kinds.
+SOFTMAX = AcceleratorConfig.from_mapping(
+    _NARROW
+    | {"name": "softmax", "kernel": "softmax", "rows": 4, "columns": 2, "data_width": 4, "max_tokens": 40,
+       "max_head_dim": 5, "query_block": 16, "score_width": 6, "exponential_width": 5, "exponential_entries": 32,
+       "stream_width": 8, "max_heads": 5, "multiplier": "ecp5", "booth_columns": 1, "shift_z_min": -1, "shift_z_max": 5}
+)  # fmt: skip
+
 #: The accelerator for a board of each family. TIMEOUT has to outlast a pause on the line, which takes a wider counter.
 #: The boards of iCE40 are small, and have DSP cells.
 ON_BOARDS = {
@@ -51,7 +59,12 @@ ON_BOARDS = {
 }  # fmt: skip
 
 #: Jobs of each accelerator: heads, tokens, head dimension.
-SHAPES = {"ecp5": [(2, 100, 5), (3, 7, 3)], "ice40": [(2, 40, 3), (4, 3, 1)], "gowin": [(2, 50, 5), (3, 4, 4)]}
+SHAPES = {
+    "ecp5": [(2, 100, 5), (3, 7, 3)],
+    "ice40": [(2, 40, 3), (4, 3, 1)],
+    "gowin": [(2, 50, 5), (3, 4, 4)],
+    "softmax": [(2, 40, 5), (3, 7, 3)],
+}
 
 #: The network accelerator that takes the least time to synthesize.
 NETWORK = load_preset("vit-tiny-4x4")

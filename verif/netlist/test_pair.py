@@ -10,7 +10,7 @@ from taylorvit.simulation import SimulationError, run
 
 from . import bench
 from .cell_models import CELL_MODELS
-from .designs import ACCELERATORS, NETWORK, NETWORKS, SHAPES, arithmetic_blocks
+from .designs import ACCELERATORS, NETWORK, NETWORKS, SHAPES, SOFTMAX, arithmetic_blocks
 from .flow import make_netlist
 from .pair import build_pair
 
@@ -45,6 +45,19 @@ def test_accelerator(family, stage):
         bench.__name__,
         testcase="accelerator_equals_golden_and_rtl",
         parameters={"config": config.to_mapping(), "shapes": SHAPES[family]},
+    )
+
+
+def test_softmax_accelerator():
+    models = CELL_MODELS["ecp5"]
+    design = Accelerator(SOFTMAX)
+    netlist = make_netlist(design, models, "post-synthesis")
+    assert "DP16KD" in netlist.cell_types() and "TRELLIS_DPR16X4" in netlist.cell_types()
+    run(
+        build_pair(design, netlist, models),
+        bench.__name__,
+        testcase="accelerator_equals_golden_and_rtl",
+        parameters={"config": SOFTMAX.to_mapping(), "shapes": SHAPES["softmax"]},
     )
 
 

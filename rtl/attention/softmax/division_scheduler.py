@@ -22,7 +22,7 @@ __all__ = ["DivisionScheduler"]
 class DivisionScheduler(Block):
     """Starts rows of the divider array and addresses their results, `divider_row_interval` cycles apart at least.
 
-    Between two blocks of queries there are `block_wait` cycles at least.
+    Before the first row of a block of queries there are `block_wait` cycles at least, from the row before or the start.
 
     Args:
         config (AcceleratorConfig): the accelerator's configuration.
@@ -65,7 +65,7 @@ class DivisionScheduler(Block):
 
     @property
     def block_wait(self):
-        """Cycles from the last row of a block to the first of the next: its length is found, and compared."""
+        """Cycles from the last row of a block, or the start, to the next row: a length is found, and compared."""
         return self.query_blocks.latency + 2
 
     def elaborate(self, platform):
@@ -79,7 +79,7 @@ class DivisionScheduler(Block):
         m.d.comb += start.eq(
             credits(m, self.row_queue_depth.bit_length(), self.row_queued, start, "rows")
             & paused(m, start, self.interval, "wait")
-            & paused(m, block_end, self.block_wait, "block_wait")
+            & paused(m, block_end | self.start, self.block_wait, "block_wait")
             & ~(head_first & z_buffer_full(m, start & head_first, self.z_released))
         )
         with m.If(start):
