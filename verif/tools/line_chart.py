@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 __all__ = ["Chart", "Mark", "draw"]
 
-WIDTH, LEFT, RIGHT, BETWEEN = 1080, 64, 16, 72
+WIDTH, LEFT, RIGHT, BETWEEN = 1080, 78, 20, 84
 TOP, HEIGHT, BELOW = 60, 300, 48
 STYLE = """
   .paper { fill: #ffffff } text { font: 12px system-ui, sans-serif; fill: #1f2328 }
