@@ -24,9 +24,10 @@ from taylorvit.golden.training.recipe import Recipe, rounded_recipe
 from taylorvit.golden.training.trainer import Progress, train
 from taylorvit.golden.training.training_folder import only_training_in
 
+from .kernel_search import Bound, Calibration, Trial, search_kernels
 from .metadata import Accelerator
 
-__all__ = ["Quantized", "fine_tune", "quantize_checkpoint"]
+__all__ = ["Quantized", "Search", "fine_tune", "quantize_checkpoint"]
 
 
 class Quantized(NamedTuple):
@@ -41,12 +42,27 @@ class Quantized(NamedTuple):
     sqnr: dict[str, float]
 
 
+class Search(NamedTuple):
+    """What `golden.kernel_search` is to find.
+
+    Attributes:
+        cost (Callable[[tuple[str, ...]], float]): what the attention kernels of all layers cost, for example in cycles.
+        bound (Bound): the most that may be lost.
+        tried (Callable[[Trial], None]): called with each choice that was tried.
+    """
+
+    cost: Callable[[tuple[str, ...]], float]
+    bound: Bound
+    tried: Callable[[Trial], None] = lambda _trial: None
+
+
 def quantize_checkpoint(
     path: str | Path,
     *,
     images: int = 128,
     accelerator: Accelerator | None = None,
     attention: Sequence[str] = (),
+    search: Search | None = None,
     recipe: Recipe | None = None,
     data: str | None = None,
     progress: Callable[[str], None] = lambda _step: None,
@@ -59,7 +75,9 @@ def quantize_checkpoint(
         accelerator (Accelerator | None): accelerator that computes attention; one of 8 bits, of any size, with any
             attention kernel, if left out.
         attention (Sequence[str]): kernels by layer, as `golden.attention.by_layer.by_layer` takes them; a layer that
-            none of them names has the kernel of the attention that it was trained with.
+            none of them names has the kernel of the attention that it was trained with, or what a search finds.
+        search (Search | None): whether to search the cheapest kernels for these layers, of those that the accelerator
+            has, or of all.
         recipe (Recipe | None): recipe of published weights, as `recipe_of` takes it.
         data (str | None): other images, as `recipe_of` takes them.
         progress (Callable[[str], None]): called with the name of each layer as it begins.
@@ -71,27 +89,44 @@ def quantize_checkpoint(
     checkpoint = load(path)
     recipe = recipe_of(checkpoint, recipe=recipe, data=data)
     model = model_of(checkpoint, model=recipe.model)
-    kernels = by_layer(attention, kernels_of(recipe.model.attentions), names=KERNELS)
+    own = kernels_of(recipe.model.attentions)
+    kernels = by_layer(attention, ("",) * len(own) if search else own, names=KERNELS)
     if accelerator is not None:
         accelerator.check(model.shape.tokens, model.shape.head_dim)
-        accelerator.check_kernels(kernels)
+        accelerator.check_kernels(filter(None, kernels))
     dataset = load_images(recipe.data, model.shape.image_size)
     check_sizes(model.shape, dataset, classes=False)  # scales do not depend on the classes of the images
     count = min(images, len(dataset.training))
     # Spread over all classes; the seed makes random crops the same every time.
     torch.manual_seed(recipe.training.seed if recipe.training else 1)
-    shown, _labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
-    vit = quantize_vit(
-        model,
-        shown,
-        mean=dataset.mean,
-        std=dataset.std,
-        number_format=accelerator and accelerator.number_format,
-        attention=kernels,
-        data={"name": dataset.name, "classes": list(dataset.classes)},
-        quantization={"checkpoint": str(path), "images": count, "recipe": recipe.model_dump(mode="json")},
-        progress=progress,
-    )
+    shown, labels = dataset.training[[index * len(dataset.training) // count for index in range(count)]]
+
+    def quantized(kernels: Sequence[str], progress: Callable[[str], None] = lambda _step: None) -> IntegerVit:
+        return quantize_vit(
+            model,
+            shown,
+            mean=dataset.mean,
+            std=dataset.std,
+            number_format=accelerator and accelerator.number_format,
+            attention=kernels,
+            data={"name": dataset.name, "classes": list(dataset.classes)},
+            quantization={"checkpoint": str(path), "images": count, "recipe": recipe.model_dump(mode="json")},
+            progress=progress,
+        )
+
+    if search is None:
+        vit = quantized(kernels, progress)
+    else:
+        vit = search_kernels(
+            Calibration(model, shown, labels, dataset.mean, dataset.std),
+            own,
+            [(kernel,) if kernel else (accelerator.kernels if accelerator else KERNELS) for kernel in kernels],
+            quantize=quantized,
+            cost=search.cost,
+            bound=search.bound,
+            tried=search.tried,
+            progress=progress,
+        )
     sqnr = layer_sqnr(model, vit, shown, mean=dataset.mean, std=dataset.std)
     vit.quantization["sqnr_db"] = {name: round(value, 2) for name, value in sqnr.items() if math.isfinite(value)}
     return Quantized(vit, sqnr)

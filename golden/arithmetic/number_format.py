@@ -126,8 +126,8 @@ class SoftmaxFormat(OperandFormat):
     """Widths of the operands and ranges of the run-time registers of softmax attention.
 
     Attributes:
-        score_width (int): bits of the scores, signed, 4 to 24.
-        exponential_width (int): bits of the exponentials, unsigned, 4 to 24.
+        score_width (int): bits of the scores, signed, 2 to 24.
+        exponential_width (int): bits of the exponentials, unsigned, 2 to 24.
         exponential_entries (int): entries of the table of exponentials, a power of two from 2 to 65536. Differences
             from the maximum of a row that are larger have the exponential 0.
         shift_s_max (int): the largest right shift that requantizes the scores, 0 to 63; the smallest is 0.
@@ -148,8 +148,8 @@ class SoftmaxFormat(OperandFormat):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer("score_width", self.score_width, 4, 24)
-        check_integer("exponential_width", self.exponential_width, 4, 24)
+        check_integer("score_width", self.score_width, 2, 24)
+        check_integer("exponential_width", self.exponential_width, 2, 24)
         entries = check_integer("exponential_entries", self.exponential_entries)
         if not 2 <= entries <= 1 << 16 or entries & (entries - 1):
             raise ValueError(f"exponential_entries must be a power of two from 2 to 65536, not {entries!r}")

@@ -1,7 +1,7 @@
 """A name for each layer, as a user writes it and as tables show it.
 
     by_layer(["all=softmax", "0-2,5=taylor"], ("taylor",) * 8, names=("taylor", "softmax"))
-    text_of(("taylor", "taylor", "softmax"))        # "taylor in 0-1, softmax in 2"
+    text_of(("taylor", "taylor", "softmax"))        # "taylor in 0-1; softmax in 2"
 
 Layers count from 0, as in the names of weights and steps.
 """
@@ -61,7 +61,7 @@ def text_of(names: Sequence[str]) -> str:
     for name in dict.fromkeys(names):
         layers = [layer for layer, each in enumerate(names) if each == name]
         texts.append(f"{name} in {','.join(_ranges(layers))}")
-    return ", ".join(texts)
+    return "; ".join(texts)
 
 
 def _ranges(layers: list[int]) -> list[str]:

@@ -107,7 +107,8 @@ def inspect_checkpoint(
 
 def logit_table(inspected: Inspected) -> Table:
     """Tabulates the share of logits in [-1, 1), plain and centred, of each layer."""
-    table = Table(title=f"{len(inspected.images)} held-out images of {inspected.data}")
+    images = f"{len(inspected.images)} held-out images of {inspected.data}"
+    table = Table(title=f"{images}; trained attention: {inspected.attention}")
     for heading in ("layer", "plain logits in [-1, 1)", "centred ones"):
         table.add_column(heading, justify="right")
     for index, layer in enumerate(inspected.layers):

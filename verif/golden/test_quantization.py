@@ -7,10 +7,11 @@ import pytest
 
 from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.checkpoints.checkpoint import CheckpointError, load
+from taylorvit.golden.kernel_search import Bound
 from taylorvit.golden.metadata import Accelerator
 from taylorvit.golden.network.integer_vit import load_integer_vit, to_pixels
 from taylorvit.golden.network.quantize import quantize_vit
-from taylorvit.golden.quantization import fine_tune, quantize_checkpoint
+from taylorvit.golden.quantization import Search, fine_tune, quantize_checkpoint
 from taylorvit.golden.reports.layer_sqnr import layer_sqnr
 from taylorvit.golden.training.loading import load_images, model_of
 
@@ -77,3 +78,28 @@ def test_quantization_aware_training_ends_on_the_grids(trained_on_digits, tmp_pa
     assert load(trained).description["recipe"]["training"]["learning_rate"] == recipe.training.learning_rate / 10
     images, labels = load_images(recipe.data, 8).testing[list(range(360))]
     assert np.mean(vit(to_pixels(images)).argmax(axis=1) == labels.numpy()) > 0.5
+
+
+def test_attention_by_layer(trained_on_digits):
+    """That of the training, which is ViTALiTy's, where no choice names a layer; a search leaves others alone."""
+    path, _recipe = trained_on_digits
+    assert quantize_checkpoint(path, images=8, attention=["1=softmax"]).vit.kernels == ("taylor", "softmax")
+    trials = []
+    search = Search(lambda kernels: kernels.count("taylor"), Bound(1000.0, "dB"), trials.append)
+    vit = quantize_checkpoint(path, images=8, attention=["1=taylor"], search=search).vit
+    assert vit.kernels == ("softmax", "taylor")
+    assert [trial.kernels for trial in trials if trial.verdict == "kept"] == [("softmax", "taylor")]
+    accelerator = Accelerator("small", NetworkFormat(), max_tokens=5, max_head_dim=4, kernels=("softmax",))
+    assert quantize_checkpoint(path, images=8, accelerator=accelerator, search=search).vit.kernels == ("softmax",) * 2
+    with pytest.raises(ValueError, match="^attention of each layer must be one that small has, softmax, not taylor: "):
+        quantize_checkpoint(path, images=8, accelerator=accelerator)
+
+
+def test_quantization_aware_training_of_softmax(trained_on_digits, tmp_path):
+    """The trained checkpoint says what it was trained with, and is quantized so again."""
+    path, _recipe = trained_on_digits
+    trained = fine_tune(path, tmp_path / "tuned", 1, images=30, attention=["1=softmax"])
+    assert load_integer_vit(tmp_path / "tuned" / "grids.safetensors").kernels == ("taylor", "softmax")
+    assert load(trained).description["recipe"]["model"]["attention"] == ["vitality", "softmax"]
+    vit, sqnr = quantize_checkpoint(trained, images=30)
+    assert vit.kernels == ("taylor", "softmax") and sqnr["logits"] > 20

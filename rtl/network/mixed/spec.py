@@ -20,6 +20,8 @@ class MixedSpec(TaylorSpec, SoftmaxSpec):
     hardware = ""
     network_hardware = "taylorvit.rtl.network.mixed.kernel:MixedNetworkKernel"
 
+    told = (*TaylorSpec.told, *SoftmaxSpec.told)
+
     @property
     def streamed_width(self):
         """Operand that moves right through the array: K^, Q, or an exponential."""

@@ -49,8 +49,8 @@ def test_other_texts_are_refused(text, error):
 @pytest.mark.parametrize("softmax, text", [
     ([], "taylor"),
     (range(6), "softmax"),
-    ([5], "taylor in 0-4, softmax in 5"),
-    ([0, 1, 3], "softmax in 0-1,3, taylor in 2,4-5"),
+    ([5], "taylor in 0-4; softmax in 5"),
+    ([0, 1, 3], "softmax in 0-1,3; taylor in 2,4-5"),
 ])  # fmt: skip
 def test_names_in_a_line(softmax, text):
     assert text_of(["softmax" if layer in softmax else "taylor" for layer in range(6)]) == text

@@ -265,7 +265,7 @@ def test_integer_models_of_other_kernels_are_rows_of_their_own():
     changed = result_of(0.8, integer=True)._replace(kernels=("taylor", "softmax", "softmax"))
     assert [(row.attention, row.accuracies) for row in summarize([as_trained, changed, as_trained])] == [
         ("softmax", (0.9, 0.9)),
-        ("softmax, quantized as taylor in 0, softmax in 1-2", (0.8,)),
+        ("softmax, quantized as taylor in 0; softmax in 1-2", (0.8,)),
     ]
 
 

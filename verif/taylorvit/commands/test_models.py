@@ -65,7 +65,7 @@ def test_weights_of_others_need_no_training(trained, others, capsys):
     for arguments, output in (
         (["others.pth.tar", "--recipe", "others.toml", "-o", "others.safetensors"], "others.safetensors"),
         (["others.pth.tar", "--recipe", "others.toml", "--data", "digits", "-o", "b.safetensors"], "b.safetensors"),
-        (["hub", "--data", "digits"], "hub/integer.safetensors"),
+        (["hub", "--data", "digits", "--attention", "all=taylor"], "hub/integer.safetensors"),  # else it is softmax
     ):
         status, out, err = run(capsys, "quantize", *arguments, "--images", 40)
         assert (status, err) == (0, "") and out.endswith(f"wrote  {output}\n")
@@ -80,10 +80,11 @@ def test_weights_of_others_need_no_training(trained, others, capsys):
     ):
         status, out, err = run(capsys, "evaluate", *arguments)
         assert (status, err) == (0, "")
-        rows[name] = re.findall(r"digits +│ (\w+) +│ (\w+) +│ +1 │ +(\d+\.\d\d%)", out)
+        rows[name] = re.findall(r"digits +│ ([\w, ]+?) +│ (\w+) +│ +1 │ +(\d+\.\d\d%)", out)
         assert [row[1] for row in rows[name]] == ["float", "integers"]
     assert rows["others"] == rows["ours"] and rows["hub"][1][2] == rows["ours"][1][2]
-    assert rows["hub"][0][0] == "softmax"  # which is what a published model has
+    # A published model has softmax.
+    assert [row[0] for row in rows["hub"]] == ["softmax", "softmax, quantized as taylor"]
 
     assert run(capsys, "inspect", "hub", "--data", "digits", "--images", 3, "-o", "pictures")[0] == 0
     assert run(capsys, "capture", trained, "--images", 2, "-o", "ours.npz")[0] == 0

@@ -1,14 +1,17 @@
 """`quantize` and `evaluate`: from a trained model to integers and a table."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from taylorvit.compiler import cycles_of
+from taylorvit.compiler.plan import plan_of
 from taylorvit.gen.generate import generate
-from taylorvit.gen.presets import load_preset
+from taylorvit.gen.presets import load_metadata, load_preset
 from taylorvit.golden.arithmetic.number_format import NetworkFormat
 from taylorvit.golden.checkpoints.checkpoint import load
 from taylorvit.golden.network.integer_vit import load_integer_vit
@@ -79,3 +82,65 @@ def test_fine_tuned_with_rounding(trained, capsys):
     assert status == 0 and out.count("vitality, rounded") == 2
     text = "taylorvit: error: --resume must come with --fine-tune: only training can be gone on with\n"
     assert run(capsys, "quantize", trained, "--resume") == (2, "", text)
+
+
+def test_attention_by_layer(trained, capsys):
+    status, out, err = run(capsys, "quantize", trained, "--images", 9, "--attention", "all=softmax", "--attention",
+                           "0=taylor")  # fmt: skip
+    assert (status, err) == (0, "") and "\nattention: taylor in 0; softmax in 1\n" in out
+    assert load_integer_vit("integer.safetensors").kernels == ("taylor", "softmax")
+    for arguments, text in (
+        (["--attention", "2=softmax"], "layer must be 0 to 1, not 2 in '2=softmax'"),
+        (["--attention", "softmax"], "attention must be LAYERS=KERNEL, for example all=softmax or 0-2,5=taylor, not "
+                                     "'softmax'"),
+    ):  # fmt: skip
+        assert run(capsys, "quantize", trained, *arguments) == (2, "", f"taylorvit: error: {text}\n")
+
+
+@pytest.fixture
+def mixed(trained):
+    """The metadata of a network accelerator with both kernels, as `generate` writes it, for the small model."""
+    config = dataclasses.replace(load_preset("vit-tiny-4x4"), name="mixed", kernel="taylor+softmax")
+    path = Path("mixed.json")
+    derived = {told.attribute: getattr(config.attention, told.attribute) for told in config.attention.spec.told}
+    content = {"accelerator": "network", "configuration": config.to_mapping(), "derived": derived}
+    path.write_text(json.dumps(content | {"derived": derived | {"data_width": 8}}), encoding="utf-8")
+    return path
+
+
+def test_attention_that_is_searched(trained, mixed, capsys):
+    """From Taylor attention, which is the cheaper one: nothing to change, unless one layer is softmax in any case."""
+    options = ["--images", 40, "--accelerator", mixed, "--attention", "auto"]
+    status, out, err = run(capsys, "quantize", trained, *options, "--max-loss", "1dB")
+    assert (status, err) == (0, "") and "Attention by layer, at most 1dB lost" in out and "\nattention: taylor\n" in out
+    assert len(re.findall("│ reference ", out)) == 1 and "kept" not in out and "alone" not in out
+    config = load_metadata(mixed)
+    vit = load_integer_vit("integer.safetensors")
+    cycles = cycles_of(plan_of(vit.shape, config, vit.kernels), config).cycles
+    assert re.search(rf"│ taylor +│ integers +│ +{cycles:,} │", out)
+    options += ["--attention", "1=softmax", "--max-loss", "100%"]
+    status, out, err = run(capsys, "quantize", trained, *options)
+    assert (status, err) == (0, "") and "\nattention: taylor in 0; softmax in 1\n" in out
+    assert load_integer_vit("integer.safetensors").kernels == ("taylor", "softmax") and "kept" in out
+
+
+def test_searches_that_cannot_begin(trained, mixed, capsys):
+    generated = ["--accelerator", mixed]
+    for arguments, text in (
+        (["--attention", "auto"], "--attention auto must come with --max-loss: the cheapest attention of all may lose "
+                                  "everything"),
+        (["--max-loss", "1dB"], "--max-loss must come with --attention auto: nothing else searches"),
+        (["--attention", "auto", "--max-loss", "1dB"], "--attention auto must come with --accelerator, a network "
+                                                       "accelerator whose cycles it counts"),
+        (["--attention", "auto", "--max-loss", "1", *generated], "largest loss must be points or decibels, for example "
+                                                                 "0.5% or 1dB, not '1'"),
+    ):  # fmt: skip
+        assert run(capsys, "quantize", trained, *arguments) == (2, "", f"taylorvit: error: {text}\n")
+
+
+def test_kernels_that_the_accelerator_lacks(trained, capsys):
+    generate(load_preset("tiny-4x4"), Path("mine"))
+    options = ["--accelerator", "mine/metadata.json", "--attention", "1=softmax"]
+    status, _out, err = run(capsys, "quantize", trained, *options)
+    text = "attention of each layer must be one that tiny-4x4 has, taylor, not softmax: choose with --attention"
+    assert status == 2 and err.startswith(f"taylorvit: error: {text}")

@@ -26,6 +26,7 @@ KERNEL = KERNELS["softmax"]
 DEFAULT = SoftmaxFormat()
 FORMATS = [
     DEFAULT,
+    SoftmaxFormat(score_width=2, exponential_width=2, exponential_entries=2),
     SoftmaxFormat(score_width=6, exponential_width=5, exponential_entries=16, shift_s_max=31),
     SoftmaxFormat(data_width=12, score_width=16, exponential_width=15, exponential_entries=2048, shift_s_max=40),
     SoftmaxFormat(data_width=24, score_width=24, exponential_width=24, exponential_entries=64, shift_s_max=63),
@@ -101,7 +102,7 @@ def test_equals_the_slow_model(shape, seed, number_format, data):
 
 @settings(max_examples=40)
 @given(
-    head_dim=st.integers(1, 200), score_exp=st.integers(-14, 4), index=st.integers(0, 1023), width=st.integers(4, 24)
+    head_dim=st.integers(1, 200), score_exp=st.integers(-14, 4), index=st.integers(0, 1023), width=st.integers(2, 24)
 )
 def test_table_is_correctly_rounded(head_dim, score_exp, index, width):
     table = exponential_table(head_dim, score_exp, SoftmaxFormat(exponential_width=width))
@@ -270,8 +271,8 @@ def test_way_through_json():
 
 
 @pytest.mark.parametrize("fields, text", [
-    ({"score_width": 3}, "score_width must be 4 to 24, not 3"),
-    ({"exponential_width": 25}, "exponential_width must be 4 to 24, not 25"),
+    ({"score_width": 1}, "score_width must be 2 to 24, not 1"),
+    ({"exponential_width": 25}, "exponential_width must be 2 to 24, not 25"),
     ({"exponential_entries": 1000}, "exponential_entries must be a power of two from 2 to 65536, not 1000"),
     ({"exponential_entries": 1}, "exponential_entries must be a power of two from 2 to 65536, not 1"),
     ({"shift_s_max": 64}, "shift_s_max must be 0 to 63, not 64"),
