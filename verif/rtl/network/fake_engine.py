@@ -58,7 +58,7 @@ class FakeEngine:
         self.resets = deque([0] * RESET_DELAY)
         self.banks = {}  # (row of the ring, column) -> byte
         self.pixels = {}  # (row of the array, address) -> pixel
-        self.table = {}
+        self.table, self.exponentials = {}, {}
         self.inputs = self.driven = {}  # input -> value, in this cycle and in the one before
         self.clear()
         self.done = 0
@@ -72,6 +72,7 @@ class FakeEngine:
         self.work = None
         self.reading = {}  # cycle -> (column, place, byte that must be there)
         self.finishing = deque()  # cycles at which products with a table are finished
+        self.dividing = deque()  # of an accelerator with softmax, those at which products for KERNEL_1 are finished
         self.logits = []
         self.ends_at = None
         self.image_is_read = False
@@ -113,6 +114,10 @@ class FakeEngine:
         if view.table_write__valid.value:
             expect_equal("products that use the table", len(self.finishing), 0)
             self.table[int(view.table_write__entry.value)] = int(view.table_write__data.value)
+        if "softmax" in config.kernels and view.exponential_write__valid.value:
+            at_work = self.work is not None and self.work[0]["destination"] == Destination.KERNEL_1
+            expect_equal("products that use the exponentials", len(self.dividing) + at_work, 0)
+            self.exponentials[int(view.exponential_write__entry.value)] = int(view.exponential_write__data.value)
         if view.image_write__valid.value:
             group, address = int(view.image_write__group.value), int(view.image_write__address.value)
             data = int(view.image_write__data.value)
@@ -132,7 +137,10 @@ class FakeEngine:
             right = self.expected.popleft()
             expect_equal("command", word, right.word, width=COMMAND_BITS)
             rows = list(right.rows)
-            if right.table:
+            if right.table and command["opcode"] == Opcode.CONSTANTS:
+                numbers = [number & (1 << self.config.exponential_width) - 1 for number in right.exponentials]
+                expect_equal("exponentials", [self.exponentials.get(entry) for entry in range(len(numbers))], numbers)
+            elif right.table:
                 expect_equal("table", [self.table.get(entry) for entry in range(256)], list(right.table))
         self.work = (command, deque(rows))
 
@@ -143,6 +151,9 @@ class FakeEngine:
         if self.finishing and self.finishing[0] <= cycle:
             self.finishing.popleft()
             self.inputs["table_finished"] = 1
+        if self.dividing and self.dividing[0] <= cycle:
+            self.dividing.popleft()
+            self.inputs["kernel_1_finished"] = 1
         if self.work is None:
             self.inputs |= {"command_taken": acts, "stall_tape": 1}
         elif acts:
@@ -159,7 +170,7 @@ class FakeEngine:
         """One step of the command; returns what it waits for."""
         view, inputs, (command, rows) = self.view, self.inputs, self.work
         if command["opcode"] == Opcode.END:
-            if self.finishing or self.holds_end:
+            if self.finishing or self.dividing or self.holds_end:
                 return ""
             inputs["image_done"] = 1
             self.done += 1
@@ -193,6 +204,8 @@ class FakeEngine:
             self.image_is_read = False
             if command["flags"] & Flag.TABLE:
                 self.finishing.append(cycle + self.generator.randint(1, 60))
+            if command["destination"] == Destination.KERNEL_1 and "softmax" in self.config.kernels:
+                self.dividing.append(max([cycle, *self.dividing]) + self.generator.randint(1, 60))
         self.work = None
         return ""
 

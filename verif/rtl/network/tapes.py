@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import zlib
 from dataclasses import dataclass, field
 
@@ -63,6 +64,11 @@ class Command:
             place = FIELDS["check"].place
             content[place : place + 2] = check_sum(bytes(content)).to_bytes(2, "little")
         return bytes(content)
+
+    @property
+    def exponentials(self) -> list[int]:
+        """The numbers of the table of a command CONSTANTS."""
+        return [number for (number,) in struct.iter_unpack("<H", self.table)]
 
     @property
     def word(self) -> int:

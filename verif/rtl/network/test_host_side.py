@@ -34,7 +34,8 @@ LIMIT_NS = 600_000
 
 VARIANTS = {
     "axi": {"rows": 4, "columns": 4, "tape_width": 16, "tape_source": "axi"},
-    "stream": {"rows": 5, "columns": 3, "tape_width": 24, "tape_source": "stream", "image_lanes": 5},
+    "stream": {"rows": 5, "columns": 3, "tape_width": 24, "tape_source": "stream", "image_lanes": 5,
+               "kernel": "taylor+softmax", "exponential_entries": 16},
     "memory": {"rows": 4, "columns": 4, "tape_width": 8, "tape_source": "memory", "tape_memory_bytes": 8192,
                "memory_pipeline": 1, "image_lanes": 2},
     "wide": {"rows": 128, "columns": 128, "tape_width": 1024, "tape_source": "axi", "image_lanes": 4,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import struct
 from itertools import takewhile
 
 import cocotb
@@ -141,7 +140,7 @@ class Bench:
                     divided.append(max([cycle, *divided]) + generator.randint(1, 400))
                 if _is_softmax(command):
                     mask = (1 << config.exponential_width) - 1
-                    wanted = [number & mask for (number,) in struct.iter_unpack("<H", command.table)]
+                    wanted = [number & mask for number in command.exponentials]
                     expect_equal("exponentials", [exponentials.pop(entry, None) for entry in range(ENTRIES)], wanted)
                 elif command.table:
                     expect_equal("table", [table.get(entry) for entry in range(256)], list(command.table))
