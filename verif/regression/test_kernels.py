@@ -131,7 +131,8 @@ def test_lint(name, config, tmp_path):
     accelerator, taylor = Accelerator(config), Accelerator(EACH_KERNEL["taylor-4x4"])
     # Those of Taylor attention, and what it shares, take more configurations: `verif.tools.test_lint`.
     own = {type(block) for block in blocks(accelerator)} - {type(block) for block in blocks(taylor)}
-    others = [other for other in CONFIGURATIONS.values() if other.kernel == config.kernel and own]
+    others = [CONFIGURATIONS[other] for other in and_other_kernels()]
+    others = [other for other in others if other.kernel == config.kernel]
     verilog = ""
     for each in (config, *others, *([replace(config, **SMALLEST)] if own else [])):
         text = emit(Accelerator(each))

@@ -15,7 +15,7 @@ from taylorvit.simulation import expect_equal, parameters, run
 from taylorvit.simulation.host import AcceleratorHost
 
 from .checks import expect_errors, expect_result
-from .configurations import CONFIGURATIONS, build_accelerator
+from .configurations import CONFIGURATIONS, and_other_kernels, build_accelerator
 from .jobs import random_constants, random_job
 
 TABLE = "EXPONENTIALS"
@@ -117,7 +117,7 @@ async def table_of_zeros(dut):
     await expect_errors(host, {"DENOMINATOR": heads * tokens * column_tiles})
 
 
-@pytest.mark.parametrize("name", [name for name, config in CONFIGURATIONS.items() if config.kernel == "softmax"])
+@pytest.mark.parametrize("name", and_other_kernels())
 def test_tables(name):
     result = run(build_accelerator(name), __name__, parameters={"config": CONFIGURATIONS[name].to_mapping()})
     assert result.tests == 4
