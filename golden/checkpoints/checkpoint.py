@@ -13,6 +13,7 @@ has to.
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ __all__ = ["Checkpoint", "CheckpointError", "fitting_weights", "load", "load_wei
 
 _METADATA_KEY = "taylorvit"
 
+_ONNX = re.compile(r"(.+\.onnx)(?::(.+))?", re.IGNORECASE)  # a file, or the part of it that ends in a value
+
 # Types in which weights may be stored. Floats of 8 bits would need scales; integers are not weights of a float model.
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -43,7 +46,7 @@ class Checkpoint(NamedTuple):
         path (Path): the file or folder.
         tensors (dict[str, torch.Tensor]): tensors by timm's names.
         description (dict): the metadata of our own checkpoint; empty for published weights.
-        published (Published | None): what a folder of the Hugging Face hub says of its weights.
+        published (Published | None): what a folder of the Hugging Face hub, or a graph of ONNX, says of its weights.
     """
 
     path: Path
@@ -79,16 +82,18 @@ def save(path: str | Path, tensors: dict[str, torch.Tensor], description: dict) 
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Reads our own checkpoint, a file of published weights, or a folder of the Hugging Face hub.
+    """Reads our own checkpoint, a file of published weights, ONNX, or a folder of the Hugging Face hub.
 
     Args:
-        path (str | Path): the file or folder.
+        path (str | Path): the file or folder. `FILE.onnx:VALUE` is the part of a graph that ends in this value.
 
     Raises:
         CheckpointError: there is no such file, or it is damaged, or it does not hold tensors.
         FileError: its description is not as it must be.
     """
     path = Path(path)
+    if graph := _ONNX.fullmatch(str(path)):
+        return _of_onnx(path, Path(graph[1]), graph[2])
     if path.is_dir():
         tensors, published = load_folder(path)
         return Checkpoint(path, tensors, {}, published)
@@ -97,6 +102,13 @@ def load(path: str | Path) -> Checkpoint:
         tensors = timm_names(path, tensors)
         return Checkpoint(path, tensors, {}, published_beside(path, tensors))
     return Checkpoint(path, tensors, read_description(path, metadata[_METADATA_KEY]))
+
+
+def _of_onnx(path: Path, file: Path, output: str | None) -> Checkpoint:
+    from .onnx_vit import read_onnx_vit
+
+    tensors, shape = read_onnx_vit(file, output)
+    return Checkpoint(path, tensors, {}, Published(shape, None, None))
 
 
 def load_weights(

@@ -65,6 +65,7 @@ class Graph:
         self._values: dict[str, np.ndarray] = {}
         self._producers: dict[str, Any] = {}
         self._live: set[str] = set()
+        self._origins: dict[str, Origin] = {}
         self._evaluate()
 
     @property
@@ -117,6 +118,11 @@ class Graph:
         A mask without a masked place, which adds zeros, and a guard against what is no number, which exporters put
         around softmax, change nothing either.
         """
+        if name not in self._origins:
+            self._origins[name] = self._followed(name)
+        return self._origins[name]
+
+    def _followed(self, name: str) -> Origin:
         node = self.producer(name)
         if node is None:
             return self._here(name)
@@ -227,7 +233,10 @@ def _convolution(inputs: list, attributes: dict) -> list[np.ndarray]:
 
 def _resized(inputs: list, attributes: dict) -> list[np.ndarray]:
     modes = {b"cubic": "bicubic", b"linear": "bilinear"}
-    mode, transform = attributes.get("mode", b"nearest"), attributes.get("coordinate_transformation_mode", b"half_pixel")
+    mode, transform = (
+        attributes.get("mode", b"nearest"),
+        attributes.get("coordinate_transformation_mode", b"half_pixel"),
+    )
     if mode not in modes or transform not in (b"half_pixel", b"pytorch_half_pixel"):
         raise ValueError("it must be linear or cubic, of half pixels")
     if abs(attributes.get("cubic_coeff_a", -0.75) + 0.75) > 1e-6:

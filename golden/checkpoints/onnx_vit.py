@@ -326,9 +326,7 @@ class _Reader:
         qkv, source, heads = self._attention(proj.source)
         norm1 = self._norm_of(source, start)
         parts = {"norm1": norm1, "attn.qkv": qkv, "attn.proj": proj, "norm2": norm2, "mlp.fc1": fc1, "mlp.fc2": fc2}
-        tensors = {
-            f"{name}.{kind}": getattr(part, kind) for name, part in parts.items() for kind in ("weight", "bias")
-        }
+        tensors = {f"{name}.{kind}": getattr(part, kind) for name, part in parts.items() for kind in ("weight", "bias")}
         return tensors, start, heads
 
     def _branch(self, stream: str) -> tuple[str, _Linear] | None:
@@ -423,9 +421,11 @@ class _Reader:
             if layer is None:
                 raise self._unexpected(origin.name, f"a linear layer that computes {part}")
             features = len(layer.bias)
-            places = origin.places.reshape(heads, size, tokens).swapaxes(1, 2) if part == "K" and (
-                graph.operator(product) == "MatMul"
-            ) else origin.places.reshape(heads, tokens, size)
+            places = (
+                origin.places.reshape(heads, size, tokens).swapaxes(1, 2)
+                if part == "K" and (graph.operator(product) == "MatMul")
+                else origin.places.reshape(heads, tokens, size)
+            )
             first = places[:, 0, 0]  # of each head
             expected = first[:, None, None] + features * np.arange(tokens)[:, None] + by_token
             if not np.array_equal(places, expected) or (first >= features).any():
