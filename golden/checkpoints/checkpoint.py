@@ -29,7 +29,7 @@ from .positions import resampled_positions
 from .published import Published, load_folder, published_beside, timm_names
 from .weight_files import CheckpointError, read_tensors, some
 
-__all__ = ["Checkpoint", "CheckpointError", "fitting_weights", "load", "load_weights", "save"]
+__all__ = ["Checkpoint", "CheckpointError", "file_of", "fitting_weights", "load", "load_weights", "save"]
 
 _METADATA_KEY = "taylorvit"
 
@@ -81,6 +81,16 @@ def save(path: str | Path, tensors: dict[str, torch.Tensor], description: dict) 
         raise CheckpointError(f"{path} could not be written, and is as it was before: {reason}") from None
 
 
+def file_of(path: Path) -> Path:
+    """The file or folder of a checkpoint, without the value that a graph of ONNX is to end in.
+
+    Args:
+        path (Path): as `load` takes it.
+    """
+    graph = _ONNX.fullmatch(str(path))
+    return Path(graph[1]) if graph else path
+
+
 def load(path: str | Path) -> Checkpoint:
     """Reads our own checkpoint, a file of published weights, ONNX, or a folder of the Hugging Face hub.
 
@@ -93,7 +103,7 @@ def load(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if graph := _ONNX.fullmatch(str(path)):
-        return _of_onnx(path, Path(graph[1]), graph[2])
+        return _of_onnx(path, graph[2])
     if path.is_dir():
         tensors, published = load_folder(path)
         return Checkpoint(path, tensors, {}, published)
@@ -104,10 +114,10 @@ def load(path: str | Path) -> Checkpoint:
     return Checkpoint(path, tensors, read_description(path, metadata[_METADATA_KEY]))
 
 
-def _of_onnx(path: Path, file: Path, output: str | None) -> Checkpoint:
+def _of_onnx(path: Path, output: str | None) -> Checkpoint:
     from .onnx_vit import read_onnx_vit
 
-    tensors, shape = read_onnx_vit(file, output)
+    tensors, shape = read_onnx_vit(file_of(path), output)
     return Checkpoint(path, tensors, {}, Published(shape, None, None))
 
 

@@ -14,7 +14,10 @@ _PICTURES = (".png", ".pdf", ".svg")
 
 def add_checkpoint(parser: ArgumentParser) -> None:
     """Adds the checkpoint of a command, with --recipe and --data."""
-    text = "model.safetensors of `train`, published weights, or a Hugging Face folder"
+    text = (
+        "model.safetensors of `train`, published weights, a Hugging Face folder, or a graph of ONNX: FILE.onnx, or "
+        "FILE.onnx:VALUE for the part of it that ends in a value"
+    )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=text)
     add_recipe_and_data(parser)
 
@@ -36,7 +39,9 @@ def recipe_and_data(arguments: Namespace) -> dict:
 
 def beside(checkpoint: Path) -> Path:
     """The default folder for the output of a command on a checkpoint."""
-    return checkpoint if checkpoint.is_dir() else checkpoint.parent
+    from taylorvit.golden.checkpoints.checkpoint import file_of
+
+    return checkpoint if checkpoint.is_dir() else file_of(checkpoint).parent
 
 
 def check_picture(path: Path | None) -> None:
