@@ -15,7 +15,6 @@ least error lies depends on the operands: it is measured on them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Any
@@ -104,10 +103,12 @@ class _Head:
         return exponentials @ self.v / exponentials.sum(axis=1, keepdims=True)
 
 
-def _some_heads(q: np.ndarray) -> Iterable[int]:
+def _some_heads(q: np.ndarray) -> list[int]:
+    """Of the heads of all images: spread in steps that share no factor with their number, so that none is left out."""
     heads, tokens = q.shape[:2]
     count = min(heads, max(1, _MOST_SCORES // tokens**2))
-    return [index * heads // count for index in range(count)]
+    step = next(step for step in range(heads * 5 // 8 + 1, 2 * heads + 2) if math.gcd(step, heads) == 1)
+    return sorted(index * step % heads for index in range(count))
 
 
 def _candidates(heads: list[_Head], head_dim: int, logit_exp: int, number_format: SoftmaxFormat) -> range:

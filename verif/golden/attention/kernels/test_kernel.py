@@ -9,7 +9,7 @@ import pytest
 from taylorvit.golden.arithmetic.number_format import check_integer
 from taylorvit.golden.attention.constants import Constants
 from taylorvit.golden.attention.job import Job, quantize_job
-from taylorvit.golden.attention.kernels import KERNELS
+from taylorvit.golden.attention.kernels import KERNELS, kernel_of
 from verif.regression.mean_kernel import MEAN, IntegerMean
 
 EACH = pytest.mark.parametrize("kernel", [*KERNELS.values(), IntegerMean()], ids=[*KERNELS, MEAN])
@@ -88,6 +88,16 @@ def test_scales_have_plain_integers_that_fit(kernel):
     assert scales == kernel.scales(*OPERANDS, -5, -5, -5, kernel.number_format())
     assert check_integer("z_exp", scales.z_exp) is scales.z_exp
     assert kernel.attention(*OPERANDS, scales.constants, kernel.number_format()).z.shape == OPERANDS.shape[1:]
+
+
+@EACH
+def test_kernels_of_constants(kernel):
+    name = next((name for name, each in KERNELS.items() if each is kernel), None)
+    if name is not None:
+        assert kernel_of(constants_of(kernel)) == name
+    else:  # that of the tests
+        with pytest.raises(TypeError, match=f"^constants must be those of {', '.join(KERNELS)}, not MeanConstants"):
+            kernel_of(constants_of(kernel))
 
 
 def test_job_names_the_kernel_of_its_constants():

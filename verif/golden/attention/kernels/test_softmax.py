@@ -17,7 +17,7 @@ from taylorvit.golden.arithmetic.quantizer import dequantize, quantize_tensor
 from taylorvit.golden.attention.float_attention import softmax_attention
 from taylorvit.golden.attention.integer_softmax import SoftmaxConstants
 from taylorvit.golden.attention.job import Job, quantize_job
-from taylorvit.golden.attention.kernels import KERNELS
+from taylorvit.golden.attention.kernels import KERNELS, softmax
 from taylorvit.golden.attention.kernels.softmax import exponential_table
 from taylorvit.golden.reports.sqnr import sqnr_db
 from verif.golden.attention.kernels.test_taylor import normal_operands
@@ -236,6 +236,18 @@ def test_shift_of_the_least_error():
         errors[shift] = np.sum((steps.t_n / steps.t_d[:, :, np.newaxis] - reference) ** 2)
     assert min(errors, key=errors.get) == job.constants.shift_s
     assert 0 < job.constants.shift_s < DEFAULT.shift_s_max
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3, 12, 36, 384])
+def test_some_of_many_heads(heads, monkeypatch):
+    """Every head of a layer has its turn, whatever the number of heads that are taken."""
+    q = np.zeros((heads, 4, 1))
+    for count in (1, 5, 12, heads, heads + 1):
+        monkeypatch.setattr(softmax, "_MOST_SCORES", 16 * count)
+        chosen = softmax._some_heads(q)
+        assert len(set(chosen)) == len(chosen) == min(count, heads) and set(chosen) <= set(range(heads))
+        if count >= 12 and heads >= 36:
+            assert len({head % 12 for head in chosen}) == 12
 
 
 def test_wide_steps():
