@@ -170,6 +170,38 @@ def test_distillation(tmp_path, teacher, kind, distilled):
     assert loss_of_the_first_step(settings, tmp_path) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.fixture(scope="module")
+def softmax_model(tmp_path_factory):
+    """A model of two layers of softmax attention, that has learned something."""
+    settings = recipe({"model.attention": "softmax", "training.batch_size": 50, "training.epochs": 2})
+    return train(settings, tmp_path_factory.mktemp("softmax")).path
+
+
+@pytest.mark.parametrize("kind", [None, "hard", "soft"])
+def test_a_mixed_model_learns_from_a_softmax_model(tmp_path, softmax_model, kind):
+    """Its weights are those of the softmax model, and its teacher, if it has one, is this model, too."""
+    changes = {"model.attention": ["taylor", "softmax"], "model.weights": str(softmax_model), "training.epochs": 2}
+    if kind is not None:
+        changes |= {"distillation.teacher": str(softmax_model), "distillation.kind": kind}
+    start = train(recipe(changes | {"training.batch_size": ALL}), tmp_path / "start", epochs=0).model
+    weights = load(softmax_model).tensors
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in start.state_dict().items())
+    data = load_dataset("digits")
+    images = (data.training.images - data.mean[0]) / data.std[0]
+    scores, of_teacher = start(images).detach(), model_of(load(softmax_model))(images).detach().double()
+    assert not torch.allclose(scores.double(), of_teacher, atol=1e-2)  # the attention is another one
+    expected = cross_entropy(scores, torch.eye(10)[data.training.labels])
+    if kind is not None:
+        truth = torch.eye(10)[of_teacher.argmax(dim=1)].double() if kind == "hard" else torch.softmax(of_teacher, dim=1)
+        entropy = cross_entropy(of_teacher, truth) if kind == "soft" else 0.0
+        expected = 0.5 * expected + 0.5 * (cross_entropy(scores, truth) - entropy)
+    settings = recipe(changes | {"training.batch_size": ALL, "training.learning_rate": 1e-3})
+    trained = train(settings, tmp_path / "trained")
+    assert trained.metrics[0]["training_loss"] == pytest.approx(expected, rel=1e-5)
+    assert trained.metrics[1]["training_loss"] < 0.995 * expected
+    assert [choice.name for choice in model_of(load(trained.path)).attentions] == ["taylor", "softmax"]
+
+
 def test_a_teacher_of_others_has_its_shape_named(tmp_path):
     torch.manual_seed(0)
     save(tmp_path / "vit.safetensors", VisionTransformer(SHAPES["vit_8"], "softmax").state_dict(), {})
