@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
-from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink
 
 from taylorvit.fpga.driver.tensors import matrix_bytes, matrix_from_bytes, result_bytes
 from taylorvit.golden.attention.job import Job
@@ -31,6 +31,7 @@ from taylorvit.rtl.control.host_view import HostView
 from taylorvit.rtl.control.registers import register_map
 
 from .register_host import START, RegisterHost, empty, within
+from .stream_source import StreamSource
 
 __all__ = ["STREAMS", "AcceleratorHost", "SimulatedJob", "beats_of", "counted", "matrix_of"]
 
@@ -92,7 +93,7 @@ class AcceleratorHost(RegisterHost):
         for name in ("s_axis_q", "s_axis_k", "s_axis_v", "m_axis_z"):
             logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.ERROR)
         self.sources = {
-            name: AxiStreamSource(AxiStreamBus.from_prefix(dut, f"s_axis_{name}"), dut.clk, dut.rst, byte_lanes=1)
+            name: StreamSource(AxiStreamBus.from_prefix(dut, f"s_axis_{name}"), dut.clk, dut.rst, byte_lanes=1)
             for name in STREAMS
         }
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_z"), dut.clk, dut.rst, byte_lanes=1)

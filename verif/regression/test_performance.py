@@ -82,6 +82,7 @@ async def rate_of_many_sizes(dut):
     config = AcceleratorConfig.from_mapping(parameters()["config"])
     host = await AcceleratorHost.start(dut, config)
     generator = np.random.default_rng(cocotb.RANDOM_SEED)
+    kernel = Accelerator(config).kernel
     for tokens, head_dim in parameters()["sizes"]:
         job = random_job(generator, config, HEADS_OF_A_RATE, tokens, head_dim)
         result = await host.run(job)
@@ -89,7 +90,7 @@ async def rate_of_many_sizes(dut):
         # From when the pipeline is full to when the first stream has sent everything.
         between = np.diff(result.head_cycles)[4:-4]
         work = config.array_cycles(tokens, head_dim)
-        if Accelerator(config).kernel.sustains(tokens, head_dim):
+        if kernel.sustains(tokens, head_dim):
             expect_equal(f"cycles a head of {tokens} x {head_dim}", between, np.full(len(between), work))
         elif between.mean() < work:
             raise AssertionError(f"heads of {tokens} x {head_dim} must take {work} cycles at least, not {between}")

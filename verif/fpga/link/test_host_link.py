@@ -9,7 +9,7 @@ import struct
 import cocotb
 import pytest
 from cocotb.triggers import ClockCycles, RisingEdge
-from cocotbext.axi import AxiLiteBus, AxiLiteSlave, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+from cocotbext.axi import AxiLiteBus, AxiLiteSlave, AxiStreamBus, AxiStreamFrame, AxiStreamSink
 from cocotbext.axi.address_space import Region
 
 from taylorvit.fpga.link.host_link import HostLink
@@ -17,6 +17,7 @@ from taylorvit.fpga.protocol import BoardStatus, FrameType, Identification, Stat
 from taylorvit.gen.verilog import emit
 from taylorvit.simulation import build, parameters, pattern, run, start, wait_until
 from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
+from taylorvit.simulation.stream_source import StreamSource
 from verif.rtl.harness import idle_inputs
 
 from .uart_host import UartHost, corrupted, expect
@@ -82,7 +83,7 @@ class Bench:
             AxiStreamSink(AxiStreamBus.from_prefix(dut, f"m_axis_{stream}"), dut.clk, dut.rst, byte_lanes=1)
             for stream in STREAMS
         ]
-        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_z"), dut.clk, dut.rst, byte_lanes=1)
+        self.source = StreamSource(AxiStreamBus.from_prefix(dut, "s_axis_z"), dut.clk, dut.rst, byte_lanes=1)
         self.sent = self.received = 0  # offsets
 
     @classmethod

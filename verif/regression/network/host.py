@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
-from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink
 
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import EVENTS, register_map
 from taylorvit.simulation.lockstep import CLOCK_PERIOD_NS
 from taylorvit.simulation.register_host import START, RegisterHost, within
+from taylorvit.simulation.stream_source import StreamSource
 from verif.rtl.network.axi_memory import TapeMemory, random_delays
 
 from .models import Network
@@ -72,14 +73,14 @@ class NetworkHost(RegisterHost):
         self.stored: dict[int, int] = {}  # words of the memory on the chip
         for name in ("s_axis_image", "s_axis_tape", "m_axis_logits", "m_axi_tape"):
             logging.getLogger(f"cocotb.{dut._name}.{name}").setLevel(logging.ERROR)
-        self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_image"), dut.clk, dut.rst)
+        self.images = StreamSource(AxiStreamBus.from_prefix(dut, "s_axis_image"), dut.clk, dut.rst)
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_logits"), dut.clk, dut.rst)
         ends = {"image": self.images, "logits": self.sink}
         self.memory = self.tapes = None
         if config.tape_source == "axi":
             self.memory = TapeMemory(dut, "m_axi_tape", size=MEMORY_BYTES)
         elif config.tape_source == "stream":
-            self.tapes = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_tape"), dut.clk, dut.rst)
+            self.tapes = StreamSource(AxiStreamBus.from_prefix(dut, "s_axis_tape"), dut.clk, dut.rst)
             ends["tape"] = self.tapes
         super().__init__(dut, register_map(config), ends)
         if self.memory is not None:

@@ -15,7 +15,6 @@ from cocotbext.axi import (
     AxiStreamBus,
     AxiStreamFrame,
     AxiStreamSink,
-    AxiStreamSource,
 )
 
 from taylorvit.gen.verilog import emit
@@ -24,6 +23,7 @@ from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import EVENTS, register_map
 from taylorvit.rtl.network.host_side import HostSide
 from taylorvit.simulation import build, expect_equal, pack, parameters, pattern, run
+from taylorvit.simulation.stream_source import StreamSource
 from verif.rtl.harness import SideBySide, on_every_block
 from verif.rtl.network.axi_memory import TapeMemory, random_delays
 from verif.rtl.network.configurations import config_of
@@ -65,13 +65,13 @@ class Bench:
         self.generator = random.Random(seed)
         self.map = register_map(self.config)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, f"{name}_s_axil"), dut.clk, dut.rst)
-        self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, f"{name}_s_axis_image"), dut.clk, dut.rst)
+        self.images = StreamSource(AxiStreamBus.from_prefix(dut, f"{name}_s_axis_image"), dut.clk, dut.rst)
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, f"{name}_m_axis_logits"), dut.clk, dut.rst)
         self.memory = self.tapes = None
         if self.config.tape_source == "axi":
             self.memory = TapeMemory(dut, f"{name}_m_axi_tape", size=1 << 20)
         elif self.config.tape_source == "stream":
-            self.tapes = AxiStreamSource(AxiStreamBus.from_prefix(dut, f"{name}_s_axis_tape"), dut.clk, dut.rst)
+            self.tapes = StreamSource(AxiStreamBus.from_prefix(dut, f"{name}_s_axis_tape"), dut.clk, dut.rst)
         self.engine = FakeEngine(view, self.config, seed)
         cocotb.start_soon(self.engine.run())
         self.patches, self.pixels, self.classes = 3, 7, 5
