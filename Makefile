@@ -23,7 +23,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog classify bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies clean distclean check-python check-compiler
+.PHONY: help generate-verilog classify bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies mixed mixed-accuracies clean distclean check-python check-compiler
 
 help:  ## show this list
 	@echo 'Targets:'
@@ -93,6 +93,9 @@ mutants: check-compiler .venv/.sim  ## plant faults in the Verilog and check tha
 
 models: .venv/.train  ## train models with each attention on MNIST-5k, quantize them, show a table of accuracies
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) accuracies
+
+mixed: .venv/.train  ## train models with softmax attention in 0 to 4 layers on MNIST-5k, show accuracy against cycles
+	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) mixed-accuracies
 
 clean:  ## remove everything generated, built and recorded
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
@@ -169,6 +172,24 @@ build/golden/mnist5k_taylor-%/model.safetensors: build/golden/mnist5k-%/model.sa
 
 build/golden/mnist5k_vitality-%/model.safetensors: build/golden/mnist5k-%/model.safetensors
 	$(TRAIN) --config mnist5k_vitality --set model.weights=$<
+
+# Models for `make mixed`, from the same softmax weights. Layers keep softmax attention in the order of what Taylor attention
+# costs them without training.
+
+ATTENTION_0 = "taylor"
+ATTENTION_1 = ["taylor", "taylor", "softmax", "taylor"]
+ATTENTION_2 = ["taylor", "softmax", "softmax", "taylor"]
+ATTENTION_3 = ["taylor", "softmax", "softmax", "softmax"]
+MIXED = mnist5k_mixed_0 mnist5k_mixed_1 mnist5k_mixed_2 mnist5k_mixed_3 mnist5k
+
+mixed-accuracies: $(call of_seeds,$(MIXED),model) $(call of_seeds,$(MIXED),integer)
+	$(GOLDEN) evaluate $^ --preset vit-16x16-mixed -o build/golden/mixed_accuracies.png
+
+define mixed_model
+build/golden/mnist5k_mixed_$(1)-%/model.safetensors: build/golden/mnist5k-%/model.safetensors
+	$$(TRAIN) --config mnist5k_mixed --set model.weights=$$< --set 'model.attention=$$(ATTENTION_$(1))'
+endef
+$(foreach layers,0 1 2 3,$(eval $(call mixed_model,$(layers))))
 
 build/golden/%/integer.safetensors: build/golden/%/model.safetensors
 	$(GOLDEN) quantize $<

@@ -36,12 +36,13 @@ def written(folder, text=TEXT):
 
 
 def test_recipes_of_the_package():
-    assert {"digits", "mnist5k", "mnist5k_vitality", "vitality_deit_tiny"} <= set(recipe_names())
+    assert {"digits", "mnist5k", "mnist5k_mixed", "mnist5k_vitality", "vitality_deit_tiny"} <= set(recipe_names())
     for name in recipe_names():
         recipe = load_recipe(name)
         assert recipe.title and recipe.model.vit_shape in SHAPES.values()
         assert check_recipe(recipe.model_dump(mode="json"), name) == recipe  # as checkpoints keep it
     assert load_recipe("vitality_deit_tiny").training.batch_size == 2048
+    assert load_recipe("mnist5k_mixed").model.attentions == ("taylor", "taylor", "softmax", "taylor")
 
 
 def test_a_file(tmp_path):
