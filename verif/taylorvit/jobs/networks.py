@@ -8,6 +8,7 @@ import numpy as np
 from taylorvit.compiler import compile_network
 from taylorvit.compiler.layout import Layout
 from taylorvit.gen.presets import load_preset
+from taylorvit.golden.network.integer_vit import IntegerVit
 from taylorvit.golden.network.operations import Add
 from taylorvit.jobs.compiled_model import CompiledModel
 from taylorvit.jobs.images import Images
@@ -36,14 +37,14 @@ def right_run(**changes) -> NetworkRun:
     return NetworkRun(**fields | changes)
 
 
-def writes_of(images: Images, config: NetworkConfig = CONFIG) -> np.ndarray:
+def writes_of(images: Images, config: NetworkConfig = CONFIG, vit: IntegerVit = VIT) -> np.ndarray:
     """What the columns write into the residual stream; beside features, and before the first sum, anything."""
     random = np.random.default_rng(9)
     writes, sign = [], 1 << CONFIG.residual_width
     tiles, tokens = -(-SHAPE.width // CONFIG.columns), SHAPE.tokens
     for pixels in images.pixels:
-        steps = VIT.steps(pixels[None].astype(np.int64))
-        for operation in VIT.program:
+        steps = vit.steps(pixels[None].astype(np.int64))
+        for operation in vit.program:
             if not isinstance(operation, Add):
                 continue
             first = operation.name == "residual.0"

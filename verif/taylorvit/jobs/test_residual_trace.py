@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from taylorvit.compiler import compile_network
+from taylorvit.compiler.fitting import format_of
 from taylorvit.compiler.layout import Layout
 from taylorvit.jobs.residual_trace import first_difference
+from verif.golden.network.random_models import random_model
 
 from .networks import CONFIG, IMAGES, MODEL, VIT, writes_of
 
@@ -54,6 +56,14 @@ def test_blocks_of_tokens_are_one_addition(mlp_tokens):
     writes[places[addition + 2 * VIT.shape.tokens - last_block - 1], 2] ^= 1
     found, _compared = first_difference(writes, tape, config, VIT, IMAGES.pixels)
     assert (found.step, found.token, found.channel, found.differing) == ("residual.2", VIT.shape.tokens - 1, 0, 1)
+
+
+def test_layers_with_softmax():
+    config = replace(CONFIG, kernel="taylor+softmax", exponential_entries=64)
+    vit = random_model(VIT.shape, 1, number_format=format_of(config), kernels=("softmax", "taylor"))
+    tape, writes = compile_network(vit, config).tape, writes_of(IMAGES, config, vit)
+    found, compared = first_difference(writes, tape, config, vit, IMAGES.pixels)
+    assert found is None and compared == 3 * 6 * (3 * VIT.shape.tokens + 2)
 
 
 def test_trace_that_ends_too_early():
