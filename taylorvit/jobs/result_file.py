@@ -41,6 +41,7 @@ def save_result(path: str | Path, z: np.ndarray, job: Job, config: AcceleratorCo
         # As text where there are several words: these have up to 96 bits, more than any integer of numpy.
         wide = len(registers.words(name)) > 1
         arrays[name.lower()] = np.array(str(value)) if wide else np.array(value, dtype=np.int64)
+    arrays |= {name: np.array(entries, dtype=np.int64) for name, entries in job.constants.tables.items()}
     arrays |= {"config": np.array(json.dumps(config.to_mapping())), "version": np.array(__version__)}
     with written_whole(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)

@@ -7,10 +7,12 @@ import pytest
 
 from taylorvit.__main__ import main
 from taylorvit.golden.arithmetic.quantizer import dequantize
+from taylorvit.jobs import golden_steps, read_operands, save_result
 from taylorvit.rtl import __version__
+from taylorvit.rtl.config import AcceleratorConfig
 from verif.taylorvit.small import SMALL
 
-from .written_formulas import z_of
+from .written_formulas import softmax_z_of, z_of
 
 # Numbers of other widths, in which t_D and T_N leave 64 bits.
 WIDE = SMALL + "data_width = 16\nconstant_fraction = 16\nmean_fraction = 8\nstream_width = 64\n"
@@ -66,3 +68,18 @@ def test_registers_of_more_than_64_bits(written):
     largest = written(WIDE, **integers, q_exp=-18, k_exp=-18)
     assert int(largest["c_d"]) > 1 << 64
     np.testing.assert_array_equal(z_of(largest), largest["z_int"])
+
+
+@pytest.mark.parametrize("arrays", [normal(), normal(q=40, k=30, v=1e-3), normal(q=1e-4)],
+                         ids=["normal", "large logits", "small logits"])  # fmt: skip
+def test_softmax(arrays, tmp_path):
+    """Its table is in the file, which is an input again; the integers are the golden model's."""
+    config = AcceleratorConfig(name="small", kernel="softmax", rows=4, columns=4, max_tokens=16, max_head_dim=8)
+    np.savez(tmp_path / "in.npz", **arrays)
+    job = read_operands(tmp_path / "in.npz", config).job
+    save_result(tmp_path / "out.npz", golden_steps(job, config).z, job, config)
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
+        np.testing.assert_array_equal(softmax_z_of(file), file["z_int"])
+        assert len(np.unique(file["z_int"])) > 10 and len(file["exponentials"]) == config.exponential_entries
+    again = read_operands(tmp_path / "out.npz", config).job
+    assert again.constants == job.constants and (again.z_exp, again.q_exp) == (job.z_exp, job.q_exp)

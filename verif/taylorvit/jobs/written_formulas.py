@@ -1,10 +1,10 @@
-"""Algorithm 1 as docs/numerics.md writes it, for the file of a job: written anew, in Python's integers."""
+"""Both kernels as docs/numerics.md writes them, for the file of a job: written anew, in Python's integers."""
 
 import json
 
 import numpy as np
 
-__all__ = ["z_of"]
+__all__ = ["softmax_z_of", "z_of"]
 
 
 def z_of(file) -> np.ndarray:
@@ -37,4 +37,24 @@ def z_of(file) -> np.ndarray:
                 z += [min(max(divided(t << left, divisor << right), lowest), highest) for t in numerators]
             else:
                 z += [lowest if t < 0 else highest for t in numerators]
+    return np.array(z).reshape(file["q"].shape)
+
+
+def softmax_z_of(file) -> np.ndarray:
+    """The same of softmax attention."""
+    config = json.loads(str(file["config"]))
+    shift_s, shift_z, table = int(file["shift_s"]), int(file["shift_z"]), file["exponentials"].tolist()
+
+    def rounded(a, b, width):
+        return min(max((2 * a + b) // (2 * b), -(1 << (width - 1))), (1 << (width - 1)) - 1)
+
+    z = []
+    for q, k, v in zip(*(file[name].astype(object) for name in "qkv")):
+        for row in q @ k.T:
+            scores = [rounded(total, 1 << shift_s, config["score_width"]) for total in row]
+            below = [max(scores) - score for score in scores]
+            weights = np.array([table[each] if each < len(table) else 0 for each in below], dtype=object)
+            left, right = max(shift_z, 0), max(-shift_z, 0)
+            divisor = int(weights.sum()) << right
+            z += [rounded(total << left, divisor, config["data_width"]) for total in weights @ v]
     return np.array(z).reshape(file["q"].shape)
