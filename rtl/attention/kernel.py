@@ -17,9 +17,11 @@ meet in an `AttentionKernel`, in this order:
    job; `connect_data`, operands, sums and results; `connect_control`, which head is where, and what the kernel does.
 
 What a kernel may assume: the signals of `Outside.registers` and the shifts of `Outside.job` are constant from the
-cycle of `start` to the next one; heads come in order, each stream for itself; a loader holds two heads, of which it
-tells the older one by `loaded` and keeps it until `released`; the sender reads Z at addresses {half, column tile,
-token}, `z_latency` cycles ahead, from the half that `head_ready` announced, and gives it back with `sent`.
+cycle of `start` to the next one; no entry of a table comes while a job runs; heads come in order, each stream for
+itself; a loader holds two heads, of which it tells the older one by `loaded` and keeps it until `released`; the sender
+reads Z at addresses {half, column tile, token}, `z_latency` cycles ahead, from the half that `head_ready` announced,
+and gives it back with `sent`. An entry of a table may be on its way through the kernel when a soft reset comes: no
+reset may stop it.
 
 What it has to give: `loader.released`, one bit a reader; `sender.z_data` and `sender.head_ready`; the `KernelStatus`,
 whose levels are exact to the cycle. Nothing of it may depend on what a stream carries outside of a head. Registers

@@ -102,7 +102,7 @@ def _table(offset, table):
         name=table.name.upper(),
         offset=offset,
         access=Access.WRITE_ONLY,
-        description=f"an entry of a table: {table.description}; BAD_VALUE while a job runs",
+        description=f"{table.description}, an entry a write; BAD_VALUE while a job runs",
         fields=(
             Field(name="VALUE", low=0, width=16, description=f"the number, 0..{(1 << table.width) - 1}"),
             Field(name="ENTRY", low=16, width=16, description=f"its place in the table, 0..{table.entries - 1}"),

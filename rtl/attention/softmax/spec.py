@@ -96,7 +96,7 @@ class SoftmaxSpec(KernelSpec):
                 name="exponentials",
                 entries=view.exponential_entries,
                 width=view.exponential_width,
-                description="exponential of so many units below the largest score",
+                description="exponentials by the units below the largest score",
             ),
         )
 

@@ -6,6 +6,8 @@ import pytest
 
 from taylorvit.rtl.attention.softmax.spec import SoftmaxSpec, query_blocks
 from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.host_view import HostView
+from taylorvit.rtl.control.registers import register_map
 
 SIZES = {
     "default": {},
@@ -64,6 +66,26 @@ def test_blocks_are_never_tiny():
             lengths = query_blocks(tokens, longest)
             assert sum(lengths) == tokens and max(lengths) <= longest
             assert min(lengths) >= min(tokens, longest // 2)
+
+
+def test_host_is_told():
+    config = AcceleratorConfig(name="softmax", kernel="softmax", rows=4, columns=4, exponential_entries=64)
+    words = {register.name: register.reset for register in register_map(config)}
+    view = HostView.from_registers(words, "softmax")
+    assert view == HostView.of(config) and register_map(view) == register_map(config)
+    assert (view.exponential_entries, view.exponential_width, view.shift_s_max) == (64, 11, config.score_sum_width)
+    for entry_bits in (0, 17):
+        wrong = words["CONSTANT_WIDTHS"] & ~0xFF00 | entry_bits << 8
+        text = rf"EXPONENTIAL_ENTRIES in register CONSTANT_WIDTHS must be in 1\.\.16, not {entry_bits}"
+        with pytest.raises(ValueError, match=f"^{text}$"):
+            HostView.from_registers(words | {"CONSTANT_WIDTHS": wrong}, "softmax")
+
+
+def test_tables_are_among_the_words(monkeypatch):
+    tables = SoftmaxSpec.job_tables(AcceleratorConfig(name="softmax", kernel="softmax", rows=4, columns=4))
+    monkeypatch.setattr(SoftmaxSpec, "job_tables", staticmethod(lambda view: 11 * tables))
+    with pytest.raises(ValueError, match="^registers of a kernel must have at most 12 words, not 13$"):
+        register_map(AcceleratorConfig(name="softmax", kernel="softmax", rows=4, columns=4))
 
 
 def test_cycles():
