@@ -19,11 +19,12 @@ def _stage(name: str, test_module: str, testcase: str, **parameters) -> Stage:
 
 _STAGES = (
     _stage("sizes", "test_sizes", "jobs_equal_golden",
-           shapes=[(3, 7, 5), (3, 20, 12), (2, 13, 4), (2, 1, 3), (2, 70, 11), (6, 33, 4)]),
+           shapes=[(3, 7, 5), (3, 20, 12), (2, 13, 4), (2, 1, 3), (2, 70, 11), (6, 33, 4), (2, 56, 5)]),
     _stage("tables", "test_tables", "table_is_that_of_the_job"),
     _stage("tables and resets", "test_tables", "resets_keep_the_table"),
     _stage("counters", "test_performance", "counters_over_many_sizes"),
     _stage("back-pressure", "test_streams", "idle_and_back_pressure"),
+    _stage("late streams", "test_streams", "one_stream_early_or_late"),
     _stage("resets", "test_resets", "soft_reset"),
 )  # fmt: skip
 
@@ -33,8 +34,8 @@ _FAULTS = (
           r"\1{score[8], score} - {maximum[8], maximum};"),
     Fault("differences beyond the table wrap", "exponential", r"(beyond_1 <= )[^;]*", r"\g<1>1'b0"),
     Fault("Q goes through the table", "exponential", r"(streamed <= )bypass_2", r"\g<1>1'b0"),
-    Fault("entry of the table lost on its way", "operand_row", r"(table_write_out__valid <= )table_write_in__valid",
-          r"\1table_write_in__valid && !rst"),
+    Fault("table of the first row alone", "operand_row", r"(table_write_out__valid <= )table_write_in__valid",
+          r"\g<1>1'b0"),
     Fault("table written while a job runs", "control_status",
           r"(\(merged\[15:0\] < 16'd128\) && )!status_register", r"\g<1>1'b1"),
     # Largest scores
@@ -54,12 +55,12 @@ _FAULTS = (
     Fault("scores read as soon as they are chosen", "sequencer", r"(both_4 = )some_score_blocks",
           r"\1(scores_used != 2'd0)"),
     # Blocks of queries
-    Fault("block longer than its bank", "query_blocks", r"left < 7'd40", "left < 7'd46"),
+    Fault("block longer than its bank", "query_blocks", r"left < 7'd40", "left < 7'd60"),
     Fault("last block forgotten", "query_blocks", r"(last <= left <= 7'd)20", r"\g<1>30"),
     Fault("queries of the first block again", "operand_streamer", r"(token <= )loaded__payload__base", r"\g<1>7'd0"),
     Fault("K released after its first block", "tile_loader",
           r"(load_control__release <= [^;]*) && loaded__payload__head_end", r"\1"),
-    Fault("row queue never full", "operand_streamer", r"(queue_has_room <= )[^;]*<=[^;]*", r"\g<1>1'b1"),
+    Fault("rows beyond the room of the queue", "operand_streamer", r"(queue_has_room <= )[^;]*<=[^;]*", r"\g<1>1'b1"),
     # Array and divisions
     Fault("ones beyond the tokens", "diagonal_column", r"(assign selected_1 = )[^;]*", r"\g<1>1'b1"),
     Fault("feature of the next lane", "array_column", r"(assign product_1 = )load_out__lane", r"\1!load_out__lane"),
