@@ -83,20 +83,17 @@ class TapeCycles:
     """Source, checker and decoder: when each command and each row of payload is there."""
 
     def __init__(self, plan: Sequence[Step], config: NetworkConfig, memory: Memory) -> None:
+        self.config = config
         self.latencies = latencies_of(config)
         self.queue_rows = config.tape_queue_rows
         self.row_words = config.columns // config.tape_bytes
         self.tape_bytes = config.tape_bytes
 
-        def words(size: int) -> int:
-            return -(-size // config.columns) * self.row_words
-
-        self.header_words, self.command_words = words(HEADER_BYTES), words(COMMAND_BYTES)
-        self.trailer_words = words(TRAILER_BYTES)
-        self.table_words = {id(step): words(table_bytes(step, config)) for step in plan}
+        self.header_words, self.command_words = self._words_of(HEADER_BYTES), self._words_of(COMMAND_BYTES)
+        self.trailer_words = self._words_of(TRAILER_BYTES)
         self.size = self.tape_bytes * (
             self.header_words
-            + sum(self.command_words + step["payload"] * self.row_words + self.table_words[id(step)] for step in plan)
+            + sum(self.command_words + step["payload"] * self.row_words + self._table_words(step) for step in plan)
             + self.trailer_words
         )
         self._source = _Source(config, memory, self.size) if memory != Memory() else None
@@ -108,6 +105,13 @@ class TapeCycles:
         self._last_visible = 0
         self.table_free = self.exponentials_free = 0  # the tables may be written again
         self._header(0)
+
+    def _words_of(self, size: int) -> int:
+        """Words of so many bytes, filled up to whole rows."""
+        return ceil(size / self.config.columns) * self.row_words
+
+    def _table_words(self, step: Step) -> int:
+        return self._words_of(table_bytes(step, self.config))
 
     def _words(self, count: int, first: int) -> int:
         """Takes words one after another, none before a cycle; returns the cycle of the last one."""
@@ -142,11 +146,11 @@ class TapeCycles:
         if step.opcode == Opcode.END:
             end = self._words(self.trailer_words, 0)
             judged = max(judged, end + self.latencies.crc)
-        if self.table_words[id(step)]:
+        if table_words := self._table_words(step):
             # Each step of the writer takes a byte, or a whole exponential if words are of such.
             steps = self.tape_bytes if step.table else self.tape_bytes // gcd(self.tape_bytes, EXPONENTIAL_BYTES)
             free = self.table_free if step.table else self.exponentials_free
-            for _word in range(self.table_words[id(step)]):
+            for _word in range(table_words):
                 judged = self._words(1, max(judged, free)) + steps
             judged += 1
         given = max(judged, self.taken[-2] + 1)
