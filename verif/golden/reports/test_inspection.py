@@ -176,5 +176,5 @@ def test_no_more_images_are_inspected_than_there_are(trained_on_digits):
 def test_shares_are_tabulated_by_layer():
     layers = [LayerLogits(np.zeros(1), np.zeros(1), 0.5, 0.754), LayerLogits(np.zeros(1), np.zeros(1), 1.0, 0.0)]
     table = logit_table(Inspected("noise", "taylor", torch.zeros(4, 1, 6, 6), [], layers, 1))
-    assert table.title == "4 held-out images of noise"
+    assert table.title == "4 held-out images of noise; trained attention: taylor"
     assert [list(column.cells) for column in table.columns] == [["0", "1"], ["50.0%", "100.0%"], ["75.4%", "0.0%"]]
