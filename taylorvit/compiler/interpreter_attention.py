@@ -250,10 +250,11 @@ class _Softmax(Attention):
         config, constants, count = self.config, self.constants, len(total)
         scores = saturate(rounded(total, np.array(constants["shift_s"])), config.score_width)  # (queries, C)
         token = tile * config.columns + np.arange(config.columns)
+        there = token < constants["tokens"]  # columns beyond the last token write nothing
+        token, scores = token[there], scores[:, there]
         first = command["destination_base"] + token // config.rows * command["destination_stride"]
         self.scores[token % config.rows, first + np.arange(count)[:, np.newaxis]] = scores
-        least = -(1 << (config.score_width - 1))
-        largest = scores[:, token < constants["tokens"]].max(axis=1, initial=least)
+        largest = scores.max(axis=1, initial=-(1 << (config.score_width - 1)))
         self.maxima[half, :count] = np.maximum(self.maxima[half, :count], largest) if tile else largest
 
 

@@ -29,7 +29,7 @@ async def expect_right(host: NetworkHost, network: Network, images: list[np.ndar
     expect_equal(f"images of {what}", len(outcome.logits), len(images))
     expect_equal(f"logits of {what}", outcome.logits, network.logits(images))
     errors, width = network.denominator_errors(images), host.config.error_count_width
-    expect_equal("count of DENOMINATOR", await host.read("COUNT_DENOMINATOR"), counted(errors, width))
+    expect_equal(f"count of DENOMINATOR of {what}", await host.read("COUNT_DENOMINATOR"), counted(errors, width))
     if errors:
         await host.write_checked("COUNT_DENOMINATOR", 0)
     expect_equal("DENOMINATOR", "DENOMINATOR" in outcome.events, errors > 0)

@@ -119,10 +119,10 @@ class Network:
 
 
 def network_of(shape: VitShape, seed: int, config: NetworkConfig, *, extreme: bool = False) -> Network:
-    """A random model of a shape."""
-    return Network(
-        compile_network(random_model(shape, seed, extreme=extreme, number_format=format_of(config)), config), seed
-    )
+    """A random model of a shape; each layer has any of the accelerator's kernels."""
+    kernels = np.random.default_rng(seed).choice(config.kernels, shape.depth).tolist()
+    vit = random_model(shape, seed, extreme=extreme, number_format=format_of(config), kernels=kernels)
+    return Network(compile_network(vit, config), seed)
 
 
 def drawn(seed: int, config: NetworkConfig, *, extreme: bool | None = None, tokens: int = 11) -> Network:
