@@ -30,6 +30,7 @@ from verif.rtl.network import (
 )
 from verif.rtl.network.control import test_job_control
 from verif.rtl.network.kernel_bench import KernelTop
+from verif.rtl.network.mixed import test_kernel as test_mixed_kernel
 from verif.rtl.network.tape import test_axi_source, test_decoder, test_memory_source
 from verif.rtl.network.taylor import test_kernel
 from verif.taylorvit.compiler.networks import small_config
@@ -51,8 +52,8 @@ goes by blocks of tokens; the last one is extreme."""
 HOSTS = ("axi", "stream")
 """The host sides that are simulated."""
 
-KERNEL = "odd"
-"""The configuration of the attention kernel alone."""
+KERNEL, MIXED_KERNEL = "odd", "coarse"
+"""The configurations of the attention kernel alone, of Taylor attention and of both kernels."""
 
 _ENGINE = (
     # Tile loader
@@ -179,6 +180,32 @@ _KERNEL = (
     Fault("row without a divisor divided", "kernel_diagonal", r"(side_out__invalid <= )adder__invalid", r"\g<1>1'b0"),
 )  # fmt: skip
 
+_MIXED = (
+    # Of softmax attention
+    Fault("scores of a tile beside another one too far", "score_places", r"(next_excess <= )wraps \? (\w+) : \w+",
+          r"\1\2"),
+    Fault("scores beyond the last token", "score_places", r"(placed__chain__left <= )\(.*\) \? ", r"\g<1>1'b1 ? "),
+    Fault("maxima of two blocks in one half", "score_places", r"(result__finish\) half <= )!half", r"\1half"),
+    Fault("garbage larger than all scores", "maximum_step", r"\(chain_in__left != \S+\) &&", "1'b1 &&"),
+    Fault("score's place does not wrap", "score_step", r"(control_out__address <= )\(.*\) \? \S+ : ", r"\1"),
+    Fault("score behind the last token written", "score_step", r" && \(control_in__chain__left != \S+\)", ""),
+    Fault("maximum of the tile before forgotten", "row_maxima", r"(result__write_data = )\w+ \? (\w+) : [^;]*",
+          r"\1\2"),
+    Fault("key goes to a column that is not there", "key_turner", r"(following <= )fold \? \w+ : ", r"\1"),
+    Fault("turned key taken from the other side", "key_turner", r"(turned_0_3 = )\(fold && [^;]*\) \? [^;]* : ", r"\1"),
+    Fault("tiles of keys not apart", "kernel_center", r"(key_offset <= key_offset) \+ [^;]*", r"\1"),
+    Fault("rows of a short block kept from the queue", "kernel_center", r"(rows_unused <= )both_\d+ \? \w+ : [^;]*",
+          r"\g<1>5'd0"),
+    Fault("maximum of the other block", "kernel_center", r"(stream__result__finish\) score_half <= )!", r"\1"),
+    Fault("exponential of a score that is centred", "kernel_row", r"(is_score_1 <= is_kernel_\d) && side_in__softmax",
+          r"\1"),
+    # Of Taylor attention beside it
+    Fault("bias added to softmax", "kernel_column", r"(adder__bias = )side_in__softmax \? \S+ : ", r"\1"),
+    Fault("constant added to softmax's divisor", "kernel_diagonal", r"(adder__c_d = )side_in__softmax \? \S+ : ",
+          r"\1"),
+    Fault("blocks of queries taken as heads", "kernel_center", r"(bias_unit__released = \w+) && !kernel", r"\1"),
+)  # fmt: skip
+
 _TILE_LOADER = (
     Fault("constants overwritten before they are used", "tile_loader_array_5x3", r"(assign inverse_1 = )[^;]*",
           r"\g<1>1'b1"),
@@ -263,6 +290,11 @@ NETWORK = (
     Design(
         "attention kernel", KernelTop.module_name, lambda: emit(KernelTop(test_kernel.config_of(KERNEL))),
         (_stage(test_kernel, "layers_equal_the_model", name=KERNEL),), _KERNEL, optimized=False,
+    ),
+    Design(
+        "both attention kernels", KernelTop.module_name,
+        lambda: emit(KernelTop(test_mixed_kernel.config_of(MIXED_KERNEL))),
+        (_stage(test_mixed_kernel, "layers_equal_the_model", name=MIXED_KERNEL),), _MIXED, optimized=False,
     ),
     Design(
         "host side", SideBySide.module_name, lambda: emit(SideBySide(test_host_side.blocks(HOSTS))),

@@ -29,7 +29,7 @@ class DividingColumn(Block):
 
     Args:
         config (NetworkConfig): the configuration.
-        adder (NumeratorAdder): from a total in the row queue to a numerator.
+        adder (NumeratorAdder | Aligner): from a total in the row queue to a numerator.
         mean_width (int): bits of the longest quotient.
         feed (Signature): what the center writes into this column.
         side (Signature): what goes along the columns, with the members of `division.bundles`.
@@ -45,10 +45,12 @@ class DividingColumn(Block):
 
     Attributes:
         handed_on (tuple[str, ...]): members of the side that are plain numbers and go on to the next column.
+        adder_ports (tuple[str, str]): names of the ports of `adder` for the total and for the numerator.
     """
 
     module_name = "kernel_column"
     handed_on = ("numerator_shift", "divisor", "invalid")
+    adder_ports = ("product", "numerator")
     waivers = {
         ("UNUSEDSIGNAL", "load__*"): "A column needs to know kind, address and blank.",
         ("UNUSEDSIGNAL", "total*"): "What is for the kernel is narrower, and needs no more than its place.",
@@ -66,7 +68,8 @@ class DividingColumn(Block):
         self.v_bank = MemoryBank(
             depth=config.value_depth, width=config.data_width, pipeline=pipeline, kind=config.kernel_memory
         )
-        self.row_queue = MemoryBank(depth=attention.row_queue_depth, width=len(adder.product), pipeline=pipeline)
+        width = len(getattr(adder, self.adder_ports[0]))
+        self.row_queue = MemoryBank(depth=attention.row_queue_depth, width=width, pipeline=pipeline)
         self.divider = DividerLane(
             numerator_width=attention.numerator_width,
             divisor_width=attention.divisor_width,
@@ -145,21 +148,22 @@ class DividingColumn(Block):
             m (Module): the column's module.
 
         Returns:
-            tuple: instances of the numerator adder, for its bias and its other numerator, and of the divider lane.
+            tuple: instances of `adder`, for what else it adds, and of the divider lane.
         """
         divide, write_back = self.side_in.divide, self.side_in.write_back
         row_queue = instantiate(m, "row_queue", self.row_queue)
         adder = instantiate(m, "adder", self.adder)
+        total, numerator = (getattr(adder, name) for name in self.adder_ports)
         divider = instantiate(m, "divider", self.divider)
         m.d.comb += [
             row_queue.write_enable.eq(self.is_total(Destination.KERNEL_1)),
             row_queue.write_address.eq(self.total_control.address),
             row_queue.write_data.eq(self.total),
             row_queue.read_address.eq(divide.queue_address),
-            adder.product.eq(row_queue.read_data),
+            total.eq(row_queue.read_data),
             adder.shift.eq(self.side_out.numerator_shift),
             divider.start.eq(delay(m, divide.start, self.divisor_delay - 1, "start")),
-            divider.numerator.eq(adder.numerator),
+            divider.numerator.eq(numerator),
             divider.divisor.eq(self.side_in.divisor),
             divider.invalid.eq(self.side_in.invalid),
             self.report.kernel_1_done.eq(write_back.z & write_back.finish),

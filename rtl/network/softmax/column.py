@@ -9,11 +9,11 @@ r"""Column of softmax attention: K, V, the scores and the divisions of one colum
 Column c keeps the tokens c, c + C, ... of K.
 """
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, signed
 from amaranth.lib.wiring import flipped
 
 from taylorvit.rtl.array.requantizer import Requantizer
-from taylorvit.rtl.attention.taylor.adder_array import NumeratorAdder
+from taylorvit.rtl.attention.softmax.aligner import Aligner
 from taylorvit.rtl.common.block import instantiate
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.memory_bank import MemoryBank
@@ -79,6 +79,7 @@ class SoftmaxColumn(DividingColumn):
     """
 
     handed_on = ("shift_s", *DividingColumn.handed_on)
+    adder_ports = ("value", "aligned")
 
     def __init__(self, config):
         attention = config.attention
@@ -99,12 +100,8 @@ class SoftmaxColumn(DividingColumn):
         self.score_step = ScoreStep(config)
         super().__init__(
             config,
-            adder=NumeratorAdder(
-                product_width=attention.value_sum_width,
-                fraction=0,
-                shift_max=attention.numerator_shift_max,
-                bias_width=attention.numerator_width - 1,
-                k_sum_width=1,
+            adder=Aligner(
+                name="numerator", shape=signed(attention.value_sum_width), shift_max=attention.numerator_shift_max
             ),
             mean_width=config.data_width,
             feed=KeyFeed(config, depth=config.key_column_depth),
@@ -133,6 +130,5 @@ class SoftmaxColumn(DividingColumn):
         self.stationary_operand(m, k_bank)
         report_values(m, self)
         scores(m, self, requantizer.o)
-        adder, _divider = self.divisions(m)
-        m.d.comb += [adder.bias.eq(0), adder.k_sum.eq(0), adder.single.eq(0)]
+        self.divisions(m)
         return m

@@ -67,10 +67,9 @@ class ScorePlaces(Block):
         width = len(score.address)
 
         # Of the output tile: tokens from it on, row of column 0, and what its address has too much.
-        left, bank, excess = Signal.like(self.tokens), Signal.like(score.bank), Signal(width)
-        next_left, next_bank, next_excess = (
-            Signal.like(each, name=f"next_{each.name}") for each in (left, bank, excess)
-        )
+        left, next_left = Signal.like(self.tokens, name="left"), Signal.like(self.tokens, name="next_left")
+        bank, next_bank = Signal.like(score.bank, name="bank"), Signal.like(score.bank, name="next_bank")
+        excess, next_excess = Signal(width), Signal(width)
         half = Signal()
         is_score = Signal()
         m.d.comb += [
