@@ -69,7 +69,8 @@ class ScorePlaces(Block):
         # Of the output tile: tokens from it on, row of column 0, and what its address has too much.
         left, next_left = Signal.like(self.tokens, name="left"), Signal.like(self.tokens, name="next_left")
         bank, next_bank = Signal.like(score.bank, name="bank"), Signal.like(score.bank, name="next_bank")
-        excess, next_excess = Signal(width), Signal(width)
+        excess = Signal(width)
+        next_excess = Signal(width)
         half = Signal()
         is_score = Signal()
         m.d.comb += [
