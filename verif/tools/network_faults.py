@@ -31,6 +31,7 @@ from verif.rtl.network import (
 from verif.rtl.network.control import test_job_control
 from verif.rtl.network.kernel_bench import KernelTop
 from verif.rtl.network.mixed import test_kernel as test_mixed_kernel
+from verif.rtl.network.softmax import test_score_step
 from verif.rtl.network.tape import test_axi_source, test_decoder, test_memory_source
 from verif.rtl.network.taylor import test_kernel
 from verif.taylorvit.compiler.networks import small_config
@@ -188,7 +189,6 @@ _MIXED = (
     Fault("maxima of two blocks in one half", "score_places", r"(result__finish\) half <= )!half", r"\1half"),
     Fault("garbage larger than all scores", "maximum_step", r"\(chain_in__left != \S+\) &&", "1'b1 &&"),
     Fault("score's place does not wrap", "score_step", r"(control_out__address <= )\(.*\) \? \S+ : ", r"\1"),
-    Fault("score behind the last token written", "score_step", r" && \(control_in__chain__left != \S+\)", ""),
     Fault("maximum of the tile before forgotten", "row_maxima", r"(result__write_data = )\w+ \? (\w+) : [^;]*",
           r"\1\2"),
     Fault("key goes to a column that is not there", "key_turner", r"(following <= )fold \? \w+ : ", r"\1"),
@@ -203,7 +203,12 @@ _MIXED = (
     Fault("bias added to softmax", "kernel_column", r"(adder__bias = )side_in__softmax \? \S+ : ", r"\1"),
     Fault("constant added to softmax's divisor", "kernel_diagonal", r"(adder__c_d = )side_in__softmax \? \S+ : ",
           r"\1"),
+    Fault("sums of softmax's keys taken for means", "kernel_center", r"(sums_end_1 <= \w+) && !kernel", r"\1"),
     Fault("blocks of queries taken as heads", "kernel_center", r"(bias_unit__released = \w+) && !kernel", r"\1"),
+)  # fmt: skip
+
+_SCORE_STEP = (
+    Fault("score behind the last token written", "score_step_odd", r" && \(control_in__chain__left != \S+\)", ""),
 )  # fmt: skip
 
 _TILE_LOADER = (
@@ -308,6 +313,7 @@ NETWORK = (
         "retirement", RetirementQueue.module_name, lambda: emit(RetirementQueue()),
         (_stage(test_retirement, "products_finish_in_their_order"),), _RETIREMENT, optimized=False,
     ),
+    _unit(test_score_step, _SCORE_STEP, "scores_are_written_and_handed_on"),
     _unit(test_tile_loader, _TILE_LOADER, "every_row_and_pass_in_order_and_none_too_early"),
     _unit(test_streamer, _STREAMER, "every_element_and_every_wait"),
     _unit(test_norm_scheduler, _NORM_SCHEDULER, "every_token_in_order_and_none_too_early"),

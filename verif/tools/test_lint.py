@@ -68,6 +68,8 @@ CONFIGURATIONS = [
         max_classes=1,
         mlp_tokens=1,
         image_lanes=5,
+        kernel="taylor+softmax",
+        query_block=3,
     ),
     replace(
         load_preset("vit-tiny-4x4"),
@@ -85,6 +87,9 @@ CONFIGURATIONS = [
         branch_shift_max=0,
         stream_shift_max=0,
         image_lanes=4,
+        kernel="softmax",
+        score_width=16,
+        exponential_width=4,
     ),
 ]
 EACH = pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: f"{config.multiplier}-{config.name}")

@@ -34,7 +34,16 @@ from taylorvit.rtl.network.bundles import (
     StreamControl,
     address_widths,
 )
-from taylorvit.rtl.network.command import CONSTANTS_FIELDS, KERNEL_CONSTANTS, KERNELS, Destination, Opcode, Source
+from taylorvit.rtl.network.command import (
+    CONSTANTS_FIELDS,
+    KERNEL_CONSTANT_BYTES,
+    KERNEL_CONSTANT_PLACE,
+    KERNEL_CONSTANTS,
+    KERNELS,
+    Destination,
+    Opcode,
+    Source,
+)
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.kernel import network_kernel
 from taylorvit.simulation import WaitError, pack, unpack
@@ -313,9 +322,11 @@ class Layer:
         """The command CONSTANTS."""
         values = {"opcode": Opcode.CONSTANTS, "tokens": self.tokens, "rows": self.rows, "head_dim": self.head_dim}
         values |= {"kernel": KERNELS.index(self.kernel)} | self.fields()
-        word = 0
+        # What the kernel does not have may be anything.
+        word = self.generator.getrandbits(8 * KERNEL_CONSTANT_BYTES) << 8 * KERNEL_CONSTANT_PLACE
         for name, field in (CONSTANTS_FIELDS | KERNEL_CONSTANTS[self.kernel]).items():
-            word |= pack([values.get(name, 0)], 8 * field.bytes) << 8 * field.place
+            low, bits = 8 * field.place, 8 * field.bytes
+            word = word & ~((1 << bits) - 1 << low) | pack([values.get(name, 0)], bits) << low
         return word
 
     # Lanes.

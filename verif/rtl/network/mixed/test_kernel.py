@@ -27,7 +27,7 @@ CONFIGURATIONS = {
     # The last tile of tokens has more columns than there are rows left, and the last token of K comes to a column from
     # which it is turned around.
     "coarse": {"rows": 7, "columns": 5, "max_head_dim": 9, "divider_interval": 1, "shift_z_min": 0, "shift_z_max": 9,
-               "query_block": 4, "exponential_width": 12, "mean_fraction": 0, "max_tokens": 14},
+               "query_block": 6, "exponential_width": 12, "mean_fraction": 0, "max_tokens": 14},
 }  # fmt: skip
 
 
