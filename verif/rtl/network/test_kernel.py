@@ -26,11 +26,13 @@ class OtherKernel(TaylorNetworkKernel):
 
 
 @pytest.mark.parametrize("pipeline", [0, 1, 2])
-def test_the_row_takes_a_cycle_more_than_a_memory(pipeline):
-    kernel = network_kernel(NetworkConfig(name="seam", memory_pipeline=pipeline, **SIZES))
-    assert kernel.row.latency == pipeline + 2
-    assert kernel.column.memory_latency == pipeline + 1
-    assert kernel.diagonal.load_latency == pipeline + 2
+@pytest.mark.parametrize("kernel", ["taylor", "softmax", "taylor+softmax"])
+def test_the_row_takes_a_cycle_more_than_a_memory_or_longer(pipeline, kernel):
+    built = network_kernel(NetworkConfig(name="seam", kernel=kernel, memory_pipeline=pipeline, **SIZES))
+    assert built.column.memory_latency == pipeline + 1
+    assert built.diagonal.load_latency == pipeline + 2
+    longer = {"taylor": 0, "softmax": pipeline + 2, "taylor+softmax": pipeline + 3}
+    assert built.row.latency == pipeline + 2 + longer[kernel]
 
 
 def test_a_kernel_without_hardware_for_networks_is_named():

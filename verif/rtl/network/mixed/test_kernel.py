@@ -15,7 +15,7 @@ from verif.rtl.network.kernel_bench import Engine, KernelTop
 from verif.rtl.network.softmax.layers import random_softmax_layer, softmax_z
 from verif.rtl.network.taylor.layers import random_taylor_layer, taylor_z
 
-LAYERS = 16  # a configuration
+LAYERS = 28  # a configuration
 SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3,
          "kernel": "taylor+softmax", "exponential_entries": 64}  # fmt: skip
 CONFIGURATIONS = {
