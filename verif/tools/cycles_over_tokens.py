@@ -34,6 +34,8 @@ SIDES = (7, 8, 10, 14, 20, 24, 32, 45, 64)
 QUERY_BLOCK = 256
 KERNELS = ("taylor", "softmax")
 
+_TITLES = {"attention": "Attention alone", "network": "The whole network"}
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -91,15 +93,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "cycles_over_tokens.svg")
     parser.add_argument("--sides", type=int, nargs="+", default=SIDES, help="patches in a row of each image")
+    parser.add_argument("--network", choices=SHAPES, default=NETWORK, help="whose images have other sizes")
     options = parser.parse_args(arguments)
     try:
         check_output_file(options.output, endings=(".svg",))
-        shape = SHAPES[NETWORK]
+        shape = SHAPES[options.network]
         figures = {kernel: [figures_of(shape, side, kernel) for side in options.sides] for kernel in KERNELS}
     except (CommandError, ValueError) as error:
         print(f"cycles_over_tokens: error: {error}", file=sys.stderr)
         return getattr(error, "status", 2)
-    text = draw([_chart(figures, "attention"), _chart(figures, "network")], "tokens of an image")
+    text = draw([_chart(figures, name, options.network) for name in _TITLES], "tokens of an image")
     with written_whole(options.output) as partial:
         partial.write_text(text, encoding="utf-8")
     print("tokens  attention: taylor  softmax  ratio  network: taylor  softmax  ratio")
@@ -114,11 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _chart(figures: dict[str, list[Figures]], name: str) -> Chart:
+def _chart(figures: dict[str, list[Figures]], name: str, network: str) -> Chart:
     lines = {kernel: [(each.tokens, getattr(each, name)) for each in figures[kernel]] for kernel in KERNELS}
     place = crossing(lines["softmax"], lines["taylor"])
-    titles = {"attention": "Attention alone", "network": "The whole network"}
-    title = f"{titles[name]}: cycles of an image, {NETWORK} on {PRESET.removeprefix('vit-').replace('x', ' x ')} PEs"
+    title = f"{_TITLES[name]}: cycles of an image, {network} on {PRESET.removeprefix('vit-').replace('x', ' x ')} PEs"
     mark = None if place is None else Mark(place, f"Taylor pays from about {place:.0f} tokens on")
     return Chart(title, lines, mark)
 

@@ -6,6 +6,8 @@ from taylorvit.golden.network.vit import SHAPES
 
 from .cycles_over_tokens import KERNELS, crossing, figures_of, main
 
+NETWORK = "deit_tiny_2_layers"
+
 
 def test_crossing():
     taylor = [(10, 20), (20, 40), (40, 80)]
@@ -17,14 +19,14 @@ def test_crossing():
 
 def test_attention_grows_as_it_should():
     """Linearly for Taylor attention, with the square for softmax."""
-    figures = {kernel: [figures_of(SHAPES["deit_tiny"], side, kernel) for side in (12, 17)] for kernel in KERNELS}
+    figures = {kernel: [figures_of(SHAPES[NETWORK], side, kernel) for side in (12, 17)] for kernel in KERNELS}
     growth = {kernel: large.attention / small.attention for kernel, (small, large) in figures.items()}
     assert growth["taylor"] == pytest.approx(290 / 145, rel=0.1)
     assert growth["softmax"] == pytest.approx((290 / 145) ** 2, rel=0.1)
 
 
 def test_picture_and_table(capsys, tmp_path):
-    assert main(["--sides", "4", "8", "12", "-o", str(tmp_path / "chart.svg")]) == 0
+    assert main(["--network", NETWORK, "--sides", "4", "8", "12", "-o", str(tmp_path / "chart.svg")]) == 0
     out = capsys.readouterr().out
     assert "    17 " in out and "   145 " in out and f"wrote {tmp_path / 'chart.svg'}" in out
     assert "Taylor pays from about" in (tmp_path / "chart.svg").read_text()
