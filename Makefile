@@ -180,7 +180,8 @@ ATTENTION_0 = "taylor"
 ATTENTION_1 = ["taylor", "taylor", "softmax", "taylor"]
 ATTENTION_2 = ["taylor", "softmax", "softmax", "taylor"]
 ATTENTION_3 = ["taylor", "softmax", "softmax", "softmax"]
-MIXED = mnist5k_mixed_0 mnist5k_mixed_1 mnist5k_mixed_2 mnist5k_mixed_3 mnist5k
+ATTENTION_4 = "softmax"
+MIXED = $(addprefix mnist5k_mixed_,0 1 2 3 4)
 
 mixed-accuracies: $(call of_seeds,$(MIXED),model) $(call of_seeds,$(MIXED),integer)
 	$(GOLDEN) evaluate $^ --preset vit-16x16-mixed -o build/golden/mixed_accuracies.png
@@ -189,7 +190,7 @@ define mixed_model
 build/golden/mnist5k_mixed_$(1)-%/model.safetensors: build/golden/mnist5k-%/model.safetensors
 	$$(TRAIN) --config mnist5k_mixed --set model.weights=$$< --set 'model.attention=$$(ATTENTION_$(1))'
 endef
-$(foreach layers,0 1 2 3,$(eval $(call mixed_model,$(layers))))
+$(foreach layers,0 1 2 3 4,$(eval $(call mixed_model,$(layers))))
 
 build/golden/%/integer.safetensors: build/golden/%/model.safetensors
 	$(GOLDEN) quantize $<
