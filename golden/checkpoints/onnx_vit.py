@@ -9,9 +9,10 @@ The graph is followed from its output back to the image, and each part of a ViT 
     MLP             two linear layers around GELU (`golden.checkpoints.onnx_layers`)
     embedding       patches by convolution, moved to tokens, behind prefix tokens; constants are added to them
 
-A graph that ends in the norm has no head: the head becomes one that changes nothing, so that the logits of the model
-are the features of the class token. What is anything else is refused by the name of its operator. At last the model
-that was found computes the image that the graph was evaluated on, and must agree with it.
+A graph that ends in the norm, of all tokens or of the class token, has no head: the head becomes one that changes
+nothing, so that the logits of the model are the features of the class token. What is anything else is refused by the
+name of its operator. At last the model that was found computes the image that the graph was evaluated on, and must
+agree with it.
 """
 
 import math
@@ -147,8 +148,10 @@ def _ending(graph: Graph, output: str) -> _Ending:
         return _Ending(norm, [])
     head = linear_at(graph, output)
     found = [head] if head is not None else _averaged_layers(graph, output)
+    if not found and norm_at(graph, graph.origin(output).name) is not None:  # the features of one token
+        found = [_unchanging(graph.value(output).shape[-1], output)]
     if not found:
-        raise graph.unexpected(graph.plain(output), "a head, which is a linear layer, or the norm of all tokens")
+        raise graph.unexpected(graph.plain(output), "a head, which is a linear layer, or the norm of the tokens")
     heads: dict[int, Linear] = {}
     norms: dict[str, Norm] = {}
     for head in found:
@@ -193,11 +196,16 @@ def _token(graph: Graph, head: Linear) -> tuple[int, Norm]:
 def _heads(graph: Graph, ending: _Ending, distilled: bool) -> list[Linear]:
     """The heads of our model: one for each prefix token."""
     width, prefix = len(ending.norm.weight), 2 if distilled else 1
-    heads = ending.heads or [Linear(np.eye(width), np.zeros(width), "")]  # the features of the class token
+    heads = ending.heads or [_unchanging(width, "")]  # the features of the class token
     if len(heads) > prefix:
         raise graph.error(f"there must be a prefix token for each head, and there are {len(heads)} heads")
     # Scores are the mean of two heads: one alone counts twice, and the other one is 0.
     return heads if len(heads) == prefix else [heads[0].scaled(2.0), heads[0].scaled(0.0)]
+
+
+def _unchanging(width: int, source: str) -> Linear:
+    """A layer that computes what it gets."""
+    return Linear(np.eye(width), np.zeros(width), source)
 
 
 # Blocks

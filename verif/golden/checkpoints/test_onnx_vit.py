@@ -78,6 +78,19 @@ def test_without_a_head_the_features_of_the_class_token_are_the_logits(tmp_path)
         assert found.shape.classes == shape.width
 
 
+class ClassToken(Tokens):
+    """A model without a head: the class token behind the norm."""
+
+    def forward(self, images):
+        return super().forward(images)[:, 0]
+
+
+def test_without_a_head_the_class_token_may_be_chosen_in_the_graph(tmp_path):
+    chosen = ClassToken(model()).eval()
+    file = export(tmp_path / "a.onnx", chosen, (3, 8, 8))
+    assert assert_same_scores(file, chosen, (3, 8, 8)).shape.classes == SHAPE.width
+
+
 class Changed(nn.Module):
     """A model of which a part is another one."""
 
@@ -269,7 +282,7 @@ def forward(function):
         ),
         (
             forward(lambda vit, x: vit.norm(blocks_of(vit, vit.embed(x)))[:, 0].softmax(dim=-1)),
-            "there must be a head, which is a linear layer, or the norm of all tokens, and there is Softmax",
+            "there must be a head, which is a linear layer, or the norm of the tokens, and there is Softmax",
         ),
         (
             forward(lambda vit, x: vit.head(vit.norm(blocks_of(vit, vit.patch_embed(x)))[:, 0])),
