@@ -9,6 +9,7 @@ which it has to equal every port in every cycle.
        |                       |                              |
        '---- pair -----'       '----------- pair -------------'        one Verilator build each, `pair.py`
 
-`netlist` reads what both tools write and turns it into Verilog, `cell_models` has the cells of each family, `flow` runs
-the tools, and `python -m verif.netlist` does all of it for a preset.
+`netlist` reads what both tools write, `verilog` writes it as Verilog: the most numerous cells as `logic` in place, the
+others as instances of their models. `cell_models` has the cells of each family, `flow` runs the tools, and
+`python -m verif.netlist` does all of it for a preset.
 """

@@ -1,4 +1,4 @@
-"""Netlists as Yosys and nextpnr write them, flat JSON, and their way into Verilog.
+"""Netlists as Yosys and nextpnr write them, flat JSON.
 
 Both tools write the same format: modules of cells, each with parameters and with the net at every bit of its ports,
 nets being numbers. What nextpnr leaves of the constants of a netlist is not in the connections: it sets pins free, or
@@ -9,27 +9,31 @@ know what a pin without a net reads; a family's `PinRule` says it, and cell mode
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = [
+    "Bit",
     "Cell",
     "Netlist",
     "NetlistError",
     "PinRule",
     "Port",
+    "driven",
     "read_netlist",
     "restore_constant_ports",
-    "write_verilog",
 ]
 
 # Yosys notes the module that cells came from in cells of this type, which are no hardware.
 _NO_HARDWARE = ("$scopeinfo",)
 # Cells that hold a net at a level: type -> port, level.
 _CONSTANTS = {"GND": ("G", "0"), "VCC": ("V", "1")}
+
+
+#: What is on a bit of a pin: the number of a net, "0", "1", "x", or None on a free pin.
+Bit = int | str | None
 
 
 class NetlistError(ValueError):
@@ -140,38 +144,7 @@ def restore_constant_ports(routed: Netlist, synthesized: Netlist) -> None:
                 port.bits[index] = level
 
 
-def write_verilog(netlist: Netlist, name: str, rule: PinRule) -> str:
-    """The netlist as a Verilog module `name` whose instances are connected by name, one wire a net.
-
-    `rule` is applied to a copy of each cell first. A don't-care is written as 0. Raises `NetlistError` if a net has two
-    drivers, or an output none.
-    """
-    drivers = Counter(_driven(netlist))
-    lines = []
-    for number, (label, original) in enumerate(netlist.cells.items()):
-        cell = original.copy()
-        rule(label, cell)
-        lines.append(_instance(f"c{number}", label, cell))
-
-    header, body = [], []
-    for label, port in netlist.ports.items():
-        header.append(f"  {port.direction} wire [{len(port.bits) - 1}:0] {_identifier(label)}")
-        for index, bit in enumerate(port.bits):
-            pin = f"{_identifier(label)}[{index}]"
-            if port.direction == "input":
-                body.append(f"  assign {_net(bit)} = {pin};")
-            elif bit is None:
-                raise NetlistError(f"output must have a net: {label}[{index}]")
-            else:
-                body.append(f"  assign {pin} = {_net(bit)};")
-    for net, count in drivers.items():
-        if count > 1:
-            raise NetlistError(f"net must have one driver, not {count}: {net}")
-    wires = [f"  wire {_net(net)};" for net in sorted(drivers)]
-    return "\n".join([f"module {name} (", ",\n".join(header), ");", *wires, *body, *lines, "endmodule", ""])
-
-
-def _driven(netlist: Netlist) -> Iterator[int]:
+def driven(netlist: Netlist) -> Iterator[int]:
     """Each net that an input of the module or an output of a cell drives, as often as it is driven.
 
     A cell's pin of both directions is that of an I/O cell, which drives what is an output of the module.
@@ -187,10 +160,10 @@ def _driven(netlist: Netlist) -> Iterator[int]:
 
 def _free_undriven_pins(netlist: Netlist) -> None:
     """nextpnr numbers also what is on no net: such a number is read, and nothing drives it."""
-    driven = set(_driven(netlist))
+    known = set(driven(netlist))
     for pins in _all_pins(netlist):
         for bits in pins.values():
-            bits[:] = [None if isinstance(bit, int) and bit not in driven else bit for bit in bits]
+            bits[:] = [None if isinstance(bit, int) and bit not in known else bit for bit in bits]
 
 
 def _fold_constants(netlist: Netlist) -> None:
@@ -217,35 +190,3 @@ def _is_library_cell(module: Mapping) -> bool:
 
 def _bits(value: str | int) -> str:
     return f"{value:032b}" if isinstance(value, int) else value
-
-
-def _instance(name: str, label: str, cell: Cell) -> str:
-    parameters = ", ".join(f".{name}({_constant(value)})" for name, value in sorted(cell.parameters.items()))
-    pins = [
-        f".{_identifier(port)}({_vector(bits)})"
-        for port, bits in sorted(cell.pins.items())
-        if any(bit is not None for bit in bits)
-    ]
-    kind = _identifier(cell.type) + (f" #({parameters})" if parameters else "")
-    return f"  {kind} {name} ({', '.join(pins)});  // {label}"
-
-
-def _constant(value: str) -> str:
-    if re.fullmatch("[01xz]+", value):
-        return f"{len(value)}'b{value.translate(str.maketrans('xz', '00'))}"
-    return json.dumps(value.removesuffix(" "))
-
-
-def _vector(bits: list[int | str | None]) -> str:
-    nets = [_net(bit) for bit in reversed(bits)]
-    return nets[0] if len(nets) == 1 else "{" + ", ".join(nets) + "}"
-
-
-def _net(bit: int | str | None) -> str:
-    if isinstance(bit, int):
-        return f"n{bit}"
-    return "1'b1" if bit == "1" else "1'b0"
-
-
-def _identifier(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_]\w*", name) and name != "initial" else f"\\{name} "

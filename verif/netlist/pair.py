@@ -21,7 +21,8 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.simulation import Build, build
 
 from .cell_models import CellModels
-from .netlist import Netlist, write_verilog
+from .netlist import Netlist
+from .verilog import write_verilog
 
 __all__ = ["PAIR", "build_pair", "pair_verilog"]
 
@@ -32,9 +33,8 @@ DIFFERENCES_LOGGED = 20
 
 def build_pair(design: Block, netlist: Netlist, models: CellModels, clock: str = "clk") -> Build:
     """The simulation of `design` beside the netlist that was made of it; `clock` as in `pair_verilog`."""
-    text = "\n".join(
-        [emit(design), write_verilog(netlist, NETLIST, models.rule), models.text(), pair_verilog(design, clock)]
-    )
+    under_test = write_verilog(netlist, NETLIST, models.rule, models.inlined)
+    text = "\n".join([emit(design), under_test, models.text(), pair_verilog(design, clock)])
     return build(text, PAIR, optimized=False)
 
 

@@ -9,7 +9,8 @@ import pytest
 from taylorvit.simulation import ToolError, build
 
 from .cell_models import CELL_MODELS
-from .netlist import Cell, Netlist, NetlistError, Port, read_netlist, restore_constant_ports, write_verilog
+from .netlist import Cell, Netlist, NetlistError, Port, read_netlist, restore_constant_ports
+from .verilog import write_verilog
 
 
 def module(**cells):

@@ -6,6 +6,7 @@ import re
 
 from taylorvit.fpga.families import FAMILIES
 from taylorvit.simulation.dsp_cells import DSP_CELLS
+from verif.netlist.logic import Logic, Register, look_up, net
 from verif.netlist.netlist import Cell, NetlistError
 
 from .models import HERE, CellModels
@@ -128,11 +129,62 @@ def _pin(label: str, cell: Cell) -> None:
     make_pin(label, cell, kinds, cell.text("DIR", "INPUT"))
 
 
+def _inline_table(_name: str, cell: Cell) -> Logic:
+    logic = Logic()
+    logic.drive(cell.pins["Z"], look_up(cell.pins["INIT"], *(cell.pins[port] for port in "ABCD")))
+    return logic
+
+
+def _inline_comb(name: str, cell: Cell) -> Logic | None:
+    """A table, with or without its bit of a carry chain, and the multiplexer; memory stays an instance."""
+    pins, mode, multiplexer = cell.pins, cell.text("MODE", "LOGIC"), cell.text("MULTIPLEXER")
+    if mode not in ("LOGIC", "CCU2") or cell.text("CCU2_INJECT1", "NO") not in ("YES", "NO"):
+        return None
+    table, value = f"{name}_table", f"{name}_value"
+    logic = Logic([table, value], [(table, look_up(pins["INITVAL"], *(pins[port] for port in "ABCD")))])
+    if mode == "CCU2" and cell.text("CCU2_INJECT1", "NO") == "NO":
+        carry, low = net(pins.get("FCI", ["0"])[0]), f"{name}_low"
+        logic.wires.append(low)
+        logic.values += [(low, look_up(pins["INITVAL"][:4], pins["A"], pins["B"])), (value, f"{table} ^ {carry}")]
+        logic.drive(pins.get("FCO"), f"{table} ? {carry} : {low}")
+    else:
+        logic.values.append((value, table))
+        logic.drive(pins.get("FCO"), f"{table} && {net(pins['FCI'][0])}" if mode == "CCU2" else "1'b0")
+    logic.drive(pins.get("F"), value)
+    low, high = (value, "F1") if multiplexer == "F" else (net(pins.get("FXA", ["0"])[0]), "FXB")
+    logic.drive(pins.get("OFX"), f"{net(pins.get('M', ['0'])[0])} ? {net(pins.get(high, ['0'])[0])} : {low}")
+    return logic
+
+
+_REGISTER = {  # parameters of a register, and their values that `_inline_register` knows
+    "GSR": ("DISABLED", "ENABLED"),
+    "CEMUX": ("1", "CE", "INV"),
+    "CLKMUX": ("CLK",),
+    "LSRMUX": ("LSR", "INV"),
+    "SRMODE": ("LSR_OVER_CE", "ASYNC"),
+    "REGSET": ("RESET", "SET"),
+    "LSRMODE": ("LSR",),
+}
+
+
+def _inline_register(_name: str, cell: Cell) -> Logic | None:
+    if any(cell.text(parameter) not in _REGISTER.get(parameter, ()) for parameter in cell.parameters):
+        return None
+    enable, reset, output = (net(cell.pins[port][0]) for port in ("CE", "LSR", "Q"))
+    level = f"1'b{int(cell.text('REGSET') == 'SET')}"
+    if cell.text("SRMODE") == "ASYNC" or cell.text("LSRMUX") == "INV" or not isinstance(cell.pins["Q"][0], int):
+        return None  # too few to matter
+    enable = {"1": "1'b1", "CE": enable, "INV": f"!{enable}"}[cell.text("CEMUX", "1")]
+    data, clock = net(cell.pins["DI"][0]), net(cell.pins["CLK"][0])
+    return Logic(registers=[Register(output, data, clock, enable, reset, level, start=level)])
+
+
 ECP5_CELLS = CellModels(
     family=FAMILIES["ecp5"],
     part={"device": "LFE5U-25F", "package": "CABGA381", "speed": "6"},
     sources=(HERE / "block_ram.v", HERE / "ecp5.v", DSP_CELLS / "ecp5_dsp.v"),
     rule=_pins,
+    inlined={"LUT4": _inline_table, "TRELLIS_COMB": _inline_comb, "TRELLIS_FF": _inline_register},
     options=("--25k", "--package", "CABGA381", "--out-of-context"),
     shows_pll=True,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taylorvit.fpga.families import FAMILIES
 from taylorvit.simulation.dsp_cells import DSP_CELLS
+from verif.netlist.logic import Logic, Register, look_up, net
 from verif.netlist.netlist import Cell, NetlistError
 
 from .models import HERE, CellModels
@@ -66,10 +67,47 @@ def _pin(label: str, cell: Cell) -> None:
     make_pin(label, cell, kinds, cell.parameters["PIN_TYPE"][-6:])
 
 
+def _inline_table(_name: str, cell: Cell) -> Logic:
+    logic = Logic()
+    logic.drive(cell.pins["O"], look_up(cell.pins["LUT_INIT"], *(cell.pins[f"I{index}"] for index in range(4))))
+    return logic
+
+
+def _inline_register(_name: str, cell: Cell) -> Logic:
+    """A register with a synchronous reset or set, if any, which only acts when the clock is enabled."""
+    enable = net(cell.pins.get("E", ["1"])[0])
+    reset = net(cell.pins.get("R", cell.pins.get("S", ["0"]))[0])
+    output, data, clock = (net(cell.pins[port][0]) for port in ("Q", "D", "C"))
+    level = f"1'b{int('S' in cell.pins)}"
+    return Logic(registers=[Register(output, data, clock, enable, reset, level, enable_first=True)])
+
+
+def _inline_logic_cell(name: str, cell: Cell) -> Logic | None:
+    """A table and a register without a carry; the others stay instances."""
+    parameters = {key: value.strip("0") for key, value in cell.parameters.items()}
+    if any(parameters.get(key) for key in ("NEG_CLK", "CARRY_ENABLE", "ASYNC_SR")) or cell.pins.get("COUT"):
+        return None
+    pins, table = cell.pins, f"{name}_table"
+    logic = Logic([table], [(table, look_up(pins["LUT_INIT"], *(pins[f"I{index}"] for index in range(4))))])
+    logic.drive(pins.get("LO"), table)
+    if not parameters.get("DFF_ENABLE"):
+        logic.drive(pins.get("O"), table)
+    elif isinstance(pins["O"][0], int):
+        enable, reset, output, clock = (net(pins[port][0]) for port in ("CEN", "SR", "O", "CLK"))
+        level = f"1'b{int(bool(parameters.get('SET_NORESET')))}"
+        logic.registers.append(Register(output, table, clock, enable, reset, level, enable_first=True))
+    return logic
+
+
 ICE40_CELLS = CellModels(
     family=FAMILIES["ice40"],
     part={"device": "HX8K", "package": "CT256"},
     sources=(HERE / "ice40.v", DSP_CELLS / "ice40_dsp.v"),
     rule=_pins,
+    inlined={
+        "SB_LUT4": _inline_table,
+        "ICESTORM_LC": _inline_logic_cell,
+        **dict.fromkeys(("SB_DFF", "SB_DFFE", "SB_DFFSR", "SB_DFFSS", "SB_DFFESR", "SB_DFFESS"), _inline_register),
+    },
     options=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
 )

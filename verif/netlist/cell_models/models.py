@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from taylorvit.fpga.families import Family
+from verif.netlist.logic import Inline
 from verif.netlist.netlist import PinRule
 
 __all__ = ["HERE", "CellModels"]
@@ -24,6 +25,7 @@ class CellModels:
         part: a device for designs without a board, as in a board's file.
         sources: Verilog files with the models.
         rule: resolves the free pins of a cell.
+        inlined: types of cells that are written as logic, not as instances of their models.
         options: options of nextpnr for a device with pins enough for an accelerator without a board, or for one that is
             placed without pins; None if there is no such device.
         shows_pll: whether a routed netlist shows what the PLL drives.
@@ -33,6 +35,7 @@ class CellModels:
     part: Mapping[str, str]
     sources: tuple[Path, ...]
     rule: PinRule
+    inlined: Mapping[str, Inline] = field(default_factory=dict)
     options: tuple[str, ...] | None = None
     shows_pll: bool = False
 
