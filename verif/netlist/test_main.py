@@ -10,7 +10,7 @@ from taylorvit.golden.network.vit import VitShape
 from taylorvit.rtl.config import AcceleratorConfig
 
 from .__main__ import jobs_of, main
-from .designs import ACCELERATORS, NETWORK, NETWORKS, ON_BOARDS, SHAPES
+from .designs import ACCELERATORS, NETWORK, NETWORKS, ON_BOARDS, SHAPES, SOFTMAX
 from .routed_board import board_with_fast_link
 
 
@@ -51,10 +51,11 @@ def test_boards_that_can_be_simulated(name):
 
 
 def test_jobs_fit_the_configuration():
+    configs = {**ACCELERATORS, "softmax": SOFTMAX}
     smallest = AcceleratorConfig(
         name="smallest", rows=2, columns=1, data_width=2, max_tokens=1, max_head_dim=1, stream_width=8, max_heads=1
     )
-    for config, shapes in [(smallest, jobs_of(smallest)), *((ACCELERATORS[name], SHAPES[name]) for name in SHAPES)]:
+    for config, shapes in [(smallest, jobs_of(smallest)), *((configs[name], SHAPES[name]) for name in SHAPES)]:
         for heads, tokens, head_dim in shapes:
             assert 1 <= heads <= config.max_heads
             assert 1 <= tokens <= config.max_tokens
