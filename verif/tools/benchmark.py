@@ -1,4 +1,4 @@
-"""How fast: cycles a head of three presets, emission of the largest, speed of its simulation (`make bench`).
+"""How fast: cycles a head of some presets, emission of the largest, speed of its simulation (`make bench`).
 
     python -m verif.tools.benchmark [-o build/bench.json] [--preset NAME ...]
 
@@ -9,7 +9,7 @@ ports of each accelerator, the streams kept full. The figures:
                     whose time the sources have run dry. (The last head would flatter: no next G comes between.)
     T_SA            cycles of array work a head, `AcceleratorConfig.array_cycles`: no schedule can do better on this
                     array
-    ideal           2 n d^2 / (R C): every PE of SA-General multiplies something useful in every cycle
+    ideal           products of the attention / (R C): every PE of SA-General multiplies something useful in every cycle
     utilization     ideal / cycles a head
     emission        seconds from the configuration to the Verilog text, the fastest of three, and its bytes. The limit
                     is on processor time: what else the machine does is not the generator's
@@ -41,7 +41,7 @@ from .figures import console, environment, measure_emission, missed_by_emission,
 
 __all__ = ["main", "measure", "missed_targets"]
 
-PRESETS = ("edge-16x8", "edge-16x16", "paper-64x64")
+PRESETS = ("edge-16x8", "edge-16x16", "edge-16x16-softmax", "paper-64x64")
 LARGEST = "paper-64x64"
 WORKLOAD = "photos_deit_tiny"
 HEADS = 12

@@ -20,6 +20,7 @@ def test_images_of_a_small_network():
 
 def test_products_are_those_of_the_published_network():
     assert network_benchmark.nominal_products(SHAPES["deit_tiny"]) == pytest.approx(1_133e6, rel=1e-3)
+    assert network_benchmark.nominal_products(SHAPES["deit_tiny"], "softmax") == pytest.approx(1_254e6, rel=1e-3)
 
 
 @pytest.mark.parametrize(
