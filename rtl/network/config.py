@@ -68,7 +68,7 @@ class NetworkConfig(Configuration):
         branch_shift_max (int): largest left shift of a branch in an addition, 0 to 15.
         mean_fraction (int): fractional bits of the token mean of K (f), 0 to 8.
         constant_fraction (int): fractional bits of the attention constants (F), 0 to 16.
-        score_width (int): softmax attention: bits of a score, 2 to 16.
+        score_width (int): softmax attention: bits of a score, 4 to 16.
         exponential_width (int): softmax attention: bits of an exponential, without a sign, 4 to 16.
         exponential_entries (int): softmax attention: entries of the table of exponentials, a power of two, 2 to 65536.
         query_block (int): softmax attention: most queries whose scores are made one after the other, 0 to `max_tokens`;
