@@ -11,6 +11,7 @@ from typing import NamedTuple
 from taylorvit.boundary.reading import FileError, read_json
 from taylorvit.golden.arithmetic.number_format import NetworkFormat, check_integer
 from taylorvit.golden.attention.kernels import KERNELS
+from taylorvit.golden.network.program import KERNELS as NETWORK_KERNELS
 
 __all__ = ["Accelerator", "load_accelerator"]
 
@@ -78,8 +79,9 @@ def load_accelerator(path: str | Path) -> Accelerator:
     configuration, known = metadata["configuration"], metadata["configuration"] | metadata["derived"]
     kernels = tuple(str(configuration.get("kernel", "taylor")).split("+"))
     for kernel in kernels:
-        if kernel not in KERNELS:
-            raise FileError(f"{path}: kernel must be one of {', '.join(KERNELS)}, not {kernel!r}")
+        if kernel not in NETWORK_KERNELS:
+            known = ", ".join(NETWORK_KERNELS)
+            raise FileError(f"{path}: kernel must be one that integer networks have, {known}, not {kernel!r}")
     try:
         # What it does not need, it does not say: numbers of kernels that it does not have, and of the residual stream
         # where it computes attention alone.

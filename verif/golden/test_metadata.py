@@ -78,7 +78,7 @@ def test_kernels(folder, tmp_path):
     with pytest.raises(ValueError, match=f"^{text}$"):
         accelerator.check_kernels(["softmax", "taylor"])
     path.write_text(json.dumps(metadata | {"configuration": metadata["configuration"] | {"kernel": "taylor+relu"}}))
-    with pytest.raises(FileError, match="kernel must be one of taylor, softmax, not 'relu'$"):
+    with pytest.raises(FileError, match="kernel must be one that integer networks have, taylor, softmax, not 'relu'$"):
         load_accelerator(path)
 
 

@@ -89,7 +89,7 @@ def test_simulated(config, tmp_path):
     assert json.loads((folder / "metadata.json").read_text())["configuration"]["kernel"] == MEAN
     assert "SHIFT_G" not in (folder / "registers" / "taylorvit_registers.h").read_text()
     with pytest.raises(
-        ValueError, match=f"accelerator must have Taylor attention, as integer networks do, not '{MEAN}'$"
+        ValueError, match=f"kernel must be one that integer networks have, taylor, softmax, not '{MEAN}'$"
     ):
         load_accelerator(folder / "metadata.json")
 

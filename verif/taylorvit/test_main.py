@@ -108,7 +108,7 @@ def test_script_of_completion(capsys, shell):
     ("words", "completed"),
     [
         (["gen"], ["generate"]),
-        (["generate", "--preset", "edge"], ["edge-16x16", "edge-16x8"]),
+        (["generate", "--preset", "edge"], ["edge-16x16", "edge-16x16-softmax", "edge-16x8"]),
         (["build", "--board", "ice"], ["icebreaker"]),
         (["simulate", "--wa"], ["--waves"]),
     ],
