@@ -133,8 +133,8 @@ def search_kernels(
     best = search.reference if start == own else search.integers(start)
     if best is None:
         raise ValueError(
-            f"largest loss must be {search.loss(search.last):.2f}{bound.unit} for any choice, not {bound.value:g}"
-            f"{bound.unit}: so much is lost with {text_of(start)}, which is nearest to the training"
+            f"largest loss must be at least {search.loss(search.last):.2f}{bound.unit} for any choice, not "
+            f"{bound.value:g}{bound.unit}: so much is lost with {text_of(start)}, which is nearest to the training"
         )
     kernels = start
     for layer, kernel in search.changes(start, candidates):

@@ -266,11 +266,6 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         """Cycles between rows entering the divider array: `divider_interval`, or as fast as the array delivers them."""
         return self.divider_interval or min(self.row_distance, self.divider_iterations)
 
-    @property
-    def divider_stages(self):
-        """Stages of a divider lane, each busy for `divider_row_interval` cycles with one quotient."""
-        return ceil(self.divider_iterations / self.divider_row_interval)
-
     # Buffers
 
     @property

@@ -220,7 +220,7 @@ class Graph:
             if missing:
                 raise self.error(f"{node.op_type} {node.name!r} reads {missing[0]!r}, which nothing before it computes")
             if twice := [each for each in node.output if each in self._values]:
-                raise self.error(f"{node.op_type} {node.name!r} computes {twice[0]!r}, which something else is")
+                raise self.error(f"{node.op_type} {node.name!r} computes {twice[0]!r}, which is there already")
             live = node.op_type not in _OF_SHAPES and not self._live.isdisjoint(node.input)
             for name, result in zip(node.output, self._run(node, {})):
                 if name:

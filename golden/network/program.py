@@ -43,7 +43,16 @@ from .operations import (
 )
 from .vit import VitShape
 
-__all__ = ["KERNELS", "KERNEL_OF_ATTENTION", "Program", "by_layer", "compute", "kernels_of", "last_uses", "network_of"]
+__all__ = [
+    "KERNELS",
+    "KERNEL_OF_ATTENTION",
+    "Program",
+    "compute",
+    "each_layer",
+    "kernels_of",
+    "last_uses",
+    "network_of",
+]
 
 #: Attention kernels that a network can have: in integers (`golden.attention.kernels`) and in floating point
 #: (`golden.network.float_steps`).
@@ -172,7 +181,7 @@ def network_of(
     Raises:
         ValueError: there is no kernel of this name, or not one for each layer.
     """
-    kernels = by_layer(kernels, shape.depth)
+    kernels = each_layer(kernels, shape.depth)
     number_format = number_format or NetworkFormat()
     operations = _embedding(shape, number_format)
     for layer, kernel in enumerate(kernels):
@@ -198,7 +207,7 @@ def kernels_of(attentions: Iterable[str]) -> tuple[str, ...]:
     return tuple(KERNEL_OF_ATTENTION[name] for name in attentions)
 
 
-def by_layer(kernels: str | Sequence[str], depth: int) -> tuple[str, ...]:
+def each_layer(kernels: str | Sequence[str], depth: int) -> tuple[str, ...]:
     """The attention kernel of each layer.
 
     Args:

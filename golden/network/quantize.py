@@ -68,7 +68,7 @@ from .operations import (
     Stream,
     unknown_operation,
 )
-from .program import by_layer, compute, kernels_of, network_of
+from .program import compute, each_layer, kernels_of, network_of
 from .vit import EPSILON, VisionTransformer
 
 __all__ = ["quantize_vit"]
@@ -120,7 +120,7 @@ def quantize_vit(
         OverflowError: sums could need more bits than there are.
     """
     own = kernels_of([choice.name for choice in model.attentions])
-    kernels = by_layer(own if attention is None else attention, model.shape.depth)
+    kernels = each_layer(own if attention is None else attention, model.shape.depth)
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ValueError(f"weights must be finite, and {name} is not")

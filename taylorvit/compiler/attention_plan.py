@@ -250,7 +250,7 @@ class _Softmax(_Attention):
         )
 
     def ev(self, head: int, block: int) -> Step:
-        """E V."""
+        """Exponentials times V."""
         d, tokens, layout, queries = self.shape.head_dim, self.shape.tokens, self.layout, self.blocks[block]
         return self.divided(
             f"ev{self._number(head, block)}",

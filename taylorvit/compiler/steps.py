@@ -138,7 +138,7 @@ class Products:
         self.prefix = shape.extra_tokens
 
     def rows(self, layer: int) -> int:
-        """Tokens of a layer that are read any more behind its K and V."""
+        """Tokens of a layer that are still read behind its K and V."""
         return self.prefix if layer == self.shape.depth - 1 else self.shape.tokens
 
     def normalized_places(self) -> np.ndarray:

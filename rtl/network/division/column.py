@@ -1,14 +1,16 @@
 r"""Dividing column: V, and the divisions of one column, which every kernel has that divides its totals.
 
-value --> [V bank] --.      .-- what the kernel keeps itself
-                      \    /
-                       mux --> stationary             total (KERNEL_1) --> [row queue]
-                                                                               |
-                                                 divide, bias ------> numerator adder
-                                                                               |
-                                                 divisor -----------> divider lane --> quotient
-                                                                               |
-                                                 write_back --------> z
+    value --> [V bank] --.      .-- what the kernel keeps itself
+                          \    /
+                           mux --> stationary             total (KERNEL_1) --> [row queue]
+                                                                                   |
+                                                     divide, bias ------> numerator adder
+                                                                                   |
+                                                     divisor -----------> divider lane --> quotient
+                                                                                   |
+                                                     write_back --------> z
+
+A tile is of V or of the kernel's other buffer. A total waits in the row queue until its divisor comes along.
 """
 
 from amaranth.hdl import Mux, signed

@@ -1,9 +1,11 @@
 r"""Column of both kernels: that of Taylor attention, whose bank of G has K and whose requantizer makes scores as well.
 
-value --> [V bank]   [G or K] <-- features of K, or G
-\\      /
-mux --> stationary       total --> requantizer --> G, or score --> report, maximum
-total --> [row queue] --> + c_v v_sum, or nothing --> ... --> z
+    value --> [V bank]   [G or K] <--- features of K, or G
+                     \    /
+                      mux --> stationary    total (G, scores) --> requantizer --> G, or score --> report, maximum
+                                            total (Q G, e V) --> [row queue] --> + c_v v_sum, or nothing --> ... --> z
+
+A member of the side says which kernel the layer has.
 """
 
 from amaranth.hdl import Mux

@@ -1,10 +1,13 @@
 """Row of both kernels: one bank, of K for Taylor attention, or of scores for softmax attention.
 
-feed --> [K or scores] --> K << f --(-)--.
-reference (mean) --------------------^    +--> operand ---.
-operand ---------------------------------'                |
-score, a cycle later ------------------ [exponential] --> streamed
-reference (maximum) ----------------------------'
+    feed --> [K or scores] --> K << f --(-)--.
+    reference (mean) --------------------^   +--> operand ---.
+    operand ---------------------------------'               |
+    score, a cycle later -----------------------------> [exponential] --> streamed
+    reference (maximum) --------------------------------------'
+
+A score waits for a cycle, since the centring adder is in front of the exponential. So its maximum comes a cycle later
+than the mean of K would.
 """
 
 from amaranth.hdl import Module, Mux, signed

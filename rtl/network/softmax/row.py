@@ -1,6 +1,6 @@
 """Row of softmax attention: the scores of the tokens that belong to it, and their exponentials on their way in.
 
-Row r holds the scores of the tokens r, r + R, ..., of all queries of a block.
+Row r holds the scores of the tokens r, r + R, ..., with the queries of two blocks.
 
     feed -----> [score bank] --> score --.
     maximum --------------------------- [exponential] --> streamed

@@ -1,7 +1,9 @@
 """Score step: what becomes of a score in its column.
 
-score --+--> write: to the bank of the token's row
-        '--> the largest score of the row so far --> the next column
+    score --+--> write: to the bank of the token's row
+            '--> the largest score of the row so far --> the next column
+
+A column beyond the last token writes nothing, and the largest score stays as it is.
 """
 
 from amaranth.hdl import Module, Mux, signed

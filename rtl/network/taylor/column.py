@@ -103,9 +103,7 @@ class TaylorColumn(DividingColumn):
 
         divide, write_back = self.side_in.divide, self.side_in.write_back
         bias_bank = instantiate(m, "bias_bank", self.bias_bank)
-        bank_write(
-            m, bias_bank, self.side_in.bias, self.side_out.bias, shares=1, registers=self.chain_registers
-        )  # fmt: skip
+        bank_write(m, bias_bank, self.side_in.bias, self.side_out.bias, shares=1, registers=self.chain_registers)
         m.d.comb += [
             bias_bank.read_address.eq(divide.bias_address),
             adder.bias.eq(self.bias_of_layer(bias_bank.read_data)),

@@ -1,16 +1,18 @@
 """Diagonal of Taylor attention: everything above and below SA-Diag, the head of the columns.
 
-[k^_sum bank] <------------------.                During G, SA-Diag multiplies K^ by ones: k^_sum = 1^T K^
-    |  ones                      |                (Algorithm 1, step 3), kept at the addresses of G. During Q G
-    mux --> stationary        k^_sum              it multiplies Q by k^_sum, and each total becomes a divisor
-                |                |                t_D (step 4).
-            (SA-Diag)            |
-                |                |
-result --> partial sum accumulator
-  |             | Q k^_sum
-  |             v
-  |         [row queue] --> denominator adder --> divisor (t_D, or n), invalid
-  '-------> [addresses of Z] --> write_back
+    [k^_sum bank] <------------------.                During G, SA-Diag multiplies K^ by ones: k^_sum = 1^T K^
+        |  ones                      |                (Algorithm 1, step 3), kept at the addresses of G. During Q G
+        mux --> stationary        k^_sum              it multiplies Q by k^_sum, and each total becomes a divisor
+                    |                |                t_D (step 4).
+                (SA-Diag)            |
+                    |                |
+    result --> partial sum accumulator
+      |             | Q k^_sum
+      |             v
+      |         [row queue] --> denominator adder --> divisor (t_D, or n), invalid
+      '-------> [addresses of Z] --> write_back
+
+Divisor and `write_back` go to column 0, which passes them on.
 """
 
 from amaranth.hdl import Module, Mux

@@ -109,8 +109,8 @@ def test_inputs_that_are_not_one_image(inputs, text):
     "text, reason",
     [
         ("y = Relu(z) z = Relu(x)", "Relu 'y' reads 'z', which nothing before it computes"),
-        ("x = Relu(x) y = Relu(x)", "computes 'x', which something else is"),
-        ("a = Relu(x) a = Relu(a) y = Relu(a)", "computes 'a', which something else is"),
+        ("x = Relu(x) y = Relu(x)", "computes 'x', which is there already"),
+        ("a = Relu(x) a = Relu(a) y = Relu(a)", "computes 'a', which is there already"),
         ("y = other.Relu(x)", "Relu 'y' cannot be evaluated: operators must be ONNX's own, and it is of 'other'"),
         ("y = Whatever(x)", "Whatever 'y' cannot be evaluated"),
         ("y = MatMul(x, c)", "MatMul 'y' cannot be evaluated"),

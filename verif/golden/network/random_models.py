@@ -18,7 +18,7 @@ from taylorvit.golden.attention.integer_softmax import SoftmaxConstants
 from taylorvit.golden.attention.kernels.softmax import exponential_table
 from taylorvit.golden.network.integer_vit import IntegerVit
 from taylorvit.golden.network.operations import Add, Linear, Norm, Requantize, Stream
-from taylorvit.golden.network.program import by_layer, network_of
+from taylorvit.golden.network.program import each_layer, network_of
 from taylorvit.golden.network.vit import VitShape
 
 #: Bits of the sums of products.
@@ -47,7 +47,7 @@ def random_model(
         sum_width (int): bits of the sums of products with their bias; 24 are enough for 500 inputs.
         kernels (str | Sequence[str]): attention kernel of each layer, or of all.
     """
-    kernels = by_layer(kernels, shape.depth)
+    kernels = each_layer(kernels, shape.depth)
     return _Maker(shape, seed, extreme, number_format or NetworkFormat(), sum_width, kernels).vit()
 
 

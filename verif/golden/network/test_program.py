@@ -188,7 +188,7 @@ def test_unknown_kernels_are_refused():
         network_of(SHAPE, kernels=("taylor",) * 3)
 
 
-def test_kernels_by_layer():
+def test_kernels_of_each_layer():
     program = network_of(SHAPE, kernels=("softmax", "taylor"))
     assert [program[f"blocks.{layer}.z"].kernel for layer in range(2)] == ["softmax", "taylor"]
     assert program is not network_of(SHAPE) and network_of(SHAPE, kernels="softmax")["blocks.1.z"].kernel == "softmax"
