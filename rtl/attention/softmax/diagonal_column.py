@@ -15,10 +15,9 @@ score of column 0 a chain for the largest one of its row begins.
 from amaranth.hdl import Module, Mux, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
-from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
-from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.memory_bank import MemoryBank
-from taylorvit.rtl.common.pipeline import delay, delay_bundle, pass_on
+from taylorvit.rtl.attention.column import Column
+from taylorvit.rtl.common.block import instantiate
+from taylorvit.rtl.common.pipeline import delay, delay_bundle
 from taylorvit.rtl.common.widths import up_to
 
 from .aligner import Aligner
@@ -28,7 +27,7 @@ from .row_maximum import least_score
 __all__ = ["DiagonalColumn"]
 
 
-class DiagonalColumn(Block):
+class DiagonalColumn(Column):
     """SA-Diag's buffers and the divisors.
 
     Args:
@@ -50,6 +49,7 @@ class DiagonalColumn(Block):
     """
 
     module_name = "diagonal_column"
+    accumulator_name = "partial_sum_accumulator_diagonal"
     waivers = {
         ("UNUSEDSIGNAL", "accumulator__total"): "A sum of exponentials has no sign.",
         ("UNUSEDSIGNAL", "accumulate_address_*"): "Scores are not SA-Diag's business.",
@@ -60,26 +60,20 @@ class DiagonalColumn(Block):
         self.score_latency = score_latency
         self.divisor_delay = divisor_delay
         self.score_width = config.kept_score_width
-        pipeline = config.memory_pipeline
-        self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.exponential_sum_width, pipeline=pipeline)
-        self.accumulator = PartialSumAccumulator(
-            sum_width=config.diagonal_sum_width,
-            depth=config.longest_block,
-            memory_pipeline=pipeline,
-            module_name="partial_sum_accumulator_diagonal",
-        )
         self.aligner = Aligner(
             name="divisor", shape=unsigned(config.exponential_sum_width), shift_max=config.divisor_shift_max
         )
-        bundles = {
-            "load": LoadControl(config),
-            "accumulate": AccumulateControl(config),
-            "divide": DivideControl(config),
-        }
         super().__init__(
-            {f"{name}_in": In(bundle) for name, bundle in bundles.items()}
-            | {f"{name}_out": Out(bundle) for name, bundle in bundles.items()}
-            | {
+            config,
+            sum_width=config.diagonal_sum_width,
+            longest_pass=config.longest_block,
+            queued_width=config.exponential_sum_width,
+            bundles={
+                "load": LoadControl(config),
+                "accumulate": AccumulateControl(config),
+                "divide": DivideControl(config),
+            },
+            ports={
                 "score_tile": In(ScoreTile(config)),
                 "maximum_out": Out(maximum_chain(config)),
                 "divisor_out": Out(config.divisor_width),
@@ -89,28 +83,18 @@ class DiagonalColumn(Block):
                 "stationary": Out(signed(config.diagonal_width)),
                 "partial_sum": In(signed(config.diagonal_sum_width)),
                 "divisor_shift": In(up_to(config.divisor_shift_max)),
-            }
+            },
         )
 
     def elaborate(self, platform):
         m = Module()
-        for name in ("load", "accumulate", "divide"):
-            pass_on(m, getattr(self, f"{name}_in"), getattr(self, f"{name}_out"))
+        self.pass_on_control(m)
         blank = delay(m, self.load_out.blank, self.load_latency - 2, "blank")
         m.d.sync += self.stationary.eq(Mux(blank, 0, 1))
 
         # Sums, of exponentials to the row queue.
-        accumulator = instantiate(m, "accumulator", self.accumulator)
+        accumulator, phase, address = self.totals(m)
         row_queue = instantiate(m, "row_queue", self.row_queue)
-        m.d.comb += [
-            accumulator.valid.eq(self.accumulate_in.valid),
-            accumulator.first.eq(self.accumulate_in.first),
-            accumulator.last.eq(self.accumulate_in.last),
-            accumulator.index.eq(self.accumulate_in.index),
-            accumulator.partial_sum.eq(self.partial_sum),
-        ]
-        phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
-        address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
         m.d.comb += [
             self.row_queued.eq(accumulator.total_valid & (phase == Phase.VALUES)),
             row_queue.write_enable.eq(self.row_queued),

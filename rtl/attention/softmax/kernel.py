@@ -55,7 +55,7 @@ class SoftmaxKernel(AttentionKernel):
         self.diagonal = DiagonalColumn(
             config,
             load_latency=column.load_latency,
-            score_latency=column.score_latency,
+            score_latency=column.kept_latency,
             divisor_delay=column.divisor_delay,
         )
         self.pass_scheduler = PassScheduler(config, load_latency=self.load_delay + column.load_latency)
@@ -97,7 +97,7 @@ class SoftmaxKernel(AttentionKernel):
         From the last element of SCORES to the maxima behind the last column, and to the first element of VALUES.
         """
         rows, columns, column = self.config.rows, self.config.columns, self.column
-        scores_out = 1 + rows + self.accumulate_delay + 1 + column.score_latency + columns
+        scores_out = 1 + rows + self.accumulate_delay + 1 + column.kept_latency + columns
         return scores_out + self.maxima.finish_latency + self.pass_scheduler.choice_latency + rows
 
     def sustains(self, tokens, head_dim):

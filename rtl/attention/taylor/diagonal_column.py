@@ -17,11 +17,11 @@ It is also the head of the column chain: control comes in from the schedulers an
 from amaranth.hdl import Module, Mux, signed
 from amaranth.lib.wiring import In, Out
 
-from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
-from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.attention.column import Column
+from taylorvit.rtl.common.block import instantiate
 from taylorvit.rtl.common.bundles import AccumulateControl, DivideControl, LoadControl, Phase
 from taylorvit.rtl.common.memory_bank import MemoryBank
-from taylorvit.rtl.common.pipeline import delay, pass_on
+from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width, up_to
 
 from .adder_array import DenominatorAdder
@@ -29,7 +29,7 @@ from .adder_array import DenominatorAdder
 __all__ = ["DiagonalColumn"]
 
 
-class DiagonalColumn(Block):
+class DiagonalColumn(Column):
     """SA-Diag's buffers and the divisors.
 
     Args:
@@ -48,22 +48,15 @@ class DiagonalColumn(Block):
     """
 
     module_name = "diagonal_column"
+    accumulator_name = "partial_sum_accumulator_diagonal"
     waivers = {("UNUSEDSIGNAL", "accumulate_address_*"): "Column tiles are not SA-Diag's business."}
 
     def __init__(self, config, *, divisor_delay, adder=DenominatorAdder):
         self.divisor_delay = divisor_delay
         self.feature_bits = index_width(config.max_head_dim)
         self.column_tile_bits = tile_width(config.column_tiles)
-        pipeline = config.memory_pipeline
         self.k_hat_sum_bank = MemoryBank(
-            depth=1 << (1 + self.feature_bits), width=config.k_hat_sum_width, pipeline=pipeline
-        )
-        self.row_queue = MemoryBank(depth=config.row_queue_depth, width=config.q_k_hat_sum_width, pipeline=pipeline)
-        self.accumulator = PartialSumAccumulator(
-            sum_width=config.diagonal_sum_width,
-            depth=max(config.max_tokens, config.max_head_dim),
-            memory_pipeline=pipeline,
-            module_name="partial_sum_accumulator_diagonal",
+            depth=1 << (1 + self.feature_bits), width=config.k_hat_sum_width, pipeline=config.memory_pipeline
         )
         self.adder = adder(
             product_width=config.q_k_hat_sum_width,
@@ -75,15 +68,17 @@ class DiagonalColumn(Block):
             tokens_shift=config.data_width - 1,
             divisor_width=config.divisor_width,
         )
-        bundles = {
-            "load": LoadControl(config),
-            "accumulate": AccumulateControl(config),
-            "divide": DivideControl(config),
-        }
         super().__init__(
-            {f"{name}_in": In(bundle) for name, bundle in bundles.items()}
-            | {f"{name}_out": Out(bundle) for name, bundle in bundles.items()}
-            | {
+            config,
+            sum_width=config.diagonal_sum_width,
+            longest_pass=max(config.max_tokens, config.max_head_dim),
+            queued_width=config.q_k_hat_sum_width,
+            bundles={
+                "load": LoadControl(config),
+                "accumulate": AccumulateControl(config),
+                "divide": DivideControl(config),
+            },
+            ports={
                 "divisor_out": Out(config.divisor_width),
                 "invalid_out": Out(1),
                 "denominator_error": Out(1),
@@ -93,13 +88,12 @@ class DiagonalColumn(Block):
                 "c_d": In(config.c_d_width),
                 "divisor_shift": In(up_to(config.divisor_shift_max)),
                 "tokens": In(config.max_tokens.bit_length()),
-            }
+            },
         )
 
     def elaborate(self, platform):
         m = Module()
-        for name in ("load", "accumulate", "divide"):
-            pass_on(m, getattr(self, f"{name}_in"), getattr(self, f"{name}_out"))
+        self.pass_on_control(m)
 
         # Stationary operand: ones during G, k^_sum {half, feature} during Q G.
         bank = instantiate(m, "k_hat_sum_bank", self.k_hat_sum_bank)
@@ -110,17 +104,8 @@ class DiagonalColumn(Block):
         m.d.sync += self.stationary.eq(Mux(delay(m, self.load_out.blank, after, "blank"), 0, tile_row))
 
         # Totals. The passes of G for every column tile give the same k^_sum; it is written each time.
-        accumulator = instantiate(m, "accumulator", self.accumulator)
+        accumulator, phase, address = self.totals(m)
         row_queue = instantiate(m, "row_queue", self.row_queue)
-        m.d.comb += [
-            accumulator.valid.eq(self.accumulate_in.valid),
-            accumulator.first.eq(self.accumulate_in.first),
-            accumulator.last.eq(self.accumulate_in.last),
-            accumulator.index.eq(self.accumulate_in.index),
-            accumulator.partial_sum.eq(self.partial_sum),
-        ]
-        phase = delay(m, self.accumulate_in.phase, self.accumulator.latency, "accumulate_phase")
-        address = delay(m, self.accumulate_in.address, self.accumulator.latency, "accumulate_address")
         m.d.comb += [
             bank.write_enable.eq(accumulator.total_valid & (phase == Phase.G)),
             bank.write_address.eq(self._without_column_tile(address)),

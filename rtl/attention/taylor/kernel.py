@@ -143,7 +143,7 @@ class TaylorKernel(AttentionKernel):
         """
         rows, columns, column = self.config.rows, self.config.columns, self.column
         # Down the rows, along the columns, into the G bank; the choice of the product, and its first tile.
-        g_out = 1 + rows + self.accumulate_delay + 1 + columns + column.g_latency
+        g_out = 1 + rows + self.accumulate_delay + 1 + columns + column.kept_latency
         g_back = self.pass_scheduler.choice_latency + rows
         # The last row's release; the loader's, the division scheduler's and the mean bank's own registers are 8.
         k_in = 1 + rows + self.column_sums.write_latency
@@ -316,7 +316,7 @@ class TaylorKernel(AttentionKernel):
             passes.v_loaded.eq(loaders["v"].loaded),
             passes.mean_ready.eq(delay(m, divisions.mean_ready, 1, "mean_ready", reset=resets.line("mean_written"))),
             passes.g_written.eq(
-                delay(m, g_totals_out, self.column.g_latency, "g_written", reset=resets.line("g_written"))
+                delay(m, g_totals_out, self.column.kept_latency, "g_written", reset=resets.line("g_written"))
             ),
             passes.row_divided.eq(divisions.row_divided),
             divisions.bias_ready.eq(bias_unit.done),

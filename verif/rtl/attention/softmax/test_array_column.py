@@ -93,7 +93,7 @@ async def check_totals(view, name, seed):
                     part = generator.randrange(config.score_turns)
                     members |= {"address": address, "part": part}
                     score = int(saturate(shift_right_round_half_up(total, shift_s), config.kept_score_width))
-                    at = cycle + block.score_latency
+                    at = cycle + block.kept_latency
                     scores[at] = address, part, score
                     left = generator.randint(0, config.columns)
                     before = generator.choice(integers(generator, config.kept_score_width, 1))

@@ -24,7 +24,7 @@ def delays_of(config):
     column = ArrayColumn(config)
     return {
         "load_latency": column.load_latency,
-        "score_latency": column.score_latency,
+        "score_latency": column.kept_latency,
         "divisor_delay": column.divisor_delay,
     }
 

@@ -198,7 +198,7 @@ async def rounds_equal_the_model(dut):
         chained = [port for port in inputs if port.partition("_in")[0] in SHARED]
         passed = [port for port in inputs if "_in" in port and port not in chained]
         outputs = ["stationary", "mean", "z_data", *map(passed_to, [*passed, *chained])]
-        got = await drive(dut, inputs, outputs, extra=model.column.g_latency + model.column.load_latency)
+        got = await drive(dut, inputs, outputs, extra=model.column.kept_latency + model.column.load_latency)
         for port, expected in (("stationary", stationary), ("mean", means), ("z_data", elements)):
             cycles, values = zip(*expected)
             seen = [got[port][cycle].to_signed() for cycle in cycles]
