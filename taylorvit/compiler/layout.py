@@ -5,6 +5,9 @@
     K, V, G       two halves each, for alternating heads
     scores        two halves, for alternating blocks of queries (softmax)
 
+With softmax attention, one half of K and of Q would do: `taylorvit.compiler.attention_order` has all scores of a head in
+front of K and Q of the next.
+
 The MLP goes by blocks of tokens. Their hidden features lie in two halves by turns, if there is room for two.
 
 Places and addresses are those of `docs/network.md`: an output tile takes C places, one a column, whether or not all of
