@@ -5,8 +5,8 @@
     K, V, G       two halves each, for alternating heads
     scores        two halves, for alternating blocks of queries (softmax)
 
-With softmax attention, one half of K and of Q would do: `taylorvit.compiler.attention_order` has all scores of a head in
-front of K and Q of the next.
+With softmax attention, one half of K and of Q would do: `taylorvit.compiler.attention_order` has all scores of a head
+in front of K and Q of the next.
 
 The MLP goes by blocks of tokens. Their hidden features lie in two halves by turns, if there is room for two.
 
