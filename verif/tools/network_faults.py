@@ -29,7 +29,7 @@ from verif.rtl.network import (
     test_tile_loader,
 )
 from verif.rtl.network.control import test_job_control
-from verif.rtl.network.kernel_bench import KernelTop
+from verif.rtl.network.kernel_top import KernelTop
 from verif.rtl.network.mixed import test_kernel as test_mixed_kernel
 from verif.rtl.network.softmax import test_score_step
 from verif.rtl.network.tape import test_axi_source, test_decoder, test_memory_source

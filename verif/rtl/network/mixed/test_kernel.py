@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import random
-
 import cocotb
 import pytest
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.config import NetworkConfig
-from taylorvit.simulation import build, expect_equal, parameters, record, run, start
-from verif.rtl.harness import idle_inputs
-from verif.rtl.network.kernel_bench import Engine, KernelTop
-from verif.rtl.network.softmax.layers import random_softmax_layer, softmax_z
-from verif.rtl.network.taylor.layers import random_taylor_layer, taylor_z
+from taylorvit.simulation import build, parameters, record, run
+from verif.rtl.network.kernel_engine import compare_layers
+from verif.rtl.network.kernel_top import KernelTop
+from verif.rtl.network.softmax.layer import SoftmaxLayer
+from verif.rtl.network.taylor.layer import TaylorLayer
 
 LAYERS = 28  # a configuration
 SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3,
@@ -36,36 +34,14 @@ def config_of(name):
 
 
 def _random_layer(generator, config, number):
-    draw = generator.choice((random_taylor_layer, random_softmax_layer))
-    return draw(generator, config, number)
-
-
-def _expected(layer):
-    return taylor_z(layer) if layer.kernel == "taylor" else (softmax_z(layer), 0)
+    return generator.choice((TaylorLayer, SoftmaxLayer)).random(generator, config, number)
 
 
 @cocotb.test()
 async def layers_equal_the_model(dut):
     """Z of every head of every layer, and the rows without a divisor; the kernel changes from layer to layer."""
-    config = config_of(parameters()["name"])
-    generator = random.Random(cocotb.RANDOM_SEED)
-    await start(dut, **idle_inputs(KernelTop(config)))
-    engine = Engine(dut, config, generator)
-    kernels = []
-    for number in range(LAYERS):
-        if generator.random() < 0.2:
-            await engine.abandon(_random_layer(generator, config, number), generator.randint(1, 400))
-        layer = _random_layer(generator, config, number)
-        z, invalid = _expected(layer)
-        got = await engine.run(layer)
-        what = (
-            f"layer {number} ({layer.kernel}) of {layer.heads} heads, {layer.rows}/{layer.tokens} tokens, "
-            f"{layer.head_dim} features"
-        )
-        for head, (seen, right) in enumerate(zip(got, z, strict=True)):
-            expect_equal(f"z of head {head}, {what}", seen, right)
-        expect_equal(f"rows without a divisor, {what}", engine.errors, invalid * layer.column_tiles)
-        kernels.append(layer.kernel)
+    compared = await compare_layers(dut, config_of(parameters()["name"]), LAYERS, _random_layer)
+    kernels = [layer.kernel for layer, _without in compared]
     record("changes of the kernel", sum(one != other for one, other in zip(kernels, kernels[1:])))
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import random
-
 import cocotb
 import pytest
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.config import NetworkConfig
-from taylorvit.simulation import build, expect_equal, parameters, run, start
-from verif.rtl.harness import idle_inputs
-from verif.rtl.network.kernel_bench import Engine, KernelTop
+from taylorvit.simulation import build, parameters, run
+from verif.rtl.network.kernel_engine import compare_layers
+from verif.rtl.network.kernel_top import KernelTop
 
-from .layers import random_softmax_layer, softmax_z
+from .layer import SoftmaxLayer
 
 LAYERS = 12  # a configuration
 SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3,
@@ -37,19 +35,7 @@ def config_of(name):
 @cocotb.test()
 async def layers_equal_the_model(dut):
     """Z of every head of every layer."""
-    config = config_of(parameters()["name"])
-    generator = random.Random(cocotb.RANDOM_SEED)
-    await start(dut, **idle_inputs(KernelTop(config)))
-    engine = Engine(dut, config, generator)
-    for number in range(LAYERS):
-        if generator.random() < 0.2:
-            await engine.abandon(random_softmax_layer(generator, config, number), generator.randint(1, 400))
-        layer = random_softmax_layer(generator, config, number)
-        got = await engine.run(layer)
-        what = f"layer {number} of {layer.heads} heads, {layer.rows}/{layer.tokens} tokens, {layer.head_dim} features"
-        for head, (seen, right) in enumerate(zip(got, softmax_z(layer), strict=True)):
-            expect_equal(f"z of head {head}, {what}", seen, right)
-        expect_equal(f"rows without a divisor, {what}", engine.errors, 0)
+    await compare_layers(dut, config_of(parameters()["name"]), LAYERS, SoftmaxLayer.random)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import random
-
 import cocotb
 import pytest
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.config import NetworkConfig
-from taylorvit.simulation import build, expect_equal, parameters, record, run, start
-from verif.rtl.harness import idle_inputs
-from verif.rtl.network.kernel_bench import Engine, KernelTop
+from taylorvit.simulation import build, parameters, record, run
+from verif.rtl.network.kernel_engine import compare_layers
+from verif.rtl.network.kernel_top import KernelTop
 
-from .layers import random_taylor_layer, taylor_z
+from .layer import TaylorLayer
 
 LAYERS = 12  # a configuration
 SIZES = {"max_tokens": 17, "max_width": 24, "max_hidden": 48, "max_patch": 12, "max_classes": 10, "max_heads": 3}
@@ -34,25 +32,8 @@ def config_of(name):
 @cocotb.test()
 async def layers_equal_the_model(dut):
     """Z of every head of every layer, and the rows without a divisor."""
-    config = config_of(parameters()["name"])
-    generator = random.Random(cocotb.RANDOM_SEED)
-    await start(dut, **idle_inputs(KernelTop(config)))
-    engine = Engine(dut, config, generator)
-    without = 0
-    for number in range(LAYERS):
-        if generator.random() < 0.2:
-            await engine.abandon(random_taylor_layer(generator, config, number), generator.randint(1, 400))
-        layer = random_taylor_layer(generator, config, number)
-        z, invalid = taylor_z(layer)
-        got = await engine.run(layer)
-        what = f"layer {number} of {layer.heads} heads, {layer.rows}/{layer.tokens} tokens, {layer.head_dim} features"
-        for head, (seen, right) in enumerate(zip(got, z, strict=True)):
-            expect_equal(f"z of head {head}, {what}", seen, right)
-        # Each column tile divides the row anew.
-        tiles = -(-layer.head_dim // config.columns)
-        expect_equal(f"rows without a divisor, {what}", engine.errors, invalid * tiles)
-        without += invalid
-    record("rows without a divisor", without)
+    compared = await compare_layers(dut, config_of(parameters()["name"]), LAYERS, TaylorLayer.random)
+    record("rows without a divisor", sum(without for _layer, without in compared))
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
