@@ -76,7 +76,7 @@ def _of_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]
     try:
         with safe_open(path, framework="pt") as file:
             # Copies: its tensors are the mapped file, and crash the process if something overwrites the file.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dictionary
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
             return tensors, file.metadata() or {}
     except (SafetensorError, *_DAMAGED) as error:
         raise CheckpointError(f"{path} must be a whole safetensors file, and is damaged: {_sentence(error)}") from None

@@ -133,8 +133,16 @@ class SystolicArray(Block):
 
     Args:
         rows (int): rows of PEs.
-        columns, streamed_width, stationary_width, sum_width, diagonal_width, diagonal_sum_width, pipeline, multiplier,
-            booth_columns, pe: as for `SystolicRow`.
+        columns (int): PEs of SA-General in a row; as for `SystolicRow`, like all that follow.
+        streamed_width (int): bits of the streamed operand.
+        stationary_width (int): bits of the stationary operand of SA-General.
+        sum_width (int): bits of a partial sum of SA-General.
+        diagonal_width (int): bits of the stationary operand of SA-Diag.
+        diagonal_sum_width (int): bits of a partial sum of SA-Diag.
+        pipeline (int): registers after each multiplier.
+        multiplier (str): form of the multipliers.
+        booth_columns (int): columns that have Booth multipliers instead.
+        pe (str): kind of the processing elements.
 
     Ports:
         streamed: R operands, row r in bits r * streamed_width and up; row r belongs to the element that row 0 got r

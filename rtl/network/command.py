@@ -153,7 +153,7 @@ HEADER_FIELDS = _fields(
     (8, 8, "configuration", "hash of the accelerator's configuration"),
     (16, 4, "length", "bytes of the whole tape, header and trailer included"),
     (20, 12, "reserved", "zeros"),
-)  # fmt: skip
+)
 """Fields of the header."""
 
 FIELDS = _fields(
@@ -188,7 +188,7 @@ FIELDS = _fields(
     (56, 4, "payload", "rows of C bytes that follow the command, its table not included"),
     (60, 2, "embedding_chunk", "with EMBEDDING: tokens whose embedding follows each tile of weights"),
     (62, 2, "first_token", "of RESIDUAL: token of the first element, for the LayerNorm that follows"),
-)  # fmt: skip
+)
 """Fields of the command PRODUCT; CONSTANTS and END have `opcode` and `check`, and `kind`, too."""
 
 CONSTANTS_FIELDS = {name: FIELDS[name] for name in ("opcode", "kind", "check")} | _fields(

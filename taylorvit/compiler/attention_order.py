@@ -3,9 +3,9 @@
     taylor      K(0) V(0) Q(0), then for every head  K(h) V(h) G(h-1) Q(h) QG(h-1), for the last two  K V G G Q QG QG
     softmax     for every head  K(h) Q(h) V(h), then for each block of its queries  S(h, b), and EV of the block before
 
-What a product reads was written by one that has another between: a G by K V of the next head, scores by EV of the block
-before, or by Q and V of the next head. Q comes behind K, since what is divided must leave the way to the activation
-banks to it.
+Between a product and the one that reads what it gives there are others: between K, V and their G, K and V of the next
+head; between scores and their EV, EV of the block before, or K, Q and V of the next head. Q comes behind K, since what
+is divided must leave the way to the activation banks to it.
 """
 
 from collections.abc import Iterator

@@ -60,7 +60,7 @@ def test_types_in_the_file_are_those_that_the_docstring_names(tmp_path):
     types = {"embedding": torch.int16, "gamma": torch.int16, "beta": torch.int32, "bias": torch.int32}
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()["taylorvit"])["kind"] == "integer vit"
-        for name in file.keys():  # noqa: SIM118 - not a dictionary
+        for name in file.keys():
             assert file.get_tensor(name).dtype == types.get(name.rpartition(".")[2], torch.int8), name
 
 
@@ -79,7 +79,7 @@ def described(vit: IntegerVit, path) -> tuple[dict, dict]:
     """Tensors and description of a file, to change and to write again."""
     vit.save(path)
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
         return tensors, json.loads(file.metadata()["taylorvit"])
 
 
