@@ -7,6 +7,7 @@ Transposing, reshaping, splitting and the like only move numbers. Such a chain i
 instead (`Graph.origin`), which says what went where, whichever operators an exporter chose.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ _SAME_ORDER = {"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "
 # Operators that look at the shape of their input alone.
 _OF_SHAPES = {"Shape", "Size"}
 
-_LARGEST_IMAGE = 1 << 12
+_LARGEST_IMAGE, _MOST_PIXELS = 1 << 12, 1 << 26  # pixels with all colours
 
 
 class Origin(NamedTuple):
@@ -237,6 +238,11 @@ class Graph:
             raise self.error(
                 f"input {described.name!r} must be (1 or any number of images, channels, height, width) of fixed size, "
                 f"not ({', '.join(map(str, shown))}): export the model for images of one size"
+            )
+        if math.prod(sizes) > _MOST_PIXELS:
+            raise self.error(
+                f"input {described.name!r} must be an image of at most {_MOST_PIXELS:,} pixels with all colours, "
+                f"not {math.prod(sizes):,}"
             )
         if kind.elem_type != TensorProto.FLOAT:
             name = helper.tensor_dtype_to_string(kind.elem_type).removeprefix("TensorProto.").lower()

@@ -216,6 +216,8 @@ def gelu_of(graph: Graph, name: str) -> str:
     shape = graph.value(layer).shape
     x = np.linspace(-_GELU_RANGE, _GELU_RANGE, int(np.prod(shape))).reshape(shape)
     found = graph.applied(name, layer, x).astype(np.float64)
+    if found.size != x.size:
+        raise graph.unexpected(graph.plain(name), "GELU of each number of a linear layer")
     error = float(np.abs(found.ravel() - functional.gelu(torch.from_numpy(x)).numpy().ravel()).max())
     if not error <= _GELU_TOLERANCE:
         raise graph.error(

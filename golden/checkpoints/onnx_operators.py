@@ -13,6 +13,9 @@ __all__ = ["OperatorError", "attributes_of", "evaluate"]
 _REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
              ValueError)  # fmt: skip
 
+# Operators that go on as long as a graph says, which no ViT needs.
+_ENDLESS = ("Loop", "Scan")
+
 # ONNX's own operators.
 _DOMAINS = ("", "ai.onnx")
 
@@ -47,6 +50,8 @@ def evaluate(node: Any, inputs: dict[str, np.ndarray], opsets: dict[str, int]) -
 
     if node.domain not in _DOMAINS:
         raise OperatorError(f"operators must be ONNX's own, and it is of {node.domain!r}")
+    if node.op_type in _ENDLESS:
+        raise OperatorError("a ViT has no loops")
     quick = _QUICK.get(node.op_type)
     try:
         with np.errstate(all="ignore"):

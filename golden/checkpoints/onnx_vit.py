@@ -64,6 +64,13 @@ def read_onnx_vit(path: Path, output: str | None = None) -> tuple[dict[str, torc
             operator that is something else.
     """
     graph, output = read_graph(path, output)
+    try:
+        return _vit_of(graph, output)
+    except RecursionError:
+        raise graph.error("chains of operators must be short enough to be followed, and one is not") from None
+
+
+def _vit_of(graph: Graph, output: str) -> tuple[dict[str, torch.Tensor], VitShape]:
     height, width = graph.image.shape[2:]
     if height != width:
         raise graph.error(f"images must be square, not {height} x {width}")

@@ -95,6 +95,7 @@ def test_other_numbers_go_through_the_same_operators():
         ("float[n,3,4] x", "not (n, 3, 4)"),
         ("float[2,3,4,4] x", "not (2, 3, 4, 4)"),
         ("float[1,3,5000,4] x", "not (1, 3, 5000, 4)"),
+        ("float[1,100,4096,4096] x", "at most 67,108,864 pixels with all colours, not 1,677,721,600"),
         ("float16[1,3,4,4] x", "must be of float, not float16"),
         ("float[1,3,4,4] x, float[1,3,4,4] z", "there must be one input, the image, not 2 (x, z)"),
         ("", "not 0 (none)"),

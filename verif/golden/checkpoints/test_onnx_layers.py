@@ -23,6 +23,7 @@ CONSTANTS = {
     "h": RANDOM.normal(size=4),
     "square": RANDOM.normal(size=(4, 4)),
     "cube": RANDOM.normal(size=(1, 4, 6)),
+    "cube4": np.zeros((3, 1, 1, 1, 1)),
     "column": RANDOM.normal(size=(4, 1)),
     "epsilon": np.array(1e-6),
     "large": np.array(1e-3),
@@ -166,6 +167,7 @@ def test_gelu(text):
         (FC1 + "y = Softmax(u)", "there must be GELU of a linear layer, and there is Softmax 'y'"),
         (FC1 + "p2 = MatMul(x, w) g1 = Gelu(u) y = Mul(g1, p2)", "GELU of one linear layer, and there is Mul 'y'"),
         (FC1 + "y = Identity(u)", "there must be GELU of one linear layer, and there is Add 'u'"),
+        (FC1 + "z = Gelu(u) y = Add(z, cube4)", "GELU of each number of a linear layer, and there is Add 'y'"),
         ("y = Gelu(x)", "there must be GELU of a linear layer, and there is the input 'x'"),
     ],
 )

@@ -67,6 +67,7 @@ def test_attributes_are_those_of_the_node():
         ("Reshape", [random(2, 3), np.array([4, 4])], {}, "cannot reshape"),
         ("Gather", [random(2, 3), np.array([9])], {}, "out of bounds"),
         ("ConstantOfShape", [np.array([1 << 40, 1 << 20])], {}, "allocate"),
+        ("Loop", [np.array(1 << 60), np.array(True), random(2)], {}, "a ViT has no loops"),
         ("Attention", [random(1, 2, 3)] * 3, {}, "."),
         ("Conv", [random(1, 4), random(4, 4)], {}, "must be of images"),
         ("Conv", [random(1, 1, 4, 4), random(1, 1, 2, 2)], {"auto_pad": "SAME_UPPER"}, "padding must be given"),

@@ -14,6 +14,7 @@ from taylorvit.golden.network.vit import VitShape
 from taylorvit.golden.training.loading import model_of, normalization_of
 
 from .onnx_files import DISTILLED, SHAPE, export, model, onnx
+from .onnx_files import file_of as write
 
 GREY = VitShape(image_size=10, patch_size=5, channels=1, classes=1, depth=1, width=6, heads=1, mlp_ratio=1)
 
@@ -413,3 +414,10 @@ def test_a_graph_that_differs_where_nobody_looks(tmp_path):
     onnx.save(graph, file)
     with pytest.raises(CheckpointError, match=r"must compute the same, and differs by .*% of the largest output"):
         read_onnx_vit(file)
+
+
+def test_chains_of_operators_that_are_too_long(tmp_path):
+    chain = " ".join(f"a{i + 1} = Transpose(a{i})" for i in range(1500))
+    write(tmp_path / "a.onnx", f"a0 = Relu(x) {chain} y = Transpose(a1500)")
+    with pytest.raises(CheckpointError, match="chains of operators must be short enough to be followed"):
+        read_onnx_vit(tmp_path / "a.onnx")
