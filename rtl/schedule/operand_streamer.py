@@ -70,7 +70,7 @@ class OperandStreamer(Block):
                 "head_dim": In(config.max_head_dim.bit_length()),
                 "mean_ready": In(1),
                 "row_divided": In(1),
-                "loaded": In(PassStream(config)),
+                "loaded": In(PassStream(Pass(config))),
                 "tile_waits": In(1),
                 "lacks_input": In(1),
                 "stream_control": Out(StreamControl(config)),

@@ -72,13 +72,13 @@ class PassStream(Signature):
     """A pass on its way from one engine to the next.
 
     Args:
-        config (AcceleratorConfig): the configuration.
+        payload (Signature): what is said of a pass, here or in a kernel of its own: `Pass`.
 
     Ports:
-        payload (Pass): the pass.
+        payload: the pass.
         valid (1 bit): the engine that gives it has one to give.
         taken (1 bit, the other way): the next engine takes it in this cycle, in which it is valid.
     """
 
-    def __init__(self, config):
-        super().__init__({"payload": Out(Pass(config)), "valid": Out(1), "taken": In(1)})
+    def __init__(self, payload):
+        super().__init__({"payload": Out(payload), "valid": Out(1), "taken": In(1)})

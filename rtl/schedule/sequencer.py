@@ -17,7 +17,7 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.common.counters import credits, last_start
 
-from .passes import PassStream, position_width
+from .passes import Pass, PassStream, position_width
 
 __all__ = ["Sequencer"]
 
@@ -63,7 +63,7 @@ class Sequencer(Block):
                 "v_loaded": In(1),
                 "g_written": In(1),
                 "g_released": In(1),
-                "coming": Out(PassStream(config)),
+                "coming": Out(PassStream(Pass(config))),
                 "coming_base": Out(self.position_width),
                 "lacks_input": Out(1),
             }

@@ -15,7 +15,7 @@ from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
 
-from .passes import PassStream, position_width
+from .passes import Pass, PassStream, position_width
 
 __all__ = ["TileLoader", "TileMover"]
 
@@ -137,9 +137,9 @@ class TileLoader(TileMover):
             ports={
                 "tokens": In(config.max_tokens.bit_length()),
                 "head_dim": In(config.max_head_dim.bit_length()),
-                "coming": In(PassStream(config)),
+                "coming": In(PassStream(Pass(config))),
                 "coming_base": In(position_width(config)),
-                "loaded": Out(PassStream(config)),
+                "loaded": Out(PassStream(Pass(config))),
                 "load_control": Out(LoadControl(config)),
                 "load": Out(1),
                 "load_first": Out(1),

@@ -6,7 +6,7 @@ passes its control on with one register. An address in braces lists its fields f
 
 from amaranth.hdl import signed
 from amaranth.lib import enum
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import Out, Signature
 
 from taylorvit.rtl.common.widths import index_width, tile_width
 
@@ -17,7 +17,6 @@ __all__ = [
     "DivideControl",
     "LoadControl",
     "Pass",
-    "PassStream",
     "Phase",
     "ScoreTile",
     "ScoreWrite",
@@ -97,22 +96,6 @@ class Pass(Signature):
                 "part": Out(_part_width(config)),
             }
         )
-
-
-class PassStream(Signature):
-    """A pass on its way from one engine to the next, as in `rtl.schedule.passes`.
-
-    Args:
-        config (AcceleratorConfig): the configuration.
-
-    Ports:
-        payload (Pass): the pass.
-        valid (1 bit): the engine that gives it has one to give.
-        taken (1 bit, the other way): the next engine takes it in this cycle, in which it is valid.
-    """
-
-    def __init__(self, config):
-        super().__init__({"payload": Out(Pass(config)), "valid": Out(1), "taken": In(1)})
 
 
 class AccumulateControl(Signature):

@@ -12,8 +12,9 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bus import copied
 from taylorvit.rtl.common.counters import next_address
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
+from taylorvit.rtl.schedule.passes import PassStream
 
-from .bundles import Pass, PassStream, Phase, StreamControl
+from .bundles import Pass, Phase, StreamControl
 
 __all__ = ["OperandStreamer"]
 
@@ -56,7 +57,7 @@ class OperandStreamer(Block):
             {
                 "start": In(1),
                 "row_divided": In(1),
-                "loaded": In(PassStream(config)),
+                "loaded": In(PassStream(Pass(config))),
                 "tile_waits": In(1),
                 "lacks_input": In(1),
                 "stream_control": Out(StreamControl(config)),

@@ -18,9 +18,9 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.counters import credits, last_start
 from taylorvit.rtl.common.widths import index_width
-from taylorvit.rtl.schedule.passes import position_width
+from taylorvit.rtl.schedule.passes import PassStream, position_width
 
-from .bundles import PassStream, Phase
+from .bundles import Pass, Phase
 from .query_blocks import QueryBlocks
 
 __all__ = ["Sequencer"]
@@ -70,7 +70,7 @@ class Sequencer(Block):
                 "k_loaded": In(1),
                 "v_loaded": In(1),
                 "scores_ready": In(1),
-                "coming": Out(PassStream(config)),
+                "coming": Out(PassStream(Pass(config))),
                 "coming_base": Out(self.position_width),
                 "coming_beat": Out(index_width(config.max_beats_per_row)),
                 "lacks_input": Out(1),

@@ -8,10 +8,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.widths import address_field, index_width, tile_width
-from taylorvit.rtl.schedule.passes import position_width
+from taylorvit.rtl.schedule.passes import PassStream, position_width
 from taylorvit.rtl.schedule.tile_loader import TileMover
 
-from .bundles import LoadControl, PassStream, Phase
+from .bundles import LoadControl, Pass, Phase
 
 __all__ = ["TileLoader"]
 
@@ -56,10 +56,10 @@ class TileLoader(TileMover):
             ports={
                 "tokens": In(config.max_tokens.bit_length()),
                 "head_dim": In(config.max_head_dim.bit_length()),
-                "coming": In(PassStream(config)),
+                "coming": In(PassStream(Pass(config))),
                 "coming_base": In(position_width(config)),
                 "coming_beat": In(index_width(config.max_beats_per_row)),
-                "loaded": Out(PassStream(config)),
+                "loaded": Out(PassStream(Pass(config))),
                 "load_control": Out(LoadControl(config)),
                 "load": Out(1),
                 "load_first": Out(1),
