@@ -24,21 +24,90 @@ loaded, k_mean not divided, G not drained), a half of the G buffer, room for a p
 """
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import In, Out, flipped
+from amaranth.lib.wiring import In, flipped
 
 from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bundles import LoadControl, StreamControl
 from taylorvit.rtl.common.bus import connect
-from taylorvit.rtl.common.widths import index_width
 
 from .operand_streamer import OperandStreamer
 from .sequencer import Sequencer
 from .tile_loader import TileLoader
 
-__all__ = ["PassScheduler"]
+__all__ = ["PassEngines", "PassScheduler"]
 
 
-class PassScheduler(Block):
+class PassEngines(Block):
+    """Joins a sequencer, a tile loader and an operand streamer; a class to derive from.
+
+    Each port is that of the engines that have one of its name.
+
+    Args:
+        sequencer (Block): chooses the passes.
+        tile_loader (TileMover): loads their tiles.
+        operand_streamer (Block): sends their elements.
+
+    Attributes:
+        port_names (tuple[str, ...]): the ports, in their order.
+    """
+
+    module_name = "pass_scheduler"
+    port_names: tuple[str, ...]
+
+    def __init__(self, *, sequencer, tile_loader, operand_streamer):
+        self.sequencer = sequencer
+        self.tile_loader = tile_loader
+        self.operand_streamer = operand_streamer
+        members = {}
+        for engine in (sequencer, tile_loader, operand_streamer):
+            members |= dict(engine.signature.members.items())
+        super().__init__({name: members[name] for name in self.port_names})
+
+    @property
+    def choice_latency(self):
+        """Cycles from what a product waited for to the first row of a tile of the product that is chosen then."""
+        return self.sequencer.choice_latency + 1
+
+    def elaborate(self, platform):
+        m = Module()
+        sequencer = instantiate(m, "sequencer", self.sequencer)
+        loader = instantiate(m, "tile_loader", self.tile_loader)
+        streamer = instantiate(m, "operand_streamer", self.operand_streamer)
+
+        # From engine to engine.
+        connect(m, sequencer.coming, loader.coming)
+        connect(m, loader.loaded, streamer.loaded)
+        m.d.comb += loader.coming_base.eq(sequencer.coming_base)
+        self.join(m, sequencer, loader)
+        m.d.comb += [
+            streamer.tile_waits.eq(loader.waits),
+            streamer.lacks_input.eq(sequencer.lacks_input & loader.empty),
+        ]
+
+        # From outside, and to it.
+        for name, member in self.signature.members.items():
+            for engine in (sequencer, loader, streamer):
+                if not hasattr(engine, name):
+                    continue
+                if member.is_signature:
+                    connect(m, getattr(engine, name), flipped(getattr(self, name)))
+                elif member.flow == In:
+                    m.d.comb += getattr(engine, name).eq(getattr(self, name))
+                else:
+                    m.d.comb += getattr(self, name).eq(getattr(engine, name))
+        return m
+
+    def join(self, m, sequencer, loader):
+        """What sequencer and tile loader tell each other besides.
+
+        Args:
+            m (Module): the block's module.
+            sequencer (object): instance of the sequencer.
+            loader (object): instance of the tile loader.
+        """
+        raise NotImplementedError
+
+
+class PassScheduler(PassEngines):
     """Issues stationary tiles and streamed elements for all heads of a job.
 
     Args:
@@ -66,70 +135,19 @@ class PassScheduler(Block):
         stall_output (1 bit, output): there is none, because the row queue is full.
     """
 
-    module_name = "pass_scheduler"
+    port_names = (
+        "start", "tokens", "head_dim", "heads", "q_loaded", "k_loaded", "v_loaded", "mean_ready", "g_written",
+        "row_divided", "load_control", "load", "load_first", "stream_control", "mean_address", "array_busy",
+        "stall_input", "stall_output",
+    )  # fmt: skip
 
     def __init__(self, config, *, load_latency):
-        self.sequencer = Sequencer(config)
-        self.tile_loader = TileLoader(config, load_latency=load_latency)
-        self.operand_streamer = OperandStreamer(config)
         super().__init__(
-            {
-                "start": In(1),
-                "tokens": In(config.max_tokens.bit_length()),
-                "head_dim": In(config.max_head_dim.bit_length()),
-                "heads": In(config.max_heads.bit_length()),
-                "q_loaded": In(1),
-                "k_loaded": In(1),
-                "v_loaded": In(1),
-                "mean_ready": In(1),
-                "g_written": In(1),
-                "row_divided": In(1),
-                "load_control": Out(LoadControl(config)),
-                "load": Out(1),
-                "load_first": Out(1),
-                "stream_control": Out(StreamControl(config)),
-                "mean_address": Out(1 + index_width(config.column_tiles * config.columns)),
-                "array_busy": Out(1),
-                "stall_input": Out(1),
-                "stall_output": Out(1),
-            }
+            sequencer=Sequencer(config),
+            tile_loader=TileLoader(config, load_latency=load_latency),
+            operand_streamer=OperandStreamer(config),
         )
 
-    @property
-    def choice_latency(self):
-        """Cycles from `g_written` or the like to the first row of a tile of the product that is chosen then."""
-        return self.sequencer.choice_latency + 1
-
-    def elaborate(self, platform):
-        m = Module()
-        sequencer = instantiate(m, "sequencer", self.sequencer)
-        loader = instantiate(m, "tile_loader", self.tile_loader)
-        streamer = instantiate(m, "operand_streamer", self.operand_streamer)
-
-        # From engine to engine.
-        connect(m, sequencer.coming, loader.coming)
-        connect(m, loader.loaded, streamer.loaded)
-        m.d.comb += [
-            loader.coming_base.eq(sequencer.coming_base),
-            sequencer.g_released.eq(loader.g_released),
-            streamer.tile_waits.eq(loader.waits),
-            streamer.lacks_input.eq(sequencer.lacks_input & loader.empty),
-        ]
-
-        # From outside, and to it.
-        for engine in (sequencer, streamer):
-            m.d.comb += engine.start.eq(self.start)
-        for engine in (sequencer, loader, streamer):
-            m.d.comb += [engine.tokens.eq(self.tokens), engine.head_dim.eq(self.head_dim)]
-        m.d.comb += sequencer.heads.eq(self.heads)
-        for name in ("q_loaded", "k_loaded", "v_loaded", "g_written"):
-            m.d.comb += getattr(sequencer, name).eq(getattr(self, name))
-        for name in ("mean_ready", "row_divided"):
-            m.d.comb += getattr(streamer, name).eq(getattr(self, name))
-        for name in ("load", "load_first"):
-            m.d.comb += getattr(self, name).eq(getattr(loader, name))
-        for name in ("mean_address", "array_busy", "stall_input", "stall_output"):
-            m.d.comb += getattr(self, name).eq(getattr(streamer, name))
-        connect(m, loader.load_control, flipped(self.load_control))
-        connect(m, streamer.stream_control, flipped(self.stream_control))
-        return m
+    def join(self, m, sequencer, loader):
+        """The loader says when a half of the G buffer is free."""
+        m.d.comb += sequencer.g_released.eq(loader.g_released)

@@ -11,14 +11,8 @@ streamer sends its elements, one a cycle. Every wait is for one of these: operan
 written), a half of the banks of scores, room for a pass's rows in the row queue.
 """
 
-from amaranth.hdl import Module
-from amaranth.lib.wiring import In, Out, flipped
+from taylorvit.rtl.schedule.pass_scheduler import PassEngines
 
-from taylorvit.rtl.common.block import Block, instantiate
-from taylorvit.rtl.common.bus import connect
-from taylorvit.rtl.common.widths import index_width
-
-from .bundles import LoadControl, StreamControl
 from .operand_streamer import OperandStreamer
 from .sequencer import Sequencer
 from .tile_loader import TileLoader
@@ -26,7 +20,7 @@ from .tile_loader import TileLoader
 __all__ = ["PassScheduler"]
 
 
-class PassScheduler(Block):
+class PassScheduler(PassEngines):
     """Issues stationary tiles and streamed elements for all heads of a job.
 
     Args:
@@ -53,68 +47,19 @@ class PassScheduler(Block):
         stall_output (1 bit, output): there is none, because the row queue is full.
     """
 
-    module_name = "pass_scheduler"
+    port_names = (
+        "start", "tokens", "head_dim", "heads", "q_loaded", "k_loaded", "v_loaded", "scores_ready", "row_divided",
+        "load_control", "load", "load_first", "stream_control", "maximum_address", "array_busy", "stall_input",
+        "stall_output",
+    )  # fmt: skip
 
     def __init__(self, config, *, load_latency):
-        self.sequencer = Sequencer(config)
-        self.tile_loader = TileLoader(config, load_latency=load_latency)
-        self.operand_streamer = OperandStreamer(config)
         super().__init__(
-            {
-                "start": In(1),
-                "tokens": In(config.max_tokens.bit_length()),
-                "head_dim": In(config.max_head_dim.bit_length()),
-                "heads": In(config.max_heads.bit_length()),
-                "q_loaded": In(1),
-                "k_loaded": In(1),
-                "v_loaded": In(1),
-                "scores_ready": In(1),
-                "row_divided": In(1),
-                "load_control": Out(LoadControl(config)),
-                "load": Out(1),
-                "load_first": Out(1),
-                "stream_control": Out(StreamControl(config)),
-                "maximum_address": Out(1 + index_width(config.longest_block)),
-                "array_busy": Out(1),
-                "stall_input": Out(1),
-                "stall_output": Out(1),
-            }
+            sequencer=Sequencer(config),
+            tile_loader=TileLoader(config, load_latency=load_latency),
+            operand_streamer=OperandStreamer(config),
         )
 
-    @property
-    def choice_latency(self):
-        """Cycles from `scores_ready` or the like to the first row of a tile of the product that is chosen then."""
-        return self.sequencer.choice_latency + 1
-
-    def elaborate(self, platform):
-        m = Module()
-        sequencer = instantiate(m, "sequencer", self.sequencer)
-        loader = instantiate(m, "tile_loader", self.tile_loader)
-        streamer = instantiate(m, "operand_streamer", self.operand_streamer)
-
-        # From engine to engine.
-        connect(m, sequencer.coming, loader.coming)
-        connect(m, loader.loaded, streamer.loaded)
-        m.d.comb += [
-            loader.coming_base.eq(sequencer.coming_base),
-            loader.coming_beat.eq(sequencer.coming_beat),
-            streamer.tile_waits.eq(loader.waits),
-            streamer.lacks_input.eq(sequencer.lacks_input & loader.empty),
-        ]
-
-        # From outside, and to it.
-        for engine in (sequencer, streamer):
-            m.d.comb += engine.start.eq(self.start)
-        for engine in (sequencer, loader):
-            m.d.comb += [engine.tokens.eq(self.tokens), engine.head_dim.eq(self.head_dim)]
-        m.d.comb += sequencer.heads.eq(self.heads)
-        for name in ("q_loaded", "k_loaded", "v_loaded", "scores_ready"):
-            m.d.comb += getattr(sequencer, name).eq(getattr(self, name))
-        m.d.comb += streamer.row_divided.eq(self.row_divided)
-        for name in ("load", "load_first"):
-            m.d.comb += getattr(self, name).eq(getattr(loader, name))
-        for name in ("maximum_address", "array_busy", "stall_input", "stall_output"):
-            m.d.comb += getattr(self, name).eq(getattr(streamer, name))
-        connect(m, loader.load_control, flipped(self.load_control))
-        connect(m, streamer.stream_control, flipped(self.stream_control))
-        return m
+    def join(self, m, sequencer, loader):
+        """The sequencer counts beats as it counts features."""
+        m.d.comb += loader.coming_beat.eq(sequencer.coming_beat)
