@@ -57,13 +57,13 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         columns (int): columns of PEs of SA-General, 1 to 256; SA-Diag is one more.
         kernel (str): attention kernel, a key of `rtl.attention.KERNELS`.
         data_width (int): bits of the elements of Q, K, V, G and Z (W), 2 to 16.
-        mean_fraction (int): fractional bits kept of the token mean of K (f), 0 to 8.
-        constant_fraction (int): fractional bits of the run-time constants c_v and c_d (F), 0 to 16.
+        mean_fraction (int): Taylor attention: fractional bits of the token mean of K (f), 0 to 8.
+        constant_fraction (int): Taylor attention: fractional bits of the constants c_v and c_d (F), 0 to 16.
         score_width (int): softmax attention: bits of a score (S), 4 to 16.
         exponential_width (int): softmax attention: bits of an exponential, without a sign (E), 4 to 16.
         exponential_entries (int): softmax attention: entries of the table of exponentials, a power of two, 2 to 65536.
-        query_block (int): softmax attention: most queries whose scores are made one after the other, 0 to `max_tokens`;
-            0 is `max_tokens`. The scores of two such blocks are on the chip.
+        query_block (int): softmax attention: most queries of a block, 0 to `max_tokens`; 0 is `max_tokens`. The scores
+            of two blocks are on the chip.
         max_tokens (int): most tokens of a head (N), 1 to 65535.
         max_head_dim (int): most features of a head (D), 1 to 4096.
         max_heads (int): most heads of one job, 1 to 65535.

@@ -66,13 +66,13 @@ class NetworkConfig(Configuration):
         aligned_width (int): bits of a sum that is aligned with the residual stream, `sum_width` to 48.
         stream_shift_max (int): largest left shift of the residual stream in an addition, 0 to 31.
         branch_shift_max (int): largest left shift of a branch in an addition, 0 to 15.
-        mean_fraction (int): fractional bits of the token mean of K (f), 0 to 8.
-        constant_fraction (int): fractional bits of the attention constants (F), 0 to 16.
+        mean_fraction (int): Taylor attention: fractional bits of the token mean of K (f), 0 to 8.
+        constant_fraction (int): Taylor attention: fractional bits of the constants c_v and c_d (F), 0 to 16.
         score_width (int): softmax attention: bits of a score, 4 to 16.
         exponential_width (int): softmax attention: bits of an exponential, without a sign, 4 to 16.
         exponential_entries (int): softmax attention: entries of the table of exponentials, a power of two, 2 to 65536.
-        query_block (int): softmax attention: most queries whose scores are made one after the other, 0 to `max_tokens`;
-            0 is `max_tokens`. The scores of two such blocks are on the chip.
+        query_block (int): softmax attention: most queries of a block, 0 to `max_tokens`; 0 is `max_tokens`. The scores
+            of two blocks are on the chip.
         shift_z_min (int): least left shift of Z's numerators, -8 to 0.
         shift_z_max (int): largest left shift of Z's numerators, 0 to 31.
         norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16.

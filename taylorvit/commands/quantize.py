@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
         "Quantizes a model, with power-of-two scales calibrated on training images. Each layer has Taylor attention or "
-        "softmax attention: that which it was trained with, unless --attention says another. Shows the SQNR of each "
+        "softmax attention: the one that it was trained with, unless --attention says another. Shows the SQNR of each "
         "layer."
     )
     add_checkpoint(parser)

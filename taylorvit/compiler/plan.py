@@ -13,8 +13,8 @@ A layer is
 An accelerator whose buffers hold the hidden features of few tokens has fc1 and fc2 for one block of tokens after
 another; the LayerNorm of all tokens comes with the first block.
 
-In the last layer nobody reads other tokens than the prefix tokens any more: Q, what follows of it, the projection and
-the MLP compute these alone. The heads of a distilled model are one product whose input tiles read the two prefix tokens
+In the last layer nothing but the prefix tokens is read behind K and V: Q, what follows of it, the projection and the
+MLP compute these alone. The heads of a distilled model are one product whose input tiles read the two prefix tokens
 in turn.
 """
 
