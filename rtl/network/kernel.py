@@ -84,7 +84,8 @@ that waits for the Q G. A kernel writes `z` for nothing else, unless its own com
 A row that takes longer than L + 1 cycles makes each tile wait for as long behind the columns, so that a tile never
 comes before the element that swaps in the one before it. The engine sees to that.
 
-There are three kernels, which share `rtl.network.division` (what divides) and `rtl.network.key_turner`:
+There are three kernels, which share `rtl.network.kernel_row`, `rtl.network.division` (what divides) and
+`rtl.network.key_turner`:
 
                     `rtl.network.taylor`                `rtl.network.softmax`
     KEY             by tokens, in the rows              by tokens, in the columns

@@ -10,16 +10,13 @@ A score waits for a cycle, since the centring adder is in front of the exponenti
 than the mean of K would.
 """
 
-from amaranth.hdl import Module, Mux, signed
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Mux
 
 from taylorvit.rtl.attention.taylor.adder_array import CentringAdder
-from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.block import instantiate
 from taylorvit.rtl.common.bus import copied
-from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, pass_on
-from taylorvit.rtl.network.bundles import StreamControl
-from taylorvit.rtl.network.command import Source
+from taylorvit.rtl.network.kernel_row import KernelRow
 from taylorvit.rtl.network.key_turner import received_features
 from taylorvit.rtl.network.softmax.row import exponential_of
 
@@ -28,50 +25,31 @@ from .bundles import RowFeed, RowSide
 __all__ = ["MixedRow"]
 
 
-class MixedRow(Block):
+class MixedRow(KernelRow):
     """streamed = (K << f) - k_mean, or the exponential of a score, where the source is KERNEL, else the operand.
 
     Args:
         config (NetworkConfig): the configuration.
 
     Ports:
-        control (StreamControl): what to stream.
-        operand (8 bits signed, input): the activation or pixel, `memory_latency` cycles after `control`.
-        streamed (streamed_width bits signed, output): for the array, `latency` cycles after `control`.
+        control, operand, streamed: as of every `KernelRow`.
         side_in, side_out (RowSide): kernel, mean or maximum, and table; passed on one cycle later.
         feed (RowFeed, input): features of K, written a cycle later, and scores.
     """
-
-    module_name = "kernel_row"
-    waivers = {("UNUSEDSIGNAL", "control__*"): "A row needs to know source and address."}
 
     def __init__(self, config):
         self.columns = config.columns
         self.data_width = config.data_width
         self.score_width = config.attention.kept_score_width
-        self.bank = MemoryBank(
-            depth=config.kernel_row_depth,
-            width=max(self.data_width, self.score_width),
-            pipeline=config.memory_pipeline,
-            kind=config.kernel_memory,
-        )
         self.adder = CentringAdder(data_width=config.data_width, fraction=config.mean_fraction)
         self.exponential = exponential_of(config, operand_width=len(self.adder.streamed))
         super().__init__(
-            {
-                "control": In(StreamControl(config)),
-                "operand": In(signed(config.data_width)),
-                "streamed": Out(signed(config.streamed_width)),
-                "side_in": In(RowSide(config)),
-                "side_out": Out(RowSide(config)),
-                "feed": In(RowFeed(config)),
-            }
+            config,
+            depth=config.kernel_row_depth,
+            width=max(self.data_width, self.score_width),
+            side=RowSide(config),
+            feed=RowFeed(config),
         )
-
-    @property
-    def memory_latency(self):
-        """Cycles from `control` to the word of the bank, to `operand` and to the mean."""
-        return self.bank.latency
 
     @property
     def latency(self):
@@ -93,9 +71,7 @@ class MixedRow(Block):
             bank.read_address.eq(self.control.address),
         ]
 
-        is_kernel = delay(
-            m, (self.control.source == Source.KERNEL) & ~self.control.blank, self.memory_latency, "is_kernel"
-        )
+        is_kernel = self.streams_word(m, "is_kernel")
         later = self.adder.latency
         m.d.comb += [
             adder.bypass.eq(~is_kernel),

@@ -7,16 +7,13 @@ Row r holds the scores of the tokens r, r + R, ..., with the queries of two bloc
     operand ----------------------------'
 """
 
-from amaranth.hdl import Module, signed
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module
 
 from taylorvit.rtl.attention.softmax.exponential import Exponential
-from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.block import instantiate
 from taylorvit.rtl.common.bus import copied
-from taylorvit.rtl.common.memory_bank import MemoryBank
-from taylorvit.rtl.common.pipeline import delay, pass_on
-from taylorvit.rtl.network.bundles import StreamControl
-from taylorvit.rtl.network.command import Source
+from taylorvit.rtl.common.pipeline import pass_on
+from taylorvit.rtl.network.kernel_row import KernelRow
 
 from .bundles import RowFeed, RowSide
 
@@ -39,46 +36,27 @@ def exponential_of(config, *, operand_width):
     )
 
 
-class SoftmaxRow(Block):
+class SoftmaxRow(KernelRow):
     """streamed = the exponential of a score where the source is KERNEL, else the operand.
 
     Args:
         config (NetworkConfig): the configuration.
 
     Ports:
-        control (StreamControl): what to stream.
-        operand (8 bits signed, input): the activation or pixel, `memory_latency` cycles after `control`.
-        streamed (streamed_width bits signed, output): for the array, `latency` cycles after `control`.
+        control, operand, streamed: as of every `KernelRow`.
         side_in, side_out (RowSide): maximum and table; passed on one cycle later.
         feed (RowFeed, input): a score.
     """
 
-    module_name = "kernel_row"
-    waivers = {("UNUSEDSIGNAL", "control__*"): "A row needs to know source and address."}
-
     def __init__(self, config):
-        self.score_bank = MemoryBank(
-            depth=config.score_depth,
-            width=config.attention.kept_score_width,
-            pipeline=config.memory_pipeline,
-            kind=config.kernel_memory,
-        )
         self.exponential = exponential_of(config, operand_width=config.data_width)
         super().__init__(
-            {
-                "control": In(StreamControl(config)),
-                "operand": In(signed(config.data_width)),
-                "streamed": Out(signed(config.streamed_width)),
-                "side_in": In(RowSide(config)),
-                "side_out": Out(RowSide(config)),
-                "feed": In(RowFeed(config)),
-            }
+            config,
+            depth=config.score_depth,
+            width=config.attention.kept_score_width,
+            side=RowSide(config),
+            feed=RowFeed(config),
         )
-
-    @property
-    def memory_latency(self):
-        """Cycles from `control` to the word of the bank, to `operand` and to the maximum."""
-        return self.score_bank.latency
 
     @property
     def latency(self):
@@ -87,10 +65,9 @@ class SoftmaxRow(Block):
 
     def elaborate(self, platform):
         m = Module()
-        bank = instantiate(m, "score_bank", self.score_bank)
+        bank = instantiate(m, "score_bank", self.bank)
         exponential = instantiate(m, "exponential", self.exponential)
         pass_on(m, self.side_in, self.side_out)
-        is_score = (self.control.source == Source.KERNEL) & ~self.control.blank
         m.d.comb += [
             bank.write_enable.eq(self.feed.score.valid),
             bank.write_address.eq(self.feed.score.address),
@@ -99,7 +76,7 @@ class SoftmaxRow(Block):
             exponential.score.eq(bank.read_data),
             exponential.maximum.eq(self.side_in.maximum),
             exponential.operand.eq(self.operand),
-            exponential.bypass.eq(~delay(m, is_score, self.memory_latency, "is_score")),
+            exponential.bypass.eq(~self.streams_word(m, "is_score")),
             *copied(self.side_in.exponential, exponential.table_write),
             self.streamed.eq(exponential.streamed),
         ]
