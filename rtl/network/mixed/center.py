@@ -5,7 +5,7 @@ maxima to softmax attention; keys are turned for the rows or for the columns.
 """
 
 from amaranth.hdl import Mux
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from taylorvit.rtl.common.bus import copied
 from taylorvit.rtl.common.pipeline import delay
@@ -51,11 +51,11 @@ class MixedCenter(ScoreCenter, TaylorCenter):
             write_back_delay=write_back_delay,
             place_latency=place_latency,
             exponential_write=In(ExponentialWrite(config)),
-            row_side=Out(RowSide(config)),
-            feeds=Out(RowFeed(config)).array(config.rows),
-            column_feeds=Out(key_feed(config)).array(config.columns),
-            column_side=Out(DiagonalSide(config)),
-            reports=In(ColumnReport(config)).array(config.columns),
+            row_side=RowSide(config),
+            feed=RowFeed(config),
+            column_feed=key_feed(config),
+            column_side=DiagonalSide(config),
+            report=ColumnReport(config),
         )
 
     @staticmethod

@@ -9,19 +9,16 @@ What is kept of a block of queries is kept twice, for blocks in turn.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib.wiring import In, Out, flipped
+from amaranth.lib.wiring import In, flipped
 
-from taylorvit.rtl.attention.divider_lane import align
 from taylorvit.rtl.attention.softmax.row_maximum import RowMaxima
-from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.block import instantiate
 from taylorvit.rtl.common.bus import connect, copied
-from taylorvit.rtl.common.counters import room
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import address_field, up_to
-from taylorvit.rtl.network.bundles import COMMAND_BITS, ExponentialWrite, StreamControl
+from taylorvit.rtl.network.bundles import ExponentialWrite
 from taylorvit.rtl.network.command import KERNEL_CONSTANTS, Destination
-from taylorvit.rtl.network.division.bundles import DiagonalReport
-from taylorvit.rtl.network.division.constants import constants_of
+from taylorvit.rtl.network.division.center import DividingCenter
 from taylorvit.rtl.network.division.row_scheduler import RowScheduler
 from taylorvit.rtl.network.key_turner import KeyFeed, KeyTurner
 
@@ -136,7 +133,7 @@ class ScoreCenter:
         return result.valid & result.end & (result.destination == Destination.KERNEL_1)
 
 
-class SoftmaxCenter(ScoreCenter, Block):
+class SoftmaxCenter(ScoreCenter, DividingCenter):
     """What all rows and columns share.
 
     Args:
@@ -145,76 +142,43 @@ class SoftmaxCenter(ScoreCenter, Block):
         place_latency (int): cycles that the diagonal takes to find where a row of Z goes.
 
     Ports:
-        constants_valid (1 bit, input): `constants` take effect.
-        constants (COMMAND_BITS, input): a command CONSTANTS.
+        stream, room, promised, constants, constants_valid, diagonal_report, denominator_error: as of every
+            `DividingCenter`.
         exponential_write (ExponentialWrite, input): an entry of the table; no e V is unfinished meanwhile.
-        stream (StreamControl): what goes to row 0 in this cycle.
-        room (1 bit, output): the row queue has room for the rows of a pass that completes e V.
-        promised (1 bit, input): such a pass begins.
         row_side (RowSide): to row 0.
         feeds (RowFeed, one for each row): to the rows.
         column_feeds (KeyFeed, one for each column): to the columns.
         column_side (DiagonalSide): to the diagonal.
         reports (ColumnReport, one for each column): from the columns.
-        diagonal_report (DiagonalReport): from the diagonal.
         key_done (1 bit, output): K of one more head is in the columns.
         value_done (1 bit, output): its V is.
         kernel_0_done (1 bit, output): the scores of one more block are in the rows, and their maxima are known.
         kernel_1_done (1 bit, output): its last element of Z leaves.
-        denominator_error (1 bit, output): a row has no divisor.
     """
 
-    module_name = "kernel_center"
-    waivers = {
-        ("UNUSEDSIGNAL", "constants"): "The command has other fields.",
-        ("UNUSEDSIGNAL", "stream__*"): "Only the position counts, and when a product ends.",
-        ("UNUSEDSIGNAL", "reports__*"): "Some things only the first column tells, or the last one.",
-    }
+    kernel_fields = KERNEL_CONSTANTS["softmax"]
+    told = ("shift_s", *DividingCenter.told)
 
     def __init__(self, config, *, write_back_delay, place_latency):
-        attention = config.attention
-        self.columns = config.columns
-        self.data_width = config.data_width
-        self.row_queue_depth = attention.row_queue_depth
-        self._config = config
         self.build_scores(config)
         # The diagonal's register lies between the scheduler and column 0; the diagonal looks up where Z goes.
-        self.row_scheduler = RowScheduler(attention, write_back_delay=1 + write_back_delay - place_latency)
-        self.key_turner = KeyTurner(config, lanes=config.columns, depth=config.key_column_depth)
+        self.row_scheduler = RowScheduler(config.attention, write_back_delay=1 + write_back_delay - place_latency)
         super().__init__(
-            {
-                "constants_valid": In(1),
-                "constants": In(COMMAND_BITS),
-                "exponential_write": In(ExponentialWrite(config)),
-                "stream": In(StreamControl(config)),
-                "room": Out(1),
-                "promised": In(1),
-                "row_side": Out(RowSide(config)),
-                "feeds": Out(RowFeed(config)).array(config.rows),
-                "column_feeds": Out(KeyFeed(config, depth=config.key_column_depth)).array(config.columns),
-                "column_side": Out(DiagonalSide(config)),
-                "reports": In(ColumnReport(config)).array(config.columns),
-                "diagonal_report": In(DiagonalReport()),
-                "key_done": Out(1),
-                "value_done": Out(1),
-                "kernel_0_done": Out(1),
-                "kernel_1_done": Out(1),
-                "denominator_error": Out(1),
-            }
+            config,
+            key_turner=KeyTurner(config, lanes=config.columns, depth=config.key_column_depth),
+            row_side=RowSide(config),
+            feed=RowFeed(config),
+            column_feed=KeyFeed(config, depth=config.key_column_depth),
+            column_side=DiagonalSide(config),
+            report=ColumnReport(config),
+            exponential_write=In(ExponentialWrite(config)),
         )
 
     def elaborate(self, platform):
         m = Module()
-        constants, start = self._constants(m)
+        constants, start = self.constants_of_layer(m)
         maxima = self.scores(m, start)
-        turner = instantiate(m, "key_turner", self.key_turner)
-        bank, address = self.places_of_keys(m, constants.key_stride)
-        m.d.comb += [
-            turner.keys.eq(Cat(report.key for report in self.reports)),
-            turner.valid.eq(self.reports[0].key_valid),
-            turner.bank.eq(bank),
-            turner.address.eq(address),
-        ]
+        turner = self.turned_keys(m, *self.places_of_keys(m, constants.key_stride))
         for source, target in zip(turner.feeds, self.column_feeds):
             connect(m, source, flipped(target))
 
@@ -227,33 +191,19 @@ class SoftmaxCenter(ScoreCenter, Block):
             rows.start.eq(start),
             rows.row_queued.eq(self.diagonal_report.row_queued),
             self.column_side.z.eq(rows.write_back),
-            self.room.eq(room(m, self.row_queue_depth, batch, self.promised, left)),
             self.row_side.maximum.eq(maxima.maximum),
             *copied(self.exponential_write, self.row_side.exponential),
-            self.key_done.eq(key_written),
-            self.value_done.eq(value_written),
-            self.kernel_0_done.eq(maxima.finished),
-            self.kernel_1_done.eq(self.reports[-1].kernel_1_done),
-            self.denominator_error.eq(self.diagonal_report.denominator_error),
         ]
+        self.tell_engine(m, batch, left, {"key": key_written, "value": value_written, "kernel_0": maxima.finished})
         return m
 
-    def _constants(self, m):
-        """The constants of a layer, for all who need them, and a pulse in the first cycle in which they are there."""
-        attention, side = self._config.attention, self.column_side
-        shapes = {
+    def shapes_of_constants(self):
+        """Registers of a layer by the names of the command's fields: dict of shapes."""
+        attention = self.attention
+        return {
             "tokens": attention.max_tokens.bit_length(),
             "rows": attention.max_tokens.bit_length(),
             "shift_s": up_to(attention.shift_s_max),
             "shift_z": up_to(attention.shift_z_max, least=attention.shift_z_min),
             "key_stride": len(self.column_feeds[0].address),
         }
-        constants = constants_of(m, self, shapes, KERNEL_CONSTANTS["softmax"])
-        start = delay(m, self.constants_valid, 1, "start")
-        align(m, constants.shift_z, self.data_width, side.numerator_shift, side.divisor_shift)
-        m.d.comb += [
-            side.shift_s.eq(constants.shift_s),
-            side.tokens.eq(constants.tokens),
-            side.start.eq(start),
-        ]
-        return constants, start

@@ -9,21 +9,17 @@ attention accelerator: they count the same heads, and are told of the same event
 """
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib.wiring import In, Out, Signature, flipped
+from amaranth.lib.wiring import Signature, flipped
 
-from taylorvit.rtl.attention.divider_lane import align
 from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
 from taylorvit.rtl.attention.taylor.bias_unit import BiasUnit
-from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.block import instantiate
 from taylorvit.rtl.common.bus import connect
-from taylorvit.rtl.common.counters import room
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, gather
 from taylorvit.rtl.common.widths import address_field, index_width, up_to
-from taylorvit.rtl.network.bundles import COMMAND_BITS, StreamControl
 from taylorvit.rtl.network.command import KERNEL_CONSTANTS, Destination
-from taylorvit.rtl.network.division.bundles import DiagonalReport
-from taylorvit.rtl.network.division.constants import constants_of
+from taylorvit.rtl.network.division.center import DividingCenter
 from taylorvit.rtl.network.key_turner import KeyFeed, KeyTurner
 
 from .bundles import ColumnReport, DiagonalSide, RowSide
@@ -46,7 +42,7 @@ class _BiasUnit(BiasUnit):
     waivers = BiasUnit.waivers | {("PINCONNECTEMPTY", "read_lane"): "There is but one lane."}
 
 
-class TaylorCenter(Block):
+class TaylorCenter(DividingCenter):
     """What all rows and columns share.
 
     Args:
@@ -54,42 +50,28 @@ class TaylorCenter(Block):
         k_sum_delay (int): cycles from column 0's `divide` to its `k_sum`.
         write_back_delay (int): cycles from column 0's `divide` to its `write_back`.
         place_latency (int): cycles that the diagonal takes to find where a row of Z goes.
-        members (Member): ports that another kernel besides has, or has in place of those here.
+        members (Signature | Member): what another kernel besides has in place of the signatures here, and its ports.
 
     Ports:
-        constants_valid (1 bit, input): `constants` take effect.
-        constants (COMMAND_BITS, input): a command CONSTANTS.
-        stream (StreamControl): what goes to row 0 in this cycle.
-        room (1 bit, output): the row queue has room for the rows of a pass that completes Q G.
-        promised (1 bit, input): such a pass begins.
+        stream, room, promised, constants, constants_valid, diagonal_report, denominator_error: as of every
+            `DividingCenter`.
         row_side (RowSide): to row 0.
         feeds (KeyFeed, one for each row): to the rows.
         column_feeds (nothing, one for each column): to the columns.
         column_side (DiagonalSide): to the diagonal.
         reports (ColumnReport, one for each column): from the columns.
-        diagonal_report (DiagonalReport): from the diagonal.
         key_done (1 bit, output): k_mean of one more head is known.
         value_done (1 bit, output): its biases are written.
         kernel_0_done (1 bit, output): its G is written.
         kernel_1_done (1 bit, output): its last element of Z leaves.
-        denominator_error (1 bit, output): a row has no divisor.
     """
 
-    module_name = "kernel_center"
     kernel_fields = KERNEL_CONSTANTS["taylor"]
-    waivers = {
-        ("UNUSEDSIGNAL", "constants"): "The command has other fields.",
-        ("UNUSEDSIGNAL", "stream__*"): "Only the position counts, and when a product ends.",
-        ("UNUSEDSIGNAL", "reports__*"): "Some things only the first column tells, or the last one.",
-    }
+    told = ("shift_g", "c_d", *DividingCenter.told)
 
     def __init__(self, config, *, k_sum_delay, write_back_delay, place_latency, **members):
         attention = config.attention
-        self.rows, self.columns = config.rows, config.columns
-        self.data_width = config.data_width
-        self.row_queue_depth = attention.row_queue_depth
         self.place_latency = place_latency
-        self._config = config
         pipeline = config.memory_pipeline
         self.feature_bits = index_width(attention.max_beats_per_row)
         self.sums = MemoryBank(depth=1 << (1 + self.feature_bits), width=attention.column_sum_width, pipeline=pipeline)
@@ -106,28 +88,14 @@ class TaylorCenter(Block):
             k_sum_latency=self.sums.latency,
             write_back_delay=1 + write_back_delay - place_latency,
         )
-        self.key_turner = self.turner_of(config)
-        super().__init__(
-            {
-                "constants_valid": In(1),
-                "constants": In(COMMAND_BITS),
-                "stream": In(StreamControl(config)),
-                "room": Out(1),
-                "promised": In(1),
-                "row_side": Out(RowSide(config)),
-                "feeds": Out(KeyFeed(config, depth=config.key_depth)).array(config.rows),
-                "column_feeds": Out(Signature({})).array(config.columns),
-                "column_side": Out(DiagonalSide(config)),
-                "reports": In(ColumnReport(config)).array(config.columns),
-                "diagonal_report": In(DiagonalReport()),
-                "key_done": Out(1),
-                "value_done": Out(1),
-                "kernel_0_done": Out(1),
-                "kernel_1_done": Out(1),
-                "denominator_error": Out(1),
-            }
-            | members
-        )
+        signatures = {
+            "row_side": RowSide(config),
+            "feed": KeyFeed(config, depth=config.key_depth),
+            "column_feed": Signature({}),
+            "column_side": DiagonalSide(config),
+            "report": ColumnReport(config),
+        }
+        super().__init__(config, key_turner=self.turner_of(config), **signatures | members)
 
     @staticmethod
     def turner_of(config):
@@ -177,14 +145,7 @@ class TaylorCenter(Block):
         ]
         connect(m, bias_unit.write, flipped(side.bias))
         batch, unused = self.rows_of_pass(m, constants)
-        m.d.comb += [
-            self.room.eq(room(m, self.row_queue_depth, batch, self.promised, divisions.row_divided + unused)),
-            self.key_done.eq(done["key"]),
-            self.value_done.eq(done["value"]),
-            self.kernel_0_done.eq(done["kernel_0"]),
-            self.kernel_1_done.eq(last.kernel_1_done),
-            self.denominator_error.eq(self.diagonal_report.denominator_error),
-        ]
+        self.tell_engine(m, batch, divisions.row_divided + unused, done)
         return m
 
     # What is different where there is another kernel besides.
@@ -235,29 +196,9 @@ class TaylorCenter(Block):
         for source, target in zip(turner.feeds, self.feeds):
             connect(m, source, flipped(target))
 
-    def turned_keys(self, m, bank, address):
-        """K of all columns, turned.
-
-        Args:
-            m (Module): the center's module.
-            bank (Value): where column 0's feature goes.
-            address (Value): likewise.
-
-        Returns:
-            object: instance of the key turner.
-        """
-        turner = instantiate(m, "key_turner", self.key_turner)
-        m.d.comb += [
-            turner.keys.eq(Cat(report.key for report in self.reports)),
-            turner.valid.eq(self.reports[0].key_valid),
-            turner.bank.eq(bank),
-            turner.address.eq(address),
-        ]
-        return turner
-
     def shapes_of_constants(self):
         """Registers of a layer by the names of the command's fields: dict of shapes."""
-        attention = self._config.attention
+        attention = self.attention
         return {
             "tokens": attention.max_tokens.bit_length(),
             "rows": attention.max_tokens.bit_length(),
@@ -267,27 +208,6 @@ class TaylorCenter(Block):
             "c_v": attention.c_v_width,
             "c_d": attention.c_d_width,
         }
-
-    def constants_of_layer(self, m):
-        """The constants of a layer, for all who need them.
-
-        Args:
-            m (Module): the center's module.
-
-        Returns:
-            tuple: registers by name, and a pulse in the first cycle in which they are there.
-        """
-        side = self.column_side
-        constants = constants_of(m, self, self.shapes_of_constants(), self.kernel_fields)
-        start = delay(m, self.constants_valid, 1, "start")
-        align(m, constants.shift_z, self.data_width, side.numerator_shift, side.divisor_shift)
-        m.d.comb += [
-            side.shift_g.eq(constants.shift_g),
-            side.c_d.eq(constants.c_d),
-            side.tokens.eq(constants.tokens),
-            side.start.eq(start),
-        ]
-        return constants, start
 
     def _sums(self, m, k_sums, v_sums, constants, start):
         """Sums of the features of a tile come from the columns one a cycle, and go to their places.
@@ -306,7 +226,7 @@ class TaylorCenter(Block):
             )
         )
         left = Signal(range(self.columns + 1), name="sums_left")
-        feature = Signal(range(self._config.attention.column_tiles * self.columns + 1), name="sum_feature")
+        feature = Signal(range(self.attention.column_tiles * self.columns + 1), name="sum_feature")
         is_value = Signal(name="sum_is_value")
         finish = Signal(name="sum_finish")
         ends = Signal(name="sum_ends")
