@@ -36,7 +36,7 @@ from amaranth.hdl import Const, Value
 from taylorvit.rtl.array.systolic_array import SystolicArray
 from taylorvit.rtl.common.bus import connect
 
-__all__ = ["AttentionKernel", "Banking", "KernelStatus", "Outside", "chain"]
+__all__ = ["AttentionKernel", "Banking", "KernelStatus", "Outside", "carry", "chain"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,3 +198,16 @@ def chain(m, source, members, name):
     for member in members:
         connect(m, source, getattr(member, f"{name}_in"))
         source = getattr(member, f"{name}_out")
+
+
+def carry(m, members, **numbers):
+    """As `chain`, for plain numbers.
+
+    Args:
+        m (Module): the module of all of them.
+        members: the instances, in the order of the chain.
+        **numbers (Value): <name>=number, for the first member.
+    """
+    for member in members:
+        m.d.comb += [getattr(member, f"{name}_in").eq(number) for name, number in numbers.items()]
+        numbers = {name: getattr(member, f"{name}_out") for name in numbers}

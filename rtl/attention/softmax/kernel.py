@@ -22,7 +22,8 @@ from types import SimpleNamespace
 
 from amaranth.hdl import Cat
 
-from taylorvit.rtl.attention.kernel import AttentionKernel, Banking, KernelStatus, chain
+from taylorvit.rtl.attention.column_kernel import ColumnKernel
+from taylorvit.rtl.attention.kernel import Banking, carry, chain
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.pipeline import delay_bundle
 
@@ -38,7 +39,7 @@ from .spec import query_blocks
 __all__ = ["SoftmaxKernel"]
 
 
-class SoftmaxKernel(AttentionKernel):
+class SoftmaxKernel(ColumnKernel):
     """Z = e V / sum of e with e = table[max - s], s = Q K^T requantized.
 
     Sustained over heads that follow each other, a head takes `config.array_cycles(n, d)` cycles where `sustains(n, d)`.
@@ -70,16 +71,6 @@ class SoftmaxKernel(AttentionKernel):
             "k": Banking(banks=self.config.columns, by="token"),
             "v": Banking(banks=self.config.columns, by="feature"),
         }
-
-    @property
-    def z_latency(self):
-        """Cycles from an address of the sender to the elements of Z of all columns."""
-        return self.column.z_latency
-
-    @property
-    def accumulate_delay(self):
-        """Cycles from the end of the row chain to SA-Diag's `accumulate`: its sum follows `sum_delay` cycles later."""
-        return self.row.latency + self.array.latency - self.column.sum_delay - self.config.rows
 
     @property
     def load_delay(self):
@@ -147,10 +138,7 @@ class SoftmaxKernel(AttentionKernel):
                 unit.head_dim.eq(registers.head_dim),
             ]
         m.d.comb += [passes.heads.eq(registers.heads), diagonal.divisor_shift.eq(job.divisor_shift)]
-        shift_s, numerator_shift = registers.shift_s, job.numerator_shift
-        for column in units.columns:
-            m.d.comb += [column.shift_s_in.eq(shift_s), column.numerator_shift_in.eq(numerator_shift)]
-            shift_s, numerator_shift = column.shift_s_out, column.numerator_shift_out
+        carry(m, units.columns, shift_s=registers.shift_s, numerator_shift=job.numerator_shift)
         chain(m, registers.exponentials, units.rows, "table_write")
 
     def connect_data(self, m, units, outside):
@@ -165,21 +153,14 @@ class SoftmaxKernel(AttentionKernel):
 
     def _row_chain(self, m, units):
         """Down the rows go the control of the streamed elements and, behind it, the largest scores of their rows."""
-        rows, passes, maxima, array = units.rows, units.passes, units.maxima, units.array
-        chain(m, passes.stream_control, rows, "control")
-        m.d.comb += [maxima.read_address.eq(passes.maximum_address), rows[0].maximum_in.eq(maxima.maximum)]
-        for above, below in zip(rows, rows[1:]):
-            m.d.comb += below.maximum_in.eq(above.maximum_out)
-        m.d.comb += [
-            array.streamed.eq(Cat(row.streamed for row in rows)),
-            array.swap.eq(Cat(row.swap for row in rows)),
-            array.load.eq(passes.load),
-            array.load_first.eq(passes.load_first),
-        ]
+        chain(m, units.passes.stream_control, units.rows, "control")
+        m.d.comb += units.maxima.read_address.eq(units.passes.maximum_address)
+        carry(m, units.rows, maximum=units.maxima.maximum)
+        self.connect_rows(m, units)
 
     def _column_chain(self, m, units, outside):
         """Along the columns go tiles, sums, maxima, divisions and results, through SA-Diag's column first."""
-        diagonal, columns, array = units.diagonal, units.columns, units.array
+        diagonal, columns = units.diagonal, units.columns
         control = units.rows[-1].control_out
         accumulate = delay_bundle(
             m, control.accumulate, self.accumulate_delay, "accumulate", reset=outside.resets.line("accumulate")
@@ -193,20 +174,7 @@ class SoftmaxKernel(AttentionKernel):
         connect(m, columns[-1].maximum_out, units.maxima.chain)
         chain(m, units.divisions.divide, [diagonal, *columns], "divide")
         chain(m, units.divisions.write_back, columns, "write_back")
-        m.d.comb += [
-            array.stationary_diagonal.eq(diagonal.stationary),
-            array.stationary.eq(Cat(column.stationary for column in columns)),
-            diagonal.partial_sum.eq(array.sum_diagonal),
-        ]
-        left = diagonal
-        for index, column in enumerate(columns):
-            m.d.comb += [
-                column.partial_sum.eq(array.sum.word_select(index, self.config.partial_sum_width)),
-                column.divisor_in.eq(left.divisor_out),
-                column.invalid_in.eq(left.invalid_out),
-                column.z_address.eq(outside.sender.z_address),
-            ]
-            left = column
+        self.connect_columns(m, units, z_address=outside.sender.z_address)
 
     def _scores(self, m, units):
         """Scores go to the rows: each bank of a row gets those of one column, in one of the column's turns."""
@@ -237,9 +205,4 @@ class SoftmaxKernel(AttentionKernel):
             divisions.z_released.eq(sender.sent),
             sender.head_ready.eq(head_divided),
         ]
-        return KernelStatus(
-            array_busy=passes.array_busy,
-            stall_input=passes.stall_input,
-            stall_output=passes.stall_output,
-            denominator_error=units.diagonal.denominator_error,
-        )
+        return self.status(units)

@@ -22,8 +22,9 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Signal
 
 from taylorvit.rtl.attention.accumulator_array import AccumulatorArray
+from taylorvit.rtl.attention.column_kernel import ColumnKernel
 from taylorvit.rtl.attention.division_scheduler import DivisionScheduler
-from taylorvit.rtl.attention.kernel import AttentionKernel, Banking, KernelStatus, chain
+from taylorvit.rtl.attention.kernel import Banking, carry, chain
 from taylorvit.rtl.common.bundles import Phase
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, delay_bundle, gather
@@ -39,7 +40,7 @@ from .operand_row import OperandRow
 __all__ = ["TaylorKernel"]
 
 
-class TaylorKernel(AttentionKernel):
+class TaylorKernel(ColumnKernel):
     """Z = (c_v v_sum + Q G) / (c_d + Q k^_sum), one divisor a row.
 
     A relative of Taylor attention derives its kernel from this one. It replaces a block by overriding the method that
@@ -124,16 +125,6 @@ class TaylorKernel(AttentionKernel):
         }
 
     @property
-    def z_latency(self):
-        """Cycles from an address of the sender to the elements of Z of all columns."""
-        return self.column.z_latency
-
-    @property
-    def accumulate_delay(self):
-        """Cycles from the end of the row chain to SA-Diag's `accumulate`: its sum follows `sum_delay` cycles later."""
-        return self.row.latency + self.array.latency - self.column.sum_delay - self.config.rows
-
-    @property
     def turnaround(self):
         """Cycles that go by beside the array's work before something of one head can be the array's work again.
 
@@ -199,10 +190,7 @@ class TaylorKernel(AttentionKernel):
             bias_unit.c_v.eq(constants.c_v),
             bias_unit.shift.eq(job.numerator_shift),
         ]
-        shift_g, numerator_shift = constants.shift_g, job.numerator_shift
-        for column in units.columns:
-            m.d.comb += [column.shift_g_in.eq(shift_g), column.numerator_shift_in.eq(numerator_shift)]
-            shift_g, numerator_shift = column.shift_g_out, column.numerator_shift_out
+        carry(m, units.columns, shift_g=constants.shift_g, numerator_shift=job.numerator_shift)
 
     def connect_data(self, m, units, outside):
         """One method for each sentence of the drawing."""
@@ -240,21 +228,14 @@ class TaylorKernel(AttentionKernel):
 
     def _row_chain(self, m, units):
         """Down the rows go the control of the streamed elements and, behind it, their k_mean."""
-        rows, passes, mean_bank, array = units.rows, units.passes, units.mean_bank, units.array
-        chain(m, passes.stream_control, rows, "control")
-        m.d.comb += [mean_bank.read_address.eq(passes.mean_address), rows[0].mean_in.eq(mean_bank.read_data)]
-        for above, below in zip(rows, rows[1:]):
-            m.d.comb += below.mean_in.eq(above.mean_out)
-        m.d.comb += [
-            array.streamed.eq(Cat(row.streamed for row in rows)),
-            array.swap.eq(Cat(row.swap for row in rows)),
-            array.load.eq(passes.load),
-            array.load_first.eq(passes.load_first),
-        ]
+        chain(m, units.passes.stream_control, units.rows, "control")
+        m.d.comb += units.mean_bank.read_address.eq(units.passes.mean_address)
+        carry(m, units.rows, mean=units.mean_bank.read_data)
+        self.connect_rows(m, units)
 
     def _column_chain(self, m, units, outside):
         """Along the columns go stationary tiles, sums, divisions and results, through SA-Diag's column first."""
-        diagonal, columns, array = units.diagonal, units.columns, units.array
+        diagonal, columns = units.diagonal, units.columns
         accumulate = delay_bundle(
             m,
             units.rows[-1].control_out.accumulate,
@@ -266,21 +247,7 @@ class TaylorKernel(AttentionKernel):
         chain(m, accumulate, [diagonal, *columns], "accumulate")
         chain(m, units.divisions.divide, [diagonal, *columns], "divide")
         chain(m, units.divisions.write_back, columns, "write_back")
-        m.d.comb += [
-            array.stationary_diagonal.eq(diagonal.stationary),
-            array.stationary.eq(Cat(column.stationary for column in columns)),
-            diagonal.partial_sum.eq(array.sum_diagonal),
-        ]
-        left = diagonal
-        for index, column in enumerate(columns):
-            m.d.comb += [
-                column.partial_sum.eq(array.sum.word_select(index, self.config.partial_sum_width)),
-                column.divisor_in.eq(left.divisor_out),
-                column.invalid_in.eq(left.invalid_out),
-                column.k_sum.eq(units.k_sums.read_data),
-                column.z_address.eq(outside.sender.z_address),
-            ]
-            left = column
+        self.connect_columns(m, units, k_sum=units.k_sums.read_data, z_address=outside.sender.z_address)
 
     def _means(self, m, units, resets):
         """k_sum goes to the columns and k_mean comes back, one after the other, so that one word serves all columns."""
@@ -331,9 +298,4 @@ class TaylorKernel(AttentionKernel):
             name = f"{stream}_summed"
             line = resets.line(name) if wait else None
             m.d.comb += unit.eq(delay(m, loaders[stream].loaded, wait, name, reset=line))
-        return KernelStatus(
-            array_busy=passes.array_busy,
-            stall_input=passes.stall_input,
-            stall_output=passes.stall_output,
-            denominator_error=units.diagonal.denominator_error,
-        )
+        return self.status(units)
