@@ -92,7 +92,7 @@ def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:
         source (str | Path): where the tape is from, which the text of an error begins with.
 
     Raises:
-        FileError: it is no tape, or one for another accelerator.
+        FileError: it is no tape, or one for another accelerator, or longer than the memory on the chip for it.
     """
     if len(tape) < HEADER_BYTES:
         raise FileError(f"{source} must be a tape of at least {HEADER_BYTES} bytes, not of {len(tape)}")
@@ -109,6 +109,12 @@ def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:
         raise FileError(
             f"{source} must be a tape for the configuration of {config.name}, {config.tape_hash:#018x}, not for "
             f"{header['configuration']:#018x}: compile the model for it"
+        )
+    # What the hash does not hold: where the tape is.
+    if config.tape_source == "memory" and len(tape) > config.tape_memory_bytes:
+        raise FileError(
+            f"{source} must have at most {config.tape_memory_bytes:,} bytes, which the memory of {config.name} has "
+            f"(tape_memory_bytes), not {len(tape):,}"
         )
 
 

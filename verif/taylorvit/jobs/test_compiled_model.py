@@ -91,3 +91,12 @@ def test_tape_for_another_accelerator():
     text = "^model.tape must be a tape for the configuration of wide, 0x[0-9a-f]{16}, not for 0x"
     with pytest.raises(FileError, match=text):
         check_tape(MODEL.tape, replace(CONFIG, max_width=48, name="wide"), "model.tape")
+
+
+def test_tape_that_is_longer_than_the_memory_for_it():
+    """Where the tape is does not belong to the hash, and its size is known before anything is built."""
+    held = replace(CONFIG, tape_source="memory", tape_memory_bytes=-(-len(MODEL.tape) // 64) * 64, name="held")
+    check_tape(MODEL.tape, held, "model.tape")
+    text = "^model.tape must have at most 1,024 bytes, which the memory of small has .*, not [0-9,]+$"
+    with pytest.raises(FileError, match=text):
+        check_tape(MODEL.tape, replace(held, tape_memory_bytes=1024, name="small"), "model.tape")
