@@ -1,0 +1,281 @@
+"""What every accelerator on a board has for its driver: opening and closing, registers, events, reset.
+
+`TaylorVit` and `TaylorVitNetwork` add the jobs of the two accelerators.
+"""
+
+from typing import ClassVar
+
+from taylorvit.fpga.protocol import build_id
+from taylorvit.rtl.control.description import DATA_WIDTH, RegisterMap
+
+from .errors import DriverError, JobError, RegisterError, WrongBoard
+from .hardware import Hardware
+from .link import Link
+
+__all__ = ["BUSY", "SOURCE_TIMEOUT", "START", "Accelerator"]
+
+START = 1  # of CONTROL
+BUSY = 1  # of STATUS
+# Seconds without input after which the accelerator gives its source up: many, since the link may have to repeat.
+SOURCE_TIMEOUT = 30
+
+_WORD_MAX = (1 << DATA_WIDTH) - 1
+
+
+class Accelerator:
+    """An accelerator at a port; open it with `open` or a `with` statement.
+
+    Args:
+        port (Port): the line to the board; `close` closes it, too.
+        board (str | None): name of the board that its bitstream must be built for; None for any.
+        config (AcceleratorConfig | NetworkConfig | None): the configuration that it must be built from; without
+            `board`, what registers tell alone must agree. None for any.
+
+    Attributes:
+        port (Port): the line.
+        link (Link): the link over it, with its statistics, once open.
+        view (HostView | NetworkView): the accelerator's sizes, widths and limits, by its registers, once open.
+
+    Raises:
+        ValueError: `board` is given without `config`.
+    """
+
+    hardware: ClassVar[Hardware]
+    """How this kind of accelerator is recognized."""
+
+    done_counter: ClassVar[str]
+    """The counter that says how far a job is: HEADS_DONE, for example."""
+
+    counter_names: ClassVar[tuple[str, ...]]
+    """The performance counters that `counters` reads."""
+
+    link: Link
+    _registers: RegisterMap
+
+    def __init__(self, port, *, board=None, config=None):
+        if board is not None and config is None:
+            raise ValueError(f"config must be given with board, not only {board!r}")
+        self.port = port
+        self._board = board
+        self._expected = config
+
+    def __enter__(self):
+        self.open()
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def open(self):
+        """Finds out what is at the port, checks that it is what was expected, and resets it.
+
+        Raises:
+            LinkTimeout: nothing answers.
+            WrongBoard: what answers has another protocol or version, or is another board, accelerator or configuration;
+                the message has the differences.
+            PortError: the port fails.
+        """
+        try:
+            self.link = Link(self.port)
+            identification = self.link.identify()
+            self.link.reset()
+            names = self.hardware.read_after_reset
+            words = self.hardware.checked(dict(zip(names, self.link.read(names.values()))), self.port.name)
+            self.view = self._checked_view(identification, words)
+            self._registers = self.hardware.register_map(self.view)
+            # The board takes a WRITE with the tag of its last one for a repetition, and its last one may be that of an
+            # earlier program. So the first WRITE of this program is one that changes nothing.
+            self._write_checked(self._registers["EVENTS"], 0)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Closes the port."""
+        self.port.close()
+
+    def _checked_view(self, identification, words):
+        expected, hardware = self._expected, self.hardware
+        view = hardware.view_of(words, "hardware" if expected is None else expected.name, self.port.name)
+        if identification.stream_bytes != hardware.beat_bytes(view):
+            raise WrongBoard(
+                f"link on {self.port.name} must have beats of {hardware.beat_bytes(view)} bytes, as the "
+                f"accelerator, not {identification.stream_bytes}"
+            )
+        if expected is None:
+            return view
+        different = hardware.differences(words, view, expected)
+        if self._board is not None:
+            expected_build = build_id(self._board, expected)
+            if identification.build_id != expected_build:
+                reason = "; ".join(different) or "built for another board, by another version or with other options"
+                raise WrongBoard(
+                    f"bitstream on {self.port.name} must be that of {self._board} with {expected.name} (build "
+                    f"{expected_build:08x}), not {identification.build_id:08x}: {reason}"
+                )
+        elif different:
+            raise WrongBoard(f"accelerator on {self.port.name} must be {expected.name}: {'; '.join(different)}")
+        return view
+
+    # Registers
+
+    def read(self, name):
+        """Reads a register.
+
+        Args:
+            name (str): its name; that of NAME_0, NAME_1, ... without the number reads all of them as one.
+
+        Returns:
+            int: its value.
+
+        Raises:
+            ValueError: there is none of that name, or the accelerator is not open.
+            RegisterError: the accelerator refuses the access.
+        """
+        return self.read_all([name])[name]
+
+    def read_all(self, names):
+        """Reads several registers, one right after the other.
+
+        Args:
+            names (Iterable[str]): their names, as in `read`.
+
+        Returns:
+            dict[str, int]: name -> value.
+
+        Raises:
+            ValueError: there is none of a name, or the accelerator is not open.
+            RegisterError: the accelerator refuses an access.
+        """
+        registers = {name: self._words(name) for name in names}
+        words = iter(self.link.read([word.offset for words in registers.values() for word in words]))
+        values = {}
+        for name, parts in registers.items():
+            read = [next(words) for _part in parts]
+            if None in read:
+                raise RegisterError(f"register {name} on {self.port.name} cannot be read")
+            values[name] = sum(word << (DATA_WIDTH * index) for index, word in enumerate(read))
+        return values
+
+    def write(self, name, value):
+        """Writes a register of one word, exactly once, whatever the line does.
+
+        Args:
+            name (str): its name.
+            value (int): its value, signed or unsigned, of 32 bits.
+
+        Raises:
+            TypeError: the value is no integer.
+            ValueError: there is no such register, it cannot be written, the value does not fit, or the accelerator is
+                not open.
+            RegisterError: the accelerator refuses it.
+        """
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"value of {name} must be an integer, not {value!r}")
+        register, *more = self._words(name)
+        if more:
+            names = ", ".join(word.name for word in (register, *more))
+            raise ValueError(f"register must be one of {names}, not {name!r}")
+        if not register.access.writable:
+            raise ValueError(f"register must be one that can be written, not {name!r} ({register.access.value})")
+        if not -(1 << DATA_WIDTH - 1) <= value <= _WORD_MAX:
+            raise ValueError(f"value of {name} must fit {DATA_WIDTH} bits, not {value!r}")
+        self._write_checked(register, value & _WORD_MAX)
+
+    def _words(self, name):
+        if not hasattr(self, "_registers"):
+            raise ValueError("cannot access a register: the accelerator is not open; call open first")
+        try:
+            return self._registers.words(name)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+
+    def _write_checked(self, register, word):
+        if not self.link.write(register.offset, word):
+            raise RegisterError(f"{self.port.name} refuses {word:#x} for register {register.name}")
+
+    def _write_parameters(self, values):
+        """Sets registers, each of which may be written twice, and clears all events.
+
+        Args:
+            values (Mapping[str, int]): as `RegisterMap.writes` takes them.
+
+        Raises:
+            TypeError, ValueError: the accelerator cannot take a value.
+            RegisterError: it refuses one.
+        """
+        every_event = sum(1 << bit for bit, _text in self._registers.events.values())
+        writes = [*self._registers.writes(values), (self._registers["EVENTS"].offset, every_event)]
+        if refused := self.link.write_parameters(writes):
+            names = ", ".join(register.name for register in self._registers if register.offset in refused)
+            raise RegisterError(f"{self.port.name} refuses the values for {names}")
+
+    def _source_timeout(self):
+        """Value of TIMEOUT: `SOURCE_TIMEOUT`, or as long as the register can say."""
+        longest = self._registers["TIMEOUT"].fields[0].maximum
+        return min(SOURCE_TIMEOUT * self.link.identification.clock_hz, longest)
+
+    def events(self):
+        """Reads the events that are set.
+
+        Returns:
+            frozenset[str]: their names.
+        """
+        word = self.read("EVENTS")
+        return frozenset(name for name, (bit, _text) in self._registers.events.items() if word >> bit & 1)
+
+    def counters(self):
+        """Reads the performance counters of the running or last job.
+
+        Returns:
+            dict[str, int]: register name -> value.
+        """
+        return self.read_all(self.counter_names)
+
+    def busy(self):
+        """Reads whether a job runs.
+
+        Returns:
+            bool: whether one does.
+        """
+        return bool(self.read("STATUS") & BUSY)
+
+    def link_status(self):
+        """Reads the state of the board's end of the link.
+
+        Returns:
+            BoardStatus: the state.
+        """
+        return self.link.status()
+
+    def reset(self):
+        """Stops whatever runs, and gives all registers their values at power-up."""
+        self.link.reset()
+
+    # Jobs
+
+    def _require_idle(self):
+        if self.busy():
+            raise JobError(f"cannot start a job on {self.port.name}: another one runs; reset the accelerator first")
+
+    def _diagnosis(self):
+        """What the board reports of a job that makes no progress."""
+        try:
+            words, status = self.read_all(["STATUS", self.done_counter]), self.link.status()
+            events = sorted(self.events()) + ["malformed packet"] * status.malformed_packet
+        except DriverError as error:
+            return str(error)
+        state = "runs" if words["STATUS"] & BUSY else "is idle"
+        done = self.done_counter.lower().replace("_", " ")
+        return f"the accelerator {state}, {done} {words[self.done_counter]}, events: {', '.join(events) or 'none'}"
+
+    def _wait_idle(self):
+        """Waits for the end of the job, which comes a few cycles after its last beat was taken."""
+        deadline = self.port.now() + self.port.stall
+        while self.busy():
+            if self.port.now() > deadline:
+                raise JobError(f"job on {self.port.name} did not end with its last result: {self._diagnosis()}")
+
+    def _require_known_packets(self):
+        if self.link.status().malformed_packet:
+            raise JobError(f"link on {self.port.name} dropped a packet that it did not know")
