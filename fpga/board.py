@@ -14,6 +14,7 @@ A key that is wrong, unknown or missing is a `BoardError` that names file and ke
     [tools]    synthesis, place_and_route    further options of the family's command in Yosys and of nextpnr; optional
     [presets.NAME]                core_hz; `seed` of place and route, if not 1; `margin_percent`, if not 0; `extends`
                                   and fields of `AcceleratorConfig`; the first preset is the default
+    [networks.NAME]               the same keys, and fields of `NetworkConfig`: what runs networks like that; optional
     notes = "..."                 what a user has to know of its link
     source = "..."                where the pins were looked up
 
@@ -24,10 +25,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
 from taylorvit.boundary.reading import read_toml
 from taylorvit.gen.presets import configuration, of_kind
 from taylorvit.rtl.config import AcceleratorConfig, ConfigError
+from taylorvit.rtl.network.config import NetworkConfig
 
 from .checked_table import CheckedTable, TableError
 from .families import FAMILIES, Family
@@ -36,6 +39,9 @@ __all__ = ["LARGEST_SEED", "Board", "BoardError", "BoardPreset", "Pins", "board_
 
 #: Of place and route: nextpnr keeps it in an int.
 LARGEST_SEED = (1 << 31) - 1
+
+#: Class of the configuration of an accelerator.
+Kind = TypeVar("Kind", AcceleratorConfig, NetworkConfig)
 
 _FOLDER = Path(__file__).resolve().parent / "boards"
 
@@ -60,17 +66,17 @@ class Pins:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoardPreset:
+class BoardPreset(Generic[Kind]):
     """An accelerator that a board's file offers.
 
     Attributes:
-        config (AcceleratorConfig): its configuration.
+        config (AcceleratorConfig | NetworkConfig): its configuration.
         core_hz (int): the core clock that it is built for, in hertz.
         seed (int): of place and route.
         margin_percent (int): how much faster than `core_hz` place and route is asked to make it, in per cent.
     """
 
-    config: AcceleratorConfig
+    config: Kind
     core_hz: int
     seed: int
     margin_percent: int = 0
@@ -98,7 +104,8 @@ class Board:
         payload_max (int): tensor or result bytes of a frame, at most.
         led (Pins): its LEDs.
         button (Pins | None): its button; None where there is none to spare.
-        presets (Mapping[str, BoardPreset]): name -> preset, the default first.
+        presets (Mapping[str, BoardPreset]): name -> attention accelerator, the default first.
+        networks (Mapping[str, BoardPreset]): name of a network -> the accelerator that runs it; may be empty.
         loader (tuple[str, ...]): command line that loads a bitstream, with `{bitstream}` in place of its path.
         synthesis (tuple[str, ...]): options of the family's command in Yosys, beyond the family's own.
         place_and_route (tuple[str, ...]): options of nextpnr, beyond the family's own.
@@ -122,7 +129,8 @@ class Board:
     payload_max: int
     led: Pins
     button: Pins | None
-    presets: Mapping[str, BoardPreset]
+    presets: Mapping[str, BoardPreset[AcceleratorConfig]]
+    networks: Mapping[str, BoardPreset[NetworkConfig]]
     loader: tuple[str, ...]
     synthesis: tuple[str, ...]
     place_and_route: tuple[str, ...]
@@ -160,6 +168,24 @@ class Board:
         if name not in self.presets:
             raise BoardError(f"preset of {self.name} must be one of {', '.join(self.presets)}, not {name!r}")
         return self.presets[name]
+
+    def network(self, name):
+        """The accelerator for a network.
+
+        Args:
+            name (str): name of the network.
+
+        Returns:
+            BoardPreset: the accelerator.
+
+        Raises:
+            BoardError: there is none of that name.
+        """
+        if not self.networks:
+            raise BoardError(f"cannot take network {name!r}: {self.name} has no networks; choose another board")
+        if name not in self.networks:
+            raise BoardError(f"network of {self.name} must be one of {', '.join(self.networks)}, not {name!r}")
+        return self.networks[name]
 
     def with_core_hz(self, core_hz):
         """The same board with another core clock.
@@ -252,7 +278,10 @@ def _board(name, table):
     loader = table.table("loader")
     tools = table.table("tools") if "tools" in table else CheckedTable({}, "board")
     button = table.table("button") if "button" in table else None
-    presets = _presets(table.table("presets"))
+    presets = {label: _preset(each, label, AcceleratorConfig) for label, each in _tables(table.table("presets"))}
+    if not presets:
+        raise BoardError("presets must have at least one table, [presets.NAME]")
+    networks = table.table("networks") if "networks" in table else CheckedTable({}, "board")
     uart_io = uart.attributes("io")
     family = FAMILIES[table.text("family", choices=FAMILIES)]
     board = Board(
@@ -270,7 +299,10 @@ def _board(name, table):
         payload_max=uart.number("payload_max", 16, 65535, default=1024),
         led=Pins(pins=led.texts("pins"), io=led.attributes("io"), active_low=led.flag("active_low")),
         button=button and _button(button),
-        presets=presets,
+        presets=MappingProxyType(presets),
+        networks=MappingProxyType(
+            {label: _preset(each, f"{name}-{label}", NetworkConfig) for label, each in _tables(networks)}
+        ),
         loader=loader.texts("command"),
         synthesis=tools.texts("synthesis", optional=True),
         place_and_route=tools.texts("place_and_route", optional=True),
@@ -302,15 +334,17 @@ def _check(board):
         raise BoardError(f"loader.command must contain {{bitstream}}, not {' '.join(board.loader)!r}")
 
 
-def _presets(table):
-    presets = {}
-    for name in table.keys():
-        preset = table.table(name)
-        core_hz = preset.number("core_hz", 1_000_000, 1_000_000_000)
-        seed = preset.number("seed", 1, LARGEST_SEED, default=1)
-        margin = preset.number("margin_percent", 0, 50, default=0)
-        config = of_kind(configuration({"name": name, **preset.rest()}), AcceleratorConfig, "board")
-        presets[name] = BoardPreset(config=config, core_hz=core_hz, seed=seed, margin_percent=margin)
-    if not presets:
-        raise BoardError("presets must have at least one table, [presets.NAME]")
-    return MappingProxyType(presets)
+def _tables(table):
+    """The tables in a table, each with its key."""
+    return [(key, table.table(key)) for key in table.keys()]
+
+
+def _preset(table, name, kind):
+    core_hz = table.number("core_hz", 1_000_000, 1_000_000_000)
+    seed = table.number("seed", 1, LARGEST_SEED, default=1)
+    margin = table.number("margin_percent", 0, 50, default=0)
+    fields = {"name": name, **table.rest()}
+    if "extends" not in fields:
+        fields.setdefault("accelerator", kind.accelerator)
+    config = of_kind(configuration(fields), kind, "networks" if kind is NetworkConfig else "presets")
+    return BoardPreset(config=config, core_hz=core_hz, seed=seed, margin_percent=margin)

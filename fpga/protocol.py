@@ -28,9 +28,13 @@ and not executed again.
 at most one of them is a WRITE. Tags count up from 1 to 255 and again, but a new WRITE never takes the tag of the WRITE
 before it (`next_tag`). The first request of a session is RESET, since the state of the board is unknown.
 
-**Tensors.** The stream of tensor bytes consists of packets: stream u8 (`Stream`), length u24 > 0, then one head's
-matrix, token by token, each token from a new beat of `stream_bytes` on. The results are the bytes of the beats as they
-come.
+**Tensors.** The stream of tensor bytes consists of packets: stream u8 (`Stream`), length u24 > 0, then so many bytes.
+What they are depends on the accelerator; a packet of a stream that a board does not have is dropped. The results are
+the bytes of the beats as they come.
+
+    Q, K, V   attention: one head's matrix, token by token, each from a new beat of `stream_bytes` on; Z comes back
+    IMAGE     network: one image, in beats of `stream_bytes` pixels; logits come back, 4 bytes each
+    MEMORY    network: address u32, then bytes for the memory of tapes from there on; both are multiples of 4
 
 **Errors.** The unsolicited answer ERROR, tag 0, has BAD_HEADER once each time that synchronization is lost (a byte
 between frames, a header with a wrong CRC, an impossible length), or STALLED when a frame that has begun does not go on
@@ -53,6 +57,7 @@ __all__ = [
     "COUNT_MAX",
     "HEADER_BYTES",
     "OVERHEAD_BYTES",
+    "PACKET_BYTES_MAX",
     "PAYLOAD_EXTRA",
     "PROTOCOL_VERSION",
     "REPLY",
@@ -65,6 +70,7 @@ __all__ = [
     "Status",
     "Stream",
     "build_id",
+    "memory_packet",
     "next_tag",
     "tensor_packet",
 ]
@@ -76,6 +82,8 @@ HEADER_BYTES = 8
 OVERHEAD_BYTES = HEADER_BYTES + 4
 #: A frame's payload has up to this many bytes more than `payload_max`, which counts tensor or result bytes alone.
 PAYLOAD_EXTRA = 8
+#: A packet says its length in 24 bits.
+PACKET_BYTES_MAX = (1 << 24) - 1
 #: The counters of bad headers and payloads stop there.
 COUNT_MAX = 255
 #: Added to the type of a request in the answer to it.
@@ -112,11 +120,13 @@ class Status(IntEnum):
 
 
 class Stream(IntEnum):
-    """Number of a tensor's stream in the heading of its packet."""
+    """Number of a stream in the heading of its packets."""
 
     Q = 0
     K = 1
     V = 2
+    IMAGE = 3
+    MEMORY = 4
 
 
 @dataclass(frozen=True)
@@ -277,7 +287,8 @@ class BoardStatus:
         available (int): result bytes from there on.
         interrupt (bool): level of the accelerator's interrupt.
         receive_overflow (bool): the host sent more unanswered bytes than it may; until RESET.
-        malformed_packet (bool): a tensor packet of no known stream or of no bytes was dropped; until RESET.
+        malformed_packet (bool): a packet of a stream that the board does not have, of no bytes, or for no place of the
+            memory of tapes was dropped; until RESET.
         bad_headers (int): how often BAD_HEADER was answered since RESET, up to `COUNT_MAX`.
         bad_payloads (int): how often BAD_CRC was answered since RESET, up to `COUNT_MAX`.
     """
@@ -335,14 +346,32 @@ def tensor_packet(stream: Stream, data: bytes) -> bytes:
 
     Args:
         stream (Stream): the stream that the data is for.
-        data (bytes): the matrix of one head, 1 to 2^24 - 1 bytes.
+        data (bytes): the matrix of one head or one image, 1 to `PACKET_BYTES_MAX` bytes.
 
     Raises:
         ValueError: there are no bytes, or more than a length can say.
     """
-    if not 0 < len(data) < 1 << 24:
-        raise ValueError(f"tensor must have 1 to {(1 << 24) - 1} bytes, not {len(data)!r}")
+    if not 0 < len(data) <= PACKET_BYTES_MAX:
+        raise ValueError(f"tensor must have 1 to {PACKET_BYTES_MAX} bytes, not {len(data)!r}")
     return bytes([stream]) + len(data).to_bytes(3, "little") + data
+
+
+def memory_packet(address: int, data: bytes) -> bytes:
+    """A packet of the tensor byte stream with bytes for the memory of tapes.
+
+    Args:
+        address (int): of the first byte, a multiple of 4, below 2^32.
+        data (bytes): the bytes, a multiple of 4, 4 to `PACKET_BYTES_MAX` - 7 of them.
+
+    Raises:
+        ValueError: the address is no multiple of 4 or too large, or the number of bytes cannot be.
+    """
+    if not 0 <= address < 1 << 32 or address % 4:
+        raise ValueError(f"address must be a multiple of 4 below 2^32, not {address!r}")
+    most = (PACKET_BYTES_MAX - 4) // 4 * 4
+    if not 4 <= len(data) <= most or len(data) % 4:
+        raise ValueError(f"data must be a multiple of 4 bytes, 4 to {most}, not {len(data)!r}")
+    return tensor_packet(Stream.MEMORY, address.to_bytes(4, "little") + data)
 
 
 def build_id(board_name: str, config) -> int:
@@ -350,7 +379,7 @@ def build_id(board_name: str, config) -> int:
 
     Args:
         board_name (str): name of the board.
-        config (AcceleratorConfig): the configuration of the accelerator.
+        config (AcceleratorConfig | NetworkConfig): the configuration of the accelerator.
 
     Returns:
         int: differs where board, configuration or a version differs.

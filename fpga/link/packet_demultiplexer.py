@@ -16,7 +16,7 @@ from taylorvit.rtl.common.block import Block
 
 __all__ = ["PacketDemultiplexer"]
 
-STREAMS = len(Stream)
+STREAMS = 3
 
 
 class PacketDemultiplexer(Block):

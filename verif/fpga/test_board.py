@@ -122,6 +122,38 @@ def test_first_preset_is_the_default():
     assert board.preset().config.name == "icebreaker"
 
 
+def test_networks_are_named_after_the_board():
+    board = load_board("ulx3s-25f")
+    for name, network in board.networks.items():
+        assert network == board.network(name)
+        assert network.config.accelerator == "network"
+        assert network.config.name == f"ulx3s-25f-{name}"
+    assert "digits" in board.networks
+    with pytest.raises(BoardError, match=r"^network of ulx3s-25f must be one of .*digits.*, not 'deit-huge'$"):
+        board.network("deit-huge")
+
+
+def test_a_board_may_have_no_networks(tmp_path):
+    path = tmp_path / "icebreaker.toml"
+    path.write_text(GOOD.partition("\n[networks.")[0])
+    board = load_board_file(path)
+    assert not board.networks
+    with pytest.raises(BoardError) as caught:
+        board.network("digits")
+    assert str(caught.value) == "cannot take network 'digits': icebreaker has no networks; choose another board"
+
+
+def test_presets_and_networks_are_of_their_accelerators(tmp_path):
+    path = tmp_path / "icebreaker.toml"
+    base = GOOD.partition("\n[networks.")[0]
+    path.write_text(base + '[networks.digits]\ncore_hz = 12_000_000\nextends = "tiny-4x4"\n')
+    with pytest.raises(BoardError, match="networks must have a configuration of accelerator 'network' .*, not 'icebr"):
+        load_board_file(path)
+    path.write_text(base.partition("[presets.")[0] + '[presets.a]\ncore_hz = 12_000_000\nextends = "vit-tiny-4x4"\n')
+    with pytest.raises(BoardError, match="presets must have a configuration of accelerator 'attention' .*, not 'a'"):
+        load_board_file(path)
+
+
 def test_unknown_board_and_preset():
     with pytest.raises(BoardError, match=r"^board must be one of .*icebreaker.*, not 'nexys'$"):
         load_board("nexys")

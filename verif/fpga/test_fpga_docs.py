@@ -86,15 +86,17 @@ def test_keys_of_a_board():
             (Path(taylorvit.fpga.board.__file__).parent / "boards" / f"{name}.toml").read_text("utf-8")
         )
         for key, value in content.items():
-            if key == "presets":
+            if key in ("presets", "networks"):
                 fields = {field for preset in value.values() for field in preset}
-                used |= {f"presets.NAME.{field}" for field in fields & {"core_hz", "seed", "margin_percent", "extends"}}
+                used |= {f"{key}.NAME.{field}" for field in fields & {"core_hz", "seed", "margin_percent", "extends"}}
             elif isinstance(value, dict):
                 used |= {f"{key}.{field}" for field in value if field != "io"}
             else:
                 used.add(key)
     assert used <= documented
-    assert documented - used <= {"presets.NAME.seed", "tools.synthesis", "tools.place_and_route"}
+    optional = {"tools.synthesis", "tools.place_and_route"}
+    optional |= {f"{key}.NAME.{field}" for key in ("presets", "networks") for field in ("seed", "margin_percent")}
+    assert documented - used <= optional
 
 
 def test_names_in_a_report():

@@ -19,6 +19,7 @@ from taylorvit.fpga.protocol import (
     Identification,
     Stream,
     build_id,
+    memory_packet,
     next_tag,
     tensor_packet,
 )
@@ -134,6 +135,19 @@ def test_tensor_packets():
         with pytest.raises(ValueError) as raised:
             tensor_packet(Stream.K, bytes(length))
         assert str(raised.value) == f"tensor must have 1 to 16777215 bytes, not {length}"
+
+
+def test_memory_packets():
+    assert memory_packet(0x01020304, b"abcd") == b"\x04\x08\x00\x00\x04\x03\x02\x01abcd"
+    assert len(memory_packet(0, bytes(16777208))) == 16777216
+    for address in (-4, 2, 1 << 32):
+        with pytest.raises(ValueError) as raised:
+            memory_packet(address, bytes(4))
+        assert str(raised.value) == f"address must be a multiple of 4 below 2^32, not {address}"
+    for length in (0, 6, 16777212):
+        with pytest.raises(ValueError) as raised:
+            memory_packet(0, bytes(length))
+        assert str(raised.value) == f"data must be a multiple of 4 bytes, 4 to 16777208, not {length}"
 
 
 def test_build_id_tells_builds_apart():
