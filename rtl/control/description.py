@@ -280,18 +280,20 @@ def counter_widths(offset, config):
         ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count"))  # fmt: skip
 
 
-def control_registers(events):
+def control_registers(events, *more):
     """Control, status, events and interrupts, from offset 0x040 on, the same in every map.
 
     Args:
         events (Mapping[str, tuple[int, str]]): by name: bit and description.
+        more (tuple[Field, ...]): fields of CONTROL that this map alone has, from bit 2 on.
     """
     return [
         Register(name="CONTROL", offset=0x040, access=Access.PULSE, description="control", fields=(
             Field(name="START", low=0, width=1, description="start a job with the parameters as they stand"),
             Field(name="SOFT_RESET", low=1, width=1,
                   description="stop the job and empty the datapath; every register keeps its value. "
-                              "A START in the same write is ignored"))),
+                              "A START in the same write is ignored"),
+            *more)),
         Register(name="STATUS", offset=0x044, access=Access.READ_ONLY, description="status", fields=(
             Field(name="BUSY", low=0, width=1, description="a job is running"),)),
         Register(name="EVENTS", offset=0x048, access=Access.WRITE_ONE_TO_CLEAR,

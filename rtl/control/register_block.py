@@ -63,6 +63,9 @@ class RegisterBlock(Block):
         ("UNUSEDSIGNAL", "s_axil_a*addr"): "Registers are words: the two lowest address bits are ignored.",
     }
 
+    starts = ("START",)
+    """Fields of CONTROL that start a job."""
+
     read_latency = 4
     write_latency = 5
 
@@ -87,8 +90,14 @@ class RegisterBlock(Block):
         """Performance counter -> the level or pulse that it counts, 1 bit; a start clears them all."""
         raise NotImplementedError
 
-    def connect_more(self, m, values):
-        """Connects registers of one map alone, whose values are `values`; by default there is none."""
+    def connect_more(self, m, values, starting):
+        """Connects registers of one map alone; by default there is none.
+
+        Args:
+            m (amaranth.hdl.Module): this block's module.
+            values (dict): register -> its value.
+            starting (amaranth.hdl.Value): the parameters of a job are taken over; `start` follows.
+        """
 
     def elaborate(self, platform):
         m = Module()
@@ -110,7 +119,7 @@ class RegisterBlock(Block):
                 words = [values[word.name] for word in self.registers.words(name.upper())]
                 m.d.sync += getattr(self, name).eq(Cat(words) if len(words) > 1 else words[0])
         self._read(m, values)
-        self.connect_more(m, values)
+        self.connect_more(m, values, starting)
         # After the write: an event in the very cycle in which its bit is cleared is kept.
         for name, (bit, _description) in self.registers.events.items():
             with m.If(events[name]):
@@ -222,7 +231,7 @@ class RegisterBlock(Block):
     def _control(self, m, register, written, events, accepted, starting):
         """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
         soft_reset = written[register["SOFT_RESET"].low]
-        start = written[register["START"].low] & ~soft_reset
+        start = Cat(written[register[name].low] for name in self.starts).any() & ~soft_reset
         m.d.comb += [
             events["START_WHILE_BUSY"].eq(start & self.busy),
             accepted.eq(~events["START_WHILE_BUSY"]),
@@ -230,6 +239,16 @@ class RegisterBlock(Block):
         m.d.sync += self.soft_reset.eq(soft_reset)
         with m.If(start & ~self.busy):
             m.d.sync += starting.eq(1)
+            self.accept_start(m, register, written)
+
+    def accept_start(self, m, register, written):
+        """Takes up what sort of job begins, under the conditions that hold here; by default there is one sort.
+
+        Args:
+            m (amaranth.hdl.Module): this block's module.
+            register (Register): CONTROL.
+            written (amaranth.hdl.Value): what is written to it.
+        """
 
     def _read(self, m, values):
         """AR into a register, then which register it is, then a word of each group of registers, then R from these."""

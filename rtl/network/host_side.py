@@ -6,7 +6,8 @@
     m_axis_logits <--- logits sender <-- logits, from the engine
 
 The tape comes from an AXI4 read master, an AXI4-Stream or a memory on the chip, as `tape_source` says. A job reads it
-once for each image, the next time at once behind the last.
+once for each image, the next time at once behind the last. A job by CHECK reads it once; no word of it gets to the
+decoder, and no image is taken.
 
 Two resets. A soft reset, which a host asks for, clears all blocks but the registers, and what is on its way from block
 to block; until it has got to all of them, the ports are closed. The end of a job by a fault clears the engine, checker
@@ -151,13 +152,16 @@ class HostSide(Block):
         registers = units.registers
         connect(m, flipped(self.s_axil), registers.s_axil)
         m.d.comb += self.interrupt.eq(registers.interrupt)
-        for unit in (units.job, units.source, units.checker, units.images):
+        for unit in (units.job, units.source, units.checker):
             m.d.comb += unit.start.eq(registers.start)
         for unit in (units.job, units.source, units.images):
             m.d.comb += unit.images.eq(registers.images)
         m.d.comb += [
+            units.images.start.eq(registers.start & ~registers.check),
             units.job.timeout.eq(registers.timeout),
             units.checker.length.eq(registers.tape_length),
+            units.checker.only_read.eq(registers.check),
+            registers.tape_sum.eq(units.checker.sum),
             *(getattr(units.images, name).eq(getattr(registers, name)) for name in _TO_IMAGES),
             units.sender.classes.eq(registers.classes),
         ]
@@ -257,8 +261,9 @@ class HostSide(Block):
         m.d.comb += [
             self.running.eq(job.running),
             job.fault.eq(Cat(faults.values()).any()),
-            job.image_sent.eq(sender.sent),
-            job.inputs_idle.eq(~source.waiting & images.idle),
+            job.image_sent.eq(sender.sent | checker.been_read),
+            # A tape that is only read does not wait for the rest of an image of an earlier job.
+            job.inputs_idle.eq(~source.waiting & (images.idle | registers.check)),
             job.sender_idle.eq(sender.idle),
             job.tape_starving.eq(starving),
             job.tape_moving.eq(source.words.valid & source.words.ready),

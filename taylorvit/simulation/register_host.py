@@ -16,9 +16,9 @@ from taylorvit.rtl.control.description import RegisterMap
 
 from .lockstep import CLOCK_PERIOD_NS, WaitError, pattern, start, wait_until
 
-__all__ = ["SOFT_RESET", "START", "RegisterHost", "empty", "within"]
+__all__ = ["CHECK", "SOFT_RESET", "START", "RegisterHost", "empty", "within"]
 
-START, SOFT_RESET = 1, 2  # bits of CONTROL
+START, SOFT_RESET, CHECK = 1, 2, 4  # bits of CONTROL; the last one of the network accelerator alone
 ACCESS_LIMIT = 1_000  # cycles that a register access may take
 
 

@@ -35,7 +35,8 @@ class NetworkControlStatus(RegisterBlock):
 
     Ports:
         s_axil, interrupt, start, soft_reset, timeout, busy: as in `rtl.control.register_block.RegisterBlock`.
-        images (16 bits, output): images of the job.
+        check (1 bit, output): the job only reads the tape; constant like the parameters of the job.
+        images (16 bits, output): images of the job; 1 if it only reads the tape.
         patches (bits of max_tokens - 1, output): patches of an image.
         patch_pixels (bits of max_patch, output): pixels of a patch.
         image_order (1 bit, output): images come patch by patch (0) or row by row (1).
@@ -44,6 +45,7 @@ class NetworkControlStatus(RegisterBlock):
         classes (bits of max_classes, output): logits of an image.
         tape_length (32 bits, output): bytes of the tape.
         tape_base (32 bits, output): its address, unless it comes as a stream.
+        tape_sum (32 bits, input): CRC-32 of what has been read of the tape.
         tape_write (valid: 1 bit, address, data: 32 bits, output): with memory on the chip, a word for it; the address
             counts words.
         events (core_events, input): what the core tells.
@@ -58,6 +60,7 @@ class NetworkControlStatus(RegisterBlock):
     """
 
     module_name = "network_control_status"
+    starts = ("START", "CHECK")
 
     def __init__(self, config):
         self.config = config
@@ -75,6 +78,7 @@ class NetworkControlStatus(RegisterBlock):
                 *(("tape_base",) if self.has_base else ()),
             ),
             ports={
+                "check": Out(1),
                 "images": Out(IMAGES_WIDTH),
                 "patches": Out((config.max_tokens - 1).bit_length()),
                 "patch_pixels": Out(config.max_patch.bit_length()),
@@ -84,6 +88,7 @@ class NetworkControlStatus(RegisterBlock):
                 "classes": Out(config.max_classes.bit_length()),
                 "tape_length": Out(DATA_WIDTH),
                 **({"tape_base": Out(DATA_WIDTH)} if self.has_base else {}),
+                "tape_sum": In(DATA_WIDTH),
                 **memory,
                 "timeout": Out(config.counter_width),
                 "busy": In(1),
@@ -118,8 +123,15 @@ class NetworkControlStatus(RegisterBlock):
             **{name: self.busy & (self.kind == kind) for name, kind in zip(KIND_COUNTERS, Kind)},
         }
 
-    def connect_more(self, m, values):
-        """Cycles from one image to the next, and the address of the memory on the chip."""
+    def accept_start(self, m, register, written):
+        """Whether the job only reads the tape."""
+        m.d.sync += self.check.eq(written[register["CHECK"].low])
+
+    def connect_more(self, m, values, starting):
+        """One tape for a check, its sum, cycles from one image to the next, address of the memory on the chip."""
+        with m.If(starting & self.check):
+            m.d.sync += self.images.eq(1)
+        m.d.comb += values["TAPE_SUM"].eq(self.tape_sum)
         cycles = Signal.like(values["IMAGE_CYCLES"], name="cycles_of_image")
         with m.If(self.start):
             m.d.sync += [cycles.eq(0), values["IMAGE_CYCLES"].eq(0)]

@@ -35,7 +35,7 @@ class NetworkJobControl(Block):
         images (16 bits, input): its images.
         timeout (counter_width bits, input): cycles of silence after which a source is given up.
         fault (1 bit, input): pulse: tape, memory or sizes are wrong.
-        image_sent (1 bit, input): pulse: the logits of an image have left.
+        image_sent (1 bit, input): pulse: the logits of an image have left, or a tape that is only read has ended.
         inputs_idle (1 bit, input): all tapes and images of the job have come, and the streams stand at the end of
             packets.
         sender_idle (1 bit, input): no logits are left to send.

@@ -6,7 +6,7 @@ and TAPE_DATA are there only where it lies in memory on the chip.
 
     0x000  what was built: identification, version, sizes (constants)
     0x040  control, status, events, interrupts
-    0x080  parameters of the next job
+    0x080  parameters of the next job, sum of the tape
     0x0C0  performance counters of the running or last job
     0x100  error counts
 """
@@ -37,6 +37,10 @@ IMAGES_WIDTH = 16
 
 TAPE_SOURCES = ("axi", "stream", "memory")
 """Values of `NetworkConfig.tape_source`, in the order of their numbers in register TAPE."""
+
+_CHECK = Field(name="CHECK", low=2, width=1,
+               description="start a job that reads TAPE_LENGTH bytes of the tape once and computes nothing; then "
+                           "TAPE_SUM is their CRC. A START in the same write is ignored")  # fmt: skip
 
 _KINDS = {
     Kind.EMBEDDING: "the embedding of the patches",
@@ -134,7 +138,7 @@ def _built(config):
 
 
 def _job(config):
-    """Parameters of the next job, and the port by which a memory on the chip is filled."""
+    """Parameters of the next job, the sum of its tape, and the port by which a memory on the chip is filled."""
     shortest, longest = config.shortest_tape, config.tape_memory_bytes or (1 << DATA_WIDTH) - 1
     patches = config.max_tokens - 1
     registers = [
@@ -150,6 +154,9 @@ def _job(config):
                   "with IMAGE_ORDER 1: patches beside each other, a divisor of PATCHES"),
         parameter("TIMEOUT", 0x0A8, 1, (1 << config.counter_width) - 1, config.input_timeout,
                   "cycles that the running job waits for the tape or an image, until TAPE_TIMEOUT or IMAGE_TIMEOUT"),
+        counter("TAPE_SUM", 0x0B0, Access.READ_ONLY, DATA_WIDTH,
+                "when a job by CHECK is DONE, the CRC-32 of all bytes that it has read, as zlib computes it; other "
+                "jobs leave nothing of use here, a job that was ended and a reset leave 0"),
     ]  # fmt: skip
     if config.tape_source != "stream":
         last = (config.tape_memory_bytes or 1 << DATA_WIDTH) - 1
@@ -190,5 +197,11 @@ def _error_counts(config):
 
 def register_map(config):
     """The `RegisterMap` of the network accelerator built from `config`, a `NetworkConfig`."""
-    registers = [*_built(config), *control_registers(EVENTS), *_job(config), *_counters(config), *_error_counts(config)]
+    registers = [
+        *_built(config),
+        *control_registers(EVENTS, _CHECK),
+        *_job(config),
+        *_counters(config),
+        *_error_counts(config),
+    ]
     return RegisterMap(tuple(sorted(registers, key=lambda register: register.offset)))

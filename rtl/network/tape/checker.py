@@ -5,6 +5,8 @@
           --> CRC's rows: compared
 
 It counts bytes, so it knows where the body ends before the decoder does.
+
+A tape that is only read goes into the CRC from its first byte to its last, whatever it says, and nothing passes.
 """
 
 from amaranth.hdl import Cat, Const, Module, Signal
@@ -51,9 +53,13 @@ class TapeChecker(Block):
     Ports:
         start (1 bit, input): a job begins.
         length (32 bits, input): bytes that the tape must have, constant from the cycle of `start` while the job runs.
+        only_read (1 bit, input): nothing is looked at but TLAST and the sum; constant like `length`.
         words (TapeWords, input): the tape.
         body (TapeBody, output): commands and payload.
         passed (1 bit, output): pulse: the tape has ended, and its CRC was right.
+        been_read (1 bit, output): pulse: a tape that is only read has ended.
+        sum (32 bits, output): CRC-32 of all bytes of a tape that is only read, from the cycle of `been_read` until the
+            next job. 0 after a reset.
         magic_error (1 bit, output): the first bytes are wrong.
         version_error (1 bit, output): the version of the format is another one.
         configuration_error (1 bit, output): the tape is for another configuration.
@@ -72,9 +78,12 @@ class TapeChecker(Block):
             {
                 "start": In(1),
                 "length": In(32),
+                "only_read": In(1),
                 "words": In(TapeWords(config)),
                 "body": Out(TapeBody(config)),
                 "passed": Out(1),
+                "been_read": Out(1),
+                "sum": Out(32),
                 "magic_error": Out(1),
                 "version_error": Out(1),
                 "configuration_error": Out(1),
@@ -101,7 +110,7 @@ class TapeChecker(Block):
         moves = Signal()
         in_body = Signal()
         m.d.comb += [
-            in_body.eq(~in_header & ~in_trailer),
+            in_body.eq(~in_header & ~in_trailer & ~self.only_read),
             self.body.data.eq(self.words.data),
             self.body.last.eq(body_ends),
             self.body.valid.eq(self.words.valid & in_body),
@@ -132,14 +141,14 @@ class TapeChecker(Block):
         if self.is_stream:
             m.d.sync += misplaced_last.eq(moves & (self.words.last != ends))
         length_is_wrong = self._check_header(
-            m, word, delay(m, moves & in_header, 1, "header"), delay(m, header_word, 1, "header_word")
+            m, word, delay(m, moves & in_header & ~self.only_read, 1, "header"), delay(m, header_word, 1, "header_word")
         )
         m.d.comb += self.length_error.eq(length_is_wrong | misplaced_last)
         first = in_header & (header_word == 0)
         self._check_crc(
             m,
             word,
-            covered=delay(m, moves & ~in_trailer, 1, "covered"),
+            covered=delay(m, moves & (~in_trailer | self.only_read), 1, "covered"),
             first=delay(m, first, 1, "first"),
             stored=delay(m, moves & in_trailer, 1, "stored"),
             end=delay(m, moves & ends, 1, "end"),
@@ -175,8 +184,9 @@ class TapeChecker(Block):
     def _check_crc(self, m, word, *, covered, first, stored, end):
         """Three steps: a word, what it gives, the state with it. The state is there in the cycle after `end`."""
         part = Signal(32, reset_less=True)
-        state = Signal(32, reset_less=True)
+        state = Signal(32, init=FINAL)
         m.d.sync += part.eq(word_part(word))
+        m.d.comb += self.sum.eq(state ^ FINAL)
         before = Signal(32)
         m.d.comb += before.eq(state)
         with m.If(delay(m, first, 1, "first_part")):
@@ -194,6 +204,10 @@ class TapeChecker(Block):
         with m.If(end):
             m.d.sync += place.eq(0)
         right = Signal()
-        m.d.comb += right.eq(crc_words[:32] == state ^ FINAL)
+        m.d.comb += right.eq(crc_words[:32] == self.sum)
         judged = delay(m, end, 1, "judged")
-        m.d.sync += [self.passed.eq(judged & right), self.crc_error.eq(judged & ~right)]
+        m.d.sync += [
+            self.passed.eq(judged & right & ~self.only_read),
+            self.crc_error.eq(judged & ~right & ~self.only_read),
+            self.been_read.eq(judged & self.only_read),
+        ]

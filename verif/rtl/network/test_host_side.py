@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import zlib
 
 import cocotb
 import pytest
@@ -90,8 +91,8 @@ class Bench:
         result = await with_timeout(self.axil.write(self.map[name].offset, data), LIMIT_NS, "ns")
         expect_equal(f"response to {name} = {value:#x}", result.resp, response)
 
-    async def start_job(self, content, images, *, base=0, timeout=400, resumed=False):
-        """Puts the tape where it belongs, writes the parameters and starts."""
+    async def start_job(self, content, images, *, base=0, timeout=400, control=1):
+        """Puts the tape where it belongs, writes the parameters and starts, or what else is written to CONTROL."""
         for name, value in {
             "IMAGES": images, "PATCHES": self.patches, "PATCH_PIXELS": self.pixels, "CLASSES": self.classes,
             "TAPE_LENGTH": len(content), "TIMEOUT": timeout,
@@ -110,7 +111,7 @@ class Bench:
             sent = content if self.stream_content is None else self.stream_content
             for _ in range(images if sent else 0):
                 await self.tapes.send(AxiStreamFrame(sent))
-        await self.write("CONTROL", 1)
+        await self.write("CONTROL", control)
 
     async def expect_end(self, what, *expected):
         """Waits until no job runs, compares the events by their names, and clears them."""
@@ -219,6 +220,17 @@ class Bench:
             await self.stop_sources()
             await self.write("CONTROL", 2)
 
+    async def check(self, what, content, **job):
+        """A job that only reads: the sum of the bytes, and nothing else happens."""
+        size = self.config.tape_bytes
+        images = 1 if self.tapes is not None else self.generator.randint(2, 9)  # which means nothing to it
+        await self.start_job(content, images, control=4, **job)
+        await self.expect_end(what, "DONE")
+        whole = content + bytes(-len(content) % size)
+        expect_equal(f"sum of {what}", await self.read("TAPE_SUM"), zlib.crc32(whole))
+        expect_equal(f"images of {what}", await self.read("IMAGES_DONE"), 0)
+        self.expect_logits([])
+
     async def bad_job(self, what, content, *events, **job):
         """A job of one image that must end with some events and without logits."""
         self.engine.job(None, self.classes, lambda number: [])
@@ -312,6 +324,59 @@ async def damaged_tapes(dut):
         await bench.good_job(images=2)
 
     await on_all(dut, job)
+
+
+@cocotb.test()
+async def tapes_that_are_only_read(dut):
+    """CHECK gives the sum of any bytes, takes no image, and ends like any job where its source fails."""
+
+    async def job(bench):
+        generator, size = bench.generator, bench.config.tape_bytes
+        for kind in ("always", "random", "bursts"):
+            bench.engine.job(None, bench.classes, lambda number: [])
+            bench.paces(kind)
+            some = generator.randbytes(size * (bench.config.shortest_tape // size + generator.randint(0, 30)))
+            for what, content in (
+                ("a tape", bench.tape(products=2).content),
+                ("no tape", some),
+                ("a damaged tape", damaged(bench.tape(products=2), generator.choice(list(DAMAGES)), generator)),
+            ):
+                # An image that is already offered waits for the job after it.
+                if bench.offered is None:
+                    (bench.offered,) = bench.random_images(1)
+                    await bench.images.send(AxiStreamFrame(bench.beats(bench.offered)))
+                await bench.check(what, content, base=4 * generator.randrange(16) * size)
+            await bench.good_job(images=2, kind=kind)
+        some = generator.randbytes(4 * bench.config.shortest_tape)
+        if bench.memory is not None:
+            bench.memory.bad = {generator.randrange(len(some) // size) * size: AxiResp.SLVERR}
+            await bench.bad_job("a check with SLVERR", some, "AXI_ERROR", control=4)
+            bench.memory.bad = {}
+            bench.memory.stops_at = generator.randrange(len(some) // size) * size
+            await bench.bad_job("a check of a memory that stops", some, "TAPE_TIMEOUT", control=4, timeout=60)
+            bench.memory.stops_at = None
+            bench.memory.resumes.set()
+        elif bench.tapes is not None:
+            for content in (some[:-size], some + bytes(size)):
+                bench.stream_content = content
+                await bench.bad_job("a check of another length", some, "TAPE_LENGTH", control=4)
+            bench.stream_content = b""
+            await bench.bad_job("a check of nothing", some, "TAPE_TIMEOUT", control=4, timeout=60)
+            bench.stream_content = None
+        # In the middle: another start is refused, and a soft reset ends it.
+        await bench.start_job(some, 1, control=4)
+        await bench.write("CONTROL", generator.choice((1, 4)), AxiResp.SLVERR)
+        await bench.expect_end("a check that is started twice", "DONE", "START_WHILE_BUSY")
+        await bench.start_job(some, 1, control=4)
+        await ClockCycles(bench.view.clk, generator.randint(0, 40))
+        await bench.stop_sources()
+        bench.offered = None
+        await bench.write("CONTROL", 2)
+        await ClockCycles(bench.view.clk, 10)
+        expect_equal("busy, sum", (await bench.read("STATUS"), await bench.read("TAPE_SUM")), (0, 0))
+        await bench.good_job()
+
+    await on_all(dut, job, NARROW)
 
 
 @cocotb.test()
@@ -485,6 +550,7 @@ def simulation():
         "jobs_in_good_order",
         "images_back_to_back",
         "damaged_tapes",
+        "tapes_that_are_only_read",
         "sizes_of_images_that_do_not_fit",
         "faults_of_the_memory",
         "faults_of_the_tape_stream",

@@ -99,6 +99,40 @@ async def a_job_starts_with_its_parameters(dut):
 
 
 @cocotb.test()
+async def a_check_is_a_job_of_one_tape(dut):
+    """CHECK starts a job for one tape, not beside SOFT_RESET or another job, and TAPE_SUM is what the core tells."""
+
+    async def job(view, name, seed):
+        host = Host(view, name, seed)
+        started, told = [], host.generator.getrandbits(32)
+
+        async def watch():
+            while True:
+                await RisingEdge(view.clk)
+                if view.start.value:
+                    started.append((int(view.check.value), int(view.images.value)))
+
+        cocotb.start_soon(watch())
+        view.tape_sum.value = told
+        await host.write("IMAGES", 7)
+        for written, expected in ((1, [(0, 7)]), (4, [(1, 1)]), (5, [(1, 1)]), (6, []), (7, []), (1, [(0, 7)])):
+            await host.write("CONTROL", written)
+            await ClockCycles(view.clk, 4)
+            expect_equal(f"jobs started by {written}", started, expected)
+            started.clear()
+        view.busy.value = 1
+        await host.write("CONTROL", 4, AxiResp.SLVERR)
+        await ClockCycles(view.clk, 4)
+        expect_equal("jobs, and their sort", (len(started), int(view.check.value)), (0, 0))
+        view.busy.value = 0
+        await host.expect("EVENTS", 1 << EVENTS["START_WHILE_BUSY"][0])
+        await host.expect("CONTROL", 0)
+        await host.expect("TAPE_SUM", told)
+
+    await on_every_block(dut, blocks(), job)
+
+
+@cocotb.test()
 async def events_are_kept_and_counted(dut):
     """Every event of the core sets its bit, is counted, and raises the interrupt if it is enabled."""
 
@@ -215,6 +249,7 @@ def simulation():
     [
         "constants_and_resets",
         "a_job_starts_with_its_parameters",
+        "a_check_is_a_job_of_one_tape",
         "events_are_kept_and_counted",
         "cycles_are_counted",
         "words_for_the_memory",

@@ -4,6 +4,7 @@ import pytest
 
 from taylorvit.gen.presets import load_preset, preset_names
 from taylorvit.rtl.control.description import Access
+from taylorvit.rtl.control.registers import register_map as attention_registers
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import EVENTS, register_map
 from verif.rtl.network.configurations import config_of
@@ -15,6 +16,7 @@ OFFSETS = {
     "CONTROL": 0x040, "STATUS": 0x044, "EVENTS": 0x048, "INTERRUPT_ENABLE": 0x04C,
     "IMAGES": 0x080, "PATCHES": 0x084, "PATCH_PIXELS": 0x088, "CLASSES": 0x08C, "TAPE_BASE": 0x090,
     "TAPE_LENGTH": 0x094, "IMAGE_ORDER": 0x0A0, "PATCH_SIZE": 0x0A4, "TIMEOUT": 0x0A8, "PATCHES_A_ROW": 0x0AC,
+    "TAPE_SUM": 0x0B0,
     "CYCLES": 0x0C0, "ARRAY_BUSY": 0x0C4, "STALL_TAPE": 0x0C8, "STALL_IMAGE": 0x0CC, "STALL_OUTPUT": 0x0D0,
     "STALL_DATA": 0x0D4, "IMAGES_DONE": 0x0D8, "IMAGE_CYCLES": 0x0DC, "CYCLES_EMBEDDING": 0x0E0,
     "CYCLES_QUERY_KEY_VALUE": 0x0E4, "CYCLES_ATTENTION": 0x0E8, "CYCLES_PROJECTION": 0x0EC, "CYCLES_MLP_UP": 0x0F0,
@@ -63,6 +65,13 @@ def test_every_error_is_counted():
     counted = {register.name for register in registers if register.access is Access.WRITE_TO_CLEAR}
     assert counted == {f"COUNT_{name}" for name in EVENTS if name != "DONE"}
     assert registers.events == EVENTS
+
+
+def test_control_of_this_accelerator_alone_has_check():
+    places = {field.name: (field.low, field.width) for field in register_map(with_source("axi"))["CONTROL"].fields}
+    assert places == {"START": (0, 1), "SOFT_RESET": (1, 1), "CHECK": (2, 1)}
+    attention = attention_registers(load_preset("tiny-4x4"))
+    assert [field.name for field in attention["CONTROL"].fields] == ["START", "SOFT_RESET"]
 
 
 def test_the_configuration_of_a_tape_is_told():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 
 import cocotb
 import pytest
@@ -25,7 +26,7 @@ SIZES = {  # rows, columns, bits of a word, source
     "wide": (128, 128, 1024, "axi"),
     "half": (32, 32, 128, "stream"),
 }
-ERRORS = ("magic_error", "version_error", "configuration_error", "length_error", "crc_error")
+TOLD = ("passed", "been_read", "magic_error", "version_error", "configuration_error", "length_error", "crc_error")
 FAULTS = {
     "magic": "magic_error", "version": "version_error", "configuration": "configuration_error",
     "length": "length_error", "payload bit": "crc_error", "header bit": "crc_error", "crc": "crc_error",
@@ -50,8 +51,9 @@ class Bench:
         self.generator = random.Random(seed)
         self.edge = RisingEdge(view.clk)
 
-    async def start(self, length):
+    async def start(self, length, only_read=0):
         view = self.view
+        view.only_read.value = only_read
         view.length.value, view.start.value, view.words__valid.value = length, 1, 0
         await self.edge
         view.start.value = 0
@@ -70,9 +72,7 @@ class Bench:
                 view.words__last.value = lasts[place] if valid else generator.getrandbits(1)
             view.body__ready.value = next(takes)
             await self.edge
-            for name in ("passed", *ERRORS):
-                if getattr(view, name).value:
-                    told.append((name, place))
+            told += [(name, place) for name in TOLD if getattr(view, name).value]
             if view.body__valid.value and view.body__ready.value:
                 body.append((int(view.body__data.value), int(view.body__last.value)))
             place += int(valid and bool(view.words__ready.value))
@@ -81,7 +81,7 @@ class Bench:
         view.words__valid.value = 0
         for _ in range(6):
             await self.edge
-            told += [(name, place) for name in ("passed", *ERRORS) if getattr(view, name).value]
+            told += [(name, place) for name in TOLD if getattr(view, name).value]
         return body, told
 
     def body_of(self, content):
@@ -156,6 +156,36 @@ async def a_misplaced_tlast_is_told(dut):
     await on_every_block(dut, blocks(), job)
 
 
+def expect_told(told, name):
+    if [what for what, _place in told] != [name]:
+        raise AssertionError(f"what is told must be {name} once, not {told}")
+
+
+@cocotb.test()
+async def what_is_only_read(dut):
+    """Of a tape that is only read the sum is told, whatever its bytes are, and nothing of it passes."""
+
+    async def job(view, name, seed):
+        bench = Bench(view, name, seed)
+        config, generator = bench.config, bench.generator
+        for kind in ("always", "random", "bursts"):
+            size = config.tape_bytes
+            some = generator.randbytes(size * (config.shortest_tape // size + generator.randint(0, 20)))
+            tape = random_tape(config, generator, 2, most_rows=4).content
+            for content in (some, tape, bytes(len(some))):
+                await bench.start(len(content), only_read=1)
+                body, told = await bench.send(words_of(content, config), kind, "random")
+                expect_equal("words that passed", len(body), 0)
+                expect_told(told, "been_read")
+                expect_equal("sum", int(view.sum.value), zlib.crc32(content))
+            await bench.start(len(tape))
+            body, told = await bench.send(words_of(tape, config), kind)
+            expect_equal("body", body, bench.body_of(tape))
+            expect_told(told, "passed")
+
+    await on_every_block(dut, blocks(), job)
+
+
 @cocotb.test()
 async def after_a_reset_a_tape_passes(dut):
     """A reset in the middle of a tape leaves nothing behind."""
@@ -195,7 +225,13 @@ def simulation():
 
 @pytest.mark.parametrize(
     "testcase",
-    ["good_tapes_pass", "faults_are_told", "a_misplaced_tlast_is_told", "after_a_reset_a_tape_passes"],
+    [
+        "good_tapes_pass",
+        "faults_are_told",
+        "a_misplaced_tlast_is_told",
+        "what_is_only_read",
+        "after_a_reset_a_tape_passes",
+    ],
 )
 def test_checker(simulation, testcase):
     run(simulation, __name__, testcase=testcase)
