@@ -26,8 +26,9 @@ __all__ = ["NetworkConfig"]
 _NOT_IN_TAPE = (
     "name", "prefix", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
     "norm_interval", "norm_lanes", "tape_width", "tape_source", "tape_queue_rows", "tape_memory_bytes",
-    "axi_outstanding", "image_lanes", "activation_memory", "image_memory", "residual_memory", "kernel_memory",
-    "partial_sum_memory", "tape_queue_memory", "tape_memory", "input_timeout", "counter_width", "error_count_width",
+    "axi_outstanding", "image_lanes", "image_banks", "activation_memory", "image_memory", "residual_memory",
+    "kernel_memory", "partial_sum_memory", "tape_queue_memory", "tape_memory", "input_timeout", "counter_width",
+    "error_count_width",
 )  # fmt: skip
 
 #: Fields: kinds of memory of buffers that are read and written in the same cycle, and of those that never are.
@@ -87,9 +88,12 @@ class NetworkConfig(Configuration):
             and of 4 bytes; 0 otherwise.
         axi_outstanding (int): most bursts that the AXI4 read master waits for, 1 to 16.
         image_lanes (int): pixels of a beat of the image stream, a divisor of `rows`.
+        image_banks (str): "own" for banks of the image alone, into which the next image moves while one is computed;
+            "activations" for the activation banks, which are free until the image has been read: the next image moves
+            in when the one before is finished.
         activation_memory (str): what kind of memory the activation banks become: "auto" (synthesis chooses), "block"
             or "distributed" (`rtl.common.memory_bank`).
-        image_memory (str): likewise of the image banks, or "huge".
+        image_memory (str): likewise of the image banks, or "huge"; "auto" if it has none of its own.
         residual_memory (str): likewise of the banks of the residual stream, never "huge".
         kernel_memory (str): likewise of the attention kernel's K, V, G and scores.
         partial_sum_memory (str): likewise of the partial sums.
@@ -144,6 +148,7 @@ class NetworkConfig(Configuration):
     tape_memory_bytes: int = 0
     axi_outstanding: int = 4
     image_lanes: int = 1
+    image_banks: str = "own"
     activation_memory: str = "auto"
     image_memory: str = "auto"
     residual_memory: str = "auto"
@@ -231,6 +236,7 @@ class NetworkConfig(Configuration):
         self._require_range("image_lanes", 1, self.rows)
         if self.rows % self.image_lanes:
             raise ConfigError(f"image_lanes must divide rows ({self.rows}), not {self.image_lanes!r}")
+        self._require_one_of("image_banks", ("own", "activations"))
         self._require_memory_kinds()
 
     def _require_memory_kinds(self):
@@ -239,6 +245,8 @@ class NetworkConfig(Configuration):
         for field in _TWO_PORTS:
             if (kind := getattr(self, field)) in OnePortBank.kinds:
                 raise ConfigError(f"{field} must be of a kind that is read and written in the same cycle, not {kind!r}")
+        if self.shares_image_banks and self.image_memory != "auto":
+            raise ConfigError(f"image_memory must be 'auto' unless image_banks is 'own', not {self.image_memory!r}")
         if self.tape_source != "memory" and self.tape_memory != "auto":
             raise ConfigError(f"tape_memory must be 'auto' unless tape_source is 'memory', not {self.tape_memory!r}")
 
@@ -383,6 +391,16 @@ class NetworkConfig(Configuration):
         return (self.max_tokens - 1) * ceil(self.max_patch / self.rows)
 
     @property
+    def shares_image_banks(self):
+        """Whether the image lies in the activation banks."""
+        return self.image_banks == "activations"
+
+    @property
+    def activation_bank_depth(self):
+        """Words of an activation bank, with those of an image that lies there before there are activations."""
+        return max(self.activation_depth, self.image_depth) if self.shares_image_banks else self.activation_depth
+
+    @property
     def largest_patch_size(self):
         """Most pixels of a side of a patch."""
         return isqrt(self.max_patch)
@@ -455,8 +473,8 @@ class NetworkConfig(Configuration):
         """Bytes of on-chip buffers by name."""
         of_rows, of_columns = self.rows * self.data_width, self.columns * self.data_width
         bits = {
-            "activations": self.activation_depth * of_rows,
-            "image": self.image_depth * of_rows,
+            "activations": self.activation_bank_depth * of_rows,
+            "image": 0 if self.shares_image_banks else self.image_depth * of_rows,
             "residual": self.residual_depth * self.columns * self.residual_width,
             **self._kernel_bits(),
             "partial_sums": self.longest_pass * self.columns * self.partial_sum_width,

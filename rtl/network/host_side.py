@@ -215,6 +215,8 @@ class HostSide(Block):
             images.image_release.eq(self.image_release),
             self.image_ready.eq(images.image_ready),
         ]
+        if self.config.shares_image_banks:
+            m.d.comb += images.image_done.eq(self.image_done)
 
     def _logits(self, m, units):
         """Logits leave, unless the ports are closed."""

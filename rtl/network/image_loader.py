@@ -2,7 +2,7 @@
 
 A packet of the stream (up to TLAST) is an image, patch by patch or row by row. Patch by patch, each patch begins with a
 new beat; what a patch's last beat has beyond its pixels is not looked at. The next image moves in as soon as the array
-has read the last pixel of the one before.
+has read the last pixel of the one before; if it lies in the activation banks, when the one before is finished.
 
     s_axis_image --> [check TLAST] --> pixels minus 128 --> banks of the rows
     [patch walker] or [raster walker] --> where they go --^
@@ -44,6 +44,7 @@ class ImageLoader(Block):
         patch_size (bits of largest_patch_size, input): pixels of a side of a patch, likewise, if row by row.
         patches_a_row (bits of max_tokens - 1, input): patches beside each other, likewise.
         image_release (1 bit, input): pulse: the last pixel of the image has been read.
+        image_done (1 bit, input): pulse, later: an image is finished. Only if it lies in the activation banks.
         gave_up (1 bit, input): the stream is not waited for any longer; a packet that has begun is over.
         ending (1 bit, input): the job is being ended.
         write (ImageWrite, output): pixels for the banks.
@@ -63,6 +64,7 @@ class ImageLoader(Block):
         self.data_width = config.data_width
         self.patch_walker = PatchWalker(config)
         self.raster_walker = RasterWalker(config)
+        self.waits_for_end = config.shares_image_banks
         patches = (config.max_tokens - 1).bit_length()
         super().__init__(
             {
@@ -76,6 +78,7 @@ class ImageLoader(Block):
                 "patch_size": In(config.largest_patch_size.bit_length()),
                 "patches_a_row": In(patches),
                 "image_release": In(1),
+                **({"image_done": In(1)} if self.waits_for_end else {}),
                 "gave_up": In(1),
                 "ending": In(1),
                 "write": Out(ImageWrite(config)),
@@ -149,7 +152,9 @@ class ImageLoader(Block):
         with m.If(delay(m, finish, 1, "finish")):
             m.d.sync += self.image_ready.eq(1)
         with m.If(self.image_release):
-            m.d.sync += [full.eq(0), self.image_ready.eq(0)]
+            m.d.sync += self.image_ready.eq(0)
+        with m.If(self.image_done if self.waits_for_end else self.image_release):
+            m.d.sync += full.eq(0)
         with m.If(self.ending):
             m.d.sync += [
                 some_left.eq(0),

@@ -7,11 +7,13 @@ kernel streams besides them, and how, is in its own row (`rtl.network.kernel`), 
               |--> [activation bank] --.
               |--> [image bank] -------+--> (zero) --> kernel row --> streamed, swap
               '--------------------------------------------^
+
+With `image_banks` "activations" there is no image bank, and the pixels go to the activation bank.
 """
 
 from math import gcd
 
-from amaranth.hdl import Cat, Module, Mux, signed
+from amaranth.hdl import Module, Mux, signed
 from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.common.block import Block, instantiate
@@ -71,11 +73,16 @@ class NetworkRow(Block):
         self.kernel_row = kernel_row
         pipeline = config.memory_pipeline
         self.activation_bank = MemoryBank(
-            depth=config.activation_depth, width=config.data_width, pipeline=pipeline, kind=config.activation_memory
+            depth=config.activation_bank_depth,
+            width=config.data_width,
+            pipeline=pipeline,
+            kind=config.activation_memory,
         )
-        self.image_bank = memory_bank(
-            depth=config.image_depth, width=config.data_width, pipeline=pipeline, kind=config.image_memory
-        )
+        self.image_bank = None
+        if not config.shares_image_banks:
+            self.image_bank = memory_bank(
+                depth=config.image_depth, width=config.data_width, pipeline=pipeline, kind=config.image_memory
+            )
         kernel_ports = kernel_row.signature.members
         super().__init__(
             {
@@ -105,38 +112,23 @@ class NetworkRow(Block):
     def elaborate(self, platform):
         m = Module()
         activation_bank = instantiate(m, "activation_bank", self.activation_bank)
-        image_bank = instantiate(m, "image_bank", self.image_bank)
         kernel_row = instantiate(m, "kernel_row", self.kernel_row)
         pass_on(m, self.control_in, self.control_out)
 
-        # Activations: at most one column has one for this row.
-        mine = [write.valid & (write.bank == self.row) for write in self.activations]
-        address = data = 0
-        for is_mine, write in zip(mine, self.activations):
-            address = address | Mux(is_mine, write.address, 0)
-            data = data | Mux(is_mine, write.data.as_unsigned(), 0)
-        m.d.comb += [
-            activation_bank.write_enable.eq(delay(m, Cat(mine).any(), 1, "activation_valid")),
-            activation_bank.write_address.eq(delay(m, address, 1, "activation_address")),
-            activation_bank.write_data.eq(delay(m, data, 1, "activation_data")),
-            activation_bank.read_address.eq(self.control_in.address),
-        ]
-
-        # Pixels: a lane of the beat.
+        # At most one column has an activation for this row; of pixels, a lane of the beat is this row's.
+        writes = [(write.valid & (write.bank == self.row), write.address, write.data) for write in self.activations]
         group, lane = self._image_place()
-        pixel = self.image.data.word_select(lane, self.data_width)
-        m.d.comb += [
-            image_bank.write_enable.eq(delay(m, self.image.valid & (self.image.group == group), 1, "image_valid")),
-            image_bank.write_address.eq(delay(m, self.image.address, 1, "image_address")),
-            image_bank.write_data.eq(delay(m, pixel, 1, "image_data")),
-            image_bank.read_address.eq(self.control_in.address),
-        ]
+        is_pixel = self.image.valid & (self.image.group == group)
+        pixel = (is_pixel, self.image.address, self.image.data.word_select(lane, self.data_width))
+        word = self._bank(m, "activation", activation_bank, writes if self.image_bank else [*writes, pixel])
 
         # `control_out` is this row's control one cycle later; the banks' words come with or after it.
         after = self.memory_latency - 1
-        is_image = delay(m, self.control_out.source == Source.IMAGE, after, "is_image")
         blank = delay(m, self.control_out.blank, after, "blank")
-        word = Mux(is_image, image_bank.read_data, activation_bank.read_data)
+        if self.image_bank:
+            image_word = self._bank(m, "image", instantiate(m, "image_bank", self.image_bank), [pixel])
+            is_image = delay(m, self.control_out.source == Source.IMAGE, after, "is_image")
+            word = Mux(is_image, image_word, word)
         connect(m, flipped(self.control_in), kernel_row.control)
         connect(m, flipped(self.kernel_in), kernel_row.side_in)
         connect(m, kernel_row.side_out, flipped(self.kernel_out))
@@ -147,6 +139,24 @@ class NetworkRow(Block):
             self.swap.eq(delay(m, self.control_out.swap, self.latency - 1, "swap")),
         ]
         return m
+
+    def _bank(self, m, name, bank, writes):
+        """Joins a bank to the control and to what is written into it, at most one at a time; returns its word.
+
+        `writes` are of whether there is one, its address and its data. One that is alone need not be chosen.
+        """
+        enable, address, data = 0, 0, 0
+        for is_mine, its_address, its_data in writes:
+            enable = enable | is_mine
+            address = address | (Mux(is_mine, its_address, 0) if len(writes) > 1 else its_address)
+            data = data | (Mux(is_mine, its_data.as_unsigned(), 0) if len(writes) > 1 else its_data.as_unsigned())
+        m.d.comb += [
+            bank.write_enable.eq(delay(m, enable, 1, f"{name}_valid")),
+            bank.write_address.eq(delay(m, address, 1, f"{name}_address")),
+            bank.write_data.eq(delay(m, data, 1, f"{name}_data")),
+            bank.read_address.eq(self.control_in.address),
+        ]
+        return bank.read_data
 
     def _image_place(self):
         """The group and the lane of the image's beats that belong to this row."""

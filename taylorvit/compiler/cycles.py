@@ -144,6 +144,7 @@ class _Machine:
         self.norm_idle = 0
         self.prepared: list[int] = []
         self.image_ready = 0
+        self.patches = self.patch_beats = 0  # of an image; beats of a patch
         self.table_product = -1  # the last one with a table
         self.kind = Kind.EMBEDDING  # of the last pass
         # Cycles in which the loader waited for the tape, for products before; since the last pass, (first, end).
@@ -190,6 +191,8 @@ class _Machine:
                 self._product(step, self.steps[-1][-1])
             elif step.opcode == Opcode.END:
                 self.image_done.append(max(taken + 2, self.finished(len(self._done) - 1) + 1))
+                if self.config.shares_image_banks:
+                    self._next_image(self.image_done[-1])
 
     def _begin_layer(self, step: Step) -> None:
         """Constants of a layer: its kernel, and the rows that a pass promises. Exponentials wait for those in use."""
@@ -374,11 +377,15 @@ class _Machine:
             case Destination.KERNEL_1:
                 done = _LastRow(self.row_queue.rows - 1)
         if step["source"] == Source.IMAGE:
-            beats = (self.plan[0]["length"] - step["prefix"]) * ceil(
-                int((step.inputs >= 0).sum()) / self.config.image_lanes
-            )
-            self.image_ready = last + beats + 2
+            self.patches = self.plan[0]["length"] - step["prefix"]
+            self.patch_beats = ceil(int((step.inputs >= 0).sum()) / self.config.image_lanes)
+            if not self.config.shares_image_banks:
+                self._next_image(last)
         self._done.append(done)
+
+    def _next_image(self, released: int) -> None:
+        """The next image comes into the banks, a beat a cycle, from the cycle behind their release on."""
+        self.image_ready = released + self.patches * self.patch_beats + 2
 
 
 def _within(intervals: list[tuple[int, int]], first: int, end: int) -> int:

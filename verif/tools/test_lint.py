@@ -68,6 +68,7 @@ CONFIGURATIONS = [
         max_classes=1,
         mlp_tokens=1,
         image_lanes=5,
+        image_banks="activations",
         kernel="taylor+softmax",
         query_block=3,
     ),

@@ -29,7 +29,7 @@ _DIFFERENT = (
     # Nothing divides anything: words of three bytes, five pixels a beat, tiles that wrap in the banks.
     {"name": "stream-5x3", "rows": 5, "columns": 3, "tape_source": "stream", "tape_width": 24, "image_lanes": 5,
      "memory_pipeline": 1, "norm_interval": 4, "norm_lanes": 1, "pe_pipeline": 0, "mlp_tokens": 3,
-     "kernel": "taylor+softmax", "query_block": 4},
+     "kernel": "taylor+softmax", "query_block": 4, "image_banks": "activations"},
     {"name": "memory-8x4", "rows": 8, "columns": 4, "tape_source": "memory", "tape_memory_bytes": 1 << 15,
      "tape_width": 16, "image_lanes": 4, "memory_pipeline": 1, "divider_interval": 3, "kernel": "taylor+softmax",
      "tape_memory": "huge", "image_memory": "huge", "residual_memory": "block", "partial_sum_memory": "distributed"},

@@ -60,6 +60,9 @@ SMALL = config_of("default").to_mapping()  # 4 x 4
      "tape_width must be at most 1024 with tape_source 'axi', not 2048"),
     ({"image_lanes": 5}, "image_lanes must be in 1..4, not 5"),
     ({"image_lanes": 3}, "image_lanes must divide rows (4), not 3"),
+    ({"image_banks": "shared"}, "image_banks must be one of own, activations, not 'shared'"),
+    ({"image_banks": "activations", "image_memory": "block"},
+     "image_memory must be 'auto' unless image_banks is 'own', not 'block'"),
     ({"activation_memory": "ultra"},
      "activation_memory must be one of auto, block, distributed, huge, not 'ultra'"),
     ({"tape_memory": None}, "tape_memory must be one of auto, block, distributed, huge, not None"),
@@ -97,10 +100,22 @@ def test_hidden_features_of_few_tokens_need_less_memory():
     assert depth(15) == 17 * 6 + 15 * 12 > depth(14) == depth(1) == 17 * 6 + 17 * (2 * 2 + 3 * 2)
 
 
+def test_an_image_among_activations_needs_no_memory_of_its_own():
+    for patch, deepest in ((12, "activation_depth"), (100, "image_depth")):
+        own, shared = (
+            NetworkConfig.from_mapping(SMALL | {"max_patch": patch, "image_banks": banks})
+            for banks in ("own", "activations")
+        )
+        assert shared.activation_bank_depth == getattr(own, deepest)
+        assert shared.buffer_bytes["activations"] == 4 * getattr(own, deepest)
+        assert "image" not in shared.buffer_bytes and own.buffer_bytes["image"] == 4 * own.image_depth
+
+
 def test_a_tape_is_for_what_its_bytes_depend_on():
     base = NetworkConfig.from_mapping(SMALL)
     same = [{"name": "other"}, {"tape_source": "stream"}, {"tape_width": 16}, {"axi_outstanding": 1}, {"prefix": "a_"},
-            {"image_memory": "huge"}, {"kernel_memory": "block"}, {"norm_lanes": 1}]  # fmt: skip
+            {"image_memory": "huge"}, {"kernel_memory": "block"}, {"norm_lanes": 1},
+            {"image_banks": "activations"}]  # fmt: skip
     assert {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in same} == {base.tape_hash}
     other = [{"max_tokens": 18}, {"mlp_tokens": 4}, {"residual_width": 9}, {"columns": 2}, {"max_classes": 11}]
     hashes = {NetworkConfig.from_mapping(SMALL | changes).tape_hash for changes in other}

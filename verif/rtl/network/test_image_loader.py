@@ -22,13 +22,15 @@ SIZES = {  # rows, lanes, most tokens, most pixels of a patch
     "thirds": (6, 2, 13, 27),
     "whole": (5, 5, 6, 53),
     "smallest": (2, 1, 2, 1),
+    "shared": (6, 3, 9, 20),
 }
 
 
 def configuration(name):
     rows, lanes, tokens, patch = SIZES[name]
     changes = {"rows": rows, "columns": 1, "tape_width": 8, "image_lanes": lanes, "max_tokens": tokens}
-    return NetworkConfig.from_mapping(config_of("default").to_mapping() | changes | {"max_patch": patch})
+    changes |= {"max_patch": patch, "image_banks": "activations" if name == "shared" else "own"}
+    return NetworkConfig.from_mapping(config_of("default").to_mapping() | changes)
 
 
 def blocks():
@@ -74,8 +76,9 @@ class Bench:
         data, last = (self.generator.randbytes(lanes), self.generator.getrandbits(1)) if beat is None else beat
         view.s_tvalid.value, view.s_tlast.value = beat is not None, last
         view.s_tdata.value = int.from_bytes(data, "little")
-        for name in ("image_release", "gave_up", "ending", "closed", "start"):
-            getattr(view, name).value = inputs.get(name, 0)
+        for name in ("image_release", "image_done", "gave_up", "ending", "closed", "start"):
+            if name != "image_done" or self.config.shares_image_banks:
+                getattr(view, name).value = inputs.get(name, 0)
         await self.edge
         taken = beat is not None and bool(view.s_tready.value)
         expect_equal("starving", view.starving.value, int(view.s_tready.value) & (beat is None))
@@ -137,10 +140,15 @@ class Bench:
         expect_equal("image", got, image)
 
     async def release(self):
-        """The array has read the image: there is none until the next one has come."""
+        """The array has read the image: there is none until the next one has come; in shared banks, it is finished."""
         await self.cycle(image_release=1)
         await self.cycle()
         expect_equal("image_ready after the release", self.view.image_ready.value, 0)
+        if self.config.shares_image_banks:
+            for _ in range(3):
+                await self.cycle()
+                expect_equal("s_tready until the image is finished", self.view.s_tready.value, 0)
+            await self.cycle(image_done=1)
 
 
 def sizes(bench):

@@ -34,6 +34,12 @@ CONFIGS = SCHEDULER_CONFIGS | {
     # Two columns write to a row, and the image's lanes are no power of two.
     "array_6x4": NetworkConfig(name="row", rows=6, columns=4, max_tokens=9, max_width=12, max_hidden=24, max_patch=12,
                                max_classes=4, max_heads=2, max_head_dim=5, image_lanes=3),
+    # The image lies in the activation banks, and needs more of them than activations do, or less.
+    "large_image": NetworkConfig(name="row", rows=4, columns=2, max_tokens=9, max_width=4, max_hidden=4, max_patch=50,
+                                 max_classes=4, max_heads=1, max_head_dim=4, image_banks="activations"),
+    "small_image": NetworkConfig(name="row", rows=4, columns=4, max_tokens=9, max_width=12, max_hidden=24, max_patch=12,
+                                 max_classes=4, max_heads=2, max_head_dim=5, image_lanes=2, memory_pipeline=1,
+                                 image_banks="activations"),
 }  # fmt: skip
 
 
@@ -44,11 +50,11 @@ def blocks():
 # Benches: run inside the simulator.
 
 
-def bank_writes(generator, depth, cycles):
-    """(cycle, address) of writes: each address once, one a cycle, then any at random."""
-    writes = list(enumerate(range(depth)))
-    writes += [(cycle, generator.randrange(depth)) for cycle in range(depth, cycles) if generator.random() < 0.5]
-    return writes
+def bank_writes(generator, depth, cycles, begin=0):
+    """(cycle, address) of writes: each address once, one a cycle from one on, then any at random."""
+    filled = begin + depth
+    writes = list(zip(range(begin, filled), range(depth)))
+    return writes + [(cycle, generator.randrange(depth)) for cycle in range(filled, cycles) if generator.random() < 0.5]
 
 
 def fill_inputs(config, generator, row, inputs, cycles):
@@ -68,7 +74,13 @@ def fill_inputs(config, generator, row, inputs, cycles):
                 inputs[f"activations__{index}__bank"][cycle] = generator.choice(others)
             elif generator.random() < 0.5:
                 inputs[f"activations__{index}__bank"][cycle] = row  # not valid
+    shared = config.shares_image_banks
+    begin = config.activation_depth if shared else 0
+    image_writes = bank_writes(generator, config.image_depth, cycles, begin)
+    taken = {cycle for cycle, _address in image_writes} if shared else set()
     for cycle, address in bank_writes(generator, config.activation_depth, cycles):
+        if cycle in taken:
+            continue
         index = generator.randrange(columns)
         (data,) = integers(generator, width, 1)
         values = {"valid": 1, "bank": row, "address": address, "data": pack([data], width)}
@@ -81,7 +93,7 @@ def fill_inputs(config, generator, row, inputs, cycles):
     group, lane = divmod(row, config.image_lanes)
     inputs["image__group"] = [generator.choice([g for g in range(1 << bits(groups)) if g != group])
                               for _ in range(cycles)]  # fmt: skip
-    for cycle, address in bank_writes(generator, config.image_depth, cycles):
+    for cycle, address in image_writes:
         pixels = integers(generator, width, config.image_lanes)
         inputs["image__valid"][cycle], inputs["image__group"][cycle] = 1, group
         inputs["image__address"][cycle], inputs["image__data"][cycle] = address, pack(pixels, width)
@@ -106,7 +118,8 @@ def fill_inputs(config, generator, row, inputs, cycles):
 async def one_row(view, block, config, generator, row):
     """What a row streams, while its banks are written; first every word of them is."""
     depths = {"activation": config.activation_depth, "image": config.image_depth, "key": config.key_depth}
-    filled = max(depths.values()) + WRITTEN + config.columns
+    shared = config.shares_image_banks
+    filled = (sum if shared else max)(depths.values()) + WRITTEN + config.columns
     cycles = filled + ACCESSES
     ports = {port: width for port, (width, incoming) in ports_of(block).items() if incoming}
     inputs = {port: [generator.getrandbits(width) for _ in range(cycles)] for port, width in ports.items()}
@@ -122,6 +135,8 @@ async def one_row(view, block, config, generator, row):
     inputs["kernel_in__mean"] = [0] * block.memory_latency + [pack([mean], mean_width) for mean in means]
 
     banks = {name: [None] * depth for name, depth in depths.items()}
+    if shared:
+        banks["activation"] = banks["image"] = [None] * config.activation_bank_depth
     expected = []
     for cycle in range(cycles):
         for name, delay in (("activation", WRITTEN), ("image", WRITTEN), ("key", FEED_WRITTEN)):
