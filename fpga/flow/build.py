@@ -371,7 +371,7 @@ class Build:
     def _large_buffers(self):
         """(path, `MemoryBank`) of each buffer that must become block RAM."""
         for path, block in instances(self.top):
-            is_block_ram = isinstance(block, MemoryBank) and block.kind in ("auto", "block")
+            is_block_ram = isinstance(block, MemoryBank) and block.kind in ("auto", "block", "split")
             if is_block_ram and block.depth * block.width >= _LARGE_BUFFER:
                 yield path, block
 

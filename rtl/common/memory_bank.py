@@ -9,6 +9,10 @@ keep what follows out of that path.
 Which memory of the FPGA a bank becomes is left to synthesis, or said by `kind` in an attribute, `ram_style`, that
 Yosys and Vivado read. Where the FPGA has no such memory, Yosys ends with an error. The large memories of an FPGA
 (SPRAM of iCE40 UltraPlus, UltraRAM) have one port for reading and writing, and no contents at power-up.
+
+Synthesis makes all of a memory of block RAM of one shape. 4,728 words of 12 bits become five of 1,024 x 18 on an ECP5,
+and behind them a choice of one out of five. In two parts, they are three of 4,096 x 4 and one of 1,024 x 18, and the
+choice is one out of two. That is the kind "split".
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -21,7 +25,7 @@ from .widths import index_width
 
 __all__ = ["MemoryBank", "OnePortBank", "memory_bank"]
 
-_STYLES = {"block": "block", "distributed": "distributed", "huge": "ultra"}  # kind -> attribute
+_STYLES = {"block": "block", "split": "block", "distributed": "distributed", "huge": "ultra"}  # kind -> attribute
 
 
 class MemoryBank(Block):
@@ -32,7 +36,8 @@ class MemoryBank(Block):
         width (int): bits of a word, at least 1.
         pipeline (int): registers behind the memory, 0 or more.
         kind (str): what it becomes, one of `kinds`: "auto" for what synthesis chooses, "block" for block RAM,
-            "distributed" for the memory of look-up tables.
+            "distributed" for the memory of look-up tables, "split" for block RAM of the largest power of two of words,
+            and what synthesis chooses for the others.
 
     Ports:
         write_enable (1 bit, input): a word is written at the end of this cycle.
@@ -47,7 +52,7 @@ class MemoryBank(Block):
         ValueError: a parameter is below its least value, or `kind` is none of `kinds`.
     """
 
-    kinds = ("auto", "block", "distributed")
+    kinds = ("auto", "block", "distributed", "split")
     """Kinds of memory that it can become."""
 
     one_port = False
@@ -84,10 +89,27 @@ class MemoryBank(Block):
 
     def elaborate(self, platform):
         m = Module()
-        attributes = {"no_rw_check": 1}
-        if self.kind in _STYLES:
-            attributes["ram_style"] = _STYLES[self.kind]
-        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs=attributes)
+        whole = 1 << (self.depth.bit_length() - 1)
+        if self.kind == "split" and self.depth > whole:
+            beyond_read, beyond_write = self.read_address[-1], self.write_address[-1]
+            first = self._memory(m, "memory", whole, _STYLES[self.kind], self.write_enable & ~beyond_write)
+            rest = self._memory(m, "memory_rest", self.depth - whole, None, self.write_enable & beyond_write)
+            was_beyond = Signal(reset_less=True)
+            m.d.sync += was_beyond.eq(beyond_read)
+            word = Mux(was_beyond, rest, first)
+        else:
+            word = self._memory(m, "memory", self.depth, _STYLES.get(self.kind), self.write_enable)
+        for stage in range(self.pipeline):
+            registered = Signal(self.width, name=f"word_{stage}", reset_less=True)
+            m.d.sync += registered.eq(word)
+            word = registered
+        m.d.comb += self.read_data.eq(word)
+        return m
+
+    def _memory(self, m, name, depth, style, write_enable):
+        """A memory of some words, with the lowest bits of the addresses; returns what is read."""
+        attributes = {"no_rw_check": 1} | ({"ram_style": style} if style else {})
+        m.submodules[name] = memory = Memory(shape=self.width, depth=depth, init=[], attrs=attributes)
         write = memory.write_port()
         read = memory.read_port()
         write_address, read_address = self.write_address, self.read_address
@@ -96,19 +118,13 @@ class MemoryBank(Block):
             m.d.comb += address.eq(Mux(self.write_enable, write_address, read_address))
             write_address = read_address = address
         m.d.comb += [
-            write.en.eq(self.write_enable),
+            write.en.eq(write_enable),
             write.addr.eq(write_address),
             write.data.eq(self.write_data),
             read.en.eq(1),
             read.addr.eq(read_address),
         ]
-        word = read.data
-        for stage in range(self.pipeline):
-            registered = Signal(self.width, name=f"word_{stage}", reset_less=True)
-            m.d.sync += registered.eq(word)
-            word = registered
-        m.d.comb += self.read_data.eq(word)
-        return m
+        return read.data
 
 
 class OnePortBank(MemoryBank):

@@ -91,8 +91,8 @@ class NetworkConfig(Configuration):
         image_banks (str): "own" for banks of the image alone, into which the next image moves while one is computed;
             "activations" for the activation banks, which are free until the image has been read: the next image moves
             in when the one before is finished.
-        activation_memory (str): what kind of memory the activation banks become: "auto" (synthesis chooses), "block"
-            or "distributed" (`rtl.common.memory_bank`).
+        activation_memory (str): what kind of memory the activation banks become: "auto" (synthesis chooses), "block",
+            "distributed" or "split" (`rtl.common.memory_bank`).
         image_memory (str): likewise of the image banks, or "huge"; "auto" if it has none of its own.
         residual_memory (str): likewise of the banks of the residual stream, never "huge".
         kernel_memory (str): likewise of the attention kernel's K, V, G and scores.

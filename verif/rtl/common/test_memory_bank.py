@@ -19,6 +19,9 @@ SIZES = {
     "large": (512, 6, 0, "block"),
     "wide": (256, 75, 1, "auto"),
     "deep": (33, 9, 3, "auto"),
+    "split": (37, 12, 1, "split"),
+    "split_evenly": (64, 3, 0, "split"),
+    "split_off": (33, 5, 0, "split"),
     "huge": (40, 16, 1, "huge"),
     "huge_word": (1, 3, 0, "huge"),
 }

@@ -64,8 +64,8 @@ SMALL = config_of("default").to_mapping()  # 4 x 4
     ({"image_banks": "activations", "image_memory": "block"},
      "image_memory must be 'auto' unless image_banks is 'own', not 'block'"),
     ({"activation_memory": "ultra"},
-     "activation_memory must be one of auto, block, distributed, huge, not 'ultra'"),
-    ({"tape_memory": None}, "tape_memory must be one of auto, block, distributed, huge, not None"),
+     "activation_memory must be one of auto, block, distributed, split, huge, not 'ultra'"),
+    ({"tape_memory": None}, "tape_memory must be one of auto, block, distributed, split, huge, not None"),
     *(({field: "huge"}, f"{field} must be of a kind that is read and written in the same cycle, not 'huge'")
       for field in ("activation_memory", "residual_memory", "kernel_memory", "partial_sum_memory",
                     "tape_queue_memory")),
