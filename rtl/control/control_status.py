@@ -78,7 +78,7 @@ class ControlStatus(RegisterBlock):
         """What distinguishes two of these blocks: the configuration."""
         return self.config.to_mapping()
 
-    def connect_more(self, m, values):
+    def connect_more(self, m, values, starting):
         """An entry of a table is there for one cycle."""
         for table in self._tables.values():
             write = getattr(self, table.name)
