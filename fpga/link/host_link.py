@@ -7,6 +7,9 @@ It speaks the protocol of `fpga.protocol`. Requests are carried out one after th
     uart_tx <-- transmitter <-------- frame sender <-------+  |      +--> send buffer --> demultiplexer --> m_axis_q/k/v
                                                               +---------- result buffer <-- splitter <----- s_axis_z
 
+Which streams there are depends on the accelerator. Those of a network accelerator are m_axis_image and s_axis_logits;
+and where the link fills the memory of tapes, the demultiplexer has one more way, to the memory writer.
+
 A byte lasts 30 cycles or more on the line, and no block needs that long for it. So the line is the limit, as long as
 the host keeps requests waiting.
 """
@@ -14,7 +17,7 @@ the host keeps requests waiting.
 from amaranth.hdl import Module, Mux, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out, flipped
 
-from taylorvit.fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERSION, Identification
+from taylorvit.fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERSION, Identification, Stream
 from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
@@ -28,6 +31,8 @@ from .command_engine import CommandEngine
 from .frame_crc import FrameCrc
 from .frame_receiver import FrameReceiver
 from .frame_sender import FrameSender
+from .interfaces import MemoryWrite
+from .memory_writer import MemoryWriter
 from .packet_demultiplexer import PacketDemultiplexer
 from .register_master import RegisterMaster
 from .result_buffer import ResultBuffer
@@ -42,7 +47,11 @@ class HostLink(Block):
     """Carries out the requests of a host.
 
     Args:
-        stream_bytes (int): bytes of a beat of each stream, 1 to 512.
+        stream_bytes (int): bytes of a beat of each stream to the accelerator, 1 to 512.
+        streams (tuple[Stream, ...]): these streams, as for `PacketDemultiplexer`.
+        results (str): name of the stream of results: "z", or "logits".
+        results_bytes (int): bytes of a beat of results; 0 for `stream_bytes`.
+        memory_bytes (int): bytes of the memory of tapes, a multiple of 4; 0 if there is none.
         clock_hz (int): frequency of the clock.
         baud (int): bits a second of the UART.
         build_id (int): what IDENTIFY answers, 32 bits.
@@ -57,10 +66,10 @@ class HostLink(Block):
         uart_tx (1 bit, output): the line to the host, high when idle.
         accelerator_reset (1 bit, output): resets the accelerator, as does the reset of the board.
         m_axil (AxiLite, master): the accelerator's registers.
-        m_axis_q (AxiStream of 8 stream_bytes bits, source): tensors of Q.
-        m_axis_k (AxiStream of 8 stream_bytes bits, source): tensors of K.
-        m_axis_v (AxiStream of 8 stream_bytes bits, source): tensors of V.
-        s_axis_z (AxiStream of 8 stream_bytes bits, sink): results.
+        m_axis_q, m_axis_k, m_axis_v, or m_axis_image (AxiStream of 8 stream_bytes bits, source): what the host sends to
+            each of the streams.
+        s_axis_z, or s_axis_logits (AxiStream of 8 results_bytes bits, sink): results.
+        memory_write (MemoryWrite, output): what the host sends to the memory of tapes, if there is one.
         interrupt (1 bit, input): of the accelerator.
         activity (1 bit, output): high while bytes come from the host, and for `stall_ms` after that.
 
@@ -71,7 +80,8 @@ class HostLink(Block):
 
     module_name = "host_link"
 
-    def __init__(self, *, stream_bytes, clock_hz, baud, build_id, receive_bytes=2048, send_bytes=2048,
+    def __init__(self, *, stream_bytes, streams=(Stream.Q, Stream.K, Stream.V), results="z", results_bytes=0,
+                 memory_bytes=0, clock_hz, baud, build_id, receive_bytes=2048, send_bytes=2048,
                  result_bytes=2048, payload_max=1024, stall_ms=50):  # fmt: skip
         bit_clock(clock_hz, baud)
         for name, value, limit in (
@@ -92,6 +102,10 @@ class HostLink(Block):
                 f"receive_bytes = {receive_bytes}, not {payload_max!r}"
             )
         self.stream_bytes = stream_bytes
+        self.streams = tuple(streams)
+        self.results = results
+        self.results_bytes = results_bytes or stream_bytes
+        self.memory_bytes = memory_bytes
         self.clock_hz = clock_hz
         self.baud = baud
         self.build_id = build_id
@@ -106,10 +120,9 @@ class HostLink(Block):
                 "uart_tx": Out(1, init=1),
                 "accelerator_reset": Out(1),
                 "m_axil": Out(AxiLite(address_width=ADDRESS_WIDTH, data_width=DATA_WIDTH)),
-                "m_axis_q": Out(AxiStream(8 * stream_bytes)),
-                "m_axis_k": Out(AxiStream(8 * stream_bytes)),
-                "m_axis_v": Out(AxiStream(8 * stream_bytes)),
-                "s_axis_z": In(AxiStream(8 * stream_bytes)),
+                **{f"m_axis_{stream.name.lower()}": Out(AxiStream(8 * stream_bytes)) for stream in self.streams},
+                f"s_axis_{results}": In(AxiStream(8 * self.results_bytes)),
+                **({"memory_write": Out(MemoryWrite())} if memory_bytes else {}),
                 "interrupt": In(1),
                 "activity": Out(1),
             }
@@ -154,10 +167,11 @@ class HostLink(Block):
         m.d.comb += [clear.eq(engine.clear | ResetSignal()), self.accelerator_reset.eq(engine.clear)]
         send_block = SendBuffer(depth=self.send_bytes, frame_max=engine_block.send_max)
         send_buffer = instantiate(m, "send_buffer", send_block, reset=clear)
-        demultiplexer = instantiate(
-            m, "demultiplexer", PacketDemultiplexer(stream_bytes=self.stream_bytes), reset=clear
+        demultiplexer_block = PacketDemultiplexer(
+            stream_bytes=self.stream_bytes, streams=self.streams, memory=self.memory_bytes > 0
         )
-        splitter = instantiate(m, "splitter", BeatSplitter(stream_bytes=self.stream_bytes), reset=clear)
+        demultiplexer = instantiate(m, "demultiplexer", demultiplexer_block, reset=clear)
+        splitter = instantiate(m, "splitter", BeatSplitter(stream_bytes=self.results_bytes), reset=clear)
         result_buffer = instantiate(m, "result_buffer", ResultBuffer(depth=self.result_bytes), reset=clear)
 
         # One CRC for both directions: the receiver waits until its request is answered.
@@ -210,10 +224,9 @@ class HostLink(Block):
         # Tensors and results.
         connect(m, engine.send, send_buffer.frame)
         connect(m, engine.result, result_buffer.result)
-        connect(m, flipped(self.m_axis_q), demultiplexer.m_axis_q)
-        connect(m, flipped(self.m_axis_k), demultiplexer.m_axis_k)
-        connect(m, flipped(self.m_axis_v), demultiplexer.m_axis_v)
-        connect(m, flipped(self.s_axis_z), splitter.s)
+        for name in (f"m_axis_{stream.name.lower()}" for stream in self.streams):
+            connect(m, flipped(getattr(self, name)), getattr(demultiplexer, name))
+        connect(m, flipped(getattr(self, f"s_axis_{self.results}")), splitter.s)
         m.d.comb += [
             demultiplexer.data.eq(send_buffer.read_data),
             demultiplexer.valid.eq(send_buffer.read_valid),
@@ -223,10 +236,17 @@ class HostLink(Block):
             splitter.ready.eq(result_buffer.write_ready),
         ]
 
+        malformed = demultiplexer.malformed
+        if self.memory_bytes:
+            writer = instantiate(m, "memory_writer", MemoryWriter(memory_bytes=self.memory_bytes), reset=clear)
+            connect(m, demultiplexer.memory, writer.packets)
+            connect(m, writer.write, flipped(self.memory_write))
+            malformed |= writer.malformed
+
         # Events.
         m.d.comb += [
             engine.interrupt.eq(self.interrupt),
             engine.overflow.eq(fifo.overflow),
-            engine.malformed.eq(demultiplexer.malformed),
+            engine.malformed.eq(malformed),
         ]
         return m

@@ -5,7 +5,35 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.bus import Bus
 from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
-__all__ = ["RegisterAccess", "Reply", "ResultAccess", "SendAccess"]
+__all__ = ["MemoryBytes", "MemoryWrite", "RegisterAccess", "Reply", "ResultAccess", "SendAccess"]
+
+
+class MemoryBytes(Bus):
+    """The packet demultiplexer gives the bytes of packets to the memory writer.
+
+    Ports:
+        data (8 bits): the next byte.
+        valid (1 bit): there is one.
+        ready (1 bit, back): it is taken; does not wait for `valid`.
+        end (1 bit): for one cycle: the packet is complete; two cycles or more after its last byte.
+    """
+
+    def __init__(self):
+        super().__init__({"data": Out(8), "valid": Out(1), "ready": In(1), "end": Out(1)})
+
+
+class MemoryWrite(Bus):
+    """The memory writer has words written into the memory of tapes.
+
+    Ports:
+        valid (1 bit): there is a word to write. It stays until `ready`, unless the link is reset.
+        ready (1 bit, back): the word is taken. Address and data stay until then, and longer if the link is reset.
+        address (32 bits): of its first byte, a multiple of 4, inside the memory.
+        data (32 bits): the word; its lowest byte is the first one.
+    """
+
+    def __init__(self):
+        super().__init__({"valid": Out(1), "ready": In(1), "address": Out(32), "data": Out(DATA_WIDTH)})
 
 
 class RegisterAccess(Bus):

@@ -29,9 +29,10 @@ from taylorvit.boundary.errors import reason_of
 from taylorvit.fpga.board import Board
 from taylorvit.fpga.driver import Port, PortError
 from taylorvit.fpga.reset_generator import ResetGenerator
-from taylorvit.fpga.top import BoardTop
+from taylorvit.fpga.top import board_top
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.network.config import NetworkConfig
 
 from .building import Build, build
 from .dsp_cells import with_dsp_models
@@ -63,18 +64,18 @@ class SimulatedBoard:
     button: int | None = None
 
 
-def build_board(board: Board, config: AcceleratorConfig) -> SimulatedBoard:
+def build_board(board: Board, config: AcceleratorConfig | NetworkConfig) -> SimulatedBoard:
     """Makes the simulation of a board, or finds the one made before.
 
     Args:
         board (Board): the board.
-        config (AcceleratorConfig): the accelerator on it.
+        config (AcceleratorConfig | NetworkConfig): the accelerator on it.
 
     Raises:
         ToolError: a tool is missing or refuses the Verilog.
     """
     simulated = board.with_core_hz(board.clock_hz).with_baud(board.clock_hz // CLOCKS_PER_BIT)
-    top = BoardTop(simulated, config)
+    top = board_top(simulated, config)
     made = build(with_dsp_models(emit(top)), top.module_name, simulator="verilator", waves=False, main=MAIN)
     pressed = None if board.button is None else int(not board.button.active_low)
     return SimulatedBoard(made, top.clock_hz, simulated.baud, pressed)

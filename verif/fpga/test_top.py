@@ -1,22 +1,19 @@
-"""The board's top level: for every board it joins what it should, and its LEDs show what happens."""
+"""The board's top level: for every board it joins what it should."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 
-import cocotb
 import pytest
-from cocotb.triggers import FallingEdge
 
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.fpga.protocol import build_id
-from taylorvit.fpga.top import BoardTop, Indicators
+from taylorvit.fpga.top import BoardTop
 from taylorvit.gen.generate import port_table
 from taylorvit.gen.presets import load_preset
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.simulation import build, expect_equal, run, start
 from verif.tools.yosys import run_yosys
 
 SMALL = load_preset("tiny-4x4")
@@ -90,33 +87,3 @@ def test_same_board_and_configuration_are_the_same_component():
     assert BoardTop(board, SMALL).parameters == BoardTop(board, SMALL).parameters
     assert BoardTop(board, SMALL).parameters != BoardTop(board, other).parameters
     assert BoardTop(board, SMALL).parameters != BoardTop(board.with_core_hz(50_000_000), SMALL).parameters
-
-
-CLOCK_HZ = 500  # nine bits: a tick every 16 cycles, a heartbeat of 512
-
-
-@cocotb.test()
-async def leds_show_what_happens(dut):
-    """The LEDs show a heartbeat, activity, moving tensors and the interrupt."""
-    await start(dut, activity=0, moving=0, interrupt=0)
-    lit = []
-    for cycle in range(1200):
-        dut.activity.value = cycle in range(100, 140)
-        dut.moving.value = cycle == 300
-        dut.interrupt.value = cycle in range(700, 705)
-        await FallingEdge(dut.clk)
-        lit.append(int(dut.led.value))
-    columns = [[value >> bit & 1 for value in lit] for bit in range(5)]
-    beats = sum(before != after for before, after in zip(columns[0], columns[0][1:]))
-    expect_equal("heartbeats in 1200 cycles of 512", beats, 4)
-    expect_equal("activity", sum(columns[1]), 40)
-    # One beat is shown for one to two ticks, from the cycle after it on.
-    shown = [cycle for cycle, on in enumerate(columns[2]) if on]
-    expect_equal("begin of moving", shown[0] in range(300, 303), True)
-    expect_equal("moving is seen", 16 <= len(shown) <= 33 and shown == list(range(shown[0], shown[-1] + 1)), True)
-    expect_equal("interrupt", sum(columns[3]), 5)
-    expect_equal("LEDs beyond the fourth stay off", sum(columns[4]), 0)
-
-
-def test_indicators():
-    run(build(emit(Indicators(count=5, clock_hz=CLOCK_HZ)), "indicators"), __name__, testcase="leds_show_what_happens")
