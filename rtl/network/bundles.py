@@ -34,6 +34,8 @@ __all__ = [
     "command_field",
     "engine_ports",
     "enum_shape",
+    "field_widths",
+    "product_fields",
     "sequence_width",
 ]
 
@@ -78,6 +80,42 @@ def command_field(command, name):
     """
     field = FIELDS[name]
     return command[8 * field.place : 8 * (field.place + field.bytes)]
+
+
+def field_widths(config):
+    """Bits of those fields of a product that are shorter than in the command: name -> bits.
+
+    They hold what a network has that fits the accelerator. Each counts something whose most the configuration knows.
+
+    Args:
+        config (NetworkConfig): the configuration.
+    """
+    most = {
+        "wait": (1 << sequence_width) - 1,
+        "length": config.longest_pass,
+        "pass_length": config.longest_pass + config.rows - 1,
+        "input_tiles": config.most_input_tiles,
+        "output_tiles": config.most_output_tiles,
+        "stationary_limit": config.rows * ceil(config.longest_pass / config.rows),
+        "norm_tiles": config.residual_tiles,
+        "norm_rows": config.max_tokens,
+        "embedding_chunk": config.max_tokens,
+    }
+    return {name: number.bit_length() for name, number in most.items()}
+
+
+def product_fields(config, product):
+    """The fields of a product, without the bits that no product has.
+
+    Args:
+        config (NetworkConfig): the configuration.
+        product (Value): the command, `COMMAND_BITS` wide.
+
+    Returns:
+        dict[str, Value]: name -> the field's bits, without a sign.
+    """
+    widths = field_widths(config)
+    return {name: command_field(product, name)[: widths.get(name)] for name in FIELDS}
 
 
 def enum_shape(enumeration):
@@ -388,11 +426,11 @@ class Pass(Signature):
         kind (3 bits): for the counters.
         source (Source): of the streamed operand.
         prefix (8 bits): first elements that are zeros.
-        length (16 bits): elements.
-        pass_length (16 bits): cycles.
+        length (`field_widths`): elements.
+        pass_length (`field_widths`): cycles.
         source_address (bits of a source address): address of element `prefix`.
         norm (1 bit): it reads what a LayerNorm is writing: it waits until `norm_features` have been written.
-        norm_features (16 bits): features of all tokens that must have been written.
+        norm_features (bits of most_features): features of all tokens that must have been written.
         product_first (1 bit): the first pass of its product.
         product_last (1 bit): the last pass of its product.
         result (ResultControl): of the first element; `index`, `address`, `following`, `begin`, `end` and `finish`
@@ -400,6 +438,7 @@ class Pass(Signature):
     """
 
     def __init__(self, config):
+        widths = field_widths(config)
         super().__init__(
             {
                 "sequence": Out(sequence_width),
@@ -407,11 +446,11 @@ class Pass(Signature):
                 "kind": Out(3),
                 "source": Out(enum_shape(Source)),
                 "prefix": Out(8),
-                "length": Out(16),
-                "pass_length": Out(16),
+                "length": Out(widths["length"]),
+                "pass_length": Out(widths["pass_length"]),
                 "source_address": Out(address_widths(config)["source"]),
                 "norm": Out(1),
-                "norm_features": Out(16),
+                "norm_features": Out(config.most_features.bit_length()),
                 "product_first": Out(1),
                 "product_last": Out(1),
                 "result": Out(ResultControl(config)),

@@ -19,6 +19,7 @@ from taylorvit.rtl.common.memory_bank import MemoryBank, OnePortBank
 from taylorvit.rtl.config import AcceleratorConfig
 
 from .command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES
+from .serial_root import serial_root_cycles
 
 __all__ = ["NetworkConfig"]
 
@@ -76,7 +77,8 @@ class NetworkConfig(Configuration):
             of two blocks are on the chip.
         shift_z_min (int): least left shift of Z's numerators, -8 to 0.
         shift_z_max (int): largest left shift of Z's numerators, 0 to 31.
-        norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16.
+        norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16, or up to 128 and at least
+            `serial_root_cycles`: then the reciprocal root is found in series, in a sixth of the logic.
         norm_lanes (int): LayerNorm lanes, a divisor of `columns`, each of which serves as many neighbouring columns in
             turn; 0 for one in each column.
         divider_interval (int): as in `AcceleratorConfig`.
@@ -204,7 +206,12 @@ class NetworkConfig(Configuration):
         self._require_range("aligned_width", self.sum_width, 48)
         self._require_range("stream_shift_max", 0, 31)
         self._require_range("branch_shift_max", 0, 15)
-        self._require_range("norm_interval", 1, 16)
+        self._require_range("norm_interval", 1, 128)
+        if 16 < self.norm_interval < self.serial_root_cycles:
+            raise ConfigError(
+                f"norm_interval must be at most 16, or at least {self.serial_root_cycles} for a variance of "
+                f"{self.variance_width} bits, not {self.norm_interval!r}"
+            )
         self._require_range("norm_lanes", 0, self.columns)
         if self.norm_lanes and self.columns % self.norm_lanes:
             raise ConfigError(f"norm_lanes must divide columns ({self.columns}) or be 0, not {self.norm_lanes!r}")
@@ -314,6 +321,33 @@ class NetworkConfig(Configuration):
         """Most elements of a pass."""
         return max(self.max_tokens, self.max_head_dim)
 
+    @property
+    def most_z_places(self):
+        """Most places of a token's Z: that of a head takes whole tiles of C places.
+
+        Heads of so many tiles are most if they are as narrow as can be.
+        """
+        columns = self.columns
+        tiles = range(1, ceil(self.max_head_dim / columns) + 1)
+        return max(columns * each * min(self.max_heads, self.max_width // ((each - 1) * columns + 1)) for each in tiles)
+
+    @property
+    def most_input_tiles(self):
+        """Most tiles of R places that a product accumulates; the heads of a distilled network read two tokens."""
+        ends = (self.max_patch, self.max_hidden, self.most_z_places, self.max_tokens, self.max_head_dim)
+        return max(2 * ceil(self.max_width / self.rows), ceil(max(ends) / self.rows))
+
+    @property
+    def most_output_tiles(self):
+        """Most tiles of C columns of a product."""
+        ends = (self.max_width, self.max_hidden, self.max_classes, self.max_tokens, self.max_head_dim)
+        return ceil(max(ends) / self.columns)
+
+    @property
+    def most_features(self):
+        """Most places that a product accumulates."""
+        return self.rows * self.most_input_tiles
+
     # Widths
 
     @property
@@ -347,6 +381,16 @@ class NetworkConfig(Configuration):
         return max(self.norm_square_width + self.max_width.bit_length(), 47) + 1
 
     @property
+    def serial_root_cycles(self):
+        """Cycles of a token whose reciprocal root is found in series."""
+        return serial_root_cycles(self.variance_width)
+
+    @property
+    def has_serial_root(self):
+        """Whether reciprocal roots are found in series."""
+        return self.norm_interval >= self.serial_root_cycles
+
+    @property
     def norm_factor_width(self):
         """D times the reciprocal root: the reciprocal is at most 2^15."""
         return 16 + self.max_width.bit_length()
@@ -375,13 +419,9 @@ class NetworkConfig(Configuration):
     def activation_depth(self):
         """Words of an activation bank: normalized tokens, and beside them Q and Z of all heads, or the hidden features.
 
-        Hidden features are those of `hidden_tokens`. Z of a head takes whole tiles of C places. Heads of so many tiles
-        are most if they are as narrow as can be.
+        Hidden features are those of `hidden_tokens`.
         """
-        columns = self.columns
-        tiles = range(1, ceil(self.max_head_dim / columns) + 1)
-        z = max(columns * each * min(self.max_heads, self.max_width // ((each - 1) * columns + 1)) for each in tiles)
-        attention = 2 * self.activation_tiles(self.max_head_dim) + ceil(z / self.rows)
+        attention = 2 * self.activation_tiles(self.max_head_dim) + ceil(self.most_z_places / self.rows)
         hidden = self.hidden_tokens * self.activation_tiles(self.max_hidden)
         return self.max_tokens * self.activation_tiles(self.max_width) + max(self.max_tokens * attention, hidden)
 

@@ -11,7 +11,7 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import index_width, up_to
 
-from .bundles import COMMAND_BITS, NormControl, command_field, sequence_width
+from .bundles import COMMAND_BITS, NormControl, product_fields, sequence_width
 
 __all__ = ["NormScheduler"]
 
@@ -33,7 +33,7 @@ class NormScheduler(Block):
         factor, offset, right_shift (as in NormControl, input): its numbers, `read_latency` cycles later.
         norm (NormControl, output): a token, to column 0.
         tile_written (1 bit, input): the activations of the last token of a tile are written.
-        written (16 bits, output): features that are written; all ones when no LayerNorm is under way.
+        written (bits of most_features, output): features that are written; all ones when no LayerNorm is under way.
         idle (1 bit, output): no LayerNorm is under way.
     """
 
@@ -59,21 +59,21 @@ class NormScheduler(Block):
                 "right_shift": In(up_to(config.norm_right_shift_max)),
                 "norm": Out(NormControl(config)),
                 "tile_written": In(1),
-                "written": Out(16),
+                "written": Out(config.most_features.bit_length()),
                 "idle": Out(1, init=1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        rows, stride = command_field(self.product, "norm_rows"), command_field(self.product, "norm_stride")
-        tiles = command_field(self.product, "norm_tiles")
+        fields = product_fields(self._config, self.product)
+        rows, tiles = fields["norm_rows"], fields["norm_tiles"]
         waiting = Signal()
         running = Signal()
-        tiles_left = Signal(16)  # tiles whose tokens are still to be sent
-        unwritten = Signal(16)  # tiles that are still to be written
-        features = Signal(16)
-        token = Signal(16)
+        tiles_left = Signal.like(tiles)  # tiles whose tokens are still to be sent
+        unwritten = Signal.like(tiles)  # tiles that are still to be written
+        features = Signal.like(self.written)
+        token = Signal.like(rows)
         residual = Signal(len(self.norm.address))  # address of token 0 of the tile
         base = Signal(len(self.norm.destination))
         bank = Signal(index_width(self.rows))
@@ -87,14 +87,14 @@ class NormScheduler(Block):
             self.token.eq(token),
             next_bank.eq(bank + self.columns),
             wraps.eq(next_bank >= self.rows),
-            self.written.eq(Mux(self.idle, 0xFFFF, features)),
+            self.written.eq(Mux(self.idle, (1 << len(features)) - 1, features)),
         ]
         step = self.norm.signature.create(path=("step",))
         m.d.comb += [
             step.valid.eq(issue),
             step.address.eq(residual + token),
             step.tile.eq(tiles - tiles_left),
-            step.norm_shift.eq(command_field(self.product, "norm_shift")),
+            step.norm_shift.eq(fields["norm_shift"]),
             step.bank.eq(bank),
             step.destination.eq(base + token),
             step.following.eq(base + rows + token),
@@ -106,7 +106,7 @@ class NormScheduler(Block):
             m.d.sync += [
                 token.eq(0),
                 tiles_left.eq(tiles_left - 1),
-                residual.eq(residual + stride),
+                residual.eq(residual + fields["norm_stride"]),
                 bank.eq(Mux(wraps, next_bank - self.rows, next_bank)),
             ]
             with m.If(wraps):
@@ -129,7 +129,7 @@ class NormScheduler(Block):
                 unwritten.eq(tiles),
                 residual.eq(0),
                 bank.eq(0),
-                base.eq(command_field(self.product, "source_base")),
+                base.eq(fields["source_base"]),
             ]
         for name in ("valid", "address", "tile", "norm_shift", "bank", "destination", "following", "finish"):
             later = delay(m, getattr(step, name), self.read_latency, f"step_{name}")

@@ -29,6 +29,7 @@ from .bundles import ResultControl
 from .command import Destination
 from .reciprocal_root import ReciprocalRoot
 from .row_sums import RowSums
+from .serial_root import SerialRoot
 
 __all__ = ["NormStatistics"]
 
@@ -89,7 +90,10 @@ class NormStatistics(Block):
         )
         # The sum of the features is needed again when the root is there.
         self.totals = MemoryBank(depth=tokens, width=config.norm_sum_width, pipeline=pipeline)
-        self.root = ReciprocalRoot(variance_width=config.variance_width, interval=config.norm_interval)
+        if config.has_serial_root:
+            self.root = SerialRoot(variance_width=config.variance_width)
+        else:
+            self.root = ReciprocalRoot(variance_width=config.variance_width, interval=config.norm_interval)
         shift = up_to(config.norm_right_shift_max)
         self.prepared = MemoryBank(
             depth=tokens,

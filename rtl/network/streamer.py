@@ -32,7 +32,7 @@ class Streamer(Block):
         loaded (PassStream, input): the pass whose tile and constants are complete. Its first element is in
             `stream_control` two cycles after that in which it is taken.
         finished (sequence_width bits, input): products that are finished, a counter that wraps.
-        norm_written (16 bits, input): features that the LayerNorm has written; all ones when it is done.
+        norm_written (bits of most_features, input): features that the LayerNorm has written; all ones when it is done.
         image_ready (1 bit, input): the image has come.
         logits_room (1 bit, input): there is room for the logits of an image.
         kernel_room (1 bit, input): the kernel has room for a pass that completes rows.
@@ -61,7 +61,7 @@ class Streamer(Block):
             {
                 "loaded": In(PassStream(config)),
                 "finished": In(sequence_width),
-                "norm_written": In(16),
+                "norm_written": In(config.most_features.bit_length()),
                 "image_ready": In(1),
                 "logits_room": In(1),
                 "kernel_room": In(1),
@@ -91,7 +91,7 @@ class Streamer(Block):
         #   1      1      its last cycle
         active = Signal()
         free = Signal(init=1)
-        position = Signal(16)
+        position = Signal.like(streaming.pass_length)
         prepared = Signal()  # what the pass waits for has come
         waits_for_image = (coming.source == Source.IMAGE) & ~self.image_ready
         waits_for_logits = (result.destination == Destination.LOGITS) & ~self.logits_room

@@ -20,8 +20,17 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.pipeline import delay, pass_on
 from taylorvit.rtl.common.widths import index_width
 
-from .bundles import COMMAND_BITS, LoadControl, LoadKind, PassStream, address_widths, command_field, sequence_width
-from .command import FIELDS, Destination, Flag, Opcode, Stationary
+from .bundles import (
+    COMMAND_BITS,
+    LoadControl,
+    LoadKind,
+    PassStream,
+    address_widths,
+    command_field,
+    product_fields,
+    sequence_width,
+)
+from .command import Destination, Flag, Opcode, Stationary
 
 __all__ = ["TileLoader"]
 
@@ -102,7 +111,7 @@ class TileLoader(Block):
 
     def elaborate(self, platform):
         m = Module()
-        fields = {name: command_field(self.product, name) for name in FIELDS}
+        fields = product_fields(self._config, self.product)
         from_tape = fields["stationary"] == Stationary.TAPE
         has_embedding = (fields["flags"] & Flag.EMBEDDING).any()
         has_constants = fields["destination"] < Destination.KERNEL_0
@@ -118,9 +127,9 @@ class TileLoader(Block):
         row = self.load_control.signature.create(path=("row",))
         count = Signal(range(max(self.rows, 8)))
         last_row = Signal()
-        norm_tile = Signal(16)
-        chunk = Signal(16)  # tokens of the embedding that are still to come behind this tile
-        token = Signal(16)  # of the embedding
+        norm_tile = Signal.like(fields["norm_tiles"])
+        chunk = Signal.like(fields["embedding_chunk"])  # tokens whose embedding is still to come behind this tile
+        token = Signal.like(fields["length"])  # of the embedding
         high = Signal()
         constants_waiting = Signal()  # loaded, and not yet in effect
         tile_ready = Signal()  # the rows of the next tile can follow each other
@@ -313,16 +322,17 @@ class _Position:
     def __init__(self, m, config, fields):
         rows, columns = config.rows, config.columns
         widths = address_widths(config)
-        input_tile, output_tile = Signal(16, name="input_tile"), Signal(16, name="output_tile")
+        input_tile = Signal.like(fields["input_tiles"], name="input_tile")
+        output_tile = Signal.like(fields["output_tiles"], name="output_tile")
         self.begin, self.advance = Signal(name="begin"), Signal(name="advance")
         self.input_first, self.input_last = Signal(name="input_first"), Signal(name="input_last")
         self.output_first, self.output_last = Signal(name="output_first"), Signal(name="output_last")
         self.source_address = Signal(widths["source"], name="source_address")
-        self.stationary_row = Signal(16, name="stationary_row")
+        self.stationary_row = Signal.like(fields["stationary_limit"], name="stationary_row")
         self.stationary_address = Signal(widths["stationary"], name="stationary_address")
         self.destination_address = Signal(widths["destination"], name="destination_address")
         self.bank = Signal(index_width(rows), name="destination_bank")
-        self.features = Signal(16, name="features")
+        self.features = Signal(config.most_features.bit_length(), name="features")
         column_address = Signal(widths["stationary"], name="stationary_column_address")
         next_column_address = Signal.like(column_address)
 

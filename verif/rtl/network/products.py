@@ -226,13 +226,16 @@ def random_product(config: NetworkConfig, generator: random.Random, **values: in
     destination, stationary = values.get("destination", destination), values.get("stationary", stationary)
     length = 1 if destination == Destination.LOGITS else up_to(min(12, config.longest_pass))
     length = values.get("length", length)
-    input_tiles = values.get("input_tiles", up_to(4))
+    # Of a LayerNorm they hold no more features than a token has.
+    most_tiles = min(4, -(-config.max_width // config.rows)) if flags & Flag.NORM else 4
+    input_tiles = values.get("input_tiles", up_to(most_tiles))
     widths = address_widths(config)
     fields = {
         "flags": flags, "destination": destination, "stationary": stationary, "length": length,
         "input_tiles": input_tiles, "output_tiles": up_to(3), "kind": generator.randrange(8),
         "wait": generator.choice((0, 1, 2, 15)), "source": generator.choice(list(Source)),
-        "prefix": generator.randint(0, min(2, length)), "pass_length": length + generator.choice((0, 0, 1, 5)),
+        "prefix": generator.randint(0, min(2, length)),
+        "pass_length": length + min(generator.choice((0, 0, 1, 5)), config.rows - 1),
         "source_base": generator.getrandbits(widths["source"]), "source_stride": generator.randint(0, 300),
         "destination_bank": 0 if destination == Destination.KEY else generator.randrange(config.rows),
         "destination_base": generator.getrandbits(widths["destination"]),
@@ -242,7 +245,8 @@ def random_product(config: NetworkConfig, generator: random.Random, **values: in
     }  # fmt: skip
     if flags & Flag.NORM:
         # Its tiles of C features are those that the input tiles of R features hold.
-        features = generator.randint((input_tiles - 1) * config.rows + 1, input_tiles * config.rows)
+        most = min(input_tiles * config.rows, config.max_width)
+        features = generator.randint((input_tiles - 1) * config.rows + 1, most)
         fields |= {"norm_tiles": -(-features // config.columns), "norm_rows": up_to(min(12, config.max_tokens)),
                    "norm_stride": generator.randint(0, 40), "norm_shift": generator.randrange(64)}  # fmt: skip
     if flags & Flag.EMBEDDING:

@@ -49,13 +49,13 @@ def variances(generator, width):
     return values
 
 
-async def roots(view, name, seed):
+async def roots_of(view, block, interval, seed):
+    """Variances at least `interval` cycles apart, some of which are cancelled."""
     generator = random.Random(seed)
-    block = blocks()[name]
     inputs = {"start": [], "cancel": [], "variance": []}
     expected = {}
     for value in variances(generator, len(block.variance)):
-        for _ in range(block.interval - 1 + generator.choice((0, 0, 0, 1, 5))):
+        for _ in range(interval - 1 + generator.choice((0, 0, 0, 1, 5))):
             inputs["start"].append(0)
             inputs["variance"].append(generator.getrandbits(len(block.variance)))
         expected[len(inputs["start"]) + block.latency] = value
@@ -76,6 +76,11 @@ async def roots(view, name, seed):
     for cycle, variance in expected.items():
         seen = (int(got["reciprocal"][cycle]), int(got["half_shift"][cycle]) - 14)
         expect_equal(f"reciprocal and m of {variance:#x}", seen, golden(variance))
+
+
+async def roots(view, name, seed):
+    block = blocks()[name]
+    await roots_of(view, block, block.interval, seed)
 
 
 @cocotb.test()

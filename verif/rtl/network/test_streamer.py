@@ -25,7 +25,6 @@ from .products import CONFIGS, random_product
 FIRST = 2  # cycles from taking a pass to its first element
 LIMIT = 20_000  # cycles of a job
 NUMBERS = 1 << sequence_width
-ALL_WRITTEN = 0xFFFF
 STALLS = ("stall_tape", "stall_image", "stall_output", "stall_data")
 DRAIN = {name: 3 + 7 * number for number, name in enumerate(CONFIGS)}
 
@@ -88,6 +87,7 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
     """All passes of the products; what they wait for is there with the `chance` of a cycle. Returns when they began."""
     edge = RisingEdge(view.clk)
     model = Model(drain)
+    all_written = (1 << config.most_features.bit_length()) - 1
     passes = deque((number, product, *tiles) for number, product in enumerate(products, first)
                    for tiles in product.tiles())  # fmt: skip
     there = False
@@ -109,7 +109,7 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
             finished += 1
             open_products.popleft()
         view.finished.value = finished % NUMBERS
-        written = ALL_WRITTEN
+        written = all_written
         reasons = dict.fromkeys(STALLS, False)
         coming = None
         if there:
@@ -120,7 +120,7 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
                 getattr(view, f"loaded__payload__{name}").value = value
             completes = product.destination == Destination.KERNEL_1 and members["result__last"]
             needed = members.get("norm_features", 0)
-            written = ALL_WRITTEN if is_there() else max(0, needed - generator.choice((0, 1, config.columns)))
+            written = all_written if is_there() else max(0, needed - generator.choice((0, 1, config.columns)))
             reasons["stall_image"] = product.source == Source.IMAGE and not image
             reasons["stall_output"] = product.destination == Destination.LOGITS and not logits
             unfinished = number - finished

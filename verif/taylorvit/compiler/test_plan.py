@@ -1,10 +1,12 @@
 """The plan of a network: its commands, from sizes alone."""
 
 import numpy as np
+import pytest
 
 from taylorvit.compiler.plan import plan_of
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.network.vit import SHAPES
+from taylorvit.rtl.network.bundles import field_widths
 from taylorvit.rtl.network.command import Destination, Flag, Opcode
 
 from .networks import SMALLEST, UNEVEN, network, small_config
@@ -120,6 +122,32 @@ def test_keys_are_turned_in_time():
     config = small_config(16, 4, kernel="softmax")  # of C, for softmax
     keys = [step for step in plan_of(UNEVEN, config) if step["destination"] == Destination.KEY]
     assert {step["pass_length"] for step in keys} == {12}
+
+
+@pytest.mark.parametrize("kernel", ("taylor", "softmax"))
+def test_fields_fit_the_registers_that_hold_them(kernel):
+    """The accelerator is built for just the network, or for more; its fields are as wide as they have to be."""
+    for rows, columns in ((4, 4), (5, 3), (16, 8)):
+        for shape in (UNEVEN, SMALLEST):
+            config = small_config(
+                rows,
+                columns,
+                kernel=kernel,
+                max_tokens=shape.tokens,
+                max_width=shape.width,
+                max_hidden=shape.mlp_ratio * shape.width,
+                max_patch=shape.channels * shape.patch_size**2,
+                max_classes=shape.classes,
+                max_heads=shape.heads,
+                max_head_dim=shape.head_dim,
+            )
+            widths = field_widths(config)
+            steps = [step for step in plan_of(shape, config) if step.opcode == Opcode.PRODUCT]
+            for name, bits in widths.items():
+                assert max(step[name] for step in steps).bit_length() <= bits, (name, rows, columns)
+            # No field is much wider than it must be.
+            assert max(step["input_tiles"] for step in steps).bit_length() >= widths["input_tiles"] - 1
+            assert max(step["length"] for step in steps).bit_length() == widths["length"]
 
 
 def test_each_layer_norm_and_table_comes_once():
