@@ -31,7 +31,7 @@ class OutputConstants(Signature):
         bias (sum_width bits, signed): added to the total; bytes 0 to 3 of the tape.
         stream_shift (up_to(stream_shift_max)): left shift of the residual stream; byte 4.
         branch_shift (up_to(branch_shift_max)): left shift of the total; byte 5.
-        right_shift (up_to(aligned_width)): right shift of their sum; byte 6.
+        right_shift (up_to(right_shift_limit)): right shift of their sum; byte 6.
         left_shift (up_to(left_shift_max)): of the new feature's channel, for the LayerNorm; byte 7.
     """
 
@@ -41,7 +41,7 @@ class OutputConstants(Signature):
                 "bias": Out(signed(config.sum_width)),
                 "stream_shift": Out(up_to(config.stream_shift_max)),
                 "branch_shift": Out(up_to(config.branch_shift_max)),
-                "right_shift": Out(up_to(config.aligned_width)),
+                "right_shift": Out(up_to(config.right_shift_limit)),
                 "left_shift": Out(up_to(config.left_shift_max)),
             }
         )

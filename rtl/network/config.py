@@ -68,6 +68,10 @@ class NetworkConfig(Configuration):
         aligned_width (int): bits of a sum that is aligned with the residual stream, `sum_width` to 48.
         stream_shift_max (int): largest left shift of the residual stream in an addition, 0 to 31.
         branch_shift_max (int): largest left shift of a branch in an addition, 0 to 15.
+        right_shift_max (int): largest right shift of a sum to an activation or the residual stream, 0 to 48; one of
+            `aligned_width` or more is as good as any.
+        norm_shift_min (int): least right shift of a LayerNorm's output, 0 or 17: the largest is 63, or 31.
+        epsilon_width (int): bits of what is added to the scaled variance of a LayerNorm, 1 to 47.
         mean_fraction (int): Taylor attention: fractional bits of the token mean of K (f), 0 to 8.
         constant_fraction (int): Taylor attention: fractional bits of the constants c_v and c_d (F), 0 to 16.
         score_width (int): softmax attention: bits of a score, 4 to 16.
@@ -133,6 +137,9 @@ class NetworkConfig(Configuration):
     aligned_width: int = 32
     stream_shift_max: int = 15
     branch_shift_max: int = 3
+    right_shift_max: int = 48
+    norm_shift_min: int = 0
+    epsilon_width: int = 47
     mean_fraction: int = 3
     constant_fraction: int = 8
     score_width: int = 12
@@ -206,6 +213,10 @@ class NetworkConfig(Configuration):
         self._require_range("aligned_width", self.sum_width, 48)
         self._require_range("stream_shift_max", 0, 31)
         self._require_range("branch_shift_max", 0, 15)
+        self._require_range("right_shift_max", 0, 48)
+        if self.norm_shift_min not in (0, 17):
+            raise ConfigError(f"norm_shift_min must be 0 or 17, not {self.norm_shift_min!r}")
+        self._require_range("epsilon_width", 1, 47)
         self._require_range("norm_interval", 1, 128)
         if 16 < self.norm_interval < self.serial_root_cycles:
             raise ConfigError(
@@ -377,8 +388,18 @@ class NetworkConfig(Configuration):
 
     @property
     def variance_width(self):
-        """D^2 times the variance, plus epsilon, without a sign; epsilon has at most 47 bits."""
-        return max(self.norm_square_width + self.max_width.bit_length(), 47) + 1
+        """D^2 times the variance, plus epsilon, without a sign; at least the 30 bits that a root is found from."""
+        return max(self.norm_square_width + self.max_width.bit_length() + 1, self.epsilon_width + 1, 30)
+
+    @property
+    def right_shift_limit(self):
+        """Largest right shift that the hardware has for a sum."""
+        return min(self.right_shift_max, self.aligned_width)
+
+    @property
+    def norm_shift_max(self):
+        """Largest right shift of a LayerNorm's output."""
+        return 31 if self.norm_shift_min else 63
 
     @property
     def serial_root_cycles(self):

@@ -102,10 +102,12 @@ class NormArithmetic(Block):
             pipelined=self.pipelined,
             module_name="norm_rounding",
         )
+        # Of a right shift that is always there, all but one place is done by leaving bits out.
+        self.left_out = max(0, config.norm_shift_min - 1)
         self.requantizer = Requantizer(
-            i_width=self.scaled_width,
+            i_width=self.scaled_width - self.left_out,
             o_width=config.data_width,
-            shift_max=self.scaled_width,
+            shift_max=min(config.norm_shift_max, self.scaled_width) - self.left_out,
             pipelined=self.pipelined,
             module_name="norm_requantizer",
         )
@@ -189,5 +191,6 @@ class NormArithmetic(Block):
             scaled.eq(normalized * gamma.as_signed()),
             total.eq(scaled + delay(m, beta, 1, "beta").as_signed()),
         ]
-        m.d.comb += [requantizer.i.eq(total), requantizer.shift.eq(norm_shift)]
+        # 17 to 31 less 16 are the lower four bits.
+        m.d.comb += [requantizer.i.eq(total[self.left_out :].as_signed()), requantizer.shift.eq(norm_shift)]
         return requantizer.o

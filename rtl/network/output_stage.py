@@ -35,7 +35,7 @@ class OutputStage(Block):
         bias (sum_width bits signed, input): in the same cycle, like all that follow but `residual`.
         stream_shift (up_to(stream_shift_max), input): left shift of the residual.
         branch_shift (up_to(branch_shift_max), input): left shift of the total with its bias.
-        right_shift (up_to(aligned_width), input): right shift of the sum of both.
+        right_shift (up_to(right_shift_limit), input): right shift of the sum of both.
         add (1 bit, input): there is a residual; it is 0 otherwise.
         through_table (1 bit, input): the value goes through the table.
         residual (residual_width bits signed, input): `residual_delay` cycles after `total`.
@@ -58,7 +58,7 @@ class OutputStage(Block):
         self.requantizer = Requantizer(
             i_width=config.aligned_width,
             o_width=config.residual_width,
-            shift_max=config.aligned_width,
+            shift_max=config.right_shift_limit,
             pipelined=config.memory_pipeline > 0,
             module_name="output_requantizer",
         )
@@ -69,7 +69,7 @@ class OutputStage(Block):
                 "bias": In(signed(config.sum_width)),
                 "stream_shift": In(up_to(config.stream_shift_max)),
                 "branch_shift": In(up_to(config.branch_shift_max)),
-                "right_shift": In(up_to(config.aligned_width)),
+                "right_shift": In(up_to(config.right_shift_limit)),
                 "add": In(1),
                 "through_table": In(1),
                 "residual": In(signed(config.residual_width)),

@@ -1,7 +1,7 @@
 r"""Reciprocal root of a variance in series: as `rtl.network.reciprocal_root`, in a sixth of the logic, and slower.
 
-The variance V is shifted left, a pair of bits a cycle, until its upper pair is not 0; its upper 30 bits are v then. What
-follows takes its definition literally, y = floor(sqrt(floor(2^58 / v))):
+The variance V is shifted left, a pair of bits a cycle, until its upper pair is not 0; then its upper 30 bits are v.
+What follows takes its definition literally, y = floor(sqrt(floor(2^58 / v))):
 
     a bit of the quotient a cycle, from the top       r <- 2 (r - b v),              b = r >= v
     a bit of the root every other cycle, from its     s <- 4 s + pair - d (4 y + 1), d = 4 s + pair >= 4 y + 1

@@ -20,8 +20,6 @@ from .layout import Layout
 
 __all__ = ["FitError", "check_kernels", "check_model", "check_shape", "check_tape", "format_of"]
 
-_EPSILON_BITS = 47
-
 #: Numbers of an attention kernel that follow from the fields of the configuration.
 _DERIVED = {"taylor": ("c_v_width", "c_d_width", "shift_g_max"), "softmax": ("shift_s_max",)}
 
@@ -31,7 +29,6 @@ _MADE_FOR_KERNEL = {
     "taylor": ("mean_fraction", "constant_fraction"),
     "softmax": ("score_width", "exponential_width", "exponential_entries"),
 }
-_NORM_SHIFT_MAX = 63
 
 
 class FitError(ValueError):
@@ -125,8 +122,8 @@ def check_model(vit: IntegerVit, config: NetworkConfig) -> None:
     _check_format(vit, config)
     for operation in vit.program:
         if isinstance(operation, Norm):
-            _check_norm(vit, operation)
-    _check(config, _needs(vit))
+            _check_norm(vit, operation, config)
+    _check(config, _needs(vit, config))
 
 
 def check_tape(length: int, config: NetworkConfig) -> None:
@@ -173,18 +170,19 @@ def _check_format(vit: IntegerVit, config: NetworkConfig) -> None:
             raise FitError(f"network does not fit {config.name}: in layer {layer}, {error}") from None
 
 
-def _check_norm(vit: IntegerVit, operation: Norm) -> None:
+def _check_norm(vit: IntegerVit, operation: Norm, config: NetworkConfig) -> None:
     shift, epsilon = vit.norm_shift(operation), vit.epsilon(operation)
-    if not 0 <= shift <= _NORM_SHIFT_MAX:
-        raise FitError(f"right shift of {operation.name} must be 0 to {_NORM_SHIFT_MAX}, not {shift}")
-    if epsilon.bit_length() > _EPSILON_BITS:
+    if not config.norm_shift_min <= shift <= config.norm_shift_max:
+        limits = f"{config.norm_shift_min} to {config.norm_shift_max}"
+        raise FitError(f"right shift of {operation.name} must be {limits}, not {shift}")
+    if epsilon.bit_length() > config.epsilon_width:
         raise FitError(
-            f"epsilon of {operation.name} must fit {_EPSILON_BITS} bits in the scale of the variance, "
+            f"epsilon of {operation.name} must fit {config.epsilon_width} bits in the scale of the variance, "
             f"not need {epsilon.bit_length()}"
         )
 
 
-def _needs(vit: IntegerVit) -> Iterator[_Need]:
+def _needs(vit: IntegerVit, config: NetworkConfig) -> Iterator[_Need]:
     """What the sums and shifts of a model need."""
     widths = vit.widths()
     for operation in vit.program:
@@ -196,11 +194,14 @@ def _needs(vit: IntegerVit) -> Iterator[_Need]:
             case Logits():
                 yield _Need("sum_width", widths[name], f"bits of {name}")
             case Requantize():
-                branch = int(np.max(-vit.requantizing_shift(operation), initial=0))
+                shifts = vit.requantizing_shift(operation)
+                branch = int(np.max(-shifts, initial=0))
+                yield _right(int(np.max(shifts, initial=0)), name, config)
                 yield _Need("branch_shift_max", branch, f"left shift of {name}")
                 yield _Need("aligned_width", widths[operation.source] + branch + 1, f"bits of {name} as it is rounded")
             case Add():
-                of_stream, of_branch, _of_sum = vit.add_shifts(operation)
+                of_stream, of_branch, of_sum = vit.add_shifts(operation)
+                yield _right(int(of_sum.max()), name, config)
                 yield _Need("stream_shift_max", int(of_stream.max()), f"left shift of {operation.stream} in {name}")
                 yield _Need("branch_shift_max", int(of_branch.max()), f"left shift of {operation.branch} in {name}")
                 yield _Need("aligned_width", widths[operation.sum] + 1, f"bits of {name} as it is rounded")
@@ -208,6 +209,11 @@ def _needs(vit: IntegerVit) -> Iterator[_Need]:
                 yield _Need("left_shift_max", left, f"left shifts of {name}")
             case _:
                 pass
+
+
+def _right(shift: int, name: str, config: NetworkConfig) -> _Need:
+    """A right shift by all bits of a sum, or by more, is one by all but one of them (`payload.constants_of`)."""
+    return _Need("right_shift_max", min(shift, config.aligned_width - 1), f"right shift of {name}")
 
 
 def _products(weight: np.ndarray) -> int:

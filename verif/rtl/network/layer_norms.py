@@ -35,5 +35,6 @@ def layer_norm_inputs(config, generator: random.Random, tokens=None, features=No
                 x = np.where(np.arange(features) % 2 == 1, low, high)  # the largest variance
         return x
 
-    epsilon = generator.choice((1, 2, generator.randint(1, 1000), generator.getrandbits(47) or 1, (1 << 47) - 1))
+    largest = (1 << config.epsilon_width) - 1
+    epsilon = generator.choice((1, 2, generator.randint(1, 1000), generator.randint(1, largest), largest))
     return np.array([token() for _ in range(tokens)]), left_shifts, epsilon

@@ -63,7 +63,7 @@ async def check(view, name, seed):
             take()
             [bias] = integers(generator, config.sum_width, 1)
             limits = (
-                config.stream_shift_max, config.branch_shift_max, config.aligned_width, config.left_shift_max
+                config.stream_shift_max, config.branch_shift_max, config.right_shift_limit, config.left_shift_max
             )  # fmt: skip
             shifts = [generator.choice((0, most, generator.randint(0, most))) for most in limits]
             send(little_endian((bias, 4), *((shift, 1) for shift in shifts)), kind, 0)

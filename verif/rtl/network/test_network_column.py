@@ -123,12 +123,12 @@ class Column:
             name: generator.choice((0, most, generator.randint(0, most)))
             for name, most in (
                 ("stream", config.stream_shift_max), ("branch", config.branch_shift_max),
-                ("right", config.aligned_width), ("left", config.left_shift_max),
+                ("right", config.right_shift_limit), ("left", config.left_shift_max),
             )
         }  # fmt: skip
         if generator.random() < 0.7:  # so that results are neither 0 nor at an end
             bits = generator.choice((config.sum_width, config.residual_width, 8)) + 2
-            shifts["right"] = max(0, min(config.aligned_width, config.sum_width + shifts["branch"] - bits))
+            shifts["right"] = max(0, min(config.right_shift_limit, config.sum_width + shifts["branch"] - bits))
         data = constant_bytes((bias, 4), *((shifts[name], 1) for name in ("stream", "branch", "right", "left")))
         for number, byte in enumerate(data):
             # With its last byte a set may replace one that is in effect by then.
@@ -282,6 +282,7 @@ class Column:
         gamma = np.array(integers(generator, generator.choice((2, config.gamma_width)), features))
         beta = np.array(integers(generator, generator.choice((2, 20, config.beta_width)), features))
         shift = generator.choice((0, 63, generator.randint(8, 30)))
+        shift = min(max(shift, config.norm_shift_min), config.norm_shift_max)
         golden = layer_norm(x, left_shifts, epsilon, gamma, beta, shift, 8)
         for tile, f in enumerate(mine):
             data = constant_bytes((int(gamma[f]), 2), (int(beta[f]), 4), (int(left_shifts[f]), 1), (0, 1))

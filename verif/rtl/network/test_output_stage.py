@@ -55,7 +55,7 @@ async def check(view, name, seed):
                 shift: generator.choice((0, most, generator.randint(0, most)))
                 for shift, most in (
                     ("stream_shift", config.stream_shift_max), ("branch_shift", config.branch_shift_max),
-                    ("right_shift", config.aligned_width),
+                    ("right_shift", config.right_shift_limit),
                 )
             }  # fmt: skip
             [constants["bias"]] = integers(generator, config.sum_width, 1)

@@ -48,6 +48,7 @@ class Lane:
         normalized = layer_norm(x, left_shifts, epsilon, gamma, beta, 0, 8).normalized
         fits = int(np.abs(normalized * gamma + beta).max()).bit_length() - 7  # so that it is just not saturated
         shift = generator.choice((0, 63, *(max(0, fits - less) for less in (0, 1, 1, 2, 3))))
+        shift = min(max(shift, config.norm_shift_min), config.norm_shift_max)
         golden = layer_norm(x, left_shifts, epsilon, gamma, beta, shift, 8)
         for tile in range(tiles):
             for token in range(len(x)):

@@ -23,7 +23,7 @@ CONFIGURATIONS = {
     "blocks of three tokens": small_config(4, 4, tape_width=32, mlp_tokens=3, tape_queue_rows=256),
     "a token a block": small_config(5, 3, tape_width=24, tape_source="stream", mlp_tokens=1, norm_interval=5),
     "wide": small_config(16, 8, tape_width=64, memory_pipeline=1, pe_pipeline=2, norm_interval=2, divider_interval=1),
-    "one lane": small_config(6, 4, tape_width=32, memory_pipeline=1, norm_interval=3, norm_lanes=1),
+    "one lane": small_config(6, 4, tape_width=32, memory_pipeline=1, norm_interval=80, norm_lanes=1),
     "image among activations": small_config(6, 4, tape_width=32, image_lanes=2, memory_pipeline=1,
                                             image_banks="activations"),
     "four columns a lane": small_config(16, 8, tape_width=64, norm_lanes=2),

@@ -87,7 +87,7 @@ def test_widths(vit):
     assert "as it is rounded), not" in refusal(vit, aligned_width=least - 1)
 
 
-@pytest.mark.parametrize("field", ["stream_shift_max", "left_shift_max", "branch_shift_max"])
+@pytest.mark.parametrize("field", ["stream_shift_max", "left_shift_max", "branch_shift_max", "right_shift_max"])
 def test_shifts(vit, field):
     if field == "branch_shift_max":  # what multiplies is shifted left
         vit = changed(vit, "blocks.0.q", vit.exponents["blocks.0.qkv"] - 1)
@@ -112,6 +112,9 @@ def test_layer_norms(vit):
     assert refusal(near) == "right shift of norm must be 0 to 63, not -1"
     fine = dataclasses.replace(vit, exponents={name: each - 30 for name, each in vit.exponents.items()})
     assert "epsilon of blocks.0.norm1 must fit 47 bits in the scale of the variance, not need " in refusal(fine)
+    assert "epsilon of blocks.0.norm1 must fit 2 bits " in refusal(vit, epsilon_width=2)
+    assert "must be 17 to 31, not " in refusal(far, norm_shift_min=17)
+    compile_network(vit, dataclasses.replace(CONFIG, norm_shift_min=17, epsilon_width=16))
 
 
 def test_memory_on_the_chip(vit):
