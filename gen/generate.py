@@ -46,7 +46,7 @@ def top(config: Configuration) -> Block:
 
 
 def port_table(component):
-    """Ports of a block in the order of its Verilog: (name, "input" or "output", width, signed)."""
+    """Ports of a block in the order of its Verilog: (name, "input", "output" or "inout", width, signed)."""
     ports = [("clk", "input", 1, False)] if component.clocked else []
     if component.clocked and not component.reset_less:
         ports.append(("rst", "input", 1, False))
@@ -54,6 +54,7 @@ def port_table(component):
         direction = "input" if member.flow == wiring.In else "output"
         shape = value.shape()
         ports.append((name, direction, shape.width, shape.signed))
+    ports += [(name, "inout", len(pad), False) for name, pad in component.pads.items()]
     return ports
 
 

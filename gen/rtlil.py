@@ -52,7 +52,7 @@ class Wire:
         name (str): its name, with the backslash that a name of the source has in RTLIL.
         width (int): number of bits.
         signed (bool): whether it is a signed number.
-        direction (str | None): "input" or "output" if it is a port.
+        direction (str | None): "input", "output" or "inout" if it is a port.
         init (str | None): bits at power-up if it is the output of a register.
     """
 
@@ -213,7 +213,7 @@ def is_anonymous(name):
 
 
 _TOKEN = re.compile(r"[{}]|\d+'[01x-]*|[\\$]\S+|\[\d+(?::\d+)?\]|\d+")
-_WIRE = re.compile(r"wire width (\d+) +(?:(input|output) \d+ +)?(signed )?(\S+)")
+_WIRE = re.compile(r"wire width (\d+) +(?:(input|output|inout) \d+ +)?(signed )?(\S+)")
 
 
 def parse(text):

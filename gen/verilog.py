@@ -18,12 +18,15 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
 from taylorvit.rtl import __version__
-from taylorvit.rtl.common.block import Block, BlockInstance
+from taylorvit.rtl.common.block import Block, BlockInstance, ForeignBlock
 
 from .rtlil import Cell, parse
 from .verilog_writer import write_module
 
 __all__ = ["blocks", "emit", "emit_with_blocks", "instances"]
+
+#: What Verilator is not to say of Verilog that another program writes: matters of style.
+_FOREIGN_STYLE = ("PROCASSINIT", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
 
 
 def blocks(component):
@@ -74,7 +77,7 @@ def emit_with_blocks(component):
     with _without_garbage_collection():
         modules = _elaborate_all(component)
         names = {block.module_name: f"{component.prefix}{block.module_name}" for block, _fragment, _ports in modules}
-        names[component.module_name] = component.module_name
+        names |= {block.module_name: block.module_name for block in (component, *_foreign(modules))}
         outputs = {
             names[block.module_name]: {name for name, (_value, flow) in ports.items() if flow is PortDirection.Output}
             for block, _fragment, ports in modules
@@ -85,11 +88,25 @@ def emit_with_blocks(component):
                 given = {name for name, (_value, direction) in cell.ports.items() if direction == "o"}
                 outputs.setdefault(cell.type, set()).update(given)
         for block, fragment, ports in modules:
+            if isinstance(block, ForeignBlock):
+                continue
             text, _names = rtlil.convert_fragment(fragment, ports, block.module_name, emit_src=False)
             module = _renamed(parse(text), names)
             texts.append(write_module(module, list(ports), outputs, _purpose(type(block)), waivers))
+        texts += [_fenced(block) for block in _foreign(modules)]
     texts.append("// verilator lint_on DECLFILENAME\n")
     return "\n".join(texts), {names[block.module_name]: block for block, _fragment, _ports in modules}
+
+
+def _foreign(modules):
+    return [block for block, _fragment, _ports in modules if isinstance(block, ForeignBlock)]
+
+
+def _fenced(block):
+    """The Verilog of another program, about whose style Verilator has nothing to say."""
+    rules = [f"// verilator lint_{{}} {rule}" for rule in _FOREIGN_STYLE]
+    off, on = ([rule.format(switch) for rule in rules] for switch in ("off", "on"))
+    return "\n".join([f"// {_purpose(type(block))}", *off, block.verilog.rstrip("\n"), *on, ""])
 
 
 def _renamed(module, names):
@@ -142,6 +159,8 @@ def _elaborate(component):
             ports["rst"] = (domain.rst, PortDirection.Input)
     for name, member, value in component.flat_ports():
         ports[name] = (value, PortDirection.Input if member.flow == wiring.In else PortDirection.Output)
+    for name, pad in component.pads.items():
+        ports[name] = (pad, PortDirection.Inout)
     return fragment, ports
 
 

@@ -1,4 +1,4 @@
-"""AXI4-Stream, AXI4-Lite and the read channels of AXI4, as far as the accelerators use them.
+"""AXI4-Stream, AXI4-Lite, and the channels of AXI4 for reads and for writes, as far as the accelerators use them.
 
 A signature is seen from the source, or the master: a source has the port `Out(AxiStream(32))`, a sink `In(...)` of the
 same. `rtl.common.bus.connect` joins the two:
@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from .bus import Bus
 from .validation import require_choice, require_multiple, require_range
 
-__all__ = ["AxiLite", "AxiRead", "AxiStream", "Burst", "Response"]
+__all__ = ["AxiLite", "AxiRead", "AxiStream", "AxiWrite", "Burst", "Response"]
 
 
 class Response(enum.IntEnum, shape=2):
@@ -162,5 +162,56 @@ class AxiRead(Bus):
                 "rlast": In(1),
                 "rvalid": In(1),
                 "rready": Out(1),
+            }
+        )
+
+
+class AxiWrite(Bus):
+    """The three write channels of AXI4 (ARM IHI 0022), without identifiers.
+
+    Args:
+        address_width (int): bits of a byte address, 1 to 64.
+        data_width (int): bits of a beat, a power of two from 8 to 1024.
+
+    Ports:
+        awaddr (address_width bits): address of the first beat of a burst.
+        awlen (8 bits): its beats less one.
+        awsize (3 bits): logarithm of the bytes of a beat.
+        awburst (Burst): how its addresses follow each other.
+        awvalid (1 bit): there is an address to write to.
+        awready (1 bit, to the master): it is taken.
+        wdata (data_width bits): a beat to write.
+        wstrb (data_width / 8 bits): which of its bytes are written.
+        wlast (1 bit): the last beat of its burst.
+        wvalid (1 bit): there is a beat.
+        wready (1 bit, to the master): it is taken.
+        bresp (Response, to the master): answer to a burst.
+        bvalid (1 bit, to the master): there is an answer.
+        bready (1 bit): it is taken.
+
+    Raises:
+        TypeError: `address_width` is not an integer.
+        ValueError: a parameter is out of its range.
+    """
+
+    def __init__(self, *, address_width, data_width):
+        require_range("address_width", address_width, 1, 64)
+        require_choice("data_width", data_width, tuple(8 << power for power in range(8)))
+        super().__init__(
+            {
+                "awaddr": Out(address_width),
+                "awlen": Out(8),
+                "awsize": Out(3),
+                "awburst": Out(Burst),
+                "awvalid": Out(1),
+                "awready": In(1),
+                "wdata": Out(data_width),
+                "wstrb": Out(data_width // 8),
+                "wlast": Out(1),
+                "wvalid": Out(1),
+                "wready": In(1),
+                "bresp": In(Response),
+                "bvalid": In(1),
+                "bready": Out(1),
             }
         )

@@ -12,10 +12,10 @@ is emitted once. One component object stands for all of its instances: `instanti
 
 from types import MappingProxyType
 
-from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 
-__all__ = ["Block", "BlockInstance", "instantiate"]
+__all__ = ["Block", "BlockInstance", "ForeignBlock", "instantiate"]
 
 
 class Block(wiring.Component):
@@ -27,6 +27,8 @@ class Block(wiring.Component):
             makes the clock domain that its instances need, if any.
         reset_less (bool): true if nothing in the block is reset; the module then has no `rst` port.
         prefix (str): of a top level, what stands in front of the names of all modules below it.
+        pads (Mapping[str, IOPort]): ports in both directions, by their names: pins of the FPGA. They are the last
+            ports of the module, and go through its parents up to the top.
         waivers (Mapping[tuple[str, str], str]): warnings of Verilator that are as intended: (rule, pattern of names) ->
             the reason, a sentence. The names are those of the block's signals, for PINMISSING of the cells in it, and
             for PINCONNECTEMPTY of its outputs that a parent may leave open. Each waiver stands in the Verilog where it
@@ -37,6 +39,7 @@ class Block(wiring.Component):
     clocked = True
     reset_less = False
     prefix = ""
+    pads = MappingProxyType({})
     waivers = MappingProxyType({})
     _MustUse__silence = True  # a second component of a module that is emitted already is never elaborated
 
@@ -67,6 +70,20 @@ class Block(wiring.Component):
             yield Value.cast(port).name, member, Value.cast(value)
 
 
+class ForeignBlock(Block):
+    """A block whose Verilog another program writes.
+
+    Attributes:
+        verilog (str): the text of its module, and of those below it. Its ports are `clk` and `rst`, as far as the
+            block has them, then those of `flat_ports`.
+    """
+
+    verilog = ""
+
+    def elaborate(self, platform):
+        return Module()
+
+
 class BlockInstance(Instance):
     """The instance of a block in its parent; `component` is the block."""
 
@@ -75,7 +92,7 @@ class BlockInstance(Instance):
         self.component = component
 
 
-def instantiate(m, name, component, *, reset=None):
+def instantiate(m, name, component, *, reset=None, pads=MappingProxyType({})):
     """Adds an instance of a block to a module.
 
     Args:
@@ -83,6 +100,7 @@ def instantiate(m, name, component, *, reset=None):
         name (str): name of the instance.
         component (Block): the block.
         reset (amaranth.hdl.Value | None): what is connected to the `rst` port; the parent's own reset if left out.
+        pads (Mapping[str, IOPort]): what is connected to each of the component's `pads`, by name.
 
     Returns:
         object: the interface to the ports of the instance, of the signature of the block.
@@ -95,5 +113,6 @@ def instantiate(m, name, component, *, reset=None):
         ports["i_rst"] = ResetSignal() if reset is None else reset
     for port, member, value in component.flat_ports(interface):
         ports[f"{'i' if member.flow == wiring.In else 'o'}_{port}"] = value
+    ports |= {f"io_{port}": pads[port] for port in component.pads}
     m.submodules[name] = BlockInstance(component, **ports)
     return interface

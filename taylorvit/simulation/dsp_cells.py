@@ -13,6 +13,8 @@ _FILES = {  # cell -> file with its model
     "SB_MAC16": "ice40_dsp.v",
     "MULT18X18": "gowin_dsp.v",
     "MULT9X9": "gowin_dsp.v",
+    "BB": "ecp5_io.v",
+    "ODDRX1F": "ecp5_io.v",
 }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In, Out
+from cocotbext.axi.axi_channels import AxiARBus, AxiAWBus, AxiBBus, AxiRBus, AxiWBus
 from cocotbext.axi.axil_channels import AxiLiteARBus, AxiLiteAWBus, AxiLiteBBus, AxiLiteRBus, AxiLiteWBus
 from cocotbext.axi.axis import AxiStreamBus
 
-from taylorvit.rtl.common.axi import AxiLite, AxiStream
+from taylorvit.rtl.common.axi import AxiLite, AxiRead, AxiStream, AxiWrite
 
 
 def members(signature):
@@ -34,3 +35,12 @@ def test_the_members_are_those_that_other_tools_look_for():
     wanted = {name for channel in channels for name in channel._signals}
     known = wanted | {name for channel in channels for name in channel._optional_signals}
     assert wanted <= {*members(AxiLite(address_width=12, data_width=32))} <= known
+
+
+def test_a_memory_has_no_identifiers_and_otherwise_what_other_tools_look_for():
+    widths = {"address_width": 20, "data_width": 16}
+    for signature, channels in ((AxiRead, (AxiARBus, AxiRBus)), (AxiWrite, (AxiAWBus, AxiWBus, AxiBBus))):
+        wanted = {name for channel in channels for name in channel._signals} - {"arid", "rid", "awid", "bid"}
+        known = wanted | {name for channel in channels for name in channel._optional_signals}
+        assert wanted <= {*members(signature(**widths))} <= known
+    assert members(AxiWrite(**widths))["wstrb"] == (Out, 2)

@@ -6,12 +6,13 @@ import re
 
 import cocotb
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Const, Instance, IOPort, Module, Signal
 from amaranth.lib.wiring import In, Out, Signature
 from cocotb.triggers import RisingEdge
 
+from taylorvit.gen.generate import port_table
 from taylorvit.gen.verilog import blocks, emit
-from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.block import Block, ForeignBlock, instantiate
 from taylorvit.simulation import build, expect_equal, run, start
 
 
@@ -137,3 +138,68 @@ def test_one_name_for_two_blocks_is_an_error():
 
     with pytest.raises(ValueError, match="module name must be unique to one set of parameters, not 'counter'"):
         emit(Mixed())
+
+
+class Foreign(ForeignBlock):
+    """Inverts."""
+
+    module_name = "foreign"
+    clocked = False
+    verilog = "module foreign (input wire i, output wire o);\nassign o = ~i;\nendmodule\n"
+
+    def __init__(self):
+        super().__init__({"i": In(1), "o": Out(1)})
+
+
+class Pads(Block):
+    """Two pins in both directions, the second of which shows what the first has."""
+
+    module_name = "pads"
+    clocked = False
+
+    def __init__(self):
+        self.pads = {"pins": IOPort(2, name="pins")}
+        super().__init__({"drive": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        inverted, shown = Signal(), Signal()
+        foreign = instantiate(m, "foreign", Foreign())
+        m.d.comb += [foreign.i.eq(inverted), shown.eq(foreign.o)]
+        pins = self.pads["pins"]
+        m.submodules.first = Instance("PIN", i_T=~self.drive, i_I=Const(0, 1), o_O=inverted, io_B=pins[0])
+        m.submodules.second = Instance("PIN", i_T=~self.drive, i_I=shown, o_O=Signal(), io_B=pins[1])
+        return m
+
+
+class Outside(Block):
+    """Has the pins of a block in it."""
+
+    module_name = "outside"
+    clocked = False
+
+    def __init__(self):
+        self.inside = Pads()
+        self.pads = {"pins": IOPort(2, name="pins")}
+        super().__init__({"drive": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        inside = instantiate(m, "inner", self.inside, pads=self.pads)
+        m.d.comb += inside.drive.eq(self.drive)
+        return m
+
+
+def test_pins_in_both_directions_go_through_to_the_top():
+    verilog = emit(Outside())
+    assert port_table(Outside()) == [("drive", "input", 1, False), ("pins", "inout", 2, False)]
+    assert verilog.count("    inout  wire [1:0] pins\n);") == 2
+    assert ".pins(pins)" in verilog
+    assert ".B(pins[0])" in verilog and ".B(pins[1])" in verilog
+
+
+def test_verilog_of_another_program_is_put_behind():
+    verilog = emit(Outside())
+    assert re.search(r"foreign foreign \(\n +\.i\(\w+\),\n +\.o\(shown\)\n +\);", verilog)
+    assert "module foreign (input wire i, output wire o);\nassign o = ~i;\nendmodule\n" in verilog
+    assert [block.module_name for block in blocks(Outside())] == ["outside", "pads", "foreign"]
