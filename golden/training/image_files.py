@@ -1,23 +1,26 @@
 """Image files to pixels of 0 to 1, as a viewer shows them; a file that cannot be read is refused with the reason.
 
     pixels = read_pixels(path, channels=3)      (3, height, width)
+    pixels = decode_pixels(content, ...)        from bytes, which anybody may have sent
 
 A picture is turned as its EXIF tag says. Transparent pixels are white, as viewers show them. 16-bit grey is scaled by
 its range, which PNG, PGM and TIFF define. Pixels that are floats, signed, or integers of 32 bits are refused, since the
 file does not say which value is white. Of a file with several images, animated or in pages, the first one is taken.
 """
 
+import io
 import logging
 import struct
 import warnings
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 
-__all__ = ["IMAGE_SUFFIXES", "ImageError", "image_files", "is_hidden", "read_pixels"]
+__all__ = ["IMAGE_SUFFIXES", "ImageError", "decode_pixels", "image_files", "is_hidden", "read_pixels"]
 
 #: Endings of files that count as images in a folder, in upper or lower case.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -62,24 +65,65 @@ def read_pixels(path: str | Path, channels: int) -> torch.Tensor:
         ImageError: there is no such file, or it is damaged, so large that memory may not suffice, or has pixels of an
             unknown range.
     """
+    with _refused(str(path), "an image that Pillow can read"):
+        if not Path(path).is_file():
+            raise ImageError(f"{path} must be an image that Pillow can read: no such file")
+        return _decoded(path, channels)
+
+
+def decode_pixels(
+    content: bytes, channels: int, *, name: str, formats: tuple[str, ...], most_pixels: int
+) -> torch.Tensor:
+    """Decodes the content of an image file, (channels, height, width), values of 0 to 1.
+
+    Args:
+        content (bytes): the content.
+        channels (int): 1 for a grey image, 3 for a coloured one.
+        name (str): what the text of an error calls it.
+        formats (tuple[str, ...]): what it may be, by Pillow's names; for some, Pillow would start other programs.
+        most_pixels (int): an image of more is refused before it is decoded; at most Pillow's own limit.
+
+    Raises:
+        ImageError: it is of another format, damaged, or too large.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    what = f"an image in {', '.join(formats[:-1])} or {formats[-1]}"
+    with _refused(name, what):
+        try:
+            with Image.open(io.BytesIO(content), formats=formats) as file:
+                width, height = file.size
+        except UnidentifiedImageError:  # its text has the address of an object
+            raise ImageError(f"{name} must be {what}") from None
+        if width * height > most_pixels:
+            raise ImageError(f"{name} must be an image of at most {most_pixels:,} pixels, not of {width} x {height}")
+        return _decoded(io.BytesIO(content), channels, formats)
+
+
+@contextmanager
+def _refused(name: str, what: str) -> Iterator[None]:
+    """What is raised for a damaged or an enormous image becomes an `ImageError`."""
     from PIL import Image
 
     try:
-        if not Path(path).is_file():
-            raise ImageError(f"{path} must be an image that Pillow can read: no such file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about tags that do not matter here, without the name of the file
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                pixels = _pixels(file, channels)
+            yield
     except ImageError:
         raise
     except Image.DecompressionBombWarning:
-        raise ImageError(f"{path} must be an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels") from None
+        raise ImageError(f"{name} must be an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels") from None
     except (Image.DecompressionBombError, *_DAMAGED) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path} must be an image that Pillow can read: {reason}") from None
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        raise ImageError(f"{name} must be {what}: {reason}") from None
+
+
+def _decoded(source: str | Path | io.BytesIO, channels: int, formats: tuple[str, ...] | None = None) -> torch.Tensor:
+    from PIL import Image
+
+    with Image.open(source, formats=formats) as file:
+        return torch.from_numpy(_pixels(file, channels)).permute(2, 0, 1).contiguous()
 
 
 def _pixels(file, channels: int) -> np.ndarray:

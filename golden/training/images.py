@@ -30,7 +30,7 @@ from taylorvit.boundary.errors import install_command
 from .image_files import IMAGE_SUFFIXES, ImageError, image_files, is_hidden, read_pixels
 
 __all__ = ["DATASETS", "IMAGENET_MEAN", "IMAGENET_STD", "Dataset", "FolderSplit", "ImageError", "MemorySplit",
-           "PhotoSplit", "Split", "load_batches", "load_dataset", "load_folder", "read_image"]  # fmt: skip
+           "PhotoSplit", "Split", "centre_of", "load_batches", "load_dataset", "load_folder", "read_image"]  # fmt: skip
 
 _SPLIT_SEED = 2023
 
@@ -191,7 +191,7 @@ class FolderSplit:
 
     def _image(self, path: Path) -> torch.Tensor:
         image = read_pixels(path, 3)
-        return _inception_crop(image, self.image_size) if self.random else _centre_crop(image, self.image_size)
+        return _inception_crop(image, self.image_size) if self.random else centre_of(image, self.image_size)
 
 
 def load_dataset(name: str | None) -> Dataset:
@@ -260,7 +260,22 @@ def read_image(path: str | Path, image_size: int, channels: int) -> torch.Tensor
     Raises:
         ImageError: there is no such file, or `read_pixels` cannot read it.
     """
-    return _centre_crop(read_pixels(path, channels), image_size)
+    return centre_of(read_pixels(path, channels), image_size)
+
+
+def centre_of(image: torch.Tensor, size: int) -> torch.Tensor:
+    """Cuts the centre out of an image and resizes it, as DeiT tests, (channels, size, size).
+
+    Args:
+        image (torch.Tensor): (channels, height, width), values of 0 to 1.
+        size (int): pixels of a side of the square result.
+    """
+    image = _without_far_ends(image)
+    height, width = image.shape[1:]
+    factor = size / _FOLDER_CROP_RATIO / min(height, width)
+    image = _resize(image, (max(round(height * factor), size), max(round(width * factor), size)))
+    top, left = (image.shape[1] - size) // 2, (image.shape[2] - size) // 2
+    return image[:, top : top + size, left : left + size]
 
 
 # Data sets inside packages
@@ -362,16 +377,7 @@ def _inception_crop(image: torch.Tensor, size: int) -> torch.Tensor:
             top = int(torch.randint(height - crop_height + 1, ()))
             left = int(torch.randint(width - crop_width + 1, ()))
             return _resize(image[:, top : top + crop_height, left : left + crop_width], (size, size))
-    return _centre_crop(image, size)
-
-
-def _centre_crop(image: torch.Tensor, size: int) -> torch.Tensor:
-    image = _without_far_ends(image)
-    height, width = image.shape[1:]
-    factor = size / _FOLDER_CROP_RATIO / min(height, width)
-    image = _resize(image, (max(round(height * factor), size), max(round(width * factor), size)))
-    top, left = (image.shape[1] - size) // 2, (image.shape[2] - size) // 2
-    return image[:, top : top + size, left : left + size]
+    return centre_of(image, size)
 
 
 def _without_far_ends(image: torch.Tensor) -> torch.Tensor:

@@ -46,6 +46,7 @@ _GROUPS = {
     "Simulation": {
         "simulate": "run your own tensors or images through the generated Verilog",
         "classify": "show images, and what the generated Verilog of a network takes them for",
+        "serve": "show a web page to draw digits on, or drop images, for the Verilog",
     },
     "Boards": {
         "boards": "list the boards and their presets",

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from taylorvit.boundary.command import console, needs, real_number
-from taylorvit.models import bundled_model, bundled_names
+from taylorvit.models import bundled_names
 
 from .network_options import add_images, add_memory
 from .options import add_configuration
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 _MODEL = "mnist5k"
-_PRESETS = ("vit-tiny-4x4", "vit-16x16", "vit-64x64")
 _IMAGES = "0-5"  # of the data set that the model was trained on
 _CLOCK_MHZ = 100
 _WIDTH = 120  # characters
@@ -59,44 +58,16 @@ def run(arguments: Namespace) -> int:
     from taylorvit.jobs.images import read_images
     from taylorvit.jobs.network_judgement import judge_network
 
+    from .model_choice import chosen_model
     from .network_run import run_images, show_network_verdict
 
-    model = _compiled(arguments)
+    model = chosen_model(arguments.model, arguments, "classify")
     sources = [f"{model.vit.data.get('name')}:{_IMAGES}"] if arguments.images is None else arguments.images
     images = read_images(sources, model.vit.shape, model.classes)
     outcome, golden, remarks = run_images(model, images, arguments)
     verdict = judge_network(outcome, model, images, golden, remarks)
     _show(outcome, model, images, arguments.clock)
     return show_network_verdict(verdict)
-
-
-def _compiled(arguments: Namespace) -> CompiledModel:
-    """The model, compiled for the accelerator that is named, or for the first preset that it fits."""
-    from taylorvit.compiler import FitError, compile_network
-    from taylorvit.gen.presets import load_preset, of_kind
-    from taylorvit.golden.network.integer_vit import load_integer_vit
-    from taylorvit.jobs.compiled_model import CompiledModel
-    from taylorvit.rtl.network.config import NetworkConfig
-
-    from .options import network_configuration_of
-
-    path = bundled_model(arguments.model)
-    vit = load_integer_vit(path)
-    named = arguments.preset is not None or arguments.config is not None
-    candidates = (
-        [network_configuration_of(arguments, "classify")]
-        if named
-        else [of_kind(load_preset(name), NetworkConfig, "classify") for name in _PRESETS]
-    )
-    while True:
-        config = candidates.pop(0)
-        try:
-            compiled = compile_network(vit, config)
-        except FitError:
-            if not candidates:
-                raise
-            continue
-        return CompiledModel(path.stem, config, compiled.tape, vit, compiled.description()["classes"])
 
 
 def _show(run: NetworkRun, model: CompiledModel, images: Images, clock_mhz: float) -> None:

@@ -20,16 +20,17 @@ from .verdict import progress_bars
 __all__ = ["for_configuration", "run_images", "show_network_verdict"]
 
 
-def for_configuration(model: CompiledModel, arguments: Namespace) -> CompiledModel:
+def for_configuration(model: CompiledModel, arguments: Namespace, command: str) -> CompiledModel:
     """The model on the accelerator that --preset or --config name, if its tape is for that as well.
 
     Args:
         model (CompiledModel): the model; it is left as it is if neither is given.
         arguments (Namespace): the parsed ones.
+        command (str): the command, for the text of an error.
     """
     if arguments.preset is None and arguments.config is None:
         return model
-    config = network_configuration_of(arguments, "simulate --model")
+    config = network_configuration_of(arguments, command)
     check_tape(model.tape, config, model.name)
     return model._replace(config=config)
 

@@ -100,7 +100,7 @@ def _images(arguments: Namespace) -> int:
     from .network_run import for_configuration, run_images, show_network_verdict
     from .verdict import check_result_file
 
-    model = for_configuration(read_compiled_model(arguments.model), arguments)
+    model = for_configuration(read_compiled_model(arguments.model), arguments, "simulate --model")
     check_result_file(arguments.output, arguments.model / "model.json")
     images = read_images(arguments.images, model.vit.shape, model.classes)
     waveform = _waveform_file(model.config.name, arguments.output) if arguments.waves else None

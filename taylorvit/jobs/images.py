@@ -22,9 +22,11 @@ from taylorvit.boundary.errors import FileError
 from taylorvit.boundary.reading import read_npz
 
 if TYPE_CHECKING:
+    import torch
+
     from taylorvit.golden.network.vit import VitShape
 
-__all__ = ["Images", "read_images"]
+__all__ = ["Images", "fitted", "read_images"]
 
 #: A dozen gigabytes of a DeiT's images, which nobody simulates.
 MOST_IMAGES = 100_000
@@ -106,16 +108,28 @@ def _of_folder(folder: Path, shape: VitShape, classes: list[str]) -> Iterator[_I
 
 
 def _of_file(path: Path, shape: VitShape, label: int | None) -> _Image:
-    from taylorvit.golden.network.integer_vit import to_pixels
     from taylorvit.golden.training.image_files import read_pixels
-    from taylorvit.golden.training.images import read_image
 
     _require_colours(str(path), shape)
-    size = (shape.image_size, shape.image_size)
-    image = read_pixels(path, shape.channels)
-    if image.shape[1:] != size:
-        image = read_image(path, shape.image_size, shape.channels)
-    return _Image(to_pixels(image.numpy()).astype(np.uint8), str(path), label)
+    return _Image(fitted(read_pixels(path, shape.channels), shape), str(path), label)
+
+
+def fitted(image: torch.Tensor, shape: VitShape) -> np.ndarray:
+    """An image as a model takes it: as it is if it has the model's size, else its centre, resized.
+
+    Args:
+        image (torch.Tensor): (channels, height, width), values of 0 to 1.
+        shape (VitShape): sizes of the model.
+
+    Returns:
+        np.ndarray: uint8, (channels, size, size).
+    """
+    from taylorvit.golden.network.integer_vit import to_pixels
+    from taylorvit.golden.training.images import centre_of
+
+    if image.shape[1:] != (shape.image_size, shape.image_size):
+        image = centre_of(image, shape.image_size)
+    return to_pixels(image.numpy()).astype(np.uint8)
 
 
 def _of_arrays(path: Path, shape: VitShape) -> Iterator[_Image]:

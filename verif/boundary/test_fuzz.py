@@ -303,7 +303,9 @@ def test_images(valid, work, name):
 OPTIONS = [
     "info --preset ODD", "info --config ODD", "generate --preset ODD", "generate --config ODD",
           "generate --config a.toml -o ODD", "simulate --config a.toml --input ODD",
-          "simulate --config a.toml --input floats.npz -o ODD", "ODD",
+          "simulate --config a.toml --input floats.npz -o ODD", "ODD", "serve --sim --http-port 0 --model ODD",
+          "serve --sim --model absent --host ODD", "serve --sim --model absent --http-port ODD",
+          "serve --sim --model absent --http-port 0 --clock ODD",
     "build --board ODD", "build --board icebreaker --preset ODD", "build --board icebreaker --config ODD",
            "build --board icebreaker --freq ODD", "build --board icebreaker --seed ODD",
            "build --board icebreaker -o ODD",

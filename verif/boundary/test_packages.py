@@ -24,6 +24,7 @@ PLAIN = ["presets", "info --preset tiny-4x4", "generate --preset tiny-4x4 -o out
 #: Others, and the extra that each needs.
 NEEDING = {
     "simulate --preset tiny-4x4 --input a.npz": "sim",
+    "serve --sim": "sim,train,web",
     "build --board icebreaker": "fpga",
     "run --sim --input a.npz": "sim",
     "run --port /dev/tty0 --input a.npz": "fpga",

@@ -136,7 +136,16 @@ def test_wheel_says_what_it_is(installed):
     metadata = email.message_from_string((information / "METADATA").read_text(encoding="utf-8"))
     assert (metadata["Name"], metadata["Version"]) == ("taylorvit", __version__)
     assert metadata["License-Expression"] == "Apache-2.0" and (information / "licenses" / "LICENSE").is_file()
-    assert set(metadata.get_all("Provides-Extra")) == {"sim", "test", "lint", "fpga", "train", "pretrained", "oracle"}
+    assert set(metadata.get_all("Provides-Extra")) == {
+        "sim",
+        "test",
+        "lint",
+        "fpga",
+        "train",
+        "web",
+        "pretrained",
+        "oracle",
+    }
     needed = {re.match(r"[\w-]+", each).group() for each in metadata.get_all("Requires-Dist") if "extra" not in each}
     assert needed == {"amaranth", "rich", "systemrdl-compiler", "peakrdl-html", "shtab"}
     assert "taylorvit = taylorvit.__main__:main" in (information / "entry_points.txt").read_text(encoding="utf-8")
