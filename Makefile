@@ -6,6 +6,7 @@
 PYTHON ?= python3
 PRESET ?= edge-16x16
 BOARD  ?= ulx3s-85f
+NETWORK ?=
 BOARDS ?= $(patsubst fpga/boards/%.toml,%,$(sort $(wildcard fpga/boards/*.toml)))
 JOBS   ?= 2
 SIM    ?= verilator
@@ -34,6 +35,7 @@ help:  ## show this list
 	    'PRESET=$(PRESET)' 'the accelerator of generate-verilog (.venv/bin/taylorvit presets lists them);' \
 	    '' 'if given, also that of bitstream, in place of the default of the board' \
 	    'BOARD=$(BOARD)' 'the board of bitstream (.venv/bin/taylorvit boards lists them)' \
+	    'NETWORK=$(NETWORK)' 'if given, the network of that board whose accelerator bitstream is to have' \
 	    'BOARDS=...' 'the boards of bitstreams; at present all' \
 	    'TESTS=...' 'files, folders or test names for sim; at present $(strip $(TESTS))' \
 	    'SEED=$(SEED)' 'seed of the stimuli: a number, or random' \
@@ -53,10 +55,10 @@ serve: check-compiler .venv/.sim .venv/.train .venv/.web  ## serve a page on whi
 	.venv/bin/taylorvit serve --sim
 
 bitstream: .venv/.fpga  ## build a bitstream for BOARD, below build/fpga/BOARD
-	.venv/bin/taylorvit build --board $(BOARD) $(if $(filter file default,$(origin PRESET)),,--preset $(PRESET))
+	.venv/bin/taylorvit build --board $(BOARD) $(if $(NETWORK),--network $(NETWORK),$(if $(filter file default,$(origin PRESET)),,--preset $(PRESET)))
 
-bitstreams: .venv/.fpga  ## build bitstreams for all boards, and show a table
-	.venv/bin/taylorvit build $(addprefix --board ,$(BOARDS))
+bitstreams: .venv/.fpga  ## build bitstreams for all boards and their networks, and show a table
+	.venv/bin/taylorvit build --with-networks $(addprefix --board ,$(BOARDS))
 
 test: install check-compiler  ## run everything: lint, types, unit tests, golden model, regression
 	@$(MAKE) --no-print-directory -j$(JOBS) lint types

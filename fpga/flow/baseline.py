@@ -1,6 +1,7 @@
 """Baselines: the figures that a board's bitstream had, to compare a new build with.
 
-A baseline is a file, `fpga/baselines/BOARD.json`: each figure with its tolerance, and what it was measured with.
+A baseline is a file, `fpga/baselines/NAME.json`, where NAME is that of the board, or BOARD-NETWORK: each figure with
+its tolerance, and what it was measured with.
 """
 
 import json
@@ -39,16 +40,16 @@ class BaselineError(CommandError):
     status = 1
 
 
-def baseline_file(board_name):
-    """Where the baseline of a board is, or would be.
+def baseline_file(name):
+    """Where the baseline of a bitstream is, or would be.
 
     Args:
-        board_name (str): name of the board.
+        name (str): what the bitstream is called.
 
     Returns:
         Path: the file.
     """
-    return _FOLDER / f"{board_name}.json"
+    return _FOLDER / f"{name}.json"
 
 
 def read_baseline(path):

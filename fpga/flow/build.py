@@ -3,12 +3,13 @@
     emit -> synthesize -> place and route -> report -> pack
      .v       netlist       placed design    figures   bitstream
 
-A build has a folder of its own, `build/fpga/BOARD/HASH`, named by a hash of everything that it depends on: the Verilog,
-the constraints, the commands, the sites chosen before placement and the versions of the tools. So what is in the folder
-is right: a finished build is used again, and an interrupted one continues with the first stage that is missing. A stage
-writes its files under names that end in `.partial` and renames them when it is done. Last it writes a marker,
-`STAGE.json`, which states how long the stage took and what its files are like; where one of them is lost or damaged,
-the stage runs again. A lock makes a second process that asks for the same build wait for the first.
+A build has a folder of its own, `build/fpga/NAME/HASH`, where NAME is that of the board, and for a network accelerator
+BOARD-NETWORK. HASH is one of everything that the build depends on: the Verilog, the constraints, the commands, the
+sites chosen before placement and the versions of the tools. So what is in the folder is right: a finished build is used
+again, and an interrupted one continues with the first stage that is missing. A stage writes its files under names that
+end in `.partial` and renames them when it is done. Last it writes a marker, `STAGE.json`, which states how long the
+stage took and what its files are like; where one of them is lost or damaged, the stage runs again. A lock makes a
+second process that asks for the same build wait for the first.
 
 Two things end a build with a `BuildError`: a large buffer that did not become block RAM, which is found after
 synthesis, before the long part, and timing that is not met. In the second case figures and picture are there, but no
@@ -26,7 +27,7 @@ from pathlib import Path
 
 from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.manifest import are_as_described, described
-from taylorvit.fpga.top import BoardTop
+from taylorvit.fpga.top import board_top
 from taylorvit.gen.verilog import emit, instances
 from taylorvit.rtl.common.memory_bank import MemoryBank
 
@@ -68,16 +69,17 @@ class Finished:
     reused: bool
 
 
-def prepare(board, config, *, seed=1, margin_percent=0, root=Path("build"), toolchain=None):
+def prepare(board, config, *, name=None, seed=1, margin_percent=0, root=Path("build"), toolchain=None):
     """Checks what is to be built, and finds the tools. Nothing is emitted or written yet.
 
     Args:
         board (Board): the board, with the core clock wanted.
-        config (AcceleratorConfig): the accelerator's configuration.
+        config (AcceleratorConfig | NetworkConfig): the accelerator's configuration.
+        name (str | None): what the bitstream is called; None for the name of the board.
         seed (int): of place and route, 1 to `fpga.board.LARGEST_SEED`.
         margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent: its
             router works with estimates until the last wire is routed.
-        root (Path): folder for builds; this one is `root/fpga/BOARD/HASH`.
+        root (Path): folder for builds; this one is `root/fpga/NAME/HASH`.
         toolchain (Toolchain | None): the tools; None for those that `find_toolchain` finds.
 
     Returns:
@@ -88,7 +90,7 @@ def prepare(board, config, *, seed=1, margin_percent=0, root=Path("build"), tool
         ValueError: board, clock, link and configuration do not go together.
     """
     toolchain = find_toolchain(board.family) if toolchain is None else toolchain
-    return Build(board, BoardTop(board, config), seed, margin_percent, Path(root), toolchain)
+    return Build(board, board_top(board, config), name or board.name, seed, margin_percent, Path(root), toolchain)
 
 
 class Build:
@@ -99,15 +101,17 @@ class Build:
 
     Attributes:
         board (Board): the board.
-        top (BoardTop): the top level of its bitstream.
+        top (CommonTop): the top level of its bitstream.
+        name (str): what the bitstream is called.
         seed (int): of place and route.
         margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent.
         toolchain (Toolchain): the tools.
     """
 
-    def __init__(self, board, top, seed, margin_percent, root, toolchain: Toolchain):
+    def __init__(self, board, top, name, seed, margin_percent, root, toolchain: Toolchain):
         self.board = board
         self.top = top
+        self.name = name
         self.seed = seed
         self.margin_percent = margin_percent
         self.toolchain = toolchain
@@ -139,12 +143,12 @@ class Build:
     @cached_property
     def directory(self):
         """The folder of this build, and of no other."""
-        return self._root / "fpga" / self.board.name / self.hash
+        return self._root / "fpga" / self.name / self.hash
 
     @property
     def bitstream(self):
         """The bitstream that it leaves."""
-        return self.directory / f"{self.board.name}.{self.board.family.bitstream_suffix}"
+        return self.directory / f"{self.name}.{self.board.family.bitstream_suffix}"
 
     @property
     def report_file(self):
@@ -335,6 +339,7 @@ class Build:
             f"at {self.top.clock_hz / 1e6:.6g} MHz",
             family=self.board.family,
             report=self.directory / "timing.json",
+            accelerator=self.top.config.accelerator,
         )
         os.replace(self.directory / "floorplan.svg.partial", self.picture)
         report = self._write(self.report_file.name, json.dumps(make_report(self), indent=2) + "\n")

@@ -17,18 +17,13 @@ from xml.sax.saxutils import escape
 
 from taylorvit.fpga.families import RESOURCES
 
-from .placement import BLOCKS, REST, read
+from .placement import read
 
 __all__ = ["available_sites", "critical_path", "draw", "modules", "resources"]
 
-_COLOURS = dict(
-    zip(
-        (*BLOCKS, REST),
-        ("#8a5cf0", "#2f81f7", "#17a2b8", "#f0883e", "#d9485f", "#b4713d", "#3fa34d", "#b3a125", "#5f7f9f", "#e05bb4",
-         "#8b949e"),
-        strict=True,
-    )
-)  # fmt: skip
+#: Of the blocks in the order of legends.
+_COLOURS = ("#8a5cf0", "#2f81f7", "#17a2b8", "#f0883e", "#d9485f", "#b4713d", "#3fa34d", "#b3a125", "#5f7f9f",
+            "#e05bb4", "#8b949e")  # fmt: skip
 
 # Pixels.
 _MARGIN, _TOP, _PANEL, _GAP = 16, 52, 540, 28
@@ -50,21 +45,23 @@ _STYLE = """
 """
 
 
-def resources(placed_json, *, family):
+def resources(placed_json, *, family, accelerator="attention"):
     """What each block of a placed design uses.
 
     Args:
         placed_json (str | Path): the file that nextpnr's `--write` left.
         family (Family): the family of its device.
+        accelerator (str): which accelerator is in the design, as in `placement.read`.
 
     Returns:
-        dict[str, dict[str, int]]: block of `placement.BLOCKS` or `placement.REST` -> kind of `RESOURCES` -> used.
+        dict[str, dict[str, int]]: block of the accelerator or `placement.REST` -> kind of `RESOURCES` -> used.
 
     Raises:
         ValueError: the file holds no design that was placed for the family.
     """
-    counts = read(placed_json, family=family).count(lambda site: site.block)
-    return {block: counts[block] for block in _COLOURS if block in counts}
+    placement = read(placed_json, family=family, accelerator=accelerator)
+    counts = placement.count(lambda site: site.block)
+    return {block: counts[block] for block in placement.blocks if block in counts}
 
 
 def modules(placed_json, *, family):
@@ -125,7 +122,7 @@ def critical_path(report):
     return slowest
 
 
-def draw(placed_json, svg, *, title, family, report):
+def draw(placed_json, svg, *, title, family, report, accelerator="attention"):
     """Writes the picture of a placed design.
 
     Args:
@@ -134,11 +131,12 @@ def draw(placed_json, svg, *, title, family, report):
         title (str): one line: board, array, frequency.
         family (Family): the family of its device.
         report (str | Path): the file that nextpnr's `--report` left of the same run.
+        accelerator (str): which accelerator is in the design, as in `placement.read`.
 
     Raises:
         ValueError: `placed_json` holds no design that was placed for the family.
     """
-    placement = read(placed_json, family=family)
+    placement = read(placed_json, family=family, accelerator=accelerator)
     facts = json.loads(Path(report).read_text(encoding="utf-8"))
     columns, rows = placement.grid
     tile = min(_LARGEST_GRID[0] // columns, _LARGEST_GRID[1] // rows) // 2 * 2  # even: quarters are whole pixels
@@ -201,7 +199,7 @@ def _sites(placement):
             rectangle = (2 * (site.x + offset), 2 * _row(placement, site.y, height), 2 * width, 2 * height)
             hard.setdefault(site.block, []).append(rectangle)
     owner = {where: max(counts, key=counts.__getitem__) for where, counts in quarters.items()}
-    for block, colour in _COLOURS.items():
+    for block, colour in zip(placement.blocks, _COLOURS, strict=True):
         runs: list[list[int]] = []
         for x, y in sorted((where for where in owner if owner[where] == block), key=lambda where: where[::-1]):
             if runs and runs[-1][1] == y and runs[-1][0] + runs[-1][2] == x:
@@ -216,7 +214,11 @@ def _sites(placement):
             )
     for block, rectangles in hard.items():
         data = "".join(f"M{x:g} {y:g}h{w:g}v{h:g}h{-w:g}z" for x, y, w, h in rectangles)
-        yield f'<path class="hard" fill="{_COLOURS[block]}" d="{data}"><title>{block}</title></path>'
+        yield f'<path class="hard" fill="{_colour(placement, block)}" d="{data}"><title>{block}</title></path>'
+
+
+def _colour(placement, block):
+    return _COLOURS[placement.blocks.index(block)]
 
 
 def _path(placement, tiles, tile):
@@ -232,7 +234,7 @@ def _path(placement, tiles, tile):
 def _panel(placement, available, left):
     """(lines of SVG, height): a bar for each kind of site, below it the legend with what each block uses."""
     counts = placement.count(lambda site: site.block)
-    counts = {block: counts[block] for block in _COLOURS if block in counts}
+    counts = {block: counts[block] for block in placement.blocks if block in counts}
     totals = {kind: sum(row[kind] for row in counts.values()) for kind in RESOURCES}
     lines, y = [], _TOP
     for kind in RESOURCES:
@@ -248,7 +250,8 @@ def _panel(placement, available, left):
             width = _PANEL * row[kind] / available[kind]
             if width >= 0.05:
                 lines.append(
-                    f'<rect fill="{_COLOURS[block]}" x="{x:.1f}" y="{y + 17}" width="{width:.1f}" height="{_BAR}"/>'
+                    f'<rect fill="{_colour(placement, block)}" x="{x:.1f}" y="{y + 17}" width="{width:.1f}" '
+                    f'height="{_BAR}"/>'
                 )
             x += width
         y += 17 + _BAR + 14
@@ -262,8 +265,8 @@ def _panel(placement, available, left):
     for block, row in [*counts.items(), ("all", totals)]:
         y += _LINE
         style = "number"
-        if block in _COLOURS:
-            lines.append(f'<rect fill="{_COLOURS[block]}" x="{left}" y="{y - 5}" width="12" height="12"/>')
+        if block in placement.blocks:
+            lines.append(f'<rect fill="{_colour(placement, block)}" x="{left}" y="{y - 5}" width="12" height="12"/>')
         else:
             lines.append(f'<path class="rule" d="M{left} {y - 9}h{_PANEL}"/>')
             y += 2

@@ -22,10 +22,11 @@ from pathlib import Path
 
 from taylorvit.fpga.families import RESOURCES, Fabric
 
-__all__ = ["BLOCKS", "REST", "Placement", "Site", "block_of", "read"]
+__all__ = ["BLOCKS", "NETWORK_BLOCKS", "REST", "Placement", "Site", "block_of", "read"]
 
 #: The blocks of a board's design, in the order of legends -> pattern of the names of their cells; the first that
-#: matches counts. Names without a path are the top's own: wires between blocks have the block in their name.
+#: matches counts. Names without a path are the top's own: wires between blocks have the block in their name. These are
+#: those of the attention accelerator.
 BLOCKS = {
     "systolic array": r"array(\.|__)",
     "operand rows": r"(operand_row_\d+|mean_bank)(\.|__)",
@@ -38,9 +39,26 @@ BLOCKS = {
     "control": r"(control_status|job_control|pass_scheduler|division_scheduler|\w+_reset)(\.|__)|s_axil_",
     "host link": r"host_link(\.|__)",
 }
+#: Likewise of the network accelerator, as many of them.
+NETWORK_BLOCKS = {
+    "systolic array": r"engine\.array(\.|__)",
+    "attention kernel": r"engine\.(columns_\d+\.(column_\d+\.)?kernel(\.|__)|rows_\d+\.(row_\d+\.)?kernel_row(\.|__)"
+    r"|kernel_|diagonal_column(\.|__)|key_turner(\.|__))",
+    "LayerNorm": r"engine\.(columns_\d+\.(column_\d+\.)?norm_|norm_|reciprocal_root|row_sums)",
+    "output stages": r"engine\.columns_\d+\.column_\d+\.(output_stage|constants)(\.|__)",
+    "columns": r"engine\.columns_\d+(\.|__)",
+    "rows": r"engine\.rows_\d+(\.|__)",
+    "sequence": r"engine(\.|__)",
+    "memory of tapes": r"(host_side\.tape_source|sdram\w*|memory\w*)(\.|__)",
+    "host side": r"host_side(\.|__)|[sm]_axis_(image|logits)_|s_axil_",
+    "host link": r"(host_link|register_loader)(\.|__)",
+}
 REST = "clock, pins, rest"
 
-_PATTERNS = {name: re.compile(rf"(?:accelerator(?:\.|__))?(?:{pattern})") for name, pattern in BLOCKS.items()}
+_PATTERNS = {
+    accelerator: {name: re.compile(rf"(?:accelerator(?:\.|__))?(?:{pattern})") for name, pattern in blocks.items()}
+    for accelerator, blocks in (("attention", BLOCKS), ("network", NETWORK_BLOCKS))
+}
 _MEMORY = re.compile(r"\.\w+(\.\d+)+$")  # Yosys names the parts of a memory like instances in it
 _MOST_ENDS = 8  # a net with more ends is a clock, a reset or an enable, and does not tell where a cell belongs
 
@@ -56,7 +74,7 @@ class Site:
         x (int): column of its tile.
         y (int): row of its tile.
         place (str): where it is in the tile, in nextpnr's words.
-        block (str): one of `BLOCKS`, or `REST`.
+        block (str): one of `BLOCKS` or `NETWORK_BLOCKS`, or `REST`.
         path (str): the instance that its cell came from, "" for the top.
     """
 
@@ -78,12 +96,14 @@ class Placement:
         fabric (Fabric): the sites of the family.
         device (str): the device, as nextpnr names it.
         grid (tuple[int, int]): columns and rows of tiles.
+        blocks (tuple[str, ...]): the blocks that there can be, in the order of legends.
         sites (tuple[Site, ...]): the used sites.
     """
 
     fabric: Fabric
     device: str
     grid: tuple[int, int]
+    blocks: tuple[str, ...]
     sites: tuple[Site, ...]
 
     def count(self, key):
@@ -104,12 +124,13 @@ class Placement:
         return counts
 
 
-def read(placed_json, *, family):
+def read(placed_json, *, family, accelerator="attention"):
     """Reads a placed design.
 
     Args:
         placed_json (str | Path): the file that nextpnr's `--write` left.
         family (Family): the family of its device.
+        accelerator (str): "attention" for the blocks `BLOCKS`, "network" for `NETWORK_BLOCKS`.
 
     Returns:
         Placement: the design.
@@ -118,37 +139,40 @@ def read(placed_json, *, family):
         ValueError: the file holds no design that was placed for the family.
     """
     path = Path(placed_json)
-    return _read(path, path.stat().st_mtime_ns, family)
+    return _read(path, path.stat().st_mtime_ns, family, accelerator)
 
 
 @lru_cache(maxsize=1)  # hundreds of megabytes of JSON, and each figure of a report asks anew
-def _read(placed_json, _modified, family):
+def _read(placed_json, _modified, family, accelerator):
     fabric = family.fabric
     try:
         modules = json.loads(placed_json.read_text(encoding="utf-8"))["modules"]
         (module,) = (each for each in modules.values() if "settings" in each)  # the others are libraries of cells
         device = module["settings"][fabric.device_setting].strip()
         cells = module["cells"]
-        sites = tuple(_site(cell, owner, fabric) for cell, owner in zip(cells.values(), _owners(cells)))
+        owners = _owners(cells, accelerator)
+        sites = tuple(_site(cell, owner, fabric) for cell, owner in zip(cells.values(), owners))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(
             f"{placed_json} must be a design that nextpnr placed for {family.name}, not anything else"
         ) from None
     # A device without a known grid is drawn as far as it is used.
     width, height = (1 + max((getattr(site, axis) for site in sites), default=0) for axis in "xy")
-    return Placement(fabric, device, fabric.grids.get(device, (width, height)), sites)
+    blocks = (*_PATTERNS[accelerator], REST)
+    return Placement(fabric, device, fabric.grids.get(device, (width, height)), blocks, sites)
 
 
-def block_of(name):
+def block_of(name, accelerator="attention"):
     """The block that a cell belongs to, by its name.
 
     Args:
         name (str): the cell's name.
+        accelerator (str): as in `read`.
 
     Returns:
-        str: one of `BLOCKS`; `REST` if the name says none.
+        str: one of the accelerator's blocks; `REST` if the name says none.
     """
-    return next((block for block, pattern in _PATTERNS.items() if pattern.match(name)), REST)
+    return next((block for block, pattern in _PATTERNS[accelerator].items() if pattern.match(name)), REST)
 
 
 def _site(cell, owner, fabric):
@@ -167,10 +191,12 @@ def _site(cell, owner, fabric):
     )
 
 
-def _owners(cells):
+def _owners(cells, accelerator):
     """(block, path) of each cell: by its name, or else those that most of the cells on its nets have."""
     owners = {
-        name: (block_of(name), _MEMORY.sub("", name.rpartition(".")[0])) for name in cells if not name.startswith("$")
+        name: (block_of(name, accelerator), _MEMORY.sub("", name.rpartition(".")[0]))
+        for name in cells
+        if not name.startswith("$")
     }
     unnamed = [name for name in cells if name.startswith("$")]
     ends_of_net: dict = {}

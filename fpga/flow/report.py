@@ -7,7 +7,8 @@ The names in it are stable:
     resources    lut, ff, dsp, block_ram: each {used, available}
     clocks       name -> {fmax_mhz, constraint_mhz}
     critical_path    {clock, delay_ns, source, sink, hops}: instances by path; hops: [{instance, logic_ns, routing_ns}]
-    blocks       name -> {lut, ff, dsp, block_ram}: the parts of the design (`fpga.flow.placement.BLOCKS`)
+    blocks       name -> {lut, ff, dsp, block_ram}: the parts of the design (`BLOCKS` and `NETWORK_BLOCKS` of
+                 `fpga.flow.placement`)
     modules      path -> {instances, lut, ff, dsp, block_ram}: each module, without those in it
     seconds      stage -> wall seconds
     tools        name -> version
@@ -52,7 +53,7 @@ def make_report(build):
     """
     timing = json.loads((build.directory / "timing.json").read_text(encoding="utf-8"))
     placed, family = build.directory / "placed.json", build.board.family
-    blocks = floorplan.resources(placed, family=family)
+    blocks = floorplan.resources(placed, family=family, accelerator=build.top.config.accelerator)
     available = floorplan.available_sites(timing, family=family)
     margin = 1 + build.margin_percent / 100  # nextpnr was asked for so much more than is wanted
     clocks = {

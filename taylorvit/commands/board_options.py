@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import NamedTuple, cast
 
-from taylorvit.fpga.board import Board, board_names, load_board, load_board_file
-from taylorvit.gen.presets import load_file, load_preset, of_kind, preset_names
+from taylorvit.fpga.board import Board, BoardPreset, board_names, load_board, load_board_file
+from taylorvit.gen.presets import Configuration, load_file, load_preset, of_kind, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
 
-__all__ = ["add_board", "add_board_configuration", "board_configuration", "board_of", "board_request"]
+__all__ = ["Request", "add_board", "add_board_configuration", "board_configuration", "board_of", "board_requests",
+           "name_of_network"]  # fmt: skip
+
+
+class Request(NamedTuple):
+    """A bitstream to be built.
+
+    Attributes:
+        name (str): what it is called: the board, and behind it the network if it is for one.
+        board (Board): the board with its core clock.
+        config (Configuration): the configuration of the accelerator.
+        options (dict): further arguments of `fpga.flow.build.prepare`.
+    """
+
+    name: str
+    board: Board
+    config: Configuration
+    options: dict
 
 
 def add_board(parser: ArgumentParser, *, required: bool, several: bool = False, note: str = "") -> None:
@@ -35,9 +53,24 @@ def board_of(name: str) -> Board:
     return load_board_file(name) if name.endswith(".toml") else load_board(name)
 
 
-def add_board_configuration(parser: ArgumentParser) -> None:
-    """Adds --preset and --config of a board, of which one may be given."""
+def name_of_network(board: Board, network: str) -> str:
+    """What the bitstream for a network of a board is called, and its baseline and picture."""
+    return f"{board.name}-{network}"
+
+
+def add_board_configuration(parser: ArgumentParser, *, networks: bool = False) -> None:
+    """Adds --preset and --config of a board, of which one may be given.
+
+    Args:
+        parser (ArgumentParser): of the command.
+        networks (bool): whether --network or --with-networks may be given instead.
+    """
     choice = parser.add_mutually_exclusive_group()
+    if networks:
+        choice.add_argument("--network", metavar="NAME", help="the accelerator for a network of the board")
+        choice.add_argument(
+            "--with-networks", action="store_true", help="the board's first preset, and all of its networks"
+        )
     choice.add_argument(
         "--preset", metavar="NAME", help="a preset of the board (default: its first) or of the generator"
     )
@@ -67,21 +100,38 @@ def board_configuration(arguments: Namespace, board: Board | None) -> Accelerato
     return of_kind(load_preset(arguments.preset), AcceleratorConfig, "board")
 
 
-def board_request(name: str, arguments: Namespace) -> tuple[Board, AcceleratorConfig | None, dict]:
+def board_requests(name: str, arguments: Namespace) -> list[Request]:
     """What is to be built for a board.
 
     Args:
         name (str): of the board.
-        arguments (Namespace): the parsed ones: preset, config, freq, seed, output.
-
-    Returns:
-        The board with its core clock, the configuration, and the options of `fpga.flow.build.prepare`.
+        arguments (Namespace): the parsed ones: network, with_networks, preset, config, freq, seed, output.
     """
     board = board_of(name)
-    config = board_configuration(arguments, board)
+    if arguments.network is not None:
+        return [_of_network(board, arguments.network, arguments)]
+    config: Configuration
+    if arguments.config is not None:
+        config = load_file(arguments.config)
+    else:
+        config = cast(AcceleratorConfig, board_configuration(arguments, board))  # of a board, there is one
     of_board = arguments.config is None and arguments.preset in board.presets
     preset = board.preset(arguments.preset) if of_board else board.preset()
+    label = board.name if isinstance(config, AcceleratorConfig) else name_of_network(board, config.name)
+    requests = [_request(label, board, config, preset, arguments)]
+    if arguments.with_networks:
+        requests += [_of_network(board, network, arguments) for network in board.networks]
+    return requests
+
+
+def _of_network(board, network, arguments):
+    preset = board.network(network)
+    return _request(name_of_network(board, network), board, preset.config, preset, arguments)
+
+
+def _request(name: str, board: Board, config: Configuration, preset: BoardPreset, arguments: Namespace) -> Request:
+    """The request with the clock and the seed of a preset, unless the arguments say others."""
     core_hz = preset.core_hz if arguments.freq is None else round(arguments.freq * 1e6)
     seed = preset.seed if arguments.seed is None else arguments.seed
-    options = {"seed": seed, "margin_percent": preset.margin_percent, "root": arguments.output}
-    return board.with_core_hz(core_hz), config, options
+    options = {"name": name, "seed": seed, "margin_percent": preset.margin_percent, "root": arguments.output}
+    return Request(name, board.with_core_hz(core_hz), config, options)

@@ -13,7 +13,7 @@ from taylorvit.fpga.flow.baseline import baseline_file, check_baseline, read_bas
 from taylorvit.fpga.flow.build import prepare
 from taylorvit.fpga.flow.report_tables import report_table, summary_table
 
-from .board_options import add_board, add_board_configuration, board_request
+from .board_options import add_board, add_board_configuration, board_requests
 from .stages import Stages
 
 __all__ = ["add_arguments", "run"]
@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "become block RAM, or --check finds a difference."
     )
     add_board(parser, required=True, several=True, note="; may be given several times")
-    add_board_configuration(parser)
+    add_board_configuration(parser, networks=True)
     parser.add_argument(
         "--freq", metavar="MHZ", type=real_number(1, 1000, "MHz"), help="core clock (default: the preset's)"
     )
@@ -39,8 +39,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=folder, default=Path("build"), help="output folder (default: build)"
     )
-    parser.add_argument("--check", action="store_true", help="compare with the board's baseline")
-    parser.add_argument("--write-baseline", action="store_true", help="make this build the board's baseline")
+    parser.add_argument("--check", action="store_true", help="compare with the baseline of the board, or its network")
+    parser.add_argument("--write-baseline", action="store_true", help="make this build the baseline")
 
 
 @needs("fpga")
@@ -57,34 +57,35 @@ def run(arguments: Namespace) -> int:
 
 def _build_all(arguments):
     screen = console()
+    requests = [request for name in arguments.board for request in board_requests(name, arguments)]
     built, failures = [], []
-    for name, request in {name: board_request(name, arguments) for name in arguments.board}.items():
+    for request in requests:
         try:
-            built.append(_build(screen, arguments, *request))
+            built.append(_build(screen, arguments, request))
         except CommandError as error:
-            if len(arguments.board) == 1:
+            if len(requests) == 1:
                 raise
-            failures.append(f"{name}: {error}")
+            failures.append(f"{request.name}: {error}")
             complain("taylorvit", CommandError(failures[-1]))
-    if len(arguments.board) > 1:
+    if len(requests) > 1:
         screen.print(summary_table(built))
         for failure in failures:
             screen.print(f"FAILED  {failure.splitlines()[0]}")
     return 1 if failures else 0
 
 
-def _build(screen, arguments, board, config, options):
+def _build(screen, arguments, request):
     """Builds, shows and checks one bitstream; returns its report."""
-    baseline = baseline_file(board.name)
+    baseline = baseline_file(request.name)
     if arguments.write_baseline:
         baseline.parent.mkdir(exist_ok=True)
         check_output_file(baseline)
     elif arguments.check:
         read_baseline(baseline)  # before the work
-    build = prepare(board, config, **options)
+    build = prepare(request.board, request.config, **request.options)
     for why in build.toolchain.refused:
         screen.print(f"not used: {why}")
-    screen.print(f"{board.title}, {config.name}")
+    screen.print(f"{request.board.title}, {request.config.name}")
     with Stages(screen) as progress:
         finished = build.run(progress)
     if finished.reused:

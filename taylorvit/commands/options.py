@@ -18,7 +18,12 @@ __all__ = ["add_configuration", "add_input", "attention_configuration_of", "conf
 
 
 def add_configuration(
-    parser: ArgumentParser, *, required: bool, accelerator: str | None = None, metadata: bool = False
+    parser: ArgumentParser,
+    *,
+    required: bool,
+    accelerator: str | None = None,
+    metadata: bool = False,
+    networks: bool = False,
 ) -> None:
     """Adds --preset and --config, of which one may be given.
 
@@ -27,6 +32,7 @@ def add_configuration(
         required (bool): whether one has to be given.
         accelerator (str | None): the only accelerator that the command is for, a key of `gen.presets.CONFIGURATIONS`.
         metadata (bool): whether --accelerator, the metadata of one that was generated, may be given instead.
+        networks (bool): whether --network, that of a board, may be given instead.
     """
     choice = parser.add_mutually_exclusive_group(required=required)
     choice.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(preset_names(accelerator))}")
@@ -35,6 +41,8 @@ def add_configuration(
         choice.add_argument(
             "--accelerator", metavar="METADATA.json", type=Path, help="an accelerator from `taylorvit generate`"
         )
+    if networks:
+        choice.add_argument("--network", metavar="NAME", help="the accelerator for a network of a board, with --board")
 
 
 def configuration_of(arguments: Namespace, *, default: str = "") -> Configuration:

@@ -47,7 +47,7 @@ def _tables(text: str) -> list[list[list[str]]]:
 
 def test_tables_of_boards():
     """What a failure shows is what has to be on the page."""
-    boards, wiring = [], []
+    boards, wiring, networks = [], [], []
     for name in board_names():
         board = load_board(name)
         for preset_name, preset in board.presets.items():
@@ -67,7 +67,22 @@ def test_tables_of_boards():
                 ]
             )
         wiring.append([board.title, " ".join(board.notes.split())])
-    for rows in (boards, wiring):
+        for index, (network_name, network) in enumerate(board.networks.items()):
+            config = network.config
+            clock = core_clock(board.with_core_hz(network.core_hz))
+            on_chip = config.tape_source == "memory"
+            networks.append(
+                [
+                    "" if index else f"`{name}`",
+                    f"`{network_name}`",
+                    f"{config.rows} x {config.columns}, {config.rows} x 1",
+                    f"{float(clock.hz) / 1e6:.4g} MHz",
+                    config.kernel,
+                    f"{config.max_tokens}, {config.max_width}",
+                    f"{config.tape_memory_bytes:,} bytes on the chip" if on_chip else "external memory",
+                ]
+            )
+    for rows in (boards, wiring, networks):
         table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
         assert f"|\n{table}\n" in TEXT, f"{PAGE.name} must have this table:\n{table}"
 

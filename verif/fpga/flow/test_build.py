@@ -77,14 +77,14 @@ class SmallTop(Block):
 
 @pytest.fixture(autouse=True)
 def small_top(monkeypatch):
-    monkeypatch.setattr(build_module, "BoardTop", SmallTop)
+    monkeypatch.setattr(build_module, "board_top", SmallTop)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """(build, `Finished`, events) of one build, which the tests read and do not change."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build_module, "BoardTop", SmallTop)
+        patch.setattr(build_module, "board_top", SmallTop)
         build = small_build(tmp_path_factory.mktemp("build"))
     events = []
     return build, build.run(lambda *event: events.append(event)), events

@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,9 @@ from taylorvit.fpga.families import FAMILIES, RESOURCES
 from taylorvit.fpga.flow import floorplan, placement
 from taylorvit.fpga.flow.toolchain import find_toolchain, run_tool
 from taylorvit.gen.presets import load_preset
-from taylorvit.gen.verilog import emit
+from taylorvit.gen.verilog import emit, instances
 from taylorvit.rtl.accelerator import Accelerator
+from taylorvit.rtl.network.accelerator import NetworkAccelerator
 
 # The instances have the names that blocks of the accelerator have; what they compute is of no importance.
 DESIGN = """
@@ -197,6 +199,43 @@ def test_every_block_of_a_board_is_in_the_legend():
     for pattern in (placement.BLOCKS["column buffers"], placement.BLOCKS["adders, dividers"]):
         names = re.search(r"\\\.\((.*?)\)", pattern)[1].split("|")
         assert inside >= set(names)
+
+
+@pytest.mark.parametrize(
+    "name, block",
+    [
+        ("accelerator.engine.array.row_3.general_0.product_TRELLIS_FF_Q", "systolic array"),
+        ("accelerator.engine.columns_0.column_1.kernel.g_bank.memory.0.0", "attention kernel"),
+        ("accelerator.engine.rows_2.row_0.kernel_row.k_bank.memory.0.0", "attention kernel"),
+        ("accelerator.engine.diagonal_column.places.memory.0.0", "attention kernel"),
+        ("accelerator.engine.kernel_center.mean", "attention kernel"),
+        ("accelerator.engine.columns_0.norm_lane_0.factor", "LayerNorm"),
+        ("accelerator.engine.columns_2.column_0.norm_operand.word", "LayerNorm"),
+        ("accelerator.engine.norm_statistics.root.bit", "LayerNorm"),
+        ("accelerator.engine.columns_0.column_1.output_stage.table_bank.memory.0.0", "output stages"),
+        ("accelerator.engine.columns_0.column_1.residual_bank.memory.0.0", "columns"),
+        ("accelerator.engine.rows_2.row_0.activation_bank.memory.0.0", "rows"),
+        ("accelerator.engine.streamer.tile", "sequence"),
+        ("accelerator.engine__running_LUT4_Z", "sequence"),
+        ("accelerator.host_side.tape_source.bank_0.memory.0.0", "memory of tapes"),
+        ("accelerator.host_side.tape_checker.crc", "host side"),
+        ("accelerator__s_axil_rdata_LUT4_Z", "host side"),
+        ("register_loader.loading", "host link"),
+        ("host_link.memory_writer.word", "host link"),
+        ("clock_generator.locked", placement.REST),
+    ],
+)
+def test_block_of_a_name_in_a_network_accelerator(name, block):
+    assert placement.block_of(name, "network") == block
+
+
+def test_every_block_of_a_network_accelerator_is_in_the_legend():
+    """No instance of the accelerator is left to the rest, and every part of the legend is there."""
+    for name in ("vit-tiny-4x4", "vit-tiny-4x4-mixed"):
+        config = replace(load_preset(name), tape_source="memory", tape_memory_bytes=4096)
+        paths = [path for path, _block in instances(NetworkAccelerator(config))]
+        blocks = {placement.block_of(f"accelerator.{path}.x", "network") for path in paths}
+        assert blocks == placement.NETWORK_BLOCKS.keys() - {"host link"}
 
 
 def _cell(x, **connections):

@@ -25,10 +25,10 @@ class StandIn:
     problem = None
     asked = []
 
-    def __init__(self, board, config, *, seed, margin_percent, root):
-        self.asked.append((board.name, board.core_hz, config.name, seed))
-        self.board = board
-        self.directory = root / "fpga" / board.name / "0123456789ab"
+    def __init__(self, board, config, *, name, seed, margin_percent, root):
+        self.asked.append((name, board.core_hz, config.name, seed))
+        self.board, self.name = board, name
+        self.directory = root / "fpga" / name / "0123456789ab"
         self.picture = self.directory / "floorplan.svg"
         self.report_file = self.directory / "report.json"
         self.toolchain = type("Toolchain", (), {"refused": ("/usr/bin/yosys: version must be 0.45 or newer, not 0.9",)})
@@ -38,10 +38,10 @@ class StandIn:
         progress("emit", "start")
         progress("emit", "done")
         progress("synthesize", "reused")
-        if self.problem and self.board.name in self.problem:
-            raise self.problem[self.board.name]
+        if self.problem and self.name in self.problem:
+            raise self.problem[self.name]
         report = example_report(board=self.board.name, config=self.config, core_clock_mhz=self.board.core_hz / 1e6)
-        return Finished(self.directory / f"{self.board.name}.bit", report, True)
+        return Finished(self.directory / f"{self.name}.bit", report, True)
 
 
 @pytest.fixture(autouse=True)
@@ -71,9 +71,44 @@ def test_build_of_what_is_asked_for(capsys, tmp_path):
     assert StandIn.asked == [("ulx3s-85f", 50_000_000, "tiny-4x4", 7), ("ulx3s-85f", board.core_hz, "mine", 1)]
 
 
+def test_build_of_networks(capsys, tmp_path):
+    """A network of the board, all of them beside its default preset, or a user's own."""
+    board = load_board("ulx3s-25f")
+    network = board.network("digits")
+    status, out, err = run(capsys, "build", "--board", "ulx3s-25f", "--network", "digits", "--write-baseline")
+    assert (status, err) == (0, "")
+    assert "wrote  build/fpga/ulx3s-25f-digits/0123456789ab/ulx3s-25f-digits.bit" in out
+    asked = ("ulx3s-25f-digits", network.core_hz, "ulx3s-25f-digits", network.seed)
+    assert StandIn.asked == [asked]
+    assert json.loads((tmp_path / "ulx3s-25f-digits.json").read_text())["config"] == "ulx3s-25f-digits"
+    assert run(capsys, "build", "--board", "ulx3s-25f", "--network", "digits", "--check")[0] == 0
+
+    StandIn.asked.clear()
+    status, out, _err = run(capsys, "build", "--board", "ulx3s-25f", "--with-networks")
+    assert status == 0 and "Bitstreams" in out
+    names = ["ulx3s-25f", *(f"ulx3s-25f-{name}" for name in board.networks)]
+    assert [name for name, *_ in StandIn.asked] == names
+
+    StandIn.asked.clear()
+    (tmp_path / "mine.toml").write_text('extends = "vit-tiny-4x4"\n')
+    assert run(capsys, "build", "--board", "ulx3s-25f", "--config", "mine.toml", "--freq", "40")[0] == 0
+    assert StandIn.asked == [("ulx3s-25f-mine", 40_000_000, "mine", 1)]
+
+
+def test_networks_go_on_after_a_failure(capsys, monkeypatch):
+    monkeypatch.setattr(StandIn, "problem", {"ulx3s-25f-digits": BuildError("timing must be met, and is not: slow")})
+    status, out, err = run(capsys, "build", "--board", "ulx3s-25f", "--with-networks")
+    assert status == 1 and "taylorvit: error: ulx3s-25f-digits: timing must be met" in err
+    assert "FAILED  ulx3s-25f-digits: timing" in out.partition("Bitstreams")[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["--board", "ulx3s-25f", "--network", "deit-huge"],
+            "network of ulx3s-25f must be one of digits",
+        ),
         (["--board", "nexys"], "board must be one of "),
         (["--board", "nowhere.toml"], "nowhere.toml: file must be readable"),
         (["--board", "icebreaker", "--preset", "huge"], "preset must be one of icebreaker, "),

@@ -5,6 +5,7 @@ import zlib
 
 import pytest
 
+from taylorvit.fpga.board import load_board
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.network.vit import SHAPES
 from verif.golden.network.random_models import random_model
@@ -36,6 +37,17 @@ def test_a_folder_with_all_that_a_host_needs(model, tmp_path, capsys):
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
     assert run(capsys, "compile", model, "--accelerator", "metadata.json", "-o", "another")[0] == 0
     assert (tmp_path / "another" / "model.tape").read_bytes() == tape
+
+
+def test_for_a_network_of_a_board(model, tmp_path, capsys):
+    of_board = ("compile", model, "--board", "ulx3s-25f")
+    assert run(capsys, *of_board, "--network", "digits")[0] == 0
+    description = json.loads((tmp_path / "compiled_ulx3s-25f-digits" / "model.json").read_text())
+    config = load_board("ulx3s-25f").network("digits").config
+    assert description["accelerator"]["configuration"] == config.to_mapping()
+    assert "network of ulx3s-25f must be one of " in fails(capsys, *of_board, "--network", "cats")
+    assert "--network must come with --board" in fails(capsys, "compile", model, "--network", "digits")
+    assert "--board must come with --network" in fails(capsys, *of_board, "--preset", "vit-tiny-4x4")
 
 
 def test_what_does_not_fit(model, capsys):
