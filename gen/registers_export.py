@@ -77,7 +77,7 @@ REGISTER is a register, FIELD one of its fields. A register with a single field 
     TAYLORVIT_NAME_WORDS                   registers NAME_0, NAME_1, ... of one value, lowest word first
     TAYLORVIT_FOR_EACH_CONSTANT(X)         X(REGISTER) for every constant
     TAYLORVIT_FOR_EACH_EVENT(X)            X(FIELD) for every field of EVENTS, INTERRUPT_ENABLE
-    TAYLORVIT_FOR_EACH_ERROR(X)            X(FIELD) for those that are errors: register COUNT_FIELD counts them
+    TAYLORVIT_FOR_EACH_ERROR(X)            X(FIELD) for the errors that are counted: by register COUNT_FIELD
 
 Names and offsets are the same in every configuration with the same {same}; values, ranges and resets are not.
 The two lowest address bits are ignored: an access to any byte of a register is one to the register."""
@@ -180,7 +180,7 @@ def _c_lines(config):
         "",
         *_c_list("FOR_EACH_EVENT", registers.events),
         "",
-        *_c_list("FOR_EACH_ERROR", registers.errors),
+        *_c_list("FOR_EACH_ERROR", registers.counted_errors),
         "",
         "#ifdef __cplusplus",
         "}",

@@ -20,6 +20,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
+from .memory_kinds import ONE_PORT_KINDS, TWO_PORT_KINDS
 from .validation import require_choice, require_range
 from .widths import index_width
 
@@ -52,7 +53,7 @@ class MemoryBank(Block):
         ValueError: a parameter is below its least value, or `kind` is none of `kinds`.
     """
 
-    kinds = ("auto", "block", "distributed", "split")
+    kinds = TWO_PORT_KINDS
     """Kinds of memory that it can become."""
 
     one_port = False
@@ -146,7 +147,7 @@ class OnePortBank(MemoryBank):
         ValueError: a parameter is below its least value, or `kind` is none of `kinds`.
     """
 
-    kinds = ("huge",)
+    kinds = ONE_PORT_KINDS
     one_port = True
 
     def __init__(self, *, depth, width, pipeline=0, kind="huge"):

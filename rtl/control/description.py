@@ -10,6 +10,7 @@ from enum import Enum
 
 __all__ = [
     "ADDRESS_WIDTH",
+    "COUNTERS_OFFSET",
     "DATA_WIDTH",
     "Access",
     "Field",
@@ -26,6 +27,9 @@ ADDRESS_WIDTH = 12
 """Bits of a byte address: the 4 KiB that an interconnect assigns at least."""
 
 DATA_WIDTH = 32
+
+COUNTERS_OFFSET = 0x0C0
+"""Where performance counters begin in every map."""
 
 _WORD = (1 << DATA_WIDTH) - 1
 
@@ -162,8 +166,19 @@ class RegisterMap:
 
     @property
     def errors(self):
-        """Names of the events that are errors, which have a count: all but DONE."""
+        """Names of the events that are errors: all but DONE."""
         return [name for name in self.events if name != "DONE"]
+
+    @property
+    def counted_errors(self):
+        """Names of the errors that have a count."""
+        return [name for name in self.errors if any(register.name == f"COUNT_{name}" for register in self)]
+
+    @property
+    def counters(self):
+        """Names of the performance counters."""
+        first = COUNTERS_OFFSET
+        return [each.name for each in self if each.access is Access.READ_ONLY and each.offset >= first]
 
     @property
     def tables(self):
@@ -268,16 +283,17 @@ def counter(name, offset, access, width, description):
     return Register(name=name, offset=offset, access=access, description=description, fields=(field,))
 
 
-def counter_widths(offset, config):
+def counter_widths(offset, config, *more):
     """The constant that tells how wide counters are.
 
     Args:
         offset (int): byte offset.
         config (AcceleratorConfig | NetworkConfig): has `counter_width` and `error_count_width`.
+        more (tuple): fields that this map alone has, as of `constant`.
     """
     return constant("COUNTER_WIDTHS", offset, "widths of counters, which stop at their maximum",
         ("COUNTER_WIDTH", 0, 8, config.counter_width, "bits of TIMEOUT and of the performance counters in cycles"),
-        ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count"))  # fmt: skip
+        ("ERROR_COUNT_WIDTH", 8, 8, config.error_count_width, "bits of each error count"), *more)  # fmt: skip
 
 
 def control_registers(events, *more):

@@ -15,26 +15,44 @@ from math import ceil, isqrt
 
 from taylorvit.rtl.attention import KERNELS, NETWORK_KERNELS
 from taylorvit.rtl.common.configuration import ConfigError, Configuration
-from taylorvit.rtl.common.memory_bank import MemoryBank, OnePortBank
+from taylorvit.rtl.common.memory_kinds import ONE_PORT_KINDS, TWO_PORT_KINDS
 from taylorvit.rtl.config import AcceleratorConfig
 
-from .command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES
-from .serial_root import serial_root_cycles
+from .command import COMMAND_BYTES, HEADER_BYTES, TRAILER_BYTES, VERSION
+from .serial_cycles import serial_root_cycles
 
-__all__ = ["NetworkConfig"]
+__all__ = ["COUNTERS", "JobLimits", "NetworkConfig"]
+
+COUNTERS = ("none", "cycles", "all")
+"""Values of `NetworkConfig.counters`, in the order of their numbers in register COUNTER_WIDTHS."""
 
 #: Fields that do not change what a tape means: a tape for one value is right for all.
 _NOT_IN_TAPE = (
     "name", "prefix", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
     "norm_interval", "norm_lanes", "tape_width", "tape_source", "tape_queue_rows", "tape_memory_bytes",
     "axi_outstanding", "image_lanes", "image_banks", "activation_memory", "image_memory", "residual_memory",
-    "kernel_memory", "partial_sum_memory", "tape_queue_memory", "tape_memory", "input_timeout", "counter_width",
-    "error_count_width",
+    "kernel_memory", "partial_sum_memory", "tape_queue_memory", "tape_memory", "input_timeout", "counters",
+    "counter_width", "error_count_width",
 )  # fmt: skip
 
 #: Fields: kinds of memory of buffers that are read and written in the same cycle, and of those that never are.
 _TWO_PORTS = ("activation_memory", "residual_memory", "kernel_memory", "partial_sum_memory", "tape_queue_memory")
 _ONE_PORT_IS_ENOUGH = ("image_memory", "tape_memory")
+
+
+class JobLimits:
+    """Limits of a job that follow from others, of a configuration or of what a host sees of an accelerator."""
+
+    @property
+    def shortest_tape(self):
+        """Bytes of the shortest tape: header, END and CRC, each in whole rows."""
+        sizes = (HEADER_BYTES, COMMAND_BYTES, TRAILER_BYTES)
+        return sum(ceil(size / self.columns) * self.columns for size in sizes)
+
+    @property
+    def largest_patch_size(self):
+        """Most pixels of a side of a patch."""
+        return isqrt(self.max_patch)
 
 
 class _KernelConfig(AcceleratorConfig):
@@ -44,7 +62,7 @@ class _KernelConfig(AcceleratorConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig(Configuration):
+class NetworkConfig(JobLimits, Configuration):
     """Sizes of one network accelerator.
 
     Args:
@@ -111,8 +129,9 @@ class NetworkConfig(Configuration):
         booth_columns (int): columns that have Booth multipliers.
         memory_pipeline (int): registers behind the output of every buffer's memory, 0 to 2.
         input_timeout (int): reset value of the TIMEOUT register, cycles.
+        counters (str): performance counters: "all", "cycles" for CYCLES and IMAGES_DONE alone, or "none".
         counter_width (int): bits of TIMEOUT and of each performance counter, 8 to 32.
-        error_count_width (int): bits of each count of errors, 1 to 16.
+        error_count_width (int): bits of each count of errors, 0 to 16; 0 for no counts.
         prefix (str): stands in front of the name of every Verilog module and generated file.
 
     Raises:
@@ -171,12 +190,16 @@ class NetworkConfig(Configuration):
     booth_columns: int = 0
     memory_pipeline: int = 0
     input_timeout: int = 1 << 24
+    counters: str = "all"
     counter_width: int = 32
     error_count_width: int = 16
     prefix: str = ""
 
     accelerator = "network"
     """Which accelerator it is the configuration of, one of `gen.presets.CONFIGURATIONS`."""
+
+    tape_format = VERSION
+    """Version of the format of tapes."""
 
     data_width = 8
     """Bits of weights and activations."""
@@ -207,6 +230,8 @@ class NetworkConfig(Configuration):
         # The rules of the fields that both have.
         if not self.attention.spec.network_hardware:
             raise ConfigError(f"kernel must be one that a network accelerator can have, not {self.kernel!r}")
+        self._require_one_of("counters", COUNTERS)
+        self._require_range("error_count_width", 0, 16)
         self._require_range("residual_width", 8, 16)
         self._require_range("left_shift_max", 0, 7)
         self._require_range("sum_width", 16, 32)
@@ -259,9 +284,9 @@ class NetworkConfig(Configuration):
 
     def _require_memory_kinds(self):
         for field in (*_TWO_PORTS, *_ONE_PORT_IS_ENOUGH):
-            self._require_one_of(field, MemoryBank.kinds + OnePortBank.kinds)
+            self._require_one_of(field, TWO_PORT_KINDS + ONE_PORT_KINDS)
         for field in _TWO_PORTS:
-            if (kind := getattr(self, field)) in OnePortBank.kinds:
+            if (kind := getattr(self, field)) in ONE_PORT_KINDS:
                 raise ConfigError(f"{field} must be of a kind that is read and written in the same cycle, not {kind!r}")
         if self.shares_image_banks and self.image_memory != "auto":
             raise ConfigError(f"image_memory must be 'auto' unless image_banks is 'own', not {self.image_memory!r}")
@@ -277,7 +302,7 @@ class NetworkConfig(Configuration):
                 "name", "rows", "columns", "kernel", "mean_fraction", "constant_fraction", "max_tokens", "max_head_dim",
                 "max_heads", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
                 "shift_z_min", "shift_z_max", "score_width", "exponential_width", "exponential_entries", "query_block",
-                "input_timeout", "counter_width", "error_count_width", "prefix",
+                "input_timeout", "counter_width", "prefix",
             )
         }  # fmt: skip
         return _KernelConfig(**shared, data_width=self.data_width, stream_width=self.data_width)
@@ -310,12 +335,6 @@ class NetworkConfig(Configuration):
     def tape_bytes(self):
         """Bytes of a word of the tape."""
         return self.tape_width // 8
-
-    @property
-    def shortest_tape(self):
-        """Bytes of the shortest tape: header, END and CRC, each in whole rows."""
-        sizes = (HEADER_BYTES, COMMAND_BYTES, TRAILER_BYTES)
-        return sum(ceil(size / self.columns) * self.columns for size in sizes)
 
     @property
     def residual_tiles(self):
@@ -460,11 +479,6 @@ class NetworkConfig(Configuration):
     def activation_bank_depth(self):
         """Words of an activation bank, with those of an image that lies there before there are activations."""
         return max(self.activation_depth, self.image_depth) if self.shares_image_banks else self.activation_depth
-
-    @property
-    def largest_patch_size(self):
-        """Most pixels of a side of a patch."""
-        return isqrt(self.max_patch)
 
     @property
     def residual_depth(self):

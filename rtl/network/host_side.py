@@ -28,7 +28,7 @@ from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
 from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
 from .bundles import engine_ports
-from .control.control_status import NetworkControlStatus
+from .control.control_status import COUNTED, NetworkControlStatus
 from .control.job_control import NetworkJobControl
 from .image_loader import ImageLoader
 from .logits_sender import LogitsSender
@@ -42,7 +42,7 @@ __all__ = ["HostSide", "outside_ports"]
 
 _SOURCES = {"axi": AxiTapeSource, "stream": StreamTapeSource, "memory": MemoryTapeSource}
 _TO_IMAGES = ("patches", "patch_pixels", "image_order", "patch_size", "patches_a_row")
-_TO_STATUS = ("array_busy", "stall_tape", "stall_image", "stall_output", "stall_data", "kind")
+_ONLY_COUNTED = ("kind", "stall_tape", "stall_output", "stall_data")
 
 
 def outside_ports(config):
@@ -90,7 +90,10 @@ class HostSide(Block):
     """
 
     module_name = "host_side"
-    waivers = {("PINCONNECTEMPTY", "running"): "The engine does not ask for it."}
+    waivers = {
+        ("PINCONNECTEMPTY", "running"): "The engine does not ask for it.",
+        **{("UNUSEDSIGNAL", name): "Nothing counts it." for name in _ONLY_COUNTED},
+    }
 
     def __init__(self, config):
         self.config = config
@@ -275,13 +278,15 @@ class HostSide(Block):
             job.array_busy.eq(self.array_busy),
             job.sink_waits.eq(sender.m.tvalid & ~sender.m.tready),
             registers.busy.eq(job.busy & ~closed),
-            *(getattr(registers, name).eq(getattr(self, name)) for name in _TO_STATUS),
         ]
         # What is only recorded may take a cycle more.
         heard = Signal()
         m.d.comb += heard.eq(job.running & ~closed)
         m.d.sync += [
             *(getattr(registers.events, name.lower()).eq(pulse & heard) for name, pulse in happens.items()),
-            registers.image_sent.eq(sender.sent & ~closed),
-            registers.image_done.eq(self.image_done & heard),
         ]
+        if self.config.counters != "none":
+            m.d.sync += registers.image_sent.eq(sender.sent & ~closed)
+        if self.config.counters == "all":
+            m.d.sync += registers.image_done.eq(self.image_done & heard)
+            m.d.comb += [getattr(registers, name).eq(getattr(self, name)) for name in COUNTED if name != "image_done"]

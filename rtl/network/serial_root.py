@@ -17,21 +17,13 @@ from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import up_to
 
-__all__ = ["SerialRoot", "serial_root_cycles"]
+from .serial_cycles import QUOTIENT_BITS, serial_root_cycles
+
+__all__ = ["SerialRoot"]
 
 _SCALED_WIDTH = 30
-_QUOTIENT_BITS = 31
 _FIRST_REMAINDER = 1 << 28  # 2^58 above the quotient's lower 30 bits
 _BITS = 16
-
-
-def serial_root_cycles(variance_width):
-    """Cycles that a root takes in series, all bits of the variance looked at.
-
-    Args:
-        variance_width (int): bits of V.
-    """
-    return (variance_width + 1) // 2 + _QUOTIENT_BITS
 
 
 class SerialRoot(Block):
@@ -75,7 +67,7 @@ class SerialRoot(Block):
         value = Signal(2 * self.pairs, reset_less=True)
         half_shift = Signal.like(self.half_shift, name="half_shift_so_far", reset_less=True)
         normalizing, dividing = Signal(), Signal()
-        count = Signal(range(max(self.pairs, _QUOTIENT_BITS)))
+        count = Signal(range(max(self.pairs, QUOTIENT_BITS)))
         m.d.comb += self.half_shift.eq(half_shift)
 
         with m.If(normalizing):
@@ -87,7 +79,7 @@ class SerialRoot(Block):
         m.d.sync += self.done.eq(0)
         with m.If(dividing):
             m.d.sync += count.eq(count + 1)
-            with m.If(count == _QUOTIENT_BITS - 1):
+            with m.If(count == QUOTIENT_BITS - 1):
                 m.d.sync += [dividing.eq(0), self.done.eq(1)]
         self._divide(m, value[-_SCALED_WIDTH:], dividing, count)
 
@@ -99,8 +91,8 @@ class SerialRoot(Block):
 
     def _divide(self, m, scaled, dividing, count):
         """Quotient and root, bit by bit, from the cycle on in which `dividing` is high for the first time."""
-        remainder = Signal(_QUOTIENT_BITS, init=_FIRST_REMAINDER)
-        difference = Signal(_QUOTIENT_BITS + 1)
+        remainder = Signal(QUOTIENT_BITS, init=_FIRST_REMAINDER)
+        difference = Signal(QUOTIENT_BITS + 1)
         bit, bit_before = Signal(), Signal()
         m.d.comb += [difference.eq(remainder - scaled), bit.eq(~difference[-1])]
 

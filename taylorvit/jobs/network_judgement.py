@@ -211,21 +211,30 @@ def _cycles(run: NetworkRun, model: CompiledModel) -> dict[str, str]:
     """What the counters say, name -> text."""
     config, images = model.config, len(run.image_cycles)
     total = {name: sum(job[name] for job in run.jobs) for name in run.jobs[0]}
+    if config.counters == "none":
+        return {}
     cycles = total["CYCLES"]
     if not images or any(job["CYCLES"] == (1 << config.counter_width) - 1 for job in run.jobs):
         return {"cycles": f"{cycles:,} at least"}
     back_to_back = run.image_cycles[1:] or run.image_cycles
     each = sum(back_to_back) / len(back_to_back)
-    kinds = ((kind.name.lower().replace("_", " "), total[f"CYCLES_{kind.name}"]) for kind in Kind)
-    waiting = {name: total[f"STALL_{name.upper()}"] / cycles for name in ("tape", "image", "data", "output")}
     return {
         "cycles": f"{cycles:,} in all; {run.image_cycles[0]:,} for the first image"
         + (f", {each:,.1f} for each that follows" if images > 1 else ""),
+        **(_where_they_went(total, cycles) if config.counters == "all" else {}),
+        "utilization": f"{useful_share(model, each):.1%} of {config.rows} x {config.columns} multiplications useful"
+        + (", images back to back" if images > 1 else ""),
+    }
+
+
+def _where_they_went(total: dict[str, int], cycles: int) -> dict[str, str]:
+    """The cycles by part of the network, and what the array did in them."""
+    kinds = ((kind.name.lower().replace("_", " "), total[f"CYCLES_{kind.name}"]) for kind in Kind)
+    waiting = {name: total[f"STALL_{name.upper()}"] / cycles for name in ("tape", "image", "data", "output")}
+    return {
         "by kind": ", ".join(f"{name} {count / cycles:.1%}" for name, count in kinds if count),
         "array busy": f"{total['ARRAY_BUSY'] / cycles:.1%} of cycles; waiting for "
         + ", ".join(f"{name} {share:.1%}" for name, share in waiting.items()),
-        "utilization": f"{useful_share(model, each):.1%} of {config.rows} x {config.columns} multiplications useful"
-        + (", images back to back" if images > 1 else ""),
     }
 
 

@@ -25,7 +25,6 @@ from taylorvit.boundary import programs
 from taylorvit.boundary.errors import CommandError, reason_of
 from taylorvit.gen.generate import top
 from taylorvit.gen.verilog import emit, instances
-from taylorvit.rtl.control.description import Access
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import register_map
 
@@ -305,8 +304,7 @@ class _Host:
 
     def counters(self, registers) -> dict[str, int]:
         """The counters of the last job, by name."""
-        names = [register.name for register in registers if register.access is Access.READ_ONLY]
-        return {name: self._read(registers, name) for name in names if name != "STATUS"}
+        return {name: self._read(registers, name) for name in registers.counters}
 
     def close(self) -> None:
         """Ends the simulation; what it has written is complete then."""

@@ -115,13 +115,13 @@ class RegisterHost:
 
     async def error_counts(self) -> dict[str, int]:
         """The error counts that are not 0, by event."""
-        counts = {name: await self.read(f"COUNT_{name}") for name in self.registers.errors}
+        counts = {name: await self.read(f"COUNT_{name}") for name in self.registers.counted_errors}
         return {name: count for name, count in counts.items() if count}
 
     async def clear_events(self) -> None:
         """Clears all events and error counts."""
         await self.write_checked("EVENTS", self.registers["EVENTS"].mask)
-        for name in self.registers.errors:
+        for name in self.registers.counted_errors:
             await self.write_checked(f"COUNT_{name}", 0)
 
     async def wait_idle(self, limit: int) -> None:

@@ -28,7 +28,7 @@ from verif.rtl.network import (
     test_streamer,
     test_tile_loader,
 )
-from verif.rtl.network.control import test_job_control
+from verif.rtl.network.control import test_control_status, test_job_control
 from verif.rtl.network.kernel_top import KernelTop
 from verif.rtl.network.mixed import test_kernel as test_mixed_kernel
 from verif.rtl.network.softmax import test_score_step
@@ -127,8 +127,6 @@ _HOST = (
     Fault("bytes that are only read must be a tape", "tape_checker_axi", r"(header_1 <= .*) && !only_read", r"\1"),
     Fault("last bytes not in the sum", "tape_checker_axi", r"\(!in_trailer \|\| only_read\)", "!in_trailer"),
     Fault("last bytes taken for a CRC", "tape_checker_axi", r"(crc_error <= .*) && !only_read", r"\1"),
-    Fault("bytes read once for each image", "network_control_status_axi", r"if \(starting && check\)",
-          "if (starting && 1'b0)"),
     Fault("image taken by CHECK", "host_side_axi", r"image_loader__start = (\w+) && !\w+",
           r"image_loader__start = \1"),
     Fault("sum of a command not looked at", "tape_decoder_axi", r"\|\| !\(total == 16'd65535\)", ""),
@@ -141,6 +139,13 @@ _HOST = (
           r"\g<1>1'b0"),
     Fault("logits of the half before", "logits_sender_axi", r"(half_out <= half_out \^ )read_out", r"\g<1>1'b0"),
     Fault("hanging engine waited for", "network_job_control_axi", r"(assign stuck = )[^;]*", r"\g<1>1'b0"),
+)  # fmt: skip
+
+_CONTROL_STATUS = (
+    Fault("bytes read once for each image", "network_control_status_axi", r"if \(starting && check\)",
+          "if (starting && 1'b0)"),
+    Fault("job computes nothing, like the one before", "network_control_status_axi", r"(check <= )(merged\[2\])",
+          r"\1check || \2"),
 )  # fmt: skip
 
 _TAPE_READER = (
@@ -332,6 +337,7 @@ NETWORK = (
     _unit(test_reciprocal_root, _ROOT, "roots_equal_golden"),
     _unit(test_column_constants, _COLUMN_CONSTANTS, "bytes_become_constants"),
     _unit(test_output_stage, _OUTPUT_STAGE, "totals_become_what_they_must"),
+    _unit(test_control_status, _CONTROL_STATUS, "a_check_is_a_job_of_one_tape"),
     _unit(test_axi_source, _TAPE_READER, "tapes_of_every_length_and_place", "a_word_a_cycle"),
     _unit(test_memory_source, _TAPE_MEMORY, "tapes_come_out", "host_writes_while_a_job_runs"),
     _unit(test_decoder, _DECODER, "tapes_come_apart", "wrong_commands_are_refused"),

@@ -75,6 +75,8 @@ CONFIGURATIONS = [
     replace(
         load_preset("vit-tiny-4x4"),
         name="memory",
+        counters="none",
+        error_count_width=0,
         tape_source="memory",
         tape_memory_bytes=4096,
         tape_memory="huge",

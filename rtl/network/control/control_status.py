@@ -14,12 +14,17 @@ from taylorvit.rtl.network.command import Kind
 
 from .registers import EVENTS, IMAGES_WIDTH, KIND_COUNTERS, register_map
 
-__all__ = ["CORE_EVENTS", "NetworkControlStatus", "core_events"]
+__all__ = ["CORE_EVENTS", "COUNTED", "NetworkControlStatus", "core_events"]
 
 _OWN_EVENTS = ("BAD_VALUE", "START_WHILE_BUSY")
 
 CORE_EVENTS = tuple(name for name in EVENTS if name not in _OWN_EVENTS)
 """Events that the core tells; the others are the registers' own."""
+
+
+COUNTED = {"image_done": 1, "array_busy": 1, "stall_tape": 1, "stall_image": 1, "stall_output": 1, "stall_data": 1,
+           "kind": 3}  # fmt: skip
+"""What the core tells for all counters to be counted: port -> its bits."""
 
 
 def core_events():
@@ -49,8 +54,9 @@ class NetworkControlStatus(RegisterBlock):
         tape_write (valid: 1 bit, address, data: 32 bits, output): with memory on the chip, a word for it; the address
             counts words.
         events (core_events, input): what the core tells.
-        image_sent (1 bit, input): pulse: the logits of an image have left.
-        image_done (1 bit, input): pulse: the logits of an image are complete.
+        image_sent (1 bit, input): unless there are no counters, pulse: the logits of an image have left.
+        image_done (1 bit, input): if there are all counters, like those that follow: pulse: the logits of an image are
+            complete.
         kind (3 bits, input): the part of the network that a cycle is counted for.
         array_busy (1 bit, input): counted in every cycle in which `busy` is high, like those that follow.
         stall_tape (1 bit, input): the array waits for the tape.
@@ -93,14 +99,8 @@ class NetworkControlStatus(RegisterBlock):
                 "timeout": Out(config.counter_width),
                 "busy": In(1),
                 "events": In(core_events()),
-                "image_sent": In(1),
-                "image_done": In(1),
-                "kind": In(3),
-                "array_busy": In(1),
-                "stall_tape": In(1),
-                "stall_image": In(1),
-                "stall_output": In(1),
-                "stall_data": In(1),
+                **({"image_sent": In(1)} if config.counters != "none" else {}),
+                **({name: In(width) for name, width in COUNTED.items()} if config.counters == "all" else {}),
             },
         )
 
@@ -115,13 +115,14 @@ class NetworkControlStatus(RegisterBlock):
 
     def counted(self):
         """Performance counter -> what it counts."""
-        levels = ("array_busy", "stall_tape", "stall_image", "stall_output", "stall_data")
-        return {
-            "CYCLES": self.busy,
-            **{name.upper(): self.busy & getattr(self, name) for name in levels},
-            "IMAGES_DONE": self.image_sent,
-            **{name: self.busy & (self.kind == kind) for name, kind in zip(KIND_COUNTERS, Kind)},
-        }
+        if self.config.counters == "none":
+            return {}
+        counted = {"CYCLES": self.busy, "IMAGES_DONE": self.image_sent}
+        if self.config.counters == "all":
+            levels = ("array_busy", "stall_tape", "stall_image", "stall_output", "stall_data")
+            counted |= {name.upper(): self.busy & getattr(self, name) for name in levels}
+            counted |= {name: self.busy & (self.kind == kind) for name, kind in zip(KIND_COUNTERS, Kind)}
+        return counted
 
     def accept_start(self, m, register, written):
         """Whether the job only reads the tape."""
@@ -132,6 +133,14 @@ class NetworkControlStatus(RegisterBlock):
         with m.If(starting & self.check):
             m.d.sync += self.images.eq(1)
         m.d.comb += values["TAPE_SUM"].eq(self.tape_sum)
+        if self.config.counters == "all":
+            self._count_cycles_of_image(m, values)
+        if self.has_memory:
+            with m.If(self.tape_write.valid):
+                m.d.sync += [self.tape_write.valid.eq(0), values["TAPE_ADDRESS"].eq(values["TAPE_ADDRESS"] + 4)]
+
+    def _count_cycles_of_image(self, m, values):
+        """Cycles from one image to the next."""
         cycles = Signal.like(values["IMAGE_CYCLES"], name="cycles_of_image")
         with m.If(self.start):
             m.d.sync += [cycles.eq(0), values["IMAGE_CYCLES"].eq(0)]
@@ -139,9 +148,6 @@ class NetworkControlStatus(RegisterBlock):
             count_up(m, cycles, self.busy)
             with m.If(self.image_done):
                 m.d.sync += [cycles.eq(1), values["IMAGE_CYCLES"].eq(cycles)]
-        if self.has_memory:
-            with m.If(self.tape_write.valid):
-                m.d.sync += [self.tape_write.valid.eq(0), values["TAPE_ADDRESS"].eq(values["TAPE_ADDRESS"] + 4)]
 
     def taken_word(self, m, register, word, values, events):
         """A word for the memory on the chip."""

@@ -2,7 +2,8 @@
 
 `register_map(config)` lists its registers, as `rtl.control.registers` does for the attention accelerator. Offsets and
 names are the same in every configuration, but TAPE_BASE is not there where the tape comes as a stream, and TAPE_ADDRESS
-and TAPE_DATA are there only where it lies in memory on the chip.
+and TAPE_DATA are there only where it lies in memory on the chip. An accelerator may have fewer performance counters,
+and no error counts.
 
     0x000  what was built: identification, version, sizes (constants)
     0x040  control, status, events, interrupts
@@ -14,6 +15,7 @@ and TAPE_DATA are there only where it lies in memory on the chip.
 from taylorvit.rtl import __version__
 from taylorvit.rtl.attention import kernel_number
 from taylorvit.rtl.control.description import (
+    COUNTERS_OFFSET,
     DATA_WIDTH,
     Access,
     Field,
@@ -25,7 +27,8 @@ from taylorvit.rtl.control.description import (
     counter_widths,
     parameter,
 )
-from taylorvit.rtl.network.command import VERSION, Kind
+from taylorvit.rtl.network.command import Kind
+from taylorvit.rtl.network.config import COUNTERS
 
 __all__ = ["EVENTS", "IDENTIFICATION", "IMAGES_WIDTH", "KIND_COUNTERS", "TAPE_SOURCES", "register_map"]
 
@@ -81,6 +84,8 @@ EVENTS = {
 }
 """Events: name -> (bit in EVENTS and INTERRUPT_ENABLE, description). All but DONE are errors and are counted."""
 
+_WITH_CYCLES = ("CYCLES", "IMAGES_DONE")  # the counters of `counters` "cycles"
+
 _COUNTED_BY_CORE = {
     "CYCLES": "cycles in which the job ran (STATUS.BUSY)",
     "ARRAY_BUSY": "of these, cycles in which the array got an operand",
@@ -126,14 +131,16 @@ def _built(config):
         constant("TAPE", 0x024, "where tapes come from, and what they are",
             ("SOURCE", 0, 8, TAPE_SOURCES.index(config.tape_source),
              "0: AXI4 read master, 1: AXI4-Stream, 2: memory on the chip"),
-            ("FORMAT", 8, 16, VERSION, "version of the format of tapes")),
+            ("FORMAT", 8, 16, config.tape_format, "version of the format of tapes")),
         constant("TAPE_HASH_0", 0x028, "hash of the configuration that a tape must name",
             ("TAPE_HASH_0", 0, 32, config.tape_hash & 0xFFFFFFFF, "its bits 31..0")),
         constant("TAPE_HASH_1", 0x02C, "hash of the configuration that a tape must name",
             ("TAPE_HASH_1", 0, 32, config.tape_hash >> 32, "its bits 63..32")),
         constant("TAPE_MEMORY", 0x030, "memory on the chip for tapes",
             ("TAPE_MEMORY", 0, 32, config.tape_memory_bytes, "its bytes, 0 if there is none")),
-        counter_widths(0x034, config),
+        counter_widths(0x034, config,
+            ("COUNTERS", 16, 8, COUNTERS.index(config.counters),
+             "0: no performance counters, 1: CYCLES and IMAGES_DONE alone, 2: all")),
     ]  # fmt: skip
 
 
@@ -175,7 +182,7 @@ def _job(config):
 
 
 def _counters(config):
-    """Performance counters."""
+    """Performance counters, as many as there are."""
     names = [
         *_COUNTED_BY_CORE.items(),
         ("IMAGES_DONE", "images of the job whose logits have left"),
@@ -183,13 +190,15 @@ def _counters(config):
         *((name, f"cycles of the job for {_KINDS[kind]}") for name, kind in zip(KIND_COUNTERS, Kind)),
     ]
     for index, (name, description) in enumerate(names):
+        if config.counters == "none" or config.counters == "cycles" and name not in _WITH_CYCLES:
+            continue
         width = IMAGES_WIDTH if name == "IMAGES_DONE" else config.counter_width
-        yield counter(name, 0x0C0 + 4 * index, Access.READ_ONLY, width, description)
+        yield counter(name, COUNTERS_OFFSET + 4 * index, Access.READ_ONLY, width, description)
 
 
 def _error_counts(config):
-    """A count of each error."""
-    errors = [name for name in EVENTS if name != "DONE"]
+    """A count of each error, unless they have no bits."""
+    errors = [name for name in EVENTS if name != "DONE" and config.error_count_width]
     for index, name in enumerate(errors):
         text = f"{name} events since reset or since this register was written"
         yield counter(f"COUNT_{name}", 0x100 + 4 * index, Access.WRITE_TO_CLEAR, config.error_count_width, text)

@@ -198,7 +198,7 @@ class NetworkHost(RegisterHost):
         events = await self.events()
         await self.write_checked("EVENTS", self.registers["EVENTS"].mask)
         logits, ends = self.received()
-        counters = {each.name: await self.read(each.name) for each in self.registers if 0xC0 <= each.offset < 0x100}
+        counters = {name: await self.read(name) for name in self.registers.counters}
         return Outcome(logits, events, counters, cycles, ends)
 
     def received(self) -> tuple[list[list[int]], list[int]]:

@@ -7,7 +7,8 @@ import pytest
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.config import ConfigError, NetworkConfig
-from taylorvit.rtl.network.serial_root import SerialRoot, serial_root_cycles
+from taylorvit.rtl.network.serial_cycles import serial_root_cycles
+from taylorvit.rtl.network.serial_root import SerialRoot
 from taylorvit.simulation import build, run
 from verif.rtl.harness import SideBySide, on_every_block
 

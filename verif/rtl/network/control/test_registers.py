@@ -1,5 +1,7 @@
 """The register map of the network accelerator: what software was written against must not move."""
 
+from dataclasses import replace
+
 import pytest
 
 from taylorvit.gen.presets import load_preset, preset_names
@@ -72,6 +74,16 @@ def test_control_of_this_accelerator_alone_has_check():
     assert places == {"START": (0, 1), "SOFT_RESET": (1, 1), "CHECK": (2, 1)}
     attention = attention_registers(load_preset("tiny-4x4"))
     assert [field.name for field in attention["CONTROL"].fields] == ["START", "SOFT_RESET"]
+
+
+def test_a_lean_accelerator_has_fewer_counters():
+    counted = [name for name in OFFSETS if name.startswith("COUNT_")]
+    lean = replace(with_source("axi"), counters="none", error_count_width=0)
+    names = {register.name for register in register_map(lean)}
+    assert set(OFFSETS) - names == {*register_map(with_source("axi")).counters, *counted}
+    assert register_map(replace(lean, counters="cycles")).counters == ["CYCLES", "IMAGES_DONE"]
+    assert register_map(lean).counted_errors == [] and register_map(lean).errors
+    assert lean.tape_hash == with_source("axi").tape_hash
 
 
 def test_the_configuration_of_a_tape_is_told():
