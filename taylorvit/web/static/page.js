@@ -104,6 +104,17 @@ function complain(text) {
   if (text !== null) byId("found").hidden = byId("attention").hidden = byId("nothing").hidden = true;
 }
 
+function forget() {
+  clearTimeout(timer);
+  controller?.abort();
+  controller = shown = null;
+  byId("result").setAttribute("aria-busy", "false");
+  unmark();
+  complain(null);
+  byId("found").hidden = byId("attention").hidden = true;
+  byId("nothing").hidden = false;
+}
+
 function showLayer() {
   if (shown) showAttention(shown.answer, model, shown.picture, Number(byId("layer").value) - 1);
 }
@@ -164,7 +175,7 @@ async function start() {
   const layer = byId("layer");
   layer.max = model.layers;
   layer.value = model.layers; // the last one, which the class is read behind
-  byId("served").textContent = `${model.name} on ${model.place}`;
+  byId("served").textContent = `${model.name} on ${model.place}, ${model.array.join(" x ")} PEs`;
   pad.enabled = model.drawing;
   byId("pad").classList.toggle("idle", !model.drawing);
   byId("pad").setAttribute("aria-label", model.drawing ? "pad to draw on" : "the image");
@@ -177,13 +188,13 @@ async function start() {
   byId("inverted-label").hidden = !model.files || model.channels !== 1;
   byId("undo").addEventListener("click", () => {
     pad.undo();
+    if (pad.empty) forget();
+    else classifyDrawing();
     refresh();
-    classifyDrawing();
   });
   byId("clear").addEventListener("click", () => {
-    clearTimeout(timer);
     pad.clear();
-    unmark();
+    forget();
     refresh();
   });
   layer.addEventListener("input", showLayer);

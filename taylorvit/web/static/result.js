@@ -70,8 +70,7 @@ function showFacts(answer, model) {
     ["cycles", whole.format(answer.cycles)],
     [`time at ${model.clock_mhz} MHz`, duration(seconds)],
     ["images a second", whole.format(Number((1 / seconds).toPrecision(3)))],
-    ["array", model.array.join(" x ")],
-    ["answer came after", duration(answer.took)],
+    ["answered in", duration(answer.took)],
   ];
   byId("facts").replaceChildren(
     ...facts.map(([name, value]) => element("div", {}, element("dt", { text: name }), element("dd", { text: value }))),

@@ -1,5 +1,6 @@
 """Pixels of a file are those that a viewer shows, whatever its mode, its bits, its orientation; or it is refused."""
 
+import io
 import re
 import struct
 import zlib
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from taylorvit.golden.training.image_files import ImageError, read_pixels
+from taylorvit.golden.training.image_files import ImageError, decode_pixels, read_pixels
 
 RANDOM = np.random.default_rng(0)
 COLOURS = RANDOM.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -249,3 +250,21 @@ def test_damaged_files_are_images_or_refused(tmp_path, monkeypatch):
             assert "\n" not in str(error)
             outcomes[False] += 1
     assert min(outcomes.values()) > 30
+
+
+def test_content_of_files():
+    content = io.BytesIO()
+    Image.fromarray(COLOURS).save(content, "PNG")
+    options = {"name": "upload", "formats": ("PNG", "JPEG"), "most_pixels": 35}
+    pixels = decode_pixels(content.getvalue(), 3, **options)
+    assert torch.equal((pixels.permute(1, 2, 0) * 255).round().to(torch.uint8), torch.from_numpy(COLOURS))
+    other = io.BytesIO()
+    Image.fromarray(COLOURS).save(other, "BMP")
+    for data, changes, text in (
+        (content.getvalue(), {"most_pixels": 34}, "upload must be an image of at most 34 pixels, not of 7 x 5"),
+        (other.getvalue(), {}, "upload must be an image in PNG or JPEG"),
+        (b"", {}, "upload must be an image in PNG or JPEG"),
+        (content.getvalue()[:60], {}, "upload must be an image in PNG or JPEG: .+"),
+    ):
+        with pytest.raises(ImageError, match=f"^{text}$"):
+            decode_pixels(data, 3, **options | changes)
