@@ -21,13 +21,14 @@ from taylorvit.boundary import programs
 from taylorvit.boundary.command import whole_number
 
 from .attention_faults import ATTENTION
+from .link_faults import LINK
 from .network_faults import NETWORK
 from .planting import Design, Fault
 from .softmax_faults import SOFTMAX
 
 __all__ = ["DESIGNS", "main"]
 
-DESIGNS = (ATTENTION, SOFTMAX, *NETWORK)
+DESIGNS = (ATTENTION, SOFTMAX, *NETWORK, *LINK)
 
 
 def main(arguments: list[str] | None = None) -> int:
