@@ -170,7 +170,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if text == HTTPStatus.NOT_FOUND.phrase:
         text = f"address must be one of this server, not {request.url.path!r}"
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = sorted((headers or {}).get("Allow", "").split(", "))
+        allowed = sorted((headers or {}).get("Allow", "GET, HEAD").split(", "))  # older ones say none of files
         text = f"method must be {', '.join(allowed)} here, not {request.method!r}"
     return JSONResponse({"error": text}, status, headers=headers)
 
