@@ -10,6 +10,8 @@ A key that is wrong, unknown or missing is a `BoardError` that names file and ke
     [uart]     rx, tx, baud, io   seen from the FPGA, which receives on rx; and the sizes of the link's buffers
     [led]      pins, active_low, io
     [button]   pin, active_low, io    resets everything; optional
+    [sdram]    chip, io, clk ...  an SDR SDRAM, one of `fpga.memory.chips.CHIPS`, and the pins of each of its signals
+                                  (`fpga.memory.pads.PINS`); optional
     [loader]   command            with {bitstream} in place of the file's path
     [tools]    synthesis, place_and_route    further options of the family's command in Yosys and of nextpnr; optional
     [presets.NAME]                core_hz; `seed` of place and route, if not 1; `margin_percent`, if not 0; `extends`
@@ -34,8 +36,20 @@ from taylorvit.rtl.network.config import NetworkConfig
 
 from .checked_table import CheckedTable, TableError
 from .families import FAMILIES, Family
+from .memory.chips import CHIPS, SdramChip
+from .memory.pads import pin_widths
 
-__all__ = ["LARGEST_SEED", "Board", "BoardError", "BoardPreset", "Pins", "board_names", "load_board", "load_board_file"]
+__all__ = [
+    "LARGEST_SEED",
+    "Board",
+    "BoardError",
+    "BoardPreset",
+    "BoardSdram",
+    "Pins",
+    "board_names",
+    "load_board",
+    "load_board_file",
+]
 
 #: Of place and route: nextpnr keeps it in an int.
 LARGEST_SEED = (1 << 31) - 1
@@ -63,6 +77,19 @@ class Pins:
     pins: tuple[str, ...]
     io: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     active_low: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardSdram:
+    """An SDR SDRAM beside the FPGA.
+
+    Attributes:
+        chip (SdramChip): the chip.
+        pins (Mapping[str, Pins]): the pins of each signal, one of `fpga.memory.pads.PINS`.
+    """
+
+    chip: SdramChip
+    pins: Mapping[str, Pins]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +131,7 @@ class Board:
         payload_max (int): tensor or result bytes of a frame, at most.
         led (Pins): its LEDs.
         button (Pins | None): its button; None where there is none to spare.
+        sdram (BoardSdram | None): its SDRAM; None where there is none that can be used.
         presets (Mapping[str, BoardPreset]): name -> attention accelerator, the default first.
         networks (Mapping[str, BoardPreset]): name of a network -> the accelerator that runs it; may be empty.
         loader (tuple[str, ...]): command line that loads a bitstream, with `{bitstream}` in place of its path.
@@ -129,6 +157,7 @@ class Board:
     payload_max: int
     led: Pins
     button: Pins | None
+    sdram: BoardSdram | None
     presets: Mapping[str, BoardPreset[AcceleratorConfig]]
     networks: Mapping[str, BoardPreset[NetworkConfig]]
     loader: tuple[str, ...]
@@ -278,6 +307,7 @@ def _board(name, table):
     loader = table.table("loader")
     tools = table.table("tools") if "tools" in table else CheckedTable({}, "board")
     button = table.table("button") if "button" in table else None
+    sdram = table.table("sdram") if "sdram" in table else None
     presets = {label: _preset(each, label, AcceleratorConfig) for label, each in _tables(table.table("presets"))}
     if not presets:
         raise BoardError("presets must have at least one table, [presets.NAME]")
@@ -299,6 +329,7 @@ def _board(name, table):
         payload_max=uart.number("payload_max", 16, 65535, default=1024),
         led=Pins(pins=led.texts("pins"), io=led.attributes("io"), active_low=led.flag("active_low")),
         button=button and _button(button),
+        sdram=sdram and _sdram(sdram),
         presets=MappingProxyType(presets),
         networks=MappingProxyType(
             {label: _preset(each, f"{name}-{label}", NetworkConfig) for label, each in _tables(networks)}
@@ -309,7 +340,7 @@ def _board(name, table):
         notes=table.text("notes"),
         source=table.text("source"),
     )
-    for each in (table, clock, uart, led, loader, tools, *([button] if button else [])):
+    for each in filter(None, (table, clock, uart, led, loader, tools, button, sdram)):
         each.refuse_the_rest()
     _check(board)
     return board
@@ -319,11 +350,23 @@ def _button(table):
     return Pins(pins=(table.text("pin"),), io=table.attributes("io"), active_low=table.flag("active_low"))
 
 
+def _sdram(table):
+    chip = CHIPS[table.text("chip", choices=CHIPS)]
+    io = table.attributes("io")
+    pins = {}
+    for name, width in pin_widths(chip).items():
+        pins[name] = Pins(pins=(table.text(name),) if width == 1 else table.texts(name), io=io)
+        if len(pins[name].pins) != width:
+            raise BoardError(f"sdram.{name} must have {width} pins for {chip.name}, not {len(pins[name].pins)}")
+    return BoardSdram(chip=chip, pins=MappingProxyType(pins))
+
+
 def _check(board):
     """Raises `BoardError` for what is wrong between the keys of a board, or inside one."""
+    memory = board.sdram.pins.values() if board.sdram else ()
     used = [
         pin
-        for pins in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button)
+        for pins in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button, *memory)
         if pins
         for pin in pins.pins
     ]

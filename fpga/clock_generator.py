@@ -49,26 +49,35 @@ class ClockGenerator(Block):
 
     Args:
         clock (CoreClock): how the core clock is made.
+        phase (Fraction | None): the part of a cycle by which a second clock comes behind it; a half, where the core
+            clock is a wire. None: there is no second clock.
 
     Ports:
         clock_in (1 bit, in): the oscillator, from its pin.
         clock_out (1 bit, out): the core clock.
+        chip_clock (1 bit, out): the second clock; only with a phase.
         locked (1 bit, out): high while the core clock has its frequency; always, if it is a wire.
     """
 
     module_name = "clock_generator"
     clocked = False
 
-    def __init__(self, clock):
+    def __init__(self, clock, phase=None):
         self.clock = clock
-        super().__init__({"clock_in": In(1), "clock_out": Out(1), "locked": Out(1)})
+        self.phase = phase
+        second = {} if phase is None else {"chip_clock": Out(1)}
+        super().__init__({"clock_in": In(1), "clock_out": Out(1), **second, "locked": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         if self.clock.cell is None:
             m.d.comb += [self.clock_out.eq(self.clock_in), self.locked.eq(1)]
+            if self.phase is not None:
+                m.d.comb += self.chip_clock.eq(~self.clock_in)
             return m
         parameters = {f"p_{name}": value for name, value in self.clock.parameters}
         connections = self.clock.connections(self.clock_in, self.clock_out)
+        if self.phase is not None:
+            connections |= self.clock.shifted(self.phase, self.chip_clock)
         m.submodules.pll = Instance(self.clock.cell, o_LOCK=self.locked, **parameters, **connections)
         return m

@@ -36,6 +36,7 @@ class CommonTop(Block):
         accelerator (Accelerator | NetworkAccelerator): the accelerator, which has the configuration.
         link (dict): arguments of `HostLink` that the accelerator decides.
         ports (dict): members of the signature besides those that every board has.
+        phase (Fraction | None): of a second clock (`fpga.clock_generator.ClockGenerator`); None if none is needed.
 
     Ports:
         clock (1 bit, input): the oscillator of the board.
@@ -51,14 +52,14 @@ class CommonTop(Block):
     module_name = "board_top"
     clocked = False
 
-    def __init__(self, board, accelerator, *, link, ports=None):
+    def __init__(self, board, accelerator, *, link, ports=None, phase=None):
         self.board = board
         self.config = accelerator.config
         clock = core_clock(board)
         self.clock_hz = clock.rounded_hz
         self.baud = board.baud
         _check_timeout(self.config, self.clock_hz)
-        self.clock_generator = ClockGenerator(clock)
+        self.clock_generator = ClockGenerator(clock, phase)
         self.reset_generator = ResetGenerator()
         self.host_link = HostLink(
             **link,
@@ -111,7 +112,7 @@ class CommonTop(Block):
         if self.board.button:
             m.d.comb += resets.button.eq(~self.button if self.board.button.active_low else self.button)
 
-        streams = self.join(m, link, accelerator, resets)
+        streams = self.join(m, link, accelerator, resets, clock)
         m.d.comb += [
             indicators.activity.eq(link.activity),
             indicators.moving.eq(Cat(stream.tvalid for stream in streams).any()),
@@ -120,7 +121,7 @@ class CommonTop(Block):
         ]
         return m
 
-    def join(self, m, link, accelerator, resets):
+    def join(self, m, link, accelerator, resets, clock):
         """Joins the link to the accelerator.
 
         Args:
@@ -128,6 +129,7 @@ class CommonTop(Block):
             link (object): the instance of the host link.
             accelerator (object): the instance of the accelerator.
             resets (object): the instance of the reset generator.
+            clock (object): the instance of the clock generator.
 
         Returns:
             tuple[object, ...]: the streams between them, which the LEDs show.

@@ -40,7 +40,7 @@ class BoardTop(CommonTop):
     def __init__(self, board, config):
         super().__init__(board, Accelerator(config), link={"stream_bytes": config.stream_width // 8})
 
-    def join(self, m, link, accelerator, resets):
+    def join(self, m, link, accelerator, resets, clock):
         """Joins the link to the accelerator; see `CommonTop.join`."""
         connect(m, link.m_axil, accelerator.s_axil)
         connect(m, link.m_axis_q, accelerator.s_axis_q)

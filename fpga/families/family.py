@@ -11,6 +11,7 @@ from .fabric import Fabric
 
 if TYPE_CHECKING:
     from taylorvit.fpga.board import Board
+    from taylorvit.fpga.memory.pads import SdramPads
     from taylorvit.rtl.config import AcceleratorConfig
 
 __all__ = ["CoreClock", "Family", "PortPin", "ToolSource"]
@@ -43,12 +44,15 @@ class CoreClock:
         parameters (tuple[tuple[str, object], ...]): parameters of the PLL, name and value.
         connections (Callable | None): function of the signals (clock_in, clock_out) that returns the further arguments
             of the PLL's `Instance`, all but LOCK's.
+        shifted (Callable | None): function of a part of a cycle and a signal; returns the arguments of the PLL's
+            `Instance`, besides those, for the signal to be the same clock so much later. None: the PLL has no such.
     """
 
     hz: Fraction
     cell: str | None = None
     parameters: tuple[tuple[str, object], ...] = ()
     connections: Callable[..., dict[str, Any]] | None = None
+    shifted: Callable[[Fraction, Any], dict[str, Any]] | None = None
 
     @property
     def rounded_hz(self) -> int:
@@ -101,6 +105,7 @@ class Family:
         sites (Callable | None): function of the accelerator's configuration, the device and the names of the block RAM
             cells below the accelerator; returns cell -> site for the cells whose site is chosen before placement. None
             if the placer chooses all of them.
+        sdram_pads (type[SdramPads] | None): pins of an SDR SDRAM; None if nobody has written them for the family.
         note (str): what a reader of the report has to know of its figures, or "".
     """
 
@@ -120,4 +125,5 @@ class Family:
     block_ram: tuple[str, ...]
     fabric: Fabric
     sites: Callable[[AcceleratorConfig, str, Iterable[str]], dict[str, str]] | None = None
+    sdram_pads: type[SdramPads] | None = None
     note: str = ""

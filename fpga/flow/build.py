@@ -131,7 +131,7 @@ class Build:
         """Twelve hexadecimal digits of everything that the result depends on."""
         inputs = {
             "verilog": self.verilog,
-            "constraints": constraints(self.board, self.margin_percent),
+            "constraints": self._constraints(),
             "synthesis": self._synthesis_script(),
             "sites": self._sites(self._expected_block_rams()),
             "place_and_route": self._place_and_route_arguments(),
@@ -245,13 +245,16 @@ class Build:
     def _emit(self):
         return [
             self._write("board_top.v", self.verilog),
-            self._write(self._constraint_file, constraints(self.board, self.margin_percent)),
+            self._write(self._constraint_file, self._constraints()),
             self._write("synthesis.ys", self._synthesis_script()),
         ]
 
     @property
     def _constraint_file(self):
         return f"board_top.{self.board.family.constraints_suffix}"
+
+    def _constraints(self):
+        return constraints(self.board, self.margin_percent, sdram="sdram_dq" in self.top.pads)
 
     def _synthesis_script(self):
         # The Verilog goes through RTLIL: otherwise Yosys would return to the Verilog of modules that are flattened by

@@ -2,10 +2,12 @@
 
     wait (tens of thousands of cycles) --> close all rows --> refresh, eight times --> set the mode --> done
 
-A command is given for one cycle, and then as long is waited as it takes.
+A command is given for one cycle, and then as long is waited as it takes. After a reset of a chip that has been
+initialized once, which may be in the middle of anything, a few cycles take the place of the first wait: the chip keeps
+what is in it, which it would not without refreshes.
 """
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import enum
 from amaranth.lib.wiring import Out
 
@@ -15,6 +17,9 @@ from .chips import SdramTiming
 from .command import SdramCommand
 
 __all__ = ["SdramCode", "SdramInitializer"]
+
+#: Cycles after a reset until whatever was the last command is done: rows may be closed.
+_PAUSE = 16
 
 
 class SdramCode(enum.IntEnum, shape=3):
@@ -30,7 +35,7 @@ class SdramCode(enum.IntEnum, shape=3):
 
 
 class SdramInitializer(Block):
-    """The sequence of commands after power-up and after each reset.
+    """The sequence of commands after power-up, and, with a short wait, after each reset.
 
     Mode: bursts of one column, `timing.cas_latency` cycles from read to data.
 
@@ -68,7 +73,7 @@ class SdramInitializer(Block):
 
     @property
     def cycles(self):
-        """Cycles from reset to `done`."""
+        """Cycles from power-up to `done`."""
         return sum(cycles for _code, _address, cycles in self.steps) + 1
 
     def elaborate(self, platform):
@@ -78,6 +83,7 @@ class SdramInitializer(Block):
         longest = max(cycles for _code, _address, cycles in steps)
         left = Signal(range(longest), init=0)
         code = Signal(SdramCode, init=SdramCode.NOTHING)
+        powered = Signal(reset_less=True)  # for long enough
         command = self.command
         m.d.comb += [
             Cat(command.ras_n, command.cas_n, command.we_n).eq(code),
@@ -88,7 +94,7 @@ class SdramInitializer(Block):
         with m.If(left != 0):
             m.d.sync += left.eq(left - 1)
         with m.Elif(step == len(steps)):
-            m.d.sync += self.done.eq(1)
+            m.d.sync += [self.done.eq(1), powered.eq(1)]
         with m.Else():
             m.d.sync += step.eq(step + 1)
             with m.Switch(step):
@@ -97,6 +103,6 @@ class SdramInitializer(Block):
                         m.d.sync += [
                             code.eq(each),
                             command.address.eq(Const(address, len(command.address))),
-                            left.eq(cycles - 1),
+                            left.eq(cycles - 1 if index else Mux(powered, _PAUSE, cycles - 1)),
                         ]
         return m

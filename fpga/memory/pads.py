@@ -8,8 +8,12 @@ from amaranth.lib.wiring import In, Out
 from taylorvit.rtl.common.block import Block
 
 from .command import SdramCommand
+from .phase import PinTiming
 
-__all__ = ["SdramPads", "chip_pads", "chip_pins"]
+__all__ = ["PINS", "SdramPads", "chip_pads", "chip_pins", "pin_widths"]
+
+#: Signals of a chip, as a board's file names them.
+PINS = ("clk", "cke", "cs_n", "ras_n", "cas_n", "we_n", "ba", "a", "dqm", "dq")
 
 
 def chip_pins(chip):
@@ -21,9 +25,20 @@ def chip_pins(chip):
     Returns:
         dict: name -> member; all of them outputs.
     """
-    single = ("clk", "cke", "cs_n", "ras_n", "cas_n", "we_n")
-    widths = {**dict.fromkeys(single, 1), "ba": chip.bank_bits, "a": chip.address_pins, "dqm": chip.data_width // 8}
-    return {f"sdram_{name}": Out(width) for name, width in widths.items()}
+    return {f"sdram_{name}": Out(width) for name, width in pin_widths(chip).items() if name != "dq"}
+
+
+def pin_widths(chip):
+    """How many pins each signal of a chip has.
+
+    Args:
+        chip (SdramChip): the chip.
+
+    Returns:
+        dict[str, int]: name, one of `PINS` -> pins.
+    """
+    wide = {"ba": chip.bank_bits, "a": chip.address_pins, "dqm": chip.data_width // 8, "dq": chip.data_width}
+    return dict.fromkeys(PINS, 1) | wide
 
 
 def chip_pads(chip):
@@ -50,10 +65,14 @@ class SdramPads(Block):
         sdram_clk, sdram_cke, sdram_cs_n, sdram_ras_n, sdram_cas_n, sdram_we_n (1 bit each, outputs): pins.
         sdram_ba, sdram_a, sdram_dqm (bank, address and a bit for each byte, outputs): pins.
         sdram_dq (chip's bits, both directions): pins.
+
+    Attributes:
+        pin_timing (PinTiming): times of the registers at the pins.
     """
 
     module_name = "sdram_pads"
     reset_less = True
+    pin_timing: PinTiming
 
     def __init__(self, chip):
         self.chip = chip

@@ -8,7 +8,8 @@
 //   'B' level u8, cycles u64 hold the button at a level for some cycles, and release it. Answer: cycle u64
 //
 // It ends with the end of its input. Arguments: clock frequency, baud, level of the button that resets (or -1: the board
-// has none). The line is 8N1; a bit begins at the clock cycle nearest to where it should, so any ratio will do.
+// has none); further ones begin with + and are the model's.
+// The line is 8N1; a bit begins at the clock cycle nearest to where it should, so any ratio will do.
 #include <unistd.h>
 
 #include <cstdint>
@@ -184,10 +185,11 @@ bool carryOut(Board& board, int command) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4) {
+    if (argc < 4) {
         std::fprintf(stderr, "arguments must be clock frequency, baud and button, not %d\n", argc - 1);
         return 2;
     }
+    Verilated::commandArgs(argc, argv);  // further ones are the model's
     Board board{std::strtoull(argv[1], nullptr, 10), std::strtoull(argv[2], nullptr, 10),
                 static_cast<int>(std::strtol(argv[3], nullptr, 10))};
     for (int command; (command = std::getchar()) != EOF;) {

@@ -36,6 +36,7 @@ from taylorvit.rtl.network.config import NetworkConfig
 
 from .building import Build, build
 from .dsp_cells import with_dsp_models
+from .sdram import with_sdram
 
 __all__ = ["SimulatedBoard", "SimulatedPort", "build_board"]
 
@@ -76,7 +77,10 @@ def build_board(board: Board, config: AcceleratorConfig | NetworkConfig) -> Simu
     """
     simulated = board.with_core_hz(board.clock_hz).with_baud(board.clock_hz // CLOCKS_PER_BIT)
     top = board_top(simulated, config)
-    made = build(with_dsp_models(emit(top)), top.module_name, simulator="verilator", waves=False, main=MAIN)
+    verilog, name = with_dsp_models(emit(top)), top.module_name
+    if "sdram_dq" in top.pads:
+        verilog, name = with_sdram(verilog, top, top.sdram.timing)
+    made = build(verilog, name, simulator="verilator", waves=False, main=MAIN)
     pressed = None if board.button is None else int(not board.button.active_low)
     return SimulatedBoard(made, top.clock_hz, simulated.baud, pressed)
 

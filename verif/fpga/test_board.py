@@ -102,12 +102,30 @@ def test_leds_and_button_are_those_of_amaranth_boards(name):
     assert kind.startswith(("button", "rst")) and active_low == board.button.active_low
 
 
+@pytest.mark.parametrize("name", ["ulx3s-85f", "ulx3s-25f"])
+def test_sdram_is_that_of_amaranth_boards(name):
+    board, platform = load_board(name), PLATFORMS[name]()
+    resource = platform.resources["sdram", 0]
+    known = {}
+    for signal in resource.ios:
+        # They call a signal cs, which is active low there, what is cs_n here.
+        pins = signal.ios[0]
+        known[f"{signal.name}_n" if pins.invert else signal.name] = tuple(pins.names)
+    renamed = {"clk_en": "cke", "cas": "cas_n", "ras": "ras_n"}
+    assert {renamed.get(signal, signal): pins for signal, pins in known.items()} == {
+        signal: pins.pins for signal, pins in board.sdram.pins.items()
+    }
+    (attributes,) = {tuple(sorted(pins.io.items())) for pins in board.sdram.pins.values()}
+    assert {key: str(value) for key, value in attributes} == dict(resource.attrs)
+
+
 def test_no_board_uses_a_pin_twice():
     for name in board_names():
         board = load_board(name)
+        memory = board.sdram.pins.values() if board.sdram else ()
         pins = [
             pin
-            for each in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button)
+            for each in (board.clock, board.uart_rx, board.uart_tx, board.led, board.button, *memory)
             if each
             for pin in each.pins
         ]
@@ -200,6 +218,26 @@ def test_speed_and_clock_can_be_changed():
 def test_wrong_keys(board_file, old, new, message):
     path = board_file(old, new)
     with pytest.raises((BoardError, FileError)) as caught:
+        load_board_file(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"MT48LC16M16"', '"DDR3"', "sdram.chip must be one of MT48LC16M16, AS4C32M16, not 'DDR3'"),
+        ('ba = ["P19", "N20"]', 'ba = ["P19"]', "sdram.ba must have 2 pins for MT48LC16M16, not 1"),
+        ('we_n = "T20"\n', "", "board must have the key 'sdram.we_n'"),
+        ('we_n = "T20"\n', 'we_n = "G2"\n', "pin must be used once, not 'G2' for several signals"),
+        ('we_n = "T20"\n', 'we_n = "T20"\nodt = "A1"\n', "key must be one that a board has, not 'sdram.odt'"),
+    ],
+)
+def test_wrong_keys_of_an_sdram(tmp_path, old, new, message):
+    good = (Path(taylorvit.fpga.board.__file__).parent / "boards" / "ulx3s-85f.toml").read_text()
+    assert old in good
+    path = tmp_path / "ulx3s.toml"
+    path.write_text(good.replace(old, new, 1))
+    with pytest.raises(BoardError) as caught:
         load_board_file(path)
     assert str(caught.value).startswith(f"{path}: {message}")
 

@@ -33,3 +33,9 @@ def test_frequency_that_no_pll_makes():
         core_clock(load_board("ulx3s-85f").with_core_hz(900_000_000))
     with pytest.raises(ValueError, match=r"\(there is none near\), not 30 MHz$"):
         core_clock(replace(load_board("ulx3s-85f"), clock_hz=3_000_000, core_hz=30_000_000))
+
+
+def test_a_second_clock_is_the_opposite_where_there_is_no_pll():
+    board = load_board("ulx3s-85f")
+    text = emit(ClockGenerator(core_clock(board.with_core_hz(board.clock_hz)), Fraction(1, 2)))
+    assert "assign chip_clock = !clock_in;" in text

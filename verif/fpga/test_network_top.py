@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from taylorvit.fpga.board import load_board
-from taylorvit.fpga.driver import Link, Transfer
 from taylorvit.fpga.network_top import NetworkBoardTop
 from taylorvit.fpga.protocol import Stream, build_id, memory_packet, tensor_packet
 from taylorvit.fpga.top import BoardTop, board_top
@@ -16,9 +14,10 @@ from taylorvit.gen.generate import port_table
 from taylorvit.gen.presets import load_preset
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.config import NetworkConfig
-from taylorvit.rtl.network.control.registers import EVENTS, register_map
+from taylorvit.rtl.network.control.registers import register_map
 from taylorvit.simulation.simulated_board import SimulatedPort, build_board
 from verif.fpga.board_model import Faults
+from verif.fpga.network_host import Host, whole_words
 from verif.regression.network.models import TINY, network_of
 
 BOARD = load_board("ulx3s-85f")
@@ -28,10 +27,8 @@ CONFIG = NetworkConfig(
     tape_queue_rows=16,
 )  # fmt: skip
 NETWORK = network_of(TINY, 3, CONFIG)
-TAPE = NETWORK.tape.ljust(-(-len(NETWORK.tape) // 4) * 4, b"\0")
+TAPE = whole_words(NETWORK.tape)
 REGISTERS = register_map(CONFIG)
-START = 1
-DONE = 1 << EVENTS["DONE"][0]
 
 
 @pytest.fixture(scope="module")
@@ -56,63 +53,10 @@ class BadLine(SimulatedPort):
         return bytes(arriving for byte in super().read(timeout) for arriving in self.faults[1].apply(byte))
 
 
-class Host:
-    """A host that knows the protocol, and the network."""
-
-    def __init__(self, port):
-        self.port = port
-        self.link = Link(port)
-        self.identification = self.link.identify()
-        self.link.reset()
-        self.random = np.random.default_rng(7)
-
-    def read(self, name):
-        return self.link.read([REGISTERS[name].offset])[0]
-
-    def write(self, name, value):
-        assert self.link.write(REGISTERS[name].offset, value)
-
-    def send(self, data, results=0, possible=lambda arrived: 0):
-        return Transfer(self.link, data, results, possible=possible).run()
-
-    def load(self, address=0):
-        """Sends the tape, in packets of several sizes and not in order."""
-        sizes = [4, 400, 64, 1000, len(TAPE)]
-        packets, at = [], 0
-        for size in sizes:
-            if TAPE[at : at + size]:
-                packets.append(memory_packet(address + at, TAPE[at : at + size]))
-            at += size
-        self.send(b"".join(reversed(packets)))
-
-    def classify(self, images, address=0):
-        """Runs a job; returns its logits."""
-        parameters = {
-            "IMAGES": len(images), "PATCHES": NETWORK.compiled.patches, "PATCH_PIXELS": NETWORK.compiled.patch_pixels,
-            "CLASSES": NETWORK.classes, "TAPE_BASE": address, "TAPE_LENGTH": len(NETWORK.tape), "EVENTS": DONE,
-        }  # fmt: skip
-        for name, value in parameters.items():
-            self.write(name, value)
-        self.write("CONTROL", START)
-        packets = b"".join(tensor_packet(Stream.IMAGE, NETWORK.beats(image, self.random)) for image in images)
-        size = 4 * NETWORK.classes * len(images)
-        results = self.send(packets, size, possible=lambda arrived: size if arrived == len(packets) else 0)
-        return np.frombuffer(results, "<i4").reshape(len(images), -1).tolist()
-
-    def expect_right(self, count, address=0):
-        """Classifies some images, as the integer model does."""
-        images = NETWORK.images(self.random, count)
-        expected = NETWORK.logits(images)
-        assert np.ptp(expected) > 0
-        assert self.classify(images, address) == expected
-        assert self.read("EVENTS") & ~(1 << EVENTS["DENOMINATOR"][0]) == DONE
-        assert self.read("IMAGES_DONE") == count
-
-
 @pytest.fixture
 def host(simulation):
     port = SimulatedPort(simulation)
-    yield Host(port)
+    yield Host(port, NETWORK)
     port.close()
 
 
@@ -159,7 +103,7 @@ def test_registers_are_answered_while_words_are_written(host):
 
 def test_bad_line_is_survived(simulation):
     port = BadLine(simulation)
-    host = Host(port)
+    host = Host(port, NETWORK)
     host.load()
     host.expect_right(2)
     assert host.link.statistics.lost > 5 and all(faults.happened > 3 for faults in port.faults)
@@ -245,8 +189,17 @@ def test_ports_and_blocks():
 
 
 def test_tapes_must_come_from_a_memory():
-    with pytest.raises(ValueError, match=r"^tape_source must be 'memory' on ulx3s-85f, not 'stream'$"):
+    with pytest.raises(ValueError, match=r"^tape_source must be 'memory' or 'axi' on ulx3s-85f, not 'stream'$"):
         NetworkBoardTop(BOARD, replace(CONFIG, tape_source="stream", tape_memory_bytes=0))
+    outside = replace(CONFIG, tape_source="axi", tape_memory_bytes=0)
+    with pytest.raises(
+        ValueError, match=r"^tape_source must be 'memory' on icebreaker, which has no SDRAM, not 'axi'$"
+    ):
+        NetworkBoardTop(load_board("icebreaker").with_core_hz(24_000_000), outside)
+    with pytest.raises(ValueError, match=r"^tape_width must be 16 on ulx3s-85f, the width of its SDRAM, not 32$"):
+        NetworkBoardTop(BOARD.with_core_hz(50_000_000), replace(outside, tape_width=32))
+    with pytest.raises(ValueError, match=r"^clock of MT48LC16M16 must be at most 100,000,000 Hz, not 110,000,000$"):
+        NetworkBoardTop(BOARD.with_core_hz(110_000_000), outside)
 
 
 def test_timeout_outlasts_a_pause_of_the_line():

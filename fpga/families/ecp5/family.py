@@ -5,6 +5,7 @@ from taylorvit.fpga.families.family import Family, ToolSource
 from .constraints import lpf
 from .fabric import FABRIC
 from .pll import core_clocks
+from .sdram_pads import Ecp5SdramPads
 from .sites import array_sites
 
 __all__ = ["ECP5"]
@@ -50,4 +51,5 @@ ECP5 = Family(
     block_ram=("DP16KD",),
     fabric=FABRIC,
     sites=array_sites,
+    sdram_pads=Ecp5SdramPads,
 )

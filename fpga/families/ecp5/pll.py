@@ -4,6 +4,7 @@ f = f_in / i k / d,    i = CLKI_DIV, k = CLKOP_DIV (the feedback), d = CLKOS_DIV
 """
 
 from fractions import Fraction
+from functools import partial
 
 from amaranth.hdl import Const, Signal
 
@@ -38,7 +39,7 @@ def core_clocks(board):
             output = max(1, min(128, round(oscillator / board.core_hz)))
             if within(oscillator / output, _OUTPUT):
                 parameters = _parameters(divide, multiply, output)
-                yield CoreClock(oscillator / output, "EHXPLLL", parameters, _connections)
+                yield CoreClock(oscillator / output, "EHXPLLL", parameters, _connections, partial(_shifted, output))
 
 
 def _parameters(divide, multiply, output):
@@ -80,4 +81,18 @@ def _connections(clock_in, clock_out):
         "o_CLKOS": clock_out,
         **dict.fromkeys(low, Const(0, 1)),
         **dict.fromkeys(high, Const(1, 1)),
+    }
+
+
+def _shifted(output, phase, clock):
+    """A third output like the second, later by a part of its cycle, which is set in eighths of the oscillator's."""
+    eighths = round(8 * output * phase)
+    return {
+        "p_CLKOS2_ENABLE": "ENABLED",
+        "p_CLKOS2_DIV": output,
+        "p_CLKOS2_CPHASE": output - 1 + eighths // 8,
+        "p_CLKOS2_FPHASE": eighths % 8,
+        "p_OUTDIVIDER_MUXC": "DIVC",
+        "i_ENCLKOS2": Const(0, 1),
+        "o_CLKOS2": clock,
     }

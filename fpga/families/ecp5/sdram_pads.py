@@ -8,6 +8,7 @@ with the delay of the data.
 from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal
 
 from taylorvit.fpga.memory.pads import SdramPads
+from taylorvit.fpga.memory.phase import PinTiming
 
 __all__ = ["Ecp5SdramPads"]
 
@@ -16,6 +17,8 @@ class Ecp5SdramPads(SdramPads):
     """Pins of an SDR SDRAM in I/O cells of ECP5, as `fpga.memory.pads.SdramPads` describes them."""
 
     module_name = "ecp5_sdram_pads"
+    # Of speed grade 6 with a PLL, LVCMOS33 and a fast slew rate: estimates, no values of a data sheet.
+    pin_timing = PinTiming(out_least=2.0, out_most=3.9, skew=0.5, setup=0.8, hold=0.9, wires=0.4)
 
     def elaborate(self, platform):
         m = Module()

@@ -41,6 +41,7 @@ module sdram_chip #(
     localparam [2:0] SET_MODE = 3'b000, REFRESH = 3'b001, CLOSE = 3'b010, OPEN = 3'b011, WRITE = 3'b100, READ = 3'b101;
     localparam [2:0] STOP = 3'b110, NOTHING = 3'b111;
     localparam integer LONG_AGO = -1000000;
+    localparam [31:0] STDERR = 32'h80000002;
 
     reg [7:0] memory [0:(1 << PLACE_BITS) * BYTES - 1];
 
@@ -88,7 +89,7 @@ module sdram_chip #(
         end
         if ($value$plusargs("sdram=%s", file)) begin
             handle = $fopen(file, "rb");
-            if (handle == 0) $fatal(1, "SDRAM: file must be readable: %0s", file);
+            if (handle == 0) begin $fdisplay(STDERR, "SDRAM: file must be readable: %0s", file); $fatal(1); end
             count = $fread(memory, handle);
             $fclose(handle);
         end
@@ -97,11 +98,11 @@ module sdram_chip #(
     // Ends the simulation unless `cycles` have passed since `past`.
     task after(input integer past, input integer cycles, input [8*24-1:0] name, input [8*24-1:0] rule);
         if (now - past < cycles)
-            $fatal(1, "SDRAM: %0s must come %0d cycles after %0s at least, not %0d", name, cycles, rule, now - past);
+            begin $fdisplay(STDERR, "SDRAM: %0s must come %0d cycles after %0s at least, not %0d", name, cycles, rule, now - past); $fatal(1); end
     endtask
 
     task refuse(input [8*24-1:0] name, input [8*40-1:0] rule);
-        $fatal(1, "SDRAM: %0s must come %0s (bank %0d, cycle %0d)", name, rule, ba, now);
+        begin $fdisplay(STDERR, "SDRAM: %0s must come %0s (bank %0d, cycle %0d)", name, rule, ba, now); $fatal(1); end
     endtask
 
     task idle(input [8*24-1:0] name, input [BANKS-1:0] of);
@@ -123,7 +124,7 @@ module sdram_chip #(
             now = now + 1;
             if (is_set) begin
                 due = due + 1;
-                if (due > 9 * REFRESH_INTERVAL) $fatal(1, "SDRAM: refresh must not be nine intervals late (tREFI)");
+                if (due > 9 * REFRESH_INTERVAL) begin $fdisplay(STDERR, "SDRAM: refresh must not be nine intervals late (tREFI)"); $fatal(1); end
             end
             // Rows that were to close by themselves, once they may.
             for (bank = 0; bank < BANKS; bank = bank + 1)
@@ -157,7 +158,7 @@ module sdram_chip #(
                         if (refreshes < START_REFRESHES) refuse("setting the mode", "after enough refreshes");
                         idle("setting the mode", {BANKS{1'b1}});
                         if (a[8:0] != CAS_LATENCY << 4 || ba != 0)
-                            $fatal(1, "SDRAM: mode must be %0h, not %0h", CAS_LATENCY << 4, a);
+                            begin $fdisplay(STDERR, "SDRAM: mode must be %0h, not %0h", CAS_LATENCY << 4, a); $fatal(1); end
                         is_set = 1;
                         set_at = now;
                     end
@@ -175,7 +176,7 @@ module sdram_chip #(
                         if (!is_open[ba] || closes_itself[ba]) refuse("a read or write", "when a row is open");
                         after(opened_at[ba], ACTIVATE, "a read or write", "opening the row (tRCD)");
                         column_error = (a & ~(1 << 10)) >> COLUMN_BITS;
-                        if (column_error != 0) $fatal(1, "SDRAM: column must be there, not %0h", a);
+                        if (column_error != 0) begin $fdisplay(STDERR, "SDRAM: column must be there, not %0h", a); $fatal(1); end
                         if (a[10]) begin
                             closes_itself[ba] = 1;
                             closed_at[ba] = now + (command == WRITE ? WRITE_RECOVERY : 1);

@@ -6,6 +6,7 @@ import pytest
 
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.fpga.flow.constraints import constraints
+from taylorvit.fpga.memory.pads import pin_widths
 from taylorvit.fpga.top import BoardTop
 from taylorvit.gen.generate import port_table
 
@@ -35,6 +36,20 @@ def test_every_port_has_a_pin(name):
     text = constraints(board)
     for port, (pin, _io) in placed.items():
         assert any(port in line and pin in line for line in text.splitlines()), port
+
+
+def test_pins_of_the_sdram_are_placed_where_they_are_used():
+    board = load_board("ulx3s-85f")
+    _oscillator, without = given_to_the_family(board)
+    _oscillator, placed = given_to_the_family(board, sdram=True)
+    widths = pin_widths(board.sdram.chip)
+    bits = {
+        f"sdram_{name}[{bit}]" if width > 1 else f"sdram_{name}"
+        for name, width in widths.items()
+        for bit in range(width)
+    }
+    assert placed.keys() - without.keys() == bits
+    assert placed["sdram_dq[3]"] == (board.sdram.pins["dq"].pins[3], board.sdram.pins["dq"].io)
 
 
 def test_margin_makes_the_oscillator_faster():
