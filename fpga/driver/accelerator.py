@@ -3,6 +3,7 @@
 `TaylorVit` and `TaylorVitNetwork` add the jobs of the two accelerators.
 """
 
+import contextlib
 from typing import ClassVar
 
 from taylorvit.fpga.protocol import build_id
@@ -19,6 +20,7 @@ BUSY = 1  # of STATUS
 # Seconds without input after which the accelerator gives its source up: many, since the link may have to repeat.
 SOURCE_TIMEOUT = 30
 
+_OFFSETS = 1 << 32  # of the link's streams, modulo this
 _WORD_MAX = (1 << DATA_WIDTH) - 1
 
 
@@ -44,10 +46,7 @@ class Accelerator:
     """How this kind of accelerator is recognized."""
 
     done_counter: ClassVar[str]
-    """The counter that says how far a job is: HEADS_DONE, for example."""
-
-    counter_names: ClassVar[tuple[str, ...]]
-    """The performance counters that `counters` reads."""
+    """The counter that says how far a job is: HEADS_DONE, for example. Not every accelerator counts."""
 
     link: Link
     _registers: RegisterMap
@@ -58,6 +57,7 @@ class Accelerator:
         self.port = port
         self._board = board
         self._expected = config
+        self._broken_off = False
 
     def __enter__(self):
         self.open()
@@ -194,18 +194,20 @@ class Accelerator:
         if not self.link.write(register.offset, word):
             raise RegisterError(f"{self.port.name} refuses {word:#x} for register {register.name}")
 
-    def _write_parameters(self, values):
-        """Sets registers, each of which may be written twice, and clears all events.
+    def set_parameters(self, values):
+        """Sets the registers of the next job, TIMEOUT among them, and clears all events.
 
         Args:
             values (Mapping[str, int]): as `RegisterMap.writes` takes them.
 
         Raises:
-            TypeError, ValueError: the accelerator cannot take a value.
+            TypeError: a value is not an integer.
+            ValueError: the accelerator cannot take a value.
             RegisterError: it refuses one.
         """
         every_event = sum(1 << bit for bit, _text in self._registers.events.values())
-        writes = [*self._registers.writes(values), (self._registers["EVENTS"].offset, every_event)]
+        writes = self._registers.writes({**values, "TIMEOUT": self._source_timeout()})
+        writes.append((self._registers["EVENTS"].offset, every_event))
         if refused := self.link.write_parameters(writes):
             names = ", ".join(register.name for register in self._registers if register.offset in refused)
             raise RegisterError(f"{self.port.name} refuses the values for {names}")
@@ -221,16 +223,26 @@ class Accelerator:
         Returns:
             frozenset[str]: their names.
         """
-        word = self.read("EVENTS")
+        return self.events_in(self.read("EVENTS"))
+
+    def events_in(self, word):
+        """The events that a value of the register EVENTS has.
+
+        Args:
+            word (int): the value.
+
+        Returns:
+            frozenset[str]: their names.
+        """
         return frozenset(name for name, (bit, _text) in self._registers.events.items() if word >> bit & 1)
 
     def counters(self):
         """Reads the performance counters of the running or last job.
 
         Returns:
-            dict[str, int]: register name -> value.
+            dict[str, int]: register name -> value, of the counters that the accelerator has.
         """
-        return self.read_all(self.counter_names)
+        return self.read_all(self._registers.counters)
 
     def busy(self):
         """Reads whether a job runs.
@@ -251,8 +263,38 @@ class Accelerator:
     def reset(self):
         """Stops whatever runs, and gives all registers their values at power-up."""
         self.link.reset()
+        self._broken_off = False
 
     # Jobs
+
+    @contextlib.contextmanager
+    def _settled(self):
+        """For what moves packets: a call that was broken off, or a reset since then, has left nothing behind."""
+        if self._broken_off or self.link.status().next_offset != self.link.next_offset % _OFFSETS:
+            self.reset()
+        self._broken_off = True
+        yield
+        self._broken_off = False
+
+    def start(self, bit):
+        """Starts a job with the parameters as they are.
+
+        Args:
+            bit (int): of CONTROL, which says what job it is.
+
+        Raises:
+            RegisterError: the accelerator refuses it.
+        """
+        self._write_checked(self._registers["CONTROL"], bit)
+
+    def require_known_packets(self):
+        """Checks that the board has dropped nothing that was sent.
+
+        Raises:
+            JobError: it has.
+        """
+        if self.link.status().malformed_packet:
+            raise JobError(f"link on {self.port.name} dropped a packet that it did not know")
 
     def _require_idle(self):
         if self.busy():
@@ -261,13 +303,14 @@ class Accelerator:
     def _diagnosis(self):
         """What the board reports of a job that makes no progress."""
         try:
-            words, status = self.read_all(["STATUS", self.done_counter]), self.link.status()
+            counts = [self.done_counter] if self.done_counter in self._registers.counters else []
+            words, status = self.read_all(["STATUS", *counts]), self.link.status()
             events = sorted(self.events()) + ["malformed packet"] * status.malformed_packet
         except DriverError as error:
             return str(error)
         state = "runs" if words["STATUS"] & BUSY else "is idle"
-        done = self.done_counter.lower().replace("_", " ")
-        return f"the accelerator {state}, {done} {words[self.done_counter]}, events: {', '.join(events) or 'none'}"
+        done = "".join(f"{name.lower().replace('_', ' ')} {words[name]}, " for name in counts)
+        return f"the accelerator {state}, {done}events: {', '.join(events) or 'none'}"
 
     def _wait_idle(self):
         """Waits for the end of the job, which comes a few cycles after its last beat was taken."""
@@ -275,7 +318,3 @@ class Accelerator:
         while self.busy():
             if self.port.now() > deadline:
                 raise JobError(f"job on {self.port.name} did not end with its last result: {self._diagnosis()}")
-
-    def _require_known_packets(self):
-        if self.link.status().malformed_packet:
-            raise JobError(f"link on {self.port.name} dropped a packet that it did not know")

@@ -24,7 +24,6 @@ from .transfer import Transfer
 
 __all__ = ["JobReport", "JobResult", "TaylorVit"]
 
-COUNTERS = ("CYCLES", "ARRAY_BUSY", "STALL_INPUT", "STALL_OUTPUT", "HEADS_DONE")
 # Events which mean that the accelerator did not compute with what it was sent.
 SPOILING_EVENTS = frozenset(EVENTS) - {"DONE", "DENOMINATOR"}
 
@@ -83,7 +82,6 @@ class TaylorVit(Accelerator):
         beat_bytes=lambda view: view.stream_width // 8,
     )
     done_counter = "HEADS_DONE"
-    counter_names = COUNTERS
 
     view: HostView
 
@@ -106,7 +104,7 @@ class TaylorVit(Accelerator):
         if set(constants) != set(needed):
             raise ValueError(f"constants must be of the registers {', '.join(needed)}, not of {', '.join(constants)}")
         sizes = {"HEADS": heads, "TOKENS": tokens, "HEAD_DIM": head_dim}
-        self._write_parameters({**sizes, **constants, "TIMEOUT": self._source_timeout()})
+        self.set_parameters({**sizes, **constants})
 
     def run(self, q, k, v, constants, *, on_progress=lambda heads: None):
         """Computes Z of heads.
@@ -145,7 +143,7 @@ class TaylorVit(Accelerator):
         heads, tokens, head_dim = q.shape
         self._require_idle()
         self.configure(heads=heads, tokens=tokens, head_dim=head_dim, constants=constants)
-        self._write_checked(self._registers["CONTROL"], START)
+        self.start(START)
         head_size = result_bytes(tokens, head_dim, self.view)
         data = self._stream(q, k, v, head_size, on_progress)
         self._wait_idle()
@@ -189,4 +187,4 @@ class TaylorVit(Accelerator):
             )
         if job.counters["HEADS_DONE"] != job.heads:
             raise JobError(f"job on {self.port.name} must do {job.heads} heads, not {job.counters['HEADS_DONE']}")
-        self._require_known_packets()
+        self.require_known_packets()

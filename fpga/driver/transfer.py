@@ -77,18 +77,24 @@ class Transfer:
     Args:
         link (Link): the link, identified, with nothing in flight.
         tensors (bytes): what to send.
-        results (int): how many bytes come back.
+        results (int): how many bytes come back; by default none.
         possible (Callable[[int], int]): function of the number of tensor bytes that have arrived; returns how many
             result bytes there can be then.
         on_results (Callable[[int], None]): is called with the number of result bytes that have come, whenever it grows.
+        on_arrived (Callable[[int], None]): is called with the number of tensor bytes that have arrived, whenever it
+            grows.
     """
 
-    def __init__(self, link, tensors, results, *, possible, on_results=lambda count: None):
+    def __init__(
+        self, link, tensors, results=0, *, possible=lambda arrived: 0, on_results=lambda count: None,
+        on_arrived=lambda count: None,
+    ):  # fmt: skip
         self.link = link
         self.tensors = tensors
         self.results = results
         self.possible = possible
         self.on_results = on_results
+        self.on_arrived = on_arrived
         sizes = link.identification
         frame = (sizes.receive_bytes - (OVERHEAD_BYTES + _RECEIVE.size)) // _SEND_FRAMES
         send_limit = min(frame - OVERHEAD_BYTES - _OFFSET_BYTES, sizes.payload_max, sizes.send_bytes // 2)
@@ -254,6 +260,8 @@ class Transfer:
         self.room = self.arrived + free
         self.link.next_offset = self._first_tensor + self.arrived
         self.link.free_until = self._first_tensor + self.room
+        if more:
+            self.on_arrived(self.arrived)
 
     def _board_reset(self, what):
         return BoardReset(f"board on {self.link.port.name} was reset during the transfer and has lost the {what}")

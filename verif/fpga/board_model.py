@@ -9,8 +9,8 @@ take Python, and every run is the same.
     read <-- half the turn-around, faults, line <-- answers, one after the other <------------------------+
 
 The engine is as slow as hardware may be: it does not go on to the next byte before its answer has left. The accelerator
-takes heads as the real one does, at most two beyond the one that it computes, and answers with the integer golden's Z.
-Written from the protocol's description, not from the hardware's code.
+behind it is `verif.fpga.attention_model` or, of a `NetworkConfig`, `verif.fpga.network_model`. Written from the
+protocol's description, not from the hardware's code.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ import random
 import zlib
 from binascii import crc_hqx
 from collections import deque
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from taylorvit.fpga.driver import Port, PortError
 from taylorvit.fpga.protocol import (
@@ -38,17 +36,15 @@ from taylorvit.fpga.protocol import (
     Status,
     build_id,
 )
-from taylorvit.golden.attention.integer_attention import JobConstants, integer_taylor_attention
-from taylorvit.jobs import format_of
 from taylorvit.rtl.config import AcceleratorConfig
-from taylorvit.rtl.control.description import Access
-from taylorvit.rtl.control.registers import EVENTS, register_map
+from taylorvit.rtl.network.config import NetworkConfig
+from verif.fpga.attention_model import AttentionModel
+from verif.fpga.network_model import NetworkModel
 
 __all__ = ["BoardModel", "Faults"]
 
 MODULUS = 1 << 32
 STALL_SECONDS = 0.05
-HEADS_AHEAD = 2
 LENGTHS = {FrameType.IDENTIFY: 0, FrameType.READ: 2, FrameType.WRITE: 6, FrameType.RECEIVE: 6, FrameType.STATUS: 0,
            FrameType.RESET: 0}  # fmt: skip
 
@@ -87,20 +83,20 @@ class BoardModel(Port):
     """A board at the end of a line.
 
     Args:
-        config: the accelerator's configuration.
+        config: the accelerator's configuration, an `AcceleratorConfig` or a `NetworkConfig`.
         board: the name that its build was made for.
         baud: of the line; turn_around: seconds that bytes spend beside it, there and back together.
         to_board, to_host: what the line does to bytes.
-        compute_seconds: from a head's last byte to its first result.
+        compute_seconds: from the last byte of a head or an image to its first result.
         identification: fields of the `Identification` that are to be different.
 
     Tests may set: `unplugged`, from then on the port is gone; `mute`, the board hears nothing; `results_withheld`, no
-    head ends; `events_to_raise`, at the end of each job; and call `power_cycle`.
+    head or image ends; `events_to_raise`, at the end of each job; and call `power_cycle`.
     """
 
     def __init__(
         self,
-        config: AcceleratorConfig,
+        config: AcceleratorConfig | NetworkConfig,
         *,
         board: str = "model",
         baud: int = 3_000_000,
@@ -116,10 +112,12 @@ class BoardModel(Port):
         self.turn_around = turn_around
         self.to_board = Faults() if to_board is None else to_board
         self.to_host = Faults() if to_host is None else to_host
+        network = isinstance(config, NetworkConfig)
+        self._accelerator = (NetworkModel if network else AttentionModel)(config, compute_seconds)
         self.identification = Identification(**{
             "protocol": PROTOCOL_VERSION, "build_id": build_id(board, config), "clock_hz": 100_000_000, "baud": baud,
             "receive_bytes": 2048, "send_bytes": 2048, "result_bytes": 2048, "payload_max": 1024,
-            "stream_bytes": config.stream_width // 8, **identification,
+            "stream_bytes": self._accelerator.beat_bytes, **identification,
         })  # fmt: skip
         self.unplugged = self.mute = False
         self.closed = False
@@ -135,7 +133,7 @@ class BoardModel(Port):
         self._frame = bytearray()
         self._in_sync = True
         self._last_write: tuple[int, bytes] | None = None
-        self._accelerator = _Accelerator(config, compute_seconds)
+        self._accelerator.clock_hz = self.identification.clock_hz
         self._reset()
 
     # Port
@@ -258,6 +256,7 @@ class BoardModel(Port):
         kind, tag = self._frame[2], self._frame[3]
         self._frame.clear()
         self._move_data(moment)
+        self._accelerator.now = moment
         if payload is None:
             self.bad_payloads = min(self.bad_payloads + 1, 0xFFFF)
             answer = bytes([Status.BAD_CRC])
@@ -356,138 +355,3 @@ class BoardModel(Port):
     @property
     def events_to_raise(self) -> set[str]:
         return self._accelerator.events_to_raise
-
-
-@dataclass
-class _Accelerator:
-    """Registers, and heads that become Z by the integer golden."""
-
-    config: AcceleratorConfig
-    compute_seconds: float
-    results_withheld: bool = False
-    events_to_raise: set[str] = field(default_factory=set)
-
-    def reset(self) -> None:
-        self.registers = register_map(self.config)
-        self.values = {register.name: register.reset for register in self.registers}
-        self.matrices = {0: deque(), 1: deque(), 2: deque()}
-        self.computed: deque[tuple[float, bytes]] = deque()  # when, and the bytes of one head's Z
-        self.taken_heads = self.finished_heads = 0
-
-    def read(self, address: int) -> int | None:
-        for register in self.registers:
-            if register.offset == address:
-                return self.values[register.name] & 0xFFFFFFFF
-        return None
-
-    def write(self, address: int, data: int) -> str | None:
-        for register in self.registers:
-            if register.offset == address:
-                break
-        else:
-            return None
-        if not register.access.writable:
-            return None
-        if register.access is Access.READ_WRITE and len(register.fields) == 1:
-            (parameter,) = register.fields
-            value = data - MODULUS if parameter.signed and data >> 31 else data
-            if parameter.minimum is not None and not parameter.minimum <= value <= parameter.maximum:
-                return None
-        if register.access is Access.WRITE_ONE_TO_CLEAR:
-            self.values[register.name] &= ~data
-        elif register.name == "CONTROL":
-            if data & 1:
-                self._start()
-        else:
-            self.values[register.name] = data
-        return register.name
-
-    def _start(self) -> None:
-        self.values |= {"STATUS": 1, "CYCLES": 0, "ARRAY_BUSY": 0, "STALL_INPUT": 0, "STALL_OUTPUT": 0, "HEADS_DONE": 0}
-        self.taken_heads = self.finished_heads = 0
-
-    def take(self, buffer: bytearray, moment: float) -> bool:
-        """Whole packets from the buffer, as the loaders would take their beats; True if one was malformed."""
-        malformed = False
-        while len(buffer) >= 4:
-            stream, length = buffer[0], int.from_bytes(buffer[1:4], "little")
-            if stream not in self.matrices or not length:
-                malformed = True
-                del buffer[:4]
-                continue
-            if not self._open_packet(stream):
-                break
-            # What is behind the heading flows on at once; only its end makes a matrix of it.
-            part = self.matrices[stream][-1]
-            body = buffer[4 : 4 + length - len(part.got)]
-            if not body and len(part.got) < length:
-                break
-            part.got += body
-            del buffer[4 : 4 + len(body)]
-            if len(part.got) < length:
-                break
-            del buffer[:4]
-            part.whole = True
-            self._compute(moment)
-        return malformed
-
-    def _open_packet(self, stream: int) -> bool:
-        """Whether the stream's loader takes beats: it belongs to a running job, and a half of the buffer is free."""
-        waiting = self.matrices[stream]
-        if waiting and not waiting[-1].whole:
-            return True
-        if not self.values["STATUS"] or len(waiting) + len(self.computed) > HEADS_AHEAD:
-            return False
-        waiting.append(_Matrix())
-        return True
-
-    def _compute(self, moment: float) -> None:
-        while all(waiting and waiting[0].whole for waiting in self.matrices.values()):
-            shape = 1, self.values["TOKENS"], self.values["HEAD_DIM"]
-            q, k, v = (self._matrix(waiting.popleft().got, shape) for waiting in self.matrices.values())
-            shift_z = self.values["SHIFT_Z"]
-            constants = JobConstants(
-                shift_g=self.values["SHIFT_G"],
-                shift_z=shift_z - MODULUS if shift_z >> 31 else shift_z,
-                c_v=sum(self.values[f"C_V_{word}"] << 32 * word for word in range(2)),
-                c_d=sum(self.values[f"C_D_{word}"] << 32 * word for word in range(3)),
-            )
-            z = integer_taylor_attention(q, k, v, constants, format_of(self.config)).z[0]
-            rows = np.zeros((shape[1], self._row_elements(shape[2])), dtype=self._container())
-            rows[:, : shape[2]] = z
-            self.computed.append((moment + self.compute_seconds, rows.tobytes()))
-
-    def give(self, results: bytearray, size: int, moment: float) -> None:
-        """Results that are ready into their buffer."""
-        while self.computed and self.computed[0][0] <= moment and not self.results_withheld:
-            when, data = self.computed.popleft()
-            space = size - len(results)
-            results += data[:space]
-            if data[space:]:
-                self.computed.appendleft((when, data[space:]))
-                return
-            self.finished_heads += 1
-            self.values["HEADS_DONE"] = self.finished_heads
-            self.values["CYCLES"] = self.finished_heads * 10_000
-            if self.finished_heads == self.values["HEADS"]:
-                self.values["STATUS"] = 0
-                for name in {"DONE"} | self.events_to_raise:
-                    self.values["EVENTS"] |= 1 << EVENTS[name][0]
-
-    def _matrix(self, data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-        rows = np.frombuffer(bytes(data), dtype=self._container()).reshape(shape[1], self._row_elements(shape[2]))
-        return rows[None, :, : shape[2]].astype(np.int64)
-
-    def _container(self) -> str:
-        return f"<i{self.config.element_width // 8}"
-
-    def _row_elements(self, head_dim: int) -> int:
-        return -(-head_dim // self.config.stream_lanes) * self.config.stream_lanes
-
-
-@dataclass
-class _Matrix:
-    """One head's packet as far as it has come."""
-
-    got: bytearray = field(default_factory=bytearray)
-    whole: bool = False

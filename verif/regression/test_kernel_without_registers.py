@@ -14,7 +14,6 @@ import numpy as np
 from amaranth.hdl import Const
 
 from taylorvit.fpga.driver import JobReport
-from taylorvit.fpga.driver.device import COUNTERS
 from taylorvit.gen.generate import generate
 from taylorvit.golden.attention import kernels as golden
 from taylorvit.golden.attention.constants import Constants
@@ -22,6 +21,7 @@ from taylorvit.golden.attention.kernels.kernel import JobScales
 from taylorvit.jobs import Outcome, golden_steps, judge, read_operands
 from taylorvit.rtl.attention import KERNELS
 from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.control.registers import register_map
 from taylorvit.simulation import build, run
 from taylorvit.simulation.host import AcceleratorHost
 from verif.tools.lint import verilator_warnings
@@ -99,7 +99,7 @@ def test_verdict(tmp_path):
     with registered() as config:
         operands = read_operands(tmp_path / "qkv.npz", config)
         z = golden_steps(operands.job, config).z
-        report = JobReport(1, dict.fromkeys(COUNTERS, 99), frozenset({"DONE"}))
+        report = JobReport(1, dict.fromkeys(register_map(config).counters, 99), frozenset({"DONE"}))
         assert judge(Outcome(z, [report]), operands, config).mismatches == []
         expected, z[0, 2, 1] = z[0, 2, 1], 127
         (_count, difference) = judge(Outcome(z, [report]), operands, config).mismatches

@@ -1,0 +1,242 @@
+"""`TaylorVitNetwork`: a network accelerator on a board, or on a simulated one, as a Python object.
+
+    with TaylorVitNetwork(SerialPort("/dev/ttyUSB0", 3_000_000)) as accelerator:
+        accelerator.load(tape)                      # nothing is sent if it is there already
+        result = accelerator.run(beats, patches=49, patch_pixels=16, classes=10)
+        result.logits                               # (images, classes), int64
+        result.jobs[0].counters["CYCLES"]
+
+The tape is that of a compiled model (`taylorvit compile`), and `taylorvit.jobs.patches` makes beats of images. What the
+accelerator is, it tells by its registers. A call that fails leaves nothing behind that the next one has to know of: it
+begins with a reset, and the tape stays in the memory.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from taylorvit.rtl.network.control.host_view import LAYOUT, VIEW_REGISTERS, NetworkView
+from taylorvit.rtl.network.control.registers import EVENTS, register_map
+
+from .accelerator import START, Accelerator
+from .errors import JobError
+from .hardware import Hardware
+from .images import LOGIT_BYTES, check_images, image_packet, logits_from_bytes
+from .tape_memory import TapeMemory
+from .transfer import Transfer
+
+__all__ = ["NetworkJobReport", "NetworkResult", "TaylorVitNetwork"]
+
+# Events which mean that the accelerator did not compute with the tape and the images as they were sent.
+SPOILING_EVENTS = frozenset(EVENTS) - {"DONE", "DENOMINATOR"}
+
+
+@dataclass(frozen=True)
+class NetworkJobReport:
+    """What the accelerator said of one job.
+
+    Attributes:
+        images (int): number of its images.
+        counters (dict[str, int]): register name -> value, of the counters that the accelerator has.
+        events (frozenset[str]): names of the events.
+    """
+
+    images: int
+    counters: dict[str, int]
+    events: frozenset[str]
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """What came out of the accelerator.
+
+    Attributes:
+        logits (np.ndarray): int64, (images, classes).
+        jobs (tuple[NetworkJobReport, ...]): the jobs that it took.
+    """
+
+    logits: np.ndarray
+    jobs: tuple[NetworkJobReport, ...]
+
+
+class TaylorVitNetwork(Accelerator):
+    """A network accelerator at a port; open it with `open` or a `with` statement.
+
+    Args:
+        port (Port): the line to the board; `close` closes it, too.
+        board (str | None): name of the board that its bitstream must be built for; None for any.
+        config (NetworkConfig | None): the configuration that it must be built from; without `board`, what its registers
+            tell alone must agree. None for any.
+
+    Attributes:
+        port (Port): the line.
+        link (Link): the link over it, with its statistics, once open.
+        view (NetworkView): the accelerator's sizes and limits, by its registers, once open.
+        memory (TapeMemory): the memory of its tape, once open.
+
+    Raises:
+        ValueError: `board` is given without `config`.
+    """
+
+    hardware = Hardware(
+        layout=LAYOUT,
+        view=NetworkView,
+        view_registers=VIEW_REGISTERS,
+        register_map=register_map,
+        beat_bytes=lambda view: view.image_lanes,
+    )
+    done_counter = "IMAGES_DONE"
+
+    view: NetworkView
+    memory: TapeMemory
+
+    def open(self):
+        """Finds out what is at the port, checks that it is what was expected, and resets it (`Accelerator.open`)."""
+        super().open()
+        self.memory = TapeMemory(self)
+        self._tape_length = None
+
+    def load(self, tape, *, on_progress=lambda sent, total: None):
+        """Has a tape in the accelerator's memory: sends what is not there, and verifies it.
+
+        After an interruption, whatever it was, another call goes on where this one was.
+
+        Args:
+            tape (bytes): the tape.
+            on_progress (Callable): is called with the bytes that have been sent, and with how many there are to send;
+                never if the tape is there.
+
+        Returns:
+            LoadReport: what it took.
+
+        Raises:
+            ValueError: it is no tape, or one for another configuration, or longer than the memory.
+            WrongBoard: the accelerator has no memory that the link can fill.
+            JobError: a job runs, or the memory does not keep what is written to it.
+            BoardReset: the board was reset.
+        """
+        self._require_open()
+        with self._settled():
+            self._require_idle()
+            self._tape_length = None
+            report = self.memory.load(bytes(tape), on_progress)
+            self._tape_length = len(tape)
+        return report
+
+    def test_memory(self, *, on_progress=lambda done, total: None):
+        """Tests the memory of tapes. The tape that was in it is lost.
+
+        Args:
+            on_progress (Callable): is called with how much is done, and with how much there is.
+
+        Returns:
+            MemoryReport: what was found.
+
+        Raises:
+            WrongBoard: the accelerator has no such memory.
+            JobError: a job runs, or the memory does not answer.
+            BoardReset: the board was reset.
+        """
+        self._require_open()
+        with self._settled():
+            self._require_idle()
+            self._tape_length = None
+            return self.memory.test(on_progress)
+
+    def run(
+        self, images, *, patches, patch_pixels, classes, raster=None, on_progress=lambda done: None,
+        on_logits=lambda image, logits: None,
+    ):  # fmt: skip
+        """Classifies images with the tape that was loaded, as many in flight as line and board hold.
+
+        Args:
+            images (np.ndarray): beats, uint8, (images, beats, image_lanes).
+            patches (int): patches of an image.
+            patch_pixels (int): pixels of a patch, colours counted.
+            classes (int): logits of an image.
+            raster (tuple[int, int] | None): if images come row by row, pixels of a side of a patch, and patches beside
+                each other; None if they come patch by patch.
+            on_progress (Callable): is called with the number of images whose logits have come, whenever it grows.
+            on_logits (Callable): is called with the index and the logits, int64, of each image as they come.
+
+        Returns:
+            NetworkResult: the logits, and what the accelerator said of its jobs.
+
+        Raises:
+            TypeError: images are no bytes.
+            ValueError: images or sizes that the accelerator cannot take, or no tape was loaded.
+            JobError: a job did not end as it should.
+            BoardReset: the board was reset.
+        """
+        self._require_open()
+        if self._tape_length is None:
+            raise ValueError(f"cannot classify images on {self.port.name}: no tape is loaded; call load first")
+        sizes = {"PATCHES": patches, "PATCH_PIXELS": patch_pixels, "CLASSES": classes, "IMAGE_ORDER": 0}
+        if raster is not None:
+            sizes |= {"IMAGE_ORDER": 1, "PATCH_SIZE": raster[0], "PATCHES_A_ROW": raster[1]}
+        self._registers.writes(sizes)  # whether they are in range
+        check_images(images, self.view, patches=patches, patch_pixels=patch_pixels, raster=raster)
+        per_job = self._registers["IMAGES"].fields[0].maximum
+        logits, jobs = [], []
+        with self._settled():
+            for first in range(0, len(images), per_job):
+
+                def on_image(index, of_image, first=first):
+                    on_logits(first + index, of_image)
+                    on_progress(first + index + 1)
+
+                of_job, job = self._run_job(images[first : first + per_job], sizes, on_image)
+                logits.append(of_job)
+                jobs.append(job)
+        return NetworkResult(np.concatenate(logits), tuple(jobs))
+
+    def _require_open(self):
+        if not hasattr(self, "memory"):
+            raise ValueError(f"cannot use the accelerator on {self.port.name}: it is not open; call open first")
+
+    def _run_job(self, images, sizes, on_image):
+        self._require_idle()
+        tape = {"TAPE_BASE": 0, "TAPE_LENGTH": self._tape_length}
+        self.set_parameters({**sizes, **tape, "IMAGES": len(images)})
+        self.start(START)
+        logits = self._stream(images, sizes["CLASSES"], on_image)
+        self._wait_idle()
+        job = NetworkJobReport(len(images), self.counters(), self.events())
+        self._check(job)
+        return logits, job
+
+    def _stream(self, images, classes, on_image):
+        packets = [image_packet(image) for image in images]
+        size, of_image = len(packets[0]), LOGIT_BYTES * classes
+        finished = 0
+
+        def on_results(count):
+            nonlocal finished
+            while finished < count // of_image:
+                data = transfer.received[finished * of_image : (finished + 1) * of_image]
+                on_image(finished, logits_from_bytes(data, classes)[0])
+                finished += 1
+
+        transfer = Transfer(
+            self.link,
+            b"".join(packets),
+            len(images) * of_image,
+            possible=lambda arrived: arrived // size * of_image,
+            on_results=on_results,
+        )
+        try:
+            return logits_from_bytes(transfer.run(), classes)
+        except JobError as error:
+            raise JobError(f"{error}; {self._diagnosis()}") from None
+
+    def _check(self, job):
+        spoiled = sorted(job.events & SPOILING_EVENTS)
+        if spoiled:
+            raise JobError(
+                f"job on {self.port.name} did not compute with tape and images as they were sent: events "
+                f"{', '.join(spoiled)}"
+            )
+        done = job.counters.get("IMAGES_DONE", job.images)  # not every accelerator counts
+        if done != job.images:
+            raise JobError(f"job on {self.port.name} must do {job.images} images, not {done}")
+        self.require_known_packets()
