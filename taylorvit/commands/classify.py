@@ -71,6 +71,8 @@ def run(arguments: Namespace) -> int:
 
 
 def _show(run: NetworkRun, model: CompiledModel, images: Images, clock_mhz: float) -> None:
+    from taylorvit.jobs.network_judgement import cycles_back_to_back
+
     from .pictures import picture, side_by_side
 
     captions = []
@@ -82,8 +84,7 @@ def _show(run: NetworkRun, model: CompiledModel, images: Images, clock_mhz: floa
     if captions:
         pictures = [picture(pixels) for pixels in images.pixels[: len(captions)]]
         screen.print("\n".join(side_by_side(pictures, captions, _WIDTH)))
-        back_to_back = run.image_cycles[1:] or run.image_cycles
-        cycles = sum(back_to_back) / len(back_to_back)
+        cycles = cycles_back_to_back(run)
         screen.print(
             f"{cycles:,.0f} cycles an image: {clock_mhz * 1e6 / cycles:,.0f} images a second at {clock_mhz:g} MHz"
         )

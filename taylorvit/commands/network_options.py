@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 
 from taylorvit.boundary.command import real_number, whole_number
 
-__all__ = ["add_images", "add_memory"]
+__all__ = ["add_image_order", "add_images", "add_memory", "add_network"]
 
 
 def add_images(parser: ArgumentParser) -> None:
@@ -17,6 +17,20 @@ def add_images(parser: ArgumentParser) -> None:
         nargs="+",
         help="image files, folders of images, .npz of pixels, or held-out images of a data set (mnist5k:0-9)",
     )
+
+
+def add_image_order(parser: ArgumentParser) -> None:
+    """Adds --image-order."""
+    parser.add_argument(
+        "--image-order",
+        choices=("patches", "raster"),
+        help="with --model: images go in patch by patch (default), or row by row as a camera gives them",
+    )
+
+
+def add_network(parser: ArgumentParser) -> None:
+    """Adds --network."""
+    parser.add_argument("--network", metavar="NAME", help="a network of the board (default: the model's)")
 
 
 def add_memory(parser: ArgumentParser) -> None:

@@ -1,23 +1,27 @@
-"""Images through a network accelerator, with bars while it works; and the verdict."""
+"""Images through a network accelerator, simulated or on a board, with bars while it works; and the verdict."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from taylorvit.boundary.command import CommandError, console
 from taylorvit.jobs.compiled_model import CompiledModel, check_tape
-from taylorvit.jobs.images import Images
-from taylorvit.jobs.network_judgement import Golden, NetworkVerdict, golden_logits
+from taylorvit.jobs.images import Images, read_images
+from taylorvit.jobs.network_judgement import Golden, NetworkVerdict, golden_logits, judge_network, save_logits
 from taylorvit.jobs.patches import image_beats, image_beats_by_row
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.simulation.network import NetworkJob, NetworkRun, TapeMemory, build_network, simulate_network
 
 from .options import network_configuration_of
-from .verdict import progress_bars
+from .verdict import check_result_file, progress_bars
 
-__all__ = ["for_configuration", "run_images", "show_network_verdict"]
+__all__ = ["beside_golden", "for_configuration", "judged_images", "run_images", "show_network_verdict"]
+
+Result = TypeVar("Result")
 
 
 def for_configuration(model: CompiledModel, arguments: Namespace, command: str) -> CompiledModel:
@@ -33,6 +37,46 @@ def for_configuration(model: CompiledModel, arguments: Namespace, command: str) 
     config = network_configuration_of(arguments, command)
     check_tape(model.tape, config, model.name)
     return model._replace(config=config)
+
+
+def judged_images(
+    model: CompiledModel,
+    arguments: Namespace,
+    run: Callable[[CompiledModel, Images], tuple[CompiledModel, NetworkRun, Golden, dict[str, str]]],
+    *written: Path | None,
+) -> int:
+    """Reads images, has them run, compares logits with the integer model, writes and prints the result.
+
+    Args:
+        model (CompiledModel): the model.
+        arguments (Namespace): the parsed ones: model, images, output.
+        run (Callable): runs images; returns the model on the accelerator that it found, what came out, what has to, and
+            rows for the table.
+        written (tuple[Path | None, ...]): files that it writes as well.
+
+    Returns:
+        The exit status, as of `show_network_verdict`.
+    """
+    check_result_file(arguments.output, arguments.model / "model.json")
+    images = read_images(arguments.images, model.vit.shape, model.classes)
+    model, outcome, golden, remarks = run(model, images)
+    if arguments.output is not None:
+        save_logits(arguments.output, outcome, model, images)
+    return show_network_verdict(judge_network(outcome, model, images, golden, remarks), arguments.output, *written)
+
+
+def beside_golden(model: CompiledModel, images: Images, run: Callable[[], Result]) -> tuple[Result, Golden]:
+    """Runs hardware, which is not this process, and the integer model at the same time.
+
+    Args:
+        model (CompiledModel): the model.
+        images (Images): the images.
+        run (Callable): runs the hardware.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        golden = beside.submit(golden_logits, model, images)
+        result = run()
+        return result, golden.result()
 
 
 def run_images(
@@ -76,13 +120,14 @@ def run_images(
         simulation = build_network(config, trace=trace, waves=waveform is not None)
         progress.update(building, total=1, completed=1)
         progress.update(running, visible=True)
-        with ThreadPoolExecutor(1) as beside:  # the simulation is a process of its own
-            golden = beside.submit(golden_logits, model, images)
-            run = simulate_network(
+        run, golden = beside_golden(
+            model,
+            images,
+            lambda: simulate_network(
                 simulation, job, waveform=waveform, on_image=lambda done: progress.update(running, completed=done)
-            )
-            expected = golden.result()
-    return run, expected, _remarks(run, memory, config, simulation.build.seconds)
+            ),
+        )
+    return run, golden, _remarks(run, memory, config, simulation.build.seconds)
 
 
 def _remarks(run: NetworkRun, memory: TapeMemory, config: NetworkConfig, building: float) -> dict[str, str]:

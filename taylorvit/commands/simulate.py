@@ -9,7 +9,7 @@ from pathlib import Path
 from taylorvit.boundary.command import folder, needs
 from taylorvit.boundary.writing import check_output_file, check_output_folder
 
-from .network_options import add_images, add_memory
+from .network_options import add_image_order, add_images, add_memory
 from .options import add_configuration, add_input, attention_configuration_of
 
 __all__ = ["add_arguments", "run"]
@@ -30,11 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_configuration(parser, required=False)
     add_images(parser)
     add_memory(parser)
-    parser.add_argument(
-        "--image-order",
-        choices=("patches", "raster"),
-        help="with --model: images go in patch by patch (default), or row by row as a camera gives them",
-    )
+    add_image_order(parser)
     parser.add_argument(
         "--trace", action="store_true", default=None, help="with --model: compare every residual stream, too"
     )
@@ -94,28 +90,17 @@ def _tensors(arguments: Namespace) -> int:
 
 def _images(arguments: Namespace) -> int:
     from taylorvit.jobs.compiled_model import read_compiled_model
-    from taylorvit.jobs.images import read_images
-    from taylorvit.jobs.network_judgement import judge_network, save_logits
 
-    from .network_run import for_configuration, run_images, show_network_verdict
-    from .verdict import check_result_file
+    from .network_run import for_configuration, judged_images, run_images
 
     model = for_configuration(read_compiled_model(arguments.model), arguments, "simulate --model")
-    check_result_file(arguments.output, arguments.model / "model.json")
-    images = read_images(arguments.images, model.vit.shape, model.classes)
     waveform = _waveform_file(model.config.name, arguments.output) if arguments.waves else None
-    run, golden, remarks = run_images(
-        model,
-        images,
-        arguments,
-        by_row=arguments.image_order == "raster",
-        trace=bool(arguments.trace),
-        waveform=waveform,
-    )
-    if arguments.output is not None:
-        save_logits(arguments.output, run, model, images)
-    verdict = judge_network(run, model, images, golden, remarks)
-    return show_network_verdict(verdict, arguments.output, waveform)
+    by_row, trace = arguments.image_order == "raster", bool(arguments.trace)
+
+    def run(model, images):
+        return model, *run_images(model, images, arguments, by_row=by_row, trace=trace, waveform=waveform)
+
+    return judged_images(model, arguments, run, waveform)
 
 
 def _waveform_file(name: str, output: Path | None) -> Path:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from taylorvit.boundary.command import CommandError, console
 from taylorvit.boundary.writing import check_output_file
 from taylorvit.jobs.judgement import Verdict
 
-__all__ = ["check_result_file", "progress_bars", "show_verdict"]
+__all__ = ["check_result_file", "progress_bars", "show_verdict", "transfer_bars"]
 
 
 def check_result_file(output: Path | None, input: Path) -> None:
@@ -21,13 +32,21 @@ def check_result_file(output: Path | None, input: Path) -> None:
 
 def progress_bars() -> Progress:
     """Bars for the stages of a run on standard error, if that is a terminal."""
+    return _bars(MofNCompleteColumn(), TimeElapsedColumn())
+
+
+def transfer_bars() -> Progress:
+    """A bar for bytes on a line, with their number a second and the time that is left; likewise."""
+    return _bars(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+
+
+def _bars(*columns: ProgressColumn) -> Progress:
     screen = console(stderr=True)
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        *columns,
         console=screen,
         transient=True,
         disable=not screen.is_terminal,

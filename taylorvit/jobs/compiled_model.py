@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from taylorvit.boundary.errors import FileError, reason_of
 from taylorvit.boundary.reading import read_json
+from taylorvit.fpga.driver.tape import check_tape as check_tape_for
 from taylorvit.rtl.config import ConfigError
-from taylorvit.rtl.network.command import HEADER_BYTES, HEADER_FIELDS, MAGIC, VERSION
 from taylorvit.rtl.network.config import NetworkConfig
 
 if TYPE_CHECKING:
@@ -94,28 +94,11 @@ def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:
     Raises:
         FileError: it is no tape, or one for another accelerator, or longer than the memory on the chip for it.
     """
-    if len(tape) < HEADER_BYTES:
-        raise FileError(f"{source} must be a tape of at least {HEADER_BYTES} bytes, not of {len(tape)}")
-    header = {
-        name: int.from_bytes(tape[field.place : field.place + field.bytes], "little")
-        for name, field in HEADER_FIELDS.items()
-    }
-    for name, expected in {"magic": MAGIC, "version": VERSION}.items():
-        if header[name] != expected:
-            raise FileError(f"{source}: {name} of the tape must be {expected:#x}, not {header[name]:#x}")
-    if header["length"] != len(tape):
-        raise FileError(f"{source} must have {header['length']:,} bytes, as its header says, not {len(tape):,}")
-    if header["configuration"] != config.tape_hash:
-        raise FileError(
-            f"{source} must be a tape for the configuration of {config.name}, {config.tape_hash:#018x}, not for "
-            f"{header['configuration']:#018x}: compile the model for it"
-        )
-    # What the hash does not hold: where the tape is.
-    if config.tape_source == "memory" and len(tape) > config.tape_memory_bytes:
-        raise FileError(
-            f"{source} must have at most {config.tape_memory_bytes:,} bytes, which the memory of {config.name} has "
-            f"(tape_memory_bytes), not {len(tape):,}"
-        )
+    memory = config.tape_memory_bytes if config.tape_source == "memory" else None
+    try:
+        check_tape_for(tape, config, memory, source)
+    except ValueError as error:
+        raise FileError(str(error)) from None
 
 
 def _content(path: Path) -> bytes:

@@ -24,7 +24,7 @@ from .compiled_model import CompiledModel
 from .images import Images
 from .residual_trace import first_difference
 
-__all__ = ["Golden", "NetworkVerdict", "golden_logits", "judge_network", "save_logits"]
+__all__ = ["Golden", "NetworkVerdict", "cycles_back_to_back", "golden_logits", "judge_network", "save_logits"]
 
 SHOWN_MISMATCHES = 5
 
@@ -103,8 +103,8 @@ def save_logits(path: str | Path, run: NetworkRun, model: CompiledModel, images:
     """Writes logits and counters.
 
     Args:
-        path (str | Path): an .npz: logits, image_cycles, names and labels of the images (-1 for none); counters of each
-            job and the configuration, as JSON texts.
+        path (str | Path): an .npz: logits, image_cycles, names and labels of the images (-1 for what is not known);
+            counters of each job and the configuration, as JSON texts.
         run (NetworkRun): what came out.
         model (CompiledModel): the model.
         images (Images): what went in.
@@ -114,7 +114,7 @@ def save_logits(path: str | Path, run: NetworkRun, model: CompiledModel, images:
     """
     arrays: dict[str, Any] = {
         "logits": run.logits,
-        "image_cycles": np.array(run.image_cycles, dtype=np.int64),
+        "image_cycles": np.array([-1 if cycles is None else cycles for cycles in run.image_cycles], dtype=np.int64),
         "names": np.array(images.names),
         "labels": np.array([-1 if label is None else label for label in images.labels], dtype=np.int64),
         "classes": np.array(model.classes),
@@ -183,7 +183,7 @@ def _image_table(run: NetworkRun, model: CompiledModel, images: Images, golden: 
             model.classes[int(logits.argmax())],
             f"{best[0] - best[1]:.2f}" if len(best) > 1 else "",
             "" if label is None else model.classes[label],
-            f"{cycles:,}",
+            "" if cycles is None else f"{cycles:,}",
             f"{wrong[index]} of {len(logits)}",
         )
     return table
@@ -216,8 +216,7 @@ def _cycles(run: NetworkRun, model: CompiledModel) -> dict[str, str]:
     cycles = total["CYCLES"]
     if not images or any(job["CYCLES"] == (1 << config.counter_width) - 1 for job in run.jobs):
         return {"cycles": f"{cycles:,} at least"}
-    back_to_back = run.image_cycles[1:] or run.image_cycles
-    each = sum(back_to_back) / len(back_to_back)
+    each = cycles_back_to_back(run)
     return {
         "cycles": f"{cycles:,} in all; {run.image_cycles[0]:,} for the first image"
         + (f", {each:,.1f} for each that follows" if images > 1 else ""),
@@ -236,6 +235,16 @@ def _where_they_went(total: dict[str, int], cycles: int) -> dict[str, str]:
         "array busy": f"{total['ARRAY_BUSY'] / cycles:.1%} of cycles; waiting for "
         + ", ".join(f"{name} {share:.1%}" for name, share in waiting.items()),
     }
+
+
+def cycles_back_to_back(run: NetworkRun) -> float:
+    """Cycles of an image behind another one, on average; of the only image if there is one, or no other is known.
+
+    Args:
+        run (NetworkRun): what came out, of one image at least.
+    """
+    known = [cycles for cycles in run.image_cycles[1:] or run.image_cycles[:1] if cycles is not None]
+    return sum(known) / len(known)
 
 
 def useful_share(model: CompiledModel, cycles: float) -> float:

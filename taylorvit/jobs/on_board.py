@@ -1,17 +1,17 @@
-"""A job on a board, or on a simulated one, through its driver."""
+"""A job of attention on a board, or on a simulated one, through its driver."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from taylorvit.fpga.driver import TaylorVit
+from taylorvit.fpga.driver import TaylorVit, TaylorVitNetwork
 from taylorvit.golden.attention.job import Job
 
 from .golden import check_job
 from .judgement import Outcome
 
-__all__ = ["run_on"]
+__all__ = ["link_remark", "run_on"]
 
 
 def run_on(
@@ -37,9 +37,17 @@ def run_on(
     began = time.monotonic()
     result = accelerator.run(*job.operands, job.settings, on_progress=on_progress)
     seconds = time.monotonic() - began
+    return Outcome(result.z, result.jobs, {"link": link_remark(accelerator), "time": f"{prefix}{seconds:.1f} s"})
+
+
+def link_remark(accelerator: TaylorVit | TaylorVitNetwork) -> str:
+    """What the line did to the link, in words.
+
+    Args:
+        accelerator (TaylorVit | TaylorVitNetwork): its driver.
+    """
     statistics = accelerator.link.statistics
-    link = (
+    return (
         f"{statistics.sent_bytes:,} bytes there, {statistics.received_bytes:,} back, "
         f"{statistics.lost} of {statistics.requests:,} requests repeated"
     )
-    return Outcome(result.z, result.jobs, {"link": link, "time": f"{prefix}{seconds:.1f} s"})

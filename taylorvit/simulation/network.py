@@ -91,8 +91,8 @@ class NetworkRun:
 
     Attributes:
         logits (np.ndarray): int64, (images, classes); fewer images if an error ended the job.
-        image_cycles (list[int]): cycles of each image: from the start of the job, or from the logits of the image
-            before, to its own.
+        image_cycles (list[int | None]): cycles of each image: from the start of the job, or from the logits of the
+            image before, to its own. None where that is not known, as of most images on a board.
         jobs (list[dict[str, int]]): the counters after each job, by name.
         events (frozenset[str]): names of the events that were raised.
         writes (np.ndarray | None): of a trace, uint32, (writes, 3): column, address and data of each write into the
@@ -102,7 +102,7 @@ class NetworkRun:
     """
 
     logits: np.ndarray
-    image_cycles: list[int]
+    image_cycles: list[int | None]
     jobs: list[dict[str, int]]
     events: frozenset[str]
     writes: np.ndarray | None
@@ -220,7 +220,7 @@ class _Host:
     """
 
     def __init__(self, simulation, job, folder, waveform, on_image):
-        self.image_cycles: list[int] = []
+        self.image_cycles: list[int | None] = []
         self.cycle = 0
         self._simulation, self._job, self._folder, self._on_image = simulation, job, folder, on_image
         self._since = 0  # cycle of the start, or of the image before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from taylorvit.boundary import programs
@@ -45,7 +47,7 @@ class SimulatedClassifier(Classifier):
         if not len(run.logits):
             errors = sorted(run.events - {"DONE", *HARMLESS})
             raise CommandError(f"logits of the image did not come: the job ended with the events {', '.join(errors)}")
-        return Classification(run.logits[0], run.image_cycles[0])
+        return Classification(run.logits[0], cast(int, run.image_cycles[0]))  # a simulation knows them all
 
     def close(self) -> None:
         """Ends the simulation that runs, if any."""

@@ -1,0 +1,55 @@
+"""The line to a board: a serial port, or a simulation of the whole board."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from taylorvit.fpga.board import Board
+    from taylorvit.fpga.driver import Port
+    from taylorvit.gen.presets import Configuration
+
+__all__ = ["DEFAULT_BAUD", "board_port"]
+
+DEFAULT_BAUD = 3_000_000
+
+
+def board_port(
+    arguments: Namespace, board: Board | None, config: Configuration | None, progress: Progress
+) -> tuple[Port, str]:
+    """The port that --port or --sim name, with a bar while a simulation is built.
+
+    Args:
+        arguments (Namespace): the parsed ones: port, baud, sim.
+        board (Board | None): the board; None if it may be any, with --port.
+        config (Configuration | None): the accelerator on it, likewise.
+        progress (Progress): the bars.
+
+    Returns:
+        tuple[Port, str]: the port, and what stands in front of the time that a run took.
+    """
+    what = "building the simulation" if arguments.sim else f"connecting to {arguments.port}"
+    preparing = progress.add_task(what, total=None)
+    port, preparation = _simulated_port(board, config) if arguments.sim else _serial_port(arguments, board)
+    progress.update(preparing, total=1, completed=1)
+    return port, preparation
+
+
+def _serial_port(arguments, board):
+    from taylorvit.fpga.driver import SerialPort
+
+    baud = arguments.baud
+    if baud is None:
+        baud = DEFAULT_BAUD if board is None else board.baud
+    return SerialPort(arguments.port, baud), "on the board "
+
+
+def _simulated_port(board, config):
+    from taylorvit.simulation.simulated_board import SimulatedPort, build_board
+
+    simulation = build_board(board, config)
+    seconds = simulation.build.seconds
+    return SimulatedPort(simulation), f"build {f'{seconds:.1f} s' if seconds else 'cached'}, simulation "
