@@ -230,7 +230,9 @@ def _c_getter(name, field):
 
 
 def _c_list(name, members):
-    """A macro that applies another one, X, to each of the members."""
+    """A macro that applies another one, X, to each of the members, of which there may be none."""
+    if not members:
+        return [f"#define TAYLORVIT_{name}(X)"]
     rows = textwrap.wrap(" ".join(f"X({member})" for member in members), 100)
     return [f"#define TAYLORVIT_{name}(X) \\", *(f"    {row} \\" for row in rows[:-1]), f"    {rows[-1]}"]
 

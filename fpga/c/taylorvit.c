@@ -17,8 +17,7 @@ static void write_register(const struct taylorvit *device, uint32_t offset, uint
 
 static bool write_checked(const struct taylorvit *device, uint32_t offset, uint32_t value)
 {
-    write_register(device, offset, value);
-    return read_register(device, offset) == value;
+    return taylorvit_write_checked(device->base + offset, value);
 }
 
 /* Whether an unsigned value, lowest word first, has no bit beyond `width`. */
@@ -28,11 +27,6 @@ static bool fits(const uint32_t *words, uint32_t count, uint32_t width)
         if (width < 32 && words[index] >> width)
             return false;
     return true;
-}
-
-static bool within(uint32_t value, uint32_t limit)
-{
-    return 1 <= value && value <= limit;
 }
 
 enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base)
@@ -153,11 +147,11 @@ enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const 
     enum taylorvit_status constants;
     bool taken = true;
 
-    if (!within(job->tokens, build->max_tokens))
+    if (!taylorvit_within(job->tokens, build->max_tokens))
         return TAYLORVIT_BAD_TOKENS;
-    if (!within(job->head_dim, build->max_head_dim))
+    if (!taylorvit_within(job->head_dim, build->max_head_dim))
         return TAYLORVIT_BAD_HEAD_DIM;
-    if (!within(job->heads, build->max_heads))
+    if (!taylorvit_within(job->heads, build->max_heads))
         return TAYLORVIT_BAD_HEADS;
     if (job->shift_z < build->shift_z_min || job->shift_z > build->shift_z_max)
         return TAYLORVIT_BAD_SHIFT_Z;

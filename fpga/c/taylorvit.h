@@ -25,8 +25,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "taylorvit_port.h"
 #include "taylorvit_registers.h"
 
+#ifndef TAYLORVIT_TOKENS_OFFSET
+#error "taylorvit.h must be compiled for an attention accelerator; taylorvit_network.h is for a network accelerator"
+#endif
 #if TAYLORVIT_CONSTANT_WIDTHS_KERNEL_VALUE > 1
 #error "taylorvit.h must be compiled for an accelerator with Taylor or softmax attention: the registers of its jobs are here"
 #endif
@@ -103,11 +107,6 @@ struct taylorvit_counters {
     uint32_t stall_output; /* of these, cycles in which the array waited for the output stream */
     uint32_t heads_done;
 };
-
-/* The port defines these: one access of 32 bits each, in the order of the calls. taylorvit_mmio.c is the usual port,
- * for a processor with the registers in its memory map. */
-uint32_t taylorvit_read32(uintptr_t address);
-void taylorvit_write32(uintptr_t address, uint32_t value);
 
 /* Reads what was built at `base` into `device`. After TAYLORVIT_WRONG_ID or TAYLORVIT_OTHER_KERNEL, `device` must not
  * be used. After TAYLORVIT_OTHER_BUILD it is filled in and can be used, if the caller's buffers fit its limits; the driver keeps to

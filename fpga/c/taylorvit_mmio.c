@@ -2,7 +2,7 @@
  *
  * Map them as device memory, not cached and not reordered, if the processor has a choice.
  */
-#include "taylorvit.h"
+#include "taylorvit_port.h"
 
 uint32_t taylorvit_read32(uintptr_t address)
 {

@@ -14,7 +14,7 @@ from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.description import DATA_WIDTH
 from taylorvit.rtl.control.registers import register_map
 
-__all__ = ["job_source"]
+__all__ = ["byte_lines", "job_source"]
 
 _BYTES_A_LINE = 24
 
@@ -92,8 +92,16 @@ def _tables(job: Job) -> list[str]:
 def _array(name: str, packets: list[bytes]) -> list[str]:
     lines = ["", f"static const uint8_t {name}[EXAMPLE_HEADS][EXAMPLE_HEAD_BYTES] = {{"]
     for packet in packets:
-        lines.append("    {")
-        for start in range(0, len(packet), _BYTES_A_LINE):
-            lines.append(f"        {', '.join(map(str, packet[start : start + _BYTES_A_LINE]))},")
-        lines.append("    },")
+        lines += ["    {", *byte_lines(packet, "        "), "    },"]
     return [*lines, "};"]
+
+
+def byte_lines(data: bytes, indent: str) -> list[str]:
+    """The lines of an array of bytes, between its braces.
+
+    Args:
+        data (bytes): the bytes.
+        indent (str): what each line begins with.
+    """
+    starts = range(0, len(data), _BYTES_A_LINE)
+    return [f"{indent}{', '.join(map(str, data[start : start + _BYTES_A_LINE]))}," for start in starts]

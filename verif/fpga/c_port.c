@@ -1,6 +1,6 @@
-/* The C driver's and the example's port to a simulation: every call goes on to the bench, which sets these pointers. */
+/* The C drivers' and the examples' port to a simulation: every call goes on to the bench, which sets these pointers. */
 #include "board.h"
-#include "taylorvit.h"
+#include "taylorvit_port.h"
 
 uint32_t (*bench_read32)(uint64_t address);
 void (*bench_write32)(uint64_t address, uint32_t value);

@@ -2,28 +2,21 @@
 
     example.c or c_checks.c --> taylorvit.c --> c_port.c --> AXI4-Lite and AXI4-Stream masters at the simulated ports
 
-The C sources become a shared object, which the bench loads: its `main` runs as native code in a thread of its own, and
-each access to a register, packet to a stream or wait takes the simulation on until it is done. What comes out of
-`m_axis_z` is compared here with the golden model too, whatever the program says of it.
+`verif.fpga.c_program` runs the program. What comes out of `m_axis_z` is compared here with the golden model too,
+whatever the program says of it.
 """
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import re
 import shlex
 import subprocess
 import textwrap
-from collections import deque
 from pathlib import Path
 
 import cocotb
 import numpy as np
 import pytest
-from cocotb.task import bridge, resume
-from cocotb.triggers import ClockCycles
-from cocotbext.axi import AxiResp
 
 from taylorvit.gen.registers_export import to_c_header
 from taylorvit.golden import workloads
@@ -33,19 +26,13 @@ from taylorvit.rtl.control.description import ADDRESS_WIDTH
 from taylorvit.rtl.control.registers import register_map
 from taylorvit.simulation import compilers, expect_equal, parameters, record, run
 from taylorvit.simulation.host import STREAMS, AcceleratorHost, matrix_of
-from verif import ROOT
+from verif.fpga.c_program import BARE, PAGE, PORT, SOURCES, CProgram, compile_c
 from verif.regression.configurations import CONFIGURATIONS, build_accelerator
 
-SOURCES = ROOT / "fpga" / "c"
-PAGE = ROOT / "docs" / "c_driver.md"
 HERE = Path(__file__).resolve().parent
-STANDARD = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
-BARE = ["-ffreestanding", "-nostdlib"]
 
 CONFIGURATION, SOFTMAX = "tiny-4x4", "softmax-4x4"
 HEADS, HEAD_DIM = 2, 14  # of the captured ones; 14 features leave a token's last beat half empty
-BASE = 0x4000_0000
-WAIT_LIMIT = 20_000  # cycles
 
 
 SOFTMAX_REFUSALS = """
@@ -104,114 +91,18 @@ int main(void)
 # Bench: runs inside the simulator.
 
 
-class CProgram:
-    """A shared object of C sources with `c_port.c`, joined to a host at the accelerator's ports."""
-
-    def __init__(self, path: str, host: AcceleratorHost):
-        self.host = host
-        self.beat_bytes = host.config.stream_width // 8
-        self.printed = ""
-        self.packets: list[list[int]] = []  # of Z, as beats
-        self.destinations: deque[tuple[int, int]] = deque()  # address and bytes of packets of Z to come
-        self.bus_errors = 0
-        self.failure: BaseException | None = None
-        self.library = ctypes.CDLL(path)
-        word, address, pointer = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
-        self._callbacks = {
-            "bench_read32": (ctypes.CFUNCTYPE(word, address), self._read),
-            "bench_write32": (ctypes.CFUNCTYPE(None, address, word), self._write),
-            "bench_print": (ctypes.CFUNCTYPE(None, ctypes.c_char_p), self._print),
-            "bench_send": (ctypes.CFUNCTYPE(None, word, pointer, word), self._send),
-            "bench_receive": (ctypes.CFUNCTYPE(None, pointer, word), self._receive),
-            "bench_wait_received": (ctypes.CFUNCTYPE(word), self._wait_received),
-            "bench_wait_interrupt": (ctypes.CFUNCTYPE(word), self._wait_interrupt),
-            "bench_bus_errors": (ctypes.CFUNCTYPE(word), self._take_bus_errors),
-        }
-        # The function objects stay in this dictionary: nothing else keeps them while C holds their addresses.
-        for name, (kind, method) in self._callbacks.items():
-            self._callbacks[name] = kind(self._guarded(method))
-            pointer.in_dll(self.library, name).value = ctypes.cast(self._callbacks[name], pointer).value
-        address.in_dll(self.library, "bench_base").value = BASE
-
-    async def main(self) -> int:
-        """Run the program; its exit status."""
-        receiver = cocotb.start_soon(self._receive_packets())
-        status = await bridge(lambda: self.library.main())()
-        receiver.cancel()
-        self.host.dut._log.info("the program printed\n%s", self.printed)
-        if self.failure is not None:
-            raise self.failure
-        return status
-
-    def _guarded(self, method):
-        """ctypes drops exceptions of callbacks: keep the first, and have C go on with 0."""
-
-        @functools.wraps(method)
-        def call(*arguments):
-            try:
-                return method(*arguments)
-            except BaseException as error:
-                self.failure = self.failure or error
-                return 0
-
-        return call
-
-    def _offset(self, address: int) -> int:
-        if not BASE <= address < BASE + (1 << ADDRESS_WIDTH) or address % 4:
-            raise AssertionError(f"address must be of a word of the accelerator at {BASE:#x}, not {address:#x}")
-        return address - BASE
-
-    def _read(self, address):
-        result = resume(self.host.axil.read)(self._offset(address), 4)
-        self.bus_errors += result.resp != AxiResp.OKAY
-        return int.from_bytes(result.data, "little")
-
-    def _write(self, address, value):
-        result = resume(self.host.axil.write)(self._offset(address), value.to_bytes(4, "little"))
-        self.bus_errors += result.resp != AxiResp.OKAY
-
-    def _print(self, text):
-        self.printed += text.decode("ascii")
-
-    def _send(self, stream, packet, size):
-        data = ctypes.string_at(packet, size)
-        beats = [data[start : start + self.beat_bytes] for start in range(0, size, self.beat_bytes)]
-        self.host.send_packet(STREAMS[stream], [int.from_bytes(beat, "little") for beat in beats])
-
-    def _receive(self, packet, size):
-        self.destinations.append((packet, size))
-
-    async def _receive_packets(self):
-        while True:
-            frame = await self.host.sink.recv()
-            self.packets.append(list(frame.tdata))
-            data = b"".join(beat.to_bytes(self.beat_bytes, "little") for beat in frame.tdata)
-            address, size = self.destinations[0]
-            expect_equal("bytes of a packet of Z", len(data), size)
-            ctypes.memmove(address, data, size)
-            self.destinations.popleft()
-
-    def _wait_received(self):
-        async def wait():
-            deadline = self.host.now() + WAIT_LIMIT
-            while self.destinations and self.host.now() < deadline:
-                await ClockCycles(self.host.dut.clk, 1)
-
-        resume(wait)()
-        return not self.destinations
-
-    def _wait_interrupt(self):
-        resume(self.host.wait_interrupt)(WAIT_LIMIT)
-        return 1
-
-    def _take_bus_errors(self):
-        errors, self.bus_errors = self.bus_errors, 0
-        return errors
-
-
 async def start_program(dut) -> CProgram:
     host = await AcceleratorHost.start(dut, AcceleratorConfig.from_mapping(parameters()["config"]))
-    return CProgram(parameters()["library"], host)
+    beat_bytes = host.config.stream_width // 8
+
+    def send(stream, data):
+        beats = [data[start : start + beat_bytes] for start in range(0, len(data), beat_bytes)]
+        host.send_packet(STREAMS[stream], [int.from_bytes(beat, "little") for beat in beats])
+
+    def packet_bytes(frame):
+        return b"".join(beat.to_bytes(beat_bytes, "little") for beat in frame.tdata)
+
+    return CProgram(parameters()["library"], host, send=send, packet_bytes=packet_bytes)
 
 
 @cocotb.test()
@@ -224,7 +115,7 @@ async def example_runs(dut):
     lines = program.printed.splitlines()
     if status != 0 or len(lines) != 3:
         raise AssertionError(f"the example must end with 0 and three lines, not {status} and {program.printed!r}")
-    z = np.stack([matrix_of(packet, tokens, head_dim, config) for packet in program.packets])
+    z = np.stack([matrix_of(list(packet.tdata), tokens, head_dim, config) for packet in program.packets])
     expect_equal("z", z, expected)
 
     counters = await program.host.counters()
@@ -283,11 +174,6 @@ async def checks_hold(dut):
 # pytest
 
 
-def compile_c(folder, *arguments):
-    command = [*compilers.compiler("CC"), *STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)]
-    subprocess.run(command, cwd=folder, check=True, timeout=60)
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Where a C program is compiled: taylorvit_registers.h and example_job.h of captured heads for CONFIGURATION."""
@@ -308,7 +194,7 @@ def written_for(name, tmp_path):
 def simulate(folder, program, testcase, name=CONFIGURATION, **values):
     """Compile the C file `program` with driver and port, and run it in the cocotb test `testcase`."""
     library = folder / "program.so"
-    compile_c(folder, "-O1", "-fPIC", "-shared", "-o", library, SOURCES / "taylorvit.c", HERE / "c_port.c", program)
+    compile_c(folder, "-O1", "-fPIC", "-shared", "-o", library, SOURCES / "taylorvit.c", PORT, program)
     config = CONFIGURATIONS[name].to_mapping()
     result = run(
         build_accelerator(name),
@@ -325,8 +211,9 @@ def test_example(folder):
     job = read_operands(folder / "input.npz", config).job
     golden = golden_steps(job, config)
     result = simulate(folder, SOURCES / "example.c", "example_runs", z=golden.z)
-    shown = PAGE.read_text(encoding="utf-8").splitlines()[-3:]
-    assert [line.strip() for line in shown] == result.measurements["lines"], f"{PAGE.name} must show the last run"
+    shown = [line.strip() for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    (line,) = [number for number, line in enumerate(shown) if line.startswith("TaylorViT 0")]
+    assert shown[line : line + 3] == result.measurements["lines"], f"{PAGE.name} must show the last run"
 
 
 def test_example_of_softmax_attention(tmp_path):
@@ -382,12 +269,12 @@ def test_driver_needs_nothing_but_its_port(folder, optimization):
 def test_page_compiles(folder):
     """The command of docs/c_driver.md, on every source, and the program that it shows."""
     text = PAGE.read_text(encoding="utf-8")
-    (command,) = re.findall(r"^    \$ (gcc .*)$", text, re.MULTILINE)
+    command, *_of_networks = re.findall(r"^    \$ (gcc .*)$", text, re.MULTILINE)
     places = {"build/tiny-4x4/registers": folder, "fpga/c": SOURCES, "build": folder}
     command = re.sub("|".join(places), lambda place: str(places[place.group()]), command)
     command = command.replace("gcc", shlex.join(compilers.compiler("CC")), 1)
     subprocess.run(["sh", "-c", command], cwd=folder, check=True, timeout=60)
-    assert {path.stem for path in folder.glob("*.o")} == {path.stem for path in SOURCES.glob("*.c")}
+    assert {path.stem for path in folder.glob("*.o")} == {"taylorvit", "taylorvit_mmio", "example"}
 
     program = text.partition('    #include "taylorvit.h"\n')[2].partition("\n\nThe ")[0]
     (folder / "page.c").write_text(
@@ -399,7 +286,10 @@ def test_page_compiles(folder):
 
 
 def test_page_names_every_call():
-    calls = set(re.findall(r"\b(taylorvit_\w+)\(", (SOURCES / "taylorvit.h").read_text().partition("extern")[2]))
+    names = ("taylorvit.h", "taylorvit_network.h", "taylorvit_port.h")
+    headers = [(SOURCES / name).read_text().partition('extern "C"')[2] for name in names]
+    calls = set(re.findall(r"\b(taylorvit_\w+)\(", "".join(headers)))
+    calls -= {"taylorvit_write_checked", "taylorvit_within"}  # of the drivers alone
     named = set(re.findall(r"`(taylorvit_\w+)`", PAGE.read_text(encoding="utf-8")))
     assert len(calls) > 15
     assert named == calls
