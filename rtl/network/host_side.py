@@ -24,6 +24,7 @@ from amaranth.lib.wiring import In, Out, flipped
 from taylorvit.rtl.common.axi import AxiLite, AxiRead, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.pair_queue import PairQueue
 from taylorvit.rtl.common.reset_line import ResetLine, ResetLines
 from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
@@ -37,6 +38,7 @@ from .tape.checker import TapeChecker
 from .tape.decoder import TapeDecoder
 from .tape.memory_source import MemoryTapeSource
 from .tape.stream_source import StreamTapeSource
+from .tape.words import TapeWords
 
 __all__ = ["HostSide", "outside_ports"]
 
@@ -101,6 +103,9 @@ class HostSide(Block):
         self.control_status = NetworkControlStatus(config)
         self.job_control = NetworkJobControl(config)
         self.source = _SOURCES[config.tape_source](config)
+        words = TapeWords(config).members
+        self.word_members = tuple(name for name in words if name not in ("valid", "ready"))
+        self.words = PairQueue(name="tape", width=sum(words[name].shape for name in self.word_members))
         self.checker = TapeChecker(config)
         self.decoder = TapeDecoder(config)
         self.image_loader = ImageLoader(config)
@@ -138,6 +143,7 @@ class HostSide(Block):
             job=job,
             closed=resets.closed,
             source=place("tape_source", self.source, None if keeps else resets.line("tape_source")),
+            words=place("tape_words", self.words, behind.o),
             checker=place("tape_checker", self.checker, behind.o),
             decoder=place("tape_decoder", self.decoder, behind.o),
             images=place("image_loader", self.image_loader, resets.line("image_loader")),
@@ -189,7 +195,16 @@ class HostSide(Block):
         else:
             connect(m, registers.tape_write, source.write)
             m.d.comb += source.ending.eq(job.ending)
-        connect(m, source.words, checker.words)
+        # Between them, neither the memory nor the engine hears of the other in the same cycle.
+        word = Cat(getattr(source.words, name) for name in self.word_members)
+        m.d.comb += [
+            units.words.incoming.eq(word),
+            units.words.put.eq(source.words.valid & units.words.room),
+            source.words.ready.eq(units.words.room),
+            Cat(getattr(checker.words, name) for name in self.word_members).eq(units.words.word),
+            checker.words.valid.eq(units.words.valid),
+            units.words.taken.eq(checker.words.ready),
+        ]
         connect(m, checker.body, decoder.body)
         connect(m, decoder.tape_write, flipped(self.tape_write))
         connect(m, decoder.table_write, flipped(self.table_write))
@@ -265,7 +280,6 @@ class HostSide(Block):
         starving = source.waiting & source.words.ready & ~source.words.valid
         m.d.comb += [
             self.running.eq(job.running),
-            job.fault.eq(Cat(faults.values()).any()),
             job.image_sent.eq(sender.sent | checker.been_read),
             # A tape that is only read does not wait for the rest of an image of an earlier job.
             job.inputs_idle.eq(~source.waiting & (images.idle | registers.check)),
@@ -279,10 +293,13 @@ class HostSide(Block):
             job.sink_waits.eq(sender.m.tvalid & ~sender.m.tready),
             registers.busy.eq(job.busy & ~closed),
         ]
-        # What is only recorded may take a cycle more.
+        # What is only recorded may take a cycle more, and so may the end of a job by a fault; what follows from it in
+        # that cycle is not heard.
         heard = Signal()
-        m.d.comb += heard.eq(job.running & ~closed)
+        fault = Signal()
+        m.d.comb += [heard.eq(job.running & ~closed & ~fault), job.fault.eq(fault)]
         m.d.sync += [
+            fault.eq(Cat(faults.values()).any() & heard),
             *(getattr(registers.events, name.lower()).eq(pulse & heard) for name, pulse in happens.items()),
         ]
         if self.config.counters != "none":

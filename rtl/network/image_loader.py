@@ -30,6 +30,8 @@ __all__ = ["ImageLoader"]
 class ImageLoader(Block):
     """Takes the images of a job, a beat a cycle; `write` comes one cycle after the beat.
 
+    The first beat of an image is taken two cycles after the banks are released at the earliest.
+
     Args:
         config (NetworkConfig): the configuration.
 
@@ -96,6 +98,7 @@ class ImageLoader(Block):
         m = Module()
         images_left = Signal(IMAGES_WIDTH)
         some_left = Signal()
+        open_ = Signal()  # for beats of an image
         full = Signal()  # an image is in the banks, or its last pixels are on their way
         within = Signal()  # a packet
         filling = Signal()
@@ -123,10 +126,10 @@ class ImageLoader(Block):
             raster.patches_a_row.eq(self.patches_a_row),
             self.sizes_error.eq(raster.refused),
             self.preparing.eq(some_left & by_row & ~raster.ready),
-            taking.eq(some_left & ~full & ~filling & ~dropping & ~self.ending & ~self.preparing),
+            taking.eq(open_ & ~self.ending),
             self.s.tready.eq((taking | dropping) & ~self.closed),
             moves.eq(self.s.tvalid & self.s.tready),
-            takes.eq(moves & taking),
+            takes.eq(self.s.tvalid & taking & ~self.closed),
             step.eq(takes | filling),
             finish.eq(step & image_last),
             self.image_short.eq(takes & self.s.tlast & ~image_last),
@@ -134,6 +137,9 @@ class ImageLoader(Block):
             self.starving.eq(self.s.tready & ~self.s.tvalid),
             self.idle.eq(~some_left & ~filling & ~dropping),
         ]
+        m.d.sync += open_.eq(some_left & ~full & ~filling & ~dropping & ~self.preparing)
+        with m.If(finish | self.image_short | self.image_long):
+            m.d.sync += open_.eq(0)
         with m.If(moves):
             m.d.sync += within.eq(~self.s.tlast)
         with m.If(self.image_short):

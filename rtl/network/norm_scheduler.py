@@ -28,7 +28,7 @@ class NormScheduler(Block):
         product (COMMAND_BITS, input): the product whose streamed operand it is, constant while the LayerNorm runs.
         product_number (sequence_width bits, input): its number.
         finished (sequence_width bits, input): products that are finished.
-        ready (bits of max_tokens, input): tokens that are prepared.
+        ready (bits of max_tokens, input): tokens that are prepared; one is sent from `ready_latency` cycles later on.
         token (index_width(max_tokens) bits, output): token whose numbers are wanted.
         factor, offset, right_shift (as in NormControl, input): its numbers, `read_latency` cycles later.
         norm (NormControl, output): a token, to column 0.
@@ -64,6 +64,11 @@ class NormScheduler(Block):
             }
         )
 
+    @property
+    def ready_latency(self):
+        """Cycles from a token's being prepared until it may be sent."""
+        return 1
+
     def elaborate(self, platform):
         m = Module()
         fields = product_fields(self._config, self.product)
@@ -80,10 +85,11 @@ class NormScheduler(Block):
         next_bank = Signal(range(2 * self.rows))
         wraps = Signal()
         issue = Signal()
-        last_token = Signal()
+        # Registers, found out with the token before.
+        first_token, last_token = Signal(), Signal()
+        is_ready = Signal()  # the token is prepared; a cycle late
         m.d.comb += [
-            issue.eq(running & (self.ready > token) & self._apart(m, issue, token)),
-            last_token.eq(token + 1 == rows),
+            issue.eq(running & is_ready & self._apart(m, issue, first_token)),
             self.token.eq(token),
             next_bank.eq(bank + self.columns),
             wraps.eq(next_bank >= self.rows),
@@ -100,8 +106,15 @@ class NormScheduler(Block):
             step.following.eq(base + rows + token),
             step.finish.eq(issue & last_token),
         ]
+        m.d.sync += is_ready.eq(
+            Mux(issue, Mux(last_token, self.ready != 0, self.ready > token + 1), self.ready > token)
+        )
         with m.If(issue):
-            m.d.sync += token.eq(token + 1)
+            m.d.sync += [
+                token.eq(token + 1),
+                first_token.eq(last_token),
+                last_token.eq(Mux(last_token, rows == 1, token + 2 == rows)),
+            ]
         with m.If(issue & last_token):
             m.d.sync += [
                 token.eq(0),
@@ -125,6 +138,8 @@ class NormScheduler(Block):
                 self.idle.eq(0),
                 features.eq(0),
                 token.eq(0),
+                first_token.eq(1),
+                last_token.eq(rows == 1),
                 tiles_left.eq(tiles),
                 unwritten.eq(tiles),
                 residual.eq(0),
@@ -141,7 +156,7 @@ class NormScheduler(Block):
         ]
         return m
 
-    def _apart(self, m, issue, token):
+    def _apart(self, m, issue, first_token):
         """Whether the next token may be sent.
 
         Tokens are as many cycles apart as columns share a lane.
@@ -152,7 +167,7 @@ class NormScheduler(Block):
         """
         apart = Const(1)
         if self.rows % self.columns:
-            apart = (token != 0) | (_countdown(m, issue & (token == 0), self.columns - 1, "tile_left") == 0)
+            apart = ~first_token | (_countdown(m, issue & first_token, self.columns - 1, "tile_left") == 0)
         if self.interval > 1:
             apart = apart & (_countdown(m, issue, self.interval - 1, "token_left") == 0)
         return apart

@@ -90,11 +90,13 @@ class RasterWalker(Block):
         colour, x, column, y, rows = vars(loops).values()
 
         # While a patch is measured, it is walked through as if it were the only one, and each colour of it another.
+        # What depends on registers alone is beside `step`, which comes from outside.
+        column_ends = colour.last & x.last & column.last
         x_moves = Mux(measuring, ~pixels.last, self.step & colour.last)
-        column_moves = self.step & colour.last & x.last
-        y_moves = x_moves & x.last & (measuring | column.last)
-        rows_move = Mux(measuring, ~rows.last, y_moves & y.last)
-        colour_measured = measuring & y_moves & y.last
+        column_moves = self.step & (colour.last & x.last)
+        y_moves = Mux(measuring, ~pixels.last & x.last, self.step & column_ends)
+        rows_move = Mux(measuring, ~rows.last, self.step & (column_ends & y.last))
+        colour_measured = measuring & ~pixels.last & x.last & y.last
         m.d.comb += idle.eq(~measuring & ~self.ready)
         with m.If(idle):
             for loop in (pixels, *vars(loops).values()):

@@ -36,7 +36,7 @@ _FIRST_REMAINDER = 1 << 26  # 2^(58 - 2 * 16)
 _REMAINDER_WIDTH = 46
 _TRIAL_WIDTH = 47
 # Steps of the normalization that share a cycle.
-_STEPS_A_CYCLE = 2
+_STEPS_A_CYCLE = 1
 
 
 class _Found(NamedTuple):

@@ -3,6 +3,8 @@
 A product is finished when all that it writes is written. Linear layers tell so by the last total that leaves the last
 column; the attention kernel tells of its own. Here these pulses are counted, and each product waits for its own behind
 those before it. The end of a tape takes its place among them: behind it, all logits of its image are there.
+
+The oldest product has a register of its own, so that what is finished is not found through the whole queue.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -53,7 +55,7 @@ class RetirementQueue(Block):
                 "value_done": In(1),
                 "kernel_0_done": In(1),
                 "kernel_1_done": In(1),
-                "room": Out(1),
+                "room": Out(1, init=1),
                 "finished": Out(sequence_width),
                 "table_finished": Out(1),
                 "image_done": Out(1),
@@ -64,26 +66,32 @@ class RetirementQueue(Block):
         m = Module()
         entries = [Signal(4, name=f"entry_{place}", reset_less=True) for place in range(_DEPTH)]
         place_in = Signal(range(_DEPTH))
-        place_out = Signal(range(_DEPTH))
+        place_next = Signal(range(_DEPTH), init=1)  # of the product behind the oldest one
         count = Signal(range(_DEPTH + 1))
+        some = Signal()
         pop = Signal()
         push = self.issued | self.ended
         entry = Cat(Mux(self.ended, _END, self.issued_destination), self.issued_table & ~self.ended)
         for place, register in enumerate(entries):
             with m.If(push & (place_in == place)):
                 m.d.sync += register.eq(entry)
-        m.d.comb += self.room.eq(count != _DEPTH)
-        m.d.sync += count.eq(count + push - pop)
+        with m.If(push & ~pop):
+            m.d.sync += [count.eq(count + 1), some.eq(1), self.room.eq(count != _DEPTH - 1)]
+        with m.If(pop & ~push):
+            m.d.sync += [count.eq(count - 1), some.eq(count != 1), self.room.eq(1)]
         with m.If(push):
             m.d.sync += place_in.eq(place_in + 1)
-        with m.If(pop):
-            m.d.sync += place_out.eq(place_out + 1)
 
+        following = Signal(4)
         oldest = Signal(4)
-        with m.Switch(place_out):
+        with m.Switch(place_next):
             for place, register in enumerate(entries):
                 with m.Case(place):
-                    m.d.comb += oldest.eq(register)
+                    m.d.comb += following.eq(register)
+        with m.If(pop):
+            m.d.sync += [place_next.eq(place_next + 1), oldest.eq(following)]
+        with m.If(push & ((count == 0) | (pop & (count == 1)))):
+            m.d.sync += oldest.eq(entry)
         destination, has_table = oldest[:3], oldest[3]
         is_end = destination == _END
         pulses = {
@@ -93,7 +101,6 @@ class RetirementQueue(Block):
             "kernel_0": (self.kernel_0_done, destination == Destination.KERNEL_0),
             "kernel_1": (self.kernel_1_done, destination == Destination.KERNEL_1),
         }
-        some = count != 0
         ready = [
             is_mine & credits(m, sequence_width, done, pop & is_mine, name) for name, (done, is_mine) in pulses.items()
         ]

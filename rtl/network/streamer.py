@@ -7,6 +7,9 @@ A pass begins in the cycle after the last one of the pass before, if its tile an
     IMAGE        the image has come
     LOGITS       the logits of an image before have left one half of their buffer
     KERNEL_1     the attention kernel has room for the rows that it completes
+
+Each of these is looked at a cycle ahead, while the pass is in `loaded` and not yet valid, or waits. Once it is so, it
+stays so until the pass has been taken.
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -14,6 +17,7 @@ from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.bus import copied
+from taylorvit.rtl.common.pipeline import delay
 
 from .bundles import Pass, PassStream, StreamControl, sequence_width
 from .command import Destination, Source
@@ -29,8 +33,8 @@ class Streamer(Block):
         drain (int): cycles after the last element of a pass until its totals are in the residual stream.
 
     Ports:
-        loaded (PassStream, input): the pass whose tile and constants are complete. Its first element is in
-            `stream_control` two cycles after that in which it is taken.
+        loaded (PassStream, input): the pass whose tile and constants are complete; `payload` is there from a cycle
+            before `valid` on. Its first element is in `stream_control` two cycles after that in which it is taken.
         finished (sequence_width bits, input): products that are finished, a counter that wraps.
         norm_written (bits of most_features, input): features that the LayerNorm has written; all ones when it is done.
         image_ready (1 bit, input): the image has come.
@@ -41,7 +45,8 @@ class Streamer(Block):
         stream_control (StreamControl, output): an element, to row 0.
         residual_begin (1 bit, output): the first pass of a product for the residual stream is taken.
         promised (1 bit, output): a pass is taken that completes rows of KERNEL_1.
-        residual_busy (1 bit, output): totals may be on their way into the residual stream.
+        residual_busy (1 bit, output): totals may be on their way into the residual stream; from two cycles after a pass
+            with totals was taken.
         kind (3 bits, output): the part of the network that is at work, or waited for.
         array_busy (1 bit, output): there is an element in `stream_control`.
         stall_tape (1 bit, output): there is none, because the tape does not come.
@@ -80,6 +85,11 @@ class Streamer(Block):
             }
         )
 
+    @property
+    def wait_latency(self):
+        """Cycles from what a pass waits for until it may be taken."""
+        return 1
+
     def elaborate(self, platform):
         m = Module()
         coming, taken = self.loaded.payload, self.loaded.taken
@@ -92,18 +102,25 @@ class Streamer(Block):
         active = Signal()
         free = Signal(init=1)
         position = Signal.like(streaming.pass_length)
-        prepared = Signal()  # what the pass waits for has come
-        waits_for_image = (coming.source == Source.IMAGE) & ~self.image_ready
-        waits_for_logits = (result.destination == Destination.LOGITS) & ~self.logits_room
+        waits_for_image = Signal()
+        waits_for_logits = Signal()
+        waits_for_products = Signal()
+        waits_for_norm = Signal()
+        waits_for_room = Signal()
+        waits_for_data = Signal()
         completes_rows = (result.destination == Destination.KERNEL_1) & result.last
-        waits_for_data = (
-            ((coming.sequence - self.finished)[:sequence_width] > coming.wait)
-            | (coming.norm & (self.norm_written < coming.norm_features))
-            | (completes_rows & ~self.kernel_room)
-        )
+        # Of the rows that were promised last, the kernel knows two cycles later.
+        kernel_room = self.kernel_room & ~delay(m, self.promised, 1, "promised")
+        m.d.sync += [
+            waits_for_image.eq((coming.source == Source.IMAGE) & ~self.image_ready),
+            waits_for_logits.eq((result.destination == Destination.LOGITS) & ~self.logits_room),
+            waits_for_products.eq((coming.sequence - self.finished)[:sequence_width] > coming.wait),
+            waits_for_norm.eq(coming.norm & (self.norm_written < coming.norm_features)),
+            waits_for_room.eq(completes_rows & ~kernel_room),
+        ]
         m.d.comb += [
-            prepared.eq(~(waits_for_image | waits_for_logits | waits_for_data)),
-            taken.eq(self.loaded.valid & free & prepared),
+            waits_for_data.eq(waits_for_products | waits_for_norm | waits_for_room),
+            taken.eq(self.loaded.valid & free & ~(waits_for_image | waits_for_logits | waits_for_data)),
             self.residual_begin.eq(taken & coming.product_first & (result.destination == Destination.RESIDUAL)),
             self.promised.eq(taken & completes_rows),
         ]
@@ -123,7 +140,7 @@ class Streamer(Block):
                 *copied(coming, streaming),
             ]
         self._control(m, streaming, active, free, position)
-        self._residual(m, streaming, active, taken)
+        self._residual(m, streaming, active)
 
         waits = ~active & self.loaded.valid
         m.d.comb += self.kind.eq(Mux(waits, coming.kind, streaming.kind))
@@ -177,14 +194,12 @@ class Streamer(Block):
             ),
         ]  # fmt: skip
 
-    def _residual(self, m, streaming, active, taken):
+    def _residual(self, m, streaming, active):
         """Whether totals may be on their way into the residual stream: of this pass, or of one a while ago."""
-        left = Signal(range(self.drain + 1), name="drain_left")
+        left = Signal(range(self.drain), name="drain_left")
         is_total = streaming.result.last & (streaming.result.destination == Destination.RESIDUAL)
         with m.If(active & is_total):
-            m.d.sync += left.eq(self.drain)
+            m.d.sync += left.eq(self.drain - 1)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        coming = self.loaded.payload.result
-        begins = taken & coming.last & (coming.destination == Destination.RESIDUAL)
-        m.d.comb += self.residual_busy.eq((active & is_total) | begins | (left != 0))
+        m.d.sync += self.residual_busy.eq((active & is_total) | (left != 0))

@@ -9,11 +9,14 @@ A product is taken apart into passes, output tile by output tile:
 
 A tile moves in while the pass before it streams; there is room for one that is complete and waits. The rows of a tile
 follow each other without a gap, so they begin when all of them have come; other rows go as they come.
+
+Whatever decides about the next row or pass is a register: whether this is the last tile, whether enough rows are there.
+Each is found out with the step before, so that no decision waits for a counter's comparison.
 """
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
@@ -34,6 +37,9 @@ from .command import Destination, Flag, Opcode, Stationary
 
 __all__ = ["TileLoader"]
 
+_MOST_UNFINISHED = (1 << (sequence_width - 1)) - 1
+"""Most products before one that are not finished: the retirement queue holds no more."""
+
 
 class TileLoader(Block):
     """Turns commands into passes, and rows of the tape into tiles and constants.
@@ -45,7 +51,7 @@ class TileLoader(Block):
     Ports:
         command (COMMAND_BITS, input): the next command.
         command_valid (1 bit, input): there is one.
-        command_taken (1 bit, output): it is taken in this cycle, in which it is valid.
+        command_taken (1 bit, output): it is taken in this cycle, in which it is valid and was so in the one before.
         tape_written (1 bit, input): one more row of payload is in the tape banks.
         tape_read (1 bit, output): a row is read from them: column c reads it c + 2 cycles later.
         finished (sequence_width bits, input): products that are finished, a counter that wraps.
@@ -56,13 +62,14 @@ class TileLoader(Block):
         ended (1 bit, output): the command END; it goes into the retirement queue.
         constants_valid (1 bit, output): the command CONSTANTS is in `constants`.
         constants (COMMAND_BITS, output): the command that is taken.
-        residual_busy (1 bit, input): totals may be on their way into the residual stream.
+        residual_busy (1 bit, input): totals of passes that were taken may be on their way into the residual stream.
         constants_begun (1 bit, input): constants that were loaded have taken effect in column 0.
         norm_start (1 bit, output): the constants of a LayerNorm are loaded; its numbers are those of `product`.
         norm_idle (1 bit, input): no LayerNorm is under way.
         product (COMMAND_BITS, output): the product whose passes come.
         product_number (sequence_width bits, output): its number.
-        loaded (PassStream, output): the pass whose tile and constants are complete.
+        loaded (PassStream, output): the pass whose tile and constants are complete; `payload` is there from a cycle
+            before `valid` on.
         load_control (LoadControl, output): a row, to the columns.
         load (1 bit, output): a row of a tile, to the array, one cycle before its operands get there.
         load_first (1 bit, output): it is the first row of a tile.
@@ -109,35 +116,50 @@ class TileLoader(Block):
             }
         )
 
+    @property
+    def command_latency(self):
+        """Cycles from a command's being there until it may be taken."""
+        return 1
+
     def elaborate(self, platform):
         m = Module()
         fields = product_fields(self._config, self.product)
         from_tape = fields["stationary"] == Stationary.TAPE
         has_embedding = (fields["flags"] & Flag.EMBEDDING).any()
         has_constants = fields["destination"] < Destination.KERNEL_0
-        unfinished = Signal(sequence_width)  # products before this one
+        # At most `_MOST_UNFINISHED` products are unfinished, so a difference of their numbers has a sign.
+        needed = Signal(sequence_width)  # products that have to be finished
+        finished_beyond = Signal(sequence_width)
         may_begin = Signal()
-        m.d.comb += [
-            unfinished.eq(self.product_number - self.finished),
-            may_begin.eq(unfinished <= fields["wait"]),
-        ]
+        m.d.comb += [finished_beyond.eq(self.finished - needed), may_begin.eq(~finished_beyond[-1])]
         position = _Position(m, self._config, fields)
         tape = self._tape(m)
+        kinds = self._command_kinds(m)
 
         row = self.load_control.signature.create(path=("row",))
         count = Signal(range(max(self.rows, 8)))
         last_row = Signal()
+        offered = Signal()  # the pass
         norm_tile = Signal.like(fields["norm_tiles"])
+        last_norm_tile = Signal()
         chunk = Signal.like(fields["embedding_chunk"])  # tokens whose embedding is still to come behind this tile
         token = Signal.like(fields["length"])  # of the embedding
+        over = Signal()  # the tokens behind this tile, or all
         high = Signal()
         constants_waiting = Signal()  # loaded, and not yet in effect
         tile_ready = Signal()  # the rows of the next tile can follow each other
         moving = Signal()
+        alone = ~has_embedding & ~(position.input_last & has_constants)  # nothing comes behind the tile
         m.d.comb += [
-            last_row.eq(count == self.rows - 1),
+            self.loaded.valid.eq(offered),
+            position.advance.eq(self.loaded.taken),
             tile_ready.eq(Mux(from_tape, tape.tile_held, may_begin)),
             self._row(row, fields, position, count, norm_tile, token, high, tape),
+        ]
+        m.d.sync += [
+            last_row.eq(moving & (count == self.rows - 2)),
+            offered.eq((moving & (count == self.rows - 2) & alone) | (offered & ~self.loaded.taken)),
+            last_norm_tile.eq(norm_tile + 1 == fields["norm_tiles"]),
         ]
         with m.If(self.constants_begun):
             m.d.sync += constants_waiting.eq(0)
@@ -145,7 +167,6 @@ class TileLoader(Block):
         def leave(m):
             """The pass that is taken makes room for the next tile."""
             with m.If(self.loaded.taken):
-                m.d.comb += position.advance.eq(1)
                 m.next = "WAIT"
                 with m.If(position.input_last & position.output_last):
                     m.next = "COMMAND"
@@ -154,15 +175,15 @@ class TileLoader(Block):
 
         with m.FSM(name="state"):
             with m.State("COMMAND"):
-                self._command(m, position)
+                self._command(m, kinds, position, needed)
                 m.d.sync += [norm_tile.eq(0), token.eq(0)]
             with m.State("NORM"):
-                self._next_row(m, row, LoadKind.NORM_CONSTANT, tape, self.norm_idle)
-                with m.If(row.valid):
+                goes = self._next_row(m, row, LoadKind.NORM_CONSTANT, tape, self.norm_idle)
+                with m.If(goes):
                     m.d.sync += count.eq(count + 1)
-                with m.If(row.valid & (count == 7)):
+                with m.If(goes & (count == 7)):
                     m.d.sync += [count.eq(0), norm_tile.eq(norm_tile + 1)]
-                    with m.If(norm_tile + 1 == fields["norm_tiles"]):
+                    with m.If(last_norm_tile):
                         m.d.comb += self.norm_start.eq(1)
                         m.next = "WAIT"
             with m.State("WAIT"):
@@ -174,7 +195,11 @@ class TileLoader(Block):
                     m.next = "TILE"
             with m.State("TILE"):
                 m.d.comb += [moving.eq(1), row.valid.eq(1), row.kind.eq(fields["stationary"])]
-                m.d.sync += [count.eq(count + 1), chunk.eq(fields["embedding_chunk"])]
+                m.d.sync += [
+                    count.eq(count + 1),
+                    chunk.eq(fields["embedding_chunk"]),
+                    over.eq((fields["embedding_chunk"] == 0) | (token == fields["length"])),
+                ]
                 with m.If(last_row):
                     m.d.sync += count.eq(0)
                     with m.If(has_embedding):
@@ -182,32 +207,34 @@ class TileLoader(Block):
                     with m.Elif(position.input_last & has_constants):
                         m.next = "CONSTANTS"
                     with m.Else():
-                        m.d.comb += self.loaded.valid.eq(1)
                         m.next = "PASS"
                         leave(m)
             with m.State("EMBEDDING"):
-                over = (chunk == 0) | (token == fields["length"])
                 with m.If(~over):
-                    self._next_row(m, row, LoadKind.EMBEDDING, tape, ~self.residual_busy & may_begin)
-                with m.If(row.valid):
+                    goes = self._next_row(m, row, LoadKind.EMBEDDING, tape, ~self.residual_busy & may_begin)
+                with m.If(~over & goes):
                     m.d.sync += high.eq(~high)
-                with m.If(row.valid & high):
-                    m.d.sync += [chunk.eq(chunk - 1), token.eq(token + 1)]
+                with m.If(~over & goes & high):
+                    m.d.sync += [
+                        chunk.eq(chunk - 1),
+                        token.eq(token + 1),
+                        over.eq((chunk == 1) | (token + 1 == fields["length"])),
+                    ]
                 with m.If(over):
+                    m.d.sync += offered.eq(~position.input_last)
                     m.next = "PASS"
                     with m.If(position.input_last):
                         m.d.sync += token.eq(0)
                         m.next = "CONSTANTS"
             with m.State("CONSTANTS"):
                 # The columns collect bytes beside the constants that wait, and put the last one in their place.
-                self._next_row(m, row, LoadKind.CONSTANT, tape, ~(constants_waiting & (count == 7)))
-                with m.If(row.valid):
+                goes = self._next_row(m, row, LoadKind.CONSTANT, tape, ~(constants_waiting & (count == 7)))
+                with m.If(goes):
                     m.d.sync += count.eq(count + 1)
-                with m.If(row.valid & (count == 7)):
-                    m.d.sync += [count.eq(0), constants_waiting.eq(1)]
+                with m.If(goes & (count == 7)):
+                    m.d.sync += [count.eq(0), constants_waiting.eq(1), offered.eq(1)]
                     m.next = "PASS"
             with m.State("PASS"):
-                m.d.comb += self.loaded.valid.eq(1)
                 leave(m)
 
         m.d.comb += self.tape_read.eq(row.valid & (row.kind != LoadKind.KERNEL_0) & (row.kind != LoadKind.KERNEL_1))
@@ -224,46 +251,73 @@ class TileLoader(Block):
     def _tape(self, m):
         """Rows of the tape that have come and were not read yet."""
         held = Signal(range(self.queue_rows + 1), name="rows_held")
-        left = Signal.like(held, name="rows_left")
-        some_held = Signal(name="some_rows_held")
         tile_held = Signal()  # behind the row that is read in this cycle
         address = Signal(index_width(self.queue_rows), name="tape_address")
-        m.d.comb += [left.eq(held - self.tape_read), some_held.eq(held != 0), tile_held.eq(left >= self.rows)]
-        m.d.sync += held.eq(left + self.tape_written)
+        more, less = self.tape_written & ~self.tape_read, self.tape_read & ~self.tape_written
+        with m.If(more):
+            m.d.sync += held.eq(held + 1)
+        with m.If(less):
+            m.d.sync += held.eq(held - 1)
         with m.If(self.tape_read):
             m.d.sync += address.eq(address + 1)
+
+        def at_least(rows, name):
+            """Whether so many rows are held: a register, whose three cases are compared beside each other."""
+            enough = Signal(name=name)
+            before = held >= rows - 1 if rows > 1 else Const(1)
+            m.d.sync += enough.eq(Mux(more, before, Mux(less, held >= rows + 1, held >= rows)))
+            return enough
+
+        some_held = at_least(1, "some_rows_held")
+        whole, one_more = at_least(self.rows, "tile_held_whole"), at_least(self.rows + 1, "tile_and_row_held")
+        m.d.comb += tile_held.eq(Mux(self.tape_read, one_more, whole))
         return SimpleNamespace(some_held=some_held, tile_held=tile_held, address=address)
 
     def _next_row(self, m, row, kind, tape, may_go):
-        """The next row goes when it has come and may go."""
+        """The next row goes when it has come and may go; returns whether it does."""
+        goes = tape.some_held & may_go
         m.d.comb += [
-            row.valid.eq(tape.some_held & may_go),
+            row.valid.eq(goes),
             row.kind.eq(kind),
             self.starving.eq(~tape.some_held),
             self.held_up.eq(tape.some_held & ~may_go),
         ]
+        return goes
 
-    def _command(self, m, position):
-        """Takes a command. A product becomes `product`; the others are done at once."""
+    def _command_kinds(self, m):
+        """Whether the command is PRODUCT, CONSTANTS or END: registers, from the cycle after it is there."""
         opcode = command_field(self.command, "opcode")
-        is_product = self.command_valid & (opcode == Opcode.PRODUCT)
+        kinds = []
+        for kind in (Opcode.PRODUCT, Opcode.CONSTANTS, Opcode.END):
+            kinds.append(Signal(name=f"is_{kind.name.lower()}"))
+            m.d.sync += kinds[-1].eq(self.command_valid & ~self.command_taken & (opcode == kind))
+        return kinds
+
+    def _command(self, m, kinds, position, needed):
+        """Takes a command. A product becomes `product`; the others are done at once."""
         within_tape = Signal()  # its END is still to come
+        is_product, is_constants, is_end = kinds
         m.d.comb += [
             self.constants.eq(self.command),
-            self.constants_valid.eq(self.command_valid & (opcode == Opcode.CONSTANTS)),
-            self.ended.eq(self.command_valid & (opcode == Opcode.END) & self.retirement_room),
+            self.constants_valid.eq(is_constants),
+            self.ended.eq(is_end & self.retirement_room),
             self.issued.eq(is_product & self.retirement_room),
             self.issued_destination.eq(command_field(self.command, "destination")),
             self.issued_table.eq((command_field(self.command, "flags") & Flag.TABLE).any()),
             self.command_taken.eq(self.constants_valid | self.ended | self.issued),
             self.starving.eq(within_tape & ~self.command_valid),
-            self.held_up.eq(self.command_valid & ~self.command_taken),
+            self.held_up.eq((is_product | is_end) & ~self.retirement_room),
         ]
         with m.If(self.command_taken):
             m.d.sync += within_tape.eq(~self.ended)
         with m.If(self.issued):
+            wait = command_field(self.command, "wait")
             m.d.comb += position.begin.eq(1)
-            m.d.sync += [self.product.eq(self.command), self.product_number.eq(self.product_number + 1)]
+            m.d.sync += [
+                self.product.eq(self.command),
+                self.product_number.eq(self.product_number + 1),
+                needed.eq(self.product_number + 1 - Mux(wait > _MOST_UNFINISHED, _MOST_UNFINISHED, wait)),
+            ]
             m.next = "WAIT"
             with m.If((command_field(self.command, "flags") & Flag.NORM).any()):
                 m.next = "NORM"
@@ -322,8 +376,9 @@ class _Position:
     def __init__(self, m, config, fields):
         rows, columns = config.rows, config.columns
         widths = address_widths(config)
-        input_tile = Signal.like(fields["input_tiles"], name="input_tile")
-        output_tile = Signal.like(fields["output_tiles"], name="output_tile")
+        # Tiles that are left, this one among them.
+        input_left = Signal.like(fields["input_tiles"], name="input_left")
+        output_left = Signal.like(fields["output_tiles"], name="output_left")
         self.begin, self.advance = Signal(name="begin"), Signal(name="advance")
         self.input_first, self.input_last = Signal(name="input_first"), Signal(name="input_last")
         self.output_first, self.output_last = Signal(name="output_first"), Signal(name="output_last")
@@ -342,17 +397,15 @@ class _Position:
         next_bank = Signal(range(2 * rows), name="next_bank")
         wraps = Signal(name="bank_wraps")
         m.d.comb += [
-            self.input_first.eq(input_tile == 0),
-            self.input_last.eq(input_tile + 1 == fields["input_tiles"]),
-            self.output_first.eq(output_tile == 0),
-            self.output_last.eq(output_tile + 1 == fields["output_tiles"]),
             next_column_address.eq(column_address + fields["stationary_stride"]),
             next_bank.eq(self.bank + columns),
             wraps.eq(next_bank >= rows),
         ]
         with m.If(self.advance):
             m.d.sync += [
-                input_tile.eq(input_tile + 1),
+                input_left.eq(input_left - 1),
+                self.input_first.eq(0),
+                self.input_last.eq(input_left == 2),
                 self.source_address.eq(self.source_address + fields["source_stride"]),
                 self.stationary_row.eq(self.stationary_row + rows),
                 self.stationary_address.eq(self.stationary_address + rows),
@@ -360,8 +413,12 @@ class _Position:
             ]
         with m.If(self.advance & self.input_last):
             m.d.sync += [
-                input_tile.eq(0),
-                output_tile.eq(output_tile + 1),
+                input_left.eq(fields["input_tiles"]),
+                self.input_first.eq(1),
+                self.input_last.eq(fields["input_tiles"] == 1),
+                output_left.eq(output_left - 1),
+                self.output_first.eq(0),
+                self.output_last.eq(output_left == 2),
                 self.source_address.eq(fields["source_base"]),
                 self.stationary_row.eq(0),
                 self.stationary_address.eq(next_column_address),
@@ -379,8 +436,12 @@ class _Position:
         fresh = delay(m, self.begin, 1, "fresh")
         with m.If(fresh):
             m.d.sync += [
-                input_tile.eq(0),
-                output_tile.eq(0),
+                input_left.eq(fields["input_tiles"]),
+                self.input_first.eq(1),
+                self.input_last.eq(fields["input_tiles"] == 1),
+                output_left.eq(fields["output_tiles"]),
+                self.output_first.eq(1),
+                self.output_last.eq(fields["output_tiles"] == 1),
                 self.source_address.eq(fields["source_base"]),
                 self.stationary_row.eq(0),
                 self.stationary_address.eq(fields["stationary_base"]),

@@ -181,9 +181,10 @@ class _Machine:
                 self.tape.table_free = self.finished(self.table_product) + 1
             if step.opcode == Opcode.CONSTANTS:
                 self._begin_layer(step)
-            taken = max(self.loader, self.tape.command(step))
+            there = max(self.tape.command(step), self.tape.taken[-1] + 1)
+            taken = max(self.loader, there + self.latencies.command)
             if self.within_tape:
-                self.starved.append((self.loader, taken))
+                self.starved.append((self.loader, there))
             self.within_tape = step.opcode != Opcode.END
             self.tape.taken = [self.tape.taken[-1], taken]
             self.loader = taken + 1
@@ -257,7 +258,8 @@ class _Machine:
                     waits = max(waits, written[min(tiles, len(written)) - 1])
                 if is_last and destination == Destination.KERNEL_1:
                     waits = max(waits, self.row_queue.room(self.batch))
-                image = self.image_ready if step["source"] == Source.IMAGE else 0
+                waits += self.latencies.wait
+                image = self.image_ready + self.latencies.wait if step["source"] == Source.IMAGE else 0
                 taken = max(loaded, self.over, waits, image)
                 self._count(step, counts, loaded, taken, waits, image)
                 self._results(step, destination, taken, is_last, output_tile)
@@ -384,8 +386,8 @@ class _Machine:
         self._done.append(done)
 
     def _next_image(self, released: int) -> None:
-        """The next image comes into the banks, a beat a cycle, from the cycle behind their release on."""
-        self.image_ready = released + self.patches * self.patch_beats + 2
+        """The next image comes into the banks, a beat a cycle, from two cycles behind their release on."""
+        self.image_ready = released + self.patches * self.patch_beats + 3
 
 
 def _within(intervals: list[tuple[int, int]], first: int, end: int) -> int:

@@ -23,8 +23,9 @@ class Latencies:
         constants_free (int): from a result that begins an output tile until constants of another one may be loaded.
         linear (int): from a result to the pulse that says that its total is written, in all columns.
         retire (int): from such a pulse until products count as finished by those that wait for them.
+        wait (int): from what a pass waits for until it may be taken.
         residual_drain (int): from the last element of a pass for the residual stream until embeddings may be written.
-        prepared (int): from a result of the last output tile until its token's LayerNorm is prepared.
+        prepared (int): from a result of the last output tile until its token may be sent through a LayerNorm.
         norm_begin (int): from the last one of all before being finished to the first token.
         norm_written (int): from a token until its tile counts as written, if it is the tile's last one.
         value (int): Taylor: from the last result of an output tile until its sums over tokens begin to be collected.
@@ -43,6 +44,7 @@ class Latencies:
         ring (int): from reading a row of the tape until its place may be written again.
         row_written (int): from the last word of a row of the tape until it may be read.
         check (int): from the last word of a command to the first cycle in which it may be given out.
+        command (int): from a command's being there until it may be taken.
         crc (int): from the last word of a tape to the first cycle in which END may be given out.
         divider_interval (int): between two rows in the divider array.
         norm_interval (int): between two tokens that are prepared.
@@ -53,6 +55,7 @@ class Latencies:
     constants_free: int
     linear: int
     retire: int
+    wait: int
     residual_drain: int
     prepared: int
     norm_begin: int
@@ -64,6 +67,7 @@ class Latencies:
     ring: int
     row_written: int
     check: int
+    command: int
     crc: int
     divider_interval: int
     norm_interval: int
@@ -97,8 +101,9 @@ def latencies_of(config: NetworkConfig) -> Latencies:
         constants_free=2,
         linear=1 + columns + column.activation_latency + engine.logit_delay,
         retire=2,
+        wait=engine.streamer.wait_latency,
         residual_drain=engine.drain,
-        prepared=1 + column.sums_delay + columns + statistics.latency,
+        prepared=1 + column.sums_delay + columns + statistics.latency + engine.norm_scheduler.ready_latency,
         norm_begin=1,
         norm_written=statistics.read_latency + 1 + columns + column.norm_latency + 1,
         **(_of_taylor(engine, write_back + place_latency) if "taylor" in config.kernels else {}),
@@ -110,6 +115,7 @@ def latencies_of(config: NetworkConfig) -> Latencies:
         ring=columns,
         row_written=3,
         check=TapeDecoder(config).check_latency + 1,
+        command=engine.loader.command_latency,
         crc=4,
         divider_interval=config.attention.divider_row_interval,
         norm_interval=config.norm_interval,

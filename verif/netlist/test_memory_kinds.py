@@ -17,6 +17,7 @@ CELLS = ("DP16KD", "TRELLIS_DPR16X4", "SB_RAM40_4K", "SB_SPRAM256KA")
 BECOMES = [  # family, kind, words, their bits: the cells, and how many
     ("ecp5", "block", 32, 8, "DP16KD", 1),  # too small to be one if synthesis chose
     ("ecp5", "distributed", 512, 8, "TRELLIS_DPR16X4", 64),
+    ("ecp5", "split", 4728, 12, "DP16KD", 4),
     ("ecp5", "auto", 512, 8, "DP16KD", 1),
     ("ice40", "block", 512, 8, "SB_RAM40_4K", 1),
     ("ice40", "huge", 16384, 32, "SB_SPRAM256KA", 2),

@@ -59,13 +59,14 @@ KERNEL, MIXED_KERNEL = "odd", "coarse"
 _ENGINE = (
     # Tile loader
     Fault("stale rows of a kernel's tile", "tile_loader", r"(row__blank = .*) >= ", r"\1 > "),
-    Fault("tile begins before its rows have come", "tile_loader", r"(tile_held = \S+ >= )(\d+)'d5", r"\1\2'd1"),
+    Fault("tile begins before its rows have come", "tile_loader", r"(tape_read \? tile_and_row_held : )\w+",
+          r"\1some_rows_held"),
     Fault("bank does not wrap between output tiles", "tile_loader", r"bank_wraps \? ", "1'b0 ? "),
     Fault("tile of the output before", "tile_loader", r"(if \(both_7\) stationary_address <= )[^;]*",
           r"\1stationary_column_address"),
     # Streamer
     Fault("prefix one token longer", "streamer", r"position < (\{8'd0, streaming__prefix\})", r"position <= \1"),
-    Fault("last element is no end", "streamer", r"(both_6 = both_5 && )\(sum_1 ==", r"\1(sum_2 =="),
+    Fault("last element is no end", "streamer", r"(both_3 = both_2 && )\(sum_1 ==", r"\1(sum_2 =="),
     Fault("key stays in its bank", "streamer", r"(streaming__result__bank <= streaming__result__bank) \+ 3'd1", r"\1"),
     # Norm scheduler
     Fault("LayerNorm's places do not wrap", "norm_scheduler", r"(if \(issue && last_token && )wraps(\) base)",
@@ -132,8 +133,8 @@ _HOST = (
     Fault("sum of a command not looked at", "tape_decoder_axi", r"\|\| !\(total == 16'd65535\)", ""),
     Fault("END before the CRC", "tape_decoder_axi", r"command_queue__room && good", "command_queue__room"),
     Fault("table overwritten while it is used", "table_writer_axi", r"active && !in_use", "active"),
-    Fault("command lost", "command_queue_axi", r"(command_valid <= )behind_valid \|\| put", r"\1put"),
-    Fault("image overwritten", "image_loader_axi", r"some_left && !full", "some_left"),
+    Fault("command lost", "pair_queue_command_axi", r"(valid <= )!room \|\| put", r"\1put"),
+    Fault("image overwritten", "image_loader_axi", r"opened && !full", "opened"),
     Fault("pixels with a sign", "image_loader_axi", r"\{!selected_2\[7\]", "{selected_2[7]"),
     Fault("rest of a long image taken as the next", "image_loader_axi", r"(image_long\) dropping <= )1'b1",
           r"\g<1>1'b0"),
@@ -278,10 +279,12 @@ _RETIREMENT = (
 )  # fmt: skip
 
 _STREAMER = (
-    Fault("unfinished product not waited for", "streamer_array_5x3", r"\(\w+ > loaded__payload__wait\)", "1'b0"),
-    Fault("LayerNorm not waited for", "streamer_array_5x3", r"\(norm_written < \w+\)", "1'b0"),
-    Fault("kernel's room not looked at", "streamer_array_5x3", r"\(both_3 && !kernel_room\)", "1'b0"),
-    Fault("residual stream idle too early", "streamer_array_5x3", r"(if \(both_4\) drain_left <= \d+'d)\d+", r"\g<1>9"),
+    Fault("unfinished product not waited for", "streamer_array_5x3",
+          r"(waits_for_products <= )\w+ > [^;]*", r"\g<1>1'b0"),
+    Fault("LayerNorm not waited for", "streamer_array_5x3", r"(waits_for_norm <= )loaded[^;]*", r"\g<1>1'b0"),
+    Fault("kernel's room not looked at", "streamer_array_5x3", r"\(kernel_room && !promised_1\)", "(!promised_1)"),
+    Fault("rows that were just promised forgotten", "streamer_array_5x3", r"kernel_room && !promised_1", "kernel_room"),
+    Fault("residual stream idle too early", "streamer_array_5x3", r"(if \(both_5\) drain_left <= \d+'d)\d+", r"\g<1>9"),
     Fault("image not waited for", "streamer_array_5x3", r"&& !image_ready", "&& 1'b0"),
 )  # fmt: skip
 

@@ -14,6 +14,9 @@ column and the logic that takes its sums.
 If the columns do not fit in this way, rows take the place of columns. Each block RAM goes next to the PE that it feeds
 or is fed by; those of columns with Booth multipliers join the other columns in turn. Everything else is left to the
 placer: the bias unit, PEs with Booth multipliers, the host link, and all logic of LUTs and registers.
+
+The block RAMs of a network accelerator are left to the placer, too. Most of them belong to rows whose activations come
+from all columns, and they fill the device.
 """
 
 import re
@@ -72,12 +75,15 @@ _NEIGHBOURS = (
     (r"diagonal_column\.", -1, -1),
 )
 
+#: Accelerator -> names of the instances between it and its array.
+_ABOVE_THE_ARRAY = {"attention": "", "network": "engine."}
+
 
 def array_sites(config, device, block_rams):
     """Sites for the multipliers of an array and for the block RAMs around it.
 
     Args:
-        config (AcceleratorConfig): the accelerator's configuration.
+        config (AcceleratorConfig | NetworkConfig): the accelerator's configuration.
         device (str): the ECP5, "LFE5U-85F" for example.
         block_rams (Iterable[str]): names of the block RAM cells below the accelerator, as synthesis left them.
 
@@ -94,10 +100,13 @@ def array_sites(config, device, block_rams):
     places = _fold(columns, folded, grid.bands()) or {
         (column, row): place for (row, column), place in _fold(rows, columns, grid.bands()).items()
     }
+    above = _ABOVE_THE_ARRAY[config.accelerator]
     sites = {}
     for (column, row), (_x, _y, site) in places.items():
         pe = "diagonal" if column < 0 else f"general_{column}"
-        sites[f"array.row_{row}.{pe}.multiplier.dsp"] = site
+        sites[f"{above}array.row_{row}.{pe}.multiplier.dsp"] = site
+    if config.accelerator == "network":
+        return sites
     free = grid.block_ram_sites()
     for name in sorted(block_rams):
         place = places.get(_neighbour(name, config.rows, config.columns - config.booth_columns))

@@ -21,6 +21,7 @@ from amaranth.lib.wiring import In, Out, flipped
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.counters import credits
+from taylorvit.rtl.common.pair_queue import PairQueue
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import index_width
 from taylorvit.rtl.network.bundles import (
@@ -44,7 +45,6 @@ from taylorvit.rtl.network.command import (
 )
 
 from .checker import TapeBody
-from .command_queue import CommandQueue
 from .payload_writer import PayloadWriter
 from .table_writer import TableWriter
 
@@ -83,7 +83,8 @@ class TapeDecoder(Block):
     def __init__(self, config):
         self.tape_bytes = config.tape_bytes
         self.command_words = -(-COMMAND_BYTES // config.columns) * config.columns // config.tape_bytes
-        self.queue = CommandQueue()
+        # Two commands of 512 bits keep the tape moving: the engine has a product of its own, and here is another one.
+        self.queue = PairQueue(name="command", width=COMMAND_BITS)
         self.table = TableWriter(tape_bytes=config.tape_bytes, columns=config.columns, write=TableWrite())
         self.kernels = config.kernels
         self.payload = PayloadWriter(config)
@@ -142,7 +143,7 @@ class TapeDecoder(Block):
         word = Signal(index_width(self.command_words + 1))  # of a command
         command_ends = Signal()  # with this word
         assembling = Signal()
-        command, sum_is_right = self._assemble(m, moves & assembling, word)
+        command, sum_is_right = self._assemble(m, self.body.valid & assembling, word)
         opcode = command_field(command, "opcode")
         is_product = opcode == Opcode.PRODUCT
         has_table = is_product & (command_field(command, "flags") & Flag.TABLE).any()
@@ -224,9 +225,9 @@ class TapeDecoder(Block):
         m.d.comb += [
             queue.put.eq(give),
             queue.incoming.eq(command),
-            self.command.eq(queue.command),
-            self.command_valid.eq(queue.command_valid),
-            queue.command_taken.eq(self.command_taken),
+            self.command.eq(queue.word),
+            self.command_valid.eq(queue.valid),
+            queue.taken.eq(self.command_taken),
             table.data.eq(self.body.data),
             table.valid.eq(self.body.valid),
             table.in_use.eq(table_in_use),

@@ -88,6 +88,7 @@ async def layer_norm(view, config, latency, generator, product, number, pace):
     cycles = []
     for cycle in range(LIMIT):
         start = cycle == 0
+        was_ready = ready
         if finished < number and generator.random() < chance:
             finished += 1
         if finished == number and ready < product.norm_rows and generator.random() < chance:
@@ -110,7 +111,9 @@ async def layer_norm(view, config, latency, generator, product, number, pace):
         if members:
             cycles.append(cycle)
         asked.append(int(view.token.value))
-        issue = running and ready > expected[0][0] and (expected[0][0] or cycle >= next_tile) and cycle >= next_token
+        issue = (
+            running and was_ready > expected[0][0] and (expected[0][0] or cycle >= next_tile) and cycle >= next_token
+        )
         if issue:
             token, members = expected.popleft()
             next_token = cycle + config.columns_per_lane

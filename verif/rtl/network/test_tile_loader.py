@@ -25,6 +25,7 @@ from .products import CONFIGS, command_bits, random_product
 
 CONTROL = 1  # cycles from a row to its `load_control`
 COMMAND = 2  # cycles in which a command is taken and its addresses are set, between two passes
+OTHER_COMMAND = 2  # cycles from a command CONSTANTS or END to the next command
 CONSTANTS = CONSTANT_BYTES + 1  # cycles between the last row of a tile and its pass, if constants come behind it
 MOST_UNFINISHED = 16
 QUEUE = 4  # commands that wait
@@ -417,7 +418,7 @@ async def every_wait_is_as_short_as_said(dut):
                 rows_after.append(wait + 1)
                 gaps.append(wait + rows + behind)
             items += [("product", product), *others(generator, *commands)]
-            between = len(commands)
+            between = OTHER_COMMAND * len(commands)
         record = await jobs.run(items, Pace(first=3 * config.tape_queue_rows))
         got = [row - taken for taken, row in zip(record.taken, record.first_rows[1:])]
         expect_equal("cycles from taking a pass to the first row of the next tile", got, rows_after[1:])

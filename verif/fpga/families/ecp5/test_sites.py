@@ -75,6 +75,16 @@ def test_neighbours_are_near(device, rows, columns, booth_columns):
     assert across + up < 40
 
 
+def test_multipliers_of_a_network_accelerator_are_those_of_its_array():
+    fields = {"multiplier": "ecp5", "booth_columns": 1}
+    network = dataclasses.replace(load_preset("vit-16x8"), **fields)
+    attention = dataclasses.replace(load_preset("edge-16x8"), **fields)
+    block_rams = ["engine.rows_0.row_1.activation_bank.memory.0.0"]
+    assert array_sites(network, "LFE5U-85F", block_rams) == {
+        f"engine.{name}": site for name, site in array_sites(attention, "LFE5U-85F", []).items()
+    }
+
+
 def test_an_array_that_does_not_fit_is_left_to_the_placer():
     assert array_sites(config_of(20, 20, 0), "LFE5U-85F", BLOCK_RAMS) == {}
     assert array_sites(config_of(16, 8, 0), "LFE5U-25F", BLOCK_RAMS) == {}
