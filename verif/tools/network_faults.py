@@ -62,10 +62,10 @@ _ENGINE = (
     Fault("tile begins before its rows have come", "tile_loader", r"(tape_read \? tile_and_row_held : )\w+",
           r"\1some_rows_held"),
     Fault("bank does not wrap between output tiles", "tile_loader", r"bank_wraps \? ", "1'b0 ? "),
-    Fault("tile of the output before", "tile_loader", r"(if \(both_7\) stationary_address <= )[^;]*",
+    Fault("tile of the output before", "tile_loader", r"(if \(both_\d\) stationary_address <= )[^;]*",
           r"\1stationary_column_address"),
     # Streamer
-    Fault("prefix one token longer", "streamer", r"position < (\{8'd0, streaming__prefix\})", r"position <= \1"),
+    Fault("prefix one token longer", "streamer", r"(blank <= .*) < streaming__prefix", r"\1 <= streaming__prefix"),
     Fault("last element is no end", "streamer", r"(both_3 = both_2 && )\(sum_1 ==", r"\1(sum_2 =="),
     Fault("key stays in its bank", "streamer", r"(streaming__result__bank <= streaming__result__bank) \+ 3'd1", r"\1"),
     # Norm scheduler
@@ -134,7 +134,7 @@ _HOST = (
     Fault("END before the CRC", "tape_decoder_axi", r"command_queue__room && good", "command_queue__room"),
     Fault("table overwritten while it is used", "table_writer_axi", r"active && !in_use", "active"),
     Fault("command lost", "pair_queue_command_axi", r"(valid <= )!room \|\| put", r"\1put"),
-    Fault("image overwritten", "image_loader_axi", r"opened && !full", "opened"),
+    Fault("image overwritten", "image_loader_axi", r"(open_ <= some_left) && !full", r"\1"),
     Fault("pixels with a sign", "image_loader_axi", r"\{!selected_2\[7\]", "{selected_2[7]"),
     Fault("rest of a long image taken as the next", "image_loader_axi", r"(image_long\) dropping <= )1'b1",
           r"\g<1>1'b0"),
@@ -284,7 +284,7 @@ _STREAMER = (
     Fault("LayerNorm not waited for", "streamer_array_5x3", r"(waits_for_norm <= )loaded[^;]*", r"\g<1>1'b0"),
     Fault("kernel's room not looked at", "streamer_array_5x3", r"\(kernel_room && !promised_1\)", "(!promised_1)"),
     Fault("rows that were just promised forgotten", "streamer_array_5x3", r"kernel_room && !promised_1", "kernel_room"),
-    Fault("residual stream idle too early", "streamer_array_5x3", r"(if \(both_5\) drain_left <= \d+'d)\d+", r"\g<1>9"),
+    Fault("residual stream idle too early", "streamer_array_5x3", r"(if \(both_5\) drain_left <= \d+'d)\d+", r"\g<1>8"),
     Fault("image not waited for", "streamer_array_5x3", r"&& !image_ready", "&& 1'b0"),
 )  # fmt: skip
 
