@@ -76,7 +76,7 @@ std::vector<uint8_t> contentOf(const std::string& path) {
 
 class Arguments {
 public:
-    Arguments(int argc, char** argv) {
+    Arguments(int argc, char** argv) : m_count{argc}, m_words{argv} {
         for (int index = 1; index < argc; ++index) {
             const std::string text{argv[index]};
             const size_t sign = text.find('=');
@@ -84,6 +84,8 @@ public:
             m_values[text.substr(0, sign)] = text.substr(sign + 1);
         }
     }
+    // Those that begin with + are the model's.
+    void giveTo(VerilatedContext& context) const { context.commandArgs(m_count, m_words); }
     std::string text(const std::string& name, const std::string& absent = "") const {
         const auto found = m_values.find(name);
         return found == m_values.end() ? absent : found->second;
@@ -92,6 +94,8 @@ public:
     double real(const std::string& name) const { return std::strtod(text(name, "0").c_str(), nullptr); }
 
 private:
+    const int m_count;
+    char** const m_words;
     std::map<std::string, std::string> m_values;
 };
 
@@ -406,6 +410,7 @@ private:
         }
 #endif
         Verilated::threadContextp(m_context.get());
+        arguments.giveTo(*m_context);
         m_design->clk = 0;
         m_design->eval();
         return arguments.text("probes");

@@ -242,6 +242,7 @@ class _Host:
             "logits": folder / "logits",
             "pauses": job.pauses,
             "seed": job.seed,
+            "+sdram": folder / "tape",  # for a model of a memory chip, where there is one
         }
         if self._simulation.probes:
             (folder / "probes").write_text("".join(f"{probe}\n" for probe in self._simulation.probes))
