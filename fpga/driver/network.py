@@ -19,6 +19,7 @@ from taylorvit.rtl.network.control.host_view import LAYOUT, VIEW_REGISTERS, Netw
 from taylorvit.rtl.network.control.registers import EVENTS, register_map
 
 from .accelerator import START, Accelerator
+from .board_memory import BoardMemory
 from .errors import JobError
 from .hardware import Hardware
 from .images import LOGIT_BYTES, check_images, image_packet, logits_from_bytes
@@ -93,7 +94,7 @@ class TaylorVitNetwork(Accelerator):
     def open(self):
         """Finds out what is at the port, checks that it is what was expected, and resets it (`Accelerator.open`)."""
         super().open()
-        self.memory = TapeMemory(self)
+        self.memory = (BoardMemory if self.view.tape_source == "axi" else TapeMemory)(self)
         self._tape_length = None
 
     def load(self, tape, *, on_progress=lambda sent, total: None):

@@ -63,7 +63,7 @@ class MemoryReport:
 
 
 class TapeMemory:
-    """The memory of tapes of a network accelerator that is open.
+    """The memory of tapes of a network accelerator that is open: on the chip, or as `fpga.driver.board_memory` says.
 
     Args:
         accelerator (TaylorVitNetwork): its driver.
@@ -81,11 +81,12 @@ class TapeMemory:
             WrongBoard: the accelerator reads its tape from a stream.
         """
         if self._view.tape_source != "memory":
-            raise WrongBoard(
-                f"accelerator on {self._port.name} must have a memory for tapes that the link can fill, not take them "
-                f"from {self._view.tape_source!r}"
-            )
+            raise self._missing(f"take them from {self._view.tape_source!r}")
         return self._view.tape_memory_bytes
+
+    def _missing(self, instead):
+        rule = f"accelerator on {self._port.name} must have a memory for tapes that the link can fill"
+        return WrongBoard(f"{rule}, not {instead}")
 
     def load(self, tape, on_progress):
         """Has a tape in the memory.

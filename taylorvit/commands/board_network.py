@@ -142,6 +142,6 @@ def _test_memory(arguments, board, config):
     if not report.errors:
         console().print(f"{found}no errors")
         return 0
-    places = f"{report.errors:,} of the pieces of {report.piece} bytes are wrong, the first at byte {report.first:#x}"
+    places = f"{report.errors:,} places of {report.piece} bytes are wrong, the first at byte {report.first:#x}"
     console().print(f"{found}{places}", style="red")
     return 1

@@ -2,7 +2,8 @@
 
 `logits` says what comes out for an image; by default its pixels and the tape's CRC, mixed, so that a test notices a
 changed byte of either. Images are taken one at a time, the next while one is computed. A check takes as many cycles as
-the tape has words. The memory outlives a reset, not `forget`.
+the tape has words. The memory outlives a reset, not `forget`. With `tape_source` "axi" it is beside the FPGA, of
+MEMORY_BYTES, with registers of its own, and its test takes TEST_SECONDS.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import deque
 
 import numpy as np
 
+from taylorvit.fpga.memory.registers import memory_register_map
 from taylorvit.fpga.protocol import Stream
 from taylorvit.rtl.network.control.registers import register_map
 from verif.fpga.register_model import RegisterModel
@@ -19,6 +21,8 @@ from verif.fpga.register_model import RegisterModel
 __all__ = ["NetworkModel", "mixed_logits"]
 
 CYCLES_OF_AN_IMAGE = 10_000
+MEMORY_BYTES = 1 << 18
+TEST_SECONDS = 0.02
 
 
 def mixed_logits(image: bytes, tape: bytes, classes: int) -> np.ndarray:
@@ -43,7 +47,8 @@ class NetworkModel(RegisterModel):
 
     def forget(self) -> None:
         """Power was off."""
-        self.memory = bytearray(b"\xa5" * self.config.tape_memory_bytes)
+        size = MEMORY_BYTES if self.config.tape_source == "axi" else self.config.tape_memory_bytes
+        self.memory = bytearray(b"\xa5" * size)
 
     def reset(self) -> None:
         self.reset_registers(register_map(self.config))
@@ -53,10 +58,32 @@ class NetworkModel(RegisterModel):
         self.busy_until = 0.0
         self.taken = self.finished = 0
         self.address: int | None = None  # of the next word, in a packet of MEMORY
+        registers = memory_register_map(len(self.memory)) if self.config.tape_source == "axi" else ()
+        self.of_memory = {register.offset: register.name for register in registers}
+        self.memory_values = {register.name: register.reset for register in registers}
+        self.test_ends: float | None = None
+        self.ready = self.now + 1e-4
 
     def read(self, address: int) -> int | None:
         self._end_check()
-        return super().read(address)
+        name = self.of_memory.get(address)
+        if name != "MEMORY_STATUS":
+            return super().read(address) if name is None else self.memory_values[name]
+        if self.test_ends is not None and self.now >= self.test_ends:
+            self.test_ends = None
+            wrong = sorted(self.stuck_bits)
+            self.memory_values |= {"TEST_ERRORS": len(wrong), "TEST_ADDRESS": wrong[0] if wrong else 0}
+            self.memory[:] = bytes(len(self.memory))
+        testing, failed = self.test_ends is not None, self.memory_values["TEST_ERRORS"] > 0
+        return (self.now >= self.ready) | testing << 1 | failed << 2
+
+    def write(self, address: int, data: int) -> str | None:
+        if self.of_memory.get(address) != "MEMORY_CONTROL":
+            return super().write(address, data)
+        if self.test_ends is not None:
+            return None
+        self.test_ends = self.now + TEST_SECONDS
+        return "MEMORY_CONTROL"
 
     def control(self, data: int) -> None:
         if not data & 0b101:

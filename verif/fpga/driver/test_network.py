@@ -13,6 +13,7 @@ from taylorvit.fpga.driver import (
     JobError,
     LinkTimeout,
     PortError,
+    RegisterError,
     TaylorVit,
     TaylorVitNetwork,
     WrongBoard,
@@ -21,6 +22,7 @@ from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.network.command import HEADER_BYTES, MAGIC, VERSION
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.host_view import NetworkView
+from verif.fpga import network_model
 from verif.fpga.board_model import BoardModel, Faults
 from verif.fpga.network_model import mixed_logits
 
@@ -322,6 +324,81 @@ def test_bad_memory_is_found():
     with TaylorVitNetwork(board) as accelerator:
         report = accelerator.test_memory()
         assert (report.errors, report.first, report.piece) == (2, 2048, 1024)
+
+
+# Memory beside the FPGA
+
+OUTSIDE = replace(CONFIG, name="outside", tape_source="axi", tape_memory_bytes=0)
+
+
+def test_tape_beside_the_fpga():
+    board = BoardModel(OUTSIDE)
+    tape, images = tape_of(100_000, OUTSIDE), images_of(2)
+    with TaylorVitNetwork(board) as accelerator:
+        assert accelerator.load(tape).sent_bytes == len(tape)
+        np.testing.assert_array_equal(accelerator.run(images, **SIZES).logits, expected(images, tape))
+        assert accelerator.load(tape).sent_bytes == 0
+        with pytest.raises(
+            ValueError, match="^tape must have at most 262,144 bytes, which the memory of hardware has, "
+        ):
+            accelerator.load(tape_of((1 << 18) + 4, OUTSIDE))
+
+
+def test_memory_beside_the_fpga_is_tested_by_the_board():
+    board, progress = BoardModel(OUTSIDE), []
+    with TaylorVitNetwork(board) as accelerator:
+        report = accelerator.test_memory(on_progress=lambda done, total: progress.append((done, total)))
+        assert (report.tested_bytes, report.errors, report.first) == (1 << 18, 0, None)
+        assert report.seconds > 0.02 and progress == [(0, 1), (1, 1)]
+        board._accelerator.stuck_bits |= {4_000: 1, 8_000: 1}
+        report = accelerator.test_memory()
+        assert (report.errors, report.first, report.piece) == (2, 4_000, OUTSIDE.tape_bytes)
+        assert accelerator.link.write(0x80C, 1)
+        with pytest.raises(RegisterError, match="^model refuses a test of its memory: one runs$"):
+            accelerator.test_memory()
+
+
+@pytest.mark.parametrize("call", [lambda it: it.load(tape_of(1_000, OUTSIDE)), lambda it: it.test_memory()])
+def test_board_without_that_memory_is_an_error(call):
+    board = BoardModel(OUTSIDE)
+    with TaylorVitNetwork(board) as accelerator:
+        board._accelerator.of_memory.clear()
+        with pytest.raises(WrongBoard, match="not read them from one that the board's registers do not know$"):
+            call(accelerator)
+
+
+def test_reset_during_a_test_of_the_memory_is_an_error():
+    board = BoardModel(OUTSIDE)
+    with TaylorVitNetwork(board) as accelerator:
+        status, reads = accelerator.memory._status, []
+
+        def reset_at_the_third(bit):
+            reads.append(bit)
+            if len(reads) == 3:
+                board.power_cycle()
+            return status(bit)
+
+        accelerator.memory._status = reset_at_the_third
+        with pytest.raises(BoardReset, match="^board on model was reset while it tested its memory$"):
+            accelerator.test_memory()
+
+
+def test_memory_that_does_not_become_ready_is_an_error():
+    board = BoardModel(OUTSIDE)
+    board.stall = 0.2
+    with TaylorVitNetwork(board) as accelerator:
+        board._accelerator.ready = 1e9
+        with pytest.raises(JobError, match="^memory of model does not become ready: its initialization does not end$"):
+            accelerator.load(tape_of(1_000, OUTSIDE))
+
+
+def test_test_of_the_memory_that_does_not_end_is_an_error(monkeypatch):
+    monkeypatch.setattr(network_model, "TEST_SECONDS", 1e9)
+    board = BoardModel(OUTSIDE)
+    board.stall = 0.2
+    with TaylorVitNetwork(board) as accelerator:
+        with pytest.raises(JobError, match="^test of the memory of model does not end; reset the accelerator$"):
+            accelerator.test_memory()
 
 
 # Jobs that cannot be done

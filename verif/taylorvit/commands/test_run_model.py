@@ -154,7 +154,7 @@ def test_memory_alone(capsys, at):
     board._accelerator.stuck_bits[5_000] = 1
     status, out, _err = run(capsys, "run", *PORT, "--memory-test")
     assert status == 1
-    assert "1 of the pieces of 1024 bytes are wrong, the first at byte 0x1000" in out.replace("\n", " ")
+    assert "1 places of 1024 bytes are wrong, the first at byte 0x1000" in out.replace("\n", " ")
 
 
 def test_memory_before_a_model(capsys, at, compiled, pixels):
