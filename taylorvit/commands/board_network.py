@@ -6,10 +6,10 @@ from argparse import Namespace
 from functools import partial
 
 from taylorvit.boundary.command import console
-from taylorvit.fpga.board import board_names, load_board
+from taylorvit.fpga.board import Board, board_names, load_board
 from taylorvit.fpga.driver import TaylorVitNetwork
 from taylorvit.gen.presets import load_file, of_kind
-from taylorvit.jobs.compiled_model import check_tape, read_compiled_model
+from taylorvit.jobs.compiled_model import CompiledModel, check_tape, read_compiled_model
 from taylorvit.jobs.network_on_board import on_accelerator, run_images_on, tape_remark
 from taylorvit.rtl.network.config import NetworkConfig
 
@@ -18,7 +18,7 @@ from .board_port import board_port
 from .network_run import beside_golden, judged_images
 from .verdict import progress_bars, transfer_bars
 
-__all__ = ["run_network"]
+__all__ = ["network_of", "run_network"]
 
 DEFAULT_SIMULATED_BOARD = "ulx3s-25f"  # small, so that its simulation is built soon
 
@@ -48,19 +48,25 @@ def _hardware(arguments, model):
         config = of_kind(load_file(arguments.config), NetworkConfig, "run --model")
         return board_of(DEFAULT_SIMULATED_BOARD) if board is None and arguments.sim else board, config
     if board is not None:
-        return board, _network_of(board, arguments.network, model)
+        return board, network_of(board, arguments.network, model)
     if arguments.network is not None:
         raise ValueError("--network must come with --board, which has it")
     if not arguments.sim:
         return None, None
     if model is None:
         board = board_of(DEFAULT_SIMULATED_BOARD)
-        return board, _network_of(board, None, None)
+        return board, network_of(board, None, None)
     return _board_for(model)
 
 
-def _network_of(board, name, model):
-    """The configuration of a board's network: the one named, or that of the model's tape, or the first."""
+def network_of(board: Board, name: str | None, model: CompiledModel | None) -> NetworkConfig:
+    """The configuration of a board's network: the one named, or that of the model's tape, or the first.
+
+    Args:
+        board (Board): the board.
+        name (str | None): the network that was named, if any.
+        model (CompiledModel | None): the model, if it is there already.
+    """
     if name is not None or model is None or not board.networks:
         return board.network(name or next(iter(board.networks), "")).config
     fitting = [

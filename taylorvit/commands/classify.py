@@ -12,7 +12,7 @@ from taylorvit.boundary.command import console, needs, real_number
 from taylorvit.models import bundled_names
 
 from .network_options import add_images, add_memory
-from .options import add_configuration
+from .options import add_configuration, network_configuration_of
 
 if TYPE_CHECKING:
     from taylorvit.jobs.compiled_model import CompiledModel
@@ -61,7 +61,8 @@ def run(arguments: Namespace) -> int:
     from .model_choice import chosen_model
     from .network_run import run_images, show_network_verdict
 
-    model = chosen_model(arguments.model, arguments, "classify")
+    named = arguments.preset is not None or arguments.config is not None
+    model = chosen_model(arguments.model, network_configuration_of(arguments, "classify") if named else None)
     sources = [f"{model.vit.data.get('name')}:{_IMAGES}"] if arguments.images is None else arguments.images
     images = read_images(sources, model.vit.shape, model.classes)
     outcome, golden, remarks = run_images(model, images, arguments)

@@ -8,13 +8,14 @@ from argparse import ArgumentParser, Namespace
 from taylorvit.boundary.command import console, needs, real_number, whole_number
 from taylorvit.models import bundled_names
 
+from .board_options import add_board
+from .network_options import add_network
 from .options import add_configuration
 
 __all__ = ["add_arguments", "run"]
 
 _MODEL = "mnist5k"
 _HOST, _PORT = "127.0.0.1", 8000
-_CLOCK_MHZ = 100
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +26,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         "says so."
     )
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--sim", action="store_true", help="simulate the generated Verilog of the network accelerator")
+    where.add_argument("--port", metavar="DEVICE", help="serial port of a board, for example /dev/ttyUSB0")
+    where.add_argument(
+        "--sim",
+        action="store_true",
+        help="simulate the generated Verilog of the network accelerator; with --board, of the whole board",
+    )
+    add_board(parser, required=False, note="; with --port, the bitstream must be that of the board")
+    add_network(parser)
+    parser.add_argument(
+        "--baud", metavar="N", type=int, help="baud rate of the port (default: that of the board, or 3000000)"
+    )
     parser.add_argument(
         "--model",
         metavar="MODEL",
@@ -38,8 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--clock",
         metavar="MHZ",
         type=real_number(0.001, 10_000, "MHz"),
-        default=_CLOCK_MHZ,
-        help=f"clock for which the time is told (default: {_CLOCK_MHZ} MHz)",
+        help="clock for which the time of a simulated accelerator is told (default: 100 MHz)",
     )
     parser.add_argument(
         "--host", default=_HOST, help=f"address to listen on (default: {_HOST}, which other machines do not reach)"
@@ -49,24 +59,23 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-@needs("sim,train,web")
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
+    with needs(f"{'sim' if arguments.sim else 'fpga'},train,web"):
+        _serve(arguments)
+
+
+def _serve(arguments: Namespace) -> None:
     from taylorvit.web.app import make_app
     from taylorvit.web.server import Server, listen, url_of
-    from taylorvit.web.simulated import SimulatedClassifier
 
-    from .model_choice import chosen_model
-    from .verdict import progress_bars
+    from .serve_hardware import hardware_of
 
     screen = console()
     with listen(arguments.host, arguments.http_port) as listener:
-        model = chosen_model(arguments.model, arguments, "serve")
-        with progress_bars() as progress:
-            progress.add_task(f"building the simulation of {model.config.name}", total=None)
-            classifier = SimulatedClassifier(model, clock_mhz=arguments.clock)
+        classifier = hardware_of(arguments)
         app = make_app(classifier)
-        screen.print(f"{model.name} on {classifier.place}: {url_of(listener)}")
+        screen.print(f"{classifier.model.name} on {classifier.place}: {url_of(listener)}")
         sys.stdout.flush()
         Server(app, classifier).serve_until_interrupted(listener)
     screen.print("ended")

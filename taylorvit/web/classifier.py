@@ -16,11 +16,12 @@ class Classification(NamedTuple):
 
     Attributes:
         logits (np.ndarray): int64, (classes,).
-        cycles (int): of the clock, from the start of the job to the last logit.
+        cycles (int | None): of the clock, from the start of the job to the last logit, without those in which the
+            image was still awaited; None if the hardware does not count them.
     """
 
     logits: np.ndarray
-    cycles: int
+    cycles: int | None
 
 
 class Classifier(Protocol):

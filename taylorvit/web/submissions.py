@@ -23,7 +23,7 @@ __all__ = ["FORMATS", "MOST_BYTES", "MOST_PIXELS", "pixels_of_drawing", "pixels_
 
 #: Formats of image files, by Pillow's names: those that browsers show, whose decoders start no other program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-#: Bytes of what is sent, and pixels of an image: a photograph of a telephone, and 200 MB while it is resized.
+#: Bytes of what is sent, and pixels of an image: a photograph of a telephone, and 400 MB while it is resized.
 MOST_BYTES, MOST_PIXELS = 16 << 20, 16_000_000
 #: Bytes of a drawing: some ten thousand points.
 MOST_DRAWING_BYTES = 256 << 10

@@ -25,6 +25,7 @@ PLAIN = ["presets", "info --preset tiny-4x4", "generate --preset tiny-4x4 -o out
 NEEDING = {
     "simulate --preset tiny-4x4 --input a.npz": "sim",
     "serve --sim": "sim,train,web",
+    "serve --port /dev/tty0 --model a": "fpga,train,web",
     "build --board icebreaker": "fpga",
     "run --sim --input a.npz": "sim",
     "run --port /dev/tty0 --input a.npz": "fpga",

@@ -44,8 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _picture(arguments: argparse.Namespace) -> None:
-    nothing = argparse.Namespace(preset=None, config=None)
-    classifier = SimulatedClassifier(chosen_model(arguments.model, nothing, "page_picture"))
+    classifier = SimulatedClassifier(chosen_model(arguments.model))
     with listen("127.0.0.1", 0) as listener:
         server = Server(make_app(classifier), classifier)
         thread = threading.Thread(target=server.serve_until_interrupted, args=[listener])

@@ -65,13 +65,15 @@ function showBars(answer, model, order) {
 }
 
 function showFacts(answer, model) {
-  const seconds = answer.cycles / (model.clock_mhz * 1e6);
-  const facts = [
-    ["cycles", whole.format(answer.cycles)],
-    [`time at ${model.clock_mhz} MHz`, duration(seconds)],
-    ["images a second", whole.format(Number((1 / seconds).toPrecision(3)))],
-    ["answered in", duration(answer.took)],
-  ];
+  const facts = [["answered in", duration(answer.took)]];
+  if (answer.cycles !== null) {
+    const seconds = answer.cycles / (model.clock_mhz * 1e6);
+    facts.unshift(
+      ["cycles", whole.format(answer.cycles)],
+      [`time at ${model.clock_mhz} MHz`, duration(seconds)],
+      ["images a second", whole.format(Number((1 / seconds).toPrecision(3)))],
+    );
+  }
   byId("facts").replaceChildren(
     ...facts.map(([name, value]) => element("div", {}, element("dt", { text: name }), element("dd", { text: value }))),
   );

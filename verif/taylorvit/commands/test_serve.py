@@ -5,9 +5,17 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from taylorvit.__main__ import main
+from taylorvit.fpga.board import load_board
+from taylorvit.golden.network.integer_vit import load_integer_vit
+from taylorvit.models import bundled_model
+from taylorvit.web.answers import answer
+from taylorvit.web.server import Server
 from verif import ROOT
+from verif.fpga.board_model import BoardModel
 from verif.taylorvit.web.serving import ask
 
 from .running import fails
@@ -33,22 +41,74 @@ def test_digits_in_simulated_hardware():
             server.kill()
 
 
+@pytest.fixture
+def serving(monkeypatch):
+    """serving(*words) -> what `serve` would show on the page, from hardware that is made ready and let go again."""
+    shown = []
+
+    def serve_until_interrupted(server, listener):
+        classifier = server._classifier
+        pixels = np.zeros((1, 8, 8), dtype=np.uint8)
+        shown.append((classifier.place, classifier.clock_mhz, classifier.model.config.name, answer(classifier, pixels)))
+        classifier.close()
+
+    monkeypatch.setattr(Server, "serve_until_interrupted", serve_until_interrupted)
+
+    def serve(*words):
+        assert main(["serve", "--http-port", "0", *map(str, words)]) == 0
+        return shown.pop()
+
+    return serve
+
+
+@pytest.fixture
+def board(monkeypatch):
+    """A board with the network for digits, at a serial port; it computes what the integer model says."""
+    config = load_board("ulx3s-25f").network("digits").config
+    board = BoardModel(config, board="ulx3s-25f")
+    (logits,) = load_integer_vit(bundled_model("digits"))(np.zeros((1, 1, 8, 8), dtype=np.int64))
+    board._accelerator.logits = lambda image, tape, classes: logits
+
+    def open_port(path, baud):
+        assert (path, baud) == ("/dev/tty1", board.baud)
+        board.closed = False
+        return board
+
+    monkeypatch.setattr("taylorvit.fpga.driver.SerialPort", open_port)
+    return board
+
+
+def test_board(serving, board, tmp_path):
+    """A model by its name is compiled for the network of this name."""
+    for options in (["--board", "ulx3s-25f"], ["--board", "ulx3s-25f", "--network", "digits"]):
+        place, clock_mhz, name, found = serving("--port", "/dev/tty1", "--model", "digits", *options)
+        assert (place, clock_mhz, name) == ("ulx3s-25f-digits at model", 100, "ulx3s-25f-digits")
+        assert found["different"] == 0 and found["cycles"] > 1000
+        assert board.closed
+    assert main(["compile", "digits", "--board", "ulx3s-25f", "--network", "digits", "-o", str(tmp_path / "mine")]) == 0
+    for options in (["--board", "ulx3s-25f"], []):
+        *_rest, found = serving("--port", "/dev/tty1", "--model", tmp_path / "mine", *options)
+        assert found["different"] == 0
+
+
 def test_wrong_request(capsys, tmp_path):
-    assert "one of the arguments --sim" in _refused(capsys, "serve")
-    assert "model must be one of digits, mnist5k, or a file, not 'absent'" in fails(
-        capsys, "serve", "--sim", "--http-port", "0", "--model", "absent"
-    )
-    assert "model.json" in fails(capsys, "serve", "--sim", "--http-port", "0", "--model", tmp_path)
-    assert "cannot listen on 203.0.113.1, port 0: " in fails(
-        capsys, "serve", "--sim", "--host", "203.0.113.1", "--http-port", "0"
-    )
-    assert "serve must have a configuration of accelerator 'network'" in fails(
-        capsys, "serve", "--sim", "--http-port", "0", "--preset", "tiny-4x4"
-    )
+    def refused(*words):
+        return fails(capsys, "serve", "--http-port", "0", *words)
 
-
-def _refused(capsys, *words):
-    from taylorvit.__main__ import main
-
-    assert main(list(words)) == 2
-    return capsys.readouterr().err
+    assert main(["serve"]) == 2 and "one of the arguments --port --sim is required" in capsys.readouterr().err
+    assert "model must be one of digits, mnist5k, or a file, not 'absent'" in refused("--sim", "--model", "absent")
+    assert "model.json" in refused("--sim", "--model", tmp_path)
+    assert "cannot listen on 203.0.113.1, port 0: " in refused("--sim", "--host", "203.0.113.1")
+    assert "serve must have a configuration of accelerator 'network'" in refused("--sim", "--preset", "tiny-4x4")
+    assert "--network must come with --board" in refused("--sim", "--network", "digits")
+    assert "--baud must come with --port" in refused("--sim", "--baud", "9600")
+    assert "--model must be a folder of `taylorvit compile`, or come with --board, not 'digits'" in refused(
+        "--port", "/dev/tty1", "--model", "digits"
+    )
+    for option in (["--clock", "20"], ["--preset", "vit-tiny-4x4"], ["--config", "a.toml"]):
+        assert f"{option[0]} must come with --sim alone: a board has its own" in refused(
+            "--sim", "--board", "ulx3s-25f", *option
+        )
+    assert "network of ulx3s-25f must be one of digits" in refused(
+        "--sim", "--board", "ulx3s-25f", "--network", "absent"
+    )

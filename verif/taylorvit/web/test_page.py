@@ -63,10 +63,7 @@ def port():
 
 
 def test_digit_is_drawn_and_classified_by_the_verilog(opened):
-    from argparse import Namespace
-
-    model = chosen_model("digits", Namespace(preset=None, config=None), "serve")
-    with served(SimulatedClassifier(model)) as port:
+    with served(SimulatedClassifier(chosen_model("digits"))) as port:
         page = opened(port)
         assert page.locator("#served").inner_text() == "digits on simulated Verilog of vit-tiny-4x4, 4 x 4 PEs"
         for digit in (3, 5):

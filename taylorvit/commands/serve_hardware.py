@@ -1,0 +1,88 @@
+"""The hardware behind `taylorvit serve`: an accelerator in simulation, or a board, which may be simulated as well."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from taylorvit.fpga.board import Board
+from taylorvit.fpga.driver import Port
+from taylorvit.jobs.compiled_model import CompiledModel, read_compiled_model
+from taylorvit.web.classifier import Classifier
+
+from .board_network import network_of
+from .board_options import board_of
+from .board_port import board_port
+from .model_choice import chosen_model
+from .options import network_configuration_of
+from .verdict import progress_bars, transfer_bars
+
+__all__ = ["hardware_of"]
+
+
+def hardware_of(arguments: Namespace) -> Classifier:
+    """The hardware that is served, with its model, and bars while it is made ready.
+
+    Args:
+        arguments (Namespace): the parsed ones of `taylorvit serve`.
+
+    Raises:
+        ValueError: arguments that contradict each other.
+    """
+    named = arguments.preset is not None or arguments.config is not None
+    if arguments.board is None and arguments.network is not None:
+        raise ValueError("--network must come with --board, which has it")
+    if arguments.sim and arguments.baud is not None:
+        raise ValueError(f"--baud must come with --port, not with --sim: {arguments.baud!r}")
+    if arguments.sim and arguments.board is None:
+        config = network_configuration_of(arguments, "serve") if named else None
+        return _simulated(chosen_model(arguments.model, config), arguments.clock)
+    if named or arguments.clock is not None:
+        given = "--clock" if not named else "--preset" if arguments.preset is not None else "--config"
+        raise ValueError(f"{given} must come with --sim alone: a board has its own")
+    board = None if arguments.board is None else board_of(arguments.board)
+    return _on_board(_model_for(arguments, board), board, arguments)
+
+
+def _simulated(model: CompiledModel, clock_mhz: float | None) -> Classifier:
+    from taylorvit.web.simulated import SimulatedClassifier
+
+    with progress_bars() as progress:
+        progress.add_task(f"building the simulation of {model.config.name}", total=None)
+        return SimulatedClassifier(model, **({} if clock_mhz is None else {"clock_mhz": clock_mhz}))
+
+
+def _model_for(arguments: Namespace, board: Board | None) -> CompiledModel:
+    """The model, for a network of the board if that is known: the one named, or that of the model."""
+    name: str = arguments.model
+    compiled = bool(name) and Path(name).is_dir()
+    if board is None:
+        if not compiled:
+            raise ValueError(f"--model must be a folder of `taylorvit compile`, or come with --board, not {name!r}")
+        return read_compiled_model(name)
+    network = arguments.network
+    if network is None and name in board.networks:
+        network = name
+    return chosen_model(name, network_of(board, network, read_compiled_model(name) if compiled else None))
+
+
+def _on_board(model: CompiledModel, board: Board | None, arguments: Namespace) -> Classifier:
+    from taylorvit.web.board import BoardClassifier
+
+    config = None if board is None else model.config
+
+    with progress_bars() as progress:
+        first = [board_port(arguments, board, config, progress)[0]]
+
+    def open_port() -> Port:
+        return first.pop() if first else board_port(arguments, board, config, progress_bars())[0]
+
+    with transfer_bars() as transfer:
+        bar = transfer.add_task("tape", total=None)
+        return BoardClassifier(
+            model,
+            open_port,
+            board=None if board is None else board.name,
+            config=config,
+            on_tape=lambda sent, total: transfer.update(bar, completed=sent, total=total),
+        )
