@@ -42,16 +42,17 @@ class NetworkBoardTop(CommonTop):
         board (Board): the board, with the core clock and the baud rate to build for.
         config (NetworkConfig): the configuration of the accelerator, whose `tape_source` is "memory", or "axi" on a
             board with SDRAM, whose chip then has as many bits as `tape_width`.
+        tape (bytes | None): what the memory on the chip contains at power-up; None for nothing.
 
     Ports:
         clock, uart_rx, uart_tx, led, button: as in `CommonTop`.
         sdram_clk ...: pins of the SDRAM (`fpga.memory.pads`), where the tape is in it.
 
     Raises:
-        ValueError: board, clock, link and configuration do not go together.
+        ValueError: board, clock, link, configuration and tape do not go together.
     """
 
-    def __init__(self, board, config):
+    def __init__(self, board, config, tape=None):
         self.sdram = None
         if config.tape_source == "axi":
             more = self._use_sdram(board, config)
@@ -71,9 +72,14 @@ class NetworkBoardTop(CommonTop):
             "results_bytes": config.logit_width // 8,
             "memory_bytes": memory_bytes,
         }
-        super().__init__(board, NetworkAccelerator(config), link=link, **more)
+        super().__init__(board, NetworkAccelerator(config, tape), link=link, **more)
         if self.sdram is not None:
             self.pads = chip_pads(board.sdram.chip)
+
+    @property
+    def parameters(self):
+        """What distinguishes two board tops: board, clock, link, configuration and tape."""
+        return super().parameters | {"tape": self.accelerator.tape}
 
     def _use_sdram(self, board, config):
         """Makes the memory outside of the FPGA; returns what it wants of the top: ports, and the phase of a clock."""

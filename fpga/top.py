@@ -50,12 +50,14 @@ class BoardTop(CommonTop):
         return accelerator.s_axis_q, accelerator.s_axis_k, accelerator.s_axis_v, accelerator.m_axis_z
 
 
-def board_top(board, config):
+def board_top(board, config, tape=None):
     """The top level of a board's bitstream, for either accelerator.
 
     Args:
         board (Board): the board, with the core clock and the baud rate to build for.
         config (AcceleratorConfig | NetworkConfig): the configuration of the accelerator.
+        tape (bytes | None): of a network accelerator, what its memory on the chip contains at power-up; None for
+            nothing.
 
     Returns:
         CommonTop: the top level.
@@ -64,5 +66,7 @@ def board_top(board, config):
         ValueError: board, clock, link and configuration do not go together.
     """
     if isinstance(config, NetworkConfig):
-        return NetworkBoardTop(board, config)
+        return NetworkBoardTop(board, config, tape)
+    if tape is not None:
+        raise ValueError(f"tape must be for a network accelerator, not for {config.name!r} of {config.accelerator!r}")
     return BoardTop(board, config)

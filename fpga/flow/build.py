@@ -69,12 +69,14 @@ class Finished:
     reused: bool
 
 
-def prepare(board, config, *, name=None, seed=1, margin_percent=0, root=Path("build"), toolchain=None):
+def prepare(board, config, *, tape=None, name=None, seed=1, margin_percent=0, root=Path("build"), toolchain=None):
     """Checks what is to be built, and finds the tools. Nothing is emitted or written yet.
 
     Args:
         board (Board): the board, with the core clock wanted.
         config (AcceleratorConfig | NetworkConfig): the accelerator's configuration.
+        tape (bytes | None): of a network accelerator, what its memory on the chip contains at power-up; None for
+            nothing.
         name (str | None): what the bitstream is called; None for the name of the board.
         seed (int): of place and route, 1 to `fpga.board.LARGEST_SEED`.
         margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent: its
@@ -90,7 +92,7 @@ def prepare(board, config, *, name=None, seed=1, margin_percent=0, root=Path("bu
         ValueError: board, clock, link and configuration do not go together.
     """
     toolchain = find_toolchain(board.family) if toolchain is None else toolchain
-    return Build(board, board_top(board, config), name or board.name, seed, margin_percent, Path(root), toolchain)
+    return Build(board, board_top(board, config, tape), name or board.name, seed, margin_percent, Path(root), toolchain)
 
 
 class Build:

@@ -15,6 +15,8 @@ and behind them a choice of one out of five. In two parts, they are three of 4,0
 choice is one out of two. That is the kind "split".
 """
 
+import zlib
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -32,6 +34,8 @@ _STYLES = {"block": "block", "split": "block", "distributed": "distributed", "hu
 class MemoryBank(Block):
     """`depth` words of `width` bits, zero at power-up.
 
+    Unless `contents` says what the first of them are then.
+
     Args:
         depth (int): words, at least 1.
         width (int): bits of a word, at least 1.
@@ -39,6 +43,7 @@ class MemoryBank(Block):
         kind (str): what it becomes, one of `kinds`: "auto" for what synthesis chooses, "block" for block RAM,
             "distributed" for the memory of look-up tables, "split" for block RAM of the largest power of two of words,
             and what synthesis chooses for the others.
+        contents (tuple[int, ...]): the first words at power-up, at most `depth`; a reset does not bring them back.
 
     Ports:
         write_enable (1 bit, input): a word is written at the end of this cycle.
@@ -50,7 +55,8 @@ class MemoryBank(Block):
 
     Raises:
         TypeError: a parameter is not an integer.
-        ValueError: a parameter is below its least value, or `kind` is none of `kinds`.
+        ValueError: a parameter is below its least value, `kind` is none of `kinds`, or there are more contents than
+            words.
     """
 
     kinds = TWO_PORT_KINDS
@@ -62,7 +68,7 @@ class MemoryBank(Block):
     reset_less = True
     waivers = {("UNUSEDSIGNAL", "*_address"): "There is but one word."}
 
-    def __init__(self, *, depth, width, pipeline=0, kind="auto"):
+    def __init__(self, *, depth, width, pipeline=0, kind="auto", contents=()):
         require_range("depth", depth, 1)
         require_range("width", width, 1)
         require_range("pipeline", pipeline, 0)
@@ -70,8 +76,13 @@ class MemoryBank(Block):
         self.depth = depth
         self.width = width
         self.pipeline = pipeline
+        if len(contents) > depth:
+            raise ValueError(f"contents must have at most depth = {depth} words, not {len(contents)}")
         self.kind = kind
+        self.contents = contents
         self.module_name = f"memory_{depth}x{width}" + (f"_{kind}" if kind != "auto" else "")
+        if contents:
+            self.module_name += f"_{zlib.crc32(repr(contents).encode()):08x}"
         address_width = index_width(depth)
         super().__init__(
             {
@@ -93,13 +104,17 @@ class MemoryBank(Block):
         whole = 1 << (self.depth.bit_length() - 1)
         if self.kind == "split" and self.depth > whole:
             beyond_read, beyond_write = self.read_address[-1], self.write_address[-1]
-            first = self._memory(m, "memory", whole, _STYLES[self.kind], self.write_enable & ~beyond_write)
-            rest = self._memory(m, "memory_rest", self.depth - whole, None, self.write_enable & beyond_write)
+            contents = self.contents[:whole], self.contents[whole:]
+            first = self._memory(m, "memory", whole, _STYLES[self.kind], self.write_enable & ~beyond_write, contents[0])
+            rest = self._memory(
+                m, "memory_rest", self.depth - whole, None, self.write_enable & beyond_write, contents[1]
+            )
             was_beyond = Signal(reset_less=True)
             m.d.sync += was_beyond.eq(beyond_read)
             word = Mux(was_beyond, rest, first)
         else:
-            word = self._memory(m, "memory", self.depth, _STYLES.get(self.kind), self.write_enable)
+            style = _STYLES.get(self.kind)
+            word = self._memory(m, "memory", self.depth, style, self.write_enable, self.contents)
         for stage in range(self.pipeline):
             registered = Signal(self.width, name=f"word_{stage}", reset_less=True)
             m.d.sync += registered.eq(word)
@@ -107,10 +122,10 @@ class MemoryBank(Block):
         m.d.comb += self.read_data.eq(word)
         return m
 
-    def _memory(self, m, name, depth, style, write_enable):
+    def _memory(self, m, name, depth, style, write_enable, contents):
         """A memory of some words, with the lowest bits of the addresses; returns what is read."""
         attributes = {"no_rw_check": 1} | ({"ram_style": style} if style else {})
-        m.submodules[name] = memory = Memory(shape=self.width, depth=depth, init=[], attrs=attributes)
+        m.submodules[name] = memory = Memory(shape=self.width, depth=depth, init=contents, attrs=attributes)
         write = memory.write_port()
         read = memory.read_port()
         write_address, read_address = self.write_address, self.read_address
@@ -154,7 +169,7 @@ class OnePortBank(MemoryBank):
         super().__init__(depth=depth, width=width, pipeline=pipeline, kind=kind)
 
 
-def memory_bank(*, depth, width, pipeline=0, kind):
+def memory_bank(*, depth, width, pipeline=0, kind, contents=()):
     """The bank of any kind, for a buffer of which no word is read in a cycle in which one is written.
 
     Args:
@@ -162,9 +177,17 @@ def memory_bank(*, depth, width, pipeline=0, kind):
         width (int): bits of a word, at least 1.
         pipeline (int): registers behind the memory, 0 or more.
         kind (str): what it becomes, of the kinds of `MemoryBank` or `OnePortBank`.
+        contents (tuple[int, ...]): the first words at power-up.
 
     Returns:
         MemoryBank: one that has two ports or one.
+
+    Raises:
+        TypeError: a parameter is not an integer.
+        ValueError: a parameter is out of its range, or there are contents for memory that has none at power-up.
     """
-    bank = OnePortBank if kind in OnePortBank.kinds else MemoryBank
-    return bank(depth=depth, width=width, pipeline=pipeline, kind=kind)
+    if kind not in OnePortBank.kinds:
+        return MemoryBank(depth=depth, width=width, pipeline=pipeline, kind=kind, contents=contents)
+    if contents:
+        raise ValueError(f"kind must be one of memory with contents at power-up, not {kind!r}")
+    return OnePortBank(depth=depth, width=width, pipeline=pipeline, kind=kind)

@@ -25,26 +25,32 @@ class NetworkAccelerator(Block):
 
     Args:
         config (NetworkConfig): the configuration. With a `prefix` "a_" the module is `a_taylorvit`.
+        tape (bytes | None): with `tape_source` "memory", what the memory of tapes contains at power-up, from its first
+            byte on; None for nothing.
 
     Ports:
         s_axil, interrupt, m_axi_tape or s_axis_tape, s_axis_image, m_axis_logits: as in
             `rtl.network.host_side.HostSide`.
+
+    Raises:
+        ValueError: there is a tape and no memory for it, or none that has contents at power-up, or it is too small.
     """
 
     waivers = {("SYMRSVDWORD", "interrupt"): "The usual name; C++ code gets another one from Verilator."}
 
-    def __init__(self, config):
+    def __init__(self, config, tape=None):
         self.config = config
         self.prefix = config.prefix
         self.module_name = f"{config.prefix}taylorvit"
-        self.host_side = HostSide(config)
+        self.host_side = HostSide(config, tape)
+        self.tape = tape
         self.engine = NetworkEngine(config)
         super().__init__(outside_ports(config))
 
     @property
     def parameters(self):
-        """What distinguishes two accelerators: the configuration."""
-        return self.config.to_mapping()
+        """What distinguishes two accelerators: the configuration, and the tape."""
+        return self.config.to_mapping() | {"tape": self.tape}
 
     def elaborate(self, platform):
         m = Module()

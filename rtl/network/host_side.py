@@ -42,7 +42,7 @@ from .tape.words import TapeWords
 
 __all__ = ["HostSide", "outside_ports"]
 
-_SOURCES = {"axi": AxiTapeSource, "stream": StreamTapeSource, "memory": MemoryTapeSource}
+_SOURCES = {"axi": AxiTapeSource, "stream": StreamTapeSource}
 _TO_IMAGES = ("patches", "patch_pixels", "image_order", "patch_size", "patches_a_row")
 _ONLY_COUNTED = ("kind", "stall_tape", "stall_output", "stall_data")
 
@@ -72,6 +72,7 @@ class HostSide(Block):
 
     Args:
         config (NetworkConfig): the configuration.
+        tape (bytes | None): with `tape_source` "memory", what the memory contains at power-up; None for nothing.
 
     Ports:
         s_axil (AxiLite, slave): control and status registers (`rtl.network.control.registers`).
@@ -97,12 +98,18 @@ class HostSide(Block):
         **{("UNUSEDSIGNAL", name): "Nothing counts it." for name in _ONLY_COUNTED},
     }
 
-    def __init__(self, config):
+    def __init__(self, config, tape=None):
         self.config = config
         self.reset_line = ResetLine()
         self.control_status = NetworkControlStatus(config)
         self.job_control = NetworkJobControl(config)
-        self.source = _SOURCES[config.tape_source](config)
+        if config.tape_source == "memory":
+            self.source = MemoryTapeSource(config, tape)
+        elif tape is None:
+            self.source = _SOURCES[config.tape_source](config)
+        else:
+            raise ValueError(f"tape must come with tape_source 'memory', not with {config.tape_source!r}")
+        self.tape = tape
         words = TapeWords(config).members
         self.word_members = tuple(name for name in words if name not in ("valid", "ready"))
         self.words = PairQueue(name="tape", width=sum(words[name].shape for name in self.word_members))
@@ -121,8 +128,8 @@ class HostSide(Block):
 
     @property
     def parameters(self):
-        """What distinguishes two of these blocks: the configuration."""
-        return self.config.to_mapping()
+        """What distinguishes two of these blocks: the configuration, and the tape."""
+        return self.config.to_mapping() | {"tape": self.tape}
 
     def elaborate(self, platform):
         m = Module()

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 from taylorvit.fpga.board import Board, BoardPreset, board_names, load_board, load_board_file
 from taylorvit.gen.presets import Configuration, load_file, load_preset, of_kind, preset_names
 from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.network.config import NetworkConfig
 
 __all__ = ["Request", "add_board", "add_board_configuration", "board_configuration", "board_of", "board_requests",
            "name_of_network"]  # fmt: skip
@@ -105,7 +106,7 @@ def board_requests(name: str, arguments: Namespace) -> list[Request]:
 
     Args:
         name (str): of the board.
-        arguments (Namespace): the parsed ones: network, with_networks, preset, config, freq, seed, output.
+        arguments (Namespace): the parsed ones: network, with_networks, preset, config, model, freq, seed, output.
     """
     board = board_of(name)
     if arguments.network is not None:
@@ -129,9 +130,24 @@ def _of_network(board, network, arguments):
     return _request(name_of_network(board, network), board, preset.config, preset, arguments)
 
 
+def _tape(model, config):
+    if not isinstance(config, NetworkConfig) or config.tape_source != "memory":
+        raise ValueError(f"--model must come with a network whose tape is on the chip, not with {config.name}")
+    from taylorvit.jobs.compiled_model import read_tape
+
+    return read_tape(model, config)
+
+
 def _request(name: str, board: Board, config: Configuration, preset: BoardPreset, arguments: Namespace) -> Request:
     """The request with the clock and the seed of a preset, unless the arguments say others."""
     core_hz = preset.core_hz if arguments.freq is None else round(arguments.freq * 1e6)
     seed = preset.seed if arguments.seed is None else arguments.seed
-    options = {"name": name, "seed": seed, "margin_percent": preset.margin_percent, "root": arguments.output}
+    tape = None if arguments.model is None else _tape(arguments.model, config)
+    options = {
+        "tape": tape,
+        "name": name,
+        "seed": seed,
+        "margin_percent": preset.margin_percent,
+        "root": arguments.output,
+    }
     return Request(name, board.with_core_hz(core_hz), config, options)

@@ -28,6 +28,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_board(parser, required=True, several=True, note="; may be given several times")
     add_board_configuration(parser, networks=True)
     parser.add_argument(
+        "--model",
+        metavar="DIR",
+        type=folder,
+        help="a model that `taylorvit compile` has written, whose tape is in the memory on the chip from power-up on",
+    )
+    parser.add_argument(
         "--freq", metavar="MHZ", type=real_number(1, 1000, "MHz"), help="core clock (default: the preset's)"
     )
     parser.add_argument(

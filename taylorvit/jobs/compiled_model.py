@@ -15,7 +15,7 @@ from taylorvit.rtl.network.config import NetworkConfig
 if TYPE_CHECKING:
     from taylorvit.golden.network.integer_vit import IntegerVit
 
-__all__ = ["CompiledModel", "check_tape", "read_compiled_model"]
+__all__ = ["CompiledModel", "check_tape", "read_compiled_model", "read_tape"]
 
 KIND, FORMAT = "compiled vit", 1
 
@@ -81,6 +81,22 @@ def read_compiled_model(folder: str | Path) -> CompiledModel:
     if len(classes) != vit.shape.classes:
         raise FileError(f"{folder / 'model.json'}: classes must be {vit.shape.classes} names, not {len(classes)}")
     return CompiledModel(folder.resolve().name, config, tape, vit, classes)
+
+
+def read_tape(folder: str | Path, config: NetworkConfig) -> bytes:
+    """The tape of a folder, without its model.
+
+    Args:
+        folder (str | Path): the folder.
+        config (NetworkConfig): the accelerator that it has to be for.
+
+    Raises:
+        FileError: it cannot be read, or is not for the accelerator.
+    """
+    file = Path(folder) / "model.tape"
+    tape = _content(file)
+    check_tape(tape, config, file)
+    return tape
 
 
 def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:

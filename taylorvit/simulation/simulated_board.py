@@ -65,18 +65,19 @@ class SimulatedBoard:
     button: int | None = None
 
 
-def build_board(board: Board, config: AcceleratorConfig | NetworkConfig) -> SimulatedBoard:
+def build_board(board: Board, config: AcceleratorConfig | NetworkConfig, tape: bytes | None = None) -> SimulatedBoard:
     """Makes the simulation of a board, or finds the one made before.
 
     Args:
         board (Board): the board.
         config (AcceleratorConfig | NetworkConfig): the accelerator on it.
+        tape (bytes | None): of a network accelerator, what its memory on the chip contains at power-up.
 
     Raises:
         ToolError: a tool is missing or refuses the Verilog.
     """
     simulated = board.with_core_hz(board.clock_hz).with_baud(board.clock_hz // CLOCKS_PER_BIT)
-    top = board_top(simulated, config)
+    top = board_top(simulated, config, tape)
     verilog, name = with_dsp_models(emit(top)), top.module_name
     if "sdram_dq" in top.pads:
         verilog, name = with_sdram(verilog, top, top.sdram.timing)

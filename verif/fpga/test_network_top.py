@@ -13,6 +13,7 @@ from taylorvit.fpga.top import BoardTop, board_top
 from taylorvit.gen.generate import port_table
 from taylorvit.gen.presets import load_preset
 from taylorvit.gen.verilog import emit
+from taylorvit.rtl.network.accelerator import NetworkAccelerator
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import register_map
 from taylorvit.simulation.simulated_board import SimulatedPort, build_board
@@ -28,12 +29,13 @@ CONFIG = NetworkConfig(
 )  # fmt: skip
 NETWORK = network_of(TINY, 3, CONFIG)
 TAPE = whole_words(NETWORK.tape)
+OTHER = network_of(TINY, 4, CONFIG)  # is in the memory at power-up
 REGISTERS = register_map(CONFIG)
 
 
 @pytest.fixture(scope="module")
 def simulation():
-    return build_board(BOARD, CONFIG)
+    return build_board(BOARD, CONFIG, OTHER.tape)
 
 
 class BadLine(SimulatedPort):
@@ -74,6 +76,15 @@ def test_tape_and_images_in_logits_out(host):
     host.expect_right(1)
     status = host.link.status()
     assert (status.malformed_packet, status.receive_overflow, status.bad_headers) == (False, False, 0)
+
+
+def test_tape_of_the_bitstream_is_there_at_power_up(simulation):
+    port = SimulatedPort(simulation)
+    host = Host(port, OTHER)
+    host.expect_right(2)
+    host.link.reset()
+    host.expect_right(1)
+    port.close()
 
 
 def test_tape_through_the_registers_is_the_same(host):
@@ -186,6 +197,17 @@ def test_ports_and_blocks():
     loader = text.partition("register_loader register_loader (")[2].partition(");")[0]
     assert ".rst(reset_generator__accelerator_reset)" in loader
     assert top.parameters != NetworkBoardTop(board, replace(CONFIG, tape_memory_bytes=4096)).parameters
+
+
+def test_tapes_that_a_bitstream_cannot_have():
+    top = board_top(BOARD, CONFIG, OTHER.tape)
+    assert top.parameters != board_top(BOARD, CONFIG).parameters != board_top(BOARD, CONFIG, NETWORK.tape).parameters
+    with pytest.raises(ValueError, match=r"^tape must have at most tape_memory_bytes = 5,004 bytes, not 5,005$"):
+        board_top(BOARD, CONFIG, bytes(5005))
+    with pytest.raises(ValueError, match=r"^tape must be for a network accelerator, not for 'tiny-4x4' of 'attention'"):
+        board_top(BOARD, load_preset("tiny-4x4"), OTHER.tape)
+    with pytest.raises(ValueError, match=r"^tape must come with tape_source 'memory', not with 'stream'$"):
+        NetworkAccelerator(replace(CONFIG, tape_source="stream", tape_memory_bytes=0), OTHER.tape)
 
 
 def test_tapes_must_come_from_a_memory():

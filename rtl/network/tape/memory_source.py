@@ -26,6 +26,7 @@ class MemoryTapeSource(Block):
 
     Args:
         config (NetworkConfig): the configuration, with `tape_source` "memory".
+        tape (bytes | None): what is in the memory at power-up, from its first byte on; None for nothing.
 
     Ports:
         write (valid: 1 bit, address: bits of a quarter of tape_memory_bytes, data: 32 bits, input): four bytes.
@@ -36,6 +37,9 @@ class MemoryTapeSource(Block):
         ending (1 bit, input): the job is being ended: there are no more words.
         words (TapeWords, output): the tape.
         waiting (1 bit, output): the job has not yet got all of its tapes.
+
+    Raises:
+        ValueError: the tape is longer than the memory, or the memory is of a kind that has no contents at power-up.
     """
 
     module_name = "tape_memory"
@@ -44,16 +48,29 @@ class MemoryTapeSource(Block):
         ("UNUSEDSIGNAL", "length"): "Likewise.",
     }
 
-    def __init__(self, config):
+    def __init__(self, config, tape=None):
+        if tape is not None and len(tape) > config.tape_memory_bytes:
+            raise ValueError(
+                f"tape must have at most tape_memory_bytes = {config.tape_memory_bytes:,} bytes, not {len(tape):,}"
+            )
         self.tape_bytes = config.tape_bytes
         self.memory_bytes = config.tape_memory_bytes
-        self.bank = memory_bank(
-            depth=config.tape_memory_bytes // max(4, config.tape_bytes),
-            width=32,
-            pipeline=config.memory_pipeline,
-            kind=config.tape_memory,
-        )
-        self.queue = ReadQueue(name="tape", width=config.tape_width, memory_latency=self.bank.latency)
+        words = [] if tape is None else [int.from_bytes(tape[at : at + 4], "little") for at in range(0, len(tape), 4)]
+        banks = max(1, config.tape_bytes // 4)
+        self.banks = [
+            memory_bank(
+                depth=config.tape_memory_bytes // max(4, config.tape_bytes),
+                width=32,
+                pipeline=config.memory_pipeline,
+                kind=config.tape_memory,
+                contents=tuple(words[index::banks]),
+            )
+            for index in range(banks)
+        ]
+        self.latency = self.banks[0].latency
+        self.one_port = self.banks[0].one_port
+        self.contents = tuple(words)
+        self.queue = ReadQueue(name="tape", width=config.tape_width, memory_latency=self.latency)
         super().__init__(
             {
                 "write": In(
@@ -81,7 +98,7 @@ class MemoryTapeSource(Block):
         reading = Signal()
         last = left == 1
         queue = instantiate(m, "queue", self.queue, reset=ResetSignal() | self.ending)
-        taken_by_host = self.write.valid if self.bank.one_port else 0
+        taken_by_host = self.write.valid if self.one_port else 0
         m.d.comb += queue.ask.eq(reading & queue.room & ~self.ending & ~taken_by_host)
         with m.If(begins):
             m.d.sync += [begins.eq(0), reading.eq(1), address.eq(self.base[shift:]), left.eq(words)]
@@ -106,12 +123,11 @@ class MemoryTapeSource(Block):
 
     def _banks(self, m, queue, address):
         """Each bank holds four bytes of a word of the tape, or the single bank four bytes in a row."""
-        banks = max(1, self.tape_bytes // 4)
         parts = max(1, 4 // self.tape_bytes)
-        part_bits, bank_bits = parts.bit_length() - 1, banks.bit_length() - 1
+        part_bits, bank_bits = parts.bit_length() - 1, len(self.banks).bit_length() - 1
         read = []
-        for index in range(banks):
-            bank = instantiate(m, f"bank_{index}", self.bank)
+        for index, component in enumerate(self.banks):
+            bank = instantiate(m, f"bank_{index}", component)
             mine = self.write.address[:bank_bits] == index if bank_bits else 1
             m.d.comb += [
                 bank.write_enable.eq(self.write.valid & mine),
@@ -122,6 +138,6 @@ class MemoryTapeSource(Block):
             read.append(bank.read_data)
         word = Cat(read)
         if part_bits:
-            part = delay(m, address[:part_bits], self.bank.latency, "part")
+            part = delay(m, address[:part_bits], self.latency, "part")
             word = word.word_select(part, 8 * self.tape_bytes)
         m.d.comb += queue.word.eq(word)

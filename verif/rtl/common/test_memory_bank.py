@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 
 import cocotb
+import pytest
 
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.common.memory_bank import memory_bank
 from taylorvit.simulation import build, expect_equal, run, start
 from verif.rtl.harness import SideBySide, View, drive, idle_inputs, integers
 
-# Words, their bits, registers behind the memory, its kind.
+# Words, their bits, registers behind the memory, its kind, what the first words are at power-up.
 SIZES = {
     "one_word": (1, 8, 0, "auto"),
     "odd": (5, 12, 1, "auto"),
@@ -24,20 +25,25 @@ SIZES = {
     "split_off": (33, 5, 0, "split"),
     "huge": (40, 16, 1, "huge"),
     "huge_word": (1, 3, 0, "huge"),
+    "filled": (20, 7, 1, "auto", tuple(range(101, 121))),
+    "begun": (33, 9, 0, "distributed", (1, 500, 3)),
+    "split_begun": (37, 12, 0, "split", tuple(range(4000, 4034))),
 }
 ACCESSES = 3000
 
 
 def blocks():
     return {
-        name: memory_bank(depth=depth, width=width, pipeline=pipeline, kind=kind)
-        for name, (depth, width, pipeline, kind) in SIZES.items()
+        name: memory_bank(
+            depth=depth, width=width, pipeline=pipeline, kind=kind, contents=contents[0] if contents else ()
+        )
+        for name, (depth, width, pipeline, kind, *contents) in SIZES.items()
     }
 
 
 @cocotb.test()
 async def words_are_kept(dut):
-    """A word that is read is the one that was written last, and zero before the first write, if anything is known."""
+    """A word that is read is the one that was written last; before the first write, what was told, or zero."""
     banks = blocks()
     await start(dut, **idle_inputs(SideBySide(blocks())))
     tasks = [
@@ -59,6 +65,7 @@ async def check(view, bank, seed):
     write_data = integers(generator, bank.width, len(read_address), signed=False)
 
     words = [None if bank.one_port else 0] * bank.depth
+    words[: len(bank.contents)] = bank.contents
     on_its_way = [None] * bank.latency  # None: nothing in particular
     expected = []  # what `read_data` shows at the end of each cycle
     for cycle, address in enumerate(read_address):
@@ -84,3 +91,15 @@ def test_memory_bank():
     block = SideBySide(blocks())
     result = run(build(emit(block), block.module_name), __name__)
     assert result.compared > 0.4 * ACCESSES * len(SIZES)
+
+
+def test_contents_that_cannot_be():
+    with pytest.raises(ValueError, match="^contents must have at most depth = 2 words, not 3$"):
+        memory_bank(depth=2, width=8, kind="auto", contents=(1, 2, 3))
+    with pytest.raises(ValueError, match="^kind must be one of memory with contents at power-up, not 'huge'$"):
+        memory_bank(depth=2, width=8, kind="huge", contents=(1,))
+
+
+def test_banks_of_other_contents_are_other_modules():
+    names = {memory_bank(depth=4, width=8, kind="auto", contents=words).module_name for words in ((), (1,), (2,))}
+    assert len(names) == 3

@@ -13,6 +13,7 @@ from taylorvit.fpga.board import load_board
 from taylorvit.fpga.flow.baseline import make_baseline
 from taylorvit.fpga.flow.build import BuildError, Finished
 from taylorvit.fpga.flow.toolchain import FpgaToolError
+from taylorvit.rtl.network.command import HEADER_FIELDS, MAGIC, VERSION
 from verif import ROOT
 from verif.fpga.flow.example_report import example_report
 
@@ -24,8 +25,10 @@ class StandIn:
 
     problem = None
     asked = []
+    tapes = []
 
-    def __init__(self, board, config, *, name, seed, margin_percent, root):
+    def __init__(self, board, config, *, tape, name, seed, margin_percent, root):
+        self.tapes.append(tape)
         self.asked.append((name, board.core_hz, config.name, seed))
         self.board, self.name = board, name
         self.directory = root / "fpga" / name / "0123456789ab"
@@ -49,6 +52,7 @@ def stand_in(monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "prepare", StandIn)
     monkeypatch.setattr(StandIn, "problem", None)
     monkeypatch.setattr(StandIn, "asked", [])
+    monkeypatch.setattr(StandIn, "tapes", [])
     monkeypatch.setattr(cli, "baseline_file", lambda name: tmp_path / f"{name}.json")
     monkeypatch.chdir(tmp_path)
 
@@ -93,6 +97,32 @@ def test_build_of_networks(capsys, tmp_path):
     (tmp_path / "mine.toml").write_text('extends = "vit-tiny-4x4"\n')
     assert run(capsys, "build", "--board", "ulx3s-25f", "--config", "mine.toml", "--freq", "40")[0] == 0
     assert StandIn.asked == [("ulx3s-25f-mine", 40_000_000, "mine", 1)]
+
+
+def test_tape_in_the_bitstream(capsys, tmp_path):
+    (tmp_path / "model").mkdir()
+    config = load_board("ulx3s-25f").network("digits").config
+    header = {"magic": MAGIC, "version": VERSION, "configuration": config.tape_hash, "length": 64}
+    tape = bytearray(64)
+    for name, value in header.items():
+        place = HEADER_FIELDS[name]
+        tape[place.place : place.place + place.bytes] = value.to_bytes(place.bytes, "little")
+    (tmp_path / "model" / "model.tape").write_bytes(tape)
+    of_network = ("build", "--board", "ulx3s-25f", "--network", "digits")
+    assert run(capsys, *of_network, "--model", "model")[0] == 0
+    assert run(capsys, *of_network)[0] == 0
+    assert StandIn.tapes == [tape, None]
+    (tmp_path / "model" / "model.tape").write_bytes(tape[:-1])
+    status, _out, err = run(capsys, *of_network, "--model", "model")
+    assert (status, err) == (
+        2, "taylorvit: error: model/model.tape must have 64 bytes, as its header says, not 63\n"
+    )  # fmt: skip
+    assert "file must be readable" in run(capsys, *of_network, "--model", "nothing")[2]
+    status, _out, err = run(capsys, "build", "--board", "ulx3s-25f", "--model", "model")
+    assert (status, err) == (
+        2,
+        "taylorvit: error: --model must come with a network whose tape is on the chip, not with ulx3s-25f\n",
+    )
 
 
 def test_networks_go_on_after_a_failure(capsys, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from taylorvit.boundary.errors import FileError
 from taylorvit.compiler import compile_network, write_folder
-from taylorvit.jobs.compiled_model import check_tape, read_compiled_model
+from taylorvit.jobs.compiled_model import check_tape, read_compiled_model, read_tape
 
 from .networks import CONFIG, MODEL, VIT
 
@@ -29,6 +29,17 @@ def test_folder_is_read_as_it_was_written(folder):
     model = read_compiled_model(folder)
     assert (model.name, model.config, model.tape) == ("noise", CONFIG, MODEL.tape)
     assert model.vit.shape == VIT.shape and model.classes == ["0", "1", "2"]
+
+
+def test_tape_alone(folder):
+    for name in ("model.json", "model.safetensors"):
+        (folder / name).unlink()
+    assert read_tape(folder, CONFIG) == MODEL.tape
+    with pytest.raises(FileError, match="model.tape must be a tape for the configuration of wide"):
+        read_tape(folder, replace(CONFIG, max_width=48, name="wide"))
+    (folder / "model.tape").unlink()
+    with pytest.raises(FileError, match="model.tape: file must be readable: no such file"):
+        read_tape(folder, CONFIG)
 
 
 def test_folder_that_is_none(tmp_path):

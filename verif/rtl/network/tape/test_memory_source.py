@@ -33,8 +33,14 @@ def configuration(name):
     return NetworkConfig.from_mapping(base | changes)
 
 
+def tape_of(name):
+    """What is in the memory at power-up, if its kind lets there be something: not whole words of four bytes."""
+    _width, size, _pipeline, kind = SIZES[name]
+    return None if kind == "huge" else random.Random(name).randbytes(size - 17)
+
+
 def blocks():
-    return {name: MemoryTapeSource(configuration(name)) for name in SIZES}
+    return {name: MemoryTapeSource(configuration(name), tape_of(name)) for name in SIZES}
 
 
 class Bench:
@@ -85,6 +91,21 @@ class Bench:
     def part(self, words):
         """Where a tape of so many words may be: a random place."""
         return self.generator.randrange(len(self.content) // self.config.tape_bytes - words + 1)
+
+
+@cocotb.test()
+async def a_tape_is_there_at_power_up(dut):
+    """What the memory contains at power-up comes out before anything is written, and zeros behind it."""
+
+    async def job(view, name, seed):
+        if (tape := tape_of(name)) is None:
+            return
+        bench = Bench(view, name, seed)
+        await bench.start(0, len(bench.content), 1)
+        got, _cycles = await bench.words(len(bench.content) // bench.config.tape_bytes, "random")
+        expect_equal("tape", got, list(tape.ljust(len(bench.content), b"\0")))
+
+    await on_every_block(dut, blocks(), job)
 
 
 @cocotb.test()
@@ -169,6 +190,16 @@ def simulation():
     return build(emit(block), block.module_name)
 
 
-@pytest.mark.parametrize("testcase", ["tapes_come_out", "host_writes_while_a_job_runs", "jobs_that_are_ended"])
+@pytest.mark.parametrize(
+    "testcase",
+    ["a_tape_is_there_at_power_up", "tapes_come_out", "host_writes_while_a_job_runs", "jobs_that_are_ended"],
+)
 def test_memory_source(simulation, testcase):
     run(simulation, __name__, testcase=testcase)
+
+
+def test_tapes_that_cannot_be_there():
+    with pytest.raises(ValueError, match="^tape must have at most tape_memory_bytes = 256 bytes, not 257$"):
+        MemoryTapeSource(configuration("byte"), bytes(257))
+    with pytest.raises(ValueError, match="^kind must be one of memory with contents at power-up, not 'huge'$"):
+        MemoryTapeSource(configuration("double"), bytes(8))
