@@ -20,7 +20,10 @@ from taylorvit.fpga.families.ecp5.array_figures import FORMS_SHOWN
 from taylorvit.fpga.protocol import PAYLOAD_EXTRA, FrameDecoder, FrameType, Status, Stream
 from taylorvit.gen.presets import load_preset
 from taylorvit.golden.attention.float_attention import taylor_attention
+from taylorvit.golden.network.integer_vit import load_integer_vit
 from taylorvit.golden.reports.sqnr import sqnr_db
+from taylorvit.jobs.images import read_images
+from taylorvit.models import bundled_model
 from taylorvit.rtl.array.multiplier import FORMS
 from verif import ROOT
 from verif.taylorvit.small import SMALL_OF_THE_DOCUMENTS
@@ -194,9 +197,41 @@ def test_errors_are_those_of_the_driver():
     assert named == exist - {"DriverError"}
 
 
+def _program(heading: str) -> str:
+    """The program of a section that uses the driver."""
+    (program,) = re.findall(
+        r"^((?:    (?!>>>).*\n|\n)*    with TaylorVit.*\n(?:    .*\n)*)", _section(heading), re.MULTILINE
+    )
+    return program
+
+
+def test_example_of_a_network(monkeypatch, capsys, tmp_path):
+    """Run as it stands, with a model of a board, and the model that is compiled at the head of the page."""
+    (command,) = re.findall(r"^    taylorvit (compile .*)$", TEXT, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 0
+    capsys.readouterr()
+    board = BoardModel(load_board("ulx3s-25f").network("digits").config, baud=3_000_000)
+    monkeypatch.setattr(taylorvit.fpga.driver, "SerialPort", lambda path, baud: board)
+    vit, taken = load_integer_vit(bundled_model("digits")), []
+
+    def logits(image, tape, classes):
+        taken.append(image)
+        return golden[len(taken) - 1]
+
+    golden = vit(read_images(["digits:0-9"], vit.shape).pixels.astype("int64"))
+    board._accelerator.logits = logits
+    exec(compile(textwrap.dedent(_program("A network from Python")), str(PAGE), "exec"), {})
+    sent, classes = capsys.readouterr().out.splitlines()
+    size = (tmp_path / "build/digits/model.tape").stat().st_size
+    assert sent == f"{size} bytes sent, 0 were there"
+    assert classes == str([str(number) for number in golden.argmax(1)])
+    assert len(set(taken)) == 10 and board.closed
+
+
 def test_example_of_the_driver(monkeypatch, capsys):
     """Run as it stands, with a model of a board at the serial port."""
-    (example,) = re.findall(r"^((?:    (?!>>>).*\n|\n)*    with TaylorVit.*\n(?:    .*\n)*)", TEXT, re.MULTILINE)
+    example = _program("From Python")
     ports = []
 
     def serial_port(path, baud):

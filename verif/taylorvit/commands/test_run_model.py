@@ -218,3 +218,15 @@ def test_model_for_no_network_of_the_board(capsys, tmp_path, pixels):
     assert text in fails(capsys, *command, "--network", "digits")
     command = ["run", "--sim", "--model", folder, "--images", pixels]
     assert "model must be compiled for a network of a board, not for own" in fails(capsys, *command)
+
+
+@pytest.mark.slow
+def test_digits_through_the_pins_of_a_board(capsys, tmp_path):
+    """The board is the first that has a network for the tape."""
+    folder = tmp_path / "digits"
+    assert main(["compile", "digits", "--board", "ulx3s-25f", "--network", "digits", "-o", str(folder)]) == 0
+    status, out, _err = run(capsys, "run", "--sim", "--model", folder, "--images", "digits:0-3")
+    assert status == 0
+    assert "4 images through digits on " in out and "0 of 40 logits" in out
+    size = (folder / "model.tape").stat().st_size
+    assert re.search(rf"tape\W+{size:,} bytes sent in \d+\.\d s", out)
