@@ -56,7 +56,7 @@ function showBars(answer, model, order) {
     return element(
       "tr",
       { className: index === answer.class ? "best" : "" },
-      element("th", { text: model.classes[index], scope: "row" }),
+      element("th", { text: model.classes[index], title: model.classes[index], scope: "row" }),
       element("td", {}, bar),
       element("td", { text: signed(answer.margins[index]), className: "value" }),
     );

@@ -109,6 +109,17 @@ def test_finger_on_a_telephone(opened, port):
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+def test_long_names_on_a_telephone(opened):
+    model = digits()
+    model = model._replace(classes=[f"{'a class whose name has many words ' * 2}{digit}" for digit in model.classes])
+    with served(ByTheModel(model)) as port:
+        page = opened(port, viewport={"width": 360, "height": 740})
+        draw(page, STROKES[3])
+        settled(page, model.classes[3])
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert page.locator("#bars .best .bar").bounding_box()["width"] > 50
+
+
 def test_examples_and_layers(opened, port):
     page = opened(port)
     buttons = page.locator("#thumbnails button")
