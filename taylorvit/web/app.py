@@ -139,13 +139,19 @@ class _Service:
             async with self._turns.turn():
                 if await request.is_disconnected():  # whoever draws on has sent something newer
                     return Response(status_code=_GONE)
-                return JSONResponse(await run_in_threadpool(lambda: answer(self._classifier, prepare())))
+                return JSONResponse(await run_in_threadpool(answer, self._classifier, await _prepared(prepare)))
         except BusyError:
             raise HTTPException(503, "too many are waiting for the hardware; try again in a moment") from None
         except CommandError as error:
             raise HTTPException(503, f"the hardware does not answer: {error}") from None
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from None
+
+
+async def _prepared(prepare: Callable[[], np.ndarray]) -> np.ndarray:
+    """The image of a submission, if it is a good one."""
+    try:
+        return await run_in_threadpool(prepare)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
 
 
 async def _content(request: Request) -> bytes:
@@ -187,7 +193,7 @@ def _style_of(model: CompiledModel) -> Style | None:
 
 def _examples_of(model: CompiledModel) -> Images:
     """Held-out images of the data set that the model was trained on; none if it comes with no package."""
-    name = model.vit.data.get("name")
+    name = str(model.vit.data.get("name"))
     if name not in DATASETS:
         return Images(np.zeros((0, 0, 0, 0), dtype=np.uint8), [], [])
     return read_images([f"{name}:0-{EXAMPLES - 1}"], model.vit.shape, model.classes)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from taylorvit.fpga.driver import DriverError, Port, PortError, TaylorVitNetwork
+from taylorvit.fpga.driver import DriverError, Port, PortError, TaylorVitNetwork, WrongBoard
 from taylorvit.jobs.compiled_model import CompiledModel
 from taylorvit.jobs.images import Images
 from taylorvit.jobs.network_on_board import run_images_on
@@ -68,6 +68,9 @@ class BoardClassifier(Classifier):
             except DriverError:
                 self._drop()
                 raise
+            except ValueError as error:  # what is at the line now takes no such tape
+                self._drop()
+                raise WrongBoard(str(error)) from None
         return Classification(run.logits[0], _cycles(run.jobs[0]))
 
     def close(self) -> None:

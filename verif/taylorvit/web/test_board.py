@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,15 @@ def test_another_board(board):
     with pytest.raises(WrongBoard):
         BoardClassifier(MODEL, plugged_in(board), board="another", config=CONFIG)
     assert board.closed
+
+
+def test_board_that_was_exchanged(board):
+    at_the_line = [BoardModel(replace(CONFIG, rows=8)), board]
+    classifier = BoardClassifier(MODEL, lambda: plugged_in(at_the_line.pop())())
+    board.unplugged = True
+    for error in (PortError, WrongBoard):
+        with pytest.raises(error):
+            classifier.classify(PIXELS[0])
 
 
 def test_tape_of_another_accelerator(board):
