@@ -40,9 +40,9 @@ def test_a_folder_with_all_that_a_host_needs(model, tmp_path, capsys):
 
 
 def test_for_a_network_of_a_board(model, tmp_path, capsys):
-    of_board = ("compile", model, "--board", "ulx3s-25f")
+    of_board = ("compile", "digits", "--board", "ulx3s-25f", "-o", "mine")
     assert run(capsys, *of_board, "--network", "digits")[0] == 0
-    description = json.loads((tmp_path / "compiled_ulx3s-25f-digits" / "model.json").read_text())
+    description = json.loads((tmp_path / "mine" / "model.json").read_text())
     config = load_board("ulx3s-25f").network("digits").config
     assert description["accelerator"]["configuration"] == config.to_mapping()
     assert "network of ulx3s-25f must be one of " in fails(capsys, *of_board, "--network", "cats")
