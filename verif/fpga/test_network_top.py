@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from taylorvit.fpga.board import load_board
+from taylorvit.fpga.driver import Transfer
 from taylorvit.fpga.network_top import NetworkBoardTop
 from taylorvit.fpga.protocol import Stream, build_id, memory_packet, tensor_packet
 from taylorvit.fpga.top import BoardTop, board_top
@@ -110,6 +111,24 @@ def test_registers_are_answered_while_words_are_written(host):
         assert link.read([REGISTERS[name].offset for name in ("TIMEOUT", "IMAGES")]) == [value, value]
     host.write("TIMEOUT", 1 << 24)
     host.expect_right(1)
+
+
+def test_line_is_the_limit_of_a_tape(host):
+    """Of what the line could carry, 90 % is payload, though a bit has but four cycles; the memory does not slow it."""
+    data = memory_packet(0, bytes(CONFIG.tape_memory_bytes))
+    arrivals = []
+
+    def possible(arrived):
+        arrivals.append((host.port.cycles, arrived))
+        return 0
+
+    Transfer(host.link, data, 0, possible=possible).run()
+    # From the first answer to the last: in the steady state.
+    began, first = next((cycle, arrived) for cycle, arrived in arrivals if arrived)
+    ended, last = arrivals[-1]
+    possible_bytes = (ended - began) * host.port.baud / host.port.clock_hz / 10
+    assert last - first > len(data) / 2
+    assert (last - first) / possible_bytes >= 0.9
 
 
 def test_bad_line_is_survived(simulation):
