@@ -127,6 +127,15 @@ class AcceleratorConfig(ArrayCycles, Configuration):
     known_kernels = KERNELS
     """The attention kernels that it can have."""
 
+    c_v_bits = 0
+    """Bits of the constant c_v of Taylor attention, if they are fewer than those that any tensors may need."""
+
+    c_d_bits = 0
+    """Likewise of c_d."""
+
+    largest_shift_z_min = 0
+    """The largest `shift_z_min`."""
+
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise ConfigError(f"name must be a string, not {self.name!r}")
@@ -159,8 +168,8 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         self._require_multiplier()
         self._require_range("memory_pipeline", 0, 2)
         self._require_range("divider_interval", 0, self.divider_iterations)
-        self._require_range("shift_z_min", -8, 0)
-        self._require_range("shift_z_max", 0, 31)
+        self._require_range("shift_z_min", -8, self.largest_shift_z_min)
+        self._require_range("shift_z_max", max(0, self.shift_z_min), 31)
         self._require_range("stream_width", self.element_width, 4096)
         self._require_range("counter_width", 8, 32)
         self._require_range("input_timeout", 1, (1 << self.counter_width) - 1)

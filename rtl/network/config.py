@@ -55,10 +55,20 @@ class JobLimits:
         return isqrt(self.max_patch)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _KernelConfig(AcceleratorConfig):
-    """The configuration of the attention kernel, which may be one that only networks have."""
+    """The configuration of the attention kernel, which may be one that only networks have.
+
+    Args:
+        c_v_bits (int): as in `NetworkConfig`.
+        c_d_bits (int): likewise.
+    """
+
+    c_v_bits: int = 0
+    c_d_bits: int = 0
 
     known_kernels = ChainMap(KERNELS, NETWORK_KERNELS)
+    largest_shift_z_min = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +107,9 @@ class NetworkConfig(JobLimits, Configuration):
         exponential_entries (int): softmax attention: entries of the table of exponentials, a power of two, 2 to 65536.
         query_block (int): softmax attention: most queries of a block, 0 to `max_tokens`; 0 is `max_tokens`. The scores
             of two blocks are on the chip.
-        shift_z_min (int): least left shift of Z's numerators, -8 to 0.
+        c_v_bits (int): Taylor attention: bits of the constant c_v, 1 to 32; 0 for as many as any model may need.
+        c_d_bits (int): Taylor attention: bits of the constant c_d, 1 to 64; 0 for as many as any model may need.
+        shift_z_min (int): least left shift of Z's numerators, -8 to 7, at most `shift_z_max`.
         shift_z_max (int): largest left shift of Z's numerators, 0 to 31.
         norm_interval (int): cycles between two tokens whose LayerNorm is prepared, 1 to 16, or up to 128 and at least
             `serial_root_cycles`: then the reciprocal root is found in series, in a sixth of the logic.
@@ -165,6 +177,8 @@ class NetworkConfig(JobLimits, Configuration):
     exponential_width: int = 11
     exponential_entries: int = 1024
     query_block: int = 0
+    c_v_bits: int = 0
+    c_d_bits: int = 0
     shift_z_min: int = -8
     shift_z_max: int = 31
     norm_interval: int = 1
@@ -227,6 +241,8 @@ class NetworkConfig(JobLimits, Configuration):
         self._require_range("max_heads", 1, self.max_width)
         self._require_range("max_head_dim", 1, self.max_width)
         self._require_range("mlp_tokens", 0, self.max_tokens)
+        self._require_range("c_v_bits", 0, 32)
+        self._require_range("c_d_bits", 0, 64)
         # The rules of the fields that both have.
         if not self.attention.spec.network_hardware:
             raise ConfigError(f"kernel must be one that a network accelerator can have, not {self.kernel!r}")
@@ -301,8 +317,8 @@ class NetworkConfig(JobLimits, Configuration):
             for field in (
                 "name", "rows", "columns", "kernel", "mean_fraction", "constant_fraction", "max_tokens", "max_head_dim",
                 "max_heads", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
-                "shift_z_min", "shift_z_max", "score_width", "exponential_width", "exponential_entries", "query_block",
-                "input_timeout", "counter_width", "prefix",
+                "c_v_bits", "c_d_bits", "shift_z_min", "shift_z_max", "score_width", "exponential_width",
+                "exponential_entries", "query_block", "input_timeout", "counter_width", "prefix",
             )
         }  # fmt: skip
         return _KernelConfig(**shared, data_width=self.data_width, stream_width=self.data_width)

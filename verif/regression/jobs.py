@@ -83,7 +83,7 @@ def fitting_constants(
     largest_g = _magnitude(exact_g_sum(k, v, config.mean_fraction))
     shift_g = largest_g.bit_length() - (width - 1) + int(generator.integers(-2, 2))
     shift_g = min(max(shift_g, 0), config.shift_g_max)
-    steps = integer_taylor_attention(q, k, v, JobConstants(shift_g, 0, 0, 0), number_format)
+    steps = integer_taylor_attention(q, k, v, JobConstants(shift_g, max(0, config.shift_z_min), 0, 0), number_format)
 
     stray = _magnitude(steps.t_d)
     c_d = stray + 1 + int(generator.integers(0, 4 * stray + (1 << (fraction + width))))

@@ -124,14 +124,14 @@ class TaylorSpec(KernelSpec):
     @property
     def c_v_width(self):
         """Run-time constant c_v, unsigned; beyond 2^(2W) in units of v_sum the term Q G is below one unit."""
-        return self.config.constant_fraction + 2 * self.config.data_width
+        return self.config.c_v_bits or self.config.constant_fraction + 2 * self.config.data_width
 
     @property
     def c_d_width(self):
         """Run-time constant c_d, unsigned: n sqrt(d) 2^(F + f - e_q - e_k) for -e_q - e_k up to 2W + 4."""
         config = self.config
         size = _ceil_log2(config.max_tokens) + ceil(_ceil_log2(config.max_head_dim) / 2) + 1
-        return 2 * config.data_width + 4 + config.constant_fraction + config.mean_fraction + size
+        return config.c_d_bits or 2 * config.data_width + 4 + config.constant_fraction + config.mean_fraction + size
 
     @property
     def shift_g_max(self):

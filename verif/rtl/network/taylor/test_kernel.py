@@ -19,7 +19,8 @@ CONFIGURATIONS = {
     "square": {"rows": 4, "columns": 4, "max_head_dim": 13},
     "odd": {"rows": 5, "columns": 3, "max_head_dim": 7, "memory_pipeline": 2, "mean_fraction": 1},
     "wide": {"rows": 8, "columns": 4, "max_head_dim": 6, "max_tokens": 40, "memory_pipeline": 1, "pe_pipeline": 2},
-    "slow": {"rows": 4, "columns": 2, "max_head_dim": 4, "max_tokens": 30, "divider_interval": 12},
+    "slow": {"rows": 4, "columns": 2, "max_head_dim": 4, "max_tokens": 30, "divider_interval": 12,
+             "c_v_bits": 14, "c_d_bits": 28, "shift_z_min": 7, "shift_z_max": 12},
     "fast": {"rows": 7, "columns": 4, "max_head_dim": 9, "divider_interval": 1, "shift_z_min": 0, "shift_z_max": 9},
     "smallest": {"rows": 2, "columns": 1, "max_head_dim": 1, "max_tokens": 2, "max_width": 3},
 }  # fmt: skip
