@@ -308,7 +308,7 @@ class NormControl(Signature):
         factor (norm_factor_width bits): D times the reciprocal root of the token's variance, without a sign.
         offset (norm_offset_width bits, signed): sum of the token's features times that reciprocal.
         right_shift (up_to(norm_right_shift_max)): from their difference to the normalized feature.
-        norm_shift (6 bits): right shift of the output.
+        norm_shift (norm_shift_bits): right shift of the output; with `norm_shift_min`, 16 less.
         bank (index_width(rows) bits): activation bank that this column writes to.
         destination (bits of activation_depth): address there.
         following (bits of activation_depth): the address from where the bank wraps.
@@ -325,7 +325,7 @@ class NormControl(Signature):
                 "factor": Out(config.norm_factor_width),
                 "offset": Out(signed(config.norm_offset_width)),
                 "right_shift": Out(up_to(config.norm_right_shift_max)),
-                "norm_shift": Out(6),
+                "norm_shift": Out(config.norm_shift_bits),
                 "bank": Out(index_width(config.rows)),
                 "destination": Out(activation),
                 "following": Out(activation),

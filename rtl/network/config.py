@@ -432,6 +432,11 @@ class NetworkConfig(JobLimits, Configuration):
         return min(self.right_shift_max, self.aligned_width)
 
     @property
+    def norm_shift_bits(self):
+        """Low bits of the right shift of a LayerNorm's output that tell it from others."""
+        return 4 if self.norm_shift_min else 6
+
+    @property
     def norm_shift_max(self):
         """Largest right shift of a LayerNorm's output."""
         return 31 if self.norm_shift_min else 63

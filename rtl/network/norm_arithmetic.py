@@ -182,15 +182,14 @@ class NormArithmetic(Block):
             normalized (Value): the feature.
             gamma (Value): the channel's factor, in the same cycle.
             beta (Value): the channel's summand, likewise.
-            norm_shift (Value): right shift of all.
+            norm_shift (Value): right shift of all, as in `NormControl`.
         """
         scaled = Signal(signed(self.normalized_width + self.gamma_width), reset_less=True)
-        total = Signal(signed(self.scaled_width), reset_less=True)
+        total = Signal(signed(self.scaled_width - self.left_out), reset_less=True)
         requantizer = instantiate(m, "requantizer", self.requantizer)
         m.d.sync += [
             scaled.eq(normalized * gamma.as_signed()),
-            total.eq(scaled + delay(m, beta, 1, "beta").as_signed()),
+            total.eq((scaled + delay(m, beta, 1, "beta").as_signed()) >> self.left_out),
         ]
-        # 17 to 31 less 16 are the lower four bits.
-        m.d.comb += [requantizer.i.eq(total[self.left_out :].as_signed()), requantizer.shift.eq(norm_shift)]
+        m.d.comb += [requantizer.i.eq(total), requantizer.shift.eq(norm_shift)]
         return requantizer.o

@@ -284,6 +284,7 @@ class Column:
         shift = generator.choice((0, 63, generator.randint(8, 30)))
         shift = min(max(shift, config.norm_shift_min), config.norm_shift_max)
         golden = layer_norm(x, left_shifts, epsilon, gamma, beta, shift, 8)
+        shift %= 1 << config.norm_shift_bits  # as it is told
         for tile, f in enumerate(mine):
             data = constant_bytes((int(gamma[f]), 2), (int(beta[f]), 4), (int(left_shifts[f]), 1), (0, 1))
             for number, byte in enumerate(data):

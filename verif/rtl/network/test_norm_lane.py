@@ -45,6 +45,7 @@ class Lane:
         shift = generator.choice((0, 63, *(max(0, fits - less) for less in (0, 1, 1, 2, 3))))
         shift = min(max(shift, config.norm_shift_min), config.norm_shift_max)
         golden = layer_norm(x, left_shifts, epsilon, gamma, beta, shift, 8)
+        shift %= 1 << config.norm_shift_bits  # as it is told
         for first in range(0, features, config.residual_tiles):
             part = range(first, min(first + config.residual_tiles, features))
             for tile, feature in enumerate(part):

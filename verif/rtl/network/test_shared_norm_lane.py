@@ -50,6 +50,7 @@ class Lane:
         shift = generator.choice((0, 63, *(max(0, fits - less) for less in (0, 1, 1, 2, 3))))
         shift = min(max(shift, config.norm_shift_min), config.norm_shift_max)
         golden = layer_norm(x, left_shifts, epsilon, gamma, beta, shift, 8)
+        shift %= 1 << config.norm_shift_bits  # as it is told
         for tile in range(tiles):
             for token in range(len(x)):
                 places = self.token(golden, token, shift)
