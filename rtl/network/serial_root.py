@@ -67,7 +67,8 @@ class SerialRoot(Block):
         m = Module()
         value = Signal(2 * self.pairs, reset_less=True)
         half_shift = Signal.like(self.half_shift, name="half_shift_so_far", reset_less=True)
-        normalizing, dividing = Signal(), Signal()
+        normalizing = Signal()
+        dividing = Signal()
         count = Signal(range(max(self.pairs, QUOTIENT_BITS)))
         m.d.comb += self.half_shift.eq(half_shift)
 
@@ -94,12 +95,14 @@ class SerialRoot(Block):
         """Quotient and root, bit by bit, from the cycle on in which `dividing` is high for the first time."""
         remainder = Signal(QUOTIENT_BITS, init=_FIRST_REMAINDER)
         difference = Signal(QUOTIENT_BITS + 1)
-        bit, bit_before = Signal(), Signal()
+        bit = Signal()
+        bit_before = Signal()  # a cycle before
         m.d.comb += [difference.eq(remainder - scaled), bit.eq(~difference[-1])]
 
         root = Signal(_BITS)
         left = Signal(_BITS + 1)  # s, at most 2 y
-        with_pair, left_difference = Signal(len(left) + 2), Signal(len(left) + 3)
+        with_pair = Signal(len(left) + 2)
+        left_difference = Signal(len(left) + 3)
         root_bit = Signal()
         m.d.comb += [
             with_pair.eq(Cat(bit, bit_before, left)),

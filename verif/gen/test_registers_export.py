@@ -29,6 +29,7 @@ CONFIGURATIONS = [
     AcceleratorConfig(name="wide", rows=4, columns=4, data_width=16, constant_fraction=16, max_tokens=999),
     AcceleratorConfig(name="whole", rows=4, columns=4, constant_fraction=0, mean_fraction=0),
     load_preset("vit-16x16"),
+    replace(load_preset("vit-16x16"), name="uncounted", counters="none", error_count_width=0),
     replace(load_preset("vit-tiny-4x4"), name="memory", tape_source="memory", tape_memory_bytes=4096),
 ]
 OF_BOTH = pytest.mark.parametrize("config", [CONFIGURATIONS[0], CONFIGURATIONS[-1]], ids=lambda config: config.name)
