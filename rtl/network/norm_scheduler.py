@@ -86,7 +86,8 @@ class NormScheduler(Block):
         wraps = Signal()
         issue = Signal()
         # Registers, found out with the token before.
-        first_token, last_token = Signal(), Signal()
+        first_token = Signal()
+        last_token = Signal()
         is_ready = Signal()  # the token is prepared; a cycle late
         m.d.comb += [
             issue.eq(running & is_ready & self._apart(m, issue, first_token)),
