@@ -10,6 +10,12 @@ __all__ = ["write_memory_port"]
 
 _ALWAYS = (Literal("1"),)
 
+# Words whose value at power-up is set by one initial block: Yosys reads a block in a time that grows with the square of
+# its words, and 16,384 of them in one block take it a minute.
+_FILLED = 1024  # in a loop
+_LISTED = 128  # one by one
+_ON_A_LINE = 4
+
 _WITHOUT_CONTENTS = 'ram_style "ultra"'
 """Attribute of a memory that has no contents at power-up, whatever the netlist says: no synthesis could give it any."""
 
@@ -46,14 +52,26 @@ def _write_contents(cell, memory, draft):
         return
     (content,) = cell.ports["DATA"]
     words = [content.bits[start : start + width] for start in range(0, width * depth, width)][::-1]
-    if len(set(words)) == 1:
-        index = draft.new_name("index")
-        draft.declarations.append((f"integer {index};", None))
-        fill = f"{memory}[{index}] = {literal(words[0])};"
-        lines = [f"for ({index} = 0; {index} < {depth}; {index} = {index} + 1) {fill}"]
-    else:
-        lines = [f"{memory}[{address}] = {literal(word)};" for address, word in enumerate(words)]
-    draft.blocks.append(headed("initial ", lines))
+    index = None
+    for first in range(0, depth, _FILLED):
+        part_of = words[first : first + _FILLED]
+        if len(set(part_of)) > 1:
+            _write_words(memory, part_of, first, draft)
+            continue
+        if index is None:
+            index = draft.new_name("index")
+            draft.declarations.append((f"integer {index};", None))
+        fill = f"{memory}[{index}] = {literal(part_of[0])};"
+        loop = f"for ({index} = {first}; {index} < {first + len(part_of)}; {index} = {index} + 1) {fill}"
+        draft.blocks.append([f"initial {loop}"])
+
+
+def _write_words(memory, words, first, draft):
+    """Words that differ, some a line."""
+    texts = [f"{memory}[{first + place}] = {literal(word)};" for place, word in enumerate(words)]
+    lines = [" ".join(texts[place : place + _ON_A_LINE]) for place in range(0, len(texts), _ON_A_LINE)]
+    for start in range(0, len(lines), _LISTED // _ON_A_LINE):
+        draft.blocks.append(headed("initial ", lines[start : start + _LISTED // _ON_A_LINE]))
 
 
 def _write_write_port(cell, word, draft, expressions):

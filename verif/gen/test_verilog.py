@@ -293,6 +293,21 @@ def test_memory_with_one_port_has_nothing_at_power_up():
     assert "initial" not in text
 
 
+def test_contents_of_memories_are_set_in_blocks():
+    """Yosys reads one of many words slowly."""
+    loops = r"    initial for \((index\w*) = (\d+); \1 < (\d+); "
+    text = emit(MemoryBank(depth=2100, width=4))
+    ranges = [(int(first), int(end)) for _name, first, end in re.findall(loops, text)]
+    assert ranges == [(0, 1024), (1024, 2048), (2048, 2100)] and text.count("initial") == 3
+    words = [index % 16 for index in range(200)]
+    text = emit(MemoryBank(depth=1100, width=4, contents=words))
+    assert [match[1:] for match in re.findall(loops, text)] == [("1024", "1100")]
+    assert text.count("initial begin") == 8
+    set_to = {int(place): int(value) for place, value in re.findall(r"memory\[(\d+)\] = 4'd(\d+);", text)}
+    assert set_to == dict(enumerate(words + [0] * 824))
+    assert max(map(len, text.splitlines())) <= 120
+
+
 class Twin(Block):
     """A block that holds two of one module name that differ."""
 

@@ -31,9 +31,9 @@ __all__ = ["Warning", "main", "read_with_yosys", "verilator_warnings", "write_ve
 
 MOST_SHOWN = 20  # warnings of a preset
 
-# The loop that fills a memory at power-up. Yosys unrolls it, in a time that grows with the square of its words: 12,000
-# take it half a minute, and show nothing that these do not.
-FILL = re.compile(r"(?<=initial )for \((\w+) = 0; \1 < (\d+); ")
+# A loop that fills a memory at power-up. Yosys unrolls it, in a time that grows with the square of its words; more of
+# them would show nothing that these do not.
+FILL = re.compile(r"(?<=initial )for \((\w+) = (\d+); \1 < (\d+); ")
 MOST_FILLED = 256
 
 
@@ -67,15 +67,20 @@ def verilator_warnings(directory: Path, top: str = "taylorvit") -> list[Warning]
 def read_with_yosys(directory: Path, top: str = "taylorvit") -> str:
     """Has Yosys read and check `top`.v there; what it complains of, or nothing.
 
-    Memories have all of their words, of which at most `MOST_FILLED` get their value at power-up.
+    Memories have all of their words, of which at most `MOST_FILLED` get their value at power-up from a loop.
     """
     verilog = (directory / f"{top}.v").read_text(encoding="utf-8")
-    short = FILL.sub(lambda loop: f"for ({loop[1]} = 0; {loop[1]} < {min(int(loop[2]), MOST_FILLED)}; ", verilog)
+    short = FILL.sub(_shorter, verilog)
     (directory / f"{top}_yosys.v").write_text(short, encoding="utf-8")
     files = " ".join([f"{top}_yosys.v", *map(str, _models(directory, top))])
     script = f"read_verilog {files}; hierarchy -check -top {top}; proc; check -assert"
     _succeeded, complaints = run_yosys(directory, "-q", "-p", script)
     return complaints
+
+
+def _shorter(loop):
+    index, first, end = loop.groups()
+    return f"for ({index} = {first}; {index} < {min(int(end), int(first) + MOST_FILLED)}; "
 
 
 def _models(directory, top):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import cocotb
@@ -14,6 +15,7 @@ from taylorvit.rtl.network.tape.memory_source import MemoryTapeSource
 from taylorvit.simulation import PATTERNS, build, expect_equal, pattern, run
 from verif.rtl.harness import SideBySide, on_every_block
 from verif.rtl.network.configurations import config_of
+from verif.tools.yosys import run_yosys
 
 LIMIT = 5_000
 SIZES = {  # bits of a word, bytes of the memory, registers behind it, its kind
@@ -203,3 +205,19 @@ def test_tapes_that_cannot_be_there():
         MemoryTapeSource(configuration("byte"), bytes(257))
     with pytest.raises(ValueError, match="^kind must be one of memory with contents at power-up, not 'huge'$"):
         MemoryTapeSource(configuration("double"), bytes(8))
+
+
+def test_synthesis_keeps_a_tape_in_block_ram(tmp_path):
+    """Yosys makes block RAM of it, with all bits of the tape and no other in its contents."""
+    block, tape = MemoryTapeSource(configuration("word"), tape_of("word")), tape_of("word")
+    (tmp_path / "tape.v").write_text(emit(block))
+    script = f"read_verilog tape.v; synth_ecp5 -top {block.module_name} -run begin:map_ffram"
+    succeeded, told = run_yosys(
+        tmp_path, "-q", "-p", f"{script}; select {block.module_name}; write_json -selected t.json"
+    )
+    assert succeeded, told
+    cells = json.loads((tmp_path / "t.json").read_text())["modules"][block.module_name]["cells"].values()
+    memories = [cell for cell in cells if cell["type"] == "DP16KD"]
+    assert memories and "$__TRELLIS_DPR16X4_" not in {cell["type"] for cell in cells}
+    contents = [text for cell in memories for name, text in cell["parameters"].items() if name.startswith("INITVAL")]
+    assert sum(text.count("1") for text in contents) == int.from_bytes(tape, "little").bit_count()
