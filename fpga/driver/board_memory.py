@@ -1,6 +1,6 @@
 """The memory beside the FPGA, where a board has its tapes: what its registers tell, and its test."""
 
-from taylorvit.fpga.memory.registers import MEMORY_ID, memory_register_map
+from taylorvit.fpga.memory.register_map import MEMORY_ID, memory_register_map
 
 from .errors import BoardReset, JobError, RegisterError
 from .tape_memory import MemoryReport, TapeMemory

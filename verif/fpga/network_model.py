@@ -13,7 +13,7 @@ from collections import deque
 
 import numpy as np
 
-from taylorvit.fpga.memory.registers import memory_register_map
+from taylorvit.fpga.memory.register_map import memory_register_map
 from taylorvit.fpga.protocol import Stream
 from taylorvit.rtl.network.control.registers import register_map
 from verif.fpga.register_model import RegisterModel

@@ -8,7 +8,7 @@ import pytest
 
 from taylorvit.fpga.board import load_board
 from taylorvit.fpga.memory.chips import CHIPS
-from taylorvit.fpga.memory.registers import MEMORY_ID, memory_register_map
+from taylorvit.fpga.memory.register_map import MEMORY_ID, memory_register_map
 from taylorvit.rtl.control.description import RegisterMap
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.registers import register_map
