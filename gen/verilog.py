@@ -26,7 +26,7 @@ from .verilog_writer import write_module
 __all__ = ["blocks", "emit", "emit_with_blocks", "instances"]
 
 #: What Verilator is not to say of Verilog that another program writes: matters of style.
-_FOREIGN_STYLE = ("PROCASSINIT", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
+_FOREIGN_STYLE = ("COMBDLY", "PROCASSINIT", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
 
 
 def blocks(component):
