@@ -1,4 +1,4 @@
-"""`taylorvit completion`: a script for the shell that completes commands, options, presets, boards and files.
+"""`taylorvit completion`: a script for the shell that completes commands, options, presets, boards, networks and files.
 
     eval "$(taylorvit completion bash)"            in ~/.bashrc; likewise zsh
     taylorvit completion fish | source             in ~/.config/fish/config.fish
@@ -9,7 +9,7 @@ The script has all of it in it: completing starts nothing of ours.
 import argparse
 from argparse import ArgumentParser, Namespace
 
-from taylorvit.fpga.board import board_names
+from taylorvit.fpga.board import board_names, load_board
 from taylorvit.gen.presets import preset_names
 
 from . import COMMANDS
@@ -17,8 +17,15 @@ from . import COMMANDS
 __all__ = ["add_arguments", "run"]
 
 _SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+def _network_names():
+    """Networks of any board."""
+    return sorted({name for board in board_names() for name in load_board(board).networks})
+
+
 #: Names that an option takes, by its destination.
-_NAMES = {"preset": preset_names, "board": board_names}
+_NAMES = {"preset": preset_names, "board": board_names, "network": _network_names}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,7 +55,7 @@ def _whole_parser(shtab) -> ArgumentParser:
 
 def _complete(action: argparse.Action, shtab) -> None:
     kind = str(action.metavar)
-    if action.dest in _NAMES and action.choices is None:
+    if action.option_strings and action.dest in _NAMES and action.choices is None:
         action.choices = _NAMES[action.dest]()
     elif kind in ("DIR", "CHECKPOINT") or kind.endswith((".json", ".npz", ".toml", "FILE")):
         action.complete = shtab.DIRECTORY if kind == "DIR" else shtab.FILE  # type: ignore[attr-defined]  # shtab reads it

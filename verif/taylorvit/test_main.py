@@ -110,6 +110,7 @@ def test_script_of_completion(capsys, shell):
         (["gen"], ["generate"]),
         (["generate", "--preset", "edge"], ["edge-16x16", "edge-16x16-softmax", "edge-16x8"]),
         (["build", "--board", "ice"], ["icebreaker"]),
+        (["build", "--board", "ulx3s-25f", "--network", "dig"], ["digits"]),
         (["simulate", "--wa"], ["--waves"]),
     ],
 )
