@@ -108,9 +108,10 @@ class ImageLoader(Block):
         takes = Signal()  # a beat of an image
         step = Signal()
         finish = Signal()
-        # They begin anew after a job that was ended in the middle of an image.
+        # They begin anew after a job that was ended in the middle of an image, a cycle after everything else.
+        ended = delay(m, self.ending, 1, "ending")
         patches, raster = (
-            instantiate(m, name, walker, reset=ResetSignal() | self.ending)
+            instantiate(m, name, walker, reset=ResetSignal() | ended)
             for name, walker in (("patch_walker", self.patch_walker), ("raster_walker", self.raster_walker))
         )
         by_row = self.image_order
