@@ -6,15 +6,18 @@
     memory test ==>        '   initializer-+
 
 One clock drives all of it; the chip gets the same clock with another phase (`fpga.memory.phase`).
+
+Addresses go through a queue of two on their way to litedram, which decides late in a cycle whether it takes one.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.fpga.link.interfaces import MemoryWrite
 from taylorvit.rtl.common.axi import AxiRead
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import copied
+from taylorvit.rtl.common.pair_queue import PairQueue
 
 from .chips import SdramTiming
 from .initializer import SdramInitializer
@@ -25,6 +28,8 @@ from .word_writer import WordWriter
 
 __all__ = ["SdramController"]
 
+#: Bits of length, size and kind of a burst.
+_REQUEST_BITS = 8 + 3 + 2
 #: Bits of the number of bursts that may be under way.
 _BURSTS_WIDTH = 8
 
@@ -63,6 +68,7 @@ class SdramController(Block):
         self.initializer = SdramInitializer(timing)
         self.memory_test = MemoryTest(**widths)
         self.word_writer = WordWriter(**widths)
+        self.requests = PairQueue(name="request", width=chip.address_width + _REQUEST_BITS)
         self.pads_block = pads(chip)
         super().__init__(
             {
@@ -109,8 +115,9 @@ class SdramController(Block):
         with m.Else():
             m.d.comb += copied(controller.command, pads.command)
 
-        _share(m, test.busy, test.read, self.read, controller.read)
-        _share(m, test.busy, test.write, writer.m, controller.write)
+        read, write = self._behind_requests(m, test, controller)
+        _share(m, test.busy, test.read, self.read, read)
+        _share(m, test.busy, test.write, writer.m, write)
         # Whoever comes while a test waits or runs is not taken.
         bursts = Signal(_BURSTS_WIDTH)  # of the reader that are under way, two cycles ago
         asked = Signal()
@@ -120,9 +127,9 @@ class SdramController(Block):
         m.d.comb += takes.eq(self.initialized & ~self.testing)
         reads = takes & ~bursts[-1]
         with m.If(~test.busy):
-            m.d.comb += controller.read.arvalid.eq(self.read.arvalid & reads)
+            m.d.comb += read.arvalid.eq(self.read.arvalid & reads)
         m.d.comb += [
-            self.read.arready.eq(controller.read.arready & reads),
+            self.read.arready.eq(read.arready & reads),
             writer.write.valid.eq(self.write.valid & takes),
             self.write.ready.eq(writer.write.ready & takes),
             writer.write.address.eq(self.write.address),
@@ -145,6 +152,29 @@ class SdramController(Block):
         with m.Elif(self.testing & ~waits & ~test.busy):
             m.d.sync += self.testing.eq(0)
         return m
+
+    def _behind_requests(self, m, test, controller):
+        """Puts queues before litedram's addresses; returns the interfaces before them, for reads and for writes."""
+        fronts = []
+        for prefix, master, slave in (("ar", test.read, controller.read), ("aw", test.write, controller.write)):
+            front = master.signature.create(path=(f"{prefix}_front",))
+            queue = instantiate(m, f"{prefix}_requests", self.requests)
+            names = [f"{prefix}{name}" for name in ("addr", "len", "size", "burst")]
+            m.d.comb += [
+                queue.incoming.eq(Cat(getattr(front, name) for name in names)),
+                queue.put.eq(getattr(front, f"{prefix}valid") & queue.room),
+                getattr(front, f"{prefix}ready").eq(queue.room),
+                Cat(getattr(slave, name) for name in names).eq(queue.word),
+                getattr(slave, f"{prefix}valid").eq(queue.valid),
+                queue.taken.eq(getattr(slave, f"{prefix}ready")),
+            ]
+            queued = {*names, f"{prefix}valid", f"{prefix}ready"}
+            for (name,), member, _value in master.signature.flatten(master):
+                if name not in queued:
+                    there, here = Value.cast(getattr(slave, name)), Value.cast(getattr(front, name))
+                    m.d.comb += there.eq(here) if member.flow == Out else here.eq(there)
+            fronts.append(front)
+        return fronts
 
 
 def _share(m, chosen, first, second, target):
