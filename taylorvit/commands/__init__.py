@@ -52,9 +52,9 @@ _GROUPS = {
         "boards": "list the boards and their presets",
         "build": "make a bitstream",
         "load": "load a finished bitstream into a board",
-        "run": "run your own Q, K, V on a board or a simulated board",
+        "run": "run your own Q, K, V or images on a board or a simulated board",
         "report": "show the report of a build",
-        "c-job": "write your own Q, K, V as C source for the bare-metal example",
+        "c-job": "write your own Q, K, V or images as C source for the bare-metal examples",
         "figures": "measure the cost of each multiplier: place and route arrays alone",
     },
     "Models": {

@@ -11,6 +11,7 @@ from taylorvit.fpga.driver import BoardReset, TaylorVitNetwork
 from taylorvit.rtl.network.control.host_view import NetworkView
 from taylorvit.simulation.simulated_board import SimulatedPort, build_board
 
+from .memory import test_board_memory as sdram
 from .test_network_top import BOARD, CONFIG, NETWORK, BadLine
 
 SIZES = {
@@ -102,3 +103,23 @@ def test_memory(accelerator):
     assert (report.tested_bytes, report.errors, report.first) == (CONFIG.tape_memory_bytes, 0, None)
     accelerator.load(NETWORK.tape)
     expect_right(accelerator, 1)
+
+
+def test_tape_in_sdram():
+    """The same with the tape beside the FPGA: its chip keeps it over resets, and the board tests it."""
+    simulation = build_board(sdram.BOARD, sdram.CONFIG)
+    port = SimulatedPort(simulation)
+    with TaylorVitNetwork(port, board=sdram.BOARD.name, config=sdram.CONFIG) as accelerator:
+        tape = sdram.NETWORK.tape
+        assert accelerator.memory.size == sdram.CHIP.bytes
+        with pytest.raises(BoardReset):
+            accelerator.load(tape, on_progress=lambda done, total: port.press_button(100))
+        assert accelerator.load(tape).sent_bytes == len(tape)
+        beats, logits = images_of(3)  # the network is the same
+        np.testing.assert_array_equal(accelerator.run(beats, **SIZES).logits, logits)
+        port.press_button(100)
+        assert accelerator.load(tape).sent_bytes == 0
+        report = accelerator.test_memory()
+        assert (report.tested_bytes, report.errors, report.first) == (sdram.CHIP.bytes, 0, None)
+        assert accelerator.load(tape).sent_bytes == len(tape)
+        np.testing.assert_array_equal(accelerator.run(beats, **SIZES).logits, logits)

@@ -13,7 +13,9 @@ from taylorvit.gen.presets import load_preset
 from taylorvit.golden.attention.integer_attention import JobConstants
 from taylorvit.jobs import Job, golden_steps, job_source
 from taylorvit.jobs.operands import read_operands
+from taylorvit.jobs.patches import image_beats
 from taylorvit.rtl.config import AcceleratorConfig
+from verif.golden.network.models import SHAPE, quantized
 
 NARROW = load_preset("tiny-4x4")
 WIDE = AcceleratorConfig(name="wide", rows=4, columns=4, data_width=12, constant_fraction=16, max_heads=3)
@@ -115,3 +117,49 @@ def test_package_that_is_missing(tmp_path, capsys, monkeypatch):
         "taylorvit: error: this needs the Python package 'numpy', which is not installed: "
         'pip install "taylorvit[fpga]"\n'
     )
+
+
+def numbers(source, name):
+    """The numbers of an array of arrays."""
+    text = re.search(rf"example_{name}\[.*?\] = \{{(.*?)\n\}};", source, re.S).group(1)
+    return [[int(number) for number in re.findall(r"-?\d+", row)] for row in re.findall(r"\{(.*?)\}", text, re.S)]
+
+
+def test_network(tmp_path, capsys):
+    """Tape, packets and logits of a compiled model."""
+    quantized(SHAPE).save(tmp_path / "integer.safetensors")
+    model = tmp_path / "noise"
+    assert main(["compile", f"{tmp_path}/integer.safetensors", "--preset", "vit-tiny-4x4", "-o", str(model)]) == 0
+    size = (2, SHAPE.channels, SHAPE.image_size, SHAPE.image_size)
+    pixels = np.random.default_rng(2).integers(0, 256, size, dtype=np.uint8)
+    np.savez(tmp_path / "pixels.npz", pixels=pixels)
+    capsys.readouterr()
+    path = tmp_path / "job.h"
+    assert command("--model", model, "--images", tmp_path / "pixels.npz", "-o", path) == 0
+    assert capsys.readouterr().out == f"wrote  {path}, 2 images for noise on vit-tiny-4x4\n"
+    source = path.read_text()
+    lanes = load_preset("vit-tiny-4x4").image_lanes
+    assert numbers(source, "images") == image_beats(pixels, SHAPE, lanes).reshape(2, -1).tolist()
+    assert numbers(source, "logits") == quantized(SHAPE)(pixels.astype(np.int64)).tolist()
+    tape = (model / "model.tape").read_bytes()
+    text = re.search(r"example_tape\[\d+\] = \{(.*?)\n\};", source, re.S).group(1)
+    assert bytes(map(int, re.findall(r"\d+", text))) == tape
+    assert f".tape_address = 0, .tape_length = {len(tape)}," in source
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--input", "a.npz"], "--input must come with --preset or --config"),
+        (
+            ["--input", "a.npz", "--preset", "tiny-4x4", "--images", "a.png"],
+            "--images must come with --model, not with",
+        ),
+        (["--model", "m"], "--model must come with --images"),
+        (["--model", "m", "--images", "a.png", "--preset", "tiny-4x4"], "--model must come without --preset and"),
+        (["--model", "m", "--images", "a.png"], "model must be a folder that `taylorvit compile` has written"),
+    ],
+)
+def test_arguments_that_do_not_belong_together(capsys, arguments, text):
+    assert command(*arguments) == 2
+    assert text in capsys.readouterr().err
