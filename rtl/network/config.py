@@ -29,7 +29,7 @@ COUNTERS = ("none", "cycles", "all")
 #: Fields that do not change what a tape means: a tape for one value is right for all.
 _NOT_IN_TAPE = (
     "name", "prefix", "pe", "pe_pipeline", "multiplier", "booth_columns", "memory_pipeline", "divider_interval",
-    "norm_interval", "norm_lanes", "tape_width", "tape_source", "tape_queue_rows", "tape_memory_bytes",
+    "norm_interval", "norm_lanes", "tape_width", "tape_source", "tape_queue_rows", "command_queue", "tape_memory_bytes",
     "axi_outstanding", "image_lanes", "image_banks", "activation_memory", "image_memory", "residual_memory",
     "kernel_memory", "partial_sum_memory", "tape_queue_memory", "tape_memory", "input_timeout", "counters",
     "counter_width", "error_count_width",
@@ -120,6 +120,8 @@ class NetworkConfig(JobLimits, Configuration):
             power of two, unless the tape comes as a stream, and at most 1024 for AXI4.
         tape_source (str): "axi" for an AXI4 read master, "stream" for an AXI4-Stream, "memory" for memory on the chip.
         tape_queue_rows (int): rows of C bytes of the tape that are read ahead, a power of two, at least 2 R.
+        command_queue (int): commands of 512 bits that wait between decoder and engine, 2 or 0. Without them, weights of
+            a product come when the one before has been taken in, and a small FPGA has a thousand registers less.
         tape_memory_bytes (int): bytes of the memory on the chip, with `tape_source` "memory", whole words of the tape
             and of 4 bytes; 0 otherwise.
         axi_outstanding (int): most bursts that the AXI4 read master waits for, 1 to 16.
@@ -187,6 +189,7 @@ class NetworkConfig(JobLimits, Configuration):
     tape_width: int = 8
     tape_source: str = "axi"
     tape_queue_rows: int = 256
+    command_queue: int = 2
     tape_memory_bytes: int = 0
     axi_outstanding: int = 4
     image_lanes: int = 1
@@ -272,6 +275,9 @@ class NetworkConfig(JobLimits, Configuration):
         self._require_range("tape_queue_rows", 2 * self.rows, 1 << 16)
         if self.tape_queue_rows & (self.tape_queue_rows - 1):
             raise ConfigError(f"tape_queue_rows must be a power of two, not {self.tape_queue_rows!r}")
+        self._require_range("command_queue", 0, 2)
+        if self.command_queue == 1:
+            raise ConfigError(f"command_queue must be 0 or 2, not {self.command_queue!r}")
         self._require_one_of("tape_source", ("axi", "stream", "memory"))
         if (self.tape_source == "memory") != (self.tape_memory_bytes > 0):
             raise ConfigError(

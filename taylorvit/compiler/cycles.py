@@ -186,7 +186,7 @@ class _Machine:
             if self.within_tape:
                 self.starved.append((self.loader, there))
             self.within_tape = step.opcode != Opcode.END
-            self.tape.taken = [self.tape.taken[-1], taken]
+            self.tape.take(taken)
             self.loader = taken + 1
             if step.opcode == Opcode.PRODUCT:
                 self._product(step, self.steps[-1][-1])

@@ -153,11 +153,19 @@ class TapeCycles:
             for _word in range(table_words):
                 judged = self._words(1, max(judged, free)) + steps
             judged += 1
-        given = max(judged, self.taken[-2] + 1)
+        # Without a queue it is given out when it is taken, and is offered until then.
+        queued = bool(self.config.command_queue)
+        given = max(judged, self.taken[-2] + 1) if queued else judged
         self._next_word = max(self._next_word, given + 1)
         if step.opcode == Opcode.END:
             self._next_word = end + 1  # the next header passes the checker alone
             self._header(0)
             self._next_word = max(self._next_word, given + 1)
         self._rows_due += step["payload"]
-        return max(given + 1, self.taken[-1] + 1)
+        return max(given + queued, self.taken[-1] + 1)
+
+    def take(self, cycle: int) -> None:
+        """The loader takes the command in a cycle."""
+        self.taken = [self.taken[-1], cycle]
+        if not self.config.command_queue:
+            self._next_word = max(self._next_word, cycle + 1)

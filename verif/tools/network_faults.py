@@ -131,7 +131,7 @@ _HOST = (
     Fault("image taken by CHECK", "host_side_axi", r"image_loader__start = (\w+) && !\w+",
           r"image_loader__start = \1"),
     Fault("sum of a command not looked at", "tape_decoder_axi", r"\|\| !\(total == 16'd65535\)", ""),
-    Fault("END before the CRC", "tape_decoder_axi", r"command_queue__room && good", "command_queue__room"),
+    Fault("END before the CRC", "tape_decoder_axi", r"(offered = \(.*\) \? )good", r"\g<1>1'b1"),
     Fault("table overwritten while it is used", "table_writer_axi", r"active && !in_use", "active"),
     Fault("command lost", "pair_queue_command_axi", r"(valid <= )!room \|\| put", r"\1put"),
     Fault("image overwritten", "image_loader_axi", r"(open_ <= some_left) && !full", r"\1"),
@@ -158,6 +158,8 @@ _TAPE_MEMORY = (
 )  # fmt: skip
 
 _DECODER = (
+    Fault("command given out before it is taken", "tape_decoder_column", r"command_valid && command_taken",
+          "command_valid"),
     Fault("unknown flags accepted", "tape_decoder_byte", r"\(assembled\[31:24\] <= 8'd7\)", "1'b1"),
     Fault("rows told before they are written", "payload_writer_byte", r"(written <= )row_ends_1", r"\1row_ends"),
     Fault("exponentials overwritten while they are used", "exponential_writer_byte", r"active && !in_use", "active"),

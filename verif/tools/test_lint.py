@@ -77,6 +77,7 @@ CONFIGURATIONS = [
         name="memory",
         counters="none",
         error_count_width=0,
+        command_queue=0,
         tape_source="memory",
         tape_memory_bytes=4096,
         tape_memory="huge",

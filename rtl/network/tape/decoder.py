@@ -84,7 +84,7 @@ class TapeDecoder(Block):
         self.tape_bytes = config.tape_bytes
         self.command_words = -(-COMMAND_BYTES // config.columns) * config.columns // config.tape_bytes
         # Two commands of 512 bits keep the tape moving: the engine has a product of its own, and here is another one.
-        self.queue = PairQueue(name="command", width=COMMAND_BITS)
+        self.queue = PairQueue(name="command", width=COMMAND_BITS) if config.command_queue else None
         self.table = TableWriter(tape_bytes=config.tape_bytes, columns=config.columns, write=TableWrite())
         self.kernels = config.kernels
         self.payload = PayloadWriter(config)
@@ -133,7 +133,7 @@ class TapeDecoder(Block):
 
     def elaborate(self, platform):
         m = Module()
-        queue = instantiate(m, "command_queue", self.queue)
+        offered = Signal()  # a command can be given out
         table = instantiate(m, "table_writer", self.table)
         payload = instantiate(m, "payload_writer", self.payload)
         exponentials = None
@@ -194,7 +194,7 @@ class TapeDecoder(Block):
                             with m.If((opcode == Opcode.CONSTANTS) & _is_of(command, "softmax")):
                                 m.next = "EXPONENTIALS"
             with m.State("END"):
-                m.d.comb += give.eq(queue.room & good)
+                m.d.comb += offered.eq(good)
                 with m.If(give):
                     m.next = "COMMAND"
             with m.State("TABLE"):
@@ -207,7 +207,7 @@ class TapeDecoder(Block):
                     with m.If(exponentials.over):
                         m.next = "GIVE"
             with m.State("GIVE"):
-                m.d.comb += give.eq(queue.room)
+                m.d.comb += offered.eq(1)
                 with m.If(give):
                     m.next = "COMMAND"
                     with m.If(has_payload):
@@ -223,11 +223,6 @@ class TapeDecoder(Block):
         connect(m, table.write, flipped(self.table_write))
         connect(m, payload.write, flipped(self.tape_write))
         m.d.comb += [
-            queue.put.eq(give),
-            queue.incoming.eq(command),
-            self.command.eq(queue.word),
-            self.command_valid.eq(queue.valid),
-            queue.taken.eq(self.command_taken),
             table.data.eq(self.body.data),
             table.valid.eq(self.body.valid),
             table.in_use.eq(table_in_use),
@@ -237,6 +232,7 @@ class TapeDecoder(Block):
             payload.read.eq(self.tape_read),
             self.tape_written.eq(payload.written),
         ]
+        self._give_out(m, command, offered, give)
         if exponentials:
             divides = is_product & (command_field(command, "destination") == Destination.KERNEL_1)
             connect(m, exponentials.write, flipped(self.exponential_write))
@@ -248,6 +244,22 @@ class TapeDecoder(Block):
                 ),
             ]
         return m
+
+    def _give_out(self, m, command, offered, give):
+        """The command goes to the engine, or into the queue, in the cycle of `give`."""
+        if self.queue is None:
+            m.d.comb += [self.command.eq(command), self.command_valid.eq(offered)]
+            m.d.comb += give.eq(offered & self.command_taken)
+            return
+        queue = instantiate(m, "command_queue", self.queue)
+        m.d.comb += [
+            give.eq(offered & queue.room),
+            queue.put.eq(give),
+            queue.incoming.eq(command),
+            self.command.eq(queue.word),
+            self.command_valid.eq(queue.valid),
+            queue.taken.eq(self.command_taken),
+        ]
 
     def _assemble(self, m, moves, word):
         """Shifts words of a command in and adds them up; returns the command, and whether its sum is right."""

@@ -32,6 +32,7 @@ _DIFFERENT = (
      "kernel": "taylor+softmax", "query_block": 4, "image_banks": "activations"},
     {"name": "memory-8x4", "rows": 8, "columns": 4, "tape_source": "memory", "tape_memory_bytes": 1 << 15,
      "tape_width": 16, "image_lanes": 4, "memory_pipeline": 1, "divider_interval": 3, "kernel": "taylor+softmax",
+     "command_queue": 0,
      "tape_memory": "huge", "image_memory": "huge", "residual_memory": "block", "partial_sum_memory": "distributed"},
     # A tile holds more classes than there can be; one burst at a time; half of the columns multiply without DSPs.
     {"name": "axi-16x8", "rows": 16, "columns": 8, "tape_width": 64, "image_lanes": 8, "norm_interval": 4,

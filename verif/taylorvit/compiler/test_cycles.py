@@ -26,6 +26,8 @@ CONFIGURATIONS = {
     "one lane": small_config(6, 4, tape_width=32, memory_pipeline=1, norm_interval=80, norm_lanes=1),
     "image among activations": small_config(6, 4, tape_width=32, image_lanes=2, memory_pipeline=1,
                                             image_banks="activations"),
+    "no queue of commands": small_config(5, 4, tape_width=16, memory_pipeline=1, command_queue=0, tape_queue_rows=16,
+                                         kernel="taylor+softmax", query_block=4, exponential_entries=32),
     "four columns a lane": small_config(16, 8, tape_width=64, norm_lanes=2),
     "softmax": small_config(4, 4, tape_width=32, kernel="softmax", exponential_entries=64),
     "blocks of five queries": small_config(6, 5, tape_width=8, memory_pipeline=1, norm_interval=3, tape_queue_rows=16,

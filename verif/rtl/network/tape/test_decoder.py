@@ -37,6 +37,7 @@ SIZES = {  # rows, columns, bits of a word, rows of the tape banks
 }
 
 SOFTMAX = {"byte": "softmax", "odd": "taylor+softmax", "wide": "softmax", "half": "taylor+softmax"}  # others: taylor
+WITHOUT_QUEUE = ("row", "odd", "column", "half")
 ENTRIES = 16
 LIMIT = 30_000
 
@@ -45,6 +46,7 @@ def configuration(name):
     rows, columns, width, queue = SIZES[name]
     base = config_of("default").to_mapping() | {"tape_queue_rows": queue, "tape_source": "stream"}
     kernel = {"kernel": SOFTMAX.get(name, "taylor"), "exponential_entries": ENTRIES}
+    base |= {"command_queue": 0 if name in WITHOUT_QUEUE else 2}
     return NetworkConfig.from_mapping(base | {"rows": rows, "columns": columns, "tape_width": width} | kernel)
 
 
