@@ -20,7 +20,8 @@ PIXELS = np.random.default_rng(2).integers(
     0, 256, (COUNT, SHAPE.channels, SHAPE.image_size, SHAPE.image_size), dtype=np.uint8
 )
 BOARD = load_board("ulx3s-25f")
-CONFIG = BOARD.network("digits").config
+OF_BOARD = BOARD.network("digits").config
+CONFIG = replace(OF_BOARD, counters="all")
 LOGITS = quantized(SHAPE)(PIXELS.astype(np.int64))
 PORT = ("--port", "/dev/tty1")
 
@@ -95,7 +96,7 @@ def test_images_through_whatever_answers(capsys, at, compiled, pixels, tmp_path)
 
 
 def test_bitstream_is_that_of_the_board_for_the_model(capsys, at, compiled, pixels):
-    at(board_with(board="ulx3s-25f"))
+    at(board_with(OF_BOARD, board="ulx3s-25f"))
     command = ["run", *PORT, "--model", compiled, "--images", pixels]
     for options in (["--board", "ulx3s-25f"], ["--board", "ulx3s-25f", "--network", "digits"]):
         status, out, _err = run(capsys, *command, *options)
