@@ -93,12 +93,17 @@ def _verilog(timing, name):
 
 
 def _convert(timing, name):
+    from litedram.common import LiteDRAMNativePort
     from litedram.core.controller import LiteDRAMController
     from litedram.core.crossbar import LiteDRAMCrossbar
     from litedram.frontend.axi import LiteDRAMAXI2Native, LiteDRAMAXIPort
     from litex.gen.fhdl import verilog
+    from litex.soc.interconnect import stream
     from migen import ClockDomain, Module, Signal
+    from migen.fhdl.structure import DUID
 
+    # The order of assignments follows from the numbers of signals, which count all that this process has made.
+    DUID._DUID__next_uid = 0
     module = Module()
     module.clock_domains.cd_sys = domain = ClockDomain("sys")
     domain.clk = Signal(name_override="clk")
@@ -107,7 +112,17 @@ def _convert(timing, name):
     module.submodules.crossbar = crossbar = LiteDRAMCrossbar(controller.interface)
     port = crossbar.get_port()
     axi = LiteDRAMAXIPort(data_width=port.data_width, address_width=timing.chip.address_width, id_width=1)
-    module.submodules.frontend = LiteDRAMAXI2Native(axi, port)
+    # Without these registers a command goes through frontend, crossbar and bank in one cycle, and whether it is taken
+    # goes all the way back.
+    asked = LiteDRAMNativePort("both", port.address_width, port.data_width)
+    module.submodules.frontend = LiteDRAMAXI2Native(axi, asked)
+    module.submodules.commands = commands = stream.Buffer(port.cmd.description, pipe_ready=True)
+    module.comb += [
+        asked.cmd.connect(commands.sink),
+        commands.source.connect(port.cmd),
+        asked.wdata.connect(port.wdata),
+        port.rdata.connect(asked.rdata),
+    ]
     dfi = controller.dfi.p0
     outside = {
         **{f"command__{ours}": getattr(dfi, ours) for ours in ("address", "bank", "cs_n", "ras_n", "cas_n", "we_n")},
@@ -117,8 +132,8 @@ def _convert(timing, name):
         "write_enable": dfi.wrdata_en,
         "read_data": dfi.rddata,
     }
-    for prefix, channels in (("read", ("ar", "r")), ("write", ("aw", "w", "b"))):
-        for channel in channels:
+    for prefix, names in (("read", ("ar", "r")), ("write", ("aw", "w", "b"))):
+        for channel in names:
             fields = _CHANNELS[channel]
             outside |= {f"{prefix}_{channel}{field}": getattr(getattr(axi, channel), field) for field in fields}
     for ours, signal in outside.items():

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import migen
 import pytest
 
 from taylorvit.boundary.errors import CommandError
@@ -26,6 +27,9 @@ def test_ports_are_those_of_the_block():
 
 
 def test_the_text_is_always_the_same():
+    """In a process that has made other signals, and in one with other hashes."""
+    [migen.Signal() for _ in range(1000)]
+    litedram._verilog.cache_clear()
     script = (
         "from taylorvit.fpga.memory.chips import CHIPS, SdramTiming\n"
         "from taylorvit.fpga.memory.litedram import LiteDramController\n"

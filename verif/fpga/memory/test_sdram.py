@@ -155,7 +155,7 @@ def test_what_is_written_is_read(simulation):
 def test_reads_are_fast(simulation):
     """What docs/fpga.md says of reads in order."""
     figures = run(simulation, __name__, testcase="reads_are_fast").measurements
-    assert figures["first"] == 15
+    assert figures["first"] == 16
     assert figures["longest_gap"] <= 16  # a refresh
     assert figures["beats"] / figures["cycles"] > 0.96
 
