@@ -2,7 +2,7 @@
 
 The first image is a job of its own, the others are another one: so the counters tell the cycles of the first image, and
 those from one image to the next. Cycles in which the accelerator waited for an image on the line are among them; the
-remark on the speed leaves them out.
+remark on the speed leaves them out, if they are counted.
 """
 
 from __future__ import annotations
@@ -114,13 +114,14 @@ def _image_cycles(results: list[NetworkResult], images: int) -> list[int | None]
 
 
 def _speed_remark(result: NetworkResult, clock_hz: int) -> dict[str, str]:
-    """Images a second of the last job, without its waiting for images, if the counters tell."""
-    if "STALL_IMAGE" not in result.jobs[0].counters:
+    """Images a second of the last job, without its waiting for images if that was counted."""
+    if "CYCLES" not in result.jobs[0].counters:
         return {}
     images = sum(job.images for job in result.jobs)
-    cycles = sum(job.counters["CYCLES"] - job.counters["STALL_IMAGE"] for job in result.jobs) / images
-    speed = f"{clock_hz / cycles:,.1f} images a second at {clock_hz / 1e6:g} MHz"
-    return {"speed": f"{cycles:,.0f} cycles an image without waiting for it: {speed}"}
+    waiting = sum(job.counters.get("STALL_IMAGE", 0) for job in result.jobs)
+    cycles = (sum(job.counters["CYCLES"] for job in result.jobs) - waiting) / images
+    each = "an image without waiting for it" if "STALL_IMAGE" in result.jobs[0].counters else "an image"
+    return {"speed": f"{cycles:,.0f} cycles {each}: {clock_hz / cycles:,.1f} images a second at {clock_hz / 1e6:g} MHz"}
 
 
 def tape_remark(report: LoadReport) -> str:

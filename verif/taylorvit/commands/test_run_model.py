@@ -142,6 +142,7 @@ def test_accelerator_that_counts_less(capsys, at, compiled, pixels, counters, te
     status, out, _err = run(capsys, "run", *PORT, "--model", compiled, "--images", pixels)
     assert status == 0 and text in out and "by kind" not in out and "without waiting" not in out
     assert ("cycles  " in out) == (counters == "cycles")
+    assert ("10,000 cycles an image: 10,000.0 images a second at 100 MHz" in out) == (counters == "cycles")
 
 
 SMALL = replace(CONFIG, tape_memory_bytes=10_000)
