@@ -103,7 +103,6 @@ class ImageLoader(Block):
         within = Signal()  # a packet
         filling = Signal()
         dropping = Signal()
-        taking = Signal()
         moves = Signal()
         takes = Signal()  # a beat of an image
         step = Signal()
@@ -127,10 +126,9 @@ class ImageLoader(Block):
             raster.patches_a_row.eq(self.patches_a_row),
             self.sizes_error.eq(raster.refused),
             self.preparing.eq(some_left & by_row & ~raster.ready),
-            taking.eq(open_ & ~self.ending),
-            self.s.tready.eq((taking | dropping) & ~self.closed),
+            self.s.tready.eq((open_ | dropping) & ~self.closed),
             moves.eq(self.s.tvalid & self.s.tready),
-            takes.eq(self.s.tvalid & taking & ~self.closed),
+            takes.eq(self.s.tvalid & open_ & ~self.closed),
             step.eq(takes | filling),
             finish.eq(step & image_last),
             self.image_short.eq(takes & self.s.tlast & ~image_last),
@@ -139,7 +137,8 @@ class ImageLoader(Block):
             self.idle.eq(~some_left & ~filling & ~dropping),
         ]
         m.d.sync += open_.eq(some_left & ~full & ~filling & ~dropping & ~self.preparing)
-        with m.If(finish | self.image_short | self.image_long):
+        # A beat that is taken in the first cycle of `ending` is as good as one in the cycle before.
+        with m.If(finish | self.image_short | self.image_long | self.ending):
             m.d.sync += open_.eq(0)
         with m.If(moves):
             m.d.sync += within.eq(~self.s.tlast)
