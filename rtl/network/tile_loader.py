@@ -237,16 +237,20 @@ class TileLoader(Block):
             with m.State("PASS"):
                 leave(m)
 
+        self._send(m, row, moving, count)
+        self._pass(m, fields, position)
+        return m
+
+    def _send(self, m, row, moving, count):
+        """The row goes to the columns; the array is told when a row of a tile gets there."""
         m.d.comb += self.tape_read.eq(row.valid & (row.kind != LoadKind.KERNEL_0) & (row.kind != LoadKind.KERNEL_1))
         pass_on(m, row, self.load_control)
-        self._pass(m, fields, position)
         first_row = Signal()
         m.d.comb += [
             first_row.eq(moving & (count == 0)),
             self.load.eq(delay(m, moving, self.load_latency, "load")),
             self.load_first.eq(delay(m, first_row, self.load_latency, "load_first")),
         ]
-        return m
 
     def _tape(self, m):
         """Rows of the tape that have come and were not read yet."""
