@@ -73,6 +73,7 @@ class TapeChecker(Block):
         self.tape_bytes = config.tape_bytes
         self.columns = config.columns
         self.tape_hash = config.tape_hash
+        self.longest_tape = config.tape_memory_bytes or (1 << 32) - 1
         self.is_stream = config.tape_source == "stream"
         super().__init__(
             {
@@ -105,7 +106,7 @@ class TapeChecker(Block):
         in_trailer = Signal()
         ends = Signal()  # with the next word
         body_ends = Signal()
-        left = Signal(33)  # bytes, the next word's among them
+        left = Signal(self.longest_tape.bit_length() + 1)  # bytes, the next word's among them
         left_next = left - self.tape_bytes
         moves = Signal()
         in_body = Signal()

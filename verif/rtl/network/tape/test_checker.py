@@ -25,7 +25,9 @@ SIZES = {  # rows, columns, bits of a word, source
     "column": (2, 1, 8, "stream"),
     "wide": (128, 128, 1024, "axi"),
     "half": (32, 32, 128, "stream"),
+    "memory": (4, 4, 16, "memory"),
 }
+MEMORY_BYTES = 1500
 TOLD = ("passed", "been_read", "magic_error", "version_error", "configuration_error", "length_error", "crc_error")
 FAULTS = {
     "magic": "magic_error", "version": "version_error", "configuration": "configuration_error",
@@ -36,6 +38,7 @@ FAULTS = {
 def configuration(name):
     rows, columns, width, source = SIZES[name]
     base = config_of("default").to_mapping() | {"tape_queue_rows": 256}
+    base |= {"tape_memory_bytes": MEMORY_BYTES if source == "memory" else 0}
     return NetworkConfig.from_mapping(
         base | {"rows": rows, "columns": columns, "tape_width": width, "tape_source": source}
     )
