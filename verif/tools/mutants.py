@@ -24,11 +24,12 @@ from .attention_faults import ATTENTION
 from .link_faults import LINK
 from .network_faults import NETWORK
 from .planting import Design, Fault
+from .sdram_faults import SDRAM
 from .softmax_faults import SOFTMAX
 
 __all__ = ["DESIGNS", "main"]
 
-DESIGNS = (ATTENTION, SOFTMAX, *NETWORK, *LINK)
+DESIGNS = (ATTENTION, SOFTMAX, *NETWORK, *LINK, *SDRAM)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,39 +16,46 @@ FAULTS = {  # name -> (address that a write or read reaches, byte that is kept)
     "address line": (lambda address: address & ~(1 << 9), lambda address, byte: byte),
     "low address line": (lambda address: address | 4, lambda address, byte: byte),
     "data line": (lambda address: address, lambda address, byte: byte | 0x20),
+    "last cell": (lambda address: address, lambda address, byte: byte ^ (address == (1 << ADDRESS_WIDTH) - 1)),
     "one cell": (lambda address: address, lambda address, byte: byte ^ (0x80 if address == 1234 else 0)),
 }
 
 
 async def memory(dut, place, kept):
-    """An AXI4 slave for bursts of 256 beats, with pauses."""
+    """An AXI4 slave for bursts of 256 beats, with pauses, which takes addresses late and is long in writing."""
     cells = {}
-    writes, reads, beats, answers = [], [], 0, 0
+    writes, reads, beats, answers = [], [], 0, []  # of answers: cycles until each
     active = pattern("random", "memory")
+    seldom = pattern("rare", "addresses")
     edge = RisingEdge(dut.clk)
     dut.write_bvalid.value = dut.read_rvalid.value = 0
     while True:
-        dut.write_awready.value, dut.write_wready.value = next(active), next(active)
+        # A burst is taken only when the beats of the one before have come.
+        dut.write_awready.value, dut.write_wready.value = not writes and next(seldom), next(active)
         dut.read_arready.value = next(active)
         if reads:
             dut.read_rdata.value = cells[place(reads[0])]
         dut.read_rvalid.value = bool(reads)
-        dut.write_bvalid.value = answers > 0
+        answers = [max(left - 1, 0) for left in answers]
+        dut.write_bvalid.value = bool(answers) and answers[0] == 0
         await edge
         if int(dut.write_awvalid.value) and int(dut.write_awready.value):
             first = int(dut.write_awaddr.value)
             writes += range(first, first + int(dut.write_awlen.value) + 1)
         if int(dut.write_bvalid.value) and int(dut.write_bready.value):
-            answers -= 1
+            answers.pop(0)
         if int(dut.write_wvalid.value) and int(dut.write_wready.value):
+            expect_equal("a beat comes with or after its address", bool(writes), True)
             address = writes.pop(0)
             cells[place(address)] = kept(place(address), int(dut.write_wdata.value))
             beats += 1
             expect_equal("last", int(dut.write_wlast.value), int(beats % 256 == 0))
-            answers += int(dut.write_wlast.value)
+            if int(dut.write_wlast.value):
+                answers.append(40)
         if int(dut.read_rvalid.value) and int(dut.read_rready.value):
             reads.pop(0)
         if int(dut.read_arvalid.value) and int(dut.read_arready.value):
+            expect_equal("writes that are under way when one is read", len(answers) + len(writes), 0)
             first = int(dut.read_araddr.value)
             reads += range(first, first + int(dut.read_arlen.value) + 1)
 
