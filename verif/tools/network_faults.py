@@ -135,7 +135,7 @@ _HOST = (
     Fault("table overwritten while it is used", "table_writer_axi", r"active && !in_use", "active"),
     Fault("command lost", "pair_queue_command_axi", r"(valid <= )!room \|\| put", r"\1put"),
     Fault("image overwritten", "image_loader_axi", r"(open_ <= some_left) && !full", r"\1"),
-    Fault("pixels with a sign", "image_loader_axi", r"\{!selected_2\[7\]", "{selected_2[7]"),
+    Fault("pixels with a sign", "image_loader_axi", r"\{!selected_1\[7\]", "{selected_1[7]"),
     Fault("rest of a long image taken as the next", "image_loader_axi", r"(image_long\) dropping <= )1'b1",
           r"\g<1>1'b0"),
     Fault("logits of the half before", "logits_sender_axi", r"(half_out <= half_out \^ )read_out", r"\g<1>1'b0"),
