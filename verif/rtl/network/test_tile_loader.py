@@ -247,9 +247,12 @@ class Bench:
             "unfinished": (self.sequence - 1 - self.finished), "constants_waiting": self.constants_waiting,
             "norm_start": bool(view.norm_start.value), "taken": self.taken,
         }  # fmt: skip
-        if valid:
-            product, members = next((item, members) for kind, item, members in self.events if kind == "pass")
+        coming = next(((item, members) for kind, item, members in self.events if kind == "pass"), None)
+        if coming and (valid or self.tile):
+            product, members = coming
             before["payload"] = [int(getattr(view, f"loaded__payload__{name}").value) for name in members]
+        if valid:
+            expect_equal("payload in the cycle before `valid`", self.before["payload"], before["payload"])
         if before["norm_start"]:
             expect_equal("product of a LayerNorm", int(view.product.value), self.latest.bits)
             expect_equal("its number", int(view.product_number.value), (self.sequence - 1) % NUMBERS)
