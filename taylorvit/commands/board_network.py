@@ -97,9 +97,10 @@ def _board_for(model):
     return min(found, key=lambda each: each[1].tape_source != "memory")
 
 
-def _port(arguments, board, config):
+def _port(arguments, board, config, tape=b""):
+    """The port; a simulated SDRAM has the tape already, which would take hours to go over a simulated line."""
     with progress_bars() as progress:
-        return board_port(arguments, board, config, progress)
+        return board_port(arguments, board, config, progress, tape)
 
 
 def _opened(port, board, config):
@@ -108,7 +109,7 @@ def _opened(port, board, config):
 
 def _run_images(arguments, board, config, model, images):
     """The model on the accelerator that was found, what came out, what has to, and rows for the table."""
-    port, preparation = _port(arguments, board, config)
+    port, preparation = _port(arguments, board, config, model.tape)
     by_row = arguments.image_order == "raster"
     with _opened(port, board, config) as accelerator:
         found = on_accelerator(model, accelerator)

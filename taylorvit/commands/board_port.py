@@ -18,7 +18,7 @@ DEFAULT_BAUD = 3_000_000
 
 
 def board_port(
-    arguments: Namespace, board: Board | None, config: Configuration | None, progress: Progress
+    arguments: Namespace, board: Board | None, config: Configuration | None, progress: Progress, sdram: bytes = b""
 ) -> tuple[Port, str]:
     """The port that --port or --sim name, with a bar while a simulation is built.
 
@@ -27,13 +27,14 @@ def board_port(
         board (Board | None): the board; None if it may be any, with --port.
         config (Configuration | None): the accelerator on it, likewise.
         progress (Progress): the bars.
+        sdram (bytes): what the SDRAM of a simulated board has in it from the start, if there is one.
 
     Returns:
         tuple[Port, str]: the port, and what stands in front of the time that a run took.
     """
     what = "building the simulation" if arguments.sim else f"connecting to {arguments.port}"
     preparing = progress.add_task(what, total=None)
-    port, preparation = _simulated_port(board, config) if arguments.sim else _serial_port(arguments, board)
+    port, preparation = _simulated_port(board, config, sdram) if arguments.sim else _serial_port(arguments, board)
     progress.update(preparing, total=1, completed=1)
     return port, preparation
 
@@ -47,9 +48,9 @@ def _serial_port(arguments, board):
     return SerialPort(arguments.port, baud), "on the board "
 
 
-def _simulated_port(board, config):
+def _simulated_port(board, config, sdram):
     from taylorvit.simulation.simulated_board import SimulatedPort, build_board
 
     simulation = build_board(board, config)
     seconds = simulation.build.seconds
-    return SimulatedPort(simulation), f"build {f'{seconds:.1f} s' if seconds else 'cached'}, simulation "
+    return SimulatedPort(simulation, sdram=sdram), f"build {f'{seconds:.1f} s' if seconds else 'cached'}, simulation "

@@ -91,6 +91,7 @@ class SimulatedPort(Port):
 
     Args:
         board (SimulatedBoard): the simulation, which is started.
+        sdram (bytes): what its SDRAM has in it from power-up on, if it has one: a long tape need not go over the line.
 
     Raises:
         PortError: the simulation breaks off, or takes longer than it can.
@@ -100,7 +101,7 @@ class SimulatedPort(Port):
     patience_cycles = 20_000
     stall_cycles = 4_000_000
 
-    def __init__(self, board: SimulatedBoard):
+    def __init__(self, board: SimulatedBoard, *, sdram: bytes = b""):
         self.name = "the simulated board"
         self.baud = board.baud
         self.clock_hz = board.clock_hz
@@ -111,6 +112,14 @@ class SimulatedPort(Port):
         self._button = board.button
         button = -1 if board.button is None else board.button
         command = [str(board.build.directory / "simulation"), str(board.clock_hz), str(board.baud), str(button)]
+        with tempfile.NamedTemporaryFile() as contents:
+            contents.write(sdram)
+            contents.flush()
+            self._start([*command, f"+sdram={contents.name}"] if sdram else command)
+            # Whoever plugs a board in takes longer than that.
+            self.read(2 * ResetGenerator.reset_cycles / board.clock_hz)
+
+    def _start(self, command):
         try:
             self._process = subprocess.Popen(
                 command,
@@ -124,7 +133,6 @@ class SimulatedPort(Port):
             self._input, self._output = cast(IO, self._process.stdin), cast(IO, self._process.stdout)
         except OSError as error:
             raise PortError(f"{self.name} could not be started: {command[0]}: {reason_of(error)}") from None
-        self.read(2 * ResetGenerator.reset_cycles / board.clock_hz)  # whoever plugs a board in takes longer than that
 
     def write(self, data):
         """Sends bytes to the board."""

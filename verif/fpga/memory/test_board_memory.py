@@ -59,6 +59,12 @@ def test_tape_and_images_in_logits_out(host):
     assert not host.link.status().malformed_packet
 
 
+def test_a_simulated_memory_may_have_the_tape_from_the_start(simulation):
+    port = SimulatedPort(simulation, sdram=NETWORK.tape)
+    Host(port, NETWORK).expect_right(1)
+    port.close()
+
+
 @pytest.mark.parametrize("how", ["RESET", "button"])
 def test_the_tape_outlasts_a_reset(host, how):
     host.load()
