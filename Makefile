@@ -102,7 +102,7 @@ models: .venv/.train  ## train models with each attention on MNIST-5k, quantize 
 mixed: .venv/.train  ## train models with softmax attention in 0 to 4 layers on MNIST-5k, show accuracy against cycles
 	@$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) mixed-accuracies
 
-pretrained: check-compiler .venv/.pretrained  ## quantize a pretrained DINOv2-S, compare its tokens, run a photograph through Verilog: hours
+pretrained: check-compiler .venv/.pretrained  ## quantize a pretrained DINOv2-S, compare its tokens, run a photograph through Verilog: an hour or more
 	.venv/bin/python -m verif.tools.pretrained -o build/pretrained
 	.venv/bin/taylorvit compile build/pretrained/softmax.safetensors --preset vit-64x64-mixed -o build/pretrained/vit-64x64-mixed
 	.venv/bin/taylorvit simulate --model build/pretrained/vit-64x64-mixed --images build/pretrained/photo.png

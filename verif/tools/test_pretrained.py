@@ -84,9 +84,9 @@ def test_a_photograph_is_read_as_it_is_written(tmp_path):
 
 
 def test_integer_models_are_made_once(model, tmp_path, monkeypatch):
-    made = pretrained.quantized(model, lambda: ("softmax",) * 2, tmp_path, "a", IMAGES, console())
+    made = pretrained.quantized(model, ("softmax",) * 2, tmp_path, "a", IMAGES, console())
     monkeypatch.setattr(pretrained, "quantize_vit", None)
-    again = pretrained.quantized(model, lambda: ("taylor",) * 2, tmp_path, "a", IMAGES, console())
+    again = pretrained.quantized(model, ("taylor",) * 2, tmp_path, "a", IMAGES, console())
     assert again.kernels == made.kernels == ("softmax",) * 2
 
 
@@ -119,14 +119,17 @@ def test_a_whole_run_on_a_small_model(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "VALUE", "tokens")
     monkeypatch.setattr(pretrained, "photos", lambda _names, _crops: IMAGES[:1])
     monkeypatch.setattr(pretrained, "limits", lambda *_: {"rounded": {"all": TokenFidelity(1.0, 1.0, 99.0)}})
-    assert pretrained.main(["-o", str(tmp_path / "out"), "--only", "softmax", "mixed"]) == 0
+    monkeypatch.setattr(pretrained, "minding_least", lambda *_: ("softmax",) * 2)
+    assert pretrained.main(["-o", str(tmp_path / "out"), "--only", "softmax", "mixed", "auto"]) == 0
+    assert not (tmp_path / "out" / "auto.safetensors").exists()
     report = json.loads((tmp_path / "out" / "tokens.json").read_text())
     assert report["agreement"] < 1e-5 and report["kernels"] == {
         "softmax": "softmax",
         "mixed": "softmax in 0; taylor in 1",
     }
     assert len(report["tokens"]["mixed"]) == 2 and (tmp_path / "out" / "tokens.svg").stat().st_size > 1000
-    assert "Tokens behind the last layer" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "Tokens behind the last layer" in output and "auto: softmax, as above" in output
     monkeypatch.setattr(pretrained, "LEAST_COSINE", 1.0)
     assert pretrained.main(["-o", str(tmp_path / "out"), "--only", "softmax"]) == 1
     assert "mean cosine must be at least 1.0, not 0.9" in capsys.readouterr().out
