@@ -182,6 +182,9 @@ async def every_element_and_every_wait(dut):
         number = 0
         for chance, come in ((1, 0.2), (0.5, 1), (0.1, 0.9), (0.8, 0.5)):
             products = [random_product(config, generator) for _ in range(10)]
+            # Rows that are promised in every second cycle.
+            short = {"destination": Destination.KERNEL_1, "input_tiles": 1, "length": 1, "pass_length": 1, "flags": 0}
+            products += [random_product(config, generator, **short, prefix=0, wait=31) for _ in range(4)]
             await job(view, config, drain, generator, products, chance, come=come, first=number)
             number += len(products)
 
