@@ -16,6 +16,7 @@ from taylorvit.gen.verilog import emit
 from taylorvit.simulation import build, expect_equal, pattern, record, run, start, wait_until
 from taylorvit.simulation.dsp_cells import with_dsp_models
 from taylorvit.simulation.sdram import with_sdram
+from verif.tools.lint import verilator_warnings
 
 # Eight rows in each bank; everything else as it is in the chip that boards have.
 SMALL = replace(CHIPS["MT48LC16M16"], name="small", row_bits=3, start=2000)
@@ -146,6 +147,13 @@ def simulation():
     block = SdramController(timing, Ecp5SdramPads)
     verilog, top = with_sdram(with_dsp_models(emit(block)), block, timing)
     return build(verilog, top)
+
+
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
+def test_verilog_is_clean(tmp_path, chip):
+    block = SdramController(SdramTiming(chip, 75_000_000, 1), Ecp5SdramPads)
+    (tmp_path / f"{block.module_name}.v").write_text(emit(block))
+    assert verilator_warnings(tmp_path, block.module_name) == []
 
 
 def test_what_is_written_is_read(simulation):
