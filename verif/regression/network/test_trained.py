@@ -26,7 +26,7 @@ def _of_board(name):
     [
         pytest.param("mnist5k", load_preset("vit-16x16"), 30, 50_000, id="mnist5k"),
         pytest.param("mnist5k", load_preset("vit-16x16"), 200, 50_000, id="mnist5k-more", marks=NIGHTLY),
-        pytest.param("digits", _of_board("ulx3s-25f"), 100, 46_000, id="ulx3s-25f"),
+        pytest.param("digits", _of_board("ulx3s-25f"), 100, 90_000, id="ulx3s-25f"),
         pytest.param("digits", _of_board("tang-nano-20k"), 100, 200_000, id="tang-nano-20k", marks=NIGHTLY),
     ],
 )
