@@ -198,11 +198,11 @@ class Board:
             raise BoardError(f"preset of {self.name} must be one of {', '.join(self.presets)}, not {name!r}")
         return self.presets[name]
 
-    def network(self, name):
+    def network(self, name=None):
         """The accelerator for a network.
 
         Args:
-            name (str): name of the network.
+            name (str | None): name of the network; None for the first.
 
         Returns:
             BoardPreset: the accelerator.
@@ -211,7 +211,9 @@ class Board:
             BoardError: there is none of that name.
         """
         if not self.networks:
-            raise BoardError(f"cannot take network {name!r}: {self.name} has no networks; choose another board")
+            which = "a network" if name is None else f"network {name!r}"
+            raise BoardError(f"cannot take {which}: {self.name} has no networks; choose another board")
+        name = next(iter(self.networks)) if name is None else name
         if name not in self.networks:
             raise BoardError(f"network of {self.name} must be one of {', '.join(self.networks)}, not {name!r}")
         return self.networks[name]
@@ -308,7 +310,7 @@ def _board(name, table):
     tools = table.table("tools") if "tools" in table else CheckedTable({}, "board")
     button = table.table("button") if "button" in table else None
     sdram = table.table("sdram") if "sdram" in table else None
-    presets = {label: _preset(each, label, AcceleratorConfig) for label, each in _tables(table.table("presets"))}
+    presets = _presets(table.table("presets"), "presets", AcceleratorConfig)
     if not presets:
         raise BoardError("presets must have at least one table, [presets.NAME]")
     networks = table.table("networks") if "networks" in table else CheckedTable({}, "board")
@@ -331,9 +333,7 @@ def _board(name, table):
         button=button and _button(button),
         sdram=sdram and _sdram(sdram),
         presets=MappingProxyType(presets),
-        networks=MappingProxyType(
-            {label: _preset(each, f"{name}-{label}", NetworkConfig) for label, each in _tables(networks)}
-        ),
+        networks=MappingProxyType(_presets(networks, "networks", NetworkConfig, f"{name}-")),
         loader=loader.texts("command"),
         synthesis=tools.texts("synthesis", optional=True),
         place_and_route=tools.texts("place_and_route", optional=True),
@@ -377,17 +377,26 @@ def _check(board):
         raise BoardError(f"loader.command must contain {{bitstream}}, not {' '.join(board.loader)!r}")
 
 
-def _tables(table):
-    """The tables in a table, each with its key."""
-    return [(key, table.table(key)) for key in table.keys()]
+def _presets(table, place, kind, prefix=""):
+    """The accelerators in a table, each with its key; their names begin with the prefix."""
+    presets = {}
+    for label in table.keys():
+        if not label:
+            raise BoardError(f"{place} must have names that are not empty, not {label!r}")
+        presets[label] = _preset(table.table(label), f"{place}.{label}", f"{prefix}{label}", kind)
+    return presets
 
 
-def _preset(table, name, kind):
+def _preset(table, place, name, kind):
     core_hz = table.number("core_hz", 1_000_000, 1_000_000_000)
     seed = table.number("seed", 1, LARGEST_SEED, default=1)
     margin = table.number("margin_percent", 0, 50, default=0)
     fields = {"name": name, **table.rest()}
     if "extends" not in fields:
         fields.setdefault("accelerator", kind.accelerator)
-    config = of_kind(configuration(fields), kind, "networks" if kind is NetworkConfig else "presets")
+    try:
+        config = of_kind(configuration(fields), kind, place)
+    except ConfigError as error:
+        text = str(error)
+        raise BoardError(text if text.startswith(place) else f"{place}: {text}") from None
     return BoardPreset(config=config, core_hz=core_hz, seed=seed, margin_percent=margin)

@@ -68,7 +68,7 @@ def network_of(board: Board, name: str | None, model: CompiledModel | None) -> N
         model (CompiledModel | None): the model, if it is there already.
     """
     if name is not None or model is None or not board.networks:
-        return board.network(name or next(iter(board.networks), "")).config
+        return board.network(name).config
     fitting = [
         network.config for network in board.networks.values() if network.config.tape_hash == model.config.tape_hash
     ]

@@ -62,6 +62,8 @@ def run(arguments: Namespace) -> int:
         raise ValueError(f"--{given[0].replace('_', '-')} must come with --model")
     if arguments.input is not None and arguments.memory_test:
         raise ValueError("--memory-test must come with --model or alone, not with --input")
+    if arguments.input is None and arguments.model is None and arguments.output is not None:
+        raise ValueError("--output must come with --input or --model: a test of the memory has no results")
     if arguments.model is not None and arguments.images is None:
         raise ValueError("--model must come with --images")
     extra = "sim" if arguments.sim else "fpga"

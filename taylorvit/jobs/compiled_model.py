@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,7 @@ from taylorvit.boundary.errors import FileError, reason_of
 from taylorvit.boundary.reading import read_json
 from taylorvit.fpga.driver.tape import check_tape as check_tape_for
 from taylorvit.rtl.config import ConfigError
+from taylorvit.rtl.network.command import TRAILER_BYTES
 from taylorvit.rtl.network.config import NetworkConfig
 
 if TYPE_CHECKING:
@@ -72,8 +74,7 @@ def read_compiled_model(folder: str | Path) -> CompiledModel:
         config = NetworkConfig.from_mapping(description["accelerator"]["configuration"])
     except (ConfigError, TypeError) as error:
         raise FileError(f"{folder / 'model.json'}: {error}") from None
-    tape = _content(folder / "model.tape")
-    check_tape(tape, config, folder / "model.tape")
+    tape = read_tape(folder, config)
     model = folder / "model.safetensors"
     if hashlib.sha256(_content(model)).hexdigest() != description["model"]["sha256"]:
         raise FileError(f"{model} must be the model of {folder / 'model.json'}, whose hash it does not have")
@@ -91,11 +92,17 @@ def read_tape(folder: str | Path, config: NetworkConfig) -> bytes:
         config (NetworkConfig): the accelerator that it has to be for.
 
     Raises:
-        FileError: it cannot be read, or is not for the accelerator.
+        FileError: it cannot be read, is not for the accelerator, or is damaged.
     """
     file = Path(folder) / "model.tape"
     tape = _content(file)
     check_tape(tape, config, file)
+    trailer = -(-TRAILER_BYTES // config.columns) * config.columns
+    found = int.from_bytes(tape[-trailer:][:TRAILER_BYTES], "little")
+    if (computed := zlib.crc32(tape[:-trailer])) != found:
+        raise FileError(
+            f"{file} must have the CRC {computed:#010x}, not {found:#010x}: it is damaged; compile the model again"
+        )
     return tape
 
 

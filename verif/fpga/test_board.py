@@ -142,6 +142,7 @@ def test_first_preset_is_the_default():
 
 def test_networks_are_named_after_the_board():
     board = load_board("ulx3s-25f")
+    assert board.network() == next(iter(board.networks.values()))
     for name, network in board.networks.items():
         assert network == board.network(name)
         assert network.config.accelerator == "network"
@@ -149,6 +150,20 @@ def test_networks_are_named_after_the_board():
     assert "digits" in board.networks
     with pytest.raises(BoardError, match=r"^network of ulx3s-25f must be one of .*digits.*, not 'deit-huge'$"):
         board.network("deit-huge")
+
+
+def test_wrong_network_is_named(tmp_path):
+    path = tmp_path / "icebreaker.toml"
+    for label, fields, text in (
+        ("small", "rows = 1", "networks.small: rows must be in 2..256, not 1"),
+        ("small", "lines = 1", "networks.small: configuration key must be one of name, rows, "),
+        ('"a b"', "", "networks.a b: name must consist of ASCII letters, digits, '-' and '_', not 'icebreaker-a b'"),
+        ('""', "", "networks must have names that are not empty, not ''"),
+    ):
+        path.write_text(f'{GOOD}\n[networks.{label}]\ncore_hz = 12_000_000\nextends = "vit-tiny-4x4"\n{fields}\n')
+        with pytest.raises(BoardError) as caught:
+            load_board_file(path)
+        assert str(caught.value).startswith(f"{path}: {text}")
 
 
 def test_a_board_may_have_no_networks(tmp_path):
@@ -159,16 +174,18 @@ def test_a_board_may_have_no_networks(tmp_path):
     with pytest.raises(BoardError) as caught:
         board.network("digits")
     assert str(caught.value) == "cannot take network 'digits': icebreaker has no networks; choose another board"
+    with pytest.raises(BoardError, match="^cannot take a network: icebreaker has no networks; choose another board$"):
+        board.network()
 
 
 def test_presets_and_networks_are_of_their_accelerators(tmp_path):
     path = tmp_path / "icebreaker.toml"
     base = GOOD.partition("\n[networks.")[0]
     path.write_text(base + '[networks.digits]\ncore_hz = 12_000_000\nextends = "tiny-4x4"\n')
-    with pytest.raises(BoardError, match="networks must have a configuration of accelerator 'network' .*, not 'icebr"):
+    with pytest.raises(BoardError, match="networks.digits must have a configuration of accelerator 'network' .*, no"):
         load_board_file(path)
     path.write_text(base.partition("[presets.")[0] + '[presets.a]\ncore_hz = 12_000_000\nextends = "vit-tiny-4x4"\n')
-    with pytest.raises(BoardError, match="presets must have a configuration of accelerator 'attention' .*, not 'a'"):
+    with pytest.raises(BoardError, match="presets.a must have a configuration of accelerator 'attention' .*, not 'a'"):
         load_board_file(path)
 
 
@@ -210,8 +227,10 @@ def test_speed_and_clock_can_be_changed():
         ('io = { pullup = "yes" }', "io = 3", "uart.io must be a table of texts and integers, not 3"),
         ('"{bitstream}"]', "]", "loader.command must contain {bitstream}"),
         ("[loader]", "[load]", "board must have the key 'loader'"),
-        ("rows = ", "lines = ", "configuration key must be one of"),
-        ('extends = "', 'extends = "un', "extends must be one of"),
+        ("rows = ", "lines = ", "presets.icebreaker: configuration key must be one of"),
+        ("rows = 2", "rows = 2.0", "presets.icebreaker: rows must be an integer, not 2.0"),
+        ('extends = "', 'extends = "un', "presets.icebreaker: extends must be one of"),
+        ("[presets.icebreaker]", '[presets.""]', "presets must have names that are not empty, not ''"),
         ("title = ", "title = = ", "file must be TOML: "),
     ],
 )

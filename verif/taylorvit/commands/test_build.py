@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 
@@ -107,6 +108,7 @@ def test_tape_in_the_bitstream(capsys, tmp_path):
     for name, value in header.items():
         place = HEADER_FIELDS[name]
         tape[place.place : place.place + place.bytes] = value.to_bytes(place.bytes, "little")
+    tape[-4:] = zlib.crc32(tape[:-4]).to_bytes(4, "little")
     (tmp_path / "model" / "model.tape").write_bytes(tape)
     of_network = ("build", "--board", "ulx3s-25f", "--network", "digits")
     assert run(capsys, *of_network, "--model", "model")[0] == 0

@@ -196,6 +196,8 @@ def test_interrupted_transfer_goes_on(capsys, at, compiled, pixels, monkeypatch)
         (["--sim", "--input", "a.npz", "--images", "b.png"], "--images must come with --model"),
         (["--sim", "--memory-test", "--images", "b.png"], "--images must come with --model"),
         (["--sim", "--input", "a.npz", "--memory-test"], "--memory-test must come with --model or alone, not with"),
+        (["--sim", "--memory-test", "-o", "a.npz"], "--output must come with --input or --model: a test of the memory"),
+        (["--sim", "--memory-test", "--board", "icebreaker"], "cannot take a network: icebreaker has no networks"),
         (["--sim", "--model", "m"], "--model must come with --images"),
         (["--sim", "--model", "m", "--images", "a.png"], "model must be a folder that `taylorvit compile` has written"),
         (["--sim", "--model", "m", "--input", "a.npz"], "not allowed with argument"),

@@ -42,6 +42,19 @@ def test_tape_alone(folder):
         read_tape(folder, CONFIG)
 
 
+@pytest.mark.parametrize("place", [32, len(MODEL.tape) // 2, len(MODEL.tape) - 4])
+def test_damaged_tape(folder, place):
+    """A bit anywhere behind the header; what is wrong in the header has texts of its own."""
+    path = folder / "model.tape"
+    tape = bytearray(MODEL.tape)
+    tape[place] ^= 8
+    path.write_bytes(tape)
+    text = f"^{re.escape(str(path))} must have the CRC 0x[0-9a-f]{{8}}, not 0x[0-9a-f]{{8}}: it is damaged; compile "
+    for read in (read_compiled_model, lambda folder: read_tape(folder, CONFIG)):
+        with pytest.raises(FileError, match=text):
+            read(folder)
+
+
 def test_folder_that_is_none(tmp_path):
     refused(tmp_path / "absent", f"model must be a folder that `taylorvit compile` has written, not '{tmp_path}")
     refused(tmp_path, f"{tmp_path / 'model.json'}: file must be readable")
