@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 
 __all__ = ["at_once", "end_all", "environment", "started"]
@@ -37,7 +39,9 @@ _OF_PYTHON = (
     "PYTHONIOENCODING",
 )
 
+_INTERRUPTIONS = ("SIGINT", "SIGTERM", "SIGHUP")  # `boundary.command` has the last two raise the same error
 _PATIENCE = 2  # seconds that a program has to end by itself, and to remove its temporary files
+_PAUSE = 0.1  # seconds until the next look whether threads have ended, or have started something
 
 _running: set[subprocess.Popen] = set()
 
@@ -60,6 +64,30 @@ def _is_foreign(name: str) -> bool:
     return name.startswith(_FOREIGN_PREFIXES) or name in _FOREIGN
 
 
+class _HeldBack:
+    """Interruptions of the main thread while it starts a program, which would run on and nobody would know of it."""
+
+    def __init__(self):
+        self._arrived: list[int] = []
+        self._numbers: list[int] = []
+        if threading.current_thread() is threading.main_thread():
+            numbers = [getattr(signal, name) for name in _INTERRUPTIONS if hasattr(signal, name)]
+            self._numbers = [number for number in numbers if signal.getsignal(number) == signal.default_int_handler]
+            for number in self._numbers:
+                signal.signal(number, lambda number, _frame: self._arrived.append(number))
+
+    def release(self) -> None:
+        """Lets them through again, and what has come meanwhile.
+
+        Raises:
+            KeyboardInterrupt: one has come.
+        """
+        for number in self._numbers:
+            signal.signal(number, signal.default_int_handler)
+        if self._arrived:
+            raise KeyboardInterrupt
+
+
 @contextmanager
 def started(command: Sequence[str], **options) -> Iterator[subprocess.Popen]:
     """A program, of which nothing is left running when the block is left.
@@ -71,9 +99,16 @@ def started(command: Sequence[str], **options) -> Iterator[subprocess.Popen]:
     Raises:
         OSError: it cannot be started.
     """
-    with subprocess.Popen(command, start_new_session=True, **options) as process:
+    held_back = _HeldBack()
+    try:
+        process = subprocess.Popen(command, start_new_session=True, **options)
+    except BaseException:
+        held_back.release()
+        raise
+    with process:
         _running.add(process)
         try:
+            held_back.release()
             yield process
         finally:
             _running.discard(process)
@@ -93,14 +128,26 @@ def at_once(function: Callable, items: Iterable, *, jobs: int) -> list:
     Returns:
         The results, in the order of the items.
     """
-    with ThreadPoolExecutor(jobs) as pool:
+    threads: list[threading.Thread] = []
+    with ThreadPoolExecutor(jobs, initializer=lambda: threads.append(threading.current_thread())) as pool:
         try:
-            return list(pool.map(function, items))
+            futures = [pool.submit(function, item) for item in items]
+            return [_result(future) for future in futures]
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
                 end_all()
+                while any(thread.is_alive() for thread in threads):  # one may be about to start another program
+                    time.sleep(_PAUSE)
+                    end_all()
             raise
+
+
+def _result(future: Future):
+    """What a thread returns. A signal that comes just before a wait does not end it, so that none may be long."""
+    while wait([future], _PAUSE).not_done:
+        pass
+    return future.result()
 
 
 def end_all() -> None:

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+LIMIT = 300  # seconds that are waited at most; they only bound a hang, on a machine however busy
+
 __all__ = ["is_running", "numbers_in", "wait_until_ended"]
 
 
@@ -14,7 +16,7 @@ def is_running(number: int) -> bool:
         return False
 
 
-def wait_until_ended(numbers, seconds=20):
+def wait_until_ended(numbers, seconds=LIMIT):
     """Waits until none of the processes runs any more."""
     limit = time.monotonic() + seconds
     while any(map(is_running, numbers)):
@@ -25,7 +27,7 @@ def wait_until_ended(numbers, seconds=20):
 
 def numbers_in(file, count=2):
     """The numbers of `count` processes, which they write into a file when they begin."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + LIMIT
     while not file.exists() or len(file.read_text().split()) < count:
         if time.monotonic() > limit:
             raise AssertionError("no program was started")

@@ -83,7 +83,7 @@ def without(modules, commands, folder, path=""):
         env={"PYTHONPATH": str(ROOT), "PATH": path or str(folder)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
     return dict(zip(commands, json.loads(result.stdout), strict=True))

@@ -16,7 +16,7 @@ from verif import ROOT
 from .processes import is_running, numbers_in, wait_until_ended
 
 #: Leaves its number and that of a program which it starts itself, and then is busy.
-BUSY = 'echo $$ > {file}; sh -c "echo \\$\\$ >> {file}; sleep 60"; true'
+BUSY = 'echo $$ > {file}; sh -c "echo \\$\\$ >> {file}; sleep 600"; true'
 
 
 @pytest.mark.parametrize("name", [
@@ -103,6 +103,58 @@ def test_interruption_ends_what_threads_wait_for(tmp_path):
     assert len(found) == 4 and not (tmp_path / "c").exists()
 
 
+def test_interruption_ends_what_a_thread_was_about_to_start():
+    """The interruption comes before the program, which nobody knows of then."""
+    ended = []
+
+    def start_late(_item):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.5)
+        with programs.started(["sleep", "600"]) as process:
+            ended.append(process.wait())
+
+    with pytest.raises(KeyboardInterrupt):
+        programs.at_once(start_late, ["a"], jobs=1)
+    assert ended == [-signal.SIGTERM]
+
+
+def test_interruption_while_a_program_is_started(tmp_path, monkeypatch):
+    """The program runs already, and the main thread does not know its number yet."""
+    numbers = []
+
+    class Slow(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            numbers.extend(numbers_in(tmp_path / "numbers"))
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    with pytest.raises(KeyboardInterrupt), programs.started(["sh", "-c", BUSY.format(file=tmp_path / "numbers")]):
+        numbers.clear()
+    assert len(numbers) == 2
+    wait_until_ended(numbers)
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_interruption_that_wakes_nobody():
+    """Another thread receives the signal, as good as one that comes just before the main thread waits."""
+
+    def interrupt(_item):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        os.kill(os.getpid(), signal.SIGINT)
+        with programs.started(["sleep", "600"]) as process:
+            ended.append(process.wait())
+
+    ended = []
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            programs.at_once(interrupt, ["a"], jobs=1)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    assert ended == [-signal.SIGTERM]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_command_that_is_terminated_ends_its_programs(tmp_path, number):
     script = f"""
@@ -123,14 +175,14 @@ sys.exit(run_command("name", body))
     )
     numbers = numbers_in(tmp_path / "numbers")
     command.send_signal(number)
-    _output, errors = command.communicate(timeout=60)
+    _output, errors = command.communicate(timeout=300)
     assert (command.returncode, errors) == (130, "name: error: interrupted\n")
     wait_until_ended(numbers)
 
 
 def test_what_outlives_the_program_is_ended(tmp_path):
     """A child that heeds no SIGTERM, of a program that does."""
-    script = f"(trap '' TERM; sh -c 'echo $$ > {tmp_path / 'numbers'}; exec sleep 60') & sleep 60"
+    script = f"(trap '' TERM; sh -c 'echo $$ > {tmp_path / 'numbers'}; exec sleep 600') & sleep 600"
     with programs.started(["sh", "-c", script]):
         numbers = numbers_in(tmp_path / "numbers", count=1)
     wait_until_ended(numbers)

@@ -14,10 +14,10 @@ from taylorvit.boundary.reading import FileError, read_json, read_npz, read_toml
 
 def refused(read, path, *arguments, **options):
     """What a file is refused with, behind its name; one line, and soon."""
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(FileError) as error:
         read(path, *arguments, **options)
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
     text = str(error.value)
     assert text.startswith(f"{path}: ") and len(text.splitlines()) == 1
     return text.removeprefix(f"{path}: ")
@@ -99,12 +99,12 @@ def test_wrong_toml(tmp_path, text, message):
 ])  # fmt: skip
 def test_toml_of_a_megabyte_takes_no_time(tmp_path, text):
     path = written(tmp_path / "a", text[: 1 << 20])
-    begin = time.monotonic()
+    begin = time.process_time()
     try:
         read_toml(path)
     except FileError as error:
         assert len(str(error)) < 1000
-    assert time.monotonic() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 # JSON

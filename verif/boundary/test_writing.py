@@ -115,7 +115,7 @@ def test_devices_and_pipes(tmp_path):
     reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
     with written_whole(tmp_path / "pipe") as partial:
         partial.write_text("through it")
-    assert reader.communicate(timeout=60)[0] == b"through it"
+    assert reader.communicate(timeout=600)[0] == b"through it"
 
 
 def test_an_output_is_no_input(tmp_path):

@@ -40,7 +40,7 @@ _WAIT_LIMIT = 20_000  # cycles
 def compile_c(folder, *arguments):
     """Runs the C compiler in a folder, with all warnings as errors."""
     command = [*compilers.compiler("CC"), *_STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)]
-    subprocess.run(command, cwd=folder, check=True, timeout=60)
+    subprocess.run(command, cwd=folder, check=True, timeout=600)
 
 
 class CProgram:

@@ -62,8 +62,8 @@ def compile_and_run(tmp_path, config, name, source, flags):
     (tmp_path / "taylorvit_registers.h").write_text(to_c_header(config))
     (tmp_path / name).write_text(source)
     compiler = [*compilers.compiler(), *flags, *WARNINGS]
-    subprocess.run([*compiler, name, "-o", "check"], cwd=tmp_path, check=True, timeout=60)
-    return subprocess.run([str(tmp_path / "check")], timeout=60).returncode
+    subprocess.run([*compiler, name, "-o", "check"], cwd=tmp_path, check=True, timeout=600)
+    return subprocess.run([str(tmp_path / "check")], timeout=600).returncode
 
 
 def c_conditions(config):

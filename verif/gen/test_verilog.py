@@ -209,7 +209,7 @@ sys.stdout.write(emit(Accelerator(load_preset("tiny-4x4"))))
 """
     texts = {
         subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
-                       capture_output=True, text=True, timeout=120).stdout
+                       capture_output=True, text=True, timeout=600).stdout
         for seed in ("1", "2")
     }  # fmt: skip
     assert texts == {emit(Accelerator(load_preset("tiny-4x4")))}

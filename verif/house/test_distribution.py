@@ -48,7 +48,7 @@ def files_of(folder):
 
 def build(kind, source, folder):
     """Has setuptools make a distribution of a folder of sources in `folder`."""
-    subprocess.run([sys.executable, "-c", BUILD, f"build_{kind}", str(folder)], cwd=source, check=True, timeout=120,
+    subprocess.run([sys.executable, "-c", BUILD, f"build_{kind}", str(folder)], cwd=source, check=True, timeout=600,
                    capture_output=True)  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def run_elsewhere(site, place, folder, *words):
     script = ELSEWHERE.replace("PLACE", repr(str(place)))
     program = [sys.executable, "-c", script, str(site), str(ROOT), "taylorvit", *words]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    process = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
+    process = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
     return process.returncode, process.stdout, process.stderr
 
 

@@ -59,7 +59,7 @@ def test_read_only_installation(site, tmp_path):
         "in [1].npz",
         "--waves",
     ]
-    run = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "wrote build/simulate/small.vcd"
     assert (here / "build" / "simulate" / "small.vcd").stat().st_size > 1000

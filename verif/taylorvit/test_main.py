@@ -22,7 +22,7 @@ def loaded_by(*words):
         "import json, sys\nfrom taylorvit.__main__ import main\nmain(sys.argv[1:])\nprint(json.dumps([*sys.modules]))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=600, check=True, cwd=ROOT
     )
     return set(json.loads(result.stdout.splitlines()[-1]))
 
@@ -34,7 +34,7 @@ def test_version(capsys):
 
 def test_module_runs():
     command = [sys.executable, "-m", "taylorvit", "--version"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True, cwd=ROOT)
     assert result.stdout == f"taylorvit {__version__}\n"
 
 
@@ -124,5 +124,5 @@ COMP_WORDS=(taylorvit {" ".join(words)}); COMP_CWORD={len(words)}
 _shtab_taylorvit taylorvit {words[-1]} "" 2> /dev/null
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    result = subprocess.run([bash, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run([bash, "-c", script], capture_output=True, text=True, timeout=600, check=True)
     assert sorted(word.strip() for word in result.stdout.split()) == completed

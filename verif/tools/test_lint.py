@@ -123,7 +123,7 @@ def test_verilator_takes_it_with_all_warnings_as_errors(option, folder):
     directory = folder(verilog_of(CONFIGURATIONS[0]))
     command = [compilers.verilator(), option, "-Wall", "taylorvit.v"]
     result = subprocess.run(
-        command, cwd=directory, env=compilers.verilator_environment(), capture_output=True, text=True, timeout=120
+        command, cwd=directory, env=compilers.verilator_environment(), capture_output=True, text=True, timeout=600
     )
     assert (result.returncode, result.stderr) == (0, "")
 

@@ -66,7 +66,7 @@ def test_processes_at_once_compile_once(tmp_path, cold_cache):
         )
         for name in "ab"
     ]
-    said = [process.communicate(timeout=60)[1] for process in processes]
+    said = [process.communicate(timeout=600)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert sorted(text.count("\n") for text in said) == [0, 2]
     assert (cold_cache / "compiled").read_text() == "."

@@ -56,7 +56,7 @@ def follow(simulation, lines, *arguments):
     """What the data pins had in each cycle, and what the model says at the end."""
     program = [str(simulation.directory / "simulation"), *arguments]
     result = subprocess.run(
-        program, input="\n".join(lines), text=True, capture_output=True, env=programs.environment(), timeout=60
+        program, input="\n".join(lines), text=True, capture_output=True, env=programs.environment(), timeout=600
     )
     values = [int(word, 16) for word in result.stdout.partition("[")[0].split("\n") if word]
     return values, result.returncode, result.stderr

@@ -404,7 +404,7 @@ def test_it_goes_on_after_it_was_killed(tmp_path):
     (tmp_path / "recipe.toml").write_text(toml(settings))
     killed = tmp_path / "killed"
     process = command("-c", KILLED, "train", "--config", str(tmp_path / "recipe.toml"), "-o", str(killed))
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL, output
     assert len(load(killed / "last.safetensors").description["metrics"]) == 1
     assert not (killed / "model.safetensors").exists()
@@ -421,7 +421,7 @@ def test_two_processes_train_as_one(tmp_path):
         "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
         "-m", "taylorvit", "train", "--config", str(tmp_path / "recipe.toml"), "-o", str(tmp_path / "two"),
     )  # fmt: skip
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     assert output.count("held-out images recognized") == 1
     one = train(settings, tmp_path / "one")
@@ -633,7 +633,7 @@ def test_two_trainings_in_one_new_folder(tmp_path, monkeypatch):
                 "from taylorvit.golden.training.training_folder import only_training_in\n"
                 f"with only_training_in(Path({str(tmp_path / 'a')!r})): print('trains')",
             )
-            refused.append(process.communicate(timeout=60)[0])
+            refused.append(process.communicate(timeout=600)[0])
         return step(*arguments)
 
     monkeypatch.setattr(trainer._Training, "_step", with_a_second_one)

@@ -202,7 +202,7 @@ def test_terminated_with_the_tool_that_it_waits_for(tmp_path):
         assert build.poll() is None, build.stderr.read()
         time.sleep(0.05)
     build.terminate()
-    _out, err = build.communicate(timeout=60)
+    _out, err = build.communicate(timeout=600)
     assert err == "taylorvit: error: interrupted; the stages that are done will be used again\n"
     assert build.returncode == 130
     beaten = beats.stat().st_size

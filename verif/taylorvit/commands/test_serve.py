@@ -35,7 +35,7 @@ def test_digits_in_simulated_hardware():
             status, _headers, answer = ask(int(port[1]), "POST", "/api/examples/0")
             assert (status, answer["different"]) == (200, 0) and 1000 < answer["cycles"] < 1_000_000
             server.send_signal(signal.SIGINT)
-            assert server.wait(20) == 0
+            assert server.wait(300) == 0
             assert (server.stdout.read(), server.stderr.read()) == ("ended\n", "")
         finally:
             server.kill()

@@ -70,7 +70,7 @@ def test_interrupted_build_leaves_nothing(tmp_path, number):
     compiler.write_text(f"""#!/bin/sh
 case "$*" in
     *--version*) echo slow 1.0 ;;
-    *) echo $$ >> {tmp_path}/numbers; sh -c 'echo $$ >> {tmp_path}/numbers; exec sleep 60'; true ;;
+    *) echo $$ >> {tmp_path}/numbers; sh -c 'echo $$ >> {tmp_path}/numbers; exec sleep 600'; true ;;
 esac
 """)
     compiler.chmod(0o755)
@@ -87,7 +87,7 @@ sys.exit(run_command("name", increment.simulation))
     )
     numbers = numbers_in(tmp_path / "numbers", count=2 * min(os.cpu_count(), 5))
     builder.send_signal(number)
-    _output, errors = builder.communicate(timeout=60)
+    _output, errors = builder.communicate(timeout=300)
     assert (builder.returncode, errors) == (130, "name: error: interrupted\n")
     wait_until_ended(numbers)
     assert [path.name for path in Path(cache, "sim").iterdir()] == [".locks"]

@@ -114,5 +114,5 @@ def test_simulation_ends_with_its_starter(fake, tmp_path):
     values = {"tape": tmp_path / "tape", "tape_bytes": 2, "bytes_per_cycle": 1, "latency": 1, "image_beats": 1,
               "images": tmp_path / "images", "image_bytes": 4, "logits": tmp_path / "logits"}  # fmt: skip
     command = [fake.build.directory / "simulation", *(f"{name}={value}" for name, value in values.items())]
-    result = subprocess.run(command, input=b"run 1000000000000 0\n", capture_output=True, timeout=60)
+    result = subprocess.run(command, input=b"run 1000000000000 0\n", capture_output=True, timeout=600)
     assert (result.returncode, result.stdout) == (1, b"")

@@ -157,5 +157,5 @@ sys.exit(run_command("name", lambda: run(increment.simulation(), increment.__nam
     )
     numbers = numbers_in(tmp_path / "numbers", count=1)
     starter.send_signal(number)
-    assert starter.wait(60) == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    assert starter.wait(300) == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     wait_until_ended(numbers)

@@ -204,7 +204,7 @@ def test_equal_simulations_at_once(configuration, monkeypatch):
     run_bench, begins = simulate.run_bench, threading.Barrier(2)
 
     def slow_to_return(*arguments, **options):
-        begins.wait(60)
+        begins.wait(300)
         result = run_bench(*arguments, **options)
         time.sleep(0.3)
         return result

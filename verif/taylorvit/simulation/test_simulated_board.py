@@ -100,7 +100,7 @@ def script(tmp_path, text):
 def test_simulation_that_hangs_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(board_bench, "_WALL_LIMIT", 0.2)
     with pytest.raises(PortError, match="the simulated board must simulate 20,000 cycles within 0.2 s, and did not"):
-        SimulatedPort(script(tmp_path, "exec sleep 60"))
+        SimulatedPort(script(tmp_path, "exec sleep 600"))
 
 
 def test_simulation_that_cannot_be_started_is_an_error(tmp_path):

@@ -50,20 +50,20 @@ def served(classifier: Classifier):
         thread = threading.Thread(target=server.serve_until_interrupted, args=[listener])
         thread.start()
         try:
-            limit = time.monotonic() + 20
+            limit = time.monotonic() + 300
             while not server.started:
                 assert thread.is_alive() and time.monotonic() < limit
                 time.sleep(0.01)
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(300)
             assert not thread.is_alive()
 
 
 def ask(port: int, method: str, path: str, body=None, **headers: str):
     """(status, headers, content) of an answer; content is what its JSON means, or bytes."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", port, timeout=600)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()

@@ -121,5 +121,5 @@ def test_closing_ends_what_waits(board):
     thread.start()
     time.sleep(0.2)
     classifier.close()
-    thread.join(20)
+    thread.join(300)
     assert not thread.is_alive() and len(errors) == 1 and board.closed

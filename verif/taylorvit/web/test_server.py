@@ -52,7 +52,7 @@ def test_whoever_waits_is_told_of_the_end():
 
         def classify(self, pixels):
             self.begun.set()
-            assert self.let_go.wait(20)
+            assert self.let_go.wait(300)
             raise CommandError("it was closed")
 
         def close(self):
@@ -63,8 +63,8 @@ def test_whoever_waits_is_told_of_the_end():
     with served(hardware) as port:
         request = threading.Thread(target=lambda: answers.append(ask(port, "POST", "/api/examples/0")))
         request.start()
-        assert hardware.begun.wait(20)
-    request.join(20)
+        assert hardware.begun.wait(300)
+    request.join(300)
     assert [(status, content["error"]) for status, _headers, content in answers] == [
         (503, "the hardware does not answer: it was closed")
     ]

@@ -36,4 +36,4 @@ def test_job_that_ends_with_an_error(classifier, monkeypatch):
 def test_closing_ends_what_runs(classifier):
     with programs.started(["sleep", "60"]) as process:
         classifier.close()
-        assert process.wait(20) != 0
+        assert process.wait(300) != 0

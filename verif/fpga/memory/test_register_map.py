@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taylorvit.fpga.memory.registers import MEMORY_ID, memory_register_map
+from taylorvit.fpga.memory.register_map import MEMORY_ID, memory_register_map
 from taylorvit.gen.presets import load_preset
 from taylorvit.rtl.control.description import ADDRESS_WIDTH
 from taylorvit.rtl.network.control.registers import register_map
