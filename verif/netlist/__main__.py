@@ -20,7 +20,7 @@ from taylorvit.simulation import RunResult, SimulationError, ToolError, run
 
 from . import bench
 from .cell_models import CELL_MODELS
-from .designs import ACCELERATORS, NETWORKS, ON_BOARDS, SHAPES
+from .designs import ACCELERATORS, LEAN_NETWORK, LEAN_NETWORKS, NETWORKS, ON_BOARDS, SHAPES
 from .flow import STAGES, make_netlist
 from .netlist import Netlist
 from .pair import build_pair
@@ -28,6 +28,7 @@ from .routed_board import board_with_fast_link, routed_board, run_board
 
 __all__ = ["jobs_of", "main"]
 
+LEAN_IMAGES = 3
 MOST_TOKENS = 40
 DESCRIPTION = """\
 Makes the netlist of an accelerator, or with --board that of a whole board, simulates it with jobs of its sizes, and
@@ -55,9 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
     which.add_argument(
         "--config", type=Path, metavar="FILE", help="a configuration, TOML; by default the small one of the tests"
     )
+    which.add_argument("--network", action="store_true", help="the small network accelerator of the tests, for ECP5")
     options = parser.parse_args(arguments)
     if options.board and options.stage == STAGES[0]:
         parser.error(f"stage of a board must be {STAGES[1]}, not {STAGES[0]!r}")
+    if options.network and options.family != "ecp5":
+        parser.error(f"family must be ecp5 with --network, not {options.family!r}")
     console = Console(width=120)
     try:
         return _check_board(options, console) if options.board else _check_accelerator(options, console)
@@ -79,8 +83,9 @@ def _check_accelerator(options: argparse.Namespace, console: Console) -> int:
         jobs = ", ".join(f"{heads} x {tokens} x {head_dim}" for heads, tokens, head_dim in shapes)
         testcase, work = "accelerator_equals_golden_and_rtl", {"shapes": shapes}
     else:
-        jobs = f"an image of each of {len(NETWORKS)} random networks"
-        testcase, work = "network_equals_golden_and_rtl", {"networks": NETWORKS}
+        networks, images = (LEAN_NETWORKS, LEAN_IMAGES) if config == LEAN_NETWORK else (NETWORKS, 1)
+        jobs = f"{len(networks)} random networks, images of each: {images}"
+        testcase, work = "network_equals_golden_and_rtl", {"networks": networks, "images": images}
     netlist = _timed(console, f"{stage} netlist", lambda: make_netlist(design, models, stage))
     simulation = _timed(console, "simulation built", lambda: build_pair(design, netlist, models))
     result = _timed(console, "simulation run", lambda: run(
@@ -100,6 +105,8 @@ def _check_board(options: argparse.Namespace, console: Console) -> int:
 
 
 def _configuration(options: argparse.Namespace, default: AcceleratorConfig) -> Configuration:
+    if options.network:
+        return LEAN_NETWORK
     if options.config:
         return load_file(options.config)
     return load_preset(options.preset) if options.preset else default

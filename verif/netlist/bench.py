@@ -42,12 +42,12 @@ async def accelerator_equals_golden_and_rtl(dut):
 
 @cocotb.test()
 async def network_equals_golden_and_rtl(dut):
-    """A random model of each of the shapes computes an image, with all channels always active or idle at random."""
+    """A random model of each of the shapes computes images, with all channels always active or idle at random."""
     config = NetworkConfig.from_mapping(parameters()["config"])
     host = await NetworkHost.start(dut, config)
     for seed, (shape, activity) in enumerate(parameters()["networks"]):
         host.set_patterns(dict.fromkeys(host.channels, activity))
-        outcome = await run_and_check(host, network_of(VitShape(**shape), seed, config))
+        outcome = await run_and_check(host, network_of(VitShape(**shape), seed, config), parameters()["images"])
         record(f"network {seed}", {"shape": shape, "cycles": outcome.cycles})
     expect_no_differences(dut)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.fpga.top import BoardTop
 from taylorvit.golden.network.vit import VitShape
 from taylorvit.rtl.config import AcceleratorConfig
+from verif.regression.network.models import network_of
 
 from .__main__ import jobs_of, main
-from .designs import ACCELERATORS, NETWORK, NETWORKS, ON_BOARDS, SHAPES, SOFTMAX
+from .designs import ACCELERATORS, LEAN_NETWORK, LEAN_NETWORKS, NETWORK, NETWORKS, ON_BOARDS, SHAPES, SOFTMAX
 from .routed_board import board_with_fast_link
 
 
@@ -20,6 +22,7 @@ from .routed_board import board_with_fast_link
         ([], "one of the arguments --family --board is required"),
         (["--family", "other"], "invalid choice: 'other'"),
         (["--board", "ulx3s-25f", "--stage", "post-synthesis"], "stage of a board must be post-route"),
+        (["--family", "ice40", "--network"], "family must be ecp5 with --network, not 'ice40'"),
     ],
 )
 def test_wrong_arguments(arguments, message, capsys):
@@ -70,3 +73,9 @@ def test_networks_fit_the_configuration():
         assert shape.width <= NETWORK.max_width
         assert shape.classes <= NETWORK.max_classes
     assert shape.tokens == NETWORK.max_tokens - 1 and shape.width == NETWORK.max_width  # the last one fills it
+
+
+def test_images_reach_the_logits_of_lean_networks():
+    networks = [network_of(VitShape(**shape), seed, LEAN_NETWORK) for seed, (shape, _) in enumerate(LEAN_NETWORKS)]
+    several = [network.logits(network.images(np.random.default_rng(1), 4)) for network in networks]
+    assert [len(set(map(tuple, logits))) > 1 for logits in several] == [True, False, True]

@@ -10,7 +10,16 @@ from taylorvit.simulation import SimulationError, run
 
 from . import bench
 from .cell_models import CELL_MODELS
-from .designs import ACCELERATORS, NETWORK, NETWORKS, SHAPES, SOFTMAX, arithmetic_blocks
+from .designs import (
+    ACCELERATORS,
+    LEAN_NETWORK,
+    LEAN_NETWORKS,
+    NETWORK,
+    NETWORKS,
+    SHAPES,
+    SOFTMAX,
+    arithmetic_blocks,
+)
 from .flow import make_netlist
 from .pair import build_pair
 
@@ -62,18 +71,26 @@ def test_softmax_accelerator():
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("family", ["ecp5", "ice40"])
-def test_network(family):
-    design = top(NETWORK)
-    netlist = make_netlist(design, CELL_MODELS[family], "post-synthesis")
+@pytest.mark.parametrize(
+    "family, stage, config, networks, images",
+    [
+        ("ecp5", "post-synthesis", NETWORK, NETWORKS, 1),
+        ("ice40", "post-synthesis", NETWORK, NETWORKS, 1),
+        ("ecp5", "post-route", LEAN_NETWORK, LEAN_NETWORKS, 3),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_network(family, stage, config, networks, images):
+    design = top(config)
+    netlist = make_netlist(design, CELL_MODELS[family], stage)
     result = run(
         build_pair(design, netlist, CELL_MODELS[family]),
         bench.__name__,
         testcase="network_equals_golden_and_rtl",
-        parameters={"config": NETWORK.to_mapping(), "networks": NETWORKS},
+        parameters={"config": config.to_mapping(), "networks": networks, "images": images},
         timeout_s=TIME_LIMIT,
     )
-    assert result.compared > len(NETWORKS)
+    assert result.compared > images * len(networks)
 
 
 def merge_registers(netlist):
