@@ -48,6 +48,7 @@ EXAMPLES = 24
 MOST_WAITING = 8
 SECONDS = 60  # in which all of a request must have come
 
+_MOST_DIGITS = 9  # of the number of an example
 _GONE = 499  # nobody reads it
 _CLOSE = {"connection": "close"}  # the rest of a request is not waited for
 
@@ -62,8 +63,8 @@ def make_app(classifier: Classifier) -> Starlette:
     routes = [
         Route("/", service.page),
         Route("/api/model", service.model),
-        Route("/api/examples/{index:int}.png", service.picture),
-        Route("/api/examples/{index:int}", service.example, methods=["POST"]),
+        Route("/api/examples/{index}.png", service.picture),
+        Route("/api/examples/{index}", service.example, methods=["POST"]),
         Route("/api/drawing", service.drawing, methods=["POST"]),
         Route("/api/image", service.image, methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -129,7 +130,10 @@ class _Service:
         return await self._classified(request, partial(pixels_of_image, content, shape, inverted=inverted == "1"))
 
     def _example(self, request: Request) -> np.ndarray:
-        index = request.path_params["index"]
+        text = request.path_params["index"]
+        if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+            raise HTTPException(404)
+        index = int(text)
         if index >= len(self._examples.pixels):
             raise HTTPException(404, f"examples must be in 0..{len(self._examples.pixels) - 1}, not {index!r}")
         return self._examples.pixels[index]

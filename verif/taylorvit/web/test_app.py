@@ -110,6 +110,10 @@ def test_examples(port, hardware):
     ("POST", "/api/examples/24", None, 404, "examples must be in 0..23, not 24"),
     ("GET", "/api/examples/99.png", None, 404, "examples must be in 0..23, not 99"),
     ("POST", "/api/examples/-1", None, 404, "address must be one of this server, not '/api/examples/-1'"),
+    ("POST", "/api/examples/%D9%A3", None, 404, "address must be one of this server, not '/api/examples/"),
+    # More digits than Python makes an integer of.
+    ("POST", f"/api/examples/{'9' * 5000}", None, 404, "address must be one of this server, not '/api/examples/999"),
+    ("GET", f"/api/examples/{'9' * 5000}.png", None, 404, "address must be one of this server, not '/api/examples/9"),
 ])  # fmt: skip
 def test_wrong_requests(port, method, path, body, status, text):
     assert error_of(ask(port, method, path, body), status).startswith(text)
