@@ -12,9 +12,9 @@ from taylorvit.rtl.network.accelerator import NetworkAccelerator
 from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.simulation import Build, build
 
-__all__ = ["CONFIGURATIONS", "SAME_FORMAT", "build_accelerator"]
+__all__ = ["CONFIGURATIONS", "SAME_FORMAT", "SIZES", "build_accelerator"]
 
-_BASE = {
+SIZES = {
     "max_tokens": 11,
     "max_width": 12,
     "max_hidden": 48,
@@ -23,6 +23,7 @@ _BASE = {
     "max_heads": 4,
     "max_head_dim": 6,
 }
+"""Fields of all of them: what the networks of `models.drawn` need."""
 
 _DIFFERENT = (
     {"name": "axi-4x4", "rows": 4, "columns": 4, "tape_width": 32, "image_lanes": 2},
@@ -48,7 +49,7 @@ _DIFFERENT = (
 )  # fmt: skip
 
 CONFIGURATIONS: dict[str, NetworkConfig] = {
-    fields["name"]: NetworkConfig.from_mapping(_BASE | fields) for fields in _DIFFERENT
+    fields["name"]: NetworkConfig.from_mapping(SIZES | fields) for fields in _DIFFERENT
 }
 
 SAME_FORMAT = tuple(CONFIGURATIONS)[:-1]
