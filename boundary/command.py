@@ -20,6 +20,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,6 +88,7 @@ def _status_of(program: str, body: Callable[[], int | None]) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt as interruption:
+        warnings.simplefilter("ignore")  # libraries warn of what is left half made
         complain(program, str(interruption) or "interrupted")
         return INTERRUPTED
     except CommandError as error:

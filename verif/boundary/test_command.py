@@ -1,11 +1,13 @@
 """The error handler and the console of all commands."""
 
 import argparse
+import gc
 import io
 import logging
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 from rich.table import Table
@@ -86,6 +88,24 @@ def test_long_values_are_shortened(capsys):
 
 def test_interrupted_commands_say_what_is_next(capsys):
     assert said(capsys, KeyboardInterrupt("stopped")) == (130, "program: error: stopped\n")
+
+
+def test_interruption_leaves_no_warnings(capsys):
+    """As of a library whose objects are deleted half made: Amaranth's modules."""
+
+    class HalfMade:
+        def __del__(self):
+            warnings.warn("created but never used", UserWarning, stacklevel=1)
+
+    def body():
+        half_made = HalfMade()
+        raise KeyboardInterrupt(*([] if half_made else ["never"]))
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert run_command("program", body) == 130
+        gc.collect()
+    assert not seen
 
 
 @pytest.mark.parametrize("error", [TypeError("fault"), RuntimeError("fault"), ModuleNotFoundError(name="verif.absent")])
