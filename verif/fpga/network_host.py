@@ -36,7 +36,8 @@ class Host:
         return self.link.read([self.registers[name].offset])[0]
 
     def write(self, name, value):
-        assert self.link.write(self.registers[name].offset, value)
+        if not self.link.write(self.registers[name].offset, value):
+            raise AssertionError(f"register {name} must take {value:#x}, and refuses it")
 
     def send(self, data, results=0, possible=lambda arrived: 0):
         return Transfer(self.link, data, results, possible=possible).run()
@@ -71,7 +72,11 @@ class Host:
         """Classifies some images, as the integer model does."""
         images = self.network.images(self.random, count)
         expected = self.network.logits(images)
-        assert np.ptp(expected) > 0
-        assert self.classify(images, address) == expected
-        assert self.read("EVENTS") & ~(1 << EVENTS["DENOMINATOR"][0]) == DONE
-        assert self.read("IMAGES_DONE") == count
+        if np.ptp(expected) == 0:
+            raise AssertionError("logits must differ, or they show nothing")
+        if (got := self.classify(images, address)) != expected:
+            raise AssertionError(f"logits must be {expected}, not {got}")
+        if (events := self.read("EVENTS") & ~(1 << EVENTS["DENOMINATOR"][0])) != DONE:
+            raise AssertionError(f"EVENTS must be {DONE:#x} but for DENOMINATOR, not {events:#x}")
+        if (done := self.read("IMAGES_DONE")) != count:
+            raise AssertionError(f"IMAGES_DONE must be {count}, not {done}")

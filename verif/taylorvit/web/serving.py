@@ -52,13 +52,15 @@ def served(classifier: Classifier):
         try:
             limit = time.monotonic() + 300
             while not server.started:
-                assert thread.is_alive() and time.monotonic() < limit
+                if not thread.is_alive() or time.monotonic() > limit:
+                    raise AssertionError("the server must begin to serve")
                 time.sleep(0.01)
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True
             thread.join(300)
-            assert not thread.is_alive()
+            if thread.is_alive():
+                raise AssertionError("the server must end when it is told to")
 
 
 def ask(port: int, method: str, path: str, body=None, **headers: str):
