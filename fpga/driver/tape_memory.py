@@ -143,10 +143,19 @@ class TapeMemory:
             int: their CRC-32.
 
         Raises:
+            ValueError: these are no whole words of the tape, fewer than `shortest_tape`, or not in the memory.
             JobError: the memory cannot be read, or not in time.
             BoardReset: the board was reset.
         """
-        accelerator = self._accelerator
+        accelerator, word = self._accelerator, self._view.tape_bytes
+        if address % word or count % word:
+            raise ValueError(
+                f"address and count must be multiples of {word}, the bytes of a word of the tape, not {address!r} and "
+                f"{count!r}"
+            )
+        end = self._view.tape_memory_bytes
+        if end and address + count > end:
+            raise ValueError(f"bytes must be in the memory of {end:,} bytes, not {count:,} from {address:,} on")
         accelerator.set_parameters({"TAPE_BASE": address, "TAPE_LENGTH": count})
         accelerator.start(CHECK)
         cycles = _SLACK * count / self._view.tape_bytes

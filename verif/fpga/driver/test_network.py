@@ -265,6 +265,25 @@ def test_accelerator_without_memory_is_refused():
             accelerator.load(tape_of(9_000, config))
 
 
+@pytest.mark.parametrize(
+    ("address", "count", "text"),
+    [
+        (1, 100, "^address and count must be multiples of 2, the bytes of a word of the tape, not 1 and 100$"),
+        (0, 101, "^address and count must be multiples of 2, the bytes of a word of the tape, not 0 and 101$"),
+        (9_998, 200, "^bytes must be in the memory of 10,000 bytes, not 200 from 9,998 on$"),
+        (10_000, 200, "^bytes must be in the memory of 10,000 bytes, not 200 from 10,000 on$"),
+        (0, 2, r"^TAPE_LENGTH must be in \d+\.\.10000 in register TAPE_LENGTH, not 2$"),
+    ],
+)
+def test_sum_is_of_whole_words_in_the_memory(address, count, text):
+    config = replace(CONFIG, tape_memory_bytes=10_000, tape_width=16)
+    board = BoardModel(config)
+    with TaylorVitNetwork(board) as accelerator:
+        assert accelerator.memory.sum(9_800, 200) == zlib.crc32(bytes(memory(board)[9_800:10_000]))
+        with pytest.raises(ValueError, match=text):
+            accelerator.memory.sum(address, count)
+
+
 def test_memory_that_cannot_be_read_is_an_error():
     board = BoardModel(CONFIG)
     board.events_to_raise.add("TAPE_TIMEOUT")
