@@ -12,7 +12,7 @@ from taylorvit.rtl.network.control.host_view import NetworkView
 from taylorvit.simulation.simulated_board import SimulatedPort, build_board
 
 from .memory import test_board_memory as sdram
-from .test_network_top import BOARD, CONFIG, NETWORK, BadLine
+from .test_network_top import BOARD, CONFIG, NETWORK, OTHER, BadLine
 
 SIZES = {
     "patches": NETWORK.compiled.patches,
@@ -23,7 +23,7 @@ SIZES = {
 
 @pytest.fixture(scope="module")
 def simulation():
-    return build_board(BOARD, CONFIG)
+    return build_board(BOARD, CONFIG, OTHER.tape)  # that of `test_network_top`, which is built once for both
 
 
 @pytest.fixture

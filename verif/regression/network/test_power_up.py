@@ -52,4 +52,4 @@ async def classifies_from_power_up_on(dut):
 
 def test_power_up():
     accelerator = NetworkAccelerator(CONFIG, tape=loaded().tape)
-    run(build(emit(accelerator), accelerator.module_name), __name__)
+    run(build(emit(accelerator), accelerator.module_name, optimized=False), __name__)
