@@ -1,8 +1,8 @@
 """The memory of tapes, as a driver fills and checks it.
 
-    load:  CRC of the whole tape  --equal--> it is there, nothing is sent
+    load:  CRCs of the tape, without its own at the end and whole  --equal--> it is there, nothing is sent
                   |
-                  '--> CRC of each chunk --differs--> sent by packets of the stream MEMORY --> CRC of the whole tape
+                  '--> CRCs of each chunk --differs--> sent by packets of the stream MEMORY --> CRCs of the tape
 
 The accelerator itself computes the CRC of what is in the memory, by a job of its own (CONTROL.CHECK), as fast as the
 memory is. So a tape that is there is recognized, whoever has put it there; one whose transfer was interrupted goes on
@@ -14,10 +14,11 @@ import zlib
 from dataclasses import dataclass
 
 from taylorvit.fpga.protocol import memory_packet
+from taylorvit.rtl.network.command import TRAILER_BYTES
 
 from .accelerator import BUSY
 from .errors import BoardReset, JobError, WrongBoard
-from .tape import check_tape, chunks_of
+from .tape import Chunk, check_tape, chunks_of
 from .transfer import Transfer
 
 __all__ = ["LoadReport", "MemoryReport", "TapeMemory"]
@@ -105,24 +106,28 @@ class TapeMemory:
         """
         began = self._port.now()
         check_tape(tape, self._view, self.size)
-        expected, sent = zlib.crc32(tape), 0
-        there = self.sum(0, len(tape)) == expected
+        whole, sent = Chunk(0, bytes(tape)), 0
+        there = self.holds(whole)
         attempts = 0
+        shortest = self._view.shortest_tape + self._trailer
         while not there:
             if attempts == _ATTEMPTS:
                 raise JobError(
                     f"memory of {self._port.name} does not keep the tape: after {attempts} attempts its CRC still "
                     "differs; test the memory"
                 )
-            missing = [chunk for chunk in chunks_of(tape, self._view.shortest_tape) if not self.holds(chunk)]
+            missing = [chunk for chunk in chunks_of(tape, shortest) if not self.holds(chunk)]
             self.write(missing, on_progress)
             sent += sum(len(chunk.data) for chunk in missing)
-            there = self.sum(0, len(tape)) == expected
+            there = self.holds(whole)
             attempts += 1
         return LoadReport(sent, max(len(tape) - sent, 0), self._port.now() - began)
 
     def holds(self, chunk):
         """Whether a chunk is in the memory.
+
+        A tape ends with its own CRC, and so has the CRC of any other tape of its length. The bytes before the end of a
+        chunk, which differ if the tapes do, are therefore summed too.
 
         Args:
             chunk (Chunk): the chunk.
@@ -130,7 +135,18 @@ class TapeMemory:
         Returns:
             bool: whether it is.
         """
-        return self.sum(chunk.address, len(chunk.data)) == zlib.crc32(chunk.data)
+        lengths = [len(chunk.data) - self._trailer, len(chunk.data)]
+        return all(
+            self.sum(chunk.address, length) == zlib.crc32(chunk.data[:length])
+            for length in lengths
+            if length >= self._view.shortest_tape
+        )
+
+    @property
+    def _trailer(self):
+        """Bytes at the end of a tape that are its CRC, in whole rows of the array and whole words of the tape."""
+        unit = max(self._view.columns, self._view.tape_bytes)
+        return -(-TRAILER_BYTES // unit) * unit
 
     def sum(self, address, count):
         """Has the accelerator compute the CRC of bytes in the memory.

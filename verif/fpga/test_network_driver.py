@@ -23,7 +23,8 @@ SIZES = {
 
 @pytest.fixture(scope="module")
 def simulation():
-    return build_board(BOARD, CONFIG, OTHER.tape)  # that of `test_network_top`, which is built once for both
+    """That of `test_network_top`, built once for both. At power-up it has another tape of the same length and CRC."""
+    return build_board(BOARD, CONFIG, OTHER.tape)
 
 
 @pytest.fixture
