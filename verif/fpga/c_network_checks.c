@@ -130,10 +130,29 @@ static void damaged_tape(void)
     CHECK(taylorvit_network_error_count(&accelerator, TAYLORVIT_EVENTS_COMMAND_MASK) == 0);
 }
 
+/* A whole tape: as every tape that ends with its own CRC, it has the same CRC as the example's. */
+static void other_tape(void)
+{
+    uint32_t place = sizeof tape - 4, crc, sum = 0;
+
+    for (uint32_t index = 0; index < place; index++)
+        tape[index] = example_tape[index];
+    tape[place - 1] ^= 1;
+    crc = taylorvit_network_crc(tape, place);
+    for (uint32_t byte = 0; byte < 4; byte++)
+        tape[place + byte] = (uint8_t)(crc >> 8 * byte);
+    CHECK(taylorvit_network_crc(tape, sizeof tape) == taylorvit_network_crc(example_tape, sizeof tape));
+    CHECK(taylorvit_network_load(&accelerator, example_tape, sizeof example_tape, POLLS) == TAYLORVIT_NETWORK_OK);
+    CHECK(taylorvit_network_load(&accelerator, tape, sizeof tape, POLLS) == TAYLORVIT_NETWORK_OK);
+    CHECK(taylorvit_network_check(&accelerator, 0, place, POLLS, &sum) == TAYLORVIT_NETWORK_OK);
+    CHECK(sum == crc);
+}
+
 static void jobs(void)
 {
     uint32_t events, sum;
 
+    other_tape();
     CHECK(taylorvit_network_load(&accelerator, example_tape, sizeof example_tape, POLLS) == TAYLORVIT_NETWORK_OK);
     CHECK(taylorvit_network_configure(&accelerator, &example_job) == TAYLORVIT_NETWORK_OK);
     CHECK(taylorvit_network_image_bytes(&accelerator, &example_job) == EXAMPLE_IMAGE_BYTES);
