@@ -147,6 +147,34 @@ def test_exponents_and_offsets_around_gelu_are_the_best_together(seed):
         assert vit.offsets[f"{name}.gelu"] > 90 and vit.tensors[f"{name}.gelu.table"].min() <= -127
 
 
+@pytest.mark.parametrize(("image_size", "largest", "some_fit"), [(24, 15, True), (24, 60, False)])
+def test_no_token_loses_its_largest_feature_for_a_finer_step_of_all_others(image_size, largest, some_fit):
+    """As in pretrained models: one feature of the class token is far beyond all others, in each image."""
+    model = float_model(image_size=image_size)
+    block = model.blocks[0]
+    for parameter in (model.pos_embed[0].T, model.cls_token[0].T, *model.patch_embed.proj.parameters()):
+        parameter[0] = 0
+    model.cls_token[..., 0] = 30
+    block.attn.proj.weight[0] = block.attn.proj.bias[0] = 0
+    block.mlp.fc1.weight[3], block.mlp.fc1.bias[3] = 0, -1
+    block.mlp.fc1.weight[3, 0] = largest / 3 / block.norm2.weight[0]  # of a norm of 3.3
+    weight = block.mlp.fc2.weight
+    weight[:, 3] /= 10
+    images = torch.rand(2, 2, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    vit, x = quantized(model, images), activations(model, images)["blocks.0.gelu"]
+    errors, parts = {}, {}
+    for exponent in [candidates(x)[0] - 1, *candidates(x)]:
+        offset = min(128 + round(-0.17 / 2.0**exponent), 127)
+        wrong = (rounded(x - offset * 2.0**exponent, exponent) + offset * 2.0**exponent - x) @ weight.T
+        errors[exponent] = float(wrong.square().sum())
+        parts[exponent] = float((wrong.square().sum(dim=(0, 2)) / (x @ weight.T).square().sum(dim=(0, 2))).max())
+    assert parts[min(errors, key=errors.__getitem__)] > 1 / 32  # the choice by the sum over all tokens
+    fitting = [exponent for exponent in errors if parts[exponent] <= 1 / 32]
+    assert bool(fitting) == some_fit
+    best = min(fitting, key=errors.__getitem__) if fitting else min(parts, key=parts.__getitem__)
+    assert vit.exponents["blocks.0.gelu"] == best
+
+
 def test_it_is_the_error_at_the_output_that_decides():
     """Large weights that only meet zeros may saturate: the finest candidates, though the weights' errors are large."""
     model = float_model()
