@@ -8,6 +8,7 @@ from functools import partial
 from taylorvit.boundary.command import console
 from taylorvit.fpga.board import Board, board_names, load_board
 from taylorvit.fpga.driver import TaylorVitNetwork
+from taylorvit.fpga.driver.tape import check_tape as check_tape_for
 from taylorvit.gen.presets import load_file, of_kind
 from taylorvit.jobs.compiled_model import CompiledModel, check_tape, read_compiled_model
 from taylorvit.jobs.network_on_board import on_accelerator, run_images_on, tape_remark
@@ -33,7 +34,7 @@ def run_network(arguments: Namespace) -> int:
     board, config = _hardware(arguments, model)
     if model is not None and config is not None:
         check_tape(model.tape, config, model.name)
-    status = _test_memory(arguments, board, config) if arguments.memory_test else 0
+    status = _test_memory(arguments, board, config, model) if arguments.memory_test else 0
     if model is None or status:
         return status
     return judged_images(model, arguments, partial(_run_images, arguments, board, config))
@@ -136,10 +137,12 @@ def _run_images(arguments, board, config, model, images):
     return found, outcome, golden, remarks
 
 
-def _test_memory(arguments, board, config):
+def _test_memory(arguments, board, config, model):
     """Tests the memory of tapes, and prints what was found; exit status 1 if that is an error."""
     port, _preparation = _port(arguments, board, config)
     with _opened(port, board, config) as accelerator, transfer_bars() as progress:
+        if model is not None:  # before the tape that is in the memory is lost
+            check_tape_for(model.tape, accelerator.view, accelerator.memory.size, model.name)
         bar = progress.add_task("memory test", total=None)
         report = accelerator.test_memory(
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total)

@@ -169,6 +169,14 @@ def test_memory_before_a_model(capsys, at, compiled, pixels):
     assert status == 1 and "logits" not in out
 
 
+def test_memory_is_not_tested_for_a_model_of_another_accelerator(capsys, at, compiled, pixels):
+    board = at(board_with(replace(CONFIG, max_tokens=CONFIG.max_tokens + 1)))
+    board._accelerator.stuck_bits[5_000] = 1  # a test would find it
+    status, out, err = run(capsys, "run", *PORT, "--model", compiled, "--images", pixels, "--memory-test")
+    assert status == 2 and "memory of tapes" not in out
+    assert "must " in err and err.count("\n") == 1
+
+
 def test_interrupted_transfer_goes_on(capsys, at, compiled, pixels, monkeypatch):
     """Somebody resets the board, then types the same again."""
     board = at(board_with())
