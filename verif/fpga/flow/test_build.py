@@ -53,7 +53,7 @@ class SmallTop(Block):
     module_name = "board_top"
     clocked = False
 
-    def __init__(self, board, config):
+    def __init__(self, board, config, tape=None):
         self.config = config
         self.clock_hz = board.core_hz
         self.host_link = SimpleNamespace(build_id=0x1234)
