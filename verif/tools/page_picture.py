@@ -34,7 +34,7 @@ SECONDS = 60
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Takes a picture of the web page, for the documents.")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/web.png"), help="(default: docs/web.png)")
     parser.add_argument("--model", default="mnist5k", help="as that of `taylorvit serve` (default: mnist5k)")
     parser.add_argument("--dark", action="store_true", help="as under a dark theme")

@@ -89,7 +89,7 @@ DENOMINATOR = {"product_width": 20, "fraction": 8, "c_d_width": 20, "denominator
 RULES = [
     (MemoryBank, {"depth": 8, "width": 4},
      {"depth": {0: "1 or more"}, "width": {0: "1 or more"}, "pipeline": {-1: "0 or more"},
-      "kind": {"huge": "'auto' or 'block' or 'distributed'"}}),
+      "kind": {"huge": "'auto' or 'block' or 'distributed' or 'split'"}}),
     (OnePortBank, {"depth": 8, "width": 4}, {"kind": {"block": "'huge'"}}),
     (BankWrite, {"banks": 4, "address_width": 3, "data_width": 8},
      {"banks": {0: "1 or more"}, "address_width": {0: "1 or more"}, "data_width": {0: "1 or more"}}),
