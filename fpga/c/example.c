@@ -5,6 +5,7 @@
  */
 #include "board.h"
 #include "example_job.h"
+#include "example_print.h"
 #include "taylorvit.h"
 
 /* How often to read whether the job has finished. Each read takes a few bus cycles at least, and a job takes fewer
@@ -13,25 +14,6 @@
 
 static struct taylorvit accelerator;
 static uint8_t z[EXAMPLE_HEADS][EXAMPLE_HEAD_BYTES];
-
-static void print_number(uint32_t number)
-{
-    char digits[11]; /* 2^32 has ten */
-    char *digit = digits + sizeof digits - 1;
-
-    *digit = '\0';
-    do
-        *--digit = (char)('0' + number % 10);
-    while (number /= 10);
-    board_print(digit);
-}
-
-static void print_labelled(const char *before, uint32_t number, const char *after)
-{
-    board_print(before);
-    print_number(number);
-    board_print(after);
-}
 
 static void print_build(const struct taylorvit_build *build)
 {
@@ -62,15 +44,6 @@ static void print_events(uint32_t events)
         }
 }
 
-static int fail(const char *what, enum taylorvit_status status)
-{
-    board_print(what);
-    board_print(": ");
-    board_print(taylorvit_status_text(status));
-    board_print("\n");
-    return 1;
-}
-
 /* Bytes of Z that differ from the golden model. Bytes of a token's last beat beyond its features are undefined. */
 static uint32_t count_wrong(void)
 {
@@ -91,16 +64,16 @@ int main(void)
 
     status = taylorvit_open(&accelerator, board_taylorvit_base());
     if (status != TAYLORVIT_OK)
-        return fail("open", status);
+        return fail("open", taylorvit_status_text(status));
     print_build(&accelerator.build);
 
     status = taylorvit_configure(&accelerator, &example_job);
     if (status != TAYLORVIT_OK)
-        return fail("configure", status);
+        return fail("configure", taylorvit_status_text(status));
 
     status = taylorvit_start(&accelerator);
     if (status != TAYLORVIT_OK)
-        return fail("start", status);
+        return fail("start", taylorvit_status_text(status));
     for (uint32_t head = 0; head < EXAMPLE_HEADS; head++) {
         board_receive(z[head], EXAMPLE_HEAD_BYTES);
         board_send(BOARD_STREAM_K, example_k[head], EXAMPLE_HEAD_BYTES);
@@ -111,7 +84,7 @@ int main(void)
     status = taylorvit_wait(&accelerator, POLLS, &events);
     if (status != TAYLORVIT_OK) {
         print_events(events);
-        return fail("wait", status);
+        return fail("wait", taylorvit_status_text(status));
     }
     counters = taylorvit_read_counters(&accelerator);
     print_counters(&counters);

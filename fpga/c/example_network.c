@@ -5,6 +5,7 @@
  */
 #include "board.h"
 #include "example_network_job.h"
+#include "example_print.h"
 #include "taylorvit_network.h"
 
 /* How often to read whether a job has finished. Each read takes a few bus cycles at least, and a job takes fewer cycles
@@ -13,25 +14,6 @@
 
 static struct taylorvit_network accelerator;
 static int32_t logits[EXAMPLE_IMAGES][EXAMPLE_CLASSES];
-
-static void print_number(uint32_t number)
-{
-    char digits[11]; /* 2^32 has ten */
-    char *digit = digits + sizeof digits - 1;
-
-    *digit = '\0';
-    do
-        *--digit = (char)('0' + number % 10);
-    while (number /= 10);
-    board_print(digit);
-}
-
-static void print_labelled(const char *before, uint32_t number, const char *after)
-{
-    board_print(before);
-    print_number(number);
-    board_print(after);
-}
 
 static void print_counters(const struct taylorvit_network_counters *counters)
 {
@@ -49,15 +31,6 @@ static void print_events(uint32_t events)
             board_print(taylorvit_network_event_name(event));
             print_labelled(" (counted ", taylorvit_network_error_count(&accelerator, event), " times)\n");
         }
-}
-
-static int fail(const char *what, enum taylorvit_network_status status)
-{
-    board_print(what);
-    board_print(": ");
-    board_print(taylorvit_network_status_text(status));
-    board_print("\n");
-    return 1;
 }
 
 static uint32_t class_of(const int32_t *of_image)
@@ -78,21 +51,21 @@ int main(void)
 
     status = taylorvit_network_open(&accelerator, board_taylorvit_base());
     if (status != TAYLORVIT_NETWORK_OK)
-        return fail("open", status);
+        return fail("open", taylorvit_network_status_text(status));
     print_labelled("TaylorViT network, array of ", accelerator.build.rows, " x ");
     print_labelled("", accelerator.build.columns, ", up to ");
     print_labelled("", accelerator.build.max_tokens, " tokens\n");
 
     status = taylorvit_network_load(&accelerator, example_tape, sizeof example_tape, POLLS);
     if (status != TAYLORVIT_NETWORK_OK)
-        return fail("load", status);
+        return fail("load", taylorvit_network_status_text(status));
     status = taylorvit_network_configure(&accelerator, &example_job);
     if (status != TAYLORVIT_NETWORK_OK)
-        return fail("configure", status);
+        return fail("configure", taylorvit_network_status_text(status));
 
     status = taylorvit_network_start(&accelerator);
     if (status != TAYLORVIT_NETWORK_OK)
-        return fail("start", status);
+        return fail("start", taylorvit_network_status_text(status));
     for (uint32_t image = 0; image < EXAMPLE_IMAGES; image++) {
         board_receive(logits[image], sizeof logits[image]);
         board_send(BOARD_STREAM_IMAGE, example_images[image], EXAMPLE_IMAGE_BYTES);
@@ -101,7 +74,7 @@ int main(void)
     status = taylorvit_network_wait(&accelerator, POLLS, &events);
     if (status != TAYLORVIT_NETWORK_OK) {
         print_events(events);
-        return fail("wait", status);
+        return fail("wait", taylorvit_network_status_text(status));
     }
     counters = taylorvit_network_read_counters(&accelerator);
     print_counters(&counters);

@@ -1,32 +1,15 @@
 /* Driver of a TaylorViT accelerator; taylorvit.h describes it. */
 #include "taylorvit.h"
-
-#define EVENT_BIT(NAME) | TAYLORVIT_EVENTS_##NAME##_MASK
-#define ALL_EVENTS (0u TAYLORVIT_FOR_EACH_EVENT(EVENT_BIT))
-#define ALL_ERRORS (0u TAYLORVIT_FOR_EACH_ERROR(EVENT_BIT))
+#include "taylorvit_common.h"
 
 static uint32_t read_register(const struct taylorvit *device, uint32_t offset)
 {
     return taylorvit_read32(device->base + offset);
 }
 
-static void write_register(const struct taylorvit *device, uint32_t offset, uint32_t value)
-{
-    taylorvit_write32(device->base + offset, value);
-}
-
 static bool write_checked(const struct taylorvit *device, uint32_t offset, uint32_t value)
 {
-    return taylorvit_write_checked(device->base + offset, value);
-}
-
-/* Whether an unsigned value, lowest word first, has no bit beyond `width`. */
-static bool fits(const uint32_t *words, uint32_t count, uint32_t width)
-{
-    for (uint32_t index = 0; index < count; index++, width = width > 32 ? width - 32 : 0)
-        if (width < 32 && words[index] >> width)
-            return false;
-    return true;
+    return write_checked_at(device->base + offset, value);
 }
 
 enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base)
@@ -75,12 +58,7 @@ enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base)
     build->counter_width = taylorvit_counter_widths_counter_width(word);
     build->error_count_width = taylorvit_counter_widths_error_count_width(word);
 
-#define COMPARE(NAME) \
-    if (read_register(device, TAYLORVIT_##NAME##_OFFSET) != TAYLORVIT_##NAME##_VALUE) \
-        return TAYLORVIT_OTHER_BUILD;
-    TAYLORVIT_FOR_EACH_CONSTANT(COMPARE)
-#undef COMPARE
-    return TAYLORVIT_OK;
+    return is_of_header(base) ? TAYLORVIT_OK : TAYLORVIT_OTHER_BUILD;
 }
 
 uint32_t taylorvit_head_bytes(const struct taylorvit *device, uint32_t tokens, uint32_t head_dim)
@@ -135,7 +113,7 @@ static bool write_constants(const struct taylorvit *device, const struct taylorv
     bool taken = write_checked(device, TAYLORVIT_SHIFT_S_OFFSET, (uint32_t)job->shift_s);
 
     for (uint32_t entry = 0; entry < job->exponentials_count; entry++)
-        write_register(device, TAYLORVIT_EXPONENTIALS_OFFSET, entry << 16 | job->exponentials[entry]);
+        taylorvit_write32(device->base + TAYLORVIT_EXPONENTIALS_OFFSET, entry << 16 | job->exponentials[entry]);
     return taken;
 }
 
@@ -147,11 +125,11 @@ enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const 
     enum taylorvit_status constants;
     bool taken = true;
 
-    if (!taylorvit_within(job->tokens, build->max_tokens))
+    if (!within(job->tokens, build->max_tokens))
         return TAYLORVIT_BAD_TOKENS;
-    if (!taylorvit_within(job->head_dim, build->max_head_dim))
+    if (!within(job->head_dim, build->max_head_dim))
         return TAYLORVIT_BAD_HEAD_DIM;
-    if (!taylorvit_within(job->heads, build->max_heads))
+    if (!within(job->heads, build->max_heads))
         return TAYLORVIT_BAD_HEADS;
     if (job->shift_z < build->shift_z_min || job->shift_z > build->shift_z_max)
         return TAYLORVIT_BAD_SHIFT_Z;
@@ -173,23 +151,19 @@ enum taylorvit_status taylorvit_configure(const struct taylorvit *device, const 
 
 enum taylorvit_status taylorvit_set_timeout(const struct taylorvit *device, uint32_t cycles)
 {
-    if (cycles < TAYLORVIT_TIMEOUT_MIN || !fits(&cycles, 1, device->build.counter_width))
+    if (!is_timeout(cycles, device->build.counter_width))
         return TAYLORVIT_BAD_TIMEOUT;
     return write_checked(device, TAYLORVIT_TIMEOUT_OFFSET, cycles) ? TAYLORVIT_OK : TAYLORVIT_NOT_TAKEN;
 }
 
 enum taylorvit_status taylorvit_start(const struct taylorvit *device)
 {
-    if (taylorvit_is_busy(device))
-        return TAYLORVIT_BUSY;
-    write_register(device, TAYLORVIT_EVENTS_OFFSET, ALL_EVENTS);
-    write_register(device, TAYLORVIT_CONTROL_OFFSET, TAYLORVIT_CONTROL_START_MASK);
-    return TAYLORVIT_OK;
+    return start_at(device->base, TAYLORVIT_CONTROL_START_MASK) ? TAYLORVIT_OK : TAYLORVIT_BUSY;
 }
 
 bool taylorvit_is_busy(const struct taylorvit *device)
 {
-    return read_register(device, TAYLORVIT_STATUS_OFFSET) & TAYLORVIT_STATUS_BUSY_MASK;
+    return is_busy_at(device->base);
 }
 
 enum taylorvit_status taylorvit_wait(const struct taylorvit *device, uint32_t polls, uint32_t *events)
@@ -202,12 +176,7 @@ enum taylorvit_status taylorvit_wait(const struct taylorvit *device, uint32_t po
 
 uint32_t taylorvit_take_events(const struct taylorvit *device)
 {
-    uint32_t events = read_register(device, TAYLORVIT_EVENTS_OFFSET);
-
-    /* Clears only what was read: an event that came in between stays for the next call. */
-    if (events)
-        write_register(device, TAYLORVIT_EVENTS_OFFSET, events);
-    return events;
+    return take_events_at(device->base);
 }
 
 enum taylorvit_status taylorvit_judge(uint32_t events)
@@ -219,7 +188,7 @@ enum taylorvit_status taylorvit_judge(uint32_t events)
 
 void taylorvit_enable_interrupts(const struct taylorvit *device, uint32_t events)
 {
-    write_register(device, TAYLORVIT_INTERRUPT_ENABLE_OFFSET, events & ALL_EVENTS);
+    enable_interrupts_at(device->base, events);
 }
 
 struct taylorvit_counters taylorvit_read_counters(const struct taylorvit *device)
@@ -236,25 +205,17 @@ struct taylorvit_counters taylorvit_read_counters(const struct taylorvit *device
 
 uint32_t taylorvit_error_count(const struct taylorvit *device, uint32_t event)
 {
-#define COUNT(NAME) \
-    if (event == TAYLORVIT_EVENTS_##NAME##_MASK) \
-        return read_register(device, TAYLORVIT_COUNT_##NAME##_OFFSET);
-    TAYLORVIT_FOR_EACH_ERROR(COUNT)
-#undef COUNT
-    return 0;
+    return error_count_at(device->base, event);
 }
 
 void taylorvit_clear_error_counts(const struct taylorvit *device)
 {
-#define CLEAR(NAME) write_register(device, TAYLORVIT_COUNT_##NAME##_OFFSET, 0);
-    TAYLORVIT_FOR_EACH_ERROR(CLEAR)
-#undef CLEAR
+    clear_error_counts_at(device->base);
 }
 
 enum taylorvit_status taylorvit_soft_reset(const struct taylorvit *device)
 {
-    write_register(device, TAYLORVIT_CONTROL_OFFSET, TAYLORVIT_CONTROL_SOFT_RESET_MASK);
-    return taylorvit_is_busy(device) ? TAYLORVIT_BUSY : TAYLORVIT_OK;
+    return soft_reset_at(device->base) ? TAYLORVIT_OK : TAYLORVIT_BUSY;
 }
 
 const char *taylorvit_status_text(enum taylorvit_status status)
@@ -284,10 +245,5 @@ const char *taylorvit_status_text(enum taylorvit_status status)
 
 const char *taylorvit_event_name(uint32_t event)
 {
-#define NAME_OF(NAME) \
-    if (event == TAYLORVIT_EVENTS_##NAME##_MASK) \
-        return #NAME;
-    TAYLORVIT_FOR_EACH_EVENT(NAME_OF)
-#undef NAME_OF
-    return "?";
+    return name_of_event(event);
 }

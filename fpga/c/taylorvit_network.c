@@ -1,8 +1,7 @@
 /* Driver of a TaylorViT network accelerator; taylorvit_network.h describes it. */
 #include "taylorvit_network.h"
+#include "taylorvit_common.h"
 
-#define EVENT_BIT(NAME) | TAYLORVIT_EVENTS_##NAME##_MASK
-#define ALL_EVENTS (0u TAYLORVIT_FOR_EACH_EVENT(EVENT_BIT))
 #define HARMLESS (TAYLORVIT_EVENTS_DONE_MASK | TAYLORVIT_EVENTS_DENOMINATOR_MASK)
 
 /* Of the header of a tape. */
@@ -14,14 +13,9 @@ static uint32_t read_register(const struct taylorvit_network *device, uint32_t o
     return taylorvit_read32(device->base + offset);
 }
 
-static void write_register(const struct taylorvit_network *device, uint32_t offset, uint32_t value)
-{
-    taylorvit_write32(device->base + offset, value);
-}
-
 static bool write_checked(const struct taylorvit_network *device, uint32_t offset, uint32_t value)
 {
-    return taylorvit_write_checked(device->base + offset, value);
+    return write_checked_at(device->base + offset, value);
 }
 
 enum taylorvit_network_status taylorvit_network_open(struct taylorvit_network *device, uintptr_t base)
@@ -54,12 +48,7 @@ enum taylorvit_network_status taylorvit_network_open(struct taylorvit_network *d
     word = read_register(device, TAYLORVIT_COUNTER_WIDTHS_OFFSET);
     build->counter_width = taylorvit_counter_widths_counter_width(word);
 
-#define COMPARE(NAME) \
-    if (read_register(device, TAYLORVIT_##NAME##_OFFSET) != TAYLORVIT_##NAME##_VALUE) \
-        return TAYLORVIT_NETWORK_OTHER_BUILD;
-    TAYLORVIT_FOR_EACH_CONSTANT(COMPARE)
-#undef COMPARE
-    return TAYLORVIT_NETWORK_OK;
+    return is_of_header(base) ? TAYLORVIT_NETWORK_OK : TAYLORVIT_NETWORK_OTHER_BUILD;
 }
 
 uint32_t taylorvit_network_image_bytes(const struct taylorvit_network *device, const struct taylorvit_network_job *job)
@@ -102,8 +91,8 @@ enum taylorvit_network_status taylorvit_network_check(const struct taylorvit_net
 #endif
     if (!write_checked(device, TAYLORVIT_TAPE_LENGTH_OFFSET, length))
         return TAYLORVIT_NETWORK_NOT_TAKEN;
-    write_register(device, TAYLORVIT_EVENTS_OFFSET, ALL_EVENTS);
-    write_register(device, TAYLORVIT_CONTROL_OFFSET, TAYLORVIT_CONTROL_CHECK_MASK);
+    if (!start_at(device->base, TAYLORVIT_CONTROL_CHECK_MASK))
+        return TAYLORVIT_NETWORK_BUSY;
     status = taylorvit_network_wait(device, polls, &events);
     if (status == TAYLORVIT_NETWORK_OK)
         *sum = read_register(device, TAYLORVIT_TAPE_SUM_OFFSET);
@@ -166,7 +155,8 @@ enum taylorvit_network_status taylorvit_network_load(const struct taylorvit_netw
     if (!write_checked(device, TAYLORVIT_TAPE_ADDRESS_OFFSET, 0))
         return TAYLORVIT_NETWORK_NOT_TAKEN;
     for (uint32_t place = 0; place < bytes; place += 4)
-        write_register(device, TAYLORVIT_TAPE_DATA_OFFSET, word_at(byte + place, bytes - place < 4 ? bytes - place : 4));
+        taylorvit_write32(device->base + TAYLORVIT_TAPE_DATA_OFFSET,
+                          word_at(byte + place, bytes - place < 4 ? bytes - place : 4));
     status = is_there(device, byte, bytes, polls, &there);
     if (status == TAYLORVIT_NETWORK_OK && !there)
         status = TAYLORVIT_NETWORK_BAD_MEMORY;
@@ -185,7 +175,7 @@ static bool is_raster(const struct taylorvit_network_build *build, const struct 
 
     if (side > build->max_patch / side || side % build->image_lanes || job->patch_pixels % (side * side))
         return false;
-    return taylorvit_within(job->patches_a_row, build->max_tokens - 1) && job->patches % job->patches_a_row == 0;
+    return within(job->patches_a_row, build->max_tokens - 1) && job->patches % job->patches_a_row == 0;
 }
 
 enum taylorvit_network_status taylorvit_network_configure(const struct taylorvit_network *device,
@@ -194,13 +184,13 @@ enum taylorvit_network_status taylorvit_network_configure(const struct taylorvit
     const struct taylorvit_network_build *build = &device->build;
     bool taken = true;
 
-    if (!taylorvit_within(job->images, TAYLORVIT_IMAGES_MAX))
+    if (!within(job->images, TAYLORVIT_IMAGES_MAX))
         return TAYLORVIT_NETWORK_BAD_IMAGES;
-    if (!taylorvit_within(job->patches, build->max_tokens - 1))
+    if (!within(job->patches, build->max_tokens - 1))
         return TAYLORVIT_NETWORK_BAD_PATCHES;
-    if (!taylorvit_within(job->patch_pixels, build->max_patch))
+    if (!within(job->patch_pixels, build->max_patch))
         return TAYLORVIT_NETWORK_BAD_PATCH_PIXELS;
-    if (!taylorvit_within(job->classes, build->max_classes))
+    if (!within(job->classes, build->max_classes))
         return TAYLORVIT_NETWORK_BAD_CLASSES;
     if (job->patch_size && !is_raster(build, job))
         return TAYLORVIT_NETWORK_BAD_RASTER;
@@ -227,25 +217,19 @@ enum taylorvit_network_status taylorvit_network_configure(const struct taylorvit
 
 enum taylorvit_network_status taylorvit_network_set_timeout(const struct taylorvit_network *device, uint32_t cycles)
 {
-    uint32_t width = device->build.counter_width;
-
-    if (cycles < TAYLORVIT_TIMEOUT_MIN || (width < 32 && cycles >> width))
+    if (!is_timeout(cycles, device->build.counter_width))
         return TAYLORVIT_NETWORK_BAD_TIMEOUT;
     return write_checked(device, TAYLORVIT_TIMEOUT_OFFSET, cycles) ? TAYLORVIT_NETWORK_OK : TAYLORVIT_NETWORK_NOT_TAKEN;
 }
 
 enum taylorvit_network_status taylorvit_network_start(const struct taylorvit_network *device)
 {
-    if (taylorvit_network_is_busy(device))
-        return TAYLORVIT_NETWORK_BUSY;
-    write_register(device, TAYLORVIT_EVENTS_OFFSET, ALL_EVENTS);
-    write_register(device, TAYLORVIT_CONTROL_OFFSET, TAYLORVIT_CONTROL_START_MASK);
-    return TAYLORVIT_NETWORK_OK;
+    return start_at(device->base, TAYLORVIT_CONTROL_START_MASK) ? TAYLORVIT_NETWORK_OK : TAYLORVIT_NETWORK_BUSY;
 }
 
 bool taylorvit_network_is_busy(const struct taylorvit_network *device)
 {
-    return read_register(device, TAYLORVIT_STATUS_OFFSET) & TAYLORVIT_STATUS_BUSY_MASK;
+    return is_busy_at(device->base);
 }
 
 enum taylorvit_network_status taylorvit_network_wait(const struct taylorvit_network *device, uint32_t polls,
@@ -267,12 +251,7 @@ enum taylorvit_network_status taylorvit_network_wait(const struct taylorvit_netw
 
 uint32_t taylorvit_network_take_events(const struct taylorvit_network *device)
 {
-    uint32_t events = read_register(device, TAYLORVIT_EVENTS_OFFSET);
-
-    /* Clears only what was read: an event that came in between stays for the next call. */
-    if (events)
-        write_register(device, TAYLORVIT_EVENTS_OFFSET, events);
-    return events;
+    return take_events_at(device->base);
 }
 
 enum taylorvit_network_status taylorvit_network_judge(uint32_t events)
@@ -284,7 +263,7 @@ enum taylorvit_network_status taylorvit_network_judge(uint32_t events)
 
 void taylorvit_network_enable_interrupts(const struct taylorvit_network *device, uint32_t events)
 {
-    write_register(device, TAYLORVIT_INTERRUPT_ENABLE_OFFSET, events & ALL_EVENTS);
+    enable_interrupts_at(device->base, events);
 }
 
 struct taylorvit_network_counters taylorvit_network_read_counters(const struct taylorvit_network *device)
@@ -309,28 +288,17 @@ struct taylorvit_network_counters taylorvit_network_read_counters(const struct t
 
 uint32_t taylorvit_network_error_count(const struct taylorvit_network *device, uint32_t event)
 {
-#define COUNT(NAME) \
-    if (event == TAYLORVIT_EVENTS_##NAME##_MASK) \
-        return read_register(device, TAYLORVIT_COUNT_##NAME##_OFFSET);
-    TAYLORVIT_FOR_EACH_ERROR(COUNT)
-#undef COUNT
-    (void)device; /* which may count none */
-    (void)event;
-    return 0;
+    return error_count_at(device->base, event);
 }
 
 void taylorvit_network_clear_error_counts(const struct taylorvit_network *device)
 {
-#define CLEAR(NAME) write_register(device, TAYLORVIT_COUNT_##NAME##_OFFSET, 0);
-    TAYLORVIT_FOR_EACH_ERROR(CLEAR)
-#undef CLEAR
-    (void)device;
+    clear_error_counts_at(device->base);
 }
 
 enum taylorvit_network_status taylorvit_network_soft_reset(const struct taylorvit_network *device)
 {
-    write_register(device, TAYLORVIT_CONTROL_OFFSET, TAYLORVIT_CONTROL_SOFT_RESET_MASK);
-    return taylorvit_network_is_busy(device) ? TAYLORVIT_NETWORK_BUSY : TAYLORVIT_NETWORK_OK;
+    return soft_reset_at(device->base) ? TAYLORVIT_NETWORK_OK : TAYLORVIT_NETWORK_BUSY;
 }
 
 const char *taylorvit_network_status_text(enum taylorvit_network_status status)
@@ -358,10 +326,5 @@ const char *taylorvit_network_status_text(enum taylorvit_network_status status)
 
 const char *taylorvit_network_event_name(uint32_t event)
 {
-#define NAME_OF(NAME) \
-    if (event == TAYLORVIT_EVENTS_##NAME##_MASK) \
-        return #NAME;
-    TAYLORVIT_FOR_EACH_EVENT(NAME_OF)
-#undef NAME_OF
-    return "?";
+    return name_of_event(event);
 }

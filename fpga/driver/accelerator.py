@@ -1,6 +1,7 @@
 """What every accelerator on a board has for its driver: opening and closing, registers, events, reset.
 
-`TaylorVit` and `TaylorVitNetwork` add the jobs of the two accelerators.
+`TaylorVit` and `TaylorVitNetwork` add the jobs of the two accelerators. A call that is broken off, by an error or by
+the user, leaves nothing behind that the next one has to know of: that one begins with a reset.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ from taylorvit.rtl.control.description import DATA_WIDTH, RegisterMap
 from .errors import DriverError, JobError, RegisterError, WrongBoard
 from .hardware import Hardware
 from .link import Link
+from .transfer import Transfer
 
 __all__ = ["BUSY", "SOURCE_TIMEOUT", "START", "Accelerator"]
 
@@ -20,6 +22,8 @@ BUSY = 1  # of STATUS
 # Seconds without input after which the accelerator gives its source up: many, since the link may have to repeat.
 SOURCE_TIMEOUT = 30
 
+# Events after which the results of a job are right.
+_HARMLESS_EVENTS = frozenset({"DONE", "DENOMINATOR"})
 _OFFSETS = 1 << 32  # of the link's streams, modulo this
 _WORD_MAX = (1 << DATA_WIDTH) - 1
 
@@ -45,8 +49,12 @@ class Accelerator:
     hardware: ClassVar[Hardware]
     """How this kind of accelerator is recognized."""
 
-    done_counter: ClassVar[str]
-    """The counter that says how far a job is: HEADS_DONE, for example. Not every accelerator counts."""
+    items: ClassVar[str]
+    """What a job has several of: "heads" or "images". Counter HEADS_DONE or IMAGES_DONE says how far it is; not every
+    accelerator counts."""
+
+    operands: ClassVar[str]
+    """What is sent for a job, in words."""
 
     link: Link
     _registers: RegisterMap
@@ -267,9 +275,13 @@ class Accelerator:
 
     # Jobs
 
+    def _require_open(self):
+        if not hasattr(self, "_registers"):
+            raise ValueError(f"cannot use the accelerator on {self.port.name}: it is not open; call open first")
+
     @contextlib.contextmanager
     def _settled(self):
-        """For what moves packets: a call that was broken off, or a reset since then, has left nothing behind."""
+        """For a call that moves packets: one that was broken off, or a reset since then, has left nothing behind."""
         if self._broken_off or self.link.status().next_offset != self.link.next_offset % _OFFSETS:
             self.reset()
         self._broken_off = True
@@ -300,10 +312,66 @@ class Accelerator:
         if self.busy():
             raise JobError(f"cannot start a job on {self.port.name}: another one runs; reset the accelerator first")
 
+    def _compute(self, packets, result_bytes, on_result=lambda index, data: None):
+        """Starts the job whose parameters are set, sends what it takes, and receives what it gives.
+
+        Args:
+            packets (list[bytes]): for each item, the packets that go in, of one length in all.
+            result_bytes (int): bytes that come out for an item.
+            on_result (Callable[[int, bytearray], None]): is called with each item's index and bytes as they come.
+
+        Returns:
+            tuple[bytes, dict[str, int], frozenset[str]]: all that came out; counters; events.
+
+        Raises:
+            JobError: the job did not end as it should.
+        """
+        self.start(START)
+        results = self._stream(packets, result_bytes, on_result)
+        self._wait_idle()
+        counters, events = self.counters(), self.events()
+        if spoiled := sorted(events - _HARMLESS_EVENTS):
+            raise JobError(
+                f"job on {self.port.name} did not compute with {self.operands} as they were sent: events "
+                f"{', '.join(spoiled)}"
+            )
+        done = counters.get(self._done_counter, len(packets))
+        if done != len(packets):
+            raise JobError(f"job on {self.port.name} must do {len(packets)} {self.items}, not {done}")
+        self.require_known_packets()
+        return results, counters, events
+
+    def _stream(self, packets, result_bytes, on_result):
+        of_item = len(packets[0])
+        finished = 0
+
+        def on_results(count):
+            nonlocal finished
+            while finished < count // result_bytes:
+                data = transfer.received[finished * result_bytes : (finished + 1) * result_bytes]
+                finished += 1
+                on_result(finished - 1, data)
+
+        transfer = Transfer(
+            self.link,
+            b"".join(packets),
+            len(packets) * result_bytes,
+            possible=lambda arrived: arrived // of_item * result_bytes,
+            on_results=on_results,
+        )
+        try:
+            return transfer.run()
+        except JobError as error:
+            raise JobError(f"{error}; {self._diagnosis()}") from None
+
+    @property
+    def _done_counter(self):
+        return f"{self.items.upper()}_DONE"
+
     def _diagnosis(self):
         """What the board reports of a job that makes no progress."""
         try:
-            counts = [self.done_counter] if self.done_counter in self._registers.counters else []
+            counts = [self._done_counter] if self._done_counter in self._registers.counters else []
             words, status = self.read_all(["STATUS", *counts]), self.link.status()
             events = sorted(self.events()) + ["malformed packet"] * status.malformed_packet
         except DriverError as error:

@@ -14,18 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from taylorvit.rtl.control.host_view import LAYOUT, VIEW_REGISTERS, HostView
-from taylorvit.rtl.control.registers import EVENTS, job_constants, register_map
+from taylorvit.rtl.control.registers import job_constants, register_map
 
-from .accelerator import START, Accelerator
-from .errors import JobError
+from .accelerator import Accelerator
 from .hardware import Hardware
 from .tensors import check_operands, head_packets, matrix_from_bytes, result_bytes
-from .transfer import Transfer
 
 __all__ = ["JobReport", "JobResult", "TaylorVit"]
-
-# Events which mean that the accelerator did not compute with what it was sent.
-SPOILING_EVENTS = frozenset(EVENTS) - {"DONE", "DENOMINATOR"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ class TaylorVit(Accelerator):
         register_map=register_map,
         beat_bytes=lambda view: view.stream_width // 8,
     )
-    done_counter = "HEADS_DONE"
+    items, operands = "heads", "its operands"
 
     view: HostView
 
@@ -123,68 +118,36 @@ class TaylorVit(Accelerator):
         Raises:
             TypeError: operands or constants are not integers.
             ValueError: operands or constants that the accelerator cannot take.
-            JobError: a job did not end as it should; after that, `reset` before the next.
+            JobError: a job did not end as it should.
+            BoardReset: the board was reset.
         """
+        self._require_open()
         operands = {"q": q, "k": k, "v": v}
         check_operands(operands, self.view)
-        heads = len(q)
         per_job = self.view.max_heads
         z, jobs = [], []
-        for first in range(0, heads, per_job):
-            part = {name: operand[first : first + per_job] for name, operand in operands.items()}
-            matrices, job = self._run_job(
-                **part, constants=constants, on_progress=lambda done, first=first: on_progress(first + done)
-            )
-            z += matrices
-            jobs.append(job)
+        with self._settled():
+            for first in range(0, len(q), per_job):
+                part = {name: operand[first : first + per_job] for name, operand in operands.items()}
+                matrices, job = self._run_job(
+                    **part, constants=constants, on_progress=lambda done, first=first: on_progress(first + done)
+                )
+                z += matrices
+                jobs.append(job)
         return JobResult(np.stack(z), tuple(jobs))
 
     def _run_job(self, q, k, v, constants, on_progress):
         heads, tokens, head_dim = q.shape
+        size = result_bytes(tokens, head_dim, self.view)
         self._require_idle()
         self.configure(heads=heads, tokens=tokens, head_dim=head_dim, constants=constants)
-        self.start(START)
-        head_size = result_bytes(tokens, head_dim, self.view)
-        data = self._stream(q, k, v, head_size, on_progress)
-        self._wait_idle()
-        job = JobReport(heads, self.counters(), self.events())
-        self._check(job)
+        data, counters, events = self._compute(
+            [head_packets(*head, self.view) for head in zip(q, k, v)],
+            size,
+            on_result=lambda head, data: on_progress(head + 1),
+        )
         matrices = [
-            matrix_from_bytes(data[head * head_size : (head + 1) * head_size], tokens, head_dim, self.view)
+            matrix_from_bytes(data[head * size : (head + 1) * size], tokens, head_dim, self.view)
             for head in range(heads)
         ]
-        return matrices, job
-
-    def _stream(self, q, k, v, head_size, on_progress):
-        packets = [head_packets(*head, self.view) for head in zip(q, k, v)]
-        packets_size = len(packets[0])
-        finished = 0
-
-        def on_results(count):
-            nonlocal finished
-            while finished < count // head_size:
-                finished += 1
-                on_progress(finished)
-
-        transfer = Transfer(
-            self.link,
-            b"".join(packets),
-            len(q) * head_size,
-            possible=lambda arrived: arrived // packets_size * head_size,
-            on_results=on_results,
-        )
-        try:
-            return transfer.run()
-        except JobError as error:
-            raise JobError(f"{error}; {self._diagnosis()}") from None
-
-    def _check(self, job):
-        spoiled = sorted(job.events & SPOILING_EVENTS)
-        if spoiled:
-            raise JobError(
-                f"job on {self.port.name} did not compute with its operands as they were sent: events "
-                f"{', '.join(spoiled)}"
-            )
-        if job.counters["HEADS_DONE"] != job.heads:
-            raise JobError(f"job on {self.port.name} must do {job.heads} heads, not {job.counters['HEADS_DONE']}")
-        self.require_known_packets()
+        return matrices, JobReport(heads, counters, events)

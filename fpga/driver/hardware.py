@@ -15,8 +15,8 @@ __all__ = ["Hardware"]
 
 # Value of register ID -> what answers.
 _ACCELERATORS = {
-    attention.IDENTIFICATION: "an attention accelerator, for which there is the class TaylorVit",
-    network.IDENTIFICATION: "a network accelerator, for which there is the class TaylorVitNetwork",
+    attention.IDENTIFICATION: "an attention accelerator, for `taylorvit run --input` or, in Python, TaylorVit",
+    network.IDENTIFICATION: "a network accelerator, for `taylorvit run --model` or, in Python, TaylorVitNetwork",
 }
 
 

@@ -7,8 +7,7 @@
         result.jobs[0].counters["CYCLES"]
 
 The tape is that of a compiled model (`taylorvit compile`), and `taylorvit.jobs.patches` makes beats of images. What the
-accelerator is, it tells by its registers. A call that fails leaves nothing behind that the next one has to know of: it
-begins with a reset, and the tape stays in the memory.
+accelerator is, it tells by its registers. After a call that fails, the tape stays in the memory.
 """
 
 from dataclasses import dataclass
@@ -16,20 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from taylorvit.rtl.network.control.host_view import LAYOUT, VIEW_REGISTERS, NetworkView
-from taylorvit.rtl.network.control.registers import EVENTS, register_map
+from taylorvit.rtl.network.control.registers import register_map
 
-from .accelerator import START, Accelerator
+from .accelerator import Accelerator
 from .board_memory import BoardMemory
-from .errors import JobError
 from .hardware import Hardware
 from .images import LOGIT_BYTES, check_images, image_packet, logits_from_bytes
 from .tape_memory import TapeMemory
-from .transfer import Transfer
 
 __all__ = ["NetworkJobReport", "NetworkResult", "TaylorVitNetwork"]
-
-# Events which mean that the accelerator did not compute with the tape and the images as they were sent.
-SPOILING_EVENTS = frozenset(EVENTS) - {"DONE", "DENOMINATOR"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ class TaylorVitNetwork(Accelerator):
         register_map=register_map,
         beat_bytes=lambda view: view.image_lanes,
     )
-    done_counter = "IMAGES_DONE"
+    items, operands = "images", "tape and images"
 
     view: NetworkView
     memory: TapeMemory
@@ -191,53 +185,14 @@ class TaylorVitNetwork(Accelerator):
                 jobs.append(job)
         return NetworkResult(np.concatenate(logits), tuple(jobs))
 
-    def _require_open(self):
-        if not hasattr(self, "memory"):
-            raise ValueError(f"cannot use the accelerator on {self.port.name}: it is not open; call open first")
-
     def _run_job(self, images, sizes, on_image):
+        classes = sizes["CLASSES"]
         self._require_idle()
         tape = {"TAPE_BASE": 0, "TAPE_LENGTH": self._tape_length}
         self.set_parameters({**sizes, **tape, "IMAGES": len(images)})
-        self.start(START)
-        logits = self._stream(images, sizes["CLASSES"], on_image)
-        self._wait_idle()
-        job = NetworkJobReport(len(images), self.counters(), self.events())
-        self._check(job)
-        return logits, job
-
-    def _stream(self, images, classes, on_image):
-        packets = [image_packet(image) for image in images]
-        size, of_image = len(packets[0]), LOGIT_BYTES * classes
-        finished = 0
-
-        def on_results(count):
-            nonlocal finished
-            while finished < count // of_image:
-                data = transfer.received[finished * of_image : (finished + 1) * of_image]
-                on_image(finished, logits_from_bytes(data, classes)[0])
-                finished += 1
-
-        transfer = Transfer(
-            self.link,
-            b"".join(packets),
-            len(images) * of_image,
-            possible=lambda arrived: arrived // size * of_image,
-            on_results=on_results,
+        data, counters, events = self._compute(
+            [image_packet(image) for image in images],
+            LOGIT_BYTES * classes,
+            on_result=lambda image, of_image: on_image(image, logits_from_bytes(of_image, classes)[0]),
         )
-        try:
-            return logits_from_bytes(transfer.run(), classes)
-        except JobError as error:
-            raise JobError(f"{error}; {self._diagnosis()}") from None
-
-    def _check(self, job):
-        spoiled = sorted(job.events & SPOILING_EVENTS)
-        if spoiled:
-            raise JobError(
-                f"job on {self.port.name} did not compute with tape and images as they were sent: events "
-                f"{', '.join(spoiled)}"
-            )
-        done = job.counters.get("IMAGES_DONE", job.images)  # not every accelerator counts
-        if done != job.images:
-            raise JobError(f"job on {self.port.name} must do {job.images} images, not {done}")
-        self.require_known_packets()
+        return logits_from_bytes(data, classes), NetworkJobReport(len(images), counters, events)

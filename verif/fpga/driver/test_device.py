@@ -275,6 +275,29 @@ def test_running_job_is_not_disturbed():
         accelerator.run(*operands, constants)
 
 
+def test_run_that_was_broken_off_leaves_nothing_behind():
+    """The user ends a run while Z of its other heads is still on the board, and begins another one."""
+    operands, constants, _golden = quantized()
+    reversed_heads = [operand[::-1].copy() for operand in operands]
+
+    def break_off(heads):
+        raise KeyboardInterrupt
+
+    with TaylorVit(BoardModel(CONFIG)) as accelerator:
+        expected = accelerator.run(*operands, constants).z
+        with pytest.raises(KeyboardInterrupt):
+            accelerator.run(*operands, constants, on_progress=break_off)
+        while accelerator.busy():
+            pass
+        np.testing.assert_array_equal(accelerator.run(*reversed_heads, constants).z, expected[::-1])
+
+
+def test_accelerator_must_be_open():
+    operands, constants, _golden = quantized()
+    with pytest.raises(ValueError, match="^cannot use the accelerator on model: it is not open; call open first$"):
+        TaylorVit(BoardModel(CONFIG)).run(*operands, constants)
+
+
 def test_spoiled_job_is_an_error():
     board = BoardModel(CONFIG)
     board.events_to_raise.update({"INPUT_TIMEOUT", "DENOMINATOR"})

@@ -458,9 +458,11 @@ def test_accelerator_must_be_open():
 
 def test_other_accelerator_is_named():
     attention = AcceleratorConfig(name="attention", rows=4, columns=4, max_tokens=16, max_head_dim=8)
-    with pytest.raises(WrongBoard, match="must be 0x54564954, not 0x5441594c: this is an attention accelerator, "):
+    text = "must be 0x54564954, not 0x5441594c: this is an attention accelerator, for `taylorvit run --input` or, "
+    with pytest.raises(WrongBoard, match=f"{text}in Python, TaylorVit$"):
         TaylorVitNetwork(BoardModel(attention)).open()
-    with pytest.raises(WrongBoard, match="must be 0x5441594c, not 0x54564954: this is a network accelerator, "):
+    text = "must be 0x5441594c, not 0x54564954: this is a network accelerator, for `taylorvit run --model` or, "
+    with pytest.raises(WrongBoard, match=f"{text}in Python, TaylorVitNetwork$"):
         TaylorVit(BoardModel(CONFIG)).open()
 
 
