@@ -5,7 +5,8 @@
 
 A picture is turned as its EXIF tag says. Transparent pixels are white, as viewers show them. 16-bit grey is scaled by
 its range, which PNG, PGM and TIFF define. Pixels that are floats, signed, or integers of 32 bits are refused, since the
-file does not say which value is white. Of a file with several images, animated or in pages, the first one is taken.
+file does not say which value is white. A file with several images, animated or in pages, is refused, since it does not
+say which one is meant.
 """
 
 import io
@@ -32,6 +33,9 @@ _DAMAGED = (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, Attr
 # Tags of TIFF: bits of a sample, whether 0 is white (0) or black, whether samples are unsigned (1), signed (2), floats.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _SIGNED = 2
+
+# Formats whose first image is the whole picture: previews and depth maps, or layers, follow.
+_PICTURE_FIRST = ("MPO", "PSD")
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are raised, and need no log besides
 
@@ -62,13 +66,13 @@ def read_pixels(path: str | Path, channels: int) -> torch.Tensor:
         channels (int): 1 for a grey image, 3 for a coloured one.
 
     Raises:
-        ImageError: there is no such file, or it is damaged, so large that memory may not suffice, or has pixels of an
-            unknown range.
+        ImageError: there is no such file, or it is damaged, so large that memory may not suffice, or has several images
+            or pixels of an unknown range.
     """
     with _refused(str(path), "an image that Pillow can read"):
         if not Path(path).is_file():
             raise ImageError(f"{path} must be an image that Pillow can read: no such file")
-        return _decoded(path, channels)
+        return _decoded(path, channels, str(path))
 
 
 def decode_pixels(
@@ -84,7 +88,7 @@ def decode_pixels(
         most_pixels (int): an image of more is refused before it is decoded; at most Pillow's own limit.
 
     Raises:
-        ImageError: it is of another format, damaged, or too large.
+        ImageError: it is of another format, damaged, too large, or has several images.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -97,7 +101,7 @@ def decode_pixels(
             raise ImageError(f"{name} must be {what}") from None
         if width * height > most_pixels:
             raise ImageError(f"{name} must be an image of at most {most_pixels:,} pixels, not of {width} x {height}")
-        return _decoded(io.BytesIO(content), channels, formats)
+        return _decoded(io.BytesIO(content), channels, name, formats)
 
 
 @contextmanager
@@ -119,22 +123,26 @@ def _refused(name: str, what: str) -> Iterator[None]:
         raise ImageError(f"{name} must be {what}: {reason}") from None
 
 
-def _decoded(source: str | Path | io.BytesIO, channels: int, formats: tuple[str, ...] | None = None) -> torch.Tensor:
+def _decoded(
+    source: str | Path | io.BytesIO, channels: int, name: str, formats: tuple[str, ...] | None = None
+) -> torch.Tensor:
     from PIL import Image
 
     with Image.open(source, formats=formats) as file:
-        return torch.from_numpy(_pixels(file, channels)).permute(2, 0, 1).contiguous()
+        return torch.from_numpy(_pixels(file, channels, name)).permute(2, 0, 1).contiguous()
 
 
-def _pixels(file, channels: int) -> np.ndarray:
+def _pixels(file, channels: int, name: str) -> np.ndarray:
     """The opened image, (height, width, channels), 0 to 1."""
     if not all(file.size):
-        raise ImageError(f"{file.filename} must be an image that Pillow can read: it has no pixels")
+        raise ImageError(f"{name} must be an image that Pillow can read: it has no pixels")
+    if file.format not in _PICTURE_FIRST and getattr(file, "is_animated", False):
+        raise ImageError(f"{name} must be one image, not several, animated or in pages: save the one that is meant")
     tags = getattr(file, "tag_v2", {})
     if tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED:
-        raise ImageError(_unknown_range(file, "signed integers"))
+        raise ImageError(_unknown_range(name, "signed integers"))
     if file.mode in ("I", "F") or file.mode.startswith("I;16"):
-        white = _white(file, tags)
+        white = _white(file, tags, name)
         grey = np.asarray(_upright(file)).astype(np.float32) / white
         if tags.get(_PHOTOMETRIC) == 0:
             grey = 1 - grey
@@ -150,7 +158,7 @@ def _pixels(file, channels: int) -> np.ndarray:
 
 
 def _upright(file):
-    """The first image of a file, turned and mirrored as its EXIF tag says."""
+    """The image of a file, turned and mirrored as its EXIF tag says."""
     from PIL import ImageOps
 
     file.load()
@@ -171,23 +179,22 @@ def _on_white(image):
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _white(file, tags) -> int:
+def _white(file, tags, name: str) -> int:
     """The value of white in grey pixels of more than 8 bits."""
     if file.mode == "F":
-        raise ImageError(_unknown_range(file, "floats"))
+        raise ImageError(_unknown_range(name, "floats"))
     if file.mode == "I":
         if file.format == "PPM":  # Pillow scales it to this value
             return 65535
-        raise ImageError(_unknown_range(file, "integers of 32 bits"))
+        raise ImageError(_unknown_range(name, "integers of 32 bits"))
     if file.format == "TIFF":
         return (1 << tags[_BITS_PER_SAMPLE][0]) - 1
     if file.format == "PNG":
         return 65535
-    raise ImageError(_unknown_range(file, f"16-bit integers in {file.format}"))
+    raise ImageError(_unknown_range(name, f"16-bit integers in {file.format}"))
 
 
-def _unknown_range(file, kind: str) -> str:
+def _unknown_range(name: str, kind: str) -> str:
     return (
-        f"{file.filename} must have pixels of a known range, and has {kind}: save it with 8 bits, "
-        "or as 16-bit grey PNG or TIFF"
+        f"{name} must have pixels of a known range, and has {kind}: save it with 8 bits, or as 16-bit grey PNG or TIFF"
     )

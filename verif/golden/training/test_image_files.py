@@ -191,14 +191,29 @@ def test_tags_that_are_damaged_turn_nothing(tmp_path, capsys):
 # Several images, none
 
 
+RED_AND_GREEN = [Image.new("RGB", (7, 5), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+
+
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])
-def test_the_first_of_several_images_is_taken(tmp_path, name):
-    frames = [Image.new("RGB", (7, 5), colour) for colour in ((255, 0, 0), (0, 255, 0))]
-    options = {"lossless": True} if name == "a.webp" else {}
-    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
-    with Image.open(tmp_path / name) as file:
-        assert file.n_frames == 2
-    assert_pixels(tmp_path / name, np.full((5, 7, 3), (1, 0, 0)), channels=3)
+def test_several_images_are_refused(tmp_path, name):
+    path, kind = tmp_path / name, {".tif": "TIFF"}.get(name[1:], name[2:].upper())
+    options = {"lossless": True} if kind == "WEBP" else {}
+    RED_AND_GREEN[0].save(path, save_all=True, append_images=RED_AND_GREEN[1:], **options)
+    rule = "must be one image, not several, animated or in pages: save the one that is meant"
+    with pytest.raises(ImageError, match=f"^{re.escape(str(path))} {rule}$"):
+        read_pixels(path, 3)
+    with pytest.raises(ImageError, match=f"^file {rule}$"):
+        decode_pixels(path.read_bytes(), 3, name="file", formats=("PNG", kind), most_pixels=100)
+    RED_AND_GREEN[0].save(path, save_all=True, **options)  # one image, as such a file may have
+    assert_pixels(path, np.full((5, 7, 3), (1, 0, 0)), channels=3)
+
+
+def test_picture_of_a_telephone_with_another_behind_it(tmp_path):
+    path = tmp_path / "a.jpg"
+    RED_AND_GREEN[0].save(path, "MPO", save_all=True, append_images=RED_AND_GREEN[1:])
+    with Image.open(path) as file:
+        assert (file.format, file.n_frames) == ("MPO", 2)
+    assert_pixels(path, np.full((5, 7, 3), (1, 0, 0)), channels=3, atol=0.02)
 
 
 def test_files_that_are_no_images(tmp_path):
