@@ -1,6 +1,6 @@
 """The cycles of a tape on its way in: when each command and each row of payload is there.
 
-    memory or stream --> source --> checker --> decoder --> commands, a ring of rows
+    memory or stream --> source --> queue of two words --> checker --> decoder --> commands, a ring of rows
 
 All times are cycles; the numbers between two events are those of `taylorvit.compiler.latencies`.
 `taylorvit.compiler.cycles` has what the engine makes of them.
@@ -23,6 +23,7 @@ _BURST_BEATS = 64
 _PAGE_BYTES = 4096
 _ASK_INTERVAL = 2  # cycles between two addresses of bursts
 _ASK_LATENCY = 2  # from the last word of a burst to the address of another one that waits for it
+_QUEUED_WORDS = 2  # between source and checker, each for a cycle at least
 
 
 @dataclass(frozen=True)
@@ -62,21 +63,23 @@ class _Source:
         self._left = 0  # words of the burst
         self._asked = -_ASK_INTERVAL
         self._ends = deque([-_ASK_LATENCY] * config.axi_outstanding)  # of the last bursts, as many as may be asked for
+        self._taken = deque([-1] * _QUEUED_WORDS)  # cycles in which the last words were taken out of the queue
 
     def take(self, first: int) -> int:
-        """The cycle in which a word is taken, not before a first one."""
+        """The cycle in which a word is taken out of the queue behind the source, not before a first one."""
         if self._has_bursts and not self._left:
             self._asked = max(self._asked + _ASK_INTERVAL, self._ends.popleft() + _ASK_LATENCY)
             self._ready = max(self._ready, self._asked + self._latency)
             self._left = min(self._burst_words - self._word % self._burst_words, self._words - self._word)
-        cycle = max(first, ceil(self._ready))
+        came = max(self._taken.popleft() + 1, ceil(self._ready))
         # A fraction of a cycle is not lost.
-        self._ready = (self._ready if cycle - self._ready < 1 else cycle) + self._spacing
+        self._ready = (self._ready if came - self._ready < 1 else came) + self._spacing
         self._word = (self._word + 1) % self._words
         self._left -= 1
         if not self._left:
-            self._ends.append(cycle)
-        return cycle
+            self._ends.append(came)
+        self._taken.append(max(first, came + 1))
+        return self._taken[-1]
 
 
 class TapeCycles:
