@@ -12,11 +12,12 @@ from taylorvit.fpga.driver.tape import check_tape as check_tape_for
 from taylorvit.gen.presets import load_file, of_kind
 from taylorvit.jobs.compiled_model import CompiledModel, check_tape, read_compiled_model
 from taylorvit.jobs.network_on_board import on_accelerator, run_images_on, tape_remark
+from taylorvit.jobs.patches import check_raster
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .board_options import board_of
 from .board_port import board_port
-from .network_run import beside_golden, judged_images
+from .network_run import beside_golden, images_for, judged_images
 from .verdict import progress_bars, transfer_bars
 
 __all__ = ["network_of", "run_network"]
@@ -34,10 +35,11 @@ def run_network(arguments: Namespace) -> int:
     board, config = _hardware(arguments, model)
     if model is not None and config is not None:
         check_tape(model.tape, config, model.name)
+    images = None if model is None else images_for(model, arguments)  # before a test, which takes the tape away
     status = _test_memory(arguments, board, config, model) if arguments.memory_test else 0
-    if model is None or status:
+    if model is None or images is None or status:
         return status
-    return judged_images(model, arguments, partial(_run_images, arguments, board, config))
+    return judged_images(model, images, arguments, partial(_run_images, arguments, board, config))
 
 
 def _hardware(arguments, model):
@@ -114,6 +116,8 @@ def _run_images(arguments, board, config, model, images):
     by_row = arguments.image_order == "raster"
     with _opened(port, board, config) as accelerator:
         found = on_accelerator(model, accelerator)
+        if by_row:  # before a tape is sent, which may take minutes
+            check_raster(model.vit.shape, accelerator.view.image_lanes)
 
         def run():
             with transfer_bars() as progress:

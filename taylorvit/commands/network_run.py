@@ -19,7 +19,7 @@ from taylorvit.simulation.network import NetworkJob, NetworkRun, TapeMemory, bui
 from .options import network_configuration_of
 from .verdict import check_result_file, progress_bars
 
-__all__ = ["beside_golden", "for_configuration", "judged_images", "run_images", "show_network_verdict"]
+__all__ = ["beside_golden", "for_configuration", "images_for", "judged_images", "run_images", "show_network_verdict"]
 
 Result = TypeVar("Result")
 
@@ -39,17 +39,30 @@ def for_configuration(model: CompiledModel, arguments: Namespace, command: str) 
     return model._replace(config=config)
 
 
-def judged_images(
-    model: CompiledModel,
-    arguments: Namespace,
-    run: Callable[[CompiledModel, Images], tuple[CompiledModel, NetworkRun, Golden, dict[str, str]]],
-    *written: Path | None,
-) -> int:
-    """Reads images, has them run, compares logits with the integer model, writes and prints the result.
+def images_for(model: CompiledModel, arguments: Namespace) -> Images:
+    """Reads the images that --images names, if the file of --output can be written.
 
     Args:
         model (CompiledModel): the model.
         arguments (Namespace): the parsed ones: model, images, output.
+    """
+    check_result_file(arguments.output, arguments.model / "model.json")
+    return read_images(arguments.images, model.vit.shape, model.classes)
+
+
+def judged_images(
+    model: CompiledModel,
+    images: Images,
+    arguments: Namespace,
+    run: Callable[[CompiledModel, Images], tuple[CompiledModel, NetworkRun, Golden, dict[str, str]]],
+    *written: Path | None,
+) -> int:
+    """Has images run, compares logits with the integer model, writes and prints the result.
+
+    Args:
+        model (CompiledModel): the model.
+        images (Images): the images, by `images_for`.
+        arguments (Namespace): the parsed ones: output.
         run (Callable): runs images; returns the model on the accelerator that it found, what came out, what has to, and
             rows for the table.
         written (tuple[Path | None, ...]): files that it writes as well.
@@ -57,8 +70,6 @@ def judged_images(
     Returns:
         The exit status, as of `show_network_verdict`.
     """
-    check_result_file(arguments.output, arguments.model / "model.json")
-    images = read_images(arguments.images, model.vit.shape, model.classes)
     model, outcome, golden, remarks = run(model, images)
     if arguments.output is not None:
         save_logits(arguments.output, outcome, model, images)

@@ -91,7 +91,7 @@ def _tensors(arguments: Namespace) -> int:
 def _images(arguments: Namespace) -> int:
     from taylorvit.jobs.compiled_model import read_compiled_model
 
-    from .network_run import for_configuration, judged_images, run_images
+    from .network_run import for_configuration, images_for, judged_images, run_images
 
     model = for_configuration(read_compiled_model(arguments.model), arguments, "simulate --model")
     waveform = _waveform_file(model.config.name, arguments.output) if arguments.waves else None
@@ -100,7 +100,7 @@ def _images(arguments: Namespace) -> int:
     def run(model, images):
         return model, *run_images(model, images, arguments, by_row=by_row, trace=trace, waveform=waveform)
 
-    return judged_images(model, arguments, run, waveform)
+    return judged_images(model, images_for(model, arguments), arguments, run, waveform)
 
 
 def _waveform_file(name: str, output: Path | None) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from taylorvit.golden.network.vit import VitShape
 
-__all__ = ["image_beats", "image_beats_by_row"]
+__all__ = ["check_raster", "image_beats", "image_beats_by_row"]
 
 
 def image_beats(pixels: np.ndarray, shape: VitShape, lanes: int) -> np.ndarray:
@@ -54,11 +54,24 @@ def image_beats_by_row(pixels: np.ndarray, shape: VitShape, lanes: int) -> np.nd
     Raises:
         ValueError: a row of a patch is not of whole beats.
     """
+    check_raster(shape, lanes)
+    images, channels, height, width = pixels.shape
+    beats = pixels.reshape(images, channels, height, width // lanes, lanes).transpose(0, 2, 3, 1, 4)
+    return np.ascontiguousarray(beats.reshape(images, -1, lanes), dtype=np.uint8)
+
+
+def check_raster(shape: VitShape, lanes: int) -> None:
+    """Checks that images of a model can come row by row.
+
+    Args:
+        shape (VitShape): sizes of the model.
+        lanes (int): pixels of a beat, `image_lanes` of the accelerator.
+
+    Raises:
+        ValueError: a row of a patch is not of whole beats.
+    """
     if shape.patch_size % lanes:
         raise ValueError(
             f"patch_size must be a multiple of the {lanes} pixels of a beat for images in raster order, "
             f"not {shape.patch_size!r}"
         )
-    images, channels, height, width = pixels.shape
-    beats = pixels.reshape(images, channels, height, width // lanes, lanes).transpose(0, 2, 3, 1, 4)
-    return np.ascontiguousarray(beats.reshape(images, -1, lanes), dtype=np.uint8)

@@ -177,6 +177,22 @@ def test_memory_is_not_tested_for_a_model_of_another_accelerator(capsys, at, com
     assert "must " in err and err.count("\n") == 1
 
 
+def test_memory_is_not_tested_if_the_model_cannot_run_afterwards(capsys, at, compiled, pixels, tmp_path):
+    board = at(board_with())
+    tape = bytes(board._accelerator.memory)
+    command = ["run", *PORT, "--model", compiled, "--memory-test", "--images"]
+    assert "must be a file, a folder" in fails(capsys, *command, str(tmp_path / "missing"))
+    assert "missing" in fails(capsys, *command, pixels, "-o", str(tmp_path / "missing" / "a.npz"))
+    assert bytes(board._accelerator.memory) == tape
+
+
+def test_raster_order_is_checked_before_the_tape_is_sent(capsys, at, compiled, pixels):
+    board = at(board_with(replace(CONFIG, image_lanes=4)))
+    command = ["run", *PORT, "--model", compiled, "--images", pixels, "--image-order", "raster"]
+    assert "patch_size must be a multiple of the 4 pixels of a beat" in fails(capsys, *command)
+    assert board._accelerator.written_bytes == 0
+
+
 def test_interrupted_transfer_goes_on(capsys, at, compiled, pixels, monkeypatch):
     """Somebody resets the board, then types the same again."""
     board = at(board_with())
