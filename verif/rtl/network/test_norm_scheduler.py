@@ -81,7 +81,8 @@ async def layer_norm(view, config, latency, generator, product, number, pace):
     expected = deque(tokens_of(config, product, widths["norm__address"], widths["norm__destination"]))
     asked = deque([None] * latency)  # tokens whose numbers are on their way
     shown = deque([None] * (latency + 1))  # members of `norm` in the next cycles
-    ready, begun, written, finished = 0, None, 0, number - unfinished
+    begun, written, finished = None, 0, number - unfinished
+    ready = product.norm_rows if unfinished else 0  # tokens of the residual addition before, until there are new ones
     writes = deque()  # cycles in which a tile is written
     idle, waiting, running = True, False, False
     next_tile = next_token = 0  # cycles from which the next tile may begin, and the next token be sent
@@ -91,6 +92,8 @@ async def layer_norm(view, config, latency, generator, product, number, pace):
         was_ready = ready
         if finished < number and generator.random() < chance:
             finished += 1
+            if finished == number:
+                ready = 0
         if finished == number and ready < product.norm_rows and generator.random() < chance:
             ready += 1
         view.start.value = start

@@ -19,6 +19,7 @@ from verif.rtl.network.configurations import CONFIGURATIONS, config_of
 from verif.rtl.network.layer_norms import layer_norm_inputs
 
 STREAMS = 24
+HURRIED = (8, 9)  # the second one begins before the tokens of the first one are prepared
 SUMS_DELAY = 9  # anything
 STROBES = ("result__valid", "sums__valid")
 
@@ -50,22 +51,27 @@ class Statistics:
         self.issues = [-self.block.interval]  # cycles in which tokens were begun
         self.cycle = 0
 
-    def stream(self):
-        """One residual stream in blocks of tokens, which may be asked for before the next one begins, or not."""
+    def stream(self, hurried):
+        """One residual stream in blocks of tokens, which may be asked for before the next one begins, or not.
+
+        A hurried one is as short as all tokens can be, in one block, and the next one begins at once.
+        """
         config, generator, block = self.config, self.generator, self.block
-        x, left_shifts, epsilon = layer_norm_inputs(config, generator)
+        sizes = (config.max_tokens, 1) if hurried else ()
+        x, left_shifts, epsilon = layer_norm_inputs(config, generator, *sizes)
         tokens, features = x.shape
         ones = np.ones(features, dtype=np.int64)
         golden = layer_norm(x, left_shifts, epsilon, ones, 0 * ones, 0, 8)
         begin = self.cycle
-        ends = sorted(generator.sample(range(1, tokens), generator.randint(0, min(3, tokens - 1))))
+        most_ends = 0 if hurried else min(3, tokens - 1)
+        ends = sorted(generator.sample(range(1, tokens), generator.randint(0, most_ends)))
         ready = []
         for first, end in pairwise((0, *ends, tokens)):
             ready += self._ready(self._addition(golden.aligned, range(first, end)))
-            self.cycle += generator.choice((0, 1, 20, block.latency))
+            self.cycle += 0 if hurried else generator.choice((0, 1, 20, block.latency))
         self.blocks += len(ends) + 1
         self.prepared.append(ready)
-        if generator.random() < 0.8:
+        if not hurried and generator.random() < 0.8:
             self.cycle = max(self.cycle, ready[-1])
             self._read(golden, features, ready)
         self.cycle += SUMS_DELAY + config.columns + block.total_sums.latency
@@ -147,8 +153,8 @@ class Statistics:
 async def check(view, name, seed):
     """Heads, `ready` in every cycle, and the numbers of all tokens are as they must be."""
     model = Statistics(config_of(name), random.Random(seed))
-    for _ in range(STREAMS):
-        model.stream()
+    for number in range(STREAMS):
+        model.stream(number in HURRIED)
     assert len(model.reads) > STREAMS // 2 and model.blocks > STREAMS
     names = ("valid", "index", "first_tile", "last_tile", "total", "squares")
     outputs = ["ready", "factor", "offset", "right_shift", *(f"sums_head__{name}" for name in names)]

@@ -459,6 +459,21 @@ async def passes_follow_each_other_without_a_bubble(dut):
 
 
 @cocotb.test()
+async def constants_wait_for_those_before(dut):
+    """The last byte of a pass's constants goes in the cycle after the constants before have taken effect."""
+
+    async def job(jobs, config, generator):
+        begun_after = config.rows + 3 * CONSTANTS  # the other rows have come long before
+        product = exact(config, generator, input_tiles=1, output_tiles=4, length=1, flags=0,
+                        stationary=Stationary.TAPE, destination=Destination.ACTIVATION)  # fmt: skip
+        record = await jobs.run([("product", product)], Pace(begun_after=begun_after, first=3 * config.tape_queue_rows))
+        got = [after - taken for taken, after in zip(record.taken, record.taken[1:])]
+        expect_equal("cycles from pass to pass", got, [begun_after + 2] * 3)
+
+    await on_every_loader(dut, job)
+
+
+@cocotb.test()
 async def it_says_what_it_waits_for(dut):
     """A slow tape is told from products before that are not finished."""
 
@@ -486,7 +501,7 @@ def simulation():
 
 @pytest.mark.parametrize("testcase", [
     "every_row_and_pass_in_order_and_none_too_early", "every_wait_is_as_short_as_said",
-    "passes_follow_each_other_without_a_bubble", "it_says_what_it_waits_for",
+    "passes_follow_each_other_without_a_bubble", "constants_wait_for_those_before", "it_says_what_it_waits_for",
 ])  # fmt: skip
 def test_tile_loader(simulation, testcase):
     run(simulation, __name__, testcase=testcase)
