@@ -147,16 +147,9 @@ class AxiRead(Bus):
     """
 
     def __init__(self, *, address_width, data_width):
-        require_range("address_width", address_width, 1, 64)
-        require_choice("data_width", data_width, tuple(8 << power for power in range(8)))
         super().__init__(
             {
-                "araddr": Out(address_width),
-                "arlen": Out(8),
-                "arsize": Out(3),
-                "arburst": Out(Burst),
-                "arvalid": Out(1),
-                "arready": In(1),
+                **_burst_addresses("ar", address_width, data_width),
                 "rdata": In(data_width),
                 "rresp": In(Response),
                 "rlast": In(1),
@@ -195,16 +188,9 @@ class AxiWrite(Bus):
     """
 
     def __init__(self, *, address_width, data_width):
-        require_range("address_width", address_width, 1, 64)
-        require_choice("data_width", data_width, tuple(8 << power for power in range(8)))
         super().__init__(
             {
-                "awaddr": Out(address_width),
-                "awlen": Out(8),
-                "awsize": Out(3),
-                "awburst": Out(Burst),
-                "awvalid": Out(1),
-                "awready": In(1),
+                **_burst_addresses("aw", address_width, data_width),
                 "wdata": Out(data_width),
                 "wstrb": Out(data_width // 8),
                 "wlast": Out(1),
@@ -215,3 +201,18 @@ class AxiWrite(Bus):
                 "bready": Out(1),
             }
         )
+
+
+def _burst_addresses(channel, address_width, data_width):
+    """Members of a channel of addresses of bursts, whose beats have `data_width` bits; checks both widths."""
+    require_range("address_width", address_width, 1, 64)
+    require_choice("data_width", data_width, tuple(8 << power for power in range(8)))
+    members = {
+        "addr": Out(address_width),
+        "len": Out(8),
+        "size": Out(3),
+        "burst": Out(Burst),
+        "valid": Out(1),
+        "ready": In(1),
+    }
+    return {f"{channel}{name}": member for name, member in members.items()}
