@@ -109,8 +109,8 @@ struct taylorvit_counters {
 };
 
 /* Reads what was built at `base` into `device`. After TAYLORVIT_WRONG_ID or TAYLORVIT_OTHER_KERNEL, `device` must not
- * be used. After TAYLORVIT_OTHER_BUILD it is filled in and can be used, if the caller's buffers fit its limits; the driver keeps to
- * them. */
+ * be used. After TAYLORVIT_OTHER_BUILD it is filled in and can be used, if the caller's buffers fit its limits; the
+ * driver keeps to them. */
 enum taylorvit_status taylorvit_open(struct taylorvit *device, uintptr_t base);
 
 /* Bytes of one head's packet on each of the streams Q, K, V and Z. Each token begins a new beat; an element takes

@@ -103,7 +103,8 @@ struct taylorvit_network_counters {
 };
 
 /* Reads what was built at `base` into `device`. After TAYLORVIT_NETWORK_WRONG_ID, `device` must not be used. After
- * TAYLORVIT_NETWORK_OTHER_BUILD it is filled in and can be used; the driver keeps to its limits. */
+ * TAYLORVIT_NETWORK_OTHER_BUILD it is filled in, and the driver keeps to its limits; it can be used if it has the
+ * registers that the header has: counters, counts of errors, those of the tape. */
 enum taylorvit_network_status taylorvit_network_open(struct taylorvit_network *device, uintptr_t base);
 
 /* Bytes of the packet of an image. */
@@ -115,7 +116,8 @@ enum taylorvit_network_status taylorvit_network_load(const struct taylorvit_netw
                                                      uint32_t bytes, uint32_t polls);
 
 /* Has the accelerator compute the CRC-32 of `length` bytes from `address` on, wherever it reads its tape; both are whole
- * words of the tape. `taylorvit_network_crc` is what it must be. */
+ * words of the tape. `taylorvit_network_crc` is what it must be. Address and length take the place of those of the next
+ * job: call `taylorvit_network_configure` afterwards, as after `taylorvit_network_load`. */
 enum taylorvit_network_status taylorvit_network_check(const struct taylorvit_network *device, uint32_t address,
                                                       uint32_t length, uint32_t polls, uint32_t *sum);
 

@@ -250,6 +250,7 @@ class Accelerator:
         Returns:
             dict[str, int]: register name -> value, of the counters that the accelerator has.
         """
+        self._require_open()
         return self.read_all(self._registers.counters)
 
     def busy(self):

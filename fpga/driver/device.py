@@ -95,6 +95,7 @@ class TaylorVit(Accelerator):
             ValueError: the built accelerator cannot take it; a constant is missing, or is none of this accelerator's.
             RegisterError: the accelerator refuses it.
         """
+        self._require_open()
         needed = job_constants(self._registers)
         if set(constants) != set(needed):
             raise ValueError(f"constants must be of the registers {', '.join(needed)}, not of {', '.join(constants)}")

@@ -2,8 +2,8 @@
 
 digits.png  photos/  pixels.npz  mnist5k:0-9  digits  -->  pixels (images, channels, size, size), names, labels
 
-an image file    whatever Pillow reads. One of the model's size is taken as it is, of another its centre is cut out
-                 and resized, as `taylorvit evaluate` does.
+an image file    whatever Pillow reads, if it is one image. One of the model's size is taken as it is, of another its
+                 centre is cut out and resized, as `taylorvit evaluate` does.
 a folder         its images; or those of its folders, which are named after classes
 a file .npz      pixels, integers of 0 to 255, (images, channels, size, size), or without the channel if it is one;
                  and perhaps labels, (images,)

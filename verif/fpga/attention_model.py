@@ -24,6 +24,8 @@ HEADS_AHEAD = 2
 class AttentionModel(RegisterModel):
     """Registers, and heads that become Z by the integer golden."""
 
+    items = "HEADS"
+
     @property
     def beat_bytes(self) -> int:
         return self.config.stream_width // 8
@@ -31,8 +33,6 @@ class AttentionModel(RegisterModel):
     def reset(self) -> None:
         self.reset_registers(register_map(self.config))
         self.matrices = {0: deque(), 1: deque(), 2: deque()}
-        self.computed: deque[tuple[float, bytes]] = deque()  # when, and the bytes of one head's Z
-        self.taken_heads = self.finished_heads = 0
 
     def control(self, data: int) -> None:
         if data & 1:
@@ -40,7 +40,7 @@ class AttentionModel(RegisterModel):
 
     def _start(self) -> None:
         self.values |= {"STATUS": 1, "CYCLES": 0, "ARRAY_BUSY": 0, "STALL_INPUT": 0, "STALL_OUTPUT": 0, "HEADS_DONE": 0}
-        self.taken_heads = self.finished_heads = 0
+        self.finished = 0
 
     def take(self, buffer: bytearray, moment: float) -> bool:
         """Whole packets from the buffer, as the loaders would take their beats; True if one was malformed."""
@@ -93,21 +93,8 @@ class AttentionModel(RegisterModel):
             rows[:, : shape[2]] = z
             self.computed.append((moment + self.compute_seconds, rows.tobytes()))
 
-    def give(self, results: bytearray, size: int, moment: float) -> None:
-        """Results that are ready into their buffer."""
-        while self.computed and self.computed[0][0] <= moment and not self.results_withheld:
-            when, data = self.computed.popleft()
-            space = size - len(results)
-            results += data[:space]
-            if data[space:]:
-                self.computed.appendleft((when, data[space:]))
-                return
-            self.finished_heads += 1
-            self.values["HEADS_DONE"] = self.finished_heads
-            self.values["CYCLES"] = self.finished_heads * 10_000
-            if self.finished_heads == self.values["HEADS"]:
-                self.values["STATUS"] = 0
-                self.raise_events({"DONE"} | self.events_to_raise)
+    def counted(self):
+        return {"HEADS_DONE": self.finished, "CYCLES": self.finished * 10_000}
 
     def _matrix(self, data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
         rows = np.frombuffer(bytes(data), dtype=self._container()).reshape(shape[1], self._row_elements(shape[2]))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
+import shlex
 import subprocess
 from collections import deque
 from collections.abc import Callable
@@ -21,11 +23,12 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp, AxiStreamFrame
 
 from taylorvit.rtl.control.description import ADDRESS_WIDTH
-from taylorvit.simulation import compilers, expect_equal
+from taylorvit.simulation import compilers, expect_equal, parameters
 from taylorvit.simulation.register_host import RegisterHost
 from verif import ROOT
 
-__all__ = ["BARE", "BASE", "PAGE", "PORT", "SOURCES", "CProgram", "compile_c"]
+__all__ = ["BARE", "BASE", "PAGE", "SOURCES", "CProgram", "compile_as_page_says", "compile_c", "compile_program",
+           "expect_checks", "needed_names"]  # fmt: skip
 
 SOURCES = ROOT / "fpga" / "c"
 PAGE = ROOT / "docs" / "c_driver.md"
@@ -41,6 +44,42 @@ def compile_c(folder, *arguments):
     """Runs the C compiler in a folder, with all warnings as errors."""
     command = [*compilers.compiler("CC"), *_STANDARD, f"-I{SOURCES}", "-I.", *map(str, arguments)]
     subprocess.run(command, cwd=folder, check=True, timeout=600)
+
+
+def compile_program(folder, driver, program):
+    """Compiles the C files `program` and `driver`, and the port that a bench needs; returns the shared object."""
+    library = folder / "program.so"
+    compile_c(folder, "-O1", "-fPIC", "-shared", "-o", library, SOURCES / driver, PORT, program)
+    return library
+
+
+def needed_names(folder, driver, optimization):
+    """What a driver, compiled for bare metal, needs of others."""
+    compile_c(folder, *BARE, optimization, "-c", SOURCES / driver, "-o", "driver.o")
+    printed = subprocess.run(["nm", "-u", folder / "driver.o"], capture_output=True, text=True, check=True, timeout=600)
+    return set(printed.stdout.split()) - {"U"}
+
+
+def compile_as_page_says(folder, number):
+    """Carries out a command of the page, with the headers in a folder; returns the sources that it names."""
+    command = re.findall(r"^    \$ (gcc .*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)[number]
+    places = {r"build/[\w-]+/registers": folder, "fpga/c": SOURCES, "build": folder}
+    here = command
+    for place, path in places.items():
+        here = re.sub(rf"(?<= ){place}\b", str(path), here)
+    here = here.replace("gcc", shlex.join(compilers.compiler("CC")), 1)
+    subprocess.run(["sh", "-c", here], cwd=folder, check=True, timeout=600)
+    sources = set(re.findall(r"fpga/c/(\w+)\.c", command))
+    assert {path.stem for path in folder.glob("*.o")} == sources
+    return sources
+
+
+async def expect_checks(program):
+    """The checks that are written in a C program all hold, as many as the parameter `checks` says."""
+    held = await program.main()
+    if program.printed or not held:
+        raise AssertionError(f"the checks must all hold, not fail:\n{program.printed}")
+    expect_equal("checks that held", held, parameters()["checks"])
 
 
 class CProgram:

@@ -34,6 +34,8 @@ def mixed_logits(image: bytes, tape: bytes, classes: int) -> np.ndarray:
 class NetworkModel(RegisterModel):
     """Registers, a memory of tapes, and images that become logits."""
 
+    items = "IMAGES"
+
     def __init__(self, config, compute_seconds):
         super().__init__(config, compute_seconds)
         self.logits = mixed_logits
@@ -53,10 +55,9 @@ class NetworkModel(RegisterModel):
     def reset(self) -> None:
         self.reset_registers(register_map(self.config))
         self.waiting: deque[bytes] = deque()  # images that are in, at most one
-        self.computed: deque[tuple[float, bytes]] = deque()
         self.check_ends: float | None = None
         self.busy_until = 0.0
-        self.taken = self.finished = 0
+        self.taken = 0
         self.address: int | None = None  # of the next word, in a packet of MEMORY
         registers = memory_register_map(len(self.memory)) if self.config.tape_source == "axi" else ()
         self.of_memory = {register.offset: register.name for register in registers}
@@ -176,18 +177,11 @@ class NetworkModel(RegisterModel):
         self.computed.append((self.busy_until, logits.tobytes()))
         return True
 
-    def give(self, results: bytearray, size: int, moment: float) -> None:
-        """Logits that are ready into their buffer."""
-        while self.computed and self.computed[0][0] <= moment and not self.results_withheld:
-            when, data = self.computed.popleft()
-            space = size - len(results)
-            results += data[:space]
-            if data[space:]:
-                self.computed.appendleft((when, data[space:]))
-                return
-            self.finished += 1
-            done = {"IMAGES_DONE": self.finished, "IMAGE_CYCLES": CYCLES_OF_AN_IMAGE if self.finished > 1 else 0}
-            self.values |= {**done, "CYCLES": self.finished * CYCLES_OF_AN_IMAGE, "STALL_IMAGE": 10 * self.finished}
-            if self.finished == self.values["IMAGES"]:
-                self.values["STATUS"] = 0
-                self.raise_events({"DONE"} | self.events_to_raise)
+    def counted(self):
+        finished = self.finished
+        return {
+            "IMAGES_DONE": finished,
+            "IMAGE_CYCLES": CYCLES_OF_AN_IMAGE if finished > 1 else 0,
+            "CYCLES": finished * CYCLES_OF_AN_IMAGE,
+            "STALL_IMAGE": 10 * finished,
+        }

@@ -1,5 +1,7 @@
 """Registers of an accelerator in Python, for `verif.fpga.board_model`."""
 
+from collections import deque
+
 from taylorvit.rtl.control.description import Access
 
 __all__ = ["RegisterModel"]
@@ -25,13 +27,37 @@ class RegisterModel:
         self.clock_hz = 100_000_000
         self.now = 0.0  # by the board's clock, when a register is accessed
 
+    items: str
+    """The register that says how many heads or images a job has."""
+
     def reset_registers(self, registers):
+        self.computed: deque[tuple[float, bytes]] = deque()  # when, and the bytes of an item's results
+        self.finished = 0  # items, of the running or last job
         self.registers = registers
         self.values = {register.name: register.reset for register in registers}
 
     def raise_events(self, names):
         for name in names:
             self.values["EVENTS"] |= 1 << self.registers.events[name][0]
+
+    def counted(self):
+        """Values of the counters when another item is finished."""
+        raise NotImplementedError
+
+    def give(self, results: bytearray, size: int, moment: float) -> None:
+        """Results that are ready into their buffer."""
+        while self.computed and self.computed[0][0] <= moment and not self.results_withheld:
+            when, data = self.computed.popleft()
+            space = size - len(results)
+            results += data[:space]
+            if data[space:]:
+                self.computed.appendleft((when, data[space:]))
+                return
+            self.finished += 1
+            self.values |= self.counted()
+            if self.finished == self.values[self.items]:
+                self.values["STATUS"] = 0
+                self.raise_events({"DONE"} | self.events_to_raise)
 
     def control(self, data):
         """Carries out a write of CONTROL."""

@@ -9,7 +9,6 @@ whatever the program says of it.
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import textwrap
 from pathlib import Path
@@ -24,9 +23,19 @@ from taylorvit.jobs import golden_steps, job_source, read_operands
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.description import ADDRESS_WIDTH
 from taylorvit.rtl.control.registers import register_map
-from taylorvit.simulation import compilers, expect_equal, parameters, record, run
+from taylorvit.simulation import expect_equal, parameters, record, run
 from taylorvit.simulation.host import STREAMS, AcceleratorHost, matrix_of
-from verif.fpga.c_program import BARE, PAGE, PORT, SOURCES, CProgram, compile_c
+from verif.fpga.c_program import (
+    BARE,
+    PAGE,
+    SOURCES,
+    CProgram,
+    compile_as_page_says,
+    compile_c,
+    compile_program,
+    expect_checks,
+    needed_names,
+)
 from verif.regression.configurations import CONFIGURATIONS, build_accelerator
 
 HERE = Path(__file__).resolve().parent
@@ -164,11 +173,7 @@ async def example_refuses_another_kernel(dut):
 @cocotb.test()
 async def checks_hold(dut):
     """The checks that are written in C all hold."""
-    program = await start_program(dut)
-    held = await program.main()
-    if program.printed or not held:
-        raise AssertionError(f"the checks must all hold, not fail:\n{program.printed}")
-    expect_equal("checks that held", held, parameters()["checks"])
+    await expect_checks(await start_program(dut))
 
 
 # pytest
@@ -193,8 +198,7 @@ def written_for(name, tmp_path):
 
 def simulate(folder, program, testcase, name=CONFIGURATION, **values):
     """Compile the C file `program` with driver and port, and run it in the cocotb test `testcase`."""
-    library = folder / "program.so"
-    compile_c(folder, "-O1", "-fPIC", "-shared", "-o", library, SOURCES / "taylorvit.c", PORT, program)
+    library = compile_program(folder, "taylorvit.c", program)
     config = CONFIGURATIONS[name].to_mapping()
     result = run(
         build_accelerator(name),
@@ -261,22 +265,13 @@ def test_refusals_errors_and_interrupts(folder):
 
 @pytest.mark.parametrize("optimization", ["-O0", "-O2", "-Os"])
 def test_driver_needs_nothing_but_its_port(folder, optimization):
-    compile_c(folder, *BARE, optimization, "-c", SOURCES / "taylorvit.c", "-o", "driver.o")
-    printed = subprocess.run(["nm", "-u", folder / "driver.o"], capture_output=True, text=True, check=True, timeout=600)
-    assert set(printed.stdout.split()) - {"U"} == {"taylorvit_read32", "taylorvit_write32"}
+    assert needed_names(folder, "taylorvit.c", optimization) == {"taylorvit_read32", "taylorvit_write32"}
 
 
 def test_page_compiles(folder):
-    """The command of docs/c_driver.md, on every source, and the program that it shows."""
-    text = PAGE.read_text(encoding="utf-8")
-    command, *_of_networks = re.findall(r"^    \$ (gcc .*)$", text, re.MULTILINE)
-    places = {"build/tiny-4x4/registers": folder, "fpga/c": SOURCES, "build": folder}
-    command = re.sub("|".join(places), lambda place: str(places[place.group()]), command)
-    command = command.replace("gcc", shlex.join(compilers.compiler("CC")), 1)
-    subprocess.run(["sh", "-c", command], cwd=folder, check=True, timeout=600)
-    assert {path.stem for path in folder.glob("*.o")} == {"taylorvit", "taylorvit_mmio", "example"}
-
-    program = text.partition('    #include "taylorvit.h"\n')[2].partition("\n\nThe ")[0]
+    """The command of docs/c_driver.md, and the program that it shows."""
+    assert compile_as_page_says(folder, 0) == {"taylorvit", "taylorvit_mmio", "example"}
+    program = PAGE.read_text(encoding="utf-8").partition('    #include "taylorvit.h"\n')[2].partition("\n\nThe ")[0]
     (folder / "page.c").write_text(
         f'#include "taylorvit.h"\nvoid accelerator_interrupt(void);\n'
         "enum taylorvit_status run(uintptr_t, const struct taylorvit_job *);\n"

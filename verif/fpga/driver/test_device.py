@@ -8,11 +8,8 @@ import pytest
 
 from taylorvit.fpga.board import board_names, load_board
 from taylorvit.fpga.driver import (
-    BoardReset,
     DriverError,
     JobError,
-    LinkTimeout,
-    PortError,
     RegisterError,
     TaylorVit,
     WrongBoard,
@@ -23,6 +20,7 @@ from taylorvit.rtl import __version__
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.control.host_view import HostView
 from verif.fpga.board_model import BoardModel, Faults
+from verif.fpga.driver.endings import every_ending
 
 CONFIG = AcceleratorConfig(name="small", rows=4, columns=4, max_tokens=16, max_head_dim=8, max_heads=5)
 WIDE = replace(CONFIG, name="wide", data_width=12, stream_width=64)
@@ -255,7 +253,7 @@ def test_job_that_does_not_end_is_an_error(monkeypatch):
 
     def give_without_end(*arguments):
         give(*arguments)
-        if board._accelerator.finished_heads:
+        if board._accelerator.finished:
             board._accelerator.values["STATUS"] = 1
 
     monkeypatch.setattr(board._accelerator, "give", give_without_end)
@@ -294,8 +292,14 @@ def test_run_that_was_broken_off_leaves_nothing_behind():
 
 def test_accelerator_must_be_open():
     operands, constants, _golden = quantized()
-    with pytest.raises(ValueError, match="^cannot use the accelerator on model: it is not open; call open first$"):
-        TaylorVit(BoardModel(CONFIG)).run(*operands, constants)
+    configured = {"heads": 1, "tokens": 1, "head_dim": 1, "constants": constants}
+    for call in (
+        lambda it: it.run(*operands, constants),
+        lambda it: it.configure(**configured),
+        lambda it: it.counters(),
+    ):
+        with pytest.raises(ValueError, match="^cannot use the accelerator on model: it is not open; call open first$"):
+            call(TaylorVit(BoardModel(CONFIG)))
 
 
 def test_spoiled_job_is_an_error():
@@ -323,15 +327,7 @@ def test_dropped_packet_is_an_error():
         run_with(board, on_progress=lambda heads: setattr(board, "malformed_packet", True))
 
 
-@pytest.mark.parametrize(
-    "happens, error, text",
-    [
-        (lambda board: setattr(board, "unplugged", True), PortError, "model is gone: it was unplugged"),
-        (lambda board: setattr(board, "mute", True), LinkTimeout, "model does not answer"),
-        (lambda board: board.power_cycle(), BoardReset, "board on model was reset during the transfer"),
-    ],
-    ids=["unplugged", "mute", "reset"],
-)
+@every_ending
 def test_end_of_the_board_is_an_error(happens, error, text):
     board = BoardModel(CONFIG)
     with pytest.raises(error, match=text):

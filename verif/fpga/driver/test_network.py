@@ -12,7 +12,6 @@ from taylorvit.fpga.driver import (
     DriverError,
     JobError,
     LinkTimeout,
-    PortError,
     RegisterError,
     TaylorVit,
     TaylorVitNetwork,
@@ -24,6 +23,7 @@ from taylorvit.rtl.network.config import NetworkConfig
 from taylorvit.rtl.network.control.host_view import NetworkView
 from verif.fpga import network_model
 from verif.fpga.board_model import BoardModel, Faults
+from verif.fpga.driver.endings import every_ending
 from verif.fpga.network_model import mixed_logits
 
 CONFIG = NetworkConfig(
@@ -530,15 +530,7 @@ def test_dropped_packet_is_an_error():
         run_with(board, on_progress=lambda done: setattr(board, "malformed_packet", True))
 
 
-@pytest.mark.parametrize(
-    "happens, error, text",
-    [
-        (lambda board: setattr(board, "unplugged", True), PortError, "model is gone: it was unplugged"),
-        (lambda board: setattr(board, "mute", True), LinkTimeout, "model does not answer"),
-        (lambda board: board.power_cycle(), BoardReset, "board on model was reset during the transfer"),
-    ],
-    ids=["unplugged", "mute", "reset"],
-)
+@every_ending
 def test_end_of_the_board_is_an_error(happens, error, text):
     board = BoardModel(CONFIG)
     with pytest.raises(error, match=text):
