@@ -24,7 +24,7 @@ from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, pass_on
 from taylorvit.rtl.common.widths import index_width, tile_width, up_to
 
-from .divider_lane import DividerLane
+from .divider_lane import divider_lane_of
 
 __all__ = ["Column", "DividingColumn", "value_address_width"]
 
@@ -148,14 +148,7 @@ class DividingColumn(Column):
             i_width=kept_sum_width, o_width=kept_width, shift_max=kept_shift_max, pipelined=pipeline > 0
         )
         self.adder = adder
-        self.divider = DividerLane(
-            numerator_width=config.numerator_width,
-            divisor_width=config.divisor_width,
-            data_width=config.data_width,
-            mean_width=mean_width,
-            interval=config.divider_row_interval,
-            pipelined=pipeline > 0 and config.divider_row_interval > 1,
-        )
+        self.divider = divider_lane_of(config, mean_width)
         super().__init__(
             config,
             sum_width=config.partial_sum_width,

@@ -30,7 +30,7 @@ from taylorvit.rtl.common.copied_register import CopiedRegister
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_range
 
-__all__ = ["DividerLane", "align"]
+__all__ = ["DividerLane", "align", "divider_lane_of"]
 
 
 class _HandedOver(NamedTuple):
@@ -218,3 +218,20 @@ def align(m, shift_z, data_width, numerator_shift, divisor_shift):
         m.d.sync += [numerator_shift.eq(shift_z - smallest), divisor_shift.eq(0)]
     with m.Else():
         m.d.sync += [numerator_shift.eq(0), divisor_shift.eq(smallest - shift_z)]
+
+
+def divider_lane_of(config, mean_width):
+    """The divider lane of a column.
+
+    Args:
+        config (AcceleratorConfig): the configuration of the attention kernel.
+        mean_width (int): bits of the longest quotient.
+    """
+    return DividerLane(
+        numerator_width=config.numerator_width,
+        divisor_width=config.divisor_width,
+        data_width=config.data_width,
+        mean_width=mean_width,
+        interval=config.divider_row_interval,
+        pipelined=config.memory_pipeline > 0 and config.divider_row_interval > 1,
+    )

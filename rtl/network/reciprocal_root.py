@@ -27,10 +27,14 @@ from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_range
 from taylorvit.rtl.common.widths import up_to
 
-__all__ = ["ReciprocalRoot"]
+__all__ = ["ROOT_BITS", "SCALED_WIDTH", "ReciprocalRoot", "root_ports"]
 
-_SCALED_WIDTH = 30
-_BITS = 16
+SCALED_WIDTH = 30
+"""Bits of v, the first of which may be 0."""
+
+ROOT_BITS = 16
+"""Bits of y."""
+
 _FIRST_REMAINDER = 1 << 26  # 2^(58 - 2 * 16)
 # Of all steps, the last: r < (2 Y + 1) v <= 2^45 + 2^30, t = (4 Y + 1) v <= 2^46 + 2^30.
 _REMAINDER_WIDTH = 46
@@ -80,20 +84,11 @@ class ReciprocalRoot(Block):
     module_name = "reciprocal_root"
 
     def __init__(self, *, variance_width, interval):
-        require_range("variance_width", variance_width, _SCALED_WIDTH)
-        require_range("interval", interval, 1, _BITS)
+        ports = root_ports(variance_width)
+        require_range("interval", interval, 1, ROOT_BITS)
         self.interval = interval
         self.pairs = (variance_width + 1) // 2
-        super().__init__(
-            {
-                "start": In(1),
-                "cancel": In(1),
-                "variance": In(variance_width),
-                "done": Out(1),
-                "reciprocal": Out(_BITS),
-                "half_shift": Out(up_to(self.pairs - 1)),
-            }
-        )
+        super().__init__(ports)
 
     @property
     def _normalizing_steps(self):
@@ -108,7 +103,7 @@ class ReciprocalRoot(Block):
     @property
     def latency(self):
         """Cycles from `start` to `done`: normalization, taking it over, one cycle for each bit."""
-        return self.normalizing_latency + 1 + _BITS
+        return self.normalizing_latency + 1 + ROOT_BITS
 
     def elaborate(self, platform):
         m = Module()
@@ -116,17 +111,17 @@ class ReciprocalRoot(Block):
         ready = delay(m, self.start, self.normalizing_latency, "normalized", reset=self.cancel)
 
         # early[k]: k bits are found in this cycle, whoever takes them over does it at its end.
-        age = Signal(_BITS)
+        age = Signal(ROOT_BITS)
         m.d.sync += age.eq(Cat(ready, age[:-1]))
         early = Cat(ready, age)
         found = _Found(Const(_FIRST_REMAINDER, _REMAINDER_WIDTH), scaled, scaled, Const(0, 0), half_shift)
-        for first in range(0, _BITS, self.interval):
-            last = min(first + self.interval, _BITS)
+        for first in range(0, ROOT_BITS, self.interval):
+            last = min(first + self.interval, ROOT_BITS)
             found = self._stage(m, found, first, last, early[first])
 
         reciprocal = Signal.like(self.reciprocal, name="latest_reciprocal", reset_less=True)
         half_shift = Signal.like(self.half_shift, name="latest_half_shift", reset_less=True)
-        m.d.sync += [self.done.eq(early[_BITS]), reciprocal.eq(found.bits), half_shift.eq(found.half_shift)]
+        m.d.sync += [self.done.eq(early[ROOT_BITS]), reciprocal.eq(found.bits), half_shift.eq(found.half_shift)]
         with m.If(self.cancel):
             m.d.sync += [age.eq(0), self.done.eq(0)]
         m.d.comb += [self.reciprocal.eq(reciprocal), self.half_shift.eq(half_shift)]
@@ -142,7 +137,7 @@ class ReciprocalRoot(Block):
             empty = Signal(name=f"empty_{step}")
             m.d.comb += empty.eq(value[width - 2 * step :] == 0)
             # Below these bits nothing gets into v any more.
-            kept = slice(max(0, width - _SCALED_WIDTH - left), width)
+            kept = slice(max(0, width - SCALED_WIDTH - left), width)
             value = Mux(empty, Cat(Const(0, 2 * step), value)[kept], value[kept])
             count = Cat(empty, count)
             if left == 0 or place % _STEPS_A_CYCLE == _STEPS_A_CYCLE - 1:
@@ -161,7 +156,7 @@ class ReciprocalRoot(Block):
                 Signal(width, name=f"{name}_{first}", reset_less=True)
                 for name, width in zip(
                     _Found._fields,
-                    (_REMAINDER_WIDTH, _TRIAL_WIDTH, _SCALED_WIDTH, last - 1, len(self.half_shift)),
+                    (_REMAINDER_WIDTH, _TRIAL_WIDTH, SCALED_WIDTH, last - 1, len(self.half_shift)),
                 )
             )
         )
@@ -186,3 +181,24 @@ class ReciprocalRoot(Block):
         for register, value, following in zip(registers, before, found):
             m.d.sync += register.eq(Mux(load, value, following))
         return found
+
+
+def root_ports(variance_width):
+    """Ports of a block that computes reciprocal roots, whatever its way.
+
+    Args:
+        variance_width (int): bits of V, at least 30.
+
+    Raises:
+        TypeError: the width is not an integer.
+        ValueError: it is out of its range.
+    """
+    require_range("variance_width", variance_width, SCALED_WIDTH)
+    return {
+        "start": In(1),
+        "cancel": In(1),
+        "variance": In(variance_width),
+        "done": Out(1),
+        "reciprocal": Out(ROOT_BITS),
+        "half_shift": Out(up_to((variance_width + 1) // 2 - 1)),
+    }

@@ -11,19 +11,15 @@ The quotient has 31 bits, since v is at least 2^28. Its first pair is a 0 and it
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.common.block import Block
-from taylorvit.rtl.common.validation import require_range
-from taylorvit.rtl.common.widths import up_to
 
+from .reciprocal_root import ROOT_BITS, SCALED_WIDTH, root_ports
 from .serial_cycles import QUOTIENT_BITS, serial_root_cycles
 
 __all__ = ["SerialRoot"]
 
-_SCALED_WIDTH = 30
 _FIRST_REMAINDER = 1 << 28  # 2^58 above the quotient's lower 30 bits
-_BITS = 16
 
 
 class SerialRoot(Block):
@@ -49,19 +45,10 @@ class SerialRoot(Block):
     waivers = {("UNUSEDSIGNAL", "*difference"): "Where a difference is taken, it is no larger than what it becomes."}
 
     def __init__(self, *, variance_width):
-        require_range("variance_width", variance_width, _SCALED_WIDTH)
+        ports = root_ports(variance_width)
         self.pairs = (variance_width + 1) // 2
         self.latency = serial_root_cycles(variance_width)
-        super().__init__(
-            {
-                "start": In(1),
-                "cancel": In(1),
-                "variance": In(variance_width),
-                "done": Out(1),
-                "reciprocal": Out(_BITS),
-                "half_shift": Out(up_to(self.pairs - 1)),
-            }
-        )
+        super().__init__(ports)
 
     def elaborate(self, platform):
         m = Module()
@@ -83,7 +70,7 @@ class SerialRoot(Block):
             m.d.sync += count.eq(count + 1)
             with m.If(count == QUOTIENT_BITS - 1):
                 m.d.sync += [dividing.eq(0), self.done.eq(1)]
-        self._divide(m, value[-_SCALED_WIDTH:], dividing, count)
+        self._divide(m, value[-SCALED_WIDTH:], dividing, count)
 
         with m.If(self.start):
             m.d.sync += [value.eq(self.variance), half_shift.eq(self.pairs - 1), normalizing.eq(1), count.eq(0)]
@@ -99,8 +86,8 @@ class SerialRoot(Block):
         bit_before = Signal()  # a cycle before
         m.d.comb += [difference.eq(remainder - scaled), bit.eq(~difference[-1])]
 
-        root = Signal(_BITS)
-        left = Signal(_BITS + 1)  # s, at most 2 y
+        root = Signal(ROOT_BITS)
+        left = Signal(ROOT_BITS + 1)  # s, at most 2 y
         with_pair = Signal(len(left) + 2)
         left_difference = Signal(len(left) + 3)
         root_bit = Signal()

@@ -16,7 +16,7 @@ A tile is of V or of the kernel's other buffer. A total waits in the row queue u
 from amaranth.hdl import Mux, signed
 from amaranth.lib.wiring import In, Out
 
-from taylorvit.rtl.attention.divider_lane import DividerLane
+from taylorvit.rtl.attention.divider_lane import divider_lane_of
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay, pass_on
@@ -72,14 +72,7 @@ class DividingColumn(Block):
         )
         width = len(getattr(adder, self.adder_ports[0]))
         self.row_queue = MemoryBank(depth=attention.row_queue_depth, width=width, pipeline=pipeline)
-        self.divider = DividerLane(
-            numerator_width=attention.numerator_width,
-            divisor_width=attention.divisor_width,
-            data_width=config.data_width,
-            mean_width=mean_width,
-            interval=attention.divider_row_interval,
-            pipelined=pipeline > 0 and attention.divider_row_interval > 1,
-        )
+        self.divider = divider_lane_of(attention, mean_width)
         super().__init__(
             {
                 "load": In(LoadControl(config)),
