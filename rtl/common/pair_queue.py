@@ -1,10 +1,13 @@
 """Pair queue: holds two words, so that neither side of a stream hears of the other in the same cycle.
 
-put, incoming --> [behind] --> [front] --> valid, word
-room <-- behind is empty
+                 .-> [slot 0] -.
+put, incoming ---+             +--> valid, word
+                 '-> [slot 1] -'
+
+The slots take turns. So what is heard late in a cycle, whether a word is taken, changes three registers, and no word.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from .block import Block
@@ -25,8 +28,8 @@ class PairQueue(Block):
         put (1 bit, input): one is put in, only with `room`.
         incoming (width bits, input): it.
         valid (1 bit, output): there is a word; a register.
-        word (width bits, output): the oldest one.
-        taken (1 bit, input): it is taken in this cycle, in which it is valid.
+        word (width bits, output): the oldest one, chosen of two registers by a third.
+        taken (1 bit, input): it is taken in this cycle, if it is valid.
 
     Raises:
         TypeError: `width` is not an integer.
@@ -55,17 +58,16 @@ class PairQueue(Block):
 
     def elaborate(self, platform):
         m = Module()
-        behind = Signal(self.width, reset_less=True)
-        front = Signal(self.width, reset_less=True)
-        m.d.comb += self.word.eq(front)
-        with m.If(~self.valid | self.taken):
-            m.d.sync += [self.valid.eq(~self.room | self.put), self.room.eq(1)]
-            with m.If(~self.room):
-                m.d.sync += front.eq(behind)
-            with m.Else():
-                m.d.sync += front.eq(self.incoming)
-        with m.Elif(self.put):
-            m.d.sync += self.room.eq(0)
-        with m.If(self.room):
-            m.d.sync += behind.eq(self.incoming)
+        slots = [Signal(self.width, name=f"slot_{index}", reset_less=True) for index in range(2)]
+        fills, empties = Signal(), Signal()  # the slot of the next word that comes, and of the oldest one
+        m.d.comb += self.word.eq(Mux(empties, slots[1], slots[0]))
+        for index, slot in enumerate(slots):
+            with m.If(self.room & (fills == index)):
+                m.d.sync += slot.eq(self.incoming)
+        m.d.sync += [
+            fills.eq(fills ^ self.put),
+            empties.eq(empties ^ (self.taken & self.valid)),
+            self.valid.eq(self.put | ~self.room | (self.valid & ~self.taken)),
+            self.room.eq(self.taken | ~self.valid | (self.room & ~self.put)),
+        ]
         return m

@@ -98,14 +98,16 @@ class ImageLoader(Block):
         m = Module()
         images_left = Signal(IMAGES_WIDTH)
         some_left = Signal()
-        open_ = Signal()  # for beats of an image
         full = Signal()  # an image is in the banks, or its last pixels are on their way
         within = Signal()  # a packet
-        filling = Signal()
         dropping = Signal()
         moves = Signal()
-        takes = Signal()  # a beat of an image
-        step = Signal()
+        # Of two bits, the one of the order in which pixels come. So a step of its walker, on which much depends, comes
+        # from the stream and registers alone.
+        open_ = Signal(2)  # for beats of an image
+        takes = Signal(2)  # a beat of an image
+        filling = Signal(2)
+        steps = Signal(2)
         finish = Signal()
         # They begin anew after a job that was ended in the middle of an image, a cycle after everything else.
         ended = delay(m, self.ending, 1, "ending")
@@ -114,36 +116,36 @@ class ImageLoader(Block):
             for name, walker in (("patch_walker", self.patch_walker), ("raster_walker", self.raster_walker))
         )
         by_row = self.image_order
-        image_last = Mux(by_row, raster.last, patches.last)
+        order = Cat(~by_row, by_row)
+        last = Cat(patches.last, raster.last)
         for walker in (patches, raster):
             m.d.comb += [walker.patches.eq(self.patches), walker.patch_pixels.eq(self.patch_pixels)]
         m.d.comb += [
             patches.start.eq(self.start),
-            patches.step.eq(step & ~by_row),
+            Cat(patches.step, raster.step).eq(steps),
             raster.start.eq(self.start & by_row),
-            raster.step.eq(step & by_row),
             raster.patch_size.eq(self.patch_size),
             raster.patches_a_row.eq(self.patches_a_row),
             self.sizes_error.eq(raster.refused),
             self.preparing.eq(some_left & by_row & ~raster.ready),
-            self.s.tready.eq((open_ | dropping) & ~self.closed),
+            self.s.tready.eq((open_.any() | dropping) & ~self.closed),
             moves.eq(self.s.tvalid & self.s.tready),
-            takes.eq(self.s.tvalid & open_ & ~self.closed),
-            step.eq(takes | filling),
-            finish.eq(step & image_last),
-            self.image_short.eq(takes & self.s.tlast & ~image_last),
-            self.image_long.eq(takes & ~self.s.tlast & image_last),
+            takes.eq(Mux(self.s.tvalid & ~self.closed, open_, 0)),
+            steps.eq(takes | filling),
+            finish.eq((steps & last).any()),
+            self.image_short.eq((takes & ~last).any() & self.s.tlast),
+            self.image_long.eq((takes & last).any() & ~self.s.tlast),
             self.starving.eq(self.s.tready & ~self.s.tvalid),
-            self.idle.eq(~some_left & ~filling & ~dropping),
+            self.idle.eq(~some_left & ~filling.any() & ~dropping),
         ]
-        m.d.sync += open_.eq(some_left & ~full & ~filling & ~dropping & ~self.preparing)
+        m.d.sync += open_.eq(Mux(some_left & ~full & ~filling.any() & ~dropping & ~self.preparing, order, 0))
         # A beat that is taken in the first cycle of `ending` is as good as one in the cycle before.
         with m.If(finish | self.image_short | self.image_long | self.ending):
             m.d.sync += open_.eq(0)
         with m.If(moves):
             m.d.sync += within.eq(~self.s.tlast)
         with m.If(self.image_short):
-            m.d.sync += filling.eq(1)
+            m.d.sync += filling.eq(order)
         with m.If(self.image_long):
             m.d.sync += dropping.eq(1)
         with m.If(dropping & moves & self.s.tlast):
@@ -173,9 +175,9 @@ class ImageLoader(Block):
             m.d.sync += [within.eq(0), dropping.eq(0)]
         with m.If(self.start):
             m.d.sync += [images_left.eq(self.images), some_left.eq(1)]
-        pixels = [Mux(filling, 0, self.s.tdata.word_select(lane, self.data_width)) for lane in range(self.lanes)]
+        pixels = [Mux(filling.any(), 0, self.s.tdata.word_select(lane, self.data_width)) for lane in range(self.lanes)]
         m.d.sync += [
-            self.write.valid.eq(step),
+            self.write.valid.eq(steps.any()),
             self.write.group.eq(Mux(by_row, raster.group, patches.group)),
             self.write.address.eq(Mux(by_row, raster.address, patches.address)),
             self.write.data.eq(Cat(Cat(pixel[:-1], ~pixel[-1]) for pixel in pixels)),

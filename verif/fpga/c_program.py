@@ -72,7 +72,7 @@ def compile_as_page_says(folder, number):
     sources = set(re.findall(r"fpga/c/(\w+)\.c", command))
     written = {path.stem for path in folder.glob("*.o")}
     if written != sources:
-        raise AssertionError(f"the page's command wrote objects of {sorted(written)}, of {sorted(sources)} were expected")
+        raise AssertionError(f"the command of the page wrote {sorted(written)}, not {sorted(sources)}")
     return sources
 
 

@@ -11,12 +11,18 @@ column and the logic that takes its sums.
     band 1    row 0: columns 2, 3, 4             row 15: columns 2, 3, 4             row 1 ...
     band 0    row 0: SA-Diag, columns 0, 1       row 15: SA-Diag, columns 0, 1       row 1 ...
 
-If the columns do not fit in this way, rows take the place of columns. Each block RAM goes next to the PE that it feeds
-or is fed by; those of columns with Booth multipliers join the other columns in turn. Everything else is left to the
-placer: the bias unit, PEs with Booth multipliers, the host link, and all logic of LUTs and registers.
+If the columns do not fit in this way, rows take the place of columns. Each block RAM of an attention accelerator goes
+next to the PE that it feeds or is fed by; those of columns with Booth multipliers join the other columns in turn.
 
-The block RAMs of a network accelerator are left to the placer, too. Most of them belong to rows whose activations come
-from all columns, and they fill the device.
+A network accelerator has more of them, and what its columns compute goes to the banks of all rows. So the banks of the
+rows take the first bands of block RAM, which lie between the PEs, row beside row as in the bands of multipliers; those
+of the columns take the next bands, column beside column, where the logic of the columns then gathers.
+
+    first bands     banks of row 0      banks of row 15      banks of row 1 ...
+    next bands      banks of column 0           banks of column 1 ...
+
+Everything else is left to the placer: the bias unit, PEs with Booth multipliers, the memory of tapes, the host link,
+and all logic of LUTs and registers.
 """
 
 import re
@@ -75,6 +81,10 @@ _NEIGHBOURS = (
     (r"diagonal_column\.", -1, -1),
 )
 
+#: Patterns of a block RAM's name below a network accelerator: rows and columns are in groups.
+_OF_ROW = re.compile(r"engine\.rows_(\d+)\.row_(\d+)\.")
+_OF_COLUMN = re.compile(r"engine\.columns_(\d+)\.column_(\d+)\.")
+
 #: Accelerator -> names of the instances between it and its array.
 _ABOVE_THE_ARRAY = {"attention": "", "network": "engine."}
 
@@ -106,7 +116,7 @@ def array_sites(config, device, block_rams):
         pe = "diagonal" if column < 0 else f"general_{column}"
         sites[f"{above}array.row_{row}.{pe}.multiplier.dsp"] = site
     if config.accelerator == "network":
-        return sites
+        return sites | _bank_sites(grid, block_rams, folded, range(config.columns))
     free = grid.block_ram_sites()
     for name in sorted(block_rams):
         place = places.get(_neighbour(name, config.rows, config.columns - config.booth_columns))
@@ -114,6 +124,21 @@ def array_sites(config, device, block_rams):
             nearest = min(free, key=lambda candidate: abs(candidate[0] - place[0]) + abs(candidate[1] - place[1]))
             free.remove(nearest)
             sites[name] = nearest[2]
+    return sites
+
+
+def _bank_sites(grid, block_rams, rows, columns):
+    """Block RAM of a network accelerator -> site: of banks of `rows` and of `columns`, each in the given order."""
+    bands = [[site for site in grid.block_ram_sites() if site[1] == y] for y in grid.block_rams]
+    sites = {}
+    for pattern, order in ((_OF_ROW, rows), (_OF_COLUMN, columns)):
+        matches = [match for match in map(pattern.match, block_rams) if match]
+        banks = sorted((order.index(sum(map(int, match.groups()))), match.string) for match in matches)
+        share = ceil(len(banks) / len(grid.groups) / 4)
+        taken, bands = bands[:share], bands[share:]
+        if len(taken) == share:  # otherwise the placer may find room for them
+            free = sorted(site for band in taken for site in band)
+            sites |= {name: free[index * len(free) // len(banks)][2] for index, (_place, name) in enumerate(banks)}
     return sites
 
 

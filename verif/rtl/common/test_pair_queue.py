@@ -39,8 +39,8 @@ async def words_come_through(dut):
             expect_equal("room", bool(dut.room.value), len(held) < 2)
             if held:
                 expect_equal("word", int(dut.word.value), held[0])
+            dut.taken.value = takes  # of an empty queue nothing is taken
             taken = bool(held) and takes
-            dut.taken.value = taken
             await edge
             if taken:
                 held.popleft()
