@@ -59,7 +59,8 @@ class PairQueue(Block):
     def elaborate(self, platform):
         m = Module()
         slots = [Signal(self.width, name=f"slot_{index}", reset_less=True) for index in range(2)]
-        fills, empties = Signal(), Signal()  # the slot of the next word that comes, and of the oldest one
+        fills = Signal()  # the slot of the next word that comes
+        empties = Signal()  # the slot of the oldest one
         m.d.comb += self.word.eq(Mux(empties, slots[1], slots[0]))
         for index, slot in enumerate(slots):
             with m.If(self.room & (fills == index)):

@@ -18,8 +18,11 @@ A network accelerator has more of them, and what its columns compute goes to the
 rows take the first bands of block RAM, which lie between the PEs, row beside row as in the bands of multipliers; those
 of the columns take the next bands, column beside column, where the logic of the columns then gathers.
 
-    first bands     banks of row 0      banks of row 15      banks of row 1 ...
-    next bands      banks of column 0           banks of column 1 ...
+    first bands     [left over]     row 0      row 15      row 1      row 14 ...
+    next bands      column 0     column 1     column 2     [left over]     column 3 ...
+
+What is left over lies together, since a wide memory of something else takes several: in the middle of the columns for
+what serves all of them, and at the pins of the host link.
 
 Everything else is left to the placer: the bias unit, PEs with Booth multipliers, the memory of tapes, the host link,
 and all logic of LUTs and registers.
@@ -131,14 +134,17 @@ def _bank_sites(grid, block_rams, rows, columns):
     """Block RAM of a network accelerator -> site: of banks of `rows` and of `columns`, each in the given order."""
     bands = [[site for site in grid.block_ram_sites() if site[1] == y] for y in grid.block_rams]
     sites = {}
-    for pattern, order in ((_OF_ROW, rows), (_OF_COLUMN, columns)):
+    # The share of the banks that lie left of what is left over.
+    for pattern, order, share_left in ((_OF_ROW, rows, 0), (_OF_COLUMN, columns, 0.5)):
         matches = [match for match in map(pattern.match, block_rams) if match]
         banks = sorted((order.index(sum(map(int, match.groups()))), match.string) for match in matches)
         share = ceil(len(banks) / len(grid.groups) / 4)
         taken, bands = bands[:share], bands[share:]
         if len(taken) == share:  # otherwise the placer may find room for them
             free = sorted(site for band in taken for site in band)
-            sites |= {name: free[index * len(free) // len(banks)][2] for index, (_place, name) in enumerate(banks)}
+            left = int(share_left * len(banks))
+            places = [*free[:left], *free[len(free) - len(banks) + left :]]
+            sites |= {name: site for (_place, name), (_x, _y, site) in zip(banks, places, strict=True)}
     return sites
 
 
