@@ -15,14 +15,11 @@ If the columns do not fit in this way, rows take the place of columns. Each bloc
 next to the PE that it feeds or is fed by; those of columns with Booth multipliers join the other columns in turn.
 
 A network accelerator has more of them, and what its columns compute goes to the banks of all rows. So the banks of the
-rows take the first bands of block RAM, which lie between the PEs, row beside row as in the bands of multipliers; those
-of the columns take the next bands, column beside column, where the logic of the columns then gathers.
+rows take the first bands of block RAM, which lie between the PEs, row beside row as in the bands of multipliers, from
+the right. What these bands have left is at the end where the array's sums come out. The banks of the columns are left
+to the placer: where each has its own part of the width, sums cross the whole device in a cycle.
 
     first bands     [left over]     row 0      row 15      row 1      row 14 ...
-    next bands      column 0     column 1     column 2     [left over]     column 3 ...
-
-What is left over lies together, since a wide memory of something else takes several: in the middle of the columns for
-what serves all of them, and at the pins of the host link.
 
 Everything else is left to the placer: the bias unit, PEs with Booth multipliers, the memory of tapes, the host link,
 and all logic of LUTs and registers.
@@ -84,9 +81,8 @@ _NEIGHBOURS = (
     (r"diagonal_column\.", -1, -1),
 )
 
-#: Patterns of a block RAM's name below a network accelerator: rows and columns are in groups.
+#: Pattern of a block RAM's name below a network accelerator, whose rows are in groups.
 _OF_ROW = re.compile(r"engine\.rows_(\d+)\.row_(\d+)\.")
-_OF_COLUMN = re.compile(r"engine\.columns_(\d+)\.column_(\d+)\.")
 
 #: Accelerator -> names of the instances between it and its array.
 _ABOVE_THE_ARRAY = {"attention": "", "network": "engine."}
@@ -119,7 +115,7 @@ def array_sites(config, device, block_rams):
         pe = "diagonal" if column < 0 else f"general_{column}"
         sites[f"{above}array.row_{row}.{pe}.multiplier.dsp"] = site
     if config.accelerator == "network":
-        return sites | _bank_sites(grid, block_rams, folded, range(config.columns))
+        return sites | _row_sites(grid, block_rams, folded)
     free = grid.block_ram_sites()
     for name in sorted(block_rams):
         place = places.get(_neighbour(name, config.rows, config.columns - config.booth_columns))
@@ -130,22 +126,18 @@ def array_sites(config, device, block_rams):
     return sites
 
 
-def _bank_sites(grid, block_rams, rows, columns):
-    """Block RAM of a network accelerator -> site: of banks of `rows` and of `columns`, each in the given order."""
-    bands = [[site for site in grid.block_ram_sites() if site[1] == y] for y in grid.block_rams]
-    sites = {}
-    # The share of the banks that lie left of what is left over.
-    for pattern, order, share_left in ((_OF_ROW, rows, 0), (_OF_COLUMN, columns, 0.5)):
-        matches = [match for match in map(pattern.match, block_rams) if match]
-        banks = sorted((order.index(sum(map(int, match.groups()))), match.string) for match in matches)
-        share = ceil(len(banks) / len(grid.groups) / 4)
-        taken, bands = bands[:share], bands[share:]
-        if len(taken) == share:  # otherwise the placer may find room for them
-            free = sorted(site for band in taken for site in band)
-            left = int(share_left * len(banks))
-            places = [*free[:left], *free[len(free) - len(banks) + left :]]
-            sites |= {name: site for (_place, name), (_x, _y, site) in zip(banks, places, strict=True)}
-    return sites
+def _row_sites(grid, block_rams, order):
+    """Block RAM of the rows of a network accelerator -> site, row beside row in this order."""
+    matches = [match for match in map(_OF_ROW.match, block_rams) if match]
+    banks = [
+        name for _place, name in sorted((order.index(sum(map(int, each.groups()))), each.string) for each in matches)
+    ]
+    in_a_band = 4 * len(grid.groups)
+    bands = grid.block_rams[: ceil(len(banks) / in_a_band)]
+    sites = sorted(site for site in grid.block_ram_sites() if site[1] in bands)
+    if len(banks) > len(sites):
+        return {}
+    return {name: site for name, (_x, _y, site) in zip(reversed(banks), reversed(sites))}
 
 
 def _fold(split, whole, bands):
