@@ -14,12 +14,17 @@ column and the logic that takes its sums.
 If the columns do not fit in this way, rows take the place of columns. Each block RAM of an attention accelerator goes
 next to the PE that it feeds or is fed by; those of columns with Booth multipliers join the other columns in turn.
 
-A network accelerator has more of them, and what its columns compute goes to the banks of all rows. So the banks of the
-rows take the first bands of block RAM, which lie between the PEs, row beside row as in the bands of multipliers, from
-the right. What these bands have left is at the end where the array's sums come out. The banks of the columns are left
-to the placer: where each has its own part of the width, sums cross the whole device in a cycle.
+A network accelerator has more of them: as many banks of rows, which get what all columns compute, as banks of columns.
+So there the rows are folded twice, and the first and the last one are in the middle. The banks of the rows take the
+first bands of block RAM, which lie between the PEs, row beside row like the PEs; those of the columns take the next
+bands, column beside column from the middle on, where the logic of the columns then gathers.
 
-    first bands     [left over]     row 0      row 15      row 1      row 14 ...
+    bands of multipliers   row 4  row 3  ...  row 7  row 0    row 15  row 8  ...  row 12  row 11
+    first bands            row 4  row 3  ...  row 7  row 0    row 15  row 8  ...  row 12  row 11
+    next bands                  column 6   column 4   column 2   column 0   column 1   column 3   ...
+
+The sums of a column come out at the last row. With the rows folded once, the sums of the farthest column had to cross
+the whole device in a cycle.
 
 Everything else is left to the placer: the bias unit, PEs with Booth multipliers, the memory of tapes, the host link,
 and all logic of LUTs and registers.
@@ -81,8 +86,9 @@ _NEIGHBOURS = (
     (r"diagonal_column\.", -1, -1),
 )
 
-#: Pattern of a block RAM's name below a network accelerator, whose rows are in groups.
+#: Patterns of a block RAM's name below a network accelerator, whose rows and columns are in groups.
 _OF_ROW = re.compile(r"engine\.rows_(\d+)\.row_(\d+)\.")
+_OF_COLUMN = re.compile(r"engine\.columns_(\d+)\.column_(\d+)\.")
 
 #: Accelerator -> names of the instances between it and its array.
 _ABOVE_THE_ARRAY = {"attention": "", "network": "engine."}
@@ -105,7 +111,7 @@ def array_sites(config, device, block_rams):
     grid = _DEVICES[device[-3:-1]]
     columns = [-1, *range(config.columns - config.booth_columns)]
     rows = [*range(config.rows)]
-    folded = [row for pair in zip(rows, reversed(rows)) for row in pair][: config.rows]
+    folded = _folded_twice(rows) if config.accelerator == "network" else _folded(rows)
     places = _fold(columns, folded, grid.bands()) or {
         (column, row): place for (row, column), place in _fold(rows, columns, grid.bands()).items()
     }
@@ -115,7 +121,7 @@ def array_sites(config, device, block_rams):
         pe = "diagonal" if column < 0 else f"general_{column}"
         sites[f"{above}array.row_{row}.{pe}.multiplier.dsp"] = site
     if config.accelerator == "network":
-        return sites | _row_sites(grid, block_rams, folded)
+        return sites | _bank_sites(grid, block_rams, folded, config.columns)
     free = grid.block_ram_sites()
     for name in sorted(block_rams):
         place = places.get(_neighbour(name, config.rows, config.columns - config.booth_columns))
@@ -126,18 +132,38 @@ def array_sites(config, device, block_rams):
     return sites
 
 
-def _row_sites(grid, block_rams, order):
-    """Block RAM of the rows of a network accelerator -> site, row beside row in this order."""
-    matches = [match for match in map(_OF_ROW.match, block_rams) if match]
-    banks = [
-        name for _place, name in sorted((order.index(sum(map(int, each.groups()))), each.string) for each in matches)
-    ]
-    in_a_band = 4 * len(grid.groups)
-    bands = grid.block_rams[: ceil(len(banks) / in_a_band)]
-    sites = sorted(site for site in grid.block_ram_sites() if site[1] in bands)
-    if len(banks) > len(sites):
-        return {}
-    return {name: site for name, (_x, _y, site) in zip(reversed(banks), reversed(sites))}
+def _folded(rows):
+    """Rows side by side from the first and the last one on: 0, 3, 1, 2."""
+    return [row for pair in zip(rows, reversed(rows)) for row in pair][: len(rows)]
+
+
+def _folded_twice(rows):
+    """Likewise, with the first and the last one in the middle: 2, 1, 3, 0, 7, 4, 6, 5."""
+    half = len(rows) // 2
+    return _folded(rows[:half])[::-1] + _folded(rows[half:][::-1])
+
+
+def _bank_sites(grid, block_rams, rows, columns):
+    """Block RAM of the rows, in this order, and of the columns of a network accelerator -> site."""
+    bands = list(grid.block_rams)
+    from_the_middle = [*range(0, columns, 2)][::-1] + [*range(1, columns, 2)]
+    sites = {}
+    for pattern, order in ((_OF_ROW, rows), (_OF_COLUMN, from_the_middle)):
+        matches = [match for match in map(pattern.match, block_rams) if match]
+        banks = sorted((order.index(sum(map(int, each.groups()))), each.string) for each in matches)
+        share = ceil(len(banks) / len(grid.groups) / 4)
+        taken, bands = bands[:share], bands[share:]
+        places = sorted(site for site in grid.block_ram_sites() if site[1] in taken)
+        left_over = len(places) - len(banks)
+        if left_over < 0:
+            break  # the placer may find room for them
+        # What is left over lies together, since a wide memory takes several: amid the rows, at the ends of the columns.
+        if order is rows:
+            del places[len(banks) // 2 : len(banks) // 2 + left_over]
+        else:
+            del places[: left_over // 2]
+        sites |= {name: site for (_place, name), (_x, _y, site) in zip(banks, places)}
+    return sites
 
 
 def _fold(split, whole, bands):
@@ -146,11 +172,9 @@ def _fold(split, whole, bands):
     if share * len(whole) > len(bands[0]):
         return {}
     return {
-        cell: place
-        for index, band in enumerate(bands)
-        for cell, place in zip(
-            ((first, second) for second in whole for first in split[index * share : (index + 1) * share]), band
-        )
+        (first, second): bands[index // share][share * position + index % share]
+        for index, first in enumerate(split)
+        for position, second in enumerate(whole)
     }
 
 

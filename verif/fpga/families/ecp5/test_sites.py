@@ -79,36 +79,65 @@ ROW_BANKS = [
     f"engine.rows_{row - row % 4}.row_{row % 4}.{bank}.memory.0.{part}"
     for row in range(16) for bank in ("activation_bank", "kernel_row.k_bank") for part in range(3)
 ]  # fmt: skip
+COLUMN_BANKS = [
+    f"engine.columns_{column - column % 2}.column_{column % 2}.residual_bank.memory.0.{part}"
+    for column in range(8) for part in range(9)
+]  # fmt: skip
+
+
+def network_sites(block_rams):
+    config = dataclasses.replace(load_preset("vit-16x8"), multiplier="ecp5", booth_columns=1)
+    return array_sites(config, "LFE5U-85F", block_rams)
+
+
+def number_of(name):
+    """Of a row or column."""
+    return sum(map(int, re.findall(r"\d+", name)[:2]))
 
 
 def test_network_accelerator():
-    """The array is placed like that of an attention accelerator, and each bank of a row has a site of its own."""
-    fields = {"multiplier": "ecp5", "booth_columns": 1}
-    network = dataclasses.replace(load_preset("vit-16x8"), **fields)
-    attention = dataclasses.replace(load_preset("edge-16x8"), **fields)
-    others = ["engine.columns_0.column_1.residual_bank.memory.0.0", "host_side.tape_source.bank_0.memory.0.0"]
-    sites = array_sites(network, "LFE5U-85F", [*ROW_BANKS, *others])
-    array = {f"engine.{name}": site for name, site in array_sites(attention, "LFE5U-85F", []).items()}
-    assert sites.items() >= array.items()
-    assert sites.keys() == {*array, *ROW_BANKS}
+    """Each multiplier of the array and each bank of rows and columns has a site of its own."""
+    sites = network_sites([*ROW_BANKS, *COLUMN_BANKS, "host_side.tape_source.bank_0.memory.0.0"])
+    pes = ("diagonal", *(f"general_{column}" for column in range(7)))
+    array = {f"engine.array.row_{row}.{pe}.multiplier.dsp" for row in range(16) for pe in pes}
+    assert sites.keys() == {*array, *ROW_BANKS, *COLUMN_BANKS}
     assert len(set(sites.values())) == len(sites)
+    kinds = {name: place_of(site)[2][:3] for name, site in sites.items()}
+    assert all(kind == ("MUL" if name in array else "EBR") for name, kind in kinds.items())
 
 
-def test_banks_of_a_row_are_near_its_multipliers():
-    config = dataclasses.replace(load_preset("vit-16x8"), multiplier="ecp5", booth_columns=1)
-    sites = array_sites(config, "LFE5U-85F", ROW_BANKS)
+def test_banks_of_a_network_accelerator():
+    """Those of a row are near its multipliers, and those of a column near the place where its sums come out."""
+    sites = network_sites([*ROW_BANKS, *COLUMN_BANKS])
     for name in ROW_BANKS:
-        row = sum(map(int, re.findall(r"\d+", name)[:2]))
         x, y, _kind = place_of(sites[name])
-        multiplier, _y, _kind = place_of(sites[f"engine.array.row_{row}.general_0.multiplier.dsp"])
+        multiplier, _y, _kind = place_of(sites[f"engine.array.row_{number_of(name)}.general_0.multiplier.dsp"])
         assert y in (22, 46)
         assert abs(x - multiplier) < 20
+    for name in COLUMN_BANKS:
+        x, y, _kind = place_of(sites[name])
+        column = min(number_of(name), 6)  # the last one has no multipliers of its own
+        out, above, _kind = place_of(sites[f"engine.array.row_15.general_{column}.multiplier.dsp"])
+        assert y in (70, 82)
+        assert abs(x - out) + abs(y - above) < 100
+
+
+@pytest.mark.parametrize("rows", [16, 13, 5, 3])
+def test_neighbours_of_a_network_accelerator_are_near(rows):
+    sizes = {"rows": rows, "columns": 2, "image_lanes": 1, "tape_width": 16}
+    config = dataclasses.replace(load_preset("vit-16x8"), **sizes, multiplier="ecp5")
+    sites = array_sites(config, "LFE5U-85F", [])
+    xs = [place_of(sites[f"engine.array.row_{row}.general_0.multiplier.dsp"])[0] for row in range(rows)]
+    assert all(abs(one - other) <= 15 for one, other in pairwise(xs))
+    assert abs(xs[0] - xs[-1]) <= 15
 
 
 def test_banks_that_do_not_fit_are_left_to_the_placer():
     config = dataclasses.replace(load_preset("vit-tiny-4x4"), multiplier="ecp5")
     banks = [f"engine.rows_0.row_{row}.activation_bank.memory.0.{part}" for row in range(4) for part in range(15)]
-    assert array_sites(config, "LFE5U-25F", banks[:56]).keys() >= set(banks[:56])
+    of_columns = ["engine.columns_0.column_0.accumulator.sums.memory.0.0"]
+    assert array_sites(config, "LFE5U-25F", banks[:56] + of_columns).keys() >= set(banks[:56])
+    assert of_columns[0] not in array_sites(config, "LFE5U-25F", banks[:56] + of_columns)
     assert not array_sites(config, "LFE5U-25F", banks).keys() & set(banks)
 
 
