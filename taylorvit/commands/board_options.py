@@ -11,8 +11,10 @@ from taylorvit.gen.presets import Configuration, load_file, load_preset, of_kind
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.network.config import NetworkConfig
 
-__all__ = ["Request", "add_board", "add_board_configuration", "board_configuration", "board_of", "board_requests",
-           "name_of_network"]  # fmt: skip
+from .options import add_configuration, network_configuration_of
+
+__all__ = ["Request", "add_board", "add_board_configuration", "add_board_network", "board_configuration", "board_of",
+           "board_requests", "name_of_network", "network_accelerator_of"]  # fmt: skip
 
 
 class Request(NamedTuple):
@@ -76,6 +78,27 @@ def add_board_configuration(parser: ArgumentParser, *, networks: bool = False) -
         "--preset", metavar="NAME", help="a preset of the board (default: its first) or of the generator"
     )
     choice.add_argument("--config", metavar="FILE.toml", type=Path, help="your own configuration")
+
+
+def add_board_network(parser: ArgumentParser) -> None:
+    """Adds what a network accelerator can be named by: --preset, --config, --accelerator, or --network with --board."""
+    add_configuration(parser, required=True, accelerator="network", metadata=True, networks=True)
+    add_board(parser, required=False, note="; with --network")
+
+
+def network_accelerator_of(arguments: Namespace, command: str) -> NetworkConfig:
+    """The configuration that the arguments of `add_board_network` name.
+
+    Args:
+        arguments (Namespace): the parsed ones.
+        command (str): the command, which is for no other accelerator.
+    """
+    if (arguments.board is None) != (arguments.network is None):
+        given, missing = ("--network", "--board") if arguments.board is None else ("--board", "--network")
+        raise ValueError(f"{given} must come with {missing}")
+    if arguments.network is not None:
+        return board_of(arguments.board).network(arguments.network).config
+    return network_configuration_of(arguments, command)
 
 
 def board_configuration(arguments: Namespace, board: Board | None) -> AcceleratorConfig | None:

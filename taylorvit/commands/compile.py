@@ -7,8 +7,7 @@ from taylorvit.boundary.command import console, folder, needs
 from taylorvit.boundary.writing import check_output_folder
 from taylorvit.models import bundled_model, bundled_names
 
-from .board_options import add_board, board_of
-from .options import add_configuration, network_configuration_of
+from .board_options import add_board_network, network_accelerator_of
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,8 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="MODEL",
         help=f"integer model: one of {', '.join(bundled_names())}, or a file of `taylorvit quantize`",
     )
-    add_configuration(parser, required=True, accelerator="network", metadata=True, networks=True)
-    add_board(parser, required=False, note="; with --network")
+    add_board_network(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -41,7 +39,7 @@ def run(arguments: Namespace) -> None:
     from taylorvit.compiler import compile_network, write_folder
     from taylorvit.golden.network.integer_vit import load_integer_vit
 
-    config = _configuration(arguments)
+    config = network_accelerator_of(arguments, "compile")
     model = bundled_model(arguments.model)
     beside = Path("build", f"{model.stem}-{config.name}") if model.stem == arguments.model else None
     output = arguments.output or beside or model.parent / f"compiled_{config.name}"
@@ -53,12 +51,3 @@ def run(arguments: Namespace) -> None:
     screen.print(f"{len(compiled.parts)} commands, {len(compiled.tape):,} bytes")
     for file in files:
         screen.print(f"wrote  {file}")
-
-
-def _configuration(arguments):
-    if (arguments.board is None) != (arguments.network is None):
-        given, missing = ("--network", "--board") if arguments.board is None else ("--board", "--network")
-        raise ValueError(f"{given} must come with {missing}")
-    if arguments.network is not None:
-        return board_of(arguments.board).network(arguments.network).config
-    return network_configuration_of(arguments, "compile")

@@ -6,7 +6,7 @@ from pathlib import Path
 from taylorvit.boundary.command import console, needs, real_number, whole_number
 from taylorvit.models import bundled_model, bundled_names
 
-from .options import add_configuration, network_configuration_of
+from .board_options import add_board_network, network_accelerator_of
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,12 +18,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "They are those that the hardware counts."
     )
     parser.add_argument(
-        "network",
+        "model",
         metavar="NETWORK",
         help=f"integer model: one of {', '.join(bundled_names())}, or a file of `taylorvit quantize`; or the name of a "
         "shape, as deit_tiny (a wrong name shows them all)",
     )
-    add_configuration(parser, required=True, accelerator="network", metadata=True)
+    add_board_network(parser)
     parser.add_argument(
         "--attention",
         action="append",
@@ -58,20 +58,20 @@ def run(arguments: Namespace) -> None:
     from taylorvit.golden.network.program import KERNELS
     from taylorvit.golden.network.vit import SHAPES
 
-    config = network_configuration_of(arguments, "estimate")
-    if arguments.network in SHAPES:
-        shape = SHAPES[arguments.network]
+    config = network_accelerator_of(arguments, "estimate")
+    if arguments.model in SHAPES:
+        shape = SHAPES[arguments.model]
         kernels = config.kernels[:1] * shape.depth
-    elif arguments.network in bundled_names() or Path(arguments.network).suffix == ".safetensors":
-        model = load_integer_vit(bundled_model(arguments.network))
+    elif arguments.model in bundled_names() or Path(arguments.model).suffix == ".safetensors":
+        model = load_integer_vit(bundled_model(arguments.model))
         shape, kernels = model.shape, model.kernels
     else:
         names = ", ".join([*bundled_names(), *SHAPES])
-        raise ValueError(f"network must be a .safetensors or one of {names}, not {arguments.network!r}")
+        raise ValueError(f"network must be a .safetensors or one of {names}, not {arguments.model!r}")
     kernels = by_layer(arguments.attention, kernels, names=KERNELS)
     check_shape(shape, config)
     check_kernels(kernels, config)
     memory = Memory(arguments.bytes_per_cycle, arguments.latency)
     with console(stderr=True).status("counting cycles"):
         image = cycles_of(shape, config, memory, kernels=kernels)
-    console().print(cycles_table(image, config, arguments.network))
+    console().print(cycles_table(image, config, arguments.model))

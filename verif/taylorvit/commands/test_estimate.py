@@ -4,6 +4,7 @@ import json
 import re
 
 from taylorvit.compiler import Memory, cycles_of
+from taylorvit.fpga.board import load_board
 from taylorvit.gen.presets import load_file, load_preset
 from taylorvit.golden.network.vit import SHAPES
 from verif.golden.network.random_models import random_model
@@ -30,6 +31,14 @@ def test_a_shape_and_a_model(tmp_path, monkeypatch, capsys):
 def test_a_bundled_model_by_its_name(capsys):
     status, out, _err = run(capsys, "estimate", "digits", "--preset", "vit-tiny-4x4")
     assert status == 0 and f"digits on vit-tiny-4x4: {cycles_of(SHAPES['vit_8'], CONFIG).cycles:,} cycles" in out
+
+
+def test_the_accelerator_of_a_board(capsys):
+    status, out, _err = run(capsys, "estimate", "digits", "--board", "ulx3s-25f", "--network", "digits")
+    cycles = cycles_of(SHAPES["vit_8"], load_board("ulx3s-25f").network("digits").config).cycles
+    assert status == 0 and f"digits on ulx3s-25f-digits: {cycles:,} cycles" in out
+    status, _out, error = run(capsys, "estimate", "digits", "--network", "digits")
+    assert status == 2 and error == "taylorvit: error: --network must come with --board\n"
 
 
 def test_a_slow_memory(capsys):
