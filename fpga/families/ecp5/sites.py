@@ -116,7 +116,7 @@ def array_sites(config, device, block_rams):
         (column, row): place for (row, column), place in _fold(rows, columns, grid.bands()).items()
     }
     above = _ABOVE_THE_ARRAY[config.accelerator]
-    sites = {}
+    sites: dict[str, str] = {}
     for (column, row), (_x, _y, site) in places.items():
         pe = "diagonal" if column < 0 else f"general_{column}"
         sites[f"{above}array.row_{row}.{pe}.multiplier.dsp"] = site
@@ -147,7 +147,7 @@ def _bank_sites(grid, block_rams, rows, columns):
     """Block RAM of the rows, in this order, and of the columns of a network accelerator -> site."""
     bands = list(grid.block_rams)
     from_the_middle = [*range(0, columns, 2)][::-1] + [*range(1, columns, 2)]
-    sites = {}
+    sites: dict[str, str] = {}
     for pattern, order in ((_OF_ROW, rows), (_OF_COLUMN, from_the_middle)):
         matches = [match for match in map(pattern.match, block_rams) if match]
         banks = sorted((order.index(sum(map(int, each.groups()))), each.string) for each in matches)
