@@ -223,18 +223,14 @@ class _Training:
         last_epoch = self.settings.epochs if epochs is None else min(epochs, self.settings.epochs)
         if self.processes.first and self.metrics:
             self._write_metrics()  # a training that was killed may not have come to it
-        text = "training"
 
-        def show(what: str | None = None) -> None:
-            nonlocal text
-            text = text if what is None else what
+        def show(text: str) -> None:
             if self.processes.first:
                 self.progress(len(self.metrics), last_epoch, text)
 
-        show()
+        show(f"training{self._accuracy_so_far()}")
         for epoch in range(len(self.metrics), last_epoch):
             self._run_epoch(heads, epoch, show)
-            show()
         path = self.folder / "model.safetensors"
         ended = len(self.metrics) == self.settings.epochs
         if ended and isinstance(self.computed, StraightThrough):
@@ -267,7 +263,8 @@ class _Training:
                     "batch_size, or more processes, may help"
                 ) from None
             total += loss
-            show(f"epoch {epoch + 1}, step {index + 1} of {len(batches)}, loss {loss:.3f}{self._accuracy_so_far()}")
+            step = f"epoch {epoch + 1}, step {index + 1} of {len(batches)}, loss {loss:.3f}"
+            show(f"{step}{self._accuracy_so_far()}")
         training_loss = self.processes.mean(total / len(batches))
         accuracy, test_loss = evaluate(
             self.computed, self.dataset.testing, self.dataset, device=self.device, workers=self.recipe.data.workers
@@ -283,6 +280,7 @@ class _Training:
         self.metrics.append(dict(zip(METRICS, values)))
         if self.processes.first:
             self._save()
+        show(f"{step}{self._accuracy_so_far()}")  # of this epoch by now
 
     def _step(self, heads: nn.Module, images: torch.Tensor, labels: torch.Tensor, learning_rate: float) -> float:
         images, shares = self.augment(images, labels)

@@ -32,7 +32,9 @@ def test_from_a_recipe_to_a_model(config, capsys):
         f"wrote  {folder / 'metrics.csv'}",
         f"wrote  {folder / 'curves.png'}",
     ]
-    assert "epoch 2, step 7 of 7, loss " in out
+    before = description["metrics"][-2]["test_accuracy"]
+    assert accuracy != before  # so that the last line can tell them apart
+    assert re.search(rf"epoch 2, step 7 of 7, loss \d\.\d{{3}}, {accuracy:.1%} of held-out images", out)
     assert description["recipe"]["title"] == "tiny [red]$digits$"
 
 
@@ -86,7 +88,7 @@ def test_interrupted_and_resumed(config, capsys, monkeypatch):
         (["--set", "training.epochs=many"], ".*: training.epochs must be a valid integer, not 'many'"),
         (["--set", "training.epochs"], "--set must be NAME=VALUE, in one line, not 'training.epochs'"),
         (["--set", "=3"], "--set must be NAME=VALUE, in one line, not '=3'"),
-        (["--set", "model.width=3"], ".*: model.width is not a field of a recipe"),
+        (["--set", "model.width=3"], ".*: model.width is not a field of a recipe; model has shape, .*, rounding"),
         (["--set", "model.shape=vit_28"], "image_size of the model must be that of digits, 8, not 28"),
         (["--set", "data.name=imagenet"], "data set must be one of .*, not 'imagenet'"),
         (["--set", "data={folder='none'}"], "none must have the folders train and val, and none/train is missing"),
