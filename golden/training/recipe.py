@@ -12,8 +12,9 @@ field is an error, so that a misspelt name does not leave a default; so is a tex
 
 import os
 from collections.abc import Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -91,10 +92,15 @@ class Model(_Table):
             if self.shape not in SHAPES:
                 raise ValueError(f"shape must be one of {', '.join(SHAPES)}, or a table, not {self.shape!r}")
             return SHAPES[self.shape]
+        sizes = fields(VitShape)
+        for name in self.shape:
+            if name not in [size.name for size in sizes]:
+                raise ValueError(_none_of(["shape"], name, [size.name for size in sizes]))
+        for size in sizes:
+            if size.name not in self.shape and size.default is MISSING:
+                raise ValueError(f"shape.{size.name} must be given")
         try:
             return VitShape(**self.shape)  # type: ignore[arg-type]  # VitShape itself checks which is a bool
-        except TypeError as error:  # one is missing, or unknown: "VitShape.__init__() missing 1 required ..."
-            raise ValueError(f"shape must have the sizes of a VitShape: {str(error).partition('() ')[2]}") from None
         except ValueError as error:
             raise ValueError(f"shape.{error}") from None
 
@@ -197,7 +203,7 @@ class Training(_Table):
     @model_validator(mode="after")
     def _check(self):
         if self.warm_up_epochs >= self.epochs:
-            raise ValueError(f"warm_up_epochs must be below epochs, {self.epochs}, not {self.warm_up_epochs!r}")
+            raise ValueError(f"warm_up_epochs must be below epochs, {self.epochs}, not {self.warm_up_epochs:g}")
         return self
 
 
@@ -328,8 +334,23 @@ def _problem(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{field} must be given"
     if error["type"] == "extra_forbidden":
-        return f"{field} is not a field of a recipe"
+        tables = [str(part) for part in error["loc"][:-1]]
+        return _none_of(tables, str(error["loc"][-1]), list(_table_at(tables).model_fields))
     if error["type"] == "value_error":  # its text names a field of the table
         return f"{field}.{error['msg'].removeprefix('Value error, ')}"
     rule = {"path_type": "be a path", "model_type": "be a table"}.get(error["type"])
     return f"{field} must {rule or error['msg'].removeprefix('Input should ')}, not {error['input']!r}"
+
+
+def _none_of(tables: list[str], name: str, known: list[str]) -> str:
+    place = ".".join(tables)
+    return f"{'.'.join([*tables, name])} is not a field of a recipe; {place or 'it'} has {', '.join(known)}"
+
+
+def _table_at(names: list[str]) -> type[BaseModel]:
+    """The table at a place of a recipe, which may be one that can be left out."""
+    table: type[BaseModel] = Recipe
+    for name in names:
+        kind = table.model_fields[name].annotation
+        table = next(each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel))
+    return table

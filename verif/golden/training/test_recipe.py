@@ -85,8 +85,13 @@ def test_changes_by_dotted_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("training.epoch", 5, "training.epoch is not a field of a recipe"),
-        ("trainings", {}, "trainings is not a field of a recipe"),
+        ("training.epoch", 5, "training.epoch is not a field of a recipe; training has epochs, batch_size, "
+                              "learning_rate, final_learning_rate, warm_up_epochs, weight_decay, label_smoothing, "
+                              "clip_norm, threshold_epochs, seed"),
+        ("trainings", {}, "trainings is not a field of a recipe; it has title, model, data, augmentation, training, "
+                          "distillation"),
+        ("distillation", {"teacher": "a", "warmth": 2}, "distillation.warmth is not a field of a recipe; distillation "
+                                                        "has teacher, shape, kind, weight, temperature"),
         ("model.shape.depth", 1, "model.shape.depth must be in a table, and shape is 'vit_8'"),
         # Kinds
         ("training.epochs", "60", "training.epochs must be a valid integer, not '60'"),
@@ -104,7 +109,8 @@ def test_changes_by_dotted_name(tmp_path):
         ("training.learning_rate", float("inf"), "training.learning_rate must be a finite number, not inf"),
         ("training.learning_rate", float("nan"), "training.learning_rate must be a finite number, not nan"),
         ("training.seed", -1, "training.seed must be greater than or equal to 0, not -1"),
-        ("training.warm_up_epochs", 3, "training.warm_up_epochs must be below epochs, 3, not 3.0"),
+        ("training.warm_up_epochs", 3, "training.warm_up_epochs must be below epochs, 3, not 3"),
+        ("training.warm_up_epochs", 3.5, "training.warm_up_epochs must be below epochs, 3, not 3.5"),
         ("training.label_smoothing", 1.0, "training.label_smoothing must be less than 1, not 1.0"),
         ("model.bits", 1, "model.bits must be greater than or equal to 2, not 1"),
         ("model.threshold", 1.5, "model.threshold must be less than or equal to 1, not 1.5"),
@@ -118,8 +124,10 @@ def test_changes_by_dotted_name(tmp_path):
         ("model.attention", ["taylor", "cosine", "relu"], "model.attention must be one of softmax, taylor, vitality, "
                                                           "linear_angular, relu, not 'cosine'"),
         ("model.shape", SIZES | {"patch_size": 3}, "model.shape.patch_size must be a divisor of 8, not 3"),
-        ("model.shape", SIZES | {"colour": 1}, "model.shape must have the sizes of a VitShape: got an unexpected "
-                                               "keyword argument 'colour'"),
+        ("model.shape", SIZES | {"colour": 1}, "model.shape.colour is not a field of a recipe; shape has image_size, "
+                                               "patch_size, channels, classes, depth, width, heads, mlp_ratio, "
+                                               "distilled"),
+        ("model.shape", {"image_size": 8}, "model.shape.patch_size must be given"),
         ("data.folder", "images", "data.name or folder must be given, and not both"),
         ("data", {}, "data.name or folder must be given, and not both"),
         ("data.mean", [0.5], "data.mean and std must be given together"),
