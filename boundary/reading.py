@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import FileError
-from .schema import Schema, check_schema
+from .schema import Schema, check_schema, kind_of
 
 try:
     from lzma import LZMAError
@@ -130,16 +130,19 @@ def parse_json(text: str, source: str | Path, *, what: str = "JSON", schema: Sch
     Raises:
         FileError: it is none, or is beyond the limits.
     """
+    if not text.strip():
+        raise FileError(f"{source}: file must be {what}: it is empty")
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise FileError(f"{source}: file must be {what}: {_sentence(error)}") from None
+        place = f"line {error.lineno}, column {error.colno}"
+        raise FileError(f"{source}: file must be {what}: {_decapitalized(error.msg)} in {place}") from None
     except RecursionError:
         raise _too_deep(source, what) from None
     except ValueError:
         raise _too_large(source, what) from None
     if not isinstance(content, dict):
-        raise FileError(f"{source}: file must be {what}, a JSON object, not {type(content).__name__}")
+        raise FileError(f"{source}: file must be {what}, a JSON object, not {kind_of(content)}")
     _check_limits(source, what, content)
     check_schema(content, schema, f"{source}: file must be {what}:")
     return content
@@ -204,7 +207,11 @@ def _sentence(error: Exception) -> str:
     """What an error says, on one line and to be put behind a colon."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.split()) or type(error).__name__
-    return _shortened(text if text[:2].isupper() else text[0].lower() + text[1:])
+    return _shortened(_decapitalized(text))
+
+
+def _decapitalized(text: str) -> str:
+    return text if text[:2].isupper() else text[0].lower() + text[1:]
 
 
 def _shortened(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .errors import FileError
 
-__all__ = ["Schema", "check_schema"]
+__all__ = ["Schema", "check_schema", "kind_of"]
 
 Schema = Any
 
@@ -48,7 +48,7 @@ def check_schema(value, schema: Schema, source: str, name: str = "") -> None:
                 return check_schema(value, each, source, name)
         return check_schema(value, schema[-1], source, name)
     if not _is_a(value, schema):
-        shown = repr(value)
+        shown = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
         raise FileError(f"{source} {name or 'it'} must be {_NAMES[_kind(schema)]}, not {shown}")
     if isinstance(schema, list):
@@ -65,6 +65,17 @@ def check_schema(value, schema: Schema, source: str, name: str = "") -> None:
             if key not in value:
                 raise FileError(f"{source} {member} must be there")
             check_schema(value[key], of_member, source, member)
+
+
+def kind_of(value) -> str:
+    """What a value of JSON is, in words.
+
+    Args:
+        value (object): the value.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "a number"
+    return _NAMES[None if value is None else type(value)]
 
 
 def _kind(schema: Schema):

@@ -72,6 +72,8 @@ def read_pixels(path: str | Path, channels: int) -> torch.Tensor:
     with _refused(str(path), "an image that Pillow can read"):
         if not Path(path).is_file():
             raise ImageError(f"{path} must be an image that Pillow can read: no such file")
+        if not Path(path).stat().st_size:
+            raise ImageError(f"{path} must be an image that Pillow can read: it is empty")
         return _decoded(path, channels, str(path))
 
 
@@ -93,7 +95,9 @@ def decode_pixels(
     from PIL import Image, UnidentifiedImageError
 
     what = f"an image in {', '.join(formats[:-1])} or {formats[-1]}"
-    with _refused(name, what):
+    if not content:
+        raise ImageError(f"{name} must be {what}: it is empty")
+    with _refused(name, what, most_pixels):
         try:
             with Image.open(io.BytesIO(content), formats=formats) as file:
                 width, height = file.size
@@ -105,8 +109,8 @@ def decode_pixels(
 
 
 @contextmanager
-def _refused(name: str, what: str) -> Iterator[None]:
-    """What is raised for a damaged or an enormous image becomes an `ImageError`."""
+def _refused(name: str, what: str, most_pixels: int | None = None) -> Iterator[None]:
+    """What is raised for a damaged or an enormous image becomes an `ImageError`; Pillow's own limit stands for None."""
     from PIL import Image
 
     try:
@@ -116,9 +120,10 @@ def _refused(name: str, what: str) -> Iterator[None]:
             yield
     except ImageError:
         raise
-    except Image.DecompressionBombWarning:
-        raise ImageError(f"{name} must be an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels") from None
-    except (Image.DecompressionBombError, *_DAMAGED) as error:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        most = Image.MAX_IMAGE_PIXELS if most_pixels is None else most_pixels
+        raise ImageError(f"{name} must be an image of at most {most:,} pixels, not of more") from None
+    except _DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{name} must be {what}: {reason}") from None
 

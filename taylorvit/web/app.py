@@ -37,6 +37,7 @@ from .answers import answer, png
 from .classifier import Classifier
 from .drawing import STYLES, Style
 from .guard import Guard
+from .remainder import Remainder
 from .submissions import MOST_BYTES, pixels_of_drawing, pixels_of_image
 from .turns import BusyError, Turns
 
@@ -50,7 +51,8 @@ SECONDS = 60  # in which all of a request must have come
 
 _MOST_DIGITS = 9  # of the number of an example
 _GONE = 499  # nobody reads it
-_CLOSE = {"connection": "close"}  # the rest of a request is not waited for
+_TOO_LARGE = f"file must have at most {MOST_BYTES:,} bytes"
+_ENDING = "the server is ending"
 
 
 def make_app(classifier: Classifier) -> Starlette:
@@ -58,6 +60,9 @@ def make_app(classifier: Classifier) -> Starlette:
 
     Args:
         classifier (Classifier): the hardware.
+
+    Returns:
+        Starlette: the application. Who waits for the hardware is told that the server ends once `state.ending` is true.
     """
     service = _Service(classifier)
     routes = [
@@ -69,11 +74,13 @@ def make_app(classifier: Classifier) -> Starlette:
         Route("/api/image", service.image, methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Remainder), Middleware(Guard)],
         exception_handlers={HTTPException: _refused, ClientDisconnect: _left},
     )
+    app.state.ending = False
+    return app
 
 
 class _Service:
@@ -141,13 +148,16 @@ class _Service:
     async def _classified(self, request: Request, prepare: Callable[[], np.ndarray]) -> Response:
         try:
             async with self._turns.turn():
+                if request.app.state.ending:
+                    raise HTTPException(503, _ENDING)
                 if await request.is_disconnected():  # whoever draws on has sent something newer
                     return Response(status_code=_GONE)
                 return JSONResponse(await run_in_threadpool(answer, self._classifier, await _prepared(prepare)))
         except BusyError:
             raise HTTPException(503, "too many are waiting for the hardware; try again in a moment") from None
         except CommandError as error:
-            raise HTTPException(503, f"the hardware does not answer: {error}") from None
+            ending = request.app.state.ending  # it was let go
+            raise HTTPException(503, _ENDING if ending else f"the hardware does not answer: {error}") from None
 
 
 async def _prepared(prepare: Callable[[], np.ndarray]) -> np.ndarray:
@@ -159,17 +169,23 @@ async def _prepared(prepare: Callable[[], np.ndarray]) -> np.ndarray:
 
 
 async def _content(request: Request) -> bytes:
-    """The body of a request, unless it is too large or too slow."""
+    """The body of a request, unless it is a form, too large or too slow."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise HTTPException(
+            415, "request must have the file itself as its content (curl --data-binary @FILE), not a form"
+        )
     length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MOST_BYTES:
+        raise HTTPException(413, _TOO_LARGE)
     content = bytearray()
     try:
         async with asyncio.timeout(SECONDS):
             async for chunk in request.stream():
                 content += chunk
-                if len(content) > MOST_BYTES or (length.isdecimal() and int(length) > MOST_BYTES):
-                    raise HTTPException(413, f"file must have at most {MOST_BYTES:,} bytes", _CLOSE)
+                if len(content) > MOST_BYTES:
+                    raise HTTPException(413, _TOO_LARGE)
     except TimeoutError:
-        raise HTTPException(408, f"file must come within {SECONDS} seconds", _CLOSE) from None
+        raise HTTPException(408, f"file must come within {SECONDS} seconds") from None
     return bytes(content)
 
 

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from taylorvit.boundary.errors import CommandError, reason_of
 
@@ -23,11 +23,11 @@ class Server(uvicorn.Server):
     """A server of one application, which lets its hardware go when it ends.
 
     Args:
-        app (ASGIApp): the application.
+        app (Starlette): the application, by `web.app.make_app`.
         classifier (Classifier): the hardware.
     """
 
-    def __init__(self, app: ASGIApp, classifier: Classifier) -> None:
+    def __init__(self, app: Starlette, classifier: Classifier) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -43,10 +43,11 @@ class Server(uvicorn.Server):
                 ws="none",
             )
         )
-        self._classifier = classifier
+        self._app, self._classifier = app, classifier
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends; whoever waits for the hardware is told so."""
+        self._app.state.ending = True
         self._classifier.close()
         await super().shutdown(sockets)
 

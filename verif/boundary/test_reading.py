@@ -117,9 +117,12 @@ def test_json(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "file must be JSON: expecting value: line 1 column 1 (char 0)"),
-        ("[1]", "file must be JSON, a JSON object, not list"),
-        ("null", "file must be JSON, a JSON object, not NoneType"),
+        (" \n", "file must be JSON: it is empty"),
+        ("{", "file must be JSON: expecting property name enclosed in double quotes in line 1, column 2"),
+        ("[1]", "file must be JSON, a JSON object, not a list"),
+        ("null", "file must be JSON, a JSON object, not null"),
+        ("1.5", "file must be JSON, a JSON object, not a number"),
+        ("true", "file must be JSON, a JSON object, not true or false"),
         ('{"a": ' + "9" * 5000 + "}", "file must be JSON with integers of at most 128 bits, not of more"),
         ('{"a": ' + "9" * 50 + "}", "file must be JSON with integers of at most 128 bits, not of more"),
         ('{"a": ' + "[" * 20000, "file must be JSON with at most 64 tables or lists in each other, not more"),
@@ -133,7 +136,7 @@ def test_wrong_json(tmp_path, text, message):
 
 def test_wrong_json_says_what_it_must_be(tmp_path):
     path = written(tmp_path / "a", "[]")
-    assert refused(read_json, path, what="a report") == "file must be a report, a JSON object, not list"
+    assert refused(read_json, path, what="a report") == "file must be a report, a JSON object, not a list"
 
 
 # .npz

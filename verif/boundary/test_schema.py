@@ -19,9 +19,9 @@ def test_good_members(value, schema):
     ("value", "schema", "text"),
     [
         (1, str, "it must be a text, not 1"),
-        (True, int, "it must be an integer, not True"),
+        (True, int, "it must be an integer, not true"),
         (1.0, int, "it must be an integer, not 1.0"),
-        (True, float, "it must be a finite number, not True"),
+        (True, float, "it must be a finite number, not true"),
         (float("nan"), float, "it must be a finite number, not nan"),
         (float("inf"), float, "it must be a finite number, not inf"),
         (1, bool, "it must be true or false, not 1"),

@@ -24,15 +24,15 @@ def test_what_is_there_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "problem"), [
-    ("", ": expecting value: line 1 column 1 (char 0)"),
-    ("[]", ", a JSON object, not list"),
+    ("", ": it is empty"),
+    ("[]", ", a JSON object, not a list"),
     ('{"kind": 3}', ": kind must be a text, not 3"),
     ('{"recipe": []}', ": recipe must be an object, not []"),
     ('{"metrics": {}}', ": metrics must be a list, not {}"),
     ('{"metrics": [{}]}', ": metrics[0].epoch must be there"),
     (json.dumps({"metrics": [ROW | {"test_accuracy": "good"}]}),
      ": metrics[0].test_accuracy must be a finite number, not 'good'"),
-    ('{"data": {"mean": [null]}}', ": data.mean[0] must be a finite number, not None"),
+    ('{"data": {"mean": [null]}}', ": data.mean[0] must be a finite number, not null"),
     ('{"quantization": 3}', ": quantization must be an object, not 3"),
     ('{"epochs": ' + "9" * 5000 + "}", " with integers of at most 128 bits, not of more"),
     ("[" * 20000, " with at most 64 tables or lists in each other, not more"),

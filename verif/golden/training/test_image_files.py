@@ -231,14 +231,12 @@ def test_files_that_are_no_images(tmp_path):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("limit", "text"), [(40, "an image that Pillow can read"), (60, "an image of at most 60 pixels")]
-)
-def test_images_that_are_too_large(tmp_path, monkeypatch, limit, text):
+@pytest.mark.parametrize("limit", [40, 60])
+def test_images_that_are_too_large(tmp_path, monkeypatch, limit):
     """From its limit on, Pillow warns of an attack; from twice that, it refuses."""
     Image.new("L", (9, 9)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(ImageError, match=f"a.png must be {text}"):
+    with pytest.raises(ImageError, match=f"a.png must be an image of at most {limit} pixels, not of more$"):
         read_pixels(tmp_path / "a.png", 1)
 
 
@@ -278,7 +276,7 @@ def test_content_of_files():
     for data, changes, text in (
         (content.getvalue(), {"most_pixels": 34}, "upload must be an image of at most 34 pixels, not of 7 x 5"),
         (other.getvalue(), {}, "upload must be an image in PNG or JPEG"),
-        (b"", {}, "upload must be an image in PNG or JPEG"),
+        (b"", {}, "upload must be an image in PNG or JPEG: it is empty"),
         (content.getvalue()[:60], {}, "upload must be an image in PNG or JPEG: .+"),
     ):
         with pytest.raises(ImageError, match=f"^{text}$"):

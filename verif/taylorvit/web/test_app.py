@@ -12,7 +12,7 @@ import pytest
 
 from taylorvit.boundary.errors import CommandError
 from taylorvit.golden.training.images import load_dataset
-from taylorvit.web import app
+from taylorvit.web import app, remainder
 from taylorvit.web.drawing import STYLES, drawn
 from taylorvit.web.submissions import MOST_BYTES
 from verif.taylorvit.jobs.networks import MODEL
@@ -106,6 +106,7 @@ def test_examples(port, hardware):
     ("DELETE", "/static/page.js", None, 405, "method must be GET, HEAD here, not 'DELETE'"),
     ("POST", "/api/image", b"text", 400, "file must be an image in PNG, JPEG, WEBP, GIF or BMP"),
     ("POST", "/api/image?inverted=yes", b"", 400, "inverted must be 0 or 1, not 'yes'"),
+    ("POST", "/api/image", b"", 400, "file must be an image in PNG, JPEG, WEBP, GIF or BMP: it is empty"),
     ("POST", "/api/drawing", b"[]", 400, "drawing: file must be JSON of strokes"),
     ("POST", "/api/examples/24", None, 404, "examples must be in 0..23, not 24"),
     ("GET", "/api/examples/99.png", None, 404, "examples must be in 0..23, not 99"),
@@ -126,8 +127,48 @@ def answer_to(port, request):
         return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
 
-def test_too_many_bytes(port):
+def test_forms(port):
+    """What `curl -F` and a form of a page send."""
+    for kind in ("multipart/form-data; boundary=x", "Multipart/Form-Data"):
+        answer = ask(port, "POST", "/api/image", b"--x--", Content_Type=kind)
+        assert (
+            error_of(answer, 415)
+            == "request must have the file itself as its content (curl --data-binary @FILE), not a form"
+        )
+
+
+def test_answer_to_all_that_is_too_large(port):
+    """It arrives, although the file does not; the same if nobody reads the file at all."""
+    body = bytes(MOST_BYTES + (8 << 20))  # more than the buffers of a connection hold
+    for path, headers, status, text in (
+        ("/api/image", {}, 413, "file must have at most 16,777,216 bytes"),
+        ("/api/image", {"Origin": "null"}, 403, "origin must be this page, not 'null'"),
+        ("/absent", {"Connection": "close"}, 404, "address must be one of this server, not '/absent'"),
+    ):
+        assert error_of(ask(port, "POST", path, body, **headers), status) == text
+
+
+def test_rest_is_dropped_within_bounds(port, monkeypatch):
+    """Whoever goes on sending, or does not, has had the answer when the connection ends."""
+    monkeypatch.setattr(remainder, "PATIENCE", 0.2)
+    request = b"POST /api/image HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
+    with closing(socket.create_connection(("127.0.0.1", port), 300)) as connection:
+        connection.sendall(request)
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        assert answer.startswith(b"HTTP/1.1 413 ") and b"connection: close" in answer
+    monkeypatch.setattr(remainder, "PATIENCE", 300)
+    monkeypatch.setattr(remainder, "MOST_DROPPED", 1 << 20)
+    with closing(socket.create_connection(("127.0.0.1", port), 300)) as connection:
+        connection.sendall(request)
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
+        with pytest.raises(ConnectionError):
+            while True:
+                connection.sendall(bytes(1 << 16))
+
+
+def test_too_many_bytes(port, monkeypatch):
     """Refused by what is announced, or as soon as too many have come."""
+    monkeypatch.setattr(remainder, "PATIENCE", 0.2)
     text = "file must have at most 16,777,216 bytes"
     answer = answer_to(port, b"POST /api/image HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nx")
     assert answer.startswith(b"HTTP/1.1 413 ") and text.encode() in answer
@@ -140,6 +181,7 @@ def test_too_many_bytes(port):
 
 def test_too_slow(port, monkeypatch):
     monkeypatch.setattr(app, "SECONDS", 0.2)
+    monkeypatch.setattr(remainder, "PATIENCE", 0.2)
     answer = answer_to(port, b"POST /api/image HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nx")
     assert answer.startswith(b"HTTP/1.1 408 ") and b"file must come within 0.2 seconds" in answer
 

@@ -1,9 +1,12 @@
 """Where the server listens, and how it ends."""
 
 import contextlib
+import json
 import re
 import socket
 import threading
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
@@ -51,6 +54,7 @@ def test_whoever_waits_is_told_of_the_end():
             self.begun, self.let_go = threading.Event(), threading.Event()
 
         def classify(self, pixels):
+            assert not self.begun.is_set()  # whoever waits does not come to it
             self.begun.set()
             assert self.let_go.wait(300)
             raise CommandError("it was closed")
@@ -64,10 +68,13 @@ def test_whoever_waits_is_told_of_the_end():
         request = threading.Thread(target=lambda: answers.append(ask(port, "POST", "/api/examples/0")))
         request.start()
         assert hardware.begun.wait(300)
+        other = HTTPConnection("127.0.0.1", port, timeout=300)
+        other.request("POST", "/api/examples/0")
+        assert ask(port, "GET", "/api/model")[0] == 200  # until the server has seen the other one
     request.join(300)
-    assert [(status, content["error"]) for status, _headers, content in answers] == [
-        (503, "the hardware does not answer: it was closed")
-    ]
+    assert [(status, content["error"]) for status, _headers, content in answers] == [(503, "the server is ending")]
+    with closing(other), other.getresponse() as response:
+        assert json.load(response) == {"error": "the server is ending"}
     assert hardware.closed == 1
     with pytest.raises(ConnectionError), socket.create_connection(("127.0.0.1", port), 5):
         pass

@@ -46,7 +46,7 @@ def test_image_of_the_size_of_the_model_is_taken_as_it_is():
     assert np.array_equal(pixels_of_image(content_of(pixels), GREY, inverted=True), 255 - pixels[np.newaxis])
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n", content_of(PIXELS)[:100],
+@pytest.mark.parametrize("content", [b"text", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n", content_of(PIXELS)[:100],
                                      content_of(PIXELS, "TIFF"), content_of(PIXELS, "PPM")])  # fmt: skip
 def test_no_image(content):
     with pytest.raises(ValueError, match=r"^file must be an image in PNG, JPEG, WEBP, GIF or BMP(: [^\n]+)?$") as error:
@@ -54,14 +54,18 @@ def test_no_image(content):
     assert " at 0x" not in str(error.value)
 
 
+def test_empty_file():
+    with pytest.raises(ValueError, match="^file must be an image in PNG, JPEG, WEBP, GIF or BMP: it is empty$"):
+        pixels_of_image(b"", GREY)
+
+
 def test_bombs():
     """A few kilobytes that would become gigabytes: refused by what the header says."""
-    for side, reason in ((5000, f"file must be an image of at most {MOST_PIXELS:,} pixels, not of 5000 x 5000"),
-                         (12_000, "file must be an image of at most 89,478,485 pixels"),
-                         (20_000, "file must be an image in PNG, JPEG, WEBP, GIF or BMP: Image size (")):  # fmt: skip
+    for side, found in ((5000, "5000 x 5000"), (12_000, "more"), (20_000, "more")):  # Pillow refuses the last two
         bomb = io.BytesIO()
         Image.new("1", (side, side)).save(bomb, "PNG")
-        with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
+        text = f"file must be an image of at most {MOST_PIXELS:,} pixels, not of {found}"
+        with pytest.raises(ValueError, match=f"^{text}$"):
             pixels_of_image(bomb.getvalue(), GREY)
 
 
@@ -80,6 +84,9 @@ def test_drawing():
 
 @pytest.mark.parametrize("content, text", [
     (b"\xff", "drawing must be JSON in UTF-8, not other bytes"),
+    (b"", "drawing: file must be JSON of strokes: it is empty"),
+    (b"null", "drawing: file must be JSON of strokes, a JSON object, not null"),
+    (b'{"strokes": null}', "drawing: file must be JSON of strokes: strokes must be a list, not null"),
     (b"{", "drawing: file must be JSON of strokes"),
     (b"[]", "drawing: file must be JSON of strokes"),
     (b'{"strokes": 3}', "drawing: file must be JSON of strokes: strokes must be a list, not 3"),
