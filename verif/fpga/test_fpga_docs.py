@@ -106,14 +106,14 @@ def test_keys_of_a_board():
         for key, value in content.items():
             if key in ("presets", "networks"):
                 fields = {field for preset in value.values() for field in preset}
-                used |= {f"{key}.NAME.{field}" for field in fields & {"core_hz", "seed", "margin_percent", "extends"}}
+                used |= {f"{key}.NAME.{field}" for field in fields & {"core_hz", "seed", "margin_percent", "density_percent", "extends"}}
             elif isinstance(value, dict):
                 used |= {f"{key}.{field}" for field in value if field != "io"}
             else:
                 used.add(key)
     assert used <= documented
     optional = {"tools.synthesis", "tools.place_and_route"}
-    optional |= {f"{key}.NAME.{field}" for key in ("presets", "networks") for field in ("seed", "margin_percent")}
+    optional |= {f"{key}.NAME.{field}" for key in ("presets", "networks") for field in ("seed", "margin_percent", "density_percent")}
     assert documented - used <= optional
 
 
