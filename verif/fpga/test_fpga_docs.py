@@ -98,6 +98,7 @@ def test_keys_of_a_board():
         keys = re.findall(r"`([\w.]+)`", row[0])
         table, dot, _key = keys[0].rpartition(".")
         documented |= {key if "." in key else f"{table}{dot}{key}" for key in keys}
+    of_placement = ("seed", "margin_percent", "density_percent")
     used = set()
     for name in board_names():
         content = tomllib.loads(
@@ -106,14 +107,14 @@ def test_keys_of_a_board():
         for key, value in content.items():
             if key in ("presets", "networks"):
                 fields = {field for preset in value.values() for field in preset}
-                used |= {f"{key}.NAME.{field}" for field in fields & {"core_hz", "seed", "margin_percent", "density_percent", "extends"}}
+                used |= {f"{key}.NAME.{field}" for field in fields & {"core_hz", *of_placement, "extends"}}
             elif isinstance(value, dict):
                 used |= {f"{key}.{field}" for field in value if field != "io"}
             else:
                 used.add(key)
     assert used <= documented
     optional = {"tools.synthesis", "tools.place_and_route"}
-    optional |= {f"{key}.NAME.{field}" for key in ("presets", "networks") for field in ("seed", "margin_percent", "density_percent")}
+    optional |= {f"{key}.NAME.{field}" for key in ("presets", "networks") for field in of_placement}
     assert documented - used <= optional
 
 
