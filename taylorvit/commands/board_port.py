@@ -20,7 +20,7 @@ DEFAULT_BAUD = 3_000_000
 def board_port(
     arguments: Namespace, board: Board | None, config: Configuration | None, progress: Progress, sdram: bytes = b""
 ) -> tuple[Port, str]:
-    """The port that --port or --sim name, with a bar while a simulation is built.
+    """The port that --port or --sim name, with a bar while it is made ready.
 
     Args:
         arguments (Namespace): the parsed ones: port, baud, sim.
@@ -32,7 +32,7 @@ def board_port(
     Returns:
         tuple[Port, str]: the port, and what stands in front of the time that a run took.
     """
-    what = "building the simulation" if arguments.sim else f"connecting to {arguments.port}"
+    what = "preparing the simulation" if arguments.sim else f"connecting to {arguments.port}"
     preparing = progress.add_task(what, total=None)
     port, preparation = _simulated_port(board, config, sdram) if arguments.sim else _serial_port(arguments, board)
     progress.update(preparing, total=1, completed=1)

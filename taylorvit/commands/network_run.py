@@ -126,7 +126,7 @@ def run_images(
         memory=memory,
     )
     with progress_bars() as progress:
-        building = progress.add_task(f"building the simulation of {config.name}", total=None)
+        building = progress.add_task(f"preparing the simulation of {config.name}", total=None)
         running = progress.add_task("simulating images", total=len(images.pixels), visible=False)
         simulation = build_network(config, trace=trace, waves=waveform is not None)
         progress.update(building, total=1, completed=1)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taylorvit.gen.presets import load_file, load_metadata, load_preset, of_kind, preset_names
-from taylorvit.rtl.config import AcceleratorConfig
+from taylorvit.rtl.config import AcceleratorConfig, ConfigError
 from taylorvit.rtl.network.config import NetworkConfig
 
 if TYPE_CHECKING:
     from taylorvit.gen.presets import Configuration
 
 __all__ = ["add_configuration", "add_input", "attention_configuration_of", "configuration_of",
-           "network_configuration_of"]  # fmt: skip
+           "network_configuration_of", "of_boards"]  # fmt: skip
 
 
 def add_configuration(
@@ -56,7 +56,26 @@ def configuration_of(arguments: Namespace, *, default: str = "") -> Configuratio
         return load_metadata(arguments.accelerator)
     if arguments.config is not None:
         return load_file(arguments.config)
-    return load_preset(default if arguments.preset is None else arguments.preset)
+    name = default if arguments.preset is None else arguments.preset
+    try:
+        return load_preset(name)
+    except ConfigError as error:
+        raise ConfigError(f"{error}{of_boards(name)}") from None
+
+
+def of_boards(name: str) -> str:
+    """What to add to the refusal of a preset whose name is that of a board's preset or network; nothing for others.
+
+    Args:
+        name (str): the name.
+    """
+    from taylorvit.fpga.board import board_names, load_board
+
+    for board in map(load_board, board_names()):
+        for option, known in (("preset", board.presets), ("network", board.networks)):
+            if name in known:
+                return f", a {option} of a board: taylorvit build --board {board.name} --{option} {name}"
+    return ""
 
 
 def attention_configuration_of(arguments: Namespace, command: str) -> AcceleratorConfig:

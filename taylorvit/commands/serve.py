@@ -41,7 +41,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        default=_MODEL,
         help="folder of `taylorvit compile`, file of `taylorvit quantize`, or one of "
         f"{', '.join(bundled_names())} (default: {_MODEL})",
     )
@@ -74,7 +73,7 @@ def _serve(arguments: Namespace) -> None:
 
     screen = console()
     with listen(arguments.host, arguments.http_port) as listener:
-        classifier = hardware_of(arguments)
+        classifier = hardware_of(arguments, _MODEL)
         app = make_app(classifier)
         screen.print(f"{classifier.model.name} on {classifier.place}: {url_of(listener)}")
         sys.stdout.flush()

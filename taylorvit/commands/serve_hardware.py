@@ -20,15 +20,17 @@ from .verdict import progress_bars, transfer_bars
 __all__ = ["hardware_of"]
 
 
-def hardware_of(arguments: Namespace) -> Classifier:
+def hardware_of(arguments: Namespace, default_model: str) -> Classifier:
     """The hardware that is served, with its model, and bars while it is made ready.
 
     Args:
         arguments (Namespace): the parsed ones of `taylorvit serve`.
+        default_model (str): name of the bundled model that is taken if --model names none.
 
     Raises:
         ValueError: arguments that contradict each other.
     """
+    model: str = default_model if arguments.model is None else arguments.model
     named = arguments.preset is not None or arguments.config is not None
     if arguments.board is None and arguments.network is not None:
         raise ValueError("--network must come with --board, which has it")
@@ -36,31 +38,34 @@ def hardware_of(arguments: Namespace) -> Classifier:
         raise ValueError(f"--baud must come with --port, not with --sim: {arguments.baud!r}")
     if arguments.sim and arguments.board is None:
         config = network_configuration_of(arguments, "serve") if named else None
-        return _simulated(chosen_model(arguments.model, config), arguments.clock)
+        return _simulated(chosen_model(model, config), arguments.clock)
     if named or arguments.clock is not None:
         given = "--clock" if not named else "--preset" if arguments.preset is not None else "--config"
         raise ValueError(f"{given} must come with --sim alone: a board has its own")
+    if arguments.board is None and arguments.model is None:
+        raise ValueError(
+            f"--port must come with --model, a folder of `taylorvit compile`, or with --board: the default model, "
+            f"{default_model}, has to be compiled for a board"
+        )
     board = None if arguments.board is None else board_of(arguments.board)
-    return _on_board(_model_for(arguments, board), board, arguments)
+    return _on_board(_model_for(model, arguments.network, board), board, arguments)
 
 
 def _simulated(model: CompiledModel, clock_mhz: float | None) -> Classifier:
     from taylorvit.web.simulated import SimulatedClassifier
 
     with progress_bars() as progress:
-        progress.add_task(f"building the simulation of {model.config.name}", total=None)
+        progress.add_task(f"preparing the simulation of {model.config.name}", total=None)
         return SimulatedClassifier(model, **({} if clock_mhz is None else {"clock_mhz": clock_mhz}))
 
 
-def _model_for(arguments: Namespace, board: Board | None) -> CompiledModel:
+def _model_for(name: str, network: str | None, board: Board | None) -> CompiledModel:
     """The model, for a network of the board if that is known: the one named, or that of the model."""
-    name: str = arguments.model
     compiled = bool(name) and Path(name).is_dir()
     if board is None:
         if not compiled:
             raise ValueError(f"--model must be a folder of `taylorvit compile`, or come with --board, not {name!r}")
         return read_compiled_model(name)
-    network = arguments.network
     if network is None and name in board.networks:
         network = name
     return chosen_model(name, network_of(board, network, read_compiled_model(name) if compiled else None))

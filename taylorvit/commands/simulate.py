@@ -69,7 +69,7 @@ def _tensors(arguments: Namespace) -> int:
     check_result_file(arguments.output, arguments.input)
     waveform = _waveform_file(config.name, arguments.output) if arguments.waves else None
     with progress_bars() as progress:
-        building = progress.add_task(f"building the simulation of {config.name}", total=None)
+        building = progress.add_task(f"preparing the simulation of {config.name}", total=None)
         running = progress.add_task("simulating heads", total=len(operands.job.q), visible=False)
 
         def on_built() -> None:

@@ -27,6 +27,10 @@ def test_generate_goes_into_build(capsys, small, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "text"), [
     (["generate", "--preset", "huge"], f"preset must be one of {', '.join(preset_names())}, not 'huge'\n"),
+    (["generate", "--preset", "ulx3s-85f"],
+     "not 'ulx3s-85f', a preset of a board: taylorvit build --board ulx3s-85f --preset ulx3s-85f\n"),
+    (["info", "--preset", "deit-tiny"],
+     "not 'deit-tiny', a network of a board: taylorvit build --board ulx3s-85f --network deit-tiny\n"),
     (["generate", "--config", "absent.toml"], "taylorvit: error: absent.toml: file must be readable: no such file "
                                               "or directory\n"),
     (["info", "--preset", ""], "taylorvit: error: preset must be one of "),

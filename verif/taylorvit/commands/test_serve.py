@@ -105,6 +105,10 @@ def test_wrong_request(capsys, tmp_path):
     assert "--model must be a folder of `taylorvit compile`, or come with --board, not 'digits'" in refused(
         "--port", "/dev/tty1", "--model", "digits"
     )
+    assert refused("--port", "/dev/tty1").endswith(
+        "--port must come with --model, a folder of `taylorvit compile`, or with --board: the default model, mnist5k, "
+        "has to be compiled for a board\n"
+    )
     for option in (["--clock", "20"], ["--preset", "vit-tiny-4x4"], ["--config", "a.toml"]):
         assert f"{option[0]} must come with --sim alone: a board has its own" in refused(
             "--sim", "--board", "ulx3s-25f", *option
