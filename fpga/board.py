@@ -219,7 +219,8 @@ class Board:
         """
         if not self.networks:
             which = "a network" if name is None else f"network {name!r}"
-            raise BoardError(f"cannot take {which}: {self.name} has no networks; choose another board")
+            others = ", ".join(name for name in board_names() if load_board(name).networks)
+            raise BoardError(f"cannot take {which}: {self.name} has no networks; choose another board: {others}")
         name = next(iter(self.networks)) if name is None else name
         if name not in self.networks:
             raise BoardError(f"network of {self.name} must be one of {', '.join(self.networks)}, not {name!r}")

@@ -11,7 +11,7 @@ from taylorvit.gen.presets import Configuration, load_file, load_preset, of_kind
 from taylorvit.rtl.config import AcceleratorConfig
 from taylorvit.rtl.network.config import NetworkConfig
 
-from .options import add_configuration, network_configuration_of
+from .options import add_configuration, network_configuration_of, of_boards
 
 __all__ = ["Request", "add_board", "add_board_configuration", "add_board_network", "board_configuration", "board_of",
            "board_requests", "name_of_network", "network_accelerator_of"]  # fmt: skip
@@ -120,7 +120,10 @@ def board_configuration(arguments: Namespace, board: Board | None) -> Accelerato
         return presets[arguments.preset].config
     if arguments.preset not in preset_names():
         of_generator = preset_names(AcceleratorConfig.accelerator)
-        raise ValueError(f"preset must be one of {', '.join([*presets, *of_generator])}, not {arguments.preset!r}")
+        raise ValueError(
+            f"preset must be one of {', '.join([*presets, *of_generator])}, not {arguments.preset!r}"
+            + of_boards(arguments.preset)
+        )
     return of_kind(load_preset(arguments.preset), AcceleratorConfig, "board")
 
 

@@ -31,6 +31,8 @@ def test_generate_goes_into_build(capsys, small, tmp_path, monkeypatch):
      "not 'ulx3s-85f', a preset of a board: taylorvit build --board ulx3s-85f --preset ulx3s-85f\n"),
     (["info", "--preset", "deit-tiny"],
      "not 'deit-tiny', a network of a board: taylorvit build --board ulx3s-85f --network deit-tiny\n"),
+    (["build", "--board", "icebreaker", "--preset", "ulx3s-25f"],
+     "not 'ulx3s-25f', a preset of a board: taylorvit build --board ulx3s-25f --preset ulx3s-25f\n"),
     (["generate", "--config", "absent.toml"], "taylorvit: error: absent.toml: file must be readable: no such file "
                                               "or directory\n"),
     (["info", "--preset", ""], "taylorvit: error: preset must be one of "),
