@@ -55,16 +55,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 @needs("sim,train")
 def run(arguments: Namespace) -> int:
     """Carries out the command; returns the exit status."""
-    from taylorvit.jobs.images import read_images
     from taylorvit.jobs.network_judgement import judge_network
 
     from .model_choice import chosen_model
-    from .network_run import run_images, show_network_verdict
+    from .network_run import counted_images, run_images, show_network_verdict
 
     named = arguments.preset is not None or arguments.config is not None
     model = chosen_model(arguments.model, network_configuration_of(arguments, "classify") if named else None)
     sources = [f"{model.vit.data.get('name')}:{_IMAGES}"] if arguments.images is None else arguments.images
-    images = read_images(sources, model.vit.shape, model.classes)
+    images = counted_images(sources, model)
     outcome, golden, remarks = run_images(model, images, arguments)
     verdict = judge_network(outcome, model, images, golden, remarks)
     _show(outcome, model, images, arguments.clock)

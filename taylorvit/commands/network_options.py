@@ -15,7 +15,8 @@ def add_images(parser: ArgumentParser) -> None:
         "--images",
         metavar="SOURCE",
         nargs="+",
-        help="image files, folders of images, .npz of pixels, or held-out images of a data set (mnist5k:0-9)",
+        help="image files, folders of images or of folders named after classes, .npz of pixels, held-out images of a "
+        "data set (digits:0-9), or all of them (digits)",
     )
 
 

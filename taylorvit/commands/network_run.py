@@ -19,7 +19,8 @@ from taylorvit.simulation.network import NetworkJob, NetworkRun, TapeMemory, bui
 from .options import network_configuration_of
 from .verdict import check_result_file, progress_bars
 
-__all__ = ["beside_golden", "for_configuration", "images_for", "judged_images", "run_images", "show_network_verdict"]
+__all__ = ["beside_golden", "counted_images", "for_configuration", "images_for", "judged_images", "run_images",
+           "show_network_verdict"]  # fmt: skip
 
 Result = TypeVar("Result")
 
@@ -47,7 +48,20 @@ def images_for(model: CompiledModel, arguments: Namespace) -> Images:
         arguments (Namespace): the parsed ones: model, images, output.
     """
     check_result_file(arguments.output, arguments.model / "model.json")
-    return read_images(arguments.images, model.vit.shape, model.classes)
+    return counted_images(arguments.images, model)
+
+
+def counted_images(sources: list[str], model: CompiledModel) -> Images:
+    """Reads images, and says on standard error how many there are, unless each source is one of them.
+
+    Args:
+        sources (list[str]): what names them, as `taylorvit.jobs.images.read_images` takes it.
+        model (CompiledModel): the model.
+    """
+    images = read_images(sources, model.vit.shape, model.classes)
+    if len(images.names) > len(sources):
+        console(stderr=True).print(f"{len(images.names):,} images of {', '.join(sources)}")
+    return images
 
 
 def judged_images(

@@ -4,7 +4,8 @@ digits.png  photos/  pixels.npz  mnist5k:0-9  digits  -->  pixels (images, chann
 
 an image file    whatever Pillow reads, if it is one image. One of the model's size is taken as it is, of another its
                  centre is cut out and resized, as `taylorvit evaluate` does.
-a folder         its images; or those of its folders, which are named after classes
+a folder         its images, and those of its folders; the class of each is what its folder is named after, if it is
+                 one of the model's
 a file .npz      pixels, integers of 0 to 255, (images, channels, size, size), or without the channel if it is one;
                  and perhaps labels, (images,)
 a data set       held-out images by their numbers: mnist5k:0-9, mnist5k:3,7,20-29; all of them without numbers
@@ -12,6 +13,7 @@ a data set       held-out images by their numbers: mnist5k:0-9, mnist5k:3,7,20-2
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,7 +60,7 @@ def read_images(sources: Sequence[str], shape: VitShape, classes: Sequence[str] 
     Args:
         sources (Sequence[str]): files, folders, data sets; at least one.
         shape (VitShape): sizes of the model.
-        classes (Sequence[str]): names of its classes, by which those of folders are known.
+        classes (Sequence[str]): names of its classes, after which folders may be named.
 
     Raises:
         ValueError: there is no such image, or it cannot be read or used; the text names it.
@@ -95,10 +97,11 @@ def _images(source: str, shape: VitShape, classes: list[str]) -> Iterator[_Image
 def _of_folder(folder: Path, shape: VitShape, classes: list[str]) -> Iterator[_Image]:
     from taylorvit.golden.training.image_files import IMAGE_SUFFIXES, image_files, is_hidden
 
-    files: list[tuple[Path, int | None]] = [(path, None) for path in image_files(folder)]
-    for below in sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path)):
-        label = classes.index(below.name) if below.name in classes else None
-        files += [(path, label) for path in image_files(below)]
+    files: list[tuple[Path, int | None]] = []
+    for each in (folder, *sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))):
+        name = os.path.basename(os.path.abspath(each))  # of `.`, too
+        label = classes.index(name) if name in classes else None
+        files += [(path, label) for path in image_files(each)]
     if not files:
         raise FileError(f"{folder} must have images ({', '.join(IMAGE_SUFFIXES)}), or folders of images")
     if len(files) > MOST_IMAGES:
@@ -163,7 +166,7 @@ def _of_data_set(name: str, numbers: str, shape: VitShape, classes: list[str]) -
     if (data.channels, data.image_size, data.image_size) != size:
         raise ValueError(
             f"images of {name} must have {_described(*size[:2])}, as the model takes them, not "
-            f"{_described(data.channels, data.image_size)}"
+            f"{_described(data.channels, data.image_size)}; only image files are cut and resized"
         )
     known = list(data.classes) == classes
     indices = list(_numbers(name, numbers, len(data.testing)))

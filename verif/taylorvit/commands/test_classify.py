@@ -22,8 +22,8 @@ def model(tmp_path_factory):
 
 @pytest.mark.slow
 def test_digits_through_the_smallest_preset(capsys, model):
-    status, out, _err = run(capsys, "classify", model, "--clock", "50", "--images", "digits:0-2", "--latency", "3")
-    assert status == 0
+    status, out, err = run(capsys, "classify", model, "--clock", "50", "--images", "digits:0-2", "--latency", "3")
+    assert (status, err) == (0, "3 images of digits:0-2\n")
     assert "3 images through noise on vit-tiny-4x4" in out and "0 of 30 logits" in out
     assert " cycles an image: " in out and " images a second at 50 MHz" in out
     assert "█" in out and "latency 3 cycles" in out

@@ -1,6 +1,7 @@
 """Images from files, folders, arrays and data sets: pixels of the model's size, names, labels, and what is refused."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,12 +48,18 @@ def test_centre_of_a_larger_image(tmp_path):
     assert (images.pixels[0] == to_pixels(read_image(path, 6, 3).numpy())).all()
 
 
-def test_folder_and_folders_of_classes(tmp_path):
+def test_folder_and_folders_of_classes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     pixels = [picture(tmp_path / name, (8, 8), seed) for seed, name in enumerate(["b.png", "3/x.png", "none/y.png"])]
     (tmp_path / ".hidden").mkdir()
     images = read_images([str(tmp_path)], GREY, DIGITS)
     assert images.labels == [None, 3, None]
     assert (images.pixels[:, 0] == np.stack(pixels)).all()
+    for folder in (tmp_path / "3", Path("3"), Path("3") / ".." / "3", Path(".") / "3"):
+        assert read_images([str(folder)], GREY, DIGITS).labels == [3]
+    monkeypatch.chdir("3")
+    assert read_images(["."], GREY, DIGITS).labels == [3]
+    assert read_images(["."], GREY, ["odd", "even"]).labels == [None]
     (tmp_path / "empty").mkdir()
     refused(f"{tmp_path / 'empty'} must have images (.jpg, ", tmp_path / "empty")
 
@@ -114,7 +121,8 @@ def test_data_set():
         ("digits:-3", "images of digits must be numbers and ranges of them, as 0-9,12, not '-3'"),
         (
             "faces:0",
-            "images of faces must have 1 channel of 8 x 8 pixels, as the model takes them, not 1 channel of 25",
+            "images of faces must have 1 channel of 8 x 8 pixels, as the model takes them, not 1 channel of 25 x 25 "
+            "pixels; only image files are cut and resized",
         ),
         ("cifar:0", "images must be a file, a folder or a data set (mnist5k, digits, faces, photos; mnist5k:0-9 are "),
         ("absent.png", "images must be a file, a folder or a data set"),
