@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from taylorvit.compiler import FitError
 from taylorvit.fpga.board import Board
 from taylorvit.fpga.driver import Port
 from taylorvit.jobs.compiled_model import CompiledModel, read_compiled_model
@@ -28,7 +29,7 @@ def hardware_of(arguments: Namespace, default_model: str) -> Classifier:
         default_model (str): name of the bundled model that is taken if --model names none.
 
     Raises:
-        ValueError: arguments that contradict each other.
+        ValueError: arguments that contradict each other, or a default that does not fit the board.
     """
     model: str = default_model if arguments.model is None else arguments.model
     named = arguments.preset is not None or arguments.config is not None
@@ -48,7 +49,13 @@ def hardware_of(arguments: Namespace, default_model: str) -> Classifier:
             f"{default_model}, has to be compiled for a board"
         )
     board = None if arguments.board is None else board_of(arguments.board)
-    return _on_board(_model_for(model, arguments.network, board), board, arguments)
+    try:
+        compiled = _model_for(model, arguments.network, board)
+    except FitError as error:
+        if arguments.model is not None:
+            raise
+        raise ValueError(f"--model must be one for the board, not the default, {default_model}: {error}") from None
+    return _on_board(compiled, board, arguments)
 
 
 def _simulated(model: CompiledModel, clock_mhz: float | None) -> Classifier:

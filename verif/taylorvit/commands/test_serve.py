@@ -109,6 +109,11 @@ def test_wrong_request(capsys, tmp_path):
         "--port must come with --model, a folder of `taylorvit compile`, or with --board: the default model, mnist5k, "
         "has to be compiled for a board\n"
     )
+    text = "--model must be one for the board, not the default, mnist5k: network does not fit ulx3s-25f-digits: "
+    assert text in refused("--sim", "--board", "ulx3s-25f")
+    assert "error: network does not fit ulx3s-25f-digits: " in refused(
+        "--sim", "--board", "ulx3s-25f", "--model", "mnist5k"
+    )
     for option in (["--clock", "20"], ["--preset", "vit-tiny-4x4"], ["--config", "a.toml"]):
         assert f"{option[0]} must come with --sim alone: a board has its own" in refused(
             "--sim", "--board", "ulx3s-25f", *option
