@@ -14,9 +14,8 @@ A key that is wrong, unknown or missing is a `BoardError` that names file and ke
                                   (`fpga.memory.pads.PINS`); optional
     [loader]   command            with {bitstream} in place of the file's path
     [tools]    synthesis, place_and_route    further options of the family's command in Yosys and of nextpnr; optional
-    [presets.NAME]                core_hz; `seed` of place and route, if not 1; `margin_percent`, if not 0;
-                                  `density_percent`, if not 90; `extends` and fields of `AcceleratorConfig`; the
-                                  first preset is the default
+    [presets.NAME]                core_hz; `seed` of place and route, if not 1; `margin_percent`, if not 0; `extends`
+                                  and fields of `AcceleratorConfig`; the first preset is the default
     [networks.NAME]               the same keys, and fields of `NetworkConfig`: what runs networks like that; optional
     notes = "..."                 what a user has to know of its link
     source = "..."                where the pins were looked up
@@ -42,7 +41,6 @@ from .memory.pads import pin_widths
 
 __all__ = [
     "LARGEST_SEED",
-    "PLACER_DENSITY",
     "Board",
     "BoardError",
     "BoardPreset",
@@ -55,9 +53,6 @@ __all__ = [
 
 #: Of place and route: nextpnr keeps it in an int.
 LARGEST_SEED = (1 << 31) - 1
-
-#: How much of a region nextpnr's placer fills at most, in per cent, unless it is told otherwise.
-PLACER_DENSITY = 90
 
 #: Class of the configuration of an accelerator.
 Kind = TypeVar("Kind", AcceleratorConfig, NetworkConfig)
@@ -106,14 +101,12 @@ class BoardPreset(Generic[Kind]):
         core_hz (int): the core clock that it is built for, in hertz.
         seed (int): of place and route.
         margin_percent (int): how much faster than `core_hz` place and route is asked to make it, in per cent.
-        density_percent (int): how much of a region the placer fills at most, in per cent.
     """
 
     config: Kind
     core_hz: int
     seed: int
     margin_percent: int = 0
-    density_percent: int = PLACER_DENSITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -399,7 +392,6 @@ def _preset(table, place, name, kind):
     core_hz = table.number("core_hz", 1_000_000, 1_000_000_000)
     seed = table.number("seed", 1, LARGEST_SEED, default=1)
     margin = table.number("margin_percent", 0, 50, default=0)
-    density = table.number("density_percent", 30, 100, default=PLACER_DENSITY)
     fields = {"name": name, **table.rest()}
     if "extends" not in fields:
         fields.setdefault("accelerator", kind.accelerator)
@@ -408,4 +400,4 @@ def _preset(table, place, name, kind):
     except ConfigError as error:
         text = str(error)
         raise BoardError(text if text.startswith(place) else f"{place}: {text}") from None
-    return BoardPreset(config=config, core_hz=core_hz, seed=seed, margin_percent=margin, density_percent=density)
+    return BoardPreset(config=config, core_hz=core_hz, seed=seed, margin_percent=margin)

@@ -27,7 +27,6 @@ from pathlib import Path
 
 from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.manifest import are_as_described, described
-from taylorvit.fpga.board import PLACER_DENSITY
 from taylorvit.fpga.top import board_top
 from taylorvit.gen.verilog import emit, instances
 from taylorvit.rtl.common.memory_bank import MemoryBank
@@ -70,7 +69,7 @@ class Finished:
     reused: bool
 
 
-def prepare(board, config, *, tape=None, name=None, root=Path("build"), toolchain=None, **placement):
+def prepare(board, config, *, tape=None, name=None, seed=1, margin_percent=0, root=Path("build"), toolchain=None):
     """Checks what is to be built, and finds the tools. Nothing is emitted or written yet.
 
     Args:
@@ -79,9 +78,11 @@ def prepare(board, config, *, tape=None, name=None, root=Path("build"), toolchai
         tape (bytes | None): of a network accelerator, what its memory on the chip contains at power-up; None for
             nothing.
         name (str | None): what the bitstream is called; None for the name of the board.
+        seed (int): of place and route, 1 to `fpga.board.LARGEST_SEED`.
+        margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent: its
+            router works with estimates until the last wire is routed.
         root (Path): folder for builds; this one is `root/fpga/NAME/HASH`.
         toolchain (Toolchain | None): the tools; None for those that `find_toolchain` finds.
-        **placement: seed, margin_percent and density_percent of `Build`.
 
     Returns:
         Build: the build.
@@ -91,7 +92,7 @@ def prepare(board, config, *, tape=None, name=None, root=Path("build"), toolchai
         ValueError: board, clock, link and configuration do not go together.
     """
     toolchain = find_toolchain(board.family) if toolchain is None else toolchain
-    return Build(board, board_top(board, config, tape), name or board.name, Path(root), toolchain, **placement)
+    return Build(board, board_top(board, config, tape), name or board.name, seed, margin_percent, Path(root), toolchain)
 
 
 class Build:
@@ -104,23 +105,17 @@ class Build:
         board (Board): the board.
         top (CommonTop): the top level of its bitstream.
         name (str): what the bitstream is called.
+        seed (int): of place and route.
+        margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent.
         toolchain (Toolchain): the tools.
-        seed (int): of place and route, 1 to `fpga.board.LARGEST_SEED`.
-        margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent: its
-            router works with estimates until the last wire is routed.
-        density_percent (int): how much of a region the placer fills at most, in per cent. Less leaves more wires for
-            each cell, where the device is large enough.
     """
 
-    def __init__(
-        self, board, top, name, root, toolchain: Toolchain, *, seed=1, margin_percent=0, density_percent=PLACER_DENSITY
-    ):
+    def __init__(self, board, top, name, seed, margin_percent, root, toolchain: Toolchain):
         self.board = board
         self.top = top
         self.name = name
         self.seed = seed
         self.margin_percent = margin_percent
-        self.density_percent = density_percent
         self.toolchain = toolchain
         self._root = root
         self._emission_seconds = 0.0
@@ -322,12 +317,10 @@ class Build:
         frequency = f"{self.top.clock_hz / 1e6 * (1 + self.margin_percent / 100):.6g}"
         family = self.board.family
         routed = [family.routed_option, f"{family.routed}.partial"] if family.routed_option else []
-        density = self.density_percent
         # Whether timing is met is judged by `_require_timing`, so that a build that fails has its figures.
         return [
             *family.place_and_route(self.board.part, self._constraint_file),
             *self.board.place_and_route,
-            *([] if density == PLACER_DENSITY else ["--placer-heap-beta", f"{density / 100:.6g}"]),
             "--json", "netlist.json", "--write", "placed.json.partial", *routed, "--report", "timing.json.partial",
             "--freq", frequency, "--seed", str(self.seed), "--timing-allow-fail", "--quiet",
             "--log", "place_and_route.log",

@@ -174,7 +174,6 @@ def _request(name: str, board: Board, config: Configuration, preset: BoardPreset
         "name": name,
         "seed": seed,
         "margin_percent": preset.margin_percent,
-        "density_percent": preset.density_percent,
         "root": arguments.output,
     }
     return Request(name, board.with_core_hz(core_hz), config, options)

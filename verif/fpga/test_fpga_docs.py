@@ -98,7 +98,7 @@ def test_keys_of_a_board():
         keys = re.findall(r"`([\w.]+)`", row[0])
         table, dot, _key = keys[0].rpartition(".")
         documented |= {key if "." in key else f"{table}{dot}{key}" for key in keys}
-    of_placement = ("seed", "margin_percent", "density_percent")
+    of_placement = ("seed", "margin_percent")
     used = set()
     for name in board_names():
         content = tomllib.loads(

@@ -28,7 +28,7 @@ class StandIn:
     asked = []
     tapes = []
 
-    def __init__(self, board, config, *, tape, name, seed, margin_percent, density_percent, root):
+    def __init__(self, board, config, *, tape, name, seed, margin_percent, root):
         self.tapes.append(tape)
         self.asked.append((name, board.core_hz, config.name, seed))
         self.board, self.name = board, name
