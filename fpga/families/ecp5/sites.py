@@ -115,6 +115,8 @@ def array_sites(config, device, block_rams):
     places = _fold(columns, folded, grid.bands()) or {
         (column, row): place for (row, column), place in _fold(rows, columns, grid.bands()).items()
     }
+    if not places:
+        return {}
     above = _ABOVE_THE_ARRAY[config.accelerator]
     sites: dict[str, str] = {}
     for (column, row), (_x, _y, site) in places.items():
@@ -148,7 +150,7 @@ def _bank_sites(grid, block_rams, rows, columns):
     bands = list(grid.block_rams)
     from_the_middle = [*range(0, columns, 2)][::-1] + [*range(1, columns, 2)]
     sites: dict[str, str] = {}
-    for pattern, order in ((_OF_ROW, rows), (_OF_COLUMN, from_the_middle)):
+    for pattern, order, around_what_is_left in ((_OF_ROW, rows, True), (_OF_COLUMN, from_the_middle, False)):
         matches = [match for match in map(pattern.match, block_rams) if match]
         banks = sorted((order.index(sum(map(int, each.groups()))), each.string) for each in matches)
         share = ceil(len(banks) / len(grid.groups) / 4)
@@ -158,7 +160,7 @@ def _bank_sites(grid, block_rams, rows, columns):
         if left_over < 0:
             break  # the placer may find room for them
         # What is left over lies together, since a wide memory takes several: amid the rows, at the ends of the columns.
-        if order is rows:
+        if around_what_is_left:
             del places[len(banks) // 2 : len(banks) // 2 + left_over]
         else:
             del places[: left_over // 2]

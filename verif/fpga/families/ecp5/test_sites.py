@@ -144,6 +144,8 @@ def test_banks_that_do_not_fit_are_left_to_the_placer():
 def test_an_array_that_does_not_fit_is_left_to_the_placer():
     assert array_sites(config_of(20, 20, 0), "LFE5U-85F", BLOCK_RAMS) == {}
     assert array_sites(config_of(16, 8, 0), "LFE5U-25F", BLOCK_RAMS) == {}
+    network = dataclasses.replace(load_preset("vit-16x8"), multiplier="ecp5")
+    assert array_sites(network, "LFE5U-25F", ROW_BANKS[:6]) == {}
 
 
 def test_multipliers_that_are_inferred_are_left_to_the_placer():
