@@ -11,9 +11,9 @@ end in `.partial` and renames them when it is done. Last it writes a marker, `ST
 stage took and what its files are like; where one of them is lost or damaged, the stage runs again. A lock makes a
 second process that asks for the same build wait for the first.
 
-Two things end a build with a `BuildError`: a large buffer that did not become block RAM, which is found after
-synthesis, before the long part, and timing that is not met. In the second case figures and picture are there, but no
-bitstream.
+Three things end a build with a `BuildError`: a large buffer that did not become block RAM, which is found after
+synthesis, before the long part; a router that makes no progress any more (`fpga.flow.router_progress`), which is ended
+and leaves its log; and timing that is not met. In the last case figures and picture are there, but no bitstream.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from taylorvit.rtl.common.memory_bank import MemoryBank
 from . import floorplan
 from .constraints import constraints
 from .report import make_report, read_report
+from .router_progress import RouterLog, why_stuck
 from .toolchain import Toolchain, find_toolchain, get_ready, run_tool
 
 __all__ = ["STAGES", "Build", "BuildError", "Finished", "prepare"]
@@ -46,6 +47,8 @@ _LARGE_BUFFER = 4096
 _BLOCK_RAM = 16384
 #: In the names of cells, which `Family.sites` counts from here.
 _ACCELERATOR = "accelerator."
+#: Where nextpnr says what it does.
+_ROUTER_LOG = "place_and_route.log"
 
 
 class BuildError(CommandError):
@@ -167,7 +170,7 @@ class Build:
 
         Args:
             progress (Callable[[str, str], None] | None): is called with each of `STAGES` and an event: "start", then
-                "done", or "reused".
+                "done", or "reused". Between the first two, the event may be how far the stage is, in a few words.
 
         Returns:
             Finished: the result.
@@ -191,7 +194,7 @@ class Build:
             else:
                 reused = False
                 progress(stage, "start")
-                self._do(stage)
+                self._do(stage, partial(progress, stage))
                 progress(stage, "done")
             if stage == "report":
                 self._require_timing()
@@ -231,13 +234,13 @@ class Build:
         done = isinstance(marker, dict) and "seconds" in marker
         return marker if done and are_as_described(self.directory, marker.get("files")) else {}
 
-    def _do(self, stage):
+    def _do(self, stage, tell):
         tools = self.toolchain
         needed = {"synthesize": tools.yosys, "place_and_route": tools.nextpnr, "pack": tools.pack}
         if stage in needed:
             get_ready(needed[stage])
         begin = time.perf_counter()
-        names = getattr(self, f"_{stage}")()
+        names = self._place_and_route(tell) if stage == "place_and_route" else getattr(self, f"_{stage}")()
         seconds = time.perf_counter() - begin + (self._emission_seconds if stage == "emit" else 0)
         files = described(self.directory, (self.directory / name for name in names))
         self._write(self._marker(stage).name, json.dumps({"seconds": round(seconds, 2), "files": files}) + "\n")
@@ -323,10 +326,23 @@ class Build:
             *self.board.place_and_route,
             "--json", "netlist.json", "--write", "placed.json.partial", *routed, "--report", "timing.json.partial",
             "--freq", frequency, "--seed", str(self.seed), "--timing-allow-fail", "--quiet",
-            "--log", "place_and_route.log",
+            "--log", _ROUTER_LOG,
         ]  # fmt: skip
 
-    def _place_and_route(self):
+    def _place_and_route(self, tell):
+        log = self.directory / _ROUTER_LOG
+        log.unlink(missing_ok=True)  # that of a run that was ended says nothing of this one
+        router = RouterLog(log)
+
+        def watch():
+            if router.read_on():
+                tell(router.state)
+                if why := why_stuck(router.conflicts):
+                    raise BuildError(
+                        f"cannot route: the router makes no progress: {why}; choose another --seed, a lower --freq or "
+                        f"a smaller configuration ({log} has all passes)"
+                    )
+
         family = self.board.family
         routed = [family.routed] if family.routed_option else []
         return self._run(
@@ -334,6 +350,7 @@ class Build:
             self._place_and_route_arguments(),
             "place_and_route.out",
             ["placed.json", "timing.json", *routed],
+            watch,
         )
 
     def _report(self):
@@ -362,9 +379,9 @@ class Build:
         os.replace(self.directory / self._unpublished_bitstream, self.bitstream)
         return [self.bitstream.name]
 
-    def _run(self, tool, arguments, log, results):
+    def _run(self, tool, arguments, log, results, watch=lambda: None):
         """Runs a tool that writes `results` under partial names; returns their names."""
-        run_tool(tool, arguments, directory=self.directory, log=self.directory / log)
+        run_tool(tool, arguments, directory=self.directory, log=self.directory / log, watch=watch)
         for name in results:
             os.replace(self.directory / f"{name}.partial", self.directory / name)
         return results

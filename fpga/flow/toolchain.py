@@ -16,6 +16,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from math import inf
 
 from taylorvit.boundary import programs
 from taylorvit.boundary.errors import CommandError, install_command, reason_of
@@ -26,6 +27,7 @@ from . import webassembly
 __all__ = ["FpgaToolError", "Tool", "Toolchain", "find_toolchain", "find_yosys", "get_ready", "run_tool"]
 
 _LINES_SHOWN = 12
+_PAUSE = 1  # seconds between two looks at what a tool does
 
 
 class FpgaToolError(CommandError):
@@ -127,7 +129,7 @@ def get_ready(tool):
         webassembly.make_ready(tool.name, tool.command)
 
 
-def run_tool(tool, arguments, *, directory, log, time_limit=None):
+def run_tool(tool, arguments, *, directory, log, time_limit=None, watch=lambda: None):
     """Runs a tool.
 
     Args:
@@ -136,6 +138,7 @@ def run_tool(tool, arguments, *, directory, log, time_limit=None):
         directory (Path): the folder that it runs in.
         log (Path): the file that its output goes to.
         time_limit (float | None): how long it may take, in seconds; None for no limit.
+        watch (Callable[[], None]): is called once a second while the tool runs, and ends it by raising an error.
 
     Raises:
         FpgaToolError: it cannot be started, fails or takes too long; the message has its last lines.
@@ -152,13 +155,26 @@ def run_tool(tool, arguments, *, directory, log, time_limit=None):
                 stdout=output,
                 stderr=subprocess.STDOUT,
             ) as process:
-                status = process.wait(time_limit)
+                status = _wait(process, time_limit, watch)
         except OSError as error:
             raise FpgaToolError(f"{tool.name} could not be started: {reason_of(error)}") from None
         except subprocess.TimeoutExpired:
             raise FpgaToolError(f"{tool.name} was not done after {time_limit} s; {_output(log)}") from None
     if status:
         raise FpgaToolError(f"{tool.name} failed with exit status {status}; {_output(log)}")
+
+
+def _wait(process, time_limit, watch):
+    """Exit status of a tool that is watched; raises `subprocess.TimeoutExpired` if it takes too long."""
+    left = inf if time_limit is None else time_limit
+    while True:
+        try:
+            return process.wait(min(left, _PAUSE))
+        except subprocess.TimeoutExpired:
+            left -= _PAUSE
+            if left <= 0:
+                raise
+        watch()
 
 
 def _output(log):

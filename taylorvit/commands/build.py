@@ -1,6 +1,7 @@
 """`taylorvit build`: bitstreams.
 
-Exit status 1 is a build whose result must not be used: for its timing, its buffers, or its board's baseline.
+Exit status 1 is a build whose result must not be used: for its timing, its routing, its buffers, or its board's
+baseline.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -22,8 +23,8 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.description = (
-        "Makes a bitstream, or reuses an existing one. The exit status is 1 if timing is not met, a buffer did not "
-        "become block RAM, or --check finds a difference."
+        "Makes a bitstream, or reuses an existing one. The exit status is 1 if timing is not met, the router makes no "
+        "progress, a buffer did not become block RAM, or --check finds a difference."
     )
     add_board(parser, required=True, several=True, note="; may be given several times")
     add_board_configuration(parser, networks=True)

@@ -21,6 +21,7 @@ class Stages:
     def __init__(self, screen: Screen) -> None:
         self._console = screen
         self._began: dict[str, float] = {}
+        self._notes: dict[str, str] = {}
         self._lines: dict[str, str] = {}
         self._live = Live(console=screen, get_renderable=self._render, refresh_per_second=4)
 
@@ -34,10 +35,15 @@ class Stages:
             self._live.__exit__(*exception)
 
     def __call__(self, stage: str, event: str) -> None:
-        """Shows that a stage was "start"ed, is "done", or is "reused"."""
+        """Shows that a stage was "start"ed, is "done", or is "reused"; on a terminal also how far it is."""
         if event == "start":
             self._began[stage] = time.perf_counter()
-            return
+        elif event in ("done", "reused"):
+            self._finish(stage, event)
+        else:
+            self._notes[stage] = event
+
+    def _finish(self, stage, event):
         name = stage.replace("_", " ")
         taken = "was done before" if event == "reused" else f"{time.perf_counter() - self._began.pop(stage):7.1f} s"
         self._lines[stage] = f"  {name:16} {taken}"
@@ -48,6 +54,7 @@ class Stages:
         lines = list(self._lines.values())
         for stage, began in self._began.items():
             name = stage.replace("_", " ")
-            lines.append(f"  {name:16} {time.perf_counter() - began:7.1f} s ...")
+            line = f"  {name:16} {time.perf_counter() - began:7.1f} s ... {self._notes.get(stage, '')}"
+            lines.append(line.rstrip())
         lines += [f"  {stage.replace('_', ' ')}" for stage in STAGES if stage not in self._lines | self._began]
         return Text("\n".join(lines))

@@ -212,6 +212,57 @@ def test_interrupted_build_goes_on_where_it_stopped(finished, tmp_path):
     assert result.bitstream.read_bytes() == build.bitstream.read_bytes()
 
 
+def with_router(finished, root, monkeypatch, script):
+    """The build `finished` with all but place and route done, whose nextpnr is a script of the shell."""
+    monkeypatch.setattr("taylorvit.fpga.flow.toolchain._PAUSE", 0.05)
+    tools = finished.toolchain
+    nextpnr = replace(tools.nextpnr, command=("sh", "-c", script), is_compiled=False)
+    again = small_build(root, toolchain=replace(tools, nextpnr=nextpnr))
+    again.directory.mkdir(parents=True)
+    for path in finished.directory.iterdir():
+        if path.name.startswith(("board_top", "synth", "emit", "netlist", "statistics")):
+            (again.directory / path.name).write_bytes(path.read_bytes())
+    return again
+
+
+PASS = "echo 'Info:     iter=%s wires=11 overused=%s overuse=4 tmgfail=0 archfail=NA' >> place_and_route.log;"
+
+
+def test_router_without_progress_is_ended_and_leaves_its_log(finished, tmp_path, monkeypatch):
+    passes = PASS % (1, 9000) + "".join(PASS % (number, 1234) for number in range(2, 23))
+    again = with_router(finished[0], tmp_path, monkeypatch, f"{passes} while :; do echo >> beats; sleep 0.05; done")
+    log = again.directory / "place_and_route.log"
+    events = []
+    with pytest.raises(BuildError) as error:
+        again.run(lambda *event: events.append(event))
+    assert str(error.value) == (
+        "cannot route: the router makes no progress: 1,234 wires are in conflict after 22 passes, and there were 1,234 "
+        f"after 2; choose another --seed, a lower --freq or a smaller configuration ({log} has all passes)"
+    )
+    assert events[-1] == ("place_and_route", "routing: pass 22, 1,234 wires in conflict")
+    assert len(log.read_text().splitlines()) == 22
+    beaten = (again.directory / "beats").stat().st_size
+    time.sleep(0.3)
+    assert (again.directory / "beats").stat().st_size == beaten
+    assert not (again.directory / "place_and_route.json").exists()
+
+
+def test_router_that_ends_is_followed(finished, tmp_path, monkeypatch):
+    """The log of a run that was ended, which lies there at first, is not that of this one."""
+    build = finished[0]
+    files = "".join(
+        f"cp {build.directory / name} {name}.partial;" for name in ("placed.json", "timing.json", "routed.asc")
+    )
+    script = f"sleep 0.3; {PASS % (1, 1204)} {PASS % (2, 0)} sleep 0.3; {files}"
+    again = with_router(build, tmp_path, monkeypatch, script)
+    (again.directory / "place_and_route.log").write_text("Info:     iter=1 wires=9 overused=5000 \n" * 30)
+    events = []
+    result = again.run(lambda *event: events.append(event))
+    assert result.bitstream.read_bytes() == finished[1].bitstream.read_bytes()
+    routing = [event for stage, event in events if stage == "place_and_route"]
+    assert routing[0] == "start" and routing[-2:] == ["routing: pass 2, 0 wires in conflict", "done"]
+
+
 def cut_off(path):
     path.write_bytes(path.read_bytes()[:-10])
 

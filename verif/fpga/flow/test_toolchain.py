@@ -1,12 +1,14 @@
 """The tools of a build: native ones if recent enough, wheels otherwise, and one line that says what is missing."""
 
 import subprocess
+import time
 from importlib import metadata
 
 import pytest
 
 from taylorvit.fpga.families import FAMILIES
 from taylorvit.fpga.flow import toolchain
+from taylorvit.fpga.flow.build import BuildError
 from taylorvit.fpga.flow.toolchain import FpgaToolError, Tool, find_toolchain, find_yosys, run_tool
 
 
@@ -127,6 +129,34 @@ def test_native_tool_that_hangs_is_refused(tools, monkeypatch):
     monkeypatch.setattr(toolchain.subprocess, "run", hang)
     found = find_toolchain(FAMILIES["ecp5"], path=path)
     assert found.refused == (f"{path}/yosys: TimeoutExpired when asked for its version",)
+
+
+def test_tool_is_watched_and_ended_with_what_it_has_started(tmp_path, monkeypatch):
+    """The tool and a child of it write beats for ever; what the watch raises ends both."""
+    monkeypatch.setattr(toolchain, "_PAUSE", 0.05)
+    beats = tmp_path / "beats"
+    beat = "(while :; do echo >> beats; sleep 0.05; done)"
+    tool = Tool("nextpnr-ecp5", ("sh", "-c", f"echo routing; {beat} & {beat}"), "0.60", "")
+
+    def watch():
+        if beats.exists() and beats.stat().st_size > 3:
+            raise BuildError("no progress")
+
+    with pytest.raises(BuildError, match="^no progress$"):
+        run_tool(tool, [], directory=tmp_path, log=tmp_path / "log", watch=watch)
+    assert (tmp_path / "log").read_text() == "routing\n"
+    beaten = beats.stat().st_size
+    time.sleep(0.3)
+    assert beats.stat().st_size == beaten
+
+
+def test_tool_that_takes_too_long_although_it_is_watched(tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain, "_PAUSE", 0.05)
+    looks = []
+    tool = Tool("yosys", ("sleep", "100"), "0.60", "")
+    with pytest.raises(FpgaToolError, match="^yosys was not done after 0.2 s"):
+        run_tool(tool, [], directory=tmp_path, log=tmp_path / "log", time_limit=0.2, watch=lambda: looks.append(1))
+    assert looks
 
 
 def test_tool_that_takes_too_long(tmp_path):
