@@ -66,10 +66,10 @@ _ENGINE = (
           r"\1stationary_column_address"),
     # Streamer
     Fault("prefix one token longer", "streamer", r"(blank <= .*) < streaming__prefix", r"\1 <= streaming__prefix"),
-    Fault("last element is no end", "streamer", r"(both_3 = both_2 && )\(sum_1 ==", r"\1(sum_2 =="),
+    Fault("last element is no end", "streamer", r"(both_2 = both_1 && )\(sum_1 ==", r"\1(sum_2 =="),
     Fault("key stays in its bank", "streamer", r"(streaming__result__bank <= streaming__result__bank) \+ 3'd1", r"\1"),
     # Norm scheduler
-    Fault("LayerNorm's places do not wrap", "norm_scheduler", r"(if \(issue && last_token && )wraps(\) base)",
+    Fault("LayerNorm's places do not wrap", "norm_scheduler", r"(if \(sent_last_1 && )wraps(\) base)",
           r"\g<1>1'b0\2"),
     Fault("tiles of the residual stream not apart", "norm_scheduler", r"(residual <= residual) \+ [^;]*", r"\1"),
     # Retirement
@@ -282,11 +282,11 @@ _RETIREMENT = (
 
 _STREAMER = (
     Fault("unfinished product not waited for", "streamer_array_5x3",
-          r"(waits_for_products <= )\w+ > [^;]*", r"\g<1>1'b0"),
-    Fault("LayerNorm not waited for", "streamer_array_5x3", r"(waits_for_norm <= )loaded[^;]*", r"\g<1>1'b0"),
+          r"(assign lacks_products = )[^;]*", r"\g<1>1'b0"),
+    Fault("LayerNorm not waited for", "streamer_array_5x3", r"(assign lacks_norm = )[^;]*", r"\g<1>1'b0"),
     Fault("kernel's room not looked at", "streamer_array_5x3", r"\(kernel_room && !promised_1\)", "(!promised_1)"),
     Fault("rows that were just promised forgotten", "streamer_array_5x3", r"kernel_room && !promised_1", "kernel_room"),
-    Fault("residual stream idle too early", "streamer_array_5x3", r"(if \(both_5\) drain_left <= \d+'d)\d+", r"\g<1>8"),
+    Fault("residual stream idle too early", "streamer_array_5x3", r"(if \(both_4\) drain_left <= \d+'d)\d+", r"\g<1>8"),
     Fault("image not waited for", "streamer_array_5x3", r"&& !image_ready", "&& 1'b0"),
 )  # fmt: skip
 
