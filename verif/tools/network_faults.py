@@ -11,6 +11,7 @@ from types import ModuleType
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.engine import NetworkEngine
 from taylorvit.rtl.network.retirement import RetirementQueue
+from taylorvit.simulation.dsp_cells import with_dsp_models
 from verif.rtl.harness import SideBySide
 from verif.rtl.network import (
     test_column_constants,
@@ -260,8 +261,8 @@ _NORM_OPERAND = (
 
 _STATISTICS = (
     Fault("epsilon left out", "norm_statistics_default", r"(variance <= difference) \+ [^;]*", r"\1"),
-    Fault("block of tokens cancels those before it", "norm_statistics_odd", r"(root__cancel = both_3) && [^;]*", r"\1"),
-    Fault("block of tokens makes those before it stale", "norm_statistics_odd", r"(both_4 = both_3) && [^;]*", r"\1"),
+    Fault("block of tokens begins anew", "norm_statistics_odd", r"(restart_1 <= .*) && \(first_token == 5'd0\)", r"\1"),
+    Fault("roots that are out of date", "norm_statistics_odd", r"\.cancel\(restart_2\)", ".cancel(1'b0)"),
     Fault("block of tokens adds to the first ones", "norm_statistics_default", r"result__index \+ first_token",
           "result__index"),
     Fault("sums that are out of date", "norm_statistics_odd", r"(assign issue = .*) && !stale", r"\1"),
@@ -296,7 +297,12 @@ def _unit(tests: ModuleType, faults: tuple[Fault, ...], *testcases: str) -> Desi
     stages = tuple(_stage(tests, case) for case in testcases)
     name = tests.__name__.rpartition(".test_")[2].replace("_", " ")
     return Design(
-        name, SideBySide.module_name, lambda: emit(SideBySide(tests.blocks())), stages, faults, optimized=False
+        name,
+        SideBySide.module_name,
+        lambda: with_dsp_models(emit(SideBySide(tests.blocks()))),
+        stages,
+        faults,
+        optimized=False,
     )
 
 
