@@ -126,7 +126,7 @@ class NetworkEngine(Block):
         Down the rows, to SA-Diag and column 0, then as in each column; embeddings come to a column as many cycles
         after column 0 as totals do.
         """
-        return self.config.rows + self.accumulate_delay + 2 + self.column.activation_latency + 2
+        return self.config.rows + self.accumulate_delay + 2 + self.column.value_latency + 2
 
     @property
     def logit_delay(self):
@@ -287,8 +287,8 @@ class NetworkEngine(Block):
                 m.d.sync += number.eq(command_field(loader.product, name))
             m.d.comb += port.eq(number)
         last = columns[-1].norm_out if self.config.columns_per_lane == 1 else columns[-1].lane_out
-        written = delay(
-            m, last.valid & last.finish, self.column.norm_latency, "norm_written", reset=resets.line("norm")
+        written = self._leaves(
+            m, last.valid & last.finish, self.column.norm_latency, "norm_written", resets.line("norm")
         )
         m.d.comb += [
             norm.start.eq(loader.norm_start),
@@ -335,9 +335,8 @@ class NetworkEngine(Block):
         retirement, center = units.retirement, units.center
         last = units.columns[-1].result_out
         linear = last.valid & last.finish & (last.destination <= Destination.LOGITS)
-        done = delay(
-            m, linear, self.column.activation_latency + self.logit_delay, "linear", reset=resets.line("linear")
-        )
+        latency = self.column.activation_latency + self.logit_delay
+        done = self._leaves(m, linear, latency, "linear", resets.line("linear"))
         m.d.comb += [
             retirement.linear_done.eq(done),
             retirement.key_done.eq(center.key_done),
@@ -347,3 +346,17 @@ class NetworkEngine(Block):
             self.table_finished.eq(retirement.table_finished),
             self.image_done.eq(retirement.image_done),
         ]
+
+    def _leaves(self, m, passed_on, latency, name, reset):
+        """A pulse when the last column's last `activation` leaves, or later.
+
+        Its row has written it two cycles later. The streamer hears of the pulse, and only then reads: later than that.
+
+        Args:
+            m (Module): the engine's module.
+            passed_on (Value): the last column passes on what the activation comes of, a cycle after it got it.
+            latency (int): cycles from what that column got to the pulse; to `activation`, or more.
+            name (str): name of the registers.
+            reset (Value): clears them.
+        """
+        return delay(m, passed_on, latency - 1, name, reset=reset)

@@ -35,8 +35,8 @@ is its own: the engine asks the blocks' signatures for it, joins it, and looks a
     value           data_width, in              with `value_control`
     value_control   ResultControl, in           `valid` and `last`: an activation; the kernel takes those for KEY and
                                                 VALUE
-    z               ActivationWrite, out        an activation that the kernel computes; it goes to its bank in this
-                                                cycle, like one of the output stage
+    z               ActivationWrite, out        an activation that the kernel computes; it goes on to its bank from
+                                                this cycle on, like one of the output stage
     feed            the kernel's, in            from the center, what is written into this column
     side_in         the kernel's, in            from the column on the left, of column 0 from the diagonal
     side_out        the kernel's, out           to the column on the right

@@ -60,7 +60,7 @@ class NetworkColumn(Block):
             the next column.
         norm_in, norm_out (NormControl): a token of a LayerNorm, likewise; NormRead if columns share lanes.
         operand (NormOperands, output): for the shared lane, if there is one.
-        normalized (ActivationWrite, input): of the shared lane, likewise, `norm_latency` cycles after `norm_in`.
+        normalized (ActivationWrite, input): of the shared lane, likewise, the lane's `latency` after `norm_in`.
         sums_in, sums_out (RowSums): sums over the features of a token, `sums_delay` and one cycle more after the
             `result_in` of its total.
         tape_write (enable of 1 bit, address, data of 8 bits, input): a byte for the tape bank.
@@ -71,7 +71,7 @@ class NetworkColumn(Block):
         feed (the kernel's own, input): what the kernel writes into this column.
         report (the kernel's own, output): to the kernel's center.
         activation (ActivationWrite, output): `activation_latency` cycles after `result_in`, `norm_latency` after
-            `norm_in`, or z of the kernel in the cycle in which it gives it; never two in one cycle.
+            `norm_in`, or `choice_latency` after the kernel gives z; never two in one cycle.
         logit_valid (1 bit, output): there is a logit of one of `max_classes`, `logit_latency` cycles after `result_in`.
         logit_address (index_width(max_classes) bits, output): its class; 0 if there is none.
         logit (logit_width bits signed, output): total and bias; 0 if there is none.
@@ -109,6 +109,7 @@ class NetworkColumn(Block):
         self.feature_sums = FeatureSums(config)
         self._result = ResultControl(config)
         self._norm = NormRead(config) if self.shares_lane else NormControl(config)
+        self._activation = ActivationWrite(config)
         bundles = {
             "load": LoadControl(config),
             "result": self._result,
@@ -129,16 +130,12 @@ class NetworkColumn(Block):
                 "kernel_out": kernel_ports["side_out"],
                 "feed": kernel_ports["feed"],
                 "report": kernel_ports["report"],
-                "activation": Out(ActivationWrite(config)),
+                "activation": Out(self._activation),
                 "logit_valid": Out(1),
                 "logit_address": Out(index_width(config.max_classes)),
                 "logit": Out(signed(config.logit_width)),
             }
-            | (
-                {"operand": Out(NormOperands(config)), "normalized": In(ActivationWrite(config))}
-                if self.shares_lane
-                else {}
-            )
+            | ({"operand": Out(NormOperands(config)), "normalized": In(self._activation)} if self.shares_lane else {})
         )
 
     @property
@@ -167,19 +164,24 @@ class NetworkColumn(Block):
         return self.total_latency + self.output_stage.feature_latency
 
     @property
-    def activation_latency(self):
-        """Cycles from `result_in` to `activation`; the residual stream has been written before."""
+    def value_latency(self):
+        """Cycles from `result_in` to the key or value that the kernel column takes."""
         return self.total_latency + self.output_stage.latency
 
     @property
-    def value_latency(self):
-        """Cycles from `result_in` to the key or value that the kernel column takes."""
-        return self.activation_latency
+    def choice_latency(self):
+        """Cycles from any source of activations to `activation`: a register, since rows are far away."""
+        return 1
+
+    @property
+    def activation_latency(self):
+        """Cycles from `result_in` to `activation`; the residual stream has been written before."""
+        return self.value_latency + self.choice_latency
 
     @property
     def norm_latency(self):
         """Cycles from `norm_in` to `activation`."""
-        return self.norm_lane.latency
+        return self.norm_lane.latency + self.choice_latency
 
     @property
     def sums_delay(self):
@@ -353,20 +355,22 @@ class NetworkColumn(Block):
             self.logit.eq(Mux(logit_valid, output.sum, 0)),
         ]
 
-        value = _later(m, feature, self.output_stage.latency - self.output_stage.feature_latency, "value")
-        is_activation = value["valid"] & (value["destination"] == Destination.ACTIVATION)
+        ahead = _later(m, feature, self.output_stage.latency - self.output_stage.feature_latency - 1, "before_value")
+        value = _later(m, ahead, 1, "value")
         m.d.comb += kernel.value.eq(output.value)
         for name, member in value.items():
             m.d.comb += getattr(kernel.value_control, name).eq(member)
         m.d.comb += kernel.value_control.last.eq(1)
 
-        z, activation = kernel.z, self.activation
+        is_activation = delay(m, ahead["valid"] & (ahead["destination"] == Destination.ACTIVATION), 1, "is_activation")
+        z, chosen = kernel.z, self._activation.create(path=("chosen",))
         m.d.comb += [
-            activation.valid.eq(is_activation | lane.valid | z.valid),
-            activation.bank.eq(Mux(is_activation, value["bank"], Mux(lane.valid, lane.bank, z.bank))),
-            activation.address.eq(Mux(is_activation, value["address"], Mux(lane.valid, lane.address, z.address))),
-            activation.data.eq(Mux(is_activation, output.value, Mux(lane.valid, lane.data, z.data))),
+            chosen.valid.eq(is_activation | lane.valid | z.valid),
+            chosen.bank.eq(Mux(is_activation, value["bank"], Mux(lane.valid, lane.bank, z.bank))),
+            chosen.address.eq(Mux(is_activation, value["address"], Mux(lane.valid, lane.address, z.address))),
+            chosen.data.eq(Mux(is_activation, output.value, Mux(lane.valid, lane.data, z.data))),
         ]
+        pass_on(m, chosen, self.activation)
 
 
 _KEPT = ("destination", "bank", "address", "begin", "end", "finish")

@@ -45,7 +45,6 @@ class Latencies:
         row_written (int): from the last word of a row of the tape until it may be read.
         check (int): from the last word of a command to the first cycle in which it may be given out.
         command (int): from a command's being there until it may be taken.
-        table (int): from the end of the last product that uses a table until another one may be written.
         crc (int): from the last word of a tape to the first cycle in which END may be given out.
         divider_interval (int): between two rows in the divider array.
         norm_interval (int): between two tokens that are prepared.
@@ -69,7 +68,6 @@ class Latencies:
     row_written: int
     check: int
     command: int
-    table: int
     crc: int
     divider_interval: int
     norm_interval: int
@@ -93,7 +91,6 @@ def latencies_of(config: NetworkConfig) -> Latencies:
     """
     engine = NetworkEngine(config)
     column, kernel, statistics = engine.column, engine.kernel, engine.norm_statistics
-    decoder = TapeDecoder(config)
     columns = config.columns
     diagonal = kernel.diagonal
     place_latency = diagonal.places.latency
@@ -102,13 +99,13 @@ def latencies_of(config: NetworkConfig) -> Latencies:
     return Latencies(
         result=2 + config.rows + engine.accumulate_delay,
         constants_free=2,
-        linear=1 + columns + column.activation_latency + engine.logit_delay,
+        linear=columns + column.activation_latency + engine.logit_delay,
         retire=2,
         wait=engine.streamer.wait_latency,
         residual_drain=engine.drain,
         prepared=1 + column.sums_delay + columns + statistics.latency + engine.norm_scheduler.ready_latency,
         norm_begin=1,
-        norm_written=statistics.read_latency + 1 + columns + column.norm_latency + 1,
+        norm_written=statistics.read_latency + 1 + columns + column.norm_latency,
         **(_of_taylor(engine, write_back + place_latency) if "taylor" in config.kernels else {}),
         **(_of_softmax(engine) if "softmax" in config.kernels else {}),
         row=diagonal.accumulator.latency + 1,
@@ -117,9 +114,8 @@ def latencies_of(config: NetworkConfig) -> Latencies:
         places_return=4,
         ring=columns,
         row_written=3,
-        check=decoder.check_latency + 1,
+        check=TapeDecoder(config).check_latency + 1,
         command=engine.loader.command_latency,
-        table=1 + decoder.table.release_latency,
         crc=4,
         divider_interval=config.attention.divider_row_interval,
         norm_interval=config.norm_interval,

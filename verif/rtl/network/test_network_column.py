@@ -301,7 +301,7 @@ class Column:
                 )
                 if block.shares_lane:
                     self.timeline.set(
-                        cycle + block.norm_latency, normalized__valid=1, normalized__bank=bank,
+                        cycle + block.norm_lane.latency, normalized__valid=1, normalized__bank=bank,
                         normalized__address=address, normalized__data=output,
                     )  # fmt: skip
                     operand_delay, scale_delay = block.norm_lane.operand_delay, block.norm_lane.scale_delay
@@ -322,12 +322,13 @@ class Column:
 
     def z(self):
         """Elements of Z in some of the cycles that no other activation has."""
-        for cycle in range(1, self.timeline.length):
+        before = 1 + self.block.choice_latency  # the kernel's register, and the column's
+        for cycle in range(before, self.timeline.length):
             if cycle not in self.activations and self.generator.random() < 0.05:
                 address = self.generator.randrange(self.config.activation_depth)
                 bank, [data] = self.generator.randrange(self.config.rows), integers(self.generator, 8, 1)
                 self.timeline.set(
-                    cycle - 1,
+                    cycle - before,
                     kernel_in__valid=1,
                     kernel_in__bank=bank,
                     kernel_in__address=address,
