@@ -173,12 +173,16 @@ class DividingDiagonal(Block):
         ]
         return adder
 
+    def _is_row(self, result):
+        """Whether a result is that of a row, to be divided."""
+        return result.valid & result.last & (result.destination == Destination.KERNEL_1)
+
     def _placed(self, m):
         """The result, whose address is that in the row queue if it is a row."""
         result = self.result_in
         placed = result.signature.create(path=("placed",))
         place = Signal(range(self.row_queue_depth), name="queue_place")
-        is_row = result.valid & result.last & (result.destination == Destination.KERNEL_1)
+        is_row = self._is_row(result)
         with m.If(is_row):
             m.d.sync += place.eq(next_address(place, self.row_queue_depth))
         with m.If(self.side_in.start):
@@ -196,23 +200,19 @@ class DividingDiagonal(Block):
         places = instantiate(m, "places", self.places)
         first = Signal.like(places.read_address, name="place_out")
         next_in = Signal.like(places.write_address, name="place_in")
-        is_row = result.valid & result.last & (result.destination == Destination.KERNEL_1)
+        # The memory is far away, and dividing a row takes long: what is written waits in a register, most of it in
+        # `result_out`.
+        is_row = delay(m, self._is_row(result), 1, "is_placed")
+        address = delay(m, result.address[: len(target.address)], 1, "address_of_row")
         with m.If(is_row):
             m.d.sync += next_in.eq(next_address(next_in, self.places.depth))
         with m.If(side.z):
             m.d.sync += first.eq(next_address(first, self.places.depth))
-        widths = len(target.bank), len(target.address), len(target.following)
+        following = self.result_out.following[: len(target.following)]
         m.d.comb += [
             places.write_enable.eq(is_row),
             places.write_address.eq(next_in),
-            places.write_data.eq(
-                Cat(
-                    result.bank,
-                    result.address[: widths[1]],
-                    result.following[: widths[2]],
-                    result.finish,
-                )
-            ),
+            places.write_data.eq(Cat(self.result_out.bank, address, following, self.result_out.finish)),
             places.read_address.eq(first),
             target.z.eq(delay(m, side.z, self.places.latency, "z")),
             Cat(target.bank, target.address, target.following, target.finish).eq(places.read_data),

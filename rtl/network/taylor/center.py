@@ -216,9 +216,10 @@ class TaylorCenter(DividingCenter):
         """
         first = self.reports[0]
         total = gather(m, [report.sum for report in self.reports], "sum")
-        # A column's sum is there a cycle after its last feature; `gather` takes two.
+        # A column's sum is there a cycle after its last feature; `gather` takes two. A register is behind what is found
+        # out here, in front of the memories.
         begin, begin_is_value, begin_finish = (
-            delay(m, value, 2, f"sums_{name}")
+            delay(m, value, 1, f"sums_{name}")
             for name, value in (
                 ("end", self.of_taylor(constants, first.end)),
                 ("is_value", first.is_value),
@@ -243,17 +244,19 @@ class TaylorCenter(DividingCenter):
             m.d.sync += feature.eq(feature + 1)
         with m.If(ends):
             m.d.sync += feature.eq(0)
+        place = delay(m, address_field(feature, self.feature_bits), 1, "sum_place")
+        is_kept = (left != 0) & (feature < constants.head_dim)
         loaded = []
         for name, memory, is_mine in (("k", k_sums, ~is_value), ("v", v_sums, is_value)):
             half = Signal(name=f"{name}_sum_half")
-            loaded.append(ends & is_mine)
+            loaded.append(delay(m, ends & is_mine, 1, f"{name}_sums_loaded"))
             with m.If(ends & is_mine):
                 m.d.sync += half.eq(~half)
             with m.If(start):
                 m.d.sync += half.eq(0)
             m.d.comb += [
-                memory.write_enable.eq((left != 0) & is_mine & (feature < constants.head_dim)),
-                memory.write_address.eq(Cat(address_field(feature, self.feature_bits), half)),
+                memory.write_enable.eq(delay(m, is_kept & is_mine, 1, f"{name}_sum_kept")),
+                memory.write_address.eq(Cat(place, delay(m, half, 1, f"{name}_sum_place_half"))),
                 memory.write_data.eq(total),
             ]
         return loaded
