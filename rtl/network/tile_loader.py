@@ -314,11 +314,13 @@ class TileLoader(Block):
         ]
         with m.If(self.command_taken):
             m.d.sync += within_tape.eq(~self.ended)
+        # While it waits for room, it goes in again and again: no enable of so many bits hears of the room.
+        with m.If(is_product):
+            m.d.sync += self.product.eq(self.command)
         with m.If(self.issued):
             wait = command_field(self.command, "wait")
             m.d.comb += position.begin.eq(1)
             m.d.sync += [
-                self.product.eq(self.command),
                 self.product_number.eq(self.product_number + 1),
                 needed.eq(self.product_number + 1 - Mux(wait > _MOST_UNFINISHED, _MOST_UNFINISHED, wait)),
             ]
