@@ -138,7 +138,7 @@ class Build:
             "verilog": self.verilog,
             "constraints": self._constraints(),
             "synthesis": self._synthesis_script(),
-            "sites": self._sites(self._expected_block_rams()),
+            "sites": [self._sites(self._expected(buffers)) for buffers in (self._large_buffers(), self._buffers())],
             "place_and_route": self._place_and_route_arguments(),
             "pack": self._pack_arguments(),
             "tools": self.toolchain.versions,
@@ -305,14 +305,15 @@ class Build:
         sites = self.board.family.sites(self.top.config, self.board.device, below)
         return {f"{_ACCELERATOR}{name}": site for name, site in sites.items()}
 
-    def _expected_block_rams(self):
+    def _expected(self, buffers):
         """Names of block RAM cells as synthesis may give them, for the hash: their sites stand for the family's rule.
 
-        Which cells there really are follows from what else is hashed.
+        Which cells there really are follows from what else is hashed: those of the large buffers at least, and of all
+        at most.
         """
         return [
             f"{path}.memory.0.{part}"
-            for path, block in self._large_buffers()
+            for path, block in buffers
             for part in range(ceil(block.depth * block.width / _BLOCK_RAM))
         ]
 
@@ -395,12 +396,15 @@ class Build:
 
     # Checks
 
-    def _large_buffers(self):
-        """(path, `MemoryBank`) of each buffer that must become block RAM."""
+    def _buffers(self):
+        """(path, `MemoryBank`) of each buffer that may become block RAM."""
         for path, block in instances(self.top):
-            is_block_ram = isinstance(block, MemoryBank) and block.kind in ("auto", "block", "split")
-            if is_block_ram and block.depth * block.width >= _LARGE_BUFFER:
+            if isinstance(block, MemoryBank) and block.kind in ("auto", "block", "split"):
                 yield path, block
+
+    def _large_buffers(self):
+        """Those that must."""
+        return [(path, block) for path, block in self._buffers() if block.depth * block.width >= _LARGE_BUFFER]
 
     def _require_block_ram(self, block_rams):
         """Raises `BuildError` if a large buffer has none of the cells `block_rams`, their names in the netlist."""

@@ -17,11 +17,13 @@ next to the PE that it feeds or is fed by; those of columns with Booth multiplie
 A network accelerator has more of them: as many banks of rows, which get what all columns compute, as banks of columns.
 So there the rows are folded twice, and the first and the last one are in the middle. The banks of the rows take the
 first bands of block RAM, which lie between the PEs, row beside row like the PEs; those of the columns take the next
-bands, column beside column from the middle on, where the logic of the columns then gathers.
+bands, column beside column from the middle on, where the logic of the columns then gathers. What all rows or columns
+share is in their midst: amid the rows, the buffers of the diagonal and of the kernel's center; amid the columns, the
+statistics of LayerNorm.
 
-    bands of multipliers   row 4  row 3  ...  row 7  row 0    row 15  row 8  ...  row 12  row 11
-    first bands            row 4  row 3  ...  row 7  row 0    row 15  row 8  ...  row 12  row 11
-    next bands                  column 6   column 4   column 2   column 0   column 1   column 3   ...
+    bands of multipliers   row 4  row 3  ...  row 7  row 0             row 15  row 8  ...  row 12  row 11
+    first bands            row 4  row 3  ...  row 7  row 0   diagonal  row 15  row 8  ...  row 12  row 11
+    next bands                 column 6  column 4  column 2  column 0  LayerNorm  column 1  column 3  ...
 
 The sums of a column come out at the last row. With the rows folded once, the sums of the farthest column had to cross
 the whole device in a cycle.
@@ -86,9 +88,11 @@ _NEIGHBOURS = (
     (r"diagonal_column\.", -1, -1),
 )
 
-#: Patterns of a block RAM's name below a network accelerator, whose rows and columns are in groups.
+#: Patterns of a block RAM's name below a network accelerator: its rows and columns are in groups, and share some banks.
 _OF_ROW = re.compile(r"engine\.rows_(\d+)\.row_(\d+)\.")
 _OF_COLUMN = re.compile(r"engine\.columns_(\d+)\.column_(\d+)\.")
+_AMID_ROWS = re.compile(r"engine\.(diagonal_column|kernel_center)\.")
+_AMID_COLUMNS = re.compile(r"engine\.norm_statistics\.")
 
 #: Accelerator -> names of the instances between it and its array.
 _ABOVE_THE_ARRAY = {"attention": "", "network": "engine."}
@@ -146,26 +150,42 @@ def _folded_twice(rows):
 
 
 def _bank_sites(grid, block_rams, rows, columns):
-    """Block RAM of the rows, in this order, and of the columns of a network accelerator -> site."""
+    """Block RAM of a network accelerator -> site: the rows' in this order, the columns', and that amid them."""
     bands = list(grid.block_rams)
-    from_the_middle = [*range(0, columns, 2)][::-1] + [*range(1, columns, 2)]
+    left_columns, right_columns = [*range(0, columns, 2)][::-1], [*range(1, columns, 2)]
+    half = len(rows) // 2
     sites: dict[str, str] = {}
-    for pattern, order, around_what_is_left in ((_OF_ROW, rows, True), (_OF_COLUMN, from_the_middle, False)):
-        matches = [match for match in map(pattern.match, block_rams) if match]
-        banks = sorted((order.index(sum(map(int, each.groups()))), each.string) for each in matches)
-        share = ceil(len(banks) / len(grid.groups) / 4)
+    for pattern, pattern_amid, left, right, around_what_is_left in (
+        (_OF_ROW, _AMID_ROWS, rows[:half], rows[half:], True),
+        (_OF_COLUMN, _AMID_COLUMNS, left_columns, right_columns, False),
+    ):
+        on_the_left, on_the_right = _in_order(pattern, left, block_rams), _in_order(pattern, right, block_rams)
+        needed = len(on_the_left) + len(on_the_right)
+        share = ceil(needed / len(grid.groups) / 4)
         taken, bands = bands[:share], bands[share:]
         places = sorted(site for site in grid.block_ram_sites() if site[1] in taken)
-        left_over = len(places) - len(banks)
+        left_over = len(places) - needed
         if left_over < 0:
             break  # the placer may find room for them
+        amid = sorted(filter(pattern_amid.match, block_rams))[:left_over]
         # What is left over lies together, since a wide memory takes several: amid the rows, at the ends of the columns.
+        free = [None] * (left_over - len(amid))
+        before, behind = free[: len(free) // 2], free[len(free) // 2 :]
         if around_what_is_left:
-            del places[len(banks) // 2 : len(banks) // 2 + left_over]
+            line = [*on_the_left, *before, *amid, *behind, *on_the_right]
         else:
-            del places[: left_over // 2]
-        sites |= {name: site for (_place, name), (_x, _y, site) in zip(banks, places)}
+            line = [*before, *on_the_left, *amid, *on_the_right, *behind]
+        sites |= {name: site for name, (_x, _y, site) in zip(line, places, strict=True) if name is not None}
     return sites
+
+
+def _in_order(pattern, order, block_rams):
+    """Block RAM of the rows or columns in `order`, one after another."""
+    matches = [match for match in map(pattern.match, block_rams) if match]
+    numbers = {match.string: sum(map(int, match.groups())) for match in matches}
+    return sorted(
+        (name for name in numbers if numbers[name] in order), key=lambda name: (order.index(numbers[name]), name)
+    )
 
 
 def _fold(split, whole, bands):

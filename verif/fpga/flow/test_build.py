@@ -188,7 +188,7 @@ def test_folder_is_that_of_the_sites_and_not_of_their_rule(tmp_path):
         return dict.fromkeys(block_rams, "X1/Y1/ram")
 
     one = with_sites(all_at_one)
-    assert names == [("UP5K", ["operand_row_0.memory.0.0"])]
+    assert names == [("UP5K", ["operand_row_0.memory.0.0"])] * 2  # of large buffers, and of all
     assert one == with_sites(lambda _config, _device, block_rams: dict.fromkeys(block_rams, "X1/Y1/ram"))
     assert one != with_sites(lambda _config, _device, block_rams: dict.fromkeys(block_rams, "X2/Y1/ram"))
 

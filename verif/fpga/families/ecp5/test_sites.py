@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import pytest
 
+from taylorvit.fpga.board import board_names, load_board
+from taylorvit.fpga.families.ecp5.family import ECP5
 from taylorvit.fpga.families.ecp5.sites import array_sites
 from taylorvit.gen.presets import load_preset
 
@@ -120,6 +122,94 @@ def test_banks_of_a_network_accelerator():
         out, above, _kind = place_of(sites[f"engine.array.row_15.general_{column}.multiplier.dsp"])
         assert y in (70, 82)
         assert abs(x - out) + abs(y - above) < 100
+
+
+def cells(banks):
+    """Names of block RAM cells: instance -> how many."""
+    return [f"engine.{path}.memory.0.{part}" for path, count in banks.items() for part in range(count)]
+
+
+#: Block RAM of the accelerators of the boards' networks, as synthesis leaves it: of each row, of each column, the rest.
+DEIT_TINY = (
+    {"activation_bank": 5, "kernel_row.k_bank": 1},
+    {"accumulator.sums": 1, "kernel.g_bank": 1, "kernel.row_queue": 1, "kernel.v_bank": 2, "output_stage.table_bank": 1,
+     "residual_bank": 4},
+    {"diagonal_column.accumulator.sums": 1, "diagonal_column.k_hat_sum_bank": 1, "diagonal_column.places": 1,
+     "diagonal_column.row_queue": 1, "kernel_center.k_sums": 1, "kernel_center.mean_bank": 1, "kernel_center.v_sums": 1,
+     "norm_statistics.complete": 2, "norm_statistics.prepared": 2, "norm_statistics.square_sums.sums": 2,
+     "norm_statistics.total_sums.sums": 1, "norm_statistics.totals": 1},
+)  # fmt: skip
+MNIST5K = (
+    {"activation_bank": 1, "kernel_row.k_bank": 1},
+    {"accumulator.sums": 1, "kernel.g_bank": 1, "kernel.row_queue": 1, "kernel.v_bank": 1, "output_stage.table_bank": 1,
+     "residual_bank": 1},
+    {"diagonal_column.k_hat_sum_bank": 1, "diagonal_column.places": 1, "diagonal_column.row_queue": 1,
+     "norm_statistics.complete": 2, "norm_statistics.prepared": 2, "norm_statistics.square_sums.sums": 1,
+     "norm_statistics.total_sums.sums": 1, "norm_statistics.totals": 1},
+)  # fmt: skip
+DIGITS = (
+    {"activation_bank": 1, "kernel_row.k_bank": 1},
+    {"kernel.g_bank": 1, "kernel.v_bank": 1, "output_stage.table_bank": 1, "residual_bank": 1},
+    {"diagonal_column.k_hat_sum_bank": 1},
+)
+#: Board and network -> these, the bands of rows and of columns, and how many sites are left over in each of the two.
+NETWORKS = {
+    ("ulx3s-85f", "deit-tiny"): (DEIT_TINY, (22, 46), (70, 82), 1, 16),
+    ("ulx3s-85f", "mnist5k"): (MNIST5K, (22,), (46,), 17, 21),
+    ("orangecrab-85f", "mnist5k"): (MNIST5K, (22,), (46,), 17, 21),
+    ("ecpix-5-85", "mnist5k"): (MNIST5K, (22,), (46,), 17, 21),
+    ("ulx3s-25f", "digits"): (DIGITS, (25,), (37,), 19, 20),
+}
+
+
+def test_networks_of_all_boards_are_here():
+    boards = [board for board in map(load_board, board_names()) if board.family is ECP5]
+    assert NETWORKS.keys() == {(board.name, network) for board in boards for network in board.networks}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_engine_of_a_network_of_a_board(name):
+    """All block RAM of the engine has a site of its own; that of all rows or columns is amid theirs."""
+    (of_row, of_column, others), *bands, left_over_rows, left_over_columns = NETWORKS[name]
+    board = load_board(name[0])
+    config = board.network(name[1]).config
+    rows = [f"rows_{row - row % 4}.row_{row % 4}" for row in range(config.rows)]
+    columns = [f"columns_{column - column % 2}.column_{column % 2}" for column in range(config.columns)]
+    banks = [
+        *cells({f"{row}.{bank}": count for row in rows for bank, count in of_row.items()}),
+        *cells({f"{column}.{bank}": count for column in columns for bank, count in of_column.items()}),
+        *cells(others),
+    ]
+    of_host = [f"host_side.tape_source.bank_0.memory.0.{part}" for part in range(20)]
+    sites = array_sites(config, board.device, [*of_host, *banks])
+    assert {cell for cell in sites if not cell.startswith("engine.array.")} == set(banks)
+    assert len(set(sites.values())) == len(sites)
+
+    size = 7 * 4 if board.device == "LFE5U-25F" else 13 * 4
+    for group, of_group, amid, left_over in (
+        ("rows_", bands[0], ("diagonal_column", "kernel_center"), left_over_rows),
+        ("columns_", bands[1], ("norm_statistics",), left_over_columns),
+    ):
+        xs = {
+            cell: place_of(site)[0] for cell, site in sites.items() if place_of(site)[1] in of_group and "EBR" in site
+        }
+        assert len(of_group) * size - len(xs) == left_over
+        shared = sorted(x for cell, x in xs.items() if cell.startswith(tuple(f"engine.{each}." for each in amid)))
+        around = sorted(x for cell, x in xs.items() if cell.startswith(f"engine.{group}"))
+        assert len(shared) + len(around) == len(xs)
+        left = [x for x in around if not shared or x <= shared[0]]
+        right = [x for x in around if not shared or x >= shared[-1]]
+        assert not shared or len(left) == len(right) == len(around) / 2
+
+
+def test_what_is_amid_the_rows_needs_what_is_left_over():
+    """The banks of rows take no further band for it, and those of columns have theirs."""
+    banks = [f"engine.rows_0.row_{row}.activation_bank.memory.0.{part}" for row in range(16) for part in range(6)]
+    amid = [f"engine.kernel_center.v_sums.memory.0.{part}" for part in range(12)]
+    sites = network_sites([*banks, *amid, *COLUMN_BANKS])
+    assert {place_of(sites[name])[1] for name in [*banks, *(name for name in amid if name in sites)]} == {22, 46}
+    assert len([name for name in amid if name in sites]) == 2 * 52 - 96
+    assert {place_of(sites[name])[1] for name in COLUMN_BANKS} == {70, 82}
 
 
 @pytest.mark.parametrize("rows", [16, 13, 5, 3])
