@@ -197,10 +197,13 @@ class CommandEngine(Block):
             on_bus.eq((self.kind == FrameType.READ) | (self.kind == FrameType.WRITE)),
             first.eq(Mux(on_bus, position < 2, position < 4)),
             self.send.start.eq(self.frame_start),
-            self.send.write.eq(self.payload_valid & (self.kind == FrameType.SEND) & ~first),
-            self.send.write_data.eq(self.payload),
             self.bus.write_data.eq(word),
             self.result.seek_offset.eq(word),
+        ]
+        # Registers: the memory may be far away, and a byte may wait a cycle.
+        m.d.sync += [
+            self.send.write.eq(self.payload_valid & (self.kind == FrameType.SEND) & ~first),
+            self.send.write_data.eq(self.payload),
         ]
         with m.If(self.frame_start):
             m.d.sync += position.eq(0)

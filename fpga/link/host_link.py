@@ -21,6 +21,7 @@ from taylorvit.fpga.protocol import OVERHEAD_BYTES, PAYLOAD_EXTRA, PROTOCOL_VERS
 from taylorvit.rtl.common.axi import AxiLite, AxiStream
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.reset_line import ResetLine
 from taylorvit.rtl.common.validation import require_power_of_two, require_range
 from taylorvit.rtl.control.description import ADDRESS_WIDTH, DATA_WIDTH
 
@@ -113,6 +114,7 @@ class HostLink(Block):
         self.send_bytes = send_bytes
         self.result_bytes = result_bytes
         self.payload_max = payload_max
+        self.reset_line = ResetLine()
         self.stall_cycles = max(1, round(clock_hz * stall_ms / 1000))
         super().__init__(
             {
@@ -162,17 +164,23 @@ class HostLink(Block):
         sender = instantiate(m, "frame_sender", FrameSender(payload_max=engine_block.reply_max))
         master = instantiate(m, "register_master", RegisterMaster())
 
-        # What RESET clears.
+        # What RESET clears, which lasts for longer than a reset line is.
         clear = Signal()
         m.d.comb += [clear.eq(engine.clear | ResetSignal()), self.accelerator_reset.eq(engine.clear)]
+
+        def place(name, block):
+            line = instantiate(m, f"{name}_reset", self.reset_line)
+            m.d.comb += line.i.eq(clear)
+            return instantiate(m, name, block, reset=line.o)
+
         send_block = SendBuffer(depth=self.send_bytes, frame_max=engine_block.send_max)
-        send_buffer = instantiate(m, "send_buffer", send_block, reset=clear)
+        send_buffer = place("send_buffer", send_block)
         demultiplexer_block = PacketDemultiplexer(
             stream_bytes=self.stream_bytes, streams=self.streams, memory=self.memory_bytes > 0
         )
-        demultiplexer = instantiate(m, "demultiplexer", demultiplexer_block, reset=clear)
-        splitter = instantiate(m, "splitter", BeatSplitter(stream_bytes=self.results_bytes), reset=clear)
-        result_buffer = instantiate(m, "result_buffer", ResultBuffer(depth=self.result_bytes), reset=clear)
+        demultiplexer = place("demultiplexer", demultiplexer_block)
+        splitter = place("splitter", BeatSplitter(stream_bytes=self.results_bytes))
+        result_buffer = place("result_buffer", ResultBuffer(depth=self.result_bytes))
 
         # One CRC for both directions: the receiver waits until its request is answered.
         m.d.comb += [
@@ -238,7 +246,7 @@ class HostLink(Block):
 
         malformed = demultiplexer.malformed
         if self.memory_bytes:
-            writer = instantiate(m, "memory_writer", MemoryWriter(memory_bytes=self.memory_bytes), reset=clear)
+            writer = place("memory_writer", MemoryWriter(memory_bytes=self.memory_bytes))
             connect(m, demultiplexer.memory, writer.packets)
             connect(m, writer.write, flipped(self.memory_write))
             malformed |= writer.malformed

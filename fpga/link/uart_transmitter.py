@@ -22,7 +22,7 @@ class UartTransmitter(Block):
     Ports:
         data (8 bits, input): the next byte.
         valid (1 bit, input): there is one.
-        ready (1 bit, output): it is taken; low while a byte is being sent.
+        ready (1 bit, output): it is taken; low while a byte is being sent. A register.
         tx (1 bit, output): the line, high when idle.
 
     Raises:
@@ -34,20 +34,30 @@ class UartTransmitter(Block):
 
     def __init__(self, *, clock_hz, baud):
         self.phase_step, self.phase_width = bit_clock(clock_hz, baud)
-        super().__init__({"data": In(8), "valid": In(1), "ready": Out(1), "tx": Out(1, init=1)})
+        super().__init__({"data": In(8), "valid": In(1), "ready": Out(1, init=1), "tx": Out(1, init=1)})
 
     def elaborate(self, platform):
         m = Module()
         phase = Signal(self.phase_width)
-        bits_left = Signal(range(11))
+        bits_left = Signal(range(10))  # behind the one on the line
         shift = Signal(9)  # what follows the bit on the line
         advanced = phase + self.phase_step
-        m.d.comb += self.ready.eq(bits_left == 0)
         with m.If(self.ready):
             with m.If(self.valid):
-                m.d.sync += [bits_left.eq(10), phase.eq(0), self.tx.eq(0), shift.eq(Cat(self.data, Const(1, 1)))]
+                m.d.sync += [
+                    self.ready.eq(0),
+                    bits_left.eq(9),
+                    phase.eq(0),
+                    self.tx.eq(0),
+                    shift.eq(Cat(self.data, Const(1, 1))),
+                ]
         with m.Else():
             m.d.sync += phase.eq(advanced)
             with m.If(advanced[self.phase_width]):
-                m.d.sync += [bits_left.eq(bits_left - 1), self.tx.eq(shift[0]), shift.eq(Cat(shift[1:], Const(1, 1)))]
+                m.d.sync += [
+                    self.ready.eq(bits_left == 0),
+                    bits_left.eq(bits_left - 1),
+                    self.tx.eq(shift[0]),
+                    shift.eq(Cat(shift[1:], Const(1, 1))),
+                ]
         return m

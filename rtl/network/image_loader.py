@@ -151,14 +151,14 @@ class ImageLoader(Block):
         with m.If(dropping & moves & self.s.tlast):
             m.d.sync += dropping.eq(0)
         with m.If(finish):
+            m.d.sync += [filling.eq(0), full.eq(1)]
+        # The count may wait a cycle: `full` is already there.
+        with m.If(delay(m, finish, 1, "finish")):
             m.d.sync += [
-                filling.eq(0),
-                full.eq(1),
+                self.image_ready.eq(1),
                 images_left.eq(images_left - 1),
                 some_left.eq(images_left != 1),
             ]
-        with m.If(delay(m, finish, 1, "finish")):
-            m.d.sync += self.image_ready.eq(1)
         with m.If(self.image_release):
             m.d.sync += self.image_ready.eq(0)
         with m.If(self.image_done if self.waits_for_end else self.image_release):

@@ -11,10 +11,10 @@ from math import isqrt
 from amaranth.hdl import Cat, Signal, signed
 
 from taylorvit.rtl.array.requantizer import Requantizer
+from taylorvit.rtl.array.wide_product import factor_registers, wide_product
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay
-from taylorvit.rtl.common.wide_product import wide_product
 
 __all__ = ["NormArithmetic", "NormMemories"]
 
@@ -85,6 +85,7 @@ class NormArithmetic(Block):
 
     def __init__(self, config, ports):
         self.pipelined = config.memory_pipeline > 0
+        self.multiplier = config.multiplier
         self.value_width = config.stream_value_width
         self.gamma_width = config.gamma_width
         self.beta_width = config.beta_width
@@ -129,6 +130,11 @@ class NormArithmetic(Block):
         return 2 if self.pipelined else 1
 
     @property
+    def scaled_latency(self):
+        """Cycles that the product of a normalized feature and gamma takes."""
+        return factor_registers(self.multiplier) + 1
+
+    @property
     def normalized_latency(self):
         """Cycles from `tile` to the normalized feature: left shift, product, difference, rounding shift."""
         return self.feature_delay + 1 + self.product_latency + 1 + self.normalizing.latency
@@ -136,7 +142,7 @@ class NormArithmetic(Block):
     @property
     def latency(self):
         """Cycles from `tile` to `activation`: besides, product and sum, rounding shift."""
-        return self.normalized_latency + 2 + self.requantizer.latency
+        return self.normalized_latency + self.scaled_latency + 1 + self.requantizer.latency
 
     def after_tile(self, m, value, cycles, name):
         """A member of `norm`, as it is some cycles after its `tile`.
@@ -158,17 +164,18 @@ class NormArithmetic(Block):
             feature (Value): the feature, `feature_delay` cycles after `tile`.
             left_shift (Value): the channel's, in the same cycle.
         """
-        value = Signal(signed(self.value_width), reset_less=True)
+        shifted = Signal(signed(self.value_width))
         centred = Signal(signed(self.centred_width), reset_less=True)
         normalizing = instantiate(m, "normalizing", self.normalizing)
+        # The cycle of the shift ends in registers that are here, or in those of the product.
+        ahead = 1 - factor_registers(self.multiplier)
+        value = delay(m, shifted, ahead, "value")
+        factor = self.after_tile(m, norm.factor, self.feature_delay + ahead, "factor")
+        product = wide_product(m, value, factor, "product", cycles=self.product_latency, multiplier=self.multiplier)
         multiplied = self.feature_delay + 1 + self.product_latency
-        factor = self.after_tile(m, norm.factor, self.feature_delay + 1, "factor")
-        product = wide_product(m, value, factor, "product", cycles=self.product_latency)
-        m.d.sync += [
-            value.eq(feature << left_shift),
-            centred.eq(product - self.after_tile(m, norm.offset, multiplied, "offset")),
-        ]
+        m.d.sync += centred.eq(product - self.after_tile(m, norm.offset, multiplied, "offset"))
         m.d.comb += [
+            shifted.eq(feature << left_shift),
             normalizing.i.eq(centred),
             normalizing.shift.eq(self.after_tile(m, norm.right_shift, multiplied + 1, "right_shift")),
         ]
@@ -184,12 +191,10 @@ class NormArithmetic(Block):
             beta (Value): the channel's summand, likewise.
             norm_shift (Value): right shift of all, as in `NormControl`.
         """
-        scaled = Signal(signed(self.normalized_width + self.gamma_width), reset_less=True)
         total = Signal(signed(self.scaled_width - self.left_out), reset_less=True)
         requantizer = instantiate(m, "requantizer", self.requantizer)
-        m.d.sync += [
-            scaled.eq(normalized * gamma.as_signed()),
-            total.eq((scaled + delay(m, beta, 1, "beta").as_signed()) >> self.left_out),
-        ]
+        scaled = wide_product(m, normalized, gamma.as_signed(), "scaled", cycles=1, multiplier=self.multiplier)
+        summand = delay(m, beta, self.scaled_latency, "beta").as_signed()
+        m.d.sync += total.eq((scaled + summand) >> self.left_out)
         m.d.comb += [requantizer.i.eq(total), requantizer.shift.eq(norm_shift)]
         return requantizer.o

@@ -2,6 +2,9 @@
 
 It begins when every product before its own is finished, so nothing else reads or writes the residual stream. In the
 first tile a token waits until its sums are prepared (`rtl.network.norm_statistics`).
+
+Which token goes is decided by a few registers that are close to each other. Its places are found a cycle later, while
+its numbers are read.
 """
 
 from amaranth.hdl import Const, Module, Mux, Signal, signed
@@ -21,11 +24,12 @@ class NormScheduler(Block):
 
     Args:
         config (NetworkConfig): the configuration.
-        read_latency (int): cycles from `token` to `factor`, `offset` and `right_shift`.
+        read_latency (int): cycles from `token` to `factor`, `offset` and `right_shift`, at least 1.
 
     Ports:
-        start (1 bit, input): the constants of the LayerNorm of `product` are loaded.
-        product (COMMAND_BITS, input): the product whose streamed operand it is, constant while the LayerNorm runs.
+        start (1 bit, input): the constants of the LayerNorm of `product` are loaded; only while `idle`.
+        product (COMMAND_BITS, input): the product whose streamed operand it is, constant from `start` on while the
+            LayerNorm runs.
         product_number (sequence_width bits, input): its number.
         finished (sequence_width bits, input): products that are finished.
         ready (bits of max_tokens, input): tokens that are prepared; one is sent from `ready_latency` cycles later on.
@@ -79,83 +83,95 @@ class NormScheduler(Block):
         unwritten = Signal.like(tiles)  # tiles that are still to be written
         features = Signal.like(self.written)
         token = Signal.like(rows)
-        residual = Signal(len(self.norm.address))  # address of token 0 of the tile
-        base = Signal(len(self.norm.destination))
-        bank = Signal(index_width(self.rows))
-        next_bank = Signal(range(2 * self.rows))
-        wraps = Signal()
         issue = Signal()
         # Registers, found out with the token before.
         first_token = Signal()
         last_token = Signal()
+        last_tile = Signal()
         is_ready = Signal()  # the token is prepared; a cycle late
+        only_token, only_tile = Signal(), Signal()
         m.d.comb += [
             issue.eq(running & is_ready & self._apart(m, issue, first_token)),
             self.token.eq(token),
-            next_bank.eq(bank + self.columns),
-            wraps.eq(next_bank >= self.rows),
             self.written.eq(Mux(self.idle, (1 << len(features)) - 1, features)),
         ]
-        step = self.norm.signature.create(path=("step",))
-        m.d.comb += [
-            step.valid.eq(issue),
-            step.address.eq(residual + token),
-            step.tile.eq(tiles - tiles_left),
-            step.norm_shift.eq(fields["norm_shift"]),
-            step.bank.eq(bank),
-            step.destination.eq(base + token),
-            step.following.eq(base + rows + token),
-            step.finish.eq(issue & last_token),
+        m.d.sync += [
+            only_token.eq(rows == 1),
+            only_tile.eq(tiles == 1),
+            is_ready.eq(Mux(issue, Mux(last_token, self.ready != 0, self.ready > token + 1), self.ready > token)),
         ]
-        m.d.sync += is_ready.eq(
-            Mux(issue, Mux(last_token, self.ready != 0, self.ready > token + 1), self.ready > token)
-        )
         with m.If(issue):
             m.d.sync += [
                 token.eq(token + 1),
                 first_token.eq(last_token),
-                last_token.eq(Mux(last_token, rows == 1, token + 2 == rows)),
+                last_token.eq(Mux(last_token, only_token, token + 2 == rows)),
             ]
         with m.If(issue & last_token):
+            m.d.sync += [token.eq(0), tiles_left.eq(tiles_left - 1), last_tile.eq(tiles_left == 2)]
+            with m.If(last_tile):
+                m.d.sync += running.eq(0)
+        with m.If(~running):
             m.d.sync += [
                 token.eq(0),
-                tiles_left.eq(tiles_left - 1),
-                residual.eq(residual + fields["norm_stride"]),
-                bank.eq(Mux(wraps, next_bank - self.rows, next_bank)),
+                first_token.eq(1),
+                last_token.eq(only_token),
+                tiles_left.eq(tiles),
+                last_tile.eq(only_tile),
             ]
-            with m.If(wraps):
-                m.d.sync += base.eq(base + rows)
-            with m.If(tiles_left == 1):
-                m.d.sync += running.eq(0)
         with m.If(waiting & (self.product_number == self.finished)):
             m.d.sync += [waiting.eq(0), running.eq(1)]
         with m.If(self.tile_written):
             m.d.sync += [features.eq(features + self.columns), unwritten.eq(unwritten - 1)]
             with m.If(unwritten == 1):
                 m.d.sync += self.idle.eq(1)
+        with m.If(self.idle):
+            m.d.sync += [features.eq(0), unwritten.eq(tiles)]
         with m.If(self.start):
+            m.d.sync += [waiting.eq(1), self.idle.eq(0)]
+        self._send(m, fields, running, issue, token, last_token)
+        return m
+
+    def _send(self, m, fields, running, issue, token, last_token):
+        """Tells the columns of the token that was issued in the cycle before, with its numbers."""
+        rows = fields["norm_rows"]
+        sent, finish = delay(m, issue, 1, "sent"), delay(m, issue & last_token, 1, "sent_last")
+        sent_token = delay(m, token, 1, "sent_token")
+        tile = Signal.like(self.norm.tile)
+        residual = Signal(len(self.norm.address))  # address of token 0 of the tile
+        base = Signal(len(self.norm.destination))
+        bank = Signal(index_width(self.rows))
+        next_bank = Signal(range(2 * self.rows))
+        wraps = Signal()
+        m.d.comb += [next_bank.eq(bank + self.columns), wraps.eq(next_bank >= self.rows)]
+        with m.If(finish):
             m.d.sync += [
-                waiting.eq(1),
-                self.idle.eq(0),
-                features.eq(0),
-                token.eq(0),
-                first_token.eq(1),
-                last_token.eq(rows == 1),
-                tiles_left.eq(tiles),
-                unwritten.eq(tiles),
-                residual.eq(0),
-                bank.eq(0),
-                base.eq(fields["source_base"]),
+                tile.eq(tile + 1),
+                residual.eq(residual + fields["norm_stride"]),
+                bank.eq(Mux(wraps, next_bank - self.rows, next_bank)),
             ]
+            with m.If(wraps):
+                m.d.sync += base.eq(base + rows)
+        with m.If(~running):
+            m.d.sync += [tile.eq(0), residual.eq(0), bank.eq(0), base.eq(fields["source_base"])]
+        step = self.norm.signature.create(path=("step",))
+        m.d.comb += [
+            step.valid.eq(sent),
+            step.address.eq(residual + sent_token),
+            step.tile.eq(tile),
+            step.norm_shift.eq(fields["norm_shift"]),
+            step.bank.eq(bank),
+            step.destination.eq(base + sent_token),
+            step.following.eq(base + rows + sent_token),
+            step.finish.eq(finish),
+        ]
         for name in ("valid", "address", "tile", "norm_shift", "bank", "destination", "following", "finish"):
-            later = delay(m, getattr(step, name), self.read_latency, f"step_{name}")
+            later = delay(m, getattr(step, name), self.read_latency - 1, f"step_{name}")
             m.d.sync += getattr(self.norm, name).eq(later)
         m.d.sync += [
             self.norm.factor.eq(self.factor),
             self.norm.offset.eq(self.offset),
             self.norm.right_shift.eq(self.right_shift),
         ]
-        return m
 
     def _apart(self, m, issue, first_token):
         """Whether the next token may be sent.
@@ -168,17 +184,18 @@ class NormScheduler(Block):
         """
         apart = Const(1)
         if self.rows % self.columns:
-            apart = ~first_token | (_countdown(m, issue & first_token, self.columns - 1, "tile_left") == 0)
+            apart = ~first_token | _is_over(m, issue & first_token, self.columns - 1, "tile_left")
         if self.interval > 1:
-            apart = apart & (_countdown(m, issue, self.interval - 1, "token_left") == 0)
+            apart = apart & _is_over(m, issue, self.interval - 1, "token_left")
         return apart
 
 
-def _countdown(m, begin, cycles, name):
-    """Cycles that are left of some, the first one of which is that behind `begin`."""
+def _is_over(m, begin, cycles, name):
+    """Whether some cycles are over, the first one of which is that behind `begin`: a register."""
     left = Signal(range(cycles + 1), name=name)
+    none_left = Signal(init=1, name=f"no_{name}")
     with m.If(begin):
-        m.d.sync += left.eq(cycles)
+        m.d.sync += [left.eq(cycles), none_left.eq(0)]
     with m.Elif(left != 0):
-        m.d.sync += left.eq(left - 1)
-    return left
+        m.d.sync += [left.eq(left - 1), none_left.eq(left == 1)]
+    return none_left

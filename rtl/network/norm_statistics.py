@@ -13,16 +13,17 @@ The tokens of a residual stream may come in blocks, an addition for each of them
 element and the block's first token added up. Only the block of token 0 begins anew.
 """
 
+from functools import partial
 from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
+from taylorvit.rtl.array.wide_product import factor_registers, wide_product
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.memory_bank import MemoryBank
 from taylorvit.rtl.common.pipeline import delay
-from taylorvit.rtl.common.wide_product import wide_product
 from taylorvit.rtl.common.widths import index_width, up_to
 
 from .bundles import ResultControl
@@ -55,8 +56,8 @@ class NormStatistics(Block):
         epsilon (48 bits, input): added to the scaled variance, at least 1, likewise.
         first_token (index_width(max_tokens) bits, input): token of element 0, constant while totals of an addition are
             in `result`: 0, or as many as the additions before it had since 0. Then `features` and `epsilon` are theirs.
-        ready (bits of max_tokens, output): tokens that are prepared; 0 from the cycle after the first total of the last
-            output tile of a residual addition from token 0 on is in `result`.
+        ready (bits of max_tokens, output): tokens that are prepared; 0 from `restart_latency` cycles after the first
+            total of the last output tile of a residual addition from token 0 on is in `result`.
         read_address (index_width(max_tokens) bits, input): a token.
         factor (norm_factor_width bits, output): D y of the token, `read_latency` cycles later, like the two others.
         offset (norm_offset_width bits signed, output): sum of its features times y.
@@ -76,7 +77,8 @@ class NormStatistics(Block):
         self.features_width = config.max_width.bit_length()
         self.variance_width = config.variance_width
         tokens, pipeline = config.max_tokens, config.memory_pipeline
-        self.pipelined = pipeline > 0
+        self.product_cycles = 2 if pipeline > 0 else 1
+        self.multiplier = config.multiplier
         # The squares have no sign; in so many bits it makes no difference to a sum.
         self.total_sums, self.square_sums = (
             PartialSumAccumulator(sum_width=width, depth=tokens, memory_pipeline=pipeline, module_name=name)
@@ -117,6 +119,14 @@ class NormStatistics(Block):
         )
 
     @property
+    def restart_latency(self):
+        """Cycles from the total that begins a last output tile until `ready` is 0.
+
+        The two registers on the way are less than `sums_delay`, so that this comes before the sums of the new tokens.
+        """
+        return 3
+
+    @property
     def read_latency(self):
         """Cycles from `read_address` to the numbers of the token."""
         return self.prepared.latency
@@ -124,7 +134,7 @@ class NormStatistics(Block):
     @property
     def product_latency(self):
         """Cycles that a product takes."""
-        return 2 if self.pipelined else 1
+        return factor_registers(self.multiplier) + self.product_cycles
 
     @property
     def variance_latency(self):
@@ -172,14 +182,16 @@ class NormStatistics(Block):
         return m
 
     def _head(self, m):
-        """Starts the row sums of each total of a residual addition; returns token 0 of the last output tile."""
+        """Starts the row sums of each total of a residual addition; returns a late token 0 of the last output tile."""
         result, head = self.result, self.sums_head
         is_total = result.valid & result.last & (result.destination == Destination.RESIDUAL)
         token = (result.index + self.first_token)[: len(head.index)]
         numbers = {"valid": is_total, "index": token, "first_tile": result.first_tile, "last_tile": result.last_tile}
         for name, number in numbers.items():
             m.d.comb += getattr(head, name).eq(delay(m, number, self.sums_delay, f"head_{name}"))
-        return is_total & result.last_tile & result.begin & (self.first_token == 0)
+        begins = is_total & result.last_tile & result.begin & (self.first_token == 0)
+        # The total comes from afar, and much is reset: a register for each.
+        return delay(m, begins, self.restart_latency - 1, "restart")
 
     def _accumulate(self, m, memories):
         """Adds the sums of all output tiles; returns whether those of a token are complete, and of which."""
@@ -210,9 +222,9 @@ class NormStatistics(Block):
         features = self.features[: self.features_width]
         total_width = len(totals.read_data)
         total, squares = complete.read_data[:total_width].as_signed(), complete.read_data[total_width:]
-        cycles = self.product_latency
-        scaled_squares = wide_product(m, features, squares, "scaled_squares", cycles=cycles)
-        squared_total = wide_product(m, total, total, "squared_total", cycles=cycles)
+        product = partial(wide_product, m, cycles=self.product_cycles, multiplier=self.multiplier)
+        scaled_squares = product(features, squares, "scaled_squares")
+        squared_total = product(total, total, "squared_total")
         difference, variance = (
             Signal(self.variance_width, name=name, reset_less=True) for name in ("difference", "variance")
         )
@@ -236,10 +248,10 @@ class NormStatistics(Block):
             m.d.sync += rooted.eq(0)
         read = self.totals.latency
         reciprocal = delay(m, root.reciprocal, read, "reciprocal")
-        factor = wide_product(m, features, reciprocal, "new_factor", cycles=cycles)
-        offset = wide_product(m, totals.read_data.as_signed(), reciprocal, "new_offset", cycles=cycles)
-        half_shift = delay(m, root.half_shift, read + cycles, "half_shift")
-        written = delay(m, root.done, read + cycles, "written", reset=cancel)
+        factor = product(features, reciprocal, "new_factor")
+        offset = product(totals.read_data.as_signed(), reciprocal, "new_offset")
+        half_shift = delay(m, root.half_shift, read + self.product_latency, "half_shift")
+        written = delay(m, root.done, read + self.product_latency, "written", reset=cancel)
         right_shift = Signal.like(self.right_shift, name="new_right_shift")
         m.d.comb += [
             totals.read_address.eq(rooted),

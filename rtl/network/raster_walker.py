@@ -14,14 +14,17 @@ Beat b of a patch, counted as in the patch walker's order, goes to the group b m
 is one more where the groups wrap. How far it is from a colour to the next, and how many colours there are, is found out
 when a job starts, by walking through the beats of one patch; nothing is multiplied or divided. If the sizes do not fit
 each other, this shows on the way.
+
+The walk is a beat or two ahead, in a queue of two places: so a step begins at registers, not at the stream.
 """
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from taylorvit.rtl.common.block import Block
+from taylorvit.rtl.common.block import Block, instantiate
+from taylorvit.rtl.common.pair_queue import PairQueue
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import index_width
 
@@ -46,7 +49,7 @@ class RasterWalker(Block):
         ready (1 bit, output): the sizes fit each other, and beats may come.
         refused (1 bit, output): pulse: they do not: a row of a patch is not of whole beats, a patch not of whole
             colours, or an image not of whole rows of patches.
-        step (1 bit, input): a beat is taken, only while `ready`.
+        step (1 bit, input): a beat is taken, only while `ready`. There may be one in every cycle.
         group (index_width(rows / image_lanes) bits, output): which rows take the next beat.
         address (index_width(image_depth) bits, output): address in their banks.
         last (1 bit, output): it is the last beat of an image.
@@ -58,6 +61,7 @@ class RasterWalker(Block):
         patches = config.max_tokens - 1
         self.lanes = config.image_lanes
         self.groups = config.rows // config.image_lanes
+        self.places = PairQueue(name="place", width=index_width(self.groups) + index_width(config.image_depth) + 1)
         super().__init__(
             {
                 "start": In(1),
@@ -79,6 +83,9 @@ class RasterWalker(Block):
         colours = Signal.like(self.patch_pixels, name="colours")
         idle = Signal(init=1)  # all loops are at their beginnings
         measuring = Signal()
+        walking = Signal()  # the sizes fit each other
+        step = Signal()
+        last = Signal()
         pixels = _Loop(m, "pixels", self.patch_pixels, self.lanes)  # of a patch, while it is measured
         loops = SimpleNamespace(
             colour=_Loop(m, "colour", colours, 1),
@@ -90,19 +97,18 @@ class RasterWalker(Block):
         colour, x, column, y, rows = vars(loops).values()
 
         # While a patch is measured, it is walked through as if it were the only one, and each colour of it another.
-        # What depends on registers alone is beside `step`, which comes from outside.
         column_ends = colour.last & x.last & column.last
-        x_moves = Mux(measuring, ~pixels.last, self.step & colour.last)
-        column_moves = self.step & (colour.last & x.last)
-        y_moves = Mux(measuring, ~pixels.last & x.last, self.step & column_ends)
-        rows_move = Mux(measuring, ~rows.last, self.step & (column_ends & y.last))
+        x_moves = Mux(measuring, ~pixels.last, step & colour.last)
+        column_moves = step & (colour.last & x.last)
+        y_moves = Mux(measuring, ~pixels.last & x.last, step & column_ends)
+        rows_move = Mux(measuring, ~rows.last, step & (column_ends & y.last))
         colour_measured = measuring & ~pixels.last & x.last & y.last
-        m.d.comb += idle.eq(~measuring & ~self.ready)
+        m.d.comb += idle.eq(~measuring & ~walking)
         with m.If(idle):
             for loop in (pixels, *vars(loops).values()):
                 loop.restart()
         pixels.move(measuring & ~pixels.last)
-        colour.move(self.step)
+        colour.move(step)
         x.move(x_moves)
         column.move(column_moves)
         y.move(y_moves)
@@ -112,7 +118,7 @@ class RasterWalker(Block):
         fits = pixels.exact & rows.exact & x.exact & x.last & y.last
         m.d.comb += [
             self.refused.eq(finished & ~fits),
-            self.last.eq(colour.last & x.last & column.last & y.last & rows.last),
+            last.eq(colour.last & x.last & column.last & y.last & rows.last),
         ]
         with m.If(colour_measured):
             m.d.sync += colours.eq(colours + 1)
@@ -122,14 +128,26 @@ class RasterWalker(Block):
             m.d.sync += measuring.eq(0)
         # The loops begin anew in the cycle between.
         with m.If(delay(m, finished & fits, 1, "finished")):
-            m.d.sync += self.ready.eq(1)
+            m.d.sync += walking.eq(1)
         with m.If(self.start):
-            m.d.sync += [self.ready.eq(0), measuring.eq(0), colours.eq(1)]
-        self._walk(m, loops, idle, x_moves, column_moves, colour_measured & (colours == 1))
+            m.d.sync += [walking.eq(0), measuring.eq(0), colours.eq(1)]
+        step_measured = colour_measured & (colours == 1)
+        group, address = self._walk(m, loops, idle, step, last, x_moves, column_moves, step_measured)
+
+        # What was ahead in one job is nothing in the next, which begins with a cycle of `idle`.
+        places = instantiate(m, "places", self.places, reset=idle)
+        m.d.comb += [
+            step.eq(walking & places.room),
+            places.put.eq(step),
+            places.incoming.eq(Cat(group, address, last)),
+            self.ready.eq(walking & places.valid),
+            Cat(self.group, self.address, self.last).eq(places.word),
+            places.taken.eq(self.step),
+        ]
         return m
 
-    def _walk(self, m, loops, idle, x_moves, column_moves, step_measured):
-        """The next beat's place in its patch, and the patch."""
+    def _walk(self, m, loops, idle, step, last, x_moves, column_moves, step_measured):
+        """The next beat's place in its patch, and the patch; returns its group and address."""
         column, y = loops.column, loops.y
         place, first, row_start, colour_step = (  # `first`: of the first colour; `row_start`: of the row of pixels
             (Signal.like(self.group, name=f"{name}_group"), Signal.like(self.address, name=f"{name}_tile"))
@@ -140,7 +158,6 @@ class RasterWalker(Block):
         m.d.sync += colour_and_tile.eq(colour_step[1] + self.patches)
         next_beat = self._sum(first, 1, 0, self.patches)
         next_colour = self._sum(place, *colour_step, colour_and_tile)
-        m.d.comb += [self.group.eq(place[0]), self.address.eq(place[1] + patch)]
 
         def go(places, to):
             m.d.sync += [part.eq(value) for each in places for part, value in zip(each, to)]
@@ -149,7 +166,7 @@ class RasterWalker(Block):
             go([colour_step], next_beat)
         with m.If(x_moves):
             go([place, first], next_beat)
-        with m.Elif(self.step):
+        with m.Elif(step):
             go([place], next_colour)
         with m.If(column_moves):
             go([place, first], row_start)
@@ -160,9 +177,10 @@ class RasterWalker(Block):
                 with m.If(y.last):
                     go([place, first, row_start], (0, 0))
                     m.d.sync += [patch.eq(patch + 1), first_patch.eq(patch + 1)]
-        with m.If(idle | (self.step & self.last)):
+        with m.If(idle | (step & last)):
             go([place, first, row_start], (0, 0))
             m.d.sync += [patch.eq(0), first_patch.eq(0)]
+        return place[0], (place[1] + patch)[: len(self.address)]
 
     def _sum(self, place, groups, tile, tile_if_wrapped):
         """The place some groups and a tile further on; the address of a tile tells, too, where groups wrap."""

@@ -11,6 +11,7 @@ are in step with the columns' skew, so one token a cycle goes through.
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib.wiring import In, Out, Signature
 
+from taylorvit.rtl.array.wide_product import factor_registers, wide_product
 from taylorvit.rtl.common.block import Block
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import index_width, up_to
@@ -63,6 +64,7 @@ class FeatureSums(Block):
 
     def __init__(self, config):
         self.value_width = config.stream_value_width
+        self.multiplier = config.multiplier
         super().__init__(
             {
                 "feature": In(signed(config.residual_width)),
@@ -85,8 +87,11 @@ class FeatureSums(Block):
     def elaborate(self, platform):
         m = Module()
         value = Signal(signed(self.value_width), reset_less=True)
-        square = Signal(2 * self.value_width - 1, reset_less=True)
-        m.d.sync += [value.eq(self.feature << self.left_shift), square.eq(value * value)]
+        shifted = Signal.like(value, name="shifted")
+        m.d.comb += shifted.eq(self.feature << self.left_shift)
+        m.d.sync += value.eq(shifted)
+        factor = shifted if factor_registers(self.multiplier) else value
+        square = wide_product(m, factor, factor, "square", cycles=1, multiplier=self.multiplier)
         before, after = self.sums_in, self.sums_out
         for name in ("valid", "index", "first_tile", "last_tile"):
             m.d.comb += getattr(after, name).eq(delay(m, getattr(before, name), 1, name))
@@ -94,7 +99,7 @@ class FeatureSums(Block):
         squares = Signal.like(after.squares, name="squares", reset_less=True)
         m.d.sync += [
             total.eq(before.total + delay(m, value, 1, "value")),
-            squares.eq(before.squares + square),
+            squares.eq(before.squares + square.as_unsigned()),
         ]
         m.d.comb += [after.total.eq(total), after.squares.eq(squares)]
         return m

@@ -9,7 +9,8 @@ A pass begins in the cycle after the last one of the pass before, if its tile an
     KERNEL_1     the attention kernel has room for the rows that it completes
 
 Each of these is looked at a cycle ahead, while the pass is in `loaded` and not yet valid, or waits. Once it is so, it
-stays so until the pass has been taken.
+stays so until the pass has been taken. So whether a pass may be taken is one register, and the tile loader, which goes
+on with the next pass in the same cycle, need not wait for comparisons here.
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -43,7 +44,8 @@ class Streamer(Block):
         starving (1 bit, input): the tile loader waits for the tape.
         held_up (1 bit, input): the tile loader waits for products before its own.
         stream_control (StreamControl, output): an element, to row 0.
-        residual_begin (1 bit, output): the first pass of a product for the residual stream is taken.
+        residual_begin (1 bit, output): the first pass of a product for the residual stream was taken in the cycle
+            before; a register.
         promised (1 bit, output): a pass is taken that completes rows of KERNEL_1.
         residual_busy (1 bit, output): totals may be on their way into the residual stream; from two cycles after a pass
             with totals was taken.
@@ -101,49 +103,39 @@ class Streamer(Block):
         #   1      1      its last cycle
         active = Signal()
         free = Signal(init=1)
+        ends = Signal()  # the next cycle is the last one
         position = Signal.like(streaming.pass_length)
-        waits_for_image = Signal()
-        waits_for_logits = Signal()
-        waits_for_products = Signal()
-        waits_for_norm = Signal()
-        waits_for_room = Signal()
-        waits_for_data = Signal()
-        completes_rows = (result.destination == Destination.KERNEL_1) & result.last
-        # Of the rows that were promised last, the kernel knows two cycles later.
-        kernel_room = self.kernel_room & ~delay(m, self.promised, 1, "promised")
-        m.d.sync += [
-            waits_for_image.eq((coming.source == Source.IMAGE) & ~self.image_ready),
-            waits_for_logits.eq((result.destination == Destination.LOGITS) & ~self.logits_room),
-            waits_for_products.eq((coming.sequence - self.finished)[:sequence_width] > coming.wait),
-            waits_for_norm.eq(coming.norm & (self.norm_written < coming.norm_features)),
-            waits_for_room.eq(completes_rows & ~kernel_room),
-        ]
+        kind = Signal.like(self.kind, name="latest_kind")
+        # Of the pass in `loaded`, from a cycle after it came; `may_go` is for the next cycle, if no pass is taken in
+        # this one. None is valid in the cycle after another one was taken.
+        may_go = Signal()
+        is_short = Signal()  # it takes one cycle
+        waits_for_image, waits_for_logits, waits_for_data = self._reasons(m, coming, may_go, free | ends)
         m.d.comb += [
-            waits_for_data.eq(waits_for_products | waits_for_norm | waits_for_room),
-            taken.eq(self.loaded.valid & free & ~(waits_for_image | waits_for_logits | waits_for_data)),
+            ends.eq(active & (position + 2 == streaming.pass_length)),
+            taken.eq(self.loaded.valid & may_go),
+            self.promised.eq(taken & self._completes_rows(result)),
+        ]
+        m.d.sync += [
+            is_short.eq(coming.pass_length == 1),
             self.residual_begin.eq(taken & coming.product_first & (result.destination == Destination.RESIDUAL)),
-            self.promised.eq(taken & completes_rows),
+            position.eq(position + 1),
         ]
 
         with m.If(active):
-            m.d.sync += position.eq(position + 1)
-            with m.If(position + 2 == streaming.pass_length):
-                m.d.sync += free.eq(1)
             self._advance(m, streaming, position)
+        with m.If(ends):
+            m.d.sync += free.eq(1)
+        # What comes goes in, taken or not: if it is not, it goes in again.
         with m.If(free):
-            m.d.sync += active.eq(0)
+            m.d.sync += [active.eq(0), position.eq(0), *copied(coming, streaming)]
         with m.If(taken):
-            m.d.sync += [
-                active.eq(1),
-                position.eq(0),
-                free.eq(coming.pass_length == 1),
-                *copied(coming, streaming),
-            ]
-        self._control(m, streaming, active, free, position)
+            m.d.sync += [active.eq(1), free.eq(is_short), kind.eq(coming.kind)]
+        self._control(m, streaming, active, position)
         self._residual(m, streaming, active)
 
         waits = ~active & self.loaded.valid
-        m.d.comb += self.kind.eq(Mux(waits, coming.kind, streaming.kind))
+        m.d.comb += self.kind.eq(Mux(waits, coming.kind, kind))
         m.d.sync += [
             self.array_busy.eq(active & (position < streaming.length)),
             self.stall_tape.eq(~active & ~self.loaded.valid & self.starving),
@@ -155,6 +147,35 @@ class Streamer(Block):
             ),
         ]
         return m
+
+    def _completes_rows(self, result):
+        return (result.destination == Destination.KERNEL_1) & result.last
+
+    def _reasons(self, m, coming, may_go, is_free):
+        """Whether the pass that comes may go, and the reasons for which it may not: registers."""
+        result = coming.result
+        lacks_image = Signal()
+        lacks_logits_room = Signal()
+        lacks_products = Signal()
+        lacks_norm = Signal()
+        lacks_kernel_room = Signal()
+        lacks_data = Signal()
+        # Of the rows that were promised last, the kernel knows two cycles later.
+        kernel_room = self.kernel_room & ~delay(m, self.promised, 1, "promised")
+        m.d.comb += [
+            lacks_image.eq((coming.source == Source.IMAGE) & ~self.image_ready),
+            lacks_logits_room.eq((result.destination == Destination.LOGITS) & ~self.logits_room),
+            lacks_products.eq((coming.sequence - self.finished)[:sequence_width] > coming.wait),
+            lacks_norm.eq(coming.norm & (self.norm_written < coming.norm_features)),
+            lacks_kernel_room.eq(self._completes_rows(result) & ~kernel_room),
+            lacks_data.eq(lacks_products | lacks_norm | lacks_kernel_room),
+        ]
+        reasons = []
+        for name, lacks in (("image", lacks_image), ("logits", lacks_logits_room), ("data", lacks_data)):
+            reasons.append(Signal(name=f"waits_for_{name}"))
+            m.d.sync += reasons[-1].eq(lacks)
+        m.d.sync += may_go.eq(is_free & ~(lacks_image | lacks_logits_room | lacks_data))
+        return reasons
 
     def _advance(self, m, streaming, position):
         """Addresses go on with the elements; a key goes to the next bank."""
@@ -168,7 +189,7 @@ class Streamer(Block):
         with m.Else():
             m.d.sync += [result.address.eq(result.address + 1), result.following.eq(result.following + 1)]
 
-    def _control(self, m, streaming, active, free, position):
+    def _control(self, m, streaming, active, position):
         """The element of this cycle, a register later."""
         control, result = self.stream_control, streaming.result
         is_element = active & (position < streaming.length)

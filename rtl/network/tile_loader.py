@@ -66,7 +66,7 @@ class TileLoader(Block):
         constants_begun (1 bit, input): constants that were loaded have taken effect in column 0.
         norm_start (1 bit, output): the constants of a LayerNorm are loaded; its numbers are those of `product`.
         norm_idle (1 bit, input): no LayerNorm is under way.
-        product (COMMAND_BITS, output): the product whose passes come.
+        product (COMMAND_BITS, output): the product whose passes come, to the cycle after its last one is taken.
         product_number (sequence_width bits, output): its number.
         loaded (PassStream, output): the pass whose tile and constants are complete; `payload` is there from a cycle
             before `valid` on.
@@ -125,8 +125,12 @@ class TileLoader(Block):
         m = Module()
         fields = product_fields(self._config, self.product)
         from_tape = fields["stationary"] == Stationary.TAPE
-        has_embedding = (fields["flags"] & Flag.EMBEDDING).any()
-        has_constants = fields["destination"] < Destination.KERNEL_0
+        has_embedding = Signal()
+        has_constants = Signal()
+        m.d.sync += [
+            has_embedding.eq((fields["flags"] & Flag.EMBEDDING).any()),
+            has_constants.eq(fields["destination"] < Destination.KERNEL_0),
+        ]
         # At most `_MOST_UNFINISHED` products are unfinished, so a difference of their numbers has a sign.
         needed = Signal(sequence_width)  # products that have to be finished
         finished_beyond = Signal(sequence_width)
@@ -144,6 +148,8 @@ class TileLoader(Block):
         last_norm_tile = Signal()
         chunk = Signal.like(fields["embedding_chunk"])  # tokens whose embedding is still to come behind this tile
         token = Signal.like(fields["length"])  # of the embedding
+        last_token = Signal()  # behind this tile, or of all; the first of its two rows comes after the step to it
+        no_token = Signal()  # comes behind the tile that moves in
         over = Signal()  # the tokens behind this tile, or all
         high = Signal()
         constants_waiting = Signal()  # loaded, and not yet in effect
@@ -160,6 +166,8 @@ class TileLoader(Block):
             last_row.eq(moving & (count == self.rows - 2)),
             offered.eq((moving & (count == self.rows - 2) & alone) | (offered & ~self.loaded.taken)),
             last_norm_tile.eq(norm_tile + 1 == fields["norm_tiles"]),
+            last_token.eq((chunk == 1) | (token + 1 == fields["length"])),
+            no_token.eq((fields["embedding_chunk"] == 0) | (token == fields["length"])),
         ]
         with m.If(self.constants_begun):
             m.d.sync += constants_waiting.eq(0)
@@ -198,7 +206,7 @@ class TileLoader(Block):
                 m.d.sync += [
                     count.eq(count + 1),
                     chunk.eq(fields["embedding_chunk"]),
-                    over.eq((fields["embedding_chunk"] == 0) | (token == fields["length"])),
+                    over.eq(no_token),
                 ]
                 with m.If(last_row):
                     m.d.sync += count.eq(0)
@@ -218,7 +226,7 @@ class TileLoader(Block):
                     m.d.sync += [
                         chunk.eq(chunk - 1),
                         token.eq(token + 1),
-                        over.eq((chunk == 1) | (token + 1 == fields["length"])),
+                        over.eq(last_token),
                     ]
                 with m.If(over):
                     m.d.sync += offered.eq(~position.input_last)
@@ -376,7 +384,8 @@ class TileLoader(Block):
 class _Position:
     """Where in its product the pass is whose tile moves in.
 
-    `begin` takes the command that comes, `advance` goes on to the next pass.
+    `begin` takes the command that comes, `advance` goes on to the next pass. What the step does is found out before, in
+    registers: passes are two cycles apart at least, and the first one comes later behind its command.
     """
 
     def __init__(self, m, config, fields):
@@ -398,20 +407,29 @@ class _Position:
         next_column_address = Signal.like(column_address)
 
         destination = fields["destination"]
-        by_place = (destination == Destination.ACTIVATION) | (destination == Destination.KERNEL_1)
-        by_column = (destination == Destination.KEY) | (destination == Destination.LOGITS)
+        by_place = Signal(name="by_place")
+        by_column = Signal(name="by_column")
         next_bank = Signal(range(2 * rows), name="next_bank")
         wraps = Signal(name="bank_wraps")
+        two_inputs_left, two_outputs_left = Signal(name="two_inputs_left"), Signal(name="two_outputs_left")
+        only_input = Signal(name="only_input")
         m.d.comb += [
             next_column_address.eq(column_address + fields["stationary_stride"]),
             next_bank.eq(self.bank + columns),
+        ]
+        m.d.sync += [
+            by_place.eq((destination == Destination.ACTIVATION) | (destination == Destination.KERNEL_1)),
+            by_column.eq((destination == Destination.KEY) | (destination == Destination.LOGITS)),
             wraps.eq(next_bank >= rows),
+            two_inputs_left.eq(input_left == 2),
+            two_outputs_left.eq(output_left == 2),
+            only_input.eq(fields["input_tiles"] == 1),
         ]
         with m.If(self.advance):
             m.d.sync += [
                 input_left.eq(input_left - 1),
                 self.input_first.eq(0),
-                self.input_last.eq(input_left == 2),
+                self.input_last.eq(two_inputs_left),
                 self.source_address.eq(self.source_address + fields["source_stride"]),
                 self.stationary_row.eq(self.stationary_row + rows),
                 self.stationary_address.eq(self.stationary_address + rows),
@@ -421,10 +439,10 @@ class _Position:
             m.d.sync += [
                 input_left.eq(fields["input_tiles"]),
                 self.input_first.eq(1),
-                self.input_last.eq(fields["input_tiles"] == 1),
+                self.input_last.eq(only_input),
                 output_left.eq(output_left - 1),
                 self.output_first.eq(0),
-                self.output_last.eq(output_left == 2),
+                self.output_last.eq(two_outputs_left),
                 self.source_address.eq(fields["source_base"]),
                 self.stationary_row.eq(0),
                 self.stationary_address.eq(next_column_address),

@@ -178,7 +178,7 @@ class _Machine:
         for step in self.plan:
             self.steps[-1].append(StepCycles(step))
             if step.table and self.table_product >= 0:
-                self.tape.table_free = self.finished(self.table_product) + 1
+                self.tape.table_free = self.finished(self.table_product) + self.latencies.table
             if step.opcode == Opcode.CONSTANTS:
                 self._begin_layer(step)
             there = max(self.tape.command(step), self.tape.taken[-1] + 1)
@@ -202,7 +202,8 @@ class _Machine:
         if KERNELS[step["kernel"]] == "softmax":
             self.batch = min(self.batch, self.config.attention.longest_block)
             rows = self.row_queue.rows
-            self.tape.exponentials_free = self.divider.start(rows - 1) + self.latencies.z + 1 if rows else 0
+            free = self.divider.start(rows - 1) + self.latencies.z + self.latencies.table if rows else 0
+            self.tape.exponentials_free = free
 
     def result(self) -> ImageCycles:
         """Numbers of the last image."""

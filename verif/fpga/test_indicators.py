@@ -27,9 +27,9 @@ async def leds_show_what_happens(dut):
     beats = sum(before != after for before, after in zip(columns[0], columns[0][1:]))
     expect_equal("heartbeats in 1200 cycles of 512", beats, 4)
     expect_equal("activity", sum(columns[1]), 40)
-    # One beat is shown for one to two ticks, from the cycle after it on.
+    # One beat is shown for one to two ticks, from the cycle after it has come in on.
     shown = [cycle for cycle, on in enumerate(columns[2]) if on]
-    expect_equal("begin of moving", shown[0] in range(300, 303), True)
+    expect_equal("begin of moving", shown[0] - Indicators.input_latency in range(300, 303), True)
     expect_equal("moving is seen", 16 <= len(shown) <= 33 and shown == list(range(shown[0], shown[-1] + 1)), True)
     expect_equal("interrupt", sum(columns[3]), 5)
     expect_equal("LEDs beyond the fourth stay off", sum(columns[4]), 0)

@@ -34,7 +34,8 @@ class AxiTapeSource(Block):
         images (16 bits, input): how often the tape is read.
         base (32 bits, input): address of its first byte; the bits below a word of the tape are ignored.
         length (32 bits, input): its bytes; like `base` constant while the job runs.
-        ending (1 bit, input): the job is being ended: nothing more is asked for, and there are no more words.
+        ending (1 bit, input): the job is being ended: from the next cycle on nothing more is asked for, and there are
+            no more words.
         words (TapeWords, output): the tape.
         waiting (1 bit, output): the job has not yet got all of its tapes.
         error (1 bit, output): pulse: a word came with SLVERR or DECERR.
@@ -102,17 +103,17 @@ class AxiTapeSource(Block):
         left = Signal.like(words)
         room = Signal(range(self.burst_words + 1))  # from `address` to the end of its burst
         is_last = Signal()
-        prepared = Signal()
+        prepared = Signal()  # what is asked for next is known; not with `begins`
         asks = Signal()
         begins = Signal()
         beats = Mux(is_last, left[: len(room)], room)
-        idle = (images_left == 0) | draining | self.ending
-        m.d.comb += asks.eq(prepared & ~begins & ~full & ~idle & (~self.m.arvalid | self.m.arready))
+        # What is asked for in the first cycle of `ending` is as good as what was asked for in the cycle before.
+        m.d.comb += asks.eq(prepared & ~full & ~draining & (~self.m.arvalid | self.m.arready))
         m.d.sync += [
             words.eq(self.length[shift:] + (self.length[:shift].any() if shift else 0)),
             room.eq(self.burst_words - (address & (self.burst_words - 1))),
             is_last.eq(left <= self.burst_words - (address & (self.burst_words - 1))),
-            prepared.eq(~begins & ~asks),
+            prepared.eq((images_left != 0) & ~begins & ~asks),
         ]
         with m.If(self.m.arready):
             m.d.sync += self.m.arvalid.eq(0)

@@ -110,8 +110,10 @@ class TapeChecker(Block):
         left_next = left - self.tape_bytes
         moves = Signal()
         in_body = Signal()
+        passes = Signal()  # there is a body for the decoder; no word comes within a cycle of `start`
+        m.d.sync += passes.eq(~self.only_read)
         m.d.comb += [
-            in_body.eq(~in_header & ~in_trailer & ~self.only_read),
+            in_body.eq(~in_header & ~in_trailer & passes),
             self.body.data.eq(self.words.data),
             self.body.last.eq(body_ends),
             self.body.valid.eq(self.words.valid & in_body),

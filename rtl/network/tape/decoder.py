@@ -20,6 +20,7 @@ from amaranth.lib.wiring import In, Out, flipped
 
 from taylorvit.rtl.common.block import Block, instantiate
 from taylorvit.rtl.common.bus import connect
+from taylorvit.rtl.common.copied_register import CopiedRegister
 from taylorvit.rtl.common.counters import credits
 from taylorvit.rtl.common.pair_queue import PairQueue
 from taylorvit.rtl.common.pipeline import delay
@@ -51,6 +52,7 @@ from .table_writer import TableWriter
 __all__ = ["TapeDecoder"]
 
 _ADDENDS = 4  # of one step of a sum
+_SHARE = 128  # bits of a command that one copy of an enable serves
 
 
 class TapeDecoder(Block):
@@ -88,6 +90,7 @@ class TapeDecoder(Block):
         self.table = TableWriter(tape_bytes=config.tape_bytes, columns=config.columns, write=TableWrite())
         self.kernels = config.kernels
         self.payload = PayloadWriter(config)
+        self.enable = CopiedRegister()
         softmax = {}
         if "softmax" in self.kernels:
             softmax = {"exponential_write": Out(ExponentialWrite(config)), "kernel_1_finished": In(1)}
@@ -129,7 +132,7 @@ class TapeDecoder(Block):
     @property
     def check_latency(self):
         """Cycles from a command's last word to the verdict on it."""
-        return self.sum_steps + 1
+        return max(self.sum_steps + 1, 3)  # three: a command is assembled in the second, and known in the third
 
     def elaborate(self, platform):
         m = Module()
@@ -143,7 +146,7 @@ class TapeDecoder(Block):
         word = Signal(index_width(self.command_words + 1))  # of a command
         command_ends = Signal()  # with this word
         assembling = Signal()
-        command, sum_is_right = self._assemble(m, self.body.valid & assembling, word)
+        command, sum_is_right = self._assemble(m, self.body.valid & assembling, word, payload.write.data)
         opcode = command_field(command, "opcode")
         is_product = opcode == Opcode.PRODUCT
         has_table = is_product & (command_field(command, "flags") & Flag.TABLE).any()
@@ -261,16 +264,24 @@ class TapeDecoder(Block):
             queue.taken.eq(self.command_taken),
         ]
 
-    def _assemble(self, m, moves, word):
-        """Shifts words of a command in and adds them up; returns the command, and whether its sum is right."""
+    def _assemble(self, m, moves, word, data_before):
+        """Shifts words of a command in and adds them up; returns the command, and whether its sum is right.
+
+        The command is as large as the accelerator, so it is shifted a cycle later, by copies of a register. The words
+        are there in that cycle, too: `data_before` is that of the cycle before.
+        """
         count = -(-COMMAND_BYTES // self.tape_bytes)  # words with bytes of the command
         taken = min(self.tape_bytes, COMMAND_BYTES)
         data = self.body.data[: 8 * taken]
         inside = Signal()
         assembled = Signal(count * len(data), reset_less=True)
         m.d.comb += inside.eq(moves & (word < count))
-        with m.If(inside):
-            m.d.sync += assembled.eq(Cat(assembled, data)[len(data) :])
+        shifted = Cat(assembled, data_before[: len(data)])[len(data) :]
+        for low in range(0, len(assembled), _SHARE):
+            shifts = instantiate(m, f"shifts_{low // _SHARE}", self.enable)
+            m.d.comb += shifts.i.eq(inside)
+            with m.If(shifts.o):
+                m.d.sync += assembled[low : low + _SHARE].eq(shifted[low : low + _SHARE])
 
         # The 16-bit words of the command: the bytes at even places, and those at odd ones 256 times.
         lanes = [data.word_select(byte, 8) for byte in range(taken)]

@@ -33,7 +33,8 @@ class TableWriter(Block):
         valid (1 bit, input): there is one.
         ready (1 bit, output): it is taken, if there is one; only while `active`.
         over (1 bit, output): the last byte is being written.
-        in_use (1 bit, input): the table before is in use; constant while `active`, but that it may end.
+        in_use (1 bit, input): the table before is in use; constant from a cycle before `active` on, but that it may
+            end, which is heard `release_latency` cycles later.
         write (as the argument, output): an entry.
     """
 
@@ -58,6 +59,11 @@ class TableWriter(Block):
             }
         )
 
+    @property
+    def release_latency(self):
+        """Cycles from the end of `in_use` until a word may be taken."""
+        return 1
+
     def elaborate(self, platform):
         m = Module()
         units = self.tape_bytes // self.unit_bytes  # of a word
@@ -70,8 +76,10 @@ class TableWriter(Block):
         place_bits = step_bits + index_width(self.entries)
         place = Signal(max(place_bits + 1, (self.words * units - 1).bit_length()), name="entry")
         moves = Signal()
+        blocked = Signal()  # a register, since what uses the table is far away
+        m.d.sync += blocked.eq(self.in_use)
         m.d.comb += [
-            self.ready.eq(self.active & ~self.in_use & (words_left != 0) & (held_units <= 1)),
+            self.ready.eq(self.active & ~blocked & (words_left != 0) & (held_units <= 1)),
             moves.eq(self.valid & self.ready),
             self.over.eq(self.active & (words_left == 0) & (held_units <= 1)),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taylorvit.rtl.network.config import NetworkConfig
 
-__all__ = ["CONFIGURATIONS", "SHARED", "config_of"]
+__all__ = ["CONFIGURATIONS", "IN_CELLS", "SHARED", "SHARED_IN_CELLS", "config_of"]
 
 _BASE = {
     "max_tokens": 17,
@@ -39,6 +39,10 @@ SHARED = {
 }
 """Configurations whose columns share LayerNorm lanes."""
 
+IN_CELLS = {f"{name}_in_cells": CONFIGURATIONS[name] | {"multiplier": "ecp5"} for name in ("default", "odd", "wide")}
+SHARED_IN_CELLS = {f"{name}_in_cells": SHARED[name] | {"multiplier": "ecp5"} for name in ("pairs", "one_lane")}
+"""The same with products in DSP cells: without registers behind memories and with them, of factors of several parts."""
+
 
 def config_of(name: str) -> NetworkConfig:
-    return NetworkConfig(name="network", **(_BASE | (CONFIGURATIONS | SHARED)[name]))
+    return NetworkConfig(name="network", **(_BASE | (CONFIGURATIONS | SHARED | IN_CELLS | SHARED_IN_CELLS)[name]))

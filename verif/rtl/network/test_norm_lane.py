@@ -11,15 +11,16 @@ from taylorvit.gen.verilog import emit
 from taylorvit.golden.network.integer_layers import layer_norm
 from taylorvit.rtl.network.norm_lane import NormLane
 from taylorvit.simulation import build, expect_equal, run
+from taylorvit.simulation.dsp_cells import with_dsp_models
 from verif.rtl.harness import SideBySide, Timeline, drive, integers, on_every_block
-from verif.rtl.network.configurations import CONFIGURATIONS, config_of
+from verif.rtl.network.configurations import CONFIGURATIONS, IN_CELLS, config_of
 from verif.rtl.network.layer_norms import layer_norm_inputs
 
 FEATURES = 3000  # of a configuration, tokens times their features
 
 
 def blocks():
-    return {name: NormLane(config_of(name)) for name in CONFIGURATIONS}
+    return {name: NormLane(config_of(name)) for name in CONFIGURATIONS | IN_CELLS}
 
 
 class Lane:
@@ -103,5 +104,5 @@ async def layer_norms_equal_golden(dut):
 
 def test_norm_lane():
     block = SideBySide(blocks())
-    result = run(build(emit(block), block.module_name), __name__)
-    assert result.compared >= 3 * FEATURES * len(CONFIGURATIONS)
+    result = run(build(with_dsp_models(emit(block)), block.module_name), __name__)
+    assert result.compared >= 3 * FEATURES * len(blocks())

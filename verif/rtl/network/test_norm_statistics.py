@@ -14,8 +14,9 @@ from taylorvit.golden.network.integer_layers import NORMALIZED_FRACTION, RECIPRO
 from taylorvit.rtl.network.command import Destination
 from taylorvit.rtl.network.norm_statistics import NormStatistics
 from taylorvit.simulation import build, expect_equal, run
+from taylorvit.simulation.dsp_cells import with_dsp_models
 from verif.rtl.harness import SideBySide, Timeline, drive, on_every_block
-from verif.rtl.network.configurations import CONFIGURATIONS, config_of
+from verif.rtl.network.configurations import CONFIGURATIONS, IN_CELLS, config_of
 from verif.rtl.network.layer_norms import layer_norm_inputs
 
 STREAMS = 24
@@ -29,7 +30,7 @@ def block_of(config):
 
 
 def blocks():
-    return {name: block_of(config_of(name)) for name in CONFIGURATIONS}
+    return {name: block_of(config_of(name)) for name in CONFIGURATIONS | IN_CELLS}
 
 
 # Benches: run inside the simulator.
@@ -45,7 +46,7 @@ class Statistics:
         self.timeline = Timeline(self.block, generator, STROBES)
         self.heads = {}  # cycle -> token, first_tile, last_tile
         self.blocks = 0  # of tokens
-        self.restarts = []
+        self.restarts = []  # the cycle before `ready` is 0
         self.prepared = []  # of each residual stream: the cycles from which its tokens are prepared
         self.reads = []  # cycle of the address, token, factor, offset, right shift
         self.issues = [-self.block.interval]  # cycles in which tokens were begun
@@ -86,8 +87,9 @@ class Statistics:
             part = aligned[:, tile * config.columns : (tile + 1) * config.columns]
             first, last = tile == 0, tile == tiles - 1
             if last and tokens.start == 0:
-                self.restarts.append(self.cycle)
-                self.issues = [cycle for cycle in self.issues if cycle <= self.cycle]
+                restart = self.cycle + self.block.restart_latency - 1
+                self.restarts.append(restart)
+                self.issues = [cycle for cycle in self.issues if cycle <= restart]
             arrivals = []
             for element, token in enumerate(tokens):
                 timeline.set(
@@ -182,5 +184,5 @@ async def tokens_are_prepared(dut):
 
 def test_norm_statistics():
     block = SideBySide(blocks())
-    result = run(build(emit(block), block.module_name), __name__)
-    assert result.compared > 2000 * len(CONFIGURATIONS)
+    result = run(build(with_dsp_models(emit(block)), block.module_name), __name__)
+    assert result.compared > 2000 * len(blocks())

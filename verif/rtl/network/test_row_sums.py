@@ -9,14 +9,15 @@ import cocotb
 from taylorvit.gen.verilog import emit
 from taylorvit.rtl.network.row_sums import FeatureSums
 from taylorvit.simulation import build, expect_equal, run
+from taylorvit.simulation.dsp_cells import with_dsp_models
 from verif.rtl.harness import SideBySide, Timeline, drive, expect_passed_on, integers, limits, on_every_block
-from verif.rtl.network.configurations import CONFIGURATIONS, config_of
+from verif.rtl.network.configurations import CONFIGURATIONS, IN_CELLS, config_of
 
 TOKENS = 500
 
 
 def blocks():
-    return {name: FeatureSums(config_of(name)) for name in CONFIGURATIONS}
+    return {name: FeatureSums(config_of(name)) for name in CONFIGURATIONS | IN_CELLS}
 
 
 async def check(view, name, seed):
@@ -54,5 +55,5 @@ async def features_are_added(dut):
 
 def test_row_sums():
     block = SideBySide(blocks())
-    result = run(build(emit(block), block.module_name), __name__)
-    assert result.compared >= 6 * TOKENS * len(CONFIGURATIONS)
+    result = run(build(with_dsp_models(emit(block)), block.module_name), __name__)
+    assert result.compared >= 6 * TOKENS * len(blocks())

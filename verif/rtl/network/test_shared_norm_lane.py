@@ -11,15 +11,16 @@ from taylorvit.gen.verilog import emit
 from taylorvit.golden.network.integer_layers import layer_norm
 from taylorvit.rtl.network.shared_norm_lane import SharedNormLane
 from taylorvit.simulation import build, expect_equal, run
+from taylorvit.simulation.dsp_cells import with_dsp_models
 from verif.rtl.harness import SideBySide, Timeline, drive, integers, on_every_block, ports_of
-from verif.rtl.network.configurations import SHARED, config_of
+from verif.rtl.network.configurations import SHARED, SHARED_IN_CELLS, config_of
 from verif.rtl.network.layer_norms import layer_norm_inputs
 
 FEATURES = 2000  # of a configuration, tokens times their features
 
 
 def blocks():
-    return {name: SharedNormLane(config_of(name)) for name in SHARED}
+    return {name: SharedNormLane(config_of(name)) for name in SHARED | SHARED_IN_CELLS}
 
 
 class Lane:
@@ -129,5 +130,5 @@ async def layer_norms_equal_golden(dut):
 
 def test_shared_norm_lane():
     block = SideBySide(blocks())
-    result = run(build(emit(block), block.module_name), __name__)
-    assert result.compared >= 3 * FEATURES * len(SHARED)
+    result = run(build(with_dsp_models(emit(block)), block.module_name), __name__)
+    assert result.compared >= 3 * FEATURES * len(blocks())

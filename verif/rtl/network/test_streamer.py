@@ -94,6 +94,7 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
                    for tiles in product.tiles())  # fmt: skip
     there, shown = False, False  # whether there is a pass, and whether it was in `loaded` a cycle before
     before, promised = dict.fromkeys(STALLS, False), False  # what it waited for then; whether rows were promised
+    residual_begin = False
     open_products, finished = deque(), first
     begun, elements = [], 0
     nothing = {"swap": 0, "release": 0} | {f"result__{name}": 0 for name in ("valid", "begin", "end", "finish")}
@@ -132,10 +133,8 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
         await edge
 
         taken = there and model.free and not any(reasons.values())
-        first_pass = taken and members["product_first"]
-        destination = product.destination if there else None
         pulses = {
-            "loaded__taken": taken, "residual_begin": first_pass and destination == Destination.RESIDUAL,
+            "loaded__taken": taken, "residual_begin": residual_begin,
             "promised": taken and completes,
             "residual_busy": model.residual_busy,
         }  # fmt: skip
@@ -148,6 +147,7 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
             expect_equal("array_busy", int(view.array_busy.value), model.busy)
             expect_equal("stalls", [int(getattr(view, name).value) for name in STALLS], model.stalls)
             expect_members(view, "stream_control", model.element or nothing, f"in cycle {cycle}")
+        residual_begin = taken and members["product_first"] and product.destination == Destination.RESIDUAL
         elements += model.busy
         model.step(coming, taken, reasons, starving, held_up)
         shown, promised = bool(passes) and not taken, pulses["promised"]

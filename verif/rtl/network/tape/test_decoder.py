@@ -313,4 +313,4 @@ def test_decoder(simulation, testcase):
 
 def test_a_verdict_takes_longer_for_wider_words():
     latencies = [block.check_latency for block in blocks().values()]
-    assert latencies == [2, 2, 2, 2, 4, 3]
+    assert latencies == [3, 3, 3, 3, 4, 3]
