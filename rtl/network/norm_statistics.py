@@ -79,9 +79,16 @@ class NormStatistics(Block):
         tokens, pipeline = config.max_tokens, config.memory_pipeline
         self.product_cycles = 2 if pipeline > 0 else 1
         self.multiplier = config.multiplier
-        # The squares have no sign; in so many bits it makes no difference to a sum.
+        # A token returns in another pass, and none begins less than R cycles after the one before. The squares have no
+        # sign; in so many bits it makes no difference to a sum.
         self.total_sums, self.square_sums = (
-            PartialSumAccumulator(sum_width=width, depth=tokens, memory_pipeline=pipeline, module_name=name)
+            PartialSumAccumulator(
+                sum_width=width,
+                depth=tokens,
+                memory_pipeline=pipeline,
+                written_late=0 < pipeline < config.rows - 2,
+                module_name=name,
+            )
             for name, width in (
                 ("token_total_accumulator", config.norm_sum_width),
                 ("token_square_accumulator", config.norm_square_width),

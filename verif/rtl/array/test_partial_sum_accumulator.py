@@ -11,14 +11,21 @@ from taylorvit.rtl.array.partial_sum_accumulator import PartialSumAccumulator
 from taylorvit.simulation import build, expect_equal, pattern, run, start
 from verif.rtl.harness import SideBySide, View, drive, idle_inputs, integers, wrapped
 
-# Sum width, depth, registers behind the memory.
-SIZES = {"tiny": (8, 2, 0), "odd": (13, 7, 1), "default": (27, 256, 1), "wide": (36, 198, 2)}
+# Sum width, depth, registers behind the memory, whether sums are written late.
+SIZES = {
+    "tiny": (8, 2, 0, False),
+    "odd": (13, 7, 1, False),
+    "default": (27, 256, 1, False),
+    "wide": (36, 198, 2, False),
+    "late": (11, 17, 1, True),
+    "late_tiny": (8, 2, 0, True),
+}
 
 
 def blocks():
     return {
-        name: PartialSumAccumulator(sum_width=width, depth=depth, memory_pipeline=pipeline)
-        for name, (width, depth, pipeline) in SIZES.items()
+        name: PartialSumAccumulator(sum_width=width, depth=depth, memory_pipeline=pipeline, written_late=late)
+        for name, (width, depth, pipeline, late) in SIZES.items()
     }
 
 
@@ -66,7 +73,7 @@ async def check(view, accumulator, width, depth, seed):
                 totals[index] = wrapped(totals[index] + partial_sum, width)
                 last = one_pass == passes - 1
                 cycle(1, int(one_pass == 0), int(last), index, partial_sum, totals[index] if last else None)
-            for _ in range(accumulator.latency - elements):
+            for _ in range(accumulator.return_delay - elements):
                 idle()
 
     valid, first, last, index = map(list, zip(*controls))

@@ -104,7 +104,7 @@ class Statistics:
                     sums__total=int(part[token].sum()), sums__squares=int((part[token] ** 2).sum()),
                 )  # fmt: skip
                 self.cycle += 1 + generator.choice((0, 0, 0, 0, 3))
-            self.cycle += generator.choice((self.block.total_sums.latency, 10))
+            self.cycle += generator.choice((self.block.total_sums.return_delay, 10))
             self._others()
         return arrivals
 
