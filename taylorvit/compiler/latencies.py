@@ -45,6 +45,7 @@ class Latencies:
         row_written (int): from the last word of a row of the tape until it may be read.
         check (int): from the last word of a command to the first cycle in which it may be given out.
         command (int): from a command's being there until it may be taken.
+        table (int): from the end of the last product that uses a table until another one may be written.
         crc (int): from the last word of a tape to the first cycle in which END may be given out.
         divider_interval (int): between two rows in the divider array.
         norm_interval (int): between two tokens that are prepared.
@@ -68,6 +69,7 @@ class Latencies:
     row_written: int
     check: int
     command: int
+    table: int
     crc: int
     divider_interval: int
     norm_interval: int
@@ -91,6 +93,7 @@ def latencies_of(config: NetworkConfig) -> Latencies:
     """
     engine = NetworkEngine(config)
     column, kernel, statistics = engine.column, engine.kernel, engine.norm_statistics
+    decoder = TapeDecoder(config)
     columns = config.columns
     diagonal = kernel.diagonal
     place_latency = diagonal.places.latency
@@ -114,8 +117,9 @@ def latencies_of(config: NetworkConfig) -> Latencies:
         places_return=4,
         ring=columns,
         row_written=3,
-        check=TapeDecoder(config).check_latency + 1,
+        check=decoder.check_latency + 1,
         command=engine.loader.command_latency,
+        table=1 + decoder.table.release_latency,
         crc=4,
         divider_interval=config.attention.divider_row_interval,
         norm_interval=config.norm_interval,
