@@ -6,12 +6,16 @@ to a number v of 29 or 30 bits. Then
     y = floor(sqrt(floor(2^58 / v))) = the largest y with y^2 v <= 2^58,   2^14 <= y <= 2^15
 
 A bit a cycle, from the top: with Y the bits found so far, of which the last has weight 2^k, the remainder
-r = 2^(58 - 2k) - Y^2 v is never negative. The next bit d is 1 where
+2^(58 - 2k) - Y^2 v is never negative. The next bit is 1 where
 
-    (2 Y + 1)^2 v <= 2^(58 - 2k + 2),   that is   4 r - t >= 0,   t = (4 Y + 1) v
+    (2 Y + 1)^2 v <= 2^(58 - 2k + 2),   that is   d >= 0,   d = 2^(58 - 2k + 2) - (2 Y + 1)^2 v
 
-and then r <- 4 r - d t, t <- (4 (2 Y + d) + 1) v = 2 t - v + 4 d v: two adders beside each other and a choice. It
-begins with Y = 0, k = 16.
+d is in a register, and its sign is the bit. With m = (2 Y + 1) v, the bit decides between adding and taking away, as in
+a division without restoring:
+
+    d <- 4 (d - m) - v,  m <- 2 m + v   after a 1;      d <- 4 (d + m) - v,  m <- 2 m - v   after a 0
+
+It begins with Y = 0, k = 16: d = 2^28 - v, m = v. So nothing has to be chosen behind an adder.
 
 Sizing. As in a divider lane (`rtl.attention.divider_lane`), a stage finds `interval` bits in one set of registers:
 with an interval of 1 there are 16 stages and each cycle may bring a variance, with 16 there is one.
@@ -35,10 +39,10 @@ SCALED_WIDTH = 30
 ROOT_BITS = 16
 """Bits of y."""
 
-_FIRST_REMAINDER = 1 << 26  # 2^(58 - 2 * 16)
-# Of all steps, the last: r < (2 Y + 1) v <= 2^45 + 2^30, t = (4 Y + 1) v <= 2^46 + 2^30.
-_REMAINDER_WIDTH = 46
-_TRIAL_WIDTH = 47
+_FIRST_POWER = 1 << 28  # 2^(58 - 2 * 16 + 2)
+# Of all steps, the last: m = (2 Y + 1) v <= 2^45 + 2^30; -(4 Y + 1) v <= d < (4 Y + 3) v, 2^46 + 2^31 at most.
+_MIDDLE_WIDTH = 46
+_DIFFERENCE_WIDTH = 48
 # Steps of the normalization that share a cycle.
 _STEPS_A_CYCLE = 1
 
@@ -47,15 +51,15 @@ class _Found(NamedTuple):
     """What is known of one reciprocal.
 
     Attributes:
-        remainder (Value): r.
-        trial (Value): t.
+        difference (Value): d.
+        middle (Value): m.
         scaled (Value): v.
         bits (Value): the bits that have been found.
         half_shift (Value): m + 14.
     """
 
-    remainder: Value
-    trial: Value
+    difference: Value
+    middle: Value
     scaled: Value
     bits: Value
     half_shift: Value
@@ -114,7 +118,7 @@ class ReciprocalRoot(Block):
         age = Signal(ROOT_BITS)
         m.d.sync += age.eq(Cat(ready, age[:-1]))
         early = Cat(ready, age)
-        found = _Found(Const(_FIRST_REMAINDER, _REMAINDER_WIDTH), scaled, scaled, Const(0, 0), half_shift)
+        found = _Found(_FIRST_POWER - scaled, scaled, scaled, Const(0, 0), half_shift)
         for first in range(0, ROOT_BITS, self.interval):
             last = min(first + self.interval, ROOT_BITS)
             found = self._stage(m, found, first, last, early[first])
@@ -156,21 +160,17 @@ class ReciprocalRoot(Block):
                 Signal(width, name=f"{name}_{first}", reset_less=True)
                 for name, width in zip(
                     _Found._fields,
-                    (_REMAINDER_WIDTH, _TRIAL_WIDTH, SCALED_WIDTH, last - 1, len(self.half_shift)),
+                    (_DIFFERENCE_WIDTH, _MIDDLE_WIDTH, SCALED_WIDTH, last - 1, len(self.half_shift)),
                 )
             )
         )
-        remainder, trial, scaled, bits, half_shift = registers
-        difference = Signal(_REMAINDER_WIDTH + 3, name=f"difference_{first}")
+        difference, middle, scaled, bits, half_shift = registers
         bit = Signal(name=f"bit_{first}")
-        m.d.comb += [
-            difference.eq((remainder << 2) - trial),
-            bit.eq(~difference[-1]),
-        ]
-        twice, thrice = (trial << 1) - scaled, (trial << 1) + (scaled << 1) + scaled
+        m.d.comb += bit.eq(~difference[-1])
         found = _Found(
-            remainder=Mux(bit, difference, remainder << 2)[:_REMAINDER_WIDTH],
-            trial=Mux(bit, thrice, twice)[:_TRIAL_WIDTH],
+            difference=_next_difference(difference, middle, scaled, bit),
+            # One bit more at the lower end: its carry is the one that a complement owes.
+            middle=(Cat(1, middle << 1) + Cat(~bit, _flipped(scaled, ~bit, _MIDDLE_WIDTH)))[1 : _MIDDLE_WIDTH + 1],
             scaled=scaled,
             bits=Cat(bit, bits),
             half_shift=half_shift,
@@ -181,6 +181,25 @@ class ReciprocalRoot(Block):
         for register, value, following in zip(registers, before, found):
             m.d.sync += register.eq(Mux(load, value, following))
         return found
+
+
+def _next_difference(difference, middle, scaled, bit):
+    """4 (d - m) - v after a bit 1, 4 (d + m) - v after a 0.
+
+    The three summands become two, beside each other in every place; only then does a carry run.
+    """
+    width = _DIFFERENCE_WIDTH - 2  # all but the two lowest places, which are those of -v
+    summands = difference[:width], _flipped(middle, bit, width), _flipped(scaled[2:], Const(1, 1), width)
+    one, two, three = summands
+    sums, carries = one ^ two ^ three, (one & two) | (three & (one | two))
+    # Of the complements, m's owes a one, and -v's has a carry from the two lowest places if these are 0.
+    upper = Cat(1, sums) + Cat(scaled[:2] == 0, bit, carries)
+    return Cat((-scaled)[:2], upper[1 : width + 1])
+
+
+def _flipped(value, flip, width):
+    """`value` in so many bits, all of them inverted where `flip` is 1."""
+    return Cat(value, Const(0, width - len(value))) ^ flip.replicate(width)
 
 
 def root_ports(variance_width):

@@ -269,7 +269,7 @@ _STATISTICS = (
 )  # fmt: skip
 
 _ROOT = (
-    Fault("trial as if its bit were one", "reciprocal_root_interval_1", r"(trial_8 <= )bit_7 \? (\w+) : \w+", r"\1\2"),
+    Fault("wrong way from a bit on", "reciprocal_root_interval_1", r"(scaled_7\} \^ \{46\{)!bit_7", r"\1bit_7"),
 )  # fmt: skip
 
 _OUTPUT_STAGE = (
