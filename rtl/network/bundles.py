@@ -467,11 +467,12 @@ class PassStream(Signature):
     Ports:
         payload (Pass): the pass.
         valid (1 bit): there is one, whose tile and constants are complete.
-        taken (1 bit, the other way): the streamer takes it in this cycle, in which it is valid.
+        ready (1 bit, the other way): the streamer takes it in this cycle, if it is valid. It is a register; each side
+            finds out for itself whether the pass is taken.
     """
 
     def __init__(self, config):
-        super().__init__({"payload": Out(Pass(config)), "valid": Out(1), "taken": In(1)})
+        super().__init__({"payload": Out(Pass(config)), "valid": Out(1), "ready": In(1)})
 
 
 def engine_ports(config):

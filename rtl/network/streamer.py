@@ -9,8 +9,8 @@ A pass begins in the cycle after the last one of the pass before, if its tile an
     KERNEL_1     the attention kernel has room for the rows that it completes
 
 Each of these is looked at a cycle ahead, while the pass is in `loaded` and not yet valid, or waits. Once it is so, it
-stays so until the pass has been taken. So whether a pass may be taken is one register, and the tile loader, which goes
-on with the next pass in the same cycle, need not wait for comparisons here.
+stays so until the pass has been taken. So whether a pass may be taken is one register, `loaded.ready`, and the tile
+loader, which goes on with the next pass in the same cycle, need not wait for comparisons here.
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -94,7 +94,7 @@ class Streamer(Block):
 
     def elaborate(self, platform):
         m = Module()
-        coming, taken = self.loaded.payload, self.loaded.taken
+        coming, ready = self.loaded.payload, self.loaded.ready
         result = coming.result
         streaming = Pass(self._config).create(path=("streaming",))
         # active  free
@@ -106,14 +106,13 @@ class Streamer(Block):
         ends = Signal()  # the next cycle is the last one
         position = Signal.like(streaming.pass_length)
         kind = Signal.like(self.kind, name="latest_kind")
-        # Of the pass in `loaded`, from a cycle after it came; `may_go` is for the next cycle, if no pass is taken in
-        # this one. None is valid in the cycle after another one was taken.
-        may_go = Signal()
-        is_short = Signal()  # it takes one cycle
-        waits_for_image, waits_for_logits, waits_for_data = self._reasons(m, coming, may_go, free | ends)
+        taken = Signal()
+        is_short = Signal()  # the pass in `loaded` takes one cycle
+        # `ready` takes no account of a pass that is taken: none is valid in the cycle behind.
+        waits_for_image, waits_for_logits, waits_for_data = self._reasons(m, coming, ready, free | ends)
         m.d.comb += [
             ends.eq(active & (position + 2 == streaming.pass_length)),
-            taken.eq(self.loaded.valid & may_go),
+            taken.eq(self.loaded.valid & ready),
             self.promised.eq(taken & self._completes_rows(result)),
         ]
         m.d.sync += [
@@ -151,7 +150,7 @@ class Streamer(Block):
     def _completes_rows(self, result):
         return (result.destination == Destination.KERNEL_1) & result.last
 
-    def _reasons(self, m, coming, may_go, is_free):
+    def _reasons(self, m, coming, ready, is_free):
         """Whether the pass that comes may go, and the reasons for which it may not: registers."""
         result = coming.result
         lacks_image = Signal()
@@ -174,7 +173,7 @@ class Streamer(Block):
         for name, lacks in (("image", lacks_image), ("logits", lacks_logits_room), ("data", lacks_data)):
             reasons.append(Signal(name=f"waits_for_{name}"))
             m.d.sync += reasons[-1].eq(lacks)
-        m.d.sync += may_go.eq(is_free & ~(lacks_image | lacks_logits_room | lacks_data))
+        m.d.sync += ready.eq(is_free & ~(lacks_image | lacks_logits_room | lacks_data))
         return reasons
 
     def _advance(self, m, streaming, position):

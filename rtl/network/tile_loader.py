@@ -144,6 +144,7 @@ class TileLoader(Block):
         count = Signal(range(max(self.rows, 8)))
         last_row = Signal()
         offered = Signal()  # the pass
+        taken = Signal()
         norm_tile = Signal.like(fields["norm_tiles"])
         last_norm_tile = Signal()
         chunk = Signal.like(fields["embedding_chunk"])  # tokens whose embedding is still to come behind this tile
@@ -158,13 +159,14 @@ class TileLoader(Block):
         alone = ~has_embedding & ~(position.input_last & has_constants)  # nothing comes behind the tile
         m.d.comb += [
             self.loaded.valid.eq(offered),
-            position.advance.eq(self.loaded.taken),
+            taken.eq(offered & self.loaded.ready),
+            position.advance.eq(taken),
             tile_ready.eq(Mux(from_tape, tape.tile_held, may_begin)),
             self._row(row, fields, position, count, norm_tile, token, high, tape),
         ]
         m.d.sync += [
             last_row.eq(moving & (count == self.rows - 2)),
-            offered.eq((moving & (count == self.rows - 2) & alone) | (offered & ~self.loaded.taken)),
+            offered.eq((moving & (count == self.rows - 2) & alone) | (offered & ~taken)),
             last_norm_tile.eq(norm_tile + 1 == fields["norm_tiles"]),
             last_token.eq((chunk == 1) | (token + 1 == fields["length"])),
             no_token.eq((fields["embedding_chunk"] == 0) | (token == fields["length"])),
@@ -174,7 +176,7 @@ class TileLoader(Block):
 
         def leave(m):
             """The pass that is taken makes room for the next tile."""
-            with m.If(self.loaded.taken):
+            with m.If(taken):
                 m.next = "WAIT"
                 with m.If(position.input_last & position.output_last):
                     m.next = "COMMAND"

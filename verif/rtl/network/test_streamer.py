@@ -134,10 +134,12 @@ async def job(view, config, drain, generator, products, chance, *, come=1.0, fir
 
         taken = there and model.free and not any(reasons.values())
         pulses = {
-            "loaded__taken": taken, "residual_begin": residual_begin,
+            "residual_begin": residual_begin,
             "promised": taken and completes,
             "residual_busy": model.residual_busy,
-        }  # fmt: skip
+        }
+        if there:
+            pulses["loaded__ready"] = taken
         for name, value in pulses.items():
             expect_equal(name, int(getattr(view, name).value), int(bool(value)))
         kind = product.kind if model.current is None and there else model.last_kind

@@ -158,12 +158,13 @@ class Bench:
         valid = bool(view.loaded__valid.value)
         follows_too_early = cycle < (self.next_pass if pace.apart and self.record.taken else pace.first)
         waits_for_norm = bool(view.loaded__payload__norm.value) and not self.norm_idle
-        self.taken = valid and not follows_too_early and not waits_for_norm and self.generator.random() < pace.take
+        ready = not follows_too_early and not waits_for_norm and self.generator.random() < pace.take
+        self.taken = valid and ready
         if self.taken and view.loaded__payload__result__destination.value == Destination.RESIDUAL:
             if view.loaded__payload__result__last.value:
                 self.busy = True
                 self.busy_until = cycle + self.generator.randint(0, pace.drain)
-        view.loaded__taken.value = self.taken
+        view.loaded__ready.value = ready
         view.residual_busy.value = self.busy
         return valid
 
@@ -333,7 +334,7 @@ class Bench:
             assert self.cycle - last < 1000, f"the loader must go on with {self.events[0] if self.events else None}"
             over = not self.events and not self.begins and self.finished == self.sequence
             quiet = quiet + 1 if over else 0
-        for name in ("command_valid", "tape_written", "constants_begun", "loaded__taken", "residual_busy"):
+        for name in ("command_valid", "tape_written", "constants_begun", "loaded__ready", "residual_busy"):
             getattr(view, name).value = 0
         expect_equal("rows of the tape that were written and not read", self.held, 0)
         return self.record
