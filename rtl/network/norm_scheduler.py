@@ -89,7 +89,8 @@ class NormScheduler(Block):
         last_token = Signal()
         last_tile = Signal()
         is_ready = Signal()  # the token is prepared; a cycle late
-        only_token, only_tile = Signal(), Signal()
+        only_token = Signal()
+        only_tile = Signal()
         m.d.comb += [
             issue.eq(running & is_ready & self._apart(m, issue, first_token)),
             self.token.eq(token),

@@ -147,12 +147,7 @@ class TileLoader(Block):
         taken = Signal()
         norm_tile = Signal.like(fields["norm_tiles"])
         last_norm_tile = Signal()
-        chunk = Signal.like(fields["embedding_chunk"])  # tokens whose embedding is still to come behind this tile
-        token = Signal.like(fields["length"])  # of the embedding
-        last_token = Signal()  # behind this tile, or of all; the first of its two rows comes after the step to it
-        no_token = Signal()  # comes behind the tile that moves in
-        over = Signal()  # the tokens behind this tile, or all
-        high = Signal()
+        embedding = self._embedding(m, fields)
         constants_waiting = Signal()  # loaded, and not yet in effect
         tile_ready = Signal()  # the rows of the next tile can follow each other
         moving = Signal()
@@ -162,14 +157,12 @@ class TileLoader(Block):
             taken.eq(offered & self.loaded.ready),
             position.advance.eq(taken),
             tile_ready.eq(Mux(from_tape, tape.tile_held, may_begin)),
-            self._row(row, fields, position, count, norm_tile, token, high, tape),
+            self._row(row, fields, position, count, norm_tile, embedding, tape),
         ]
         m.d.sync += [
             last_row.eq(moving & (count == self.rows - 2)),
             offered.eq((moving & (count == self.rows - 2) & alone) | (offered & ~taken)),
             last_norm_tile.eq(norm_tile + 1 == fields["norm_tiles"]),
-            last_token.eq((chunk == 1) | (token + 1 == fields["length"])),
-            no_token.eq((fields["embedding_chunk"] == 0) | (token == fields["length"])),
         ]
         with m.If(self.constants_begun):
             m.d.sync += constants_waiting.eq(0)
@@ -186,7 +179,7 @@ class TileLoader(Block):
         with m.FSM(name="state"):
             with m.State("COMMAND"):
                 self._command(m, kinds, position, needed)
-                m.d.sync += [norm_tile.eq(0), token.eq(0)]
+                m.d.sync += [norm_tile.eq(0), embedding.token.eq(0)]
             with m.State("NORM"):
                 goes = self._next_row(m, row, LoadKind.NORM_CONSTANT, tape, self.norm_idle)
                 with m.If(goes):
@@ -207,8 +200,8 @@ class TileLoader(Block):
                 m.d.comb += [moving.eq(1), row.valid.eq(1), row.kind.eq(fields["stationary"])]
                 m.d.sync += [
                     count.eq(count + 1),
-                    chunk.eq(fields["embedding_chunk"]),
-                    over.eq(no_token),
+                    embedding.left.eq(fields["embedding_chunk"]),
+                    embedding.over.eq(embedding.none_comes),
                 ]
                 with m.If(last_row):
                     m.d.sync += count.eq(0)
@@ -220,21 +213,13 @@ class TileLoader(Block):
                         m.next = "PASS"
                         leave(m)
             with m.State("EMBEDDING"):
-                with m.If(~over):
-                    goes = self._next_row(m, row, LoadKind.EMBEDDING, tape, ~self.residual_busy & may_begin)
-                with m.If(~over & goes):
-                    m.d.sync += high.eq(~high)
-                with m.If(~over & goes & high):
-                    m.d.sync += [
-                        chunk.eq(chunk - 1),
-                        token.eq(token + 1),
-                        over.eq(last_token),
-                    ]
-                with m.If(over):
+                with m.If(~embedding.over):
+                    self._embed(m, row, embedding, tape, ~self.residual_busy & may_begin)
+                with m.Else():
                     m.d.sync += offered.eq(~position.input_last)
                     m.next = "PASS"
                     with m.If(position.input_last):
-                        m.d.sync += token.eq(0)
+                        m.d.sync += embedding.token.eq(0)
                         m.next = "CONSTANTS"
             with m.State("CONSTANTS"):
                 # The columns collect bytes beside the constants that wait, and put the last one in their place.
@@ -287,6 +272,35 @@ class TileLoader(Block):
         m.d.comb += tile_held.eq(Mux(self.tape_read, one_more, whole))
         return SimpleNamespace(some_held=some_held, tile_held=tile_held, address=address)
 
+    def _embedding(self, m, fields):
+        """Tokens of the embedding, of which some come behind each tile."""
+        embedding = SimpleNamespace(
+            token=Signal.like(fields["length"], name="token"),
+            high=Signal(name="high"),  # the second row of the token
+            left=Signal.like(fields["embedding_chunk"], name="tokens_left"),  # behind this tile
+            over=Signal(name="tokens_over"),  # no other one comes behind this tile
+            # Found out before: the first of a token's two rows comes after the step to it.
+            is_last=Signal(name="last_token"),
+            none_comes=Signal(name="no_token"),  # behind the tile that moves in
+        )
+        m.d.sync += [
+            embedding.is_last.eq((embedding.left == 1) | (embedding.token + 1 == fields["length"])),
+            embedding.none_comes.eq((fields["embedding_chunk"] == 0) | (embedding.token == fields["length"])),
+        ]
+        return embedding
+
+    def _embed(self, m, row, embedding, tape, may_go):
+        """The next row of the embedding."""
+        goes = self._next_row(m, row, LoadKind.EMBEDDING, tape, may_go)
+        with m.If(goes):
+            m.d.sync += embedding.high.eq(~embedding.high)
+        with m.If(goes & embedding.high):
+            m.d.sync += [
+                embedding.left.eq(embedding.left - 1),
+                embedding.token.eq(embedding.token + 1),
+                embedding.over.eq(embedding.is_last),
+            ]
+
     def _next_row(self, m, row, kind, tape, may_go):
         """The next row goes when it has come and may go; returns whether it does."""
         goes = tape.some_held & may_go
@@ -338,17 +352,17 @@ class TileLoader(Block):
             with m.If((command_field(self.command, "flags") & Flag.NORM).any()):
                 m.next = "NORM"
 
-    def _row(self, row, fields, position, count, norm_tile, token, high, tape):
+    def _row(self, row, fields, position, count, norm_tile, embedding, tape):
         """Assignments of what a row says besides `valid` and `kind`."""
         from_kernel = (row.kind == LoadKind.KERNEL_0) | (row.kind == LoadKind.KERNEL_1)
         kernel_row = position.stationary_row + (self.rows - 1) - count
         kernel_address = position.stationary_address + (self.rows - 1) - count
-        embedding = position.destination_address + token
+        embedded = position.destination_address + embedding.token
         return [
             row.address.eq(Mux(from_kernel, kernel_address, tape.address)),
             row.blank.eq(from_kernel & (kernel_row >= fields["stationary_limit"])),
-            row.byte.eq(Mux(row.kind == LoadKind.EMBEDDING, high, count)),
-            row.place.eq(Mux(row.kind == LoadKind.EMBEDDING, embedding, norm_tile)),
+            row.byte.eq(Mux(row.kind == LoadKind.EMBEDDING, embedding.high, count)),
+            row.place.eq(Mux(row.kind == LoadKind.EMBEDDING, embedded, norm_tile)),
         ]
 
     def _pass(self, m, fields, position):
