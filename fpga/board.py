@@ -100,7 +100,8 @@ class BoardPreset(Generic[Kind]):
         config (AcceleratorConfig | NetworkConfig): its configuration.
         core_hz (int): the core clock that it is built for, in hertz.
         seed (int): of place and route.
-        margin_percent (int): how much faster than `core_hz` place and route is asked to make it, in per cent.
+        margin_percent (int): how much faster than `core_hz` place and route is asked to make it, in per cent; negative
+            for slower.
     """
 
     config: Kind
@@ -391,7 +392,7 @@ def _presets(table, place, kind, prefix=""):
 def _preset(table, place, name, kind):
     core_hz = table.number("core_hz", 1_000_000, 1_000_000_000)
     seed = table.number("seed", 1, LARGEST_SEED, default=1)
-    margin = table.number("margin_percent", 0, 50, default=0)
+    margin = table.number("margin_percent", -50, 50, default=0)
     fields = {"name": name, **table.rest()}
     if "extends" not in fields:
         fields.setdefault("accelerator", kind.accelerator)

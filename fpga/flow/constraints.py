@@ -16,7 +16,7 @@ def constraints(board, margin_percent=0, *, sdram=False):
     Args:
         board (Board): the board.
         margin_percent (int): how much faster than it is the oscillator is said to be, so that place and route makes
-            the core clock as much faster, in per cent.
+            the core clock as much faster, in per cent; negative for slower.
         sdram (bool): whether the pins of the board's SDRAM are used.
 
     Returns:

@@ -52,10 +52,11 @@ def test_pins_of_the_sdram_are_placed_where_they_are_used():
     assert placed["sdram_dq[3]"] == (board.sdram.pins["dq"].pins[3], board.sdram.pins["dq"].io)
 
 
-def test_margin_makes_the_oscillator_faster():
+def test_margin_makes_the_oscillator_faster_or_slower():
     board = load_board("ulx3s-85f")
     assert given_to_the_family(board)[0] == "25"
     assert given_to_the_family(board, margin_percent=4)[0] == "26"
+    assert given_to_the_family(board, margin_percent=-20)[0] == "20"
 
 
 def test_single_led_has_no_index():
