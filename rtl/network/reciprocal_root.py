@@ -86,6 +86,10 @@ class ReciprocalRoot(Block):
     """
 
     module_name = "reciprocal_root"
+    waivers = {
+        ("UNUSEDSIGNAL", "difference_*"): "The next one is small: it needs the sign, not the bit below; of the last, "
+        "the sign alone.",
+    }
 
     def __init__(self, *, variance_width, interval):
         ports = root_ports(variance_width)
