@@ -5,8 +5,9 @@ and adding in one cycle is slow. In two cycles, the parts of the factors are mul
 the second one.
 
 A DSP cell has registers for its factors, too. Synthesis leaves them empty, and the wires to the cell and away from it
-share a cycle with the multiplication. So with `multiplier` "ecp5" the cells are instantiated: they take the factors
-into their own registers, a cycle ahead, and have each part's product in another one.
+share a cycle with the multiplication. So where the form of the multipliers has such a cell (`Form.product`), cells are
+instantiated: they take the factors into their own registers, a cycle ahead, and have each part's product in
+another one.
 
     one ---[A]--(x)--[OUT]--.
     other -[B]---'          (+)--[product]          of a cell for each two parts; [product] in the second cycle
@@ -17,10 +18,11 @@ from typing import NamedTuple
 from amaranth.hdl import Signal, Value
 
 from taylorvit.rtl.common.block import instantiate
+from taylorvit.rtl.common.loading import load
 from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.validation import require_range
 
-from .multiplier.ecp5 import Ecp5Product
+from .multiplier import FORMS
 
 __all__ = ["factor_registers", "wide_product"]
 
@@ -34,7 +36,7 @@ def factor_registers(multiplier):
     Args:
         multiplier (str): form of the multipliers, a key of `rtl.array.multiplier.FORMS`.
     """
-    return 1 if multiplier == "ecp5" else 0
+    return 1 if FORMS[multiplier].product else 0
 
 
 def wide_product(m, one, other, name, *, cycles, multiplier="inferred"):
@@ -46,7 +48,7 @@ def wide_product(m, one, other, name, *, cycles, multiplier="inferred"):
         other (amaranth.hdl.Value): the other factor; `one` itself for a square.
         name (str): name of the product's register, and first part of the names of all others.
         cycles (int): 1 or 2.
-        multiplier (str): form of the multipliers, a key of `rtl.array.multiplier.FORMS`; all but "ecp5" are inferred.
+        multiplier (str): form of the multipliers, a key of `rtl.array.multiplier.FORMS`.
 
     Returns:
         amaranth.hdl.Signal: the product, `factor_registers(multiplier) + cycles` later.
@@ -57,10 +59,10 @@ def wide_product(m, one, other, name, *, cycles, multiplier="inferred"):
     """
     require_range("cycles", cycles, 1, 2)
     pairs = _pairs(one, other)
-    in_cells = factor_registers(multiplier) > 0
-    if in_cells and cycles == 1:
+    cell = FORMS[multiplier].product
+    if cell and cycles == 1:
         if len(pairs) == 1:
-            return _in_cell(m, one, other, name)
+            return _in_cell(m, cell, one, other, name)
         # Several parts are added in the cycle of their products, so the cells would be without their last registers.
         square = one is other
         one = delay(m, one, 1, f"{name}_one")
@@ -70,7 +72,8 @@ def wide_product(m, one, other, name, *, cycles, multiplier="inferred"):
     if cycles == 2:
         whole = 0
         for pair in pairs:
-            part = (_in_cell if in_cells else _inferred)(m, pair.one, pair.other, f"{name}_part_{pair.name}")
+            factors, part_name = (pair.one, pair.other), f"{name}_part_{pair.name}"
+            part = _in_cell(m, cell, *factors, part_name) if cell else _inferred(m, *factors, part_name)
             whole = whole + (part << pair.place)
     m.d.sync += product.eq(whole)
     return product
@@ -84,11 +87,11 @@ def _inferred(m, one, other, name):
     return register
 
 
-def _in_cell(m, one, other, name):
-    """The product of two parts, two cycles later, in a cell."""
-    cell = instantiate(m, name, Ecp5Product(one_shape=one.shape(), other_shape=other.shape()))
-    m.d.comb += [cell.one.eq(one), cell.other.eq(other)]
-    return cell.product
+def _in_cell(m, cell, one, other, name):
+    """The product of two parts, two cycles later, in a cell of the class `cell`."""
+    block = instantiate(m, name, load(cell)(one_shape=one.shape(), other_shape=other.shape()))
+    m.d.comb += [block.one.eq(one), block.other.eq(other)]
+    return block.product
 
 
 class _Pair(NamedTuple):

@@ -34,11 +34,14 @@ class Form:
 
     Attributes:
         block (str): class of the multiplier, as "module:Class".
+        product (str | None): class of a product of two factors alone, with the registers of a cell, likewise; None if
+            products are inferred (`rtl.array.wide_product`).
         operand_limit (int | None): most bits of an operand; None if any number will do.
         least_pipeline (int): fewest registers besides those of the operands.
     """
 
     block: str
+    product: str | None = None
     operand_limit: int | None = None
     least_pipeline: int = 0
 
@@ -51,7 +54,12 @@ _PACKAGE = "taylorvit.rtl.array.multiplier"
 
 FORMS = {
     "inferred": Form(block=f"{_PACKAGE}.inferred:InferredMultiplier"),
-    "ecp5": Form(block=f"{_PACKAGE}.ecp5:Ecp5Multiplier", operand_limit=18, least_pipeline=1),
+    "ecp5": Form(
+        block=f"{_PACKAGE}.ecp5:Ecp5Multiplier",
+        product=f"{_PACKAGE}.ecp5:Ecp5Product",
+        operand_limit=18,
+        least_pipeline=1,
+    ),
     "ice40": Form(block=f"{_PACKAGE}.ice40:Ice40Multiplier", operand_limit=16, least_pipeline=1),
     "gowin": Form(block=f"{_PACKAGE}.gowin:GowinMultiplier", operand_limit=18, least_pipeline=1),
     "booth": Form(block=f"{_PACKAGE}.booth:BoothMultiplier", least_pipeline=1),
