@@ -43,7 +43,7 @@ class Stages:
         else:
             self._notes[stage] = event
 
-    def _finish(self, stage, event):
+    def _finish(self, stage: str, event: str) -> None:
         name = stage.replace("_", " ")
         taken = "was done before" if event == "reused" else f"{time.perf_counter() - self._began.pop(stage):7.1f} s"
         self._lines[stage] = f"  {name:16} {taken}"
