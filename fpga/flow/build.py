@@ -84,7 +84,7 @@ def prepare(board, config, *, tape=None, name=None, seed=1, margin_percent=0, ro
         seed (int): of place and route, 1 to `fpga.board.LARGEST_SEED`.
         margin_percent (int): how much faster than wanted nextpnr is asked to make the core clock, in per cent, or
             negative for slower: its router works with estimates until the last wire is routed, and takes wires apart
-            for ever where the placer's estimate does not reach what is asked for.
+            over and over where the placer's estimate does not reach what is asked for.
         root (Path): folder for builds; this one is `root/fpga/NAME/HASH`.
         toolchain (Toolchain | None): the tools; None for those that `find_toolchain` finds.
 

@@ -6,8 +6,8 @@ that was shared costs more from then on. After each pass the log says how many w
 
     Info:     iter=12 wires=1165202 overused=1575 overuse=1578 tmgfail=0 archfail=NA
 
-The router ends when there are none. Where a design cannot be routed it goes on for ever, so `why_stuck` looks for a run
-that gets nowhere. It counts passes and not seconds, since a run must end in the same way on every machine.
+The router ends when there are none. Where a design cannot be routed it goes on for hours, so `why_stuck` looks for a
+run that gets nowhere. It counts passes and not seconds, since a run must end in the same way on every machine.
 
 The other routers of nextpnr write no such lines, and nothing is said of them.
 """
