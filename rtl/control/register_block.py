@@ -40,7 +40,7 @@ class RegisterBlock(Block):
     """Registers of a map that has CONTROL, STATUS, EVENTS, INTERRUPT_ENABLE and TIMEOUT; a class to derive from.
 
     A read is answered `read_latency` cycles after its address, a write `write_latency` cycles after the later of
-    address and data. Counters and counts stop at their maximum.
+    address and data. A performance counter counts a cycle late. Counters and counts stop at their maximum.
 
     Args:
         registers (RegisterMap): the map.
@@ -104,14 +104,16 @@ class RegisterBlock(Block):
         values = {register.name: _value(register) for register in self.registers}
         events = {name: Signal(name=f"event_{name.lower()}") for name in self.registers.events}
         starting = Signal()
+        occupied = Signal()  # by a job; a register, since the core is far away
+        m.d.sync += occupied.eq(self.busy | self.start | starting)
 
         m.d.comb += [
             *(events[name].eq(pulse) for name, pulse in self.happening().items()),
-            values["STATUS"].eq(self.busy | self.start | starting),
+            values["STATUS"].eq(occupied),
             self.timeout.eq(values["TIMEOUT"]),
         ]
         self._count(m, values, events)
-        self._write(m, values, events, starting)
+        self._write(m, values, events, occupied, starting)
         # The parameters are many and everywhere: they follow the decision a cycle later.
         m.d.sync += self.start.eq(starting)
         with m.If(starting):
@@ -129,7 +131,11 @@ class RegisterBlock(Block):
 
     def _count(self, m, values, events):
         """Performance counters of the job, and error counts."""
-        counted = self.counted()
+        counted = {}
+        for name, happens in self.counted().items():
+            # Counted a cycle later: the core is far away, and a counter is wide.
+            counted[name] = Signal(name=f"counts_{name.lower()}")
+            m.d.sync += counted[name].eq(happens)
         with m.If(self.start):
             for name in counted:
                 m.d.sync += values[name].eq(0)
@@ -140,7 +146,7 @@ class RegisterBlock(Block):
             if f"COUNT_{name}" in values:
                 count_up(m, values[f"COUNT_{name}"], events[name])
 
-    def _write(self, m, values, events, starting):
+    def _write(self, m, values, events, occupied, starting):
         """AW and W into registers, in any order; then merge; then check; then commit and respond."""
         address_held = Signal()
         data_held = Signal()
@@ -205,7 +211,7 @@ class RegisterBlock(Block):
             for selected, register in zip(is_written, writable):
                 with m.If(selected):
                     if register.access is Access.PULSE:
-                        self._control(m, register, merged, events, accepted, starting)
+                        self._control(m, register, merged, events, accepted, occupied, starting)
                     elif register.access is Access.WRITE_ONLY:
                         m.d.comb += accepted.eq(self.taken_word(m, register, merged, values, events))
                     else:
@@ -228,16 +234,16 @@ class RegisterBlock(Block):
         """
         raise NotImplementedError
 
-    def _control(self, m, register, written, events, accepted, starting):
-        """Acts on register CONTROL. Two commits are 4 cycles apart at least: `busy` already shows an earlier START."""
+    def _control(self, m, register, written, events, accepted, occupied, starting):
+        """Acts on register CONTROL. Commits are 4 cycles apart at least: `occupied` already shows an earlier START."""
         soft_reset = written[register["SOFT_RESET"].low]
         start = Cat(written[register[name].low] for name in self.starts).any() & ~soft_reset
         m.d.comb += [
-            events["START_WHILE_BUSY"].eq(start & self.busy),
+            events["START_WHILE_BUSY"].eq(start & occupied),
             accepted.eq(~events["START_WHILE_BUSY"]),
         ]
         m.d.sync += self.soft_reset.eq(soft_reset)
-        with m.If(start & ~self.busy):
+        with m.If(start & ~occupied):
             m.d.sync += starting.eq(1)
             self.accept_start(m, register, written)
 

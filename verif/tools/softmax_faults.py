@@ -37,7 +37,7 @@ _FAULTS = (
     Fault("table of the first row alone", "operand_row", r"(table_write_out__valid <= )table_write_in__valid",
           r"\g<1>1'b0"),
     Fault("table written while a job runs", "control_status",
-          r"(\(merged\[15:0\] < 16'd128\) && )!status_register", r"\g<1>1'b1"),
+          r"(\(merged\[15:0\] < 16'd128\) && )!occupied", r"\g<1>1'b1"),
     # Largest scores
     Fault("scores beyond the tokens count", "maximum_step", r"\(chain_in__left != 3'd0\) &&", "1'b1 &&"),
     Fault("smaller score taken", "maximum_step", r"score > chain_in__maximum", "score < chain_in__maximum"),

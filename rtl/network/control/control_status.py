@@ -7,6 +7,7 @@ written.
 from amaranth.hdl import Signal
 from amaranth.lib.wiring import In, Out, Signature
 
+from taylorvit.rtl.common.pipeline import delay
 from taylorvit.rtl.common.widths import index_width
 from taylorvit.rtl.control.description import DATA_WIDTH
 from taylorvit.rtl.control.register_block import RegisterBlock, count_up
@@ -145,8 +146,9 @@ class NetworkControlStatus(RegisterBlock):
         with m.If(self.start):
             m.d.sync += [cycles.eq(0), values["IMAGE_CYCLES"].eq(0)]
         with m.Else():
-            count_up(m, cycles, self.busy)
-            with m.If(self.image_done):
+            # A cycle late, like all that is counted.
+            count_up(m, cycles, delay(m, self.busy, 1, "busy"))
+            with m.If(delay(m, self.image_done, 1, "image_done")):
                 m.d.sync += [cycles.eq(1), values["IMAGE_CYCLES"].eq(cycles)]
 
     def taken_word(self, m, register, word, values, events):
