@@ -116,7 +116,7 @@ def latencies_of(config: NetworkConfig) -> Latencies:
         row_leaves=3,
         places_return=4,
         ring=columns,
-        row_written=3,
+        row_written=1 + decoder.row_latency,
         check=decoder.check_latency + 1,
         command=engine.loader.command_latency,
         table=1 + decoder.table.release_latency,

@@ -23,7 +23,7 @@ from taylorvit.rtl.common.bus import connect
 from taylorvit.rtl.common.copied_register import CopiedRegister
 from taylorvit.rtl.common.counters import credits
 from taylorvit.rtl.common.pair_queue import PairQueue
-from taylorvit.rtl.common.pipeline import delay
+from taylorvit.rtl.common.pipeline import delay, pass_on
 from taylorvit.rtl.common.widths import index_width
 from taylorvit.rtl.network.bundles import (
     COMMAND_BITS,
@@ -134,6 +134,11 @@ class TapeDecoder(Block):
         """Cycles from a command's last word to the verdict on it."""
         return max(self.sum_steps + 1, 3)  # three: a command is assembled in the second, and known in the third
 
+    @property
+    def row_latency(self):
+        """Cycles from the last word of a row in `body` to `tape_written`: the payload writer, a register on the way."""
+        return 3
+
     def elaborate(self, platform):
         m = Module()
         offered = Signal()  # a command can be given out
@@ -224,7 +229,8 @@ class TapeDecoder(Block):
                 m.next = "FAULT"
 
         connect(m, table.write, flipped(self.table_write))
-        connect(m, payload.write, flipped(self.tape_write))
+        # The banks are far away: a word has a cycle for the way.
+        pass_on(m, payload.write, flipped(self.tape_write))
         m.d.comb += [
             table.data.eq(self.body.data),
             table.valid.eq(self.body.valid),
@@ -233,7 +239,7 @@ class TapeDecoder(Block):
             payload.data.eq(self.body.data),
             payload.valid.eq(self.body.valid),
             payload.read.eq(self.tape_read),
-            self.tape_written.eq(payload.written),
+            self.tape_written.eq(delay(m, payload.written, 1, "written")),
         ]
         self._give_out(m, command, offered, give)
         if exponentials:
