@@ -114,6 +114,7 @@ class HostSide(Block):
         self.word_members = tuple(name for name in words if name not in ("valid", "ready"))
         self.words = PairQueue(name="tape", width=sum(words[name].shape for name in self.word_members))
         self.checker = TapeChecker(config)
+        self.body_words = PairQueue(name="body", width=config.tape_width + 1)
         self.decoder = TapeDecoder(config)
         self.image_loader = ImageLoader(config)
         self.logits_sender = LogitsSender(config)
@@ -152,6 +153,7 @@ class HostSide(Block):
             source=place("tape_source", self.source, None if keeps else resets.line("tape_source")),
             words=place("tape_words", self.words, behind.o),
             checker=place("tape_checker", self.checker, behind.o),
+            body_words=place("body_words", self.body_words, behind.o),
             decoder=place("tape_decoder", self.decoder, behind.o),
             images=place("image_loader", self.image_loader, resets.line("image_loader")),
             sender=place("logits_sender", self.logits_sender, resets.line("logits_sender")),
@@ -202,7 +204,7 @@ class HostSide(Block):
         else:
             connect(m, registers.tape_write, source.write)
             m.d.comb += source.ending.eq(job.ending)
-        # Between them, neither the memory nor the engine hears of the other in the same cycle.
+        # Two queues, so that none of source, checker and decoder hears of another in the same cycle.
         word = Cat(getattr(source.words, name) for name in self.word_members)
         m.d.comb += [
             units.words.incoming.eq(word),
@@ -212,7 +214,14 @@ class HostSide(Block):
             checker.words.valid.eq(units.words.valid),
             units.words.taken.eq(checker.words.ready),
         ]
-        connect(m, checker.body, decoder.body)
+        m.d.comb += [
+            units.body_words.incoming.eq(Cat(checker.body.data, checker.body.last)),
+            units.body_words.put.eq(checker.body.valid & units.body_words.room),
+            checker.body.ready.eq(units.body_words.room),
+            Cat(decoder.body.data, decoder.body.last).eq(units.body_words.word),
+            decoder.body.valid.eq(units.body_words.valid),
+            units.body_words.taken.eq(decoder.body.ready),
+        ]
         connect(m, decoder.tape_write, flipped(self.tape_write))
         connect(m, decoder.table_write, flipped(self.table_write))
         m.d.comb += [

@@ -1,6 +1,6 @@
 """The cycles of a tape on its way in: when each command and each row of payload is there.
 
-    memory or stream --> source --> queue of two words --> checker --> decoder --> commands, a ring of rows
+    memory or stream --> source --> [queue] --> checker --> [queue] --> decoder --> commands, a ring of rows
 
 All times are cycles; the numbers between two events are those of `taylorvit.compiler.latencies`.
 `taylorvit.compiler.cycles` has what the engine makes of them.
@@ -23,7 +23,7 @@ _BURST_BEATS = 64
 _PAGE_BYTES = 4096
 _ASK_INTERVAL = 2  # cycles between two addresses of bursts
 _ASK_LATENCY = 2  # from the last word of a burst to the address of another one that waits for it
-_QUEUED_WORDS = 2  # between source and checker, each for a cycle at least
+_QUEUED_WORDS = 2  # in each of the queues in front of and behind the checker, each for a cycle at least
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,15 @@ class TapeCycles:
         )
         self._source = _Source(config, memory, self.size) if memory != Memory() else None
         self._next_word = 0  # the first cycle in which the decoder may take a word
+        self._checked = -1  # cycle in which the checker took the last word
+        self._decoded = deque([-1] * _QUEUED_WORDS)  # cycles in which the decoder took the last words
         self.visible: list[int] = []  # cycle from which each row of payload may be read
         self.reads: list[int] = []  # cycle in which each was read
         self._rows_due = 0  # rows of payload of the commands so far
         self.taken = [-1, -1]  # cycles in which the last commands were taken
         self._last_visible = 0
         self.table_free = self.exponentials_free = 0  # the tables may be written again
-        self._header(0)
+        self._check(self.header_words)
 
     def _words_of(self, size: int) -> int:
         """Words of so many bytes, filled up to whole rows."""
@@ -116,19 +118,28 @@ class TapeCycles:
     def _table_words(self, step: Step) -> int:
         return self._words_of(table_bytes(step, self.config))
 
-    def _words(self, count: int, first: int) -> int:
-        """Takes words one after another, none before a cycle; returns the cycle of the last one."""
-        last = max(first, self._next_word) - 1
-        if self._source is None:
-            last += count
-        else:
-            for _word in range(count):
-                last = self._source.take(last + 1)
-        self._next_word = last + 1
-        return last
+    def _check(self, count: int, first: int = 0) -> int:
+        """The checker takes words one after another, none before a cycle; returns the cycle of the last one."""
+        for _word in range(count):
+            first = max(first, self._checked + 1)
+            self._checked = first if self._source is None else self._source.take(first)
+        return self._checked
 
-    def _header(self, first: int) -> None:
-        self._words(self.header_words, first)
+    def _words(self, count: int, first: int) -> int:
+        """The decoder takes words one after another, none before a cycle; returns the cycle of the last one."""
+        first = max(first, self._next_word)
+        for word in range(count):
+            if self._source is None and word > _QUEUED_WORDS:
+                # From here on a word moves in each cycle.
+                self._checked += count - word
+                first += count - word
+                self._decoded = deque(range(first - _QUEUED_WORDS, first))
+                break
+            came = self._check(1, self._decoded.popleft() + 1)
+            self._decoded.append(max(first, came + 1))
+            first = self._decoded[-1] + 1
+        self._next_word = first
+        return first - 1
 
     def row(self, index: int) -> int:
         """The cycle from which a row of payload may be read; rows more than the ring holds before it have been read."""
@@ -147,8 +158,9 @@ class TapeCycles:
         last = self._words(self.command_words, 0)
         judged = last + self.latencies.check
         if step.opcode == Opcode.END:
-            end = self._words(self.trailer_words, 0)
-            judged = max(judged, end + self.latencies.crc)
+            # The rest of the tape, and the next header, pass the checker alone.
+            judged = max(judged, self._check(self.trailer_words) + self.latencies.crc)
+            self._check(self.header_words)
         if table_words := self._table_words(step):
             # Each step of the writer takes a byte, or a whole exponential if words are of such.
             steps = self.tape_bytes if step.table else self.tape_bytes // gcd(self.tape_bytes, EXPONENTIAL_BYTES)
@@ -160,10 +172,6 @@ class TapeCycles:
         queued = bool(self.config.command_queue)
         given = max(judged, self.taken[-2] + 1) if queued else judged
         self._next_word = max(self._next_word, given + 1)
-        if step.opcode == Opcode.END:
-            self._next_word = end + 1  # the next header passes the checker alone
-            self._header(0)
-            self._next_word = max(self._next_word, given + 1)
         self._rows_due += step["payload"]
         return max(given + queued, self.taken[-1] + 1)
 

@@ -35,7 +35,7 @@ class TapeBody(Signature):
         data (tape_width bits): a word, its first byte lowest.
         last (1 bit): the last word of the body.
         valid (1 bit): there is a word.
-        ready (1 bit, to the checker): it is taken, if there is one.
+        ready (1 bit, to the checker): it is taken, if there is one; known without the word.
     """
 
     def __init__(self, config):

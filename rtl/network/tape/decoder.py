@@ -160,13 +160,13 @@ class TapeDecoder(Block):
         table_in_use = Signal()  # by a product that is not finished
         known = Signal()
         body_ended = Signal()  # with the last word of the command
-        good = Signal()  # the CRC was right, and END waits to be given out
         judging = Signal(range(self.check_latency))
         give = Signal()
+        # The CRC of a tape was right whose END is not given out: at most of this one and two that wait outside.
+        good = credits(m, 2, self.passed, give & is_end, "good_tapes")
         m.d.comb += [moves.eq(self.body.valid & self.body.ready), command_ends.eq(word == self.command_words - 1)]
         m.d.sync += [
             known.eq(_is_known(command, self.kernels)),
-            good.eq((good | self.passed) & ~give),
             self.command_error.eq(0),
             self.length_error.eq(moves & self.body.last & ~(assembling & command_ends)),
         ]
