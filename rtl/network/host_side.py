@@ -263,7 +263,8 @@ class HostSide(Block):
             sender.logit_valid.eq(self.logit_valid),
             sender.logit_address.eq(self.logit_address),
             sender.logit.eq(self.logit),
-            sender.image_done.eq(self.image_done),
+            # The sender is clear before the engine is: an image that ends in between belongs to the past.
+            sender.image_done.eq(self.image_done & ~self.engine_reset),
             sender.ending.eq(units.job.ending),
             self.logits_room.eq(sender.logits_room),
         ]

@@ -19,6 +19,7 @@ from .host import NetworkHost
 from .models import TINY, drawn, network_of
 
 TRIALS = 6
+AROUND_END = 40  # cycles before the end of a job; more than from the last total to the last logit
 
 
 async def interrupted_jobs(dut, reset):
@@ -73,6 +74,24 @@ async def hard_reset(dut):
             checked.append(True)
 
     await interrupted_jobs(dut, reset)
+
+
+@cocotb.test()
+async def soft_reset_around_the_end_of_an_image(dut):
+    """Whichever cycle near the end of an image a soft reset comes in, nothing of the image leaves after it."""
+    host = await NetworkHost.start(dut, NetworkConfig.from_mapping(parameters()["config"]))
+    network = network_of(TINY, 5, host.config)
+    whole = (await run_and_check(host, network)).cycles
+    for before in range(AROUND_END):
+        await host.set_up(network, 1)
+        host.send_images(network, network.images(host.generator, 1))
+        await host.write_checked("CONTROL", START)
+        await ClockCycles(dut.clk, whole - before)
+        await host.soft_reset()
+        await ClockCycles(dut.clk, 2 * AROUND_END)
+        expect_equal(f"images after a soft reset {before} cycles before the end", len(host.received()[0]), 0)
+        await host.clear_events()
+    await run_and_check(host, network)
 
 
 @cocotb.test()
