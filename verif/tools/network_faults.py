@@ -132,7 +132,7 @@ _HOST = (
     Fault("image taken by CHECK", "host_side_axi", r"image_loader__start = (\w+) && !\w+",
           r"image_loader__start = \1"),
     Fault("sum of a command not looked at", "tape_decoder_axi", r"\|\| !\(total == 16'd65535\)", ""),
-    Fault("END before the CRC", "tape_decoder_axi", r"(offered = \(.*\) \? )good", r"\g<1>1'b1"),
+    Fault("END before the CRC", "tape_decoder_axi", r"(offered = \(.*\) \? )some_good_tapes", r"\g<1>1'b1"),
     Fault("table overwritten while it is used", "table_writer_axi", r"active && !blocked", "active"),
     Fault("command lost", "pair_queue_command_axi", r"(valid <= put) \|\| !room", r"\1"),
     Fault("image overwritten", "image_loader_axi", r"(open_ <= \(some_left) && !full", r"\1"),
