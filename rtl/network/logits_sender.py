@@ -34,8 +34,8 @@ class LogitsSender(Block):
         logit_address (bits of an index of max_classes, input): its class.
         logit (logit_width bits signed, input): the logit.
         image_done (1 bit, input): pulse: all logits of an image have come, and it may leave.
-        ending (1 bit, input): the job is being ended: logits that come, and those that are not complete, are forgotten.
-            Those that may leave do so.
+        ending (1 bit, input): the job is being ended: logits of an image that is not complete are forgotten. Those that
+            may leave do so.
         logits_room (1 bit, output): there is room for the logits of one more image.
         sent (1 bit, output): the last logit of an image is taken.
         idle (1 bit, output): nothing is left to send.
@@ -91,7 +91,7 @@ class LogitsSender(Block):
             read_out.eq(queue.ask & is_last),
             held_next.eq(held + complete - read_out),
             unsent_next.eq(unsent + complete - self.sent),
-            bank.write_enable.eq(self.logit_valid & ~self.ending),
+            bank.write_enable.eq(self.logit_valid),
             bank.write_address.eq(Cat(self.logit_address, half_in)),
             bank.write_data.eq(self.logit),
             bank.read_address.eq(Cat(number, half_out)),
