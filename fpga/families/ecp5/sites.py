@@ -19,7 +19,7 @@ So there the rows are folded twice, and the first and the last one are in the mi
 first bands of block RAM, which lie between the PEs, row beside row like the PEs; those of the columns take the next
 bands, where the logic of the columns then gathers, column beside column and folded likewise. What all rows or columns
 share is in their midst: amid the rows, the buffers of the diagonal and of the kernel's center; amid the columns, the
-statistics of LayerNorm.
+statistics of LayerNorm and the logits.
 
     bands of multipliers   row 4  row 3  ...  row 7  row 0             row 15  row 8  ...  row 12  row 11
     first bands            row 4  row 3  ...  row 7  row 0   diagonal  row 15  row 8  ...  row 12  row 11
@@ -95,7 +95,7 @@ _NEIGHBOURS = (
 _OF_ROW = re.compile(r"engine\.rows_(\d+)\.row_(\d+)\.")
 _OF_COLUMN = re.compile(r"engine\.columns_(\d+)\.column_(\d+)\.")
 _AMID_ROWS = re.compile(r"engine\.(diagonal_column|kernel_center)\.")
-_AMID_COLUMNS = re.compile(r"engine\.norm_statistics\.")
+_AMID_COLUMNS = re.compile(r"(engine\.norm_statistics|host_side\.logits_sender)\.")
 
 #: Accelerator -> names of the instances between it and its array.
 _ABOVE_THE_ARRAY = {"attention": "", "network": "engine."}
