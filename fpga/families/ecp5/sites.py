@@ -190,7 +190,7 @@ def _bank_sites(grid, block_rams, rows, columns):
 
 
 def _product_sites(grid, products, banks, free):
-    """Product -> the free site that is nearest to the middle of the block RAM beside it, or beside what it is part of."""
+    """Product -> the free site nearest to the middle of the block RAM beside it, or beside what it is part of."""
     places = {site: (x, y) for x, y, site in grid.block_ram_sites()}
     sites: dict[str, str] = {}
     # The statistics first, or their sites would be taken by what can be anywhere around.
