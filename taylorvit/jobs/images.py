@@ -3,9 +3,9 @@
 digits.png  photos/  pixels.npz  mnist5k:0-9  digits  -->  pixels (images, channels, size, size), names, labels
 
 an image file    whatever Pillow reads, if it is one image. One of the model's size is taken as it is, of another its
-                 centre is cut out and resized, as `taylorvit evaluate` does.
-a folder         its images, and those of its folders; the class of each is what its folder is named after, if it is
-                 one of the model's
+                 centre is cut out and resized, as `taylorvit evaluate` does. Its class is what its folder is named
+                 after, if it is one of the model's.
+a folder         its images, and those of its folders
 a file .npz      pixels, integers of 0 to 255, (images, channels, size, size), or without the channel if it is one;
                  and perhaps labels, (images,)
 a data set       held-out images by their numbers: mnist5k:0-9, mnist5k:3,7,20-29; all of them without numbers
@@ -86,7 +86,7 @@ def _images(source: str, shape: VitShape, classes: list[str]) -> Iterator[_Image
     elif name in DATASETS and not path.exists():
         yield from _of_data_set(name, numbers, shape, classes)
     elif source and path.exists():
-        yield _of_file(path, shape, None)
+        yield _of_file(path, shape, _class_of(path.parent, classes))
     else:
         raise FileError(
             f"images must be a file, a folder or a data set ({', '.join(DATASETS)}; mnist5k:0-9 are ten of its "
@@ -99,15 +99,19 @@ def _of_folder(folder: Path, shape: VitShape, classes: list[str]) -> Iterator[_I
 
     files: list[tuple[Path, int | None]] = []
     for each in (folder, *sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))):
-        name = os.path.basename(os.path.abspath(each))  # of `.`, too
-        label = classes.index(name) if name in classes else None
-        files += [(path, label) for path in image_files(each)]
+        files += [(path, _class_of(each, classes)) for path in image_files(each)]
     if not files:
         raise FileError(f"{folder} must have images ({', '.join(IMAGE_SUFFIXES)}), or folders of images")
     if len(files) > MOST_IMAGES:
         raise FileError(f"{folder} must have at most {MOST_IMAGES:,} images, not {len(files):,}")
     for path, label in files:
         yield _of_file(path, shape, label)
+
+
+def _class_of(folder: Path, classes: list[str]) -> int | None:
+    """Index of the class that a folder is named after; None if there is none."""
+    name = os.path.basename(os.path.abspath(folder))  # of `.`, too
+    return classes.index(name) if name in classes else None
 
 
 def _of_file(path: Path, shape: VitShape, label: int | None) -> _Image:

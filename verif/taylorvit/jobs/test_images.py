@@ -57,8 +57,11 @@ def test_folder_and_folders_of_classes(tmp_path, monkeypatch):
     assert (images.pixels[:, 0] == np.stack(pixels)).all()
     for folder in (tmp_path / "3", Path("3"), Path("3") / ".." / "3", Path(".") / "3"):
         assert read_images([str(folder)], GREY, DIGITS).labels == [3]
+    sources = [str(tmp_path / "3" / "x.png"), "3/x.png", "none/y.png", "b.png"]
+    assert read_images(sources, GREY, DIGITS).labels == [3, 3, None, None]
     monkeypatch.chdir("3")
-    assert read_images(["."], GREY, DIGITS).labels == [3]
+    for source in (".", "x.png"):
+        assert read_images([source], GREY, DIGITS).labels == [3]
     assert read_images(["."], GREY, ["odd", "even"]).labels == [None]
     (tmp_path / "empty").mkdir()
     refused(f"{tmp_path / 'empty'} must have images (.jpg, ", tmp_path / "empty")
