@@ -102,9 +102,9 @@ class Family:
             of `Board.clock_hz`. Raises `ValueError` for a device whose PLL is unknown.
         block_ram (tuple[str, ...]): types of the cells that a buffer may become.
         fabric (Fabric): the sites of the devices.
-        sites (Callable | None): function of the accelerator's configuration, the device and the names of the block RAM
-            cells below the accelerator; returns cell -> site for the cells whose site is chosen before placement. None
-            if the placer chooses all of them.
+        sites (Callable | None): function of the accelerator's configuration, the device, the names of the block RAM
+            cells below the accelerator, and those of instantiated multipliers besides the array's; returns cell -> site
+            for the cells whose site is chosen before placement. None if the placer chooses all of them.
         sdram_pads (type[SdramPads] | None): pins of an SDR SDRAM; None if nobody has written them for the family.
         note (str): what a reader of the report has to know of its figures, or "".
     """
@@ -124,6 +124,6 @@ class Family:
     core_clocks: Callable[[Board], Iterator[CoreClock]]
     block_ram: tuple[str, ...]
     fabric: Fabric
-    sites: Callable[[AcceleratorConfig, str, Iterable[str]], dict[str, str]] | None = None
+    sites: Callable[[AcceleratorConfig, str, Iterable[str], Iterable[str]], dict[str, str]] | None = None
     sdram_pads: type[SdramPads] | None = None
     note: str = ""

@@ -29,6 +29,8 @@ from taylorvit.boundary.errors import CommandError
 from taylorvit.boundary.manifest import are_as_described, described
 from taylorvit.fpga.top import board_top
 from taylorvit.gen.verilog import emit, instances
+from taylorvit.rtl.array.multiplier import FORMS
+from taylorvit.rtl.common.loading import load
 from taylorvit.rtl.common.memory_bank import MemoryBank
 
 from . import floorplan
@@ -140,7 +142,10 @@ class Build:
             "verilog": self.verilog,
             "constraints": self._constraints(),
             "synthesis": self._synthesis_script(),
-            "sites": [self._sites(self._expected(buffers)) for buffers in (self._large_buffers(), self._buffers())],
+            "sites": [
+                self._sites(self._expected(buffers), self._products())
+                for buffers in (self._large_buffers(), self._buffers())
+            ],
             "place_and_route": self._place_and_route_arguments(),
             "pack": self._pack_arguments(),
             "tools": self.toolchain.versions,
@@ -294,17 +299,21 @@ class Build:
         block_rams = [name for name, cell in cells.items() if cell["type"] in self.board.family.block_ram]
         self._require_block_ram(block_rams)
         if self.board.family.sites is not None:
-            for name, site in self._sites(block_rams).items():
+            products = [name for name in self._products() if name in cells]
+            for name, site in self._sites(block_rams, products).items():
                 cells[name]["attributes"]["BEL"] = site
             self._write("netlist.json", json.dumps(netlist))
         return names
 
-    def _sites(self, block_rams):
-        """Cell -> site, for the cells whose sites the family chooses; `block_rams` are names of block RAM cells."""
+    def _sites(self, block_rams, products):
+        """Cell -> site, for the cells whose sites the family chooses, of these block RAMs and products."""
         if self.board.family.sites is None:
             return {}
-        below = [name.removeprefix(_ACCELERATOR) for name in block_rams if name.startswith(_ACCELERATOR)]
-        sites = self.board.family.sites(self.top.config, self.board.device, below)
+        below = (
+            [name.removeprefix(_ACCELERATOR) for name in cells if name.startswith(_ACCELERATOR)]
+            for cells in (block_rams, products)
+        )
+        sites = self.board.family.sites(self.top.config, self.board.device, *below)
         return {f"{_ACCELERATOR}{name}": site for name, site in sites.items()}
 
     def _expected(self, buffers):
@@ -403,6 +412,12 @@ class Build:
         for path, block in instances(self.top):
             if isinstance(block, MemoryBank) and block.kind in ("auto", "block", "split"):
                 yield path, block
+
+    def _products(self):
+        """Names of the multipliers that are instantiated as cells, besides the array's."""
+        product = FORMS[self.top.config.multiplier].product
+        found = instances(self.top) if product else []
+        return [f"{path}.dsp" for path, block in found if isinstance(block, load(product))]
 
     def _large_buffers(self):
         """Those that must."""

@@ -17,16 +17,19 @@ next to the PE that it feeds or is fed by; those of columns with Booth multiplie
 A network accelerator has more of them: as many banks of rows, which get what all columns compute, as banks of columns.
 So there the rows are folded twice, and the first and the last one are in the middle. The banks of the rows take the
 first bands of block RAM, which lie between the PEs, row beside row like the PEs; those of the columns take the next
-bands, column beside column from the middle on, where the logic of the columns then gathers. What all rows or columns
+bands, where the logic of the columns then gathers, column beside column and folded likewise. What all rows or columns
 share is in their midst: amid the rows, the buffers of the diagonal and of the kernel's center; amid the columns, the
-statistics of LayerNorm.
+statistics of LayerNorm and the logits.
 
     bands of multipliers   row 4  row 3  ...  row 7  row 0             row 15  row 8  ...  row 12  row 11
     first bands            row 4  row 3  ...  row 7  row 0   diagonal  row 15  row 8  ...  row 12  row 11
-    next bands                 column 6  column 4  column 2  column 0  LayerNorm  column 1  column 3  ...
+    next bands             column 2  column 1  column 3  column 0  LayerNorm  column 7  column 4  column 6  column 5
 
 The sums of a column come out at the last row. With the rows folded once, the sums of the farthest column had to cross
 the whole device in a cycle.
+
+The products of LayerNorm take the sites that the array leaves, each the nearest to the block RAM of its column, its
+columns or the statistics.
 
 Everything else is left to the placer: the bias unit, PEs with Booth multipliers, the memory of tapes, the host link,
 and all logic of LUTs and registers.
@@ -92,19 +95,20 @@ _NEIGHBOURS = (
 _OF_ROW = re.compile(r"engine\.rows_(\d+)\.row_(\d+)\.")
 _OF_COLUMN = re.compile(r"engine\.columns_(\d+)\.column_(\d+)\.")
 _AMID_ROWS = re.compile(r"engine\.(diagonal_column|kernel_center)\.")
-_AMID_COLUMNS = re.compile(r"engine\.norm_statistics\.")
+_AMID_COLUMNS = re.compile(r"(engine\.norm_statistics|host_side\.logits_sender)\.")
 
 #: Accelerator -> names of the instances between it and its array.
 _ABOVE_THE_ARRAY = {"attention": "", "network": "engine."}
 
 
-def array_sites(config, device, block_rams):
-    """Sites for the multipliers of an array and for the block RAMs around it.
+def array_sites(config, device, block_rams, products=()):
+    """Sites for the multipliers of an array, for the block RAMs around it and for other products.
 
     Args:
         config (AcceleratorConfig | NetworkConfig): the accelerator's configuration.
         device (str): the ECP5, "LFE5U-85F" for example.
         block_rams (Iterable[str]): names of the block RAM cells below the accelerator, as synthesis left them.
+        products (Iterable[str]): names of the multipliers besides the array's that are instantiated as cells, likewise.
 
     Returns:
         dict[str, str]: cell below the accelerator -> site. Empty if the multipliers are not instantiated cells of ECP5,
@@ -127,15 +131,22 @@ def array_sites(config, device, block_rams):
         pe = "diagonal" if column < 0 else f"general_{column}"
         sites[f"{above}array.row_{row}.{pe}.multiplier.dsp"] = site
     if config.accelerator == "network":
-        return sites | _bank_sites(grid, block_rams, folded, config.columns)
+        banks = _bank_sites(grid, block_rams, folded, config.columns)
+        free = [place for band in grid.bands() for place in band if place not in set(places.values())]
+        return sites | banks | _product_sites(grid, products, banks, free)
     free = grid.block_ram_sites()
     for name in sorted(block_rams):
         place = places.get(_neighbour(name, config.rows, config.columns - config.booth_columns))
         if place is not None and free:
-            nearest = min(free, key=lambda candidate: abs(candidate[0] - place[0]) + abs(candidate[1] - place[1]))
-            free.remove(nearest)
-            sites[name] = nearest[2]
+            sites[name] = _take_nearest(free, *place[:2])
     return sites
+
+
+def _take_nearest(free, x, y):
+    """The site nearest to a place, which is not free any more."""
+    nearest = min(free, key=lambda candidate: abs(candidate[0] - x) + abs(candidate[1] - y))
+    free.remove(nearest)
+    return nearest[2]
 
 
 def _folded(rows):
@@ -152,14 +163,13 @@ def _folded_twice(rows):
 def _bank_sites(grid, block_rams, rows, columns):
     """Block RAM of a network accelerator -> site: the rows' in this order, the columns', and that amid them."""
     bands = list(grid.block_rams)
-    left_columns, right_columns = [*range(0, columns, 2)][::-1], [*range(1, columns, 2)]
-    half = len(rows) // 2
     sites: dict[str, str] = {}
-    for pattern, pattern_amid, left, right, around_what_is_left in (
-        (_OF_ROW, _AMID_ROWS, rows[:half], rows[half:], True),
-        (_OF_COLUMN, _AMID_COLUMNS, left_columns, right_columns, False),
+    for pattern, pattern_amid, order, around_what_is_left in (
+        (_OF_ROW, _AMID_ROWS, rows, True),
+        (_OF_COLUMN, _AMID_COLUMNS, _folded_twice([*range(columns)]), False),
     ):
-        on_the_left, on_the_right = _in_order(pattern, left, block_rams), _in_order(pattern, right, block_rams)
+        half = len(order) // 2
+        on_the_left, on_the_right = (_in_order(pattern, side, block_rams) for side in (order[:half], order[half:]))
         needed = len(on_the_left) + len(on_the_right)
         share = ceil(needed / len(grid.groups) / 4)
         taken, bands = bands[:share], bands[share:]
@@ -176,6 +186,22 @@ def _bank_sites(grid, block_rams, rows, columns):
         else:
             line = [*before, *on_the_left, *amid, *on_the_right, *behind]
         sites |= {name: site for name, (_x, _y, site) in zip(line, places, strict=True) if name is not None}
+    return sites
+
+
+def _product_sites(grid, products, banks, free):
+    """Product -> the free site nearest to the middle of the block RAM beside it, or beside what it is part of."""
+    places = {site: (x, y) for x, y, site in grid.block_ram_sites()}
+    sites: dict[str, str] = {}
+    # The statistics first, or their sites would be taken by what can be anywhere around.
+    for name in sorted(products, key=lambda name: (not _AMID_COLUMNS.match(name), name))[: len(free)]:
+        path = name
+        beside: list[tuple[int, int]] = []
+        while not beside and "." in path:
+            path = path.rpartition(".")[0]
+            beside = [places[site] for bank, site in banks.items() if bank.startswith(f"{path}.")]
+        if beside:
+            sites[name] = _take_nearest(free, *(sum(axis) / len(beside) for axis in zip(*beside)))
     return sites
 
 

@@ -183,14 +183,14 @@ def test_folder_is_that_of_the_sites_and_not_of_their_rule(tmp_path):
 
     names = []
 
-    def all_at_one(_config, device, block_rams):
+    def all_at_one(_config, device, block_rams, _products):
         names.append((device, list(block_rams)))
         return dict.fromkeys(block_rams, "X1/Y1/ram")
 
     one = with_sites(all_at_one)
     assert names == [("UP5K", ["operand_row_0.memory.0.0"])] * 2  # of large buffers, and of all
-    assert one == with_sites(lambda _config, _device, block_rams: dict.fromkeys(block_rams, "X1/Y1/ram"))
-    assert one != with_sites(lambda _config, _device, block_rams: dict.fromkeys(block_rams, "X2/Y1/ram"))
+    assert one == with_sites(lambda _config, _device, block_rams, _products: dict.fromkeys(block_rams, "X1/Y1/ram"))
+    assert one != with_sites(lambda _config, _device, block_rams, _products: dict.fromkeys(block_rams, "X2/Y1/ram"))
 
 
 def test_interrupted_build_goes_on_where_it_stopped(finished, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from itertools import pairwise
+from statistics import mean
 
 import pytest
 
@@ -87,9 +88,9 @@ COLUMN_BANKS = [
 ]  # fmt: skip
 
 
-def network_sites(block_rams):
+def network_sites(block_rams, products=()):
     config = dataclasses.replace(load_preset("vit-16x8"), multiplier="ecp5", booth_columns=1)
-    return array_sites(config, "LFE5U-85F", block_rams)
+    return array_sites(config, "LFE5U-85F", block_rams, products)
 
 
 def number_of(name):
@@ -121,7 +122,41 @@ def test_banks_of_a_network_accelerator():
         column = min(number_of(name), 6)  # the last one has no multipliers of its own
         out, above, _kind = place_of(sites[f"engine.array.row_15.general_{column}.multiplier.dsp"])
         assert y in (70, 82)
-        assert abs(x - out) + abs(y - above) < 100
+        assert abs(x - out) + abs(y - above) < 110
+
+
+def test_products_are_beside_the_block_ram_of_what_they_belong_to():
+    """A column's, those of the lane of two columns, and those of the statistics, amid the columns."""
+    columns = [f"columns_{column - column % 2}.column_{column % 2}" for column in range(8)]
+    statistics = [f"engine.norm_statistics.totals.memory.0.{part}" for part in range(4)]
+    products = {
+        **{f"engine.{column}.feature_sums.square.dsp": f"engine.{column}." for column in columns},
+        **{f"engine.{column[:9]}.norm_lane_0.scaled.dsp": f"engine.{column[:9]}." for column in columns[::2]},
+        **{f"engine.norm_statistics.{part}.dsp": "engine.norm_statistics." for part in ("new_factor", "new_offset")},
+    }
+    sites = network_sites([*ROW_BANKS, *COLUMN_BANKS, *statistics], products)
+    assert sites.keys() >= products.keys()
+    assert len(set(sites.values())) == len(sites)
+    for name, owner in products.items():
+        x, y, kind = place_of(sites[name])
+        beside = [place_of(site)[0] for bank, site in sites.items() if bank.startswith(owner) and "EBR" in site]
+        assert (y, kind[:4]) == (58, "MULT")
+        assert abs(x - sum(beside) / len(beside)) < 30
+
+
+def test_products_without_a_free_site_are_left_to_the_placer():
+    """16 x 7 multipliers leave 44 sites of 156."""
+    products = [f"engine.columns_0.column_0.part_{part}.dsp" for part in range(60)]
+    config = dataclasses.replace(load_preset("vit-16x8"), multiplier="ecp5", booth_columns=2)
+    sites = array_sites(config, "LFE5U-85F", COLUMN_BANKS, products)
+    assert len(sites.keys() & set(products)) == 44
+
+
+def test_columns_of_a_network_accelerator_are_near_their_neighbours():
+    sites = network_sites([*ROW_BANKS, *COLUMN_BANKS])
+    xs = {name: place_of(sites[name])[0] for name in COLUMN_BANKS}
+    middles = [mean(xs[name] for name in COLUMN_BANKS if number_of(name) == column) for column in range(8)]
+    assert all(abs(one - other) < 45 for one, other in pairwise(middles))
 
 
 def cells(banks):
