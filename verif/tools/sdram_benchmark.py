@@ -1,9 +1,9 @@
 """What an SDRAM costs a network: the accelerator, the real controller and a model of the chip that has the tape.
 
-    python -m verif.tools.sdram_benchmark [-o build/sdram_bench.json] [--case NAME ...] [--megahertz 60]
+    python -m verif.tools.sdram_benchmark [-o build/sdram_bench.json] [--case NAME ...] [--megahertz N]
 
-Two images go back to back through an accelerator of 16 x 8 PEs, as in `verif.tools.network_benchmark`, whose tape lies
-in an SDRAM of 16 bits with the accelerator's clock. The figures:
+Two images go back to back through the accelerator `deit-tiny` of the ULX3S-85F, 16 x 8 PEs, whose tape lies in an SDRAM
+of 16 bits with the accelerator's clock, that of the board if no other is given. The figures:
 
     cycles an image   of the second image: from the last logit of the first to its own
     ideal             the same by the cycle model (`taylorvit.compiler.cycles_of`) with a word of 16 bits in every cycle
@@ -30,12 +30,12 @@ from rich.table import Table
 
 from taylorvit.boundary.writing import check_output_file
 from taylorvit.compiler import Memory, compile_network, cycles_of
+from taylorvit.fpga.board import load_board
 from taylorvit.fpga.families.ecp5.sdram_pads import Ecp5SdramPads
-from taylorvit.fpga.memory.chips import CHIPS, SdramChip, SdramTiming
+from taylorvit.fpga.memory.chips import SdramChip, SdramTiming
 from taylorvit.fpga.memory.pads import chip_pads, chip_pins
 from taylorvit.fpga.memory.phase import chip_clock
 from taylorvit.fpga.memory.sdram import SdramController
-from taylorvit.gen.presets import load_preset
 from taylorvit.gen.verilog import emit
 from taylorvit.golden.network.vit import SHAPES, VitShape
 from taylorvit.jobs.patches import image_beats
@@ -76,9 +76,12 @@ class Case:
     chip: SdramChip
 
 
+_BOARD = load_board("ulx3s-85f")
+_NETWORK = _BOARD.network("deit-tiny")
+
+
 def _cases():
-    config = replace(load_preset("vit-16x8"), tape_width=16)
-    shape, chip = SHAPES["deit_tiny"], CHIPS["MT48LC16M16"]
+    shape, config, chip = SHAPES["deit_tiny"], _NETWORK.config, _BOARD.sdram.chip
     return (
         Case(name="layer", shape=replace(shape, depth=1), config=config, chip=chip),
         Case(name="deit_tiny", shape=shape, config=config, chip=chip),
@@ -201,7 +204,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m verif.tools.sdram_benchmark", description="networks with SDRAM")
     parser.add_argument("-o", "--output", type=Path, help="write the figures there as JSON, too")
     parser.add_argument("--case", action="append", choices=names, help="instead of all; may be given more than once")
-    parser.add_argument("--megahertz", type=int, default=60, help="clock of accelerator and memory; 60 if left out")
+    parser.add_argument(
+        "--megahertz",
+        type=int,
+        default=_NETWORK.core_hz // 1_000_000,
+        help="clock of accelerator and memory (default: that of the board, %(default)s)",
+    )
     options = parser.parse_args(arguments)
     progress = Console(stderr=True, highlight=False)
     rows = []
