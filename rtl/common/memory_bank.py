@@ -12,7 +12,8 @@ Yosys and Vivado read. Where the FPGA has no such memory, Yosys ends with an err
 
 Synthesis makes all of a memory of block RAM of one shape. 4,728 words of 12 bits become five of 1,024 x 18 on an ECP5,
 and behind them a choice of one out of five. In two parts, they are three of 4,096 x 4 and one of 1,024 x 18, and the
-choice is one out of two. That is the kind "split".
+choice is one out of two. 59,392 words of 32 bits would be 58 rows of such block RAM; in parts of 32,768, 16,384, 8,192
+and 2,048 words, they are the same 116 blocks, and the choice is one out of five. That is the kind "split".
 """
 
 import zlib
@@ -29,6 +30,7 @@ from .widths import index_width
 __all__ = ["MemoryBank", "OnePortBank", "memory_bank"]
 
 _STYLES = {"block": "block", "split": "block", "distributed": "distributed", "huge": "ultra"}  # kind -> attribute
+_LEAST_SPLIT = 2048  # words: 2,048 x 9 is a shape of ECP5's block RAM, so fewer words take few of them
 
 
 class MemoryBank(Block):
@@ -42,7 +44,7 @@ class MemoryBank(Block):
         pipeline (int): registers behind the memory, 0 or more.
         kind (str): what it becomes, one of `kinds`: "auto" for what synthesis chooses, "block" for block RAM,
             "distributed" for the memory of look-up tables, "split" for block RAM of the largest power of two of words,
-            and what synthesis chooses for the others.
+            and so on with the others, until 2,048 or less are left, for which synthesis chooses.
         contents (tuple[int, ...]): the first words at power-up, at most `depth`; a reset does not bring them back.
 
     Ports:
@@ -101,20 +103,10 @@ class MemoryBank(Block):
 
     def elaborate(self, platform):
         m = Module()
-        whole = 1 << (self.depth.bit_length() - 1)
-        if self.kind == "split" and self.depth > whole:
-            beyond_read, beyond_write = self.read_address[-1], self.write_address[-1]
-            contents = self.contents[:whole], self.contents[whole:]
-            first = self._memory(m, "memory", whole, _STYLES[self.kind], self.write_enable & ~beyond_write, contents[0])
-            rest = self._memory(
-                m, "memory_rest", self.depth - whole, None, self.write_enable & beyond_write, contents[1]
-            )
-            was_beyond = Signal(reset_less=True)
-            m.d.sync += was_beyond.eq(beyond_read)
-            word = Mux(was_beyond, rest, first)
+        if self.kind == "split":
+            word = self._split(m, 0, self.write_enable)
         else:
-            style = _STYLES.get(self.kind)
-            word = self._memory(m, "memory", self.depth, style, self.write_enable, self.contents)
+            word = self._memory(m, "memory", _STYLES.get(self.kind), 0, self.depth, self.write_enable)
         for stage in range(self.pipeline):
             registered = Signal(self.width, name=f"word_{stage}", reset_less=True)
             m.d.sync += registered.eq(word)
@@ -122,8 +114,30 @@ class MemoryBank(Block):
         m.d.comb += self.read_data.eq(word)
         return m
 
-    def _memory(self, m, name, depth, style, write_enable, contents):
-        """A memory of some words, with the lowest bits of the addresses; returns what is read."""
+    def _split(self, m, first, write_enable, part=0):
+        """The words from the first on, in parts of fewer and fewer; returns what is read.
+
+        The words of a part have a 0 in the bit of the address that counts as many words as the part has, those of all
+        later parts a 1.
+        """
+        left = self.depth - first
+        whole = 1 << (left.bit_length() - 1)
+        name = ("memory", "memory_rest")[part] if part < 2 else f"memory_rest_{part}"
+        if part and left <= _LEAST_SPLIT:
+            return self._memory(m, name, None, first, left, write_enable)
+        if whole == left:
+            return self._memory(m, name, _STYLES[self.kind], first, left, write_enable)
+        bit = whole.bit_length() - 1
+        beyond_read, beyond_write = self.read_address[bit], self.write_address[bit]
+        word = self._memory(m, name, _STYLES[self.kind], first, whole, write_enable & ~beyond_write)
+        rest = self._split(m, first + whole, write_enable & beyond_write, part + 1)
+        was_beyond = Signal(name="was_beyond" if part == 0 else f"was_beyond_{part + 1}", reset_less=True)
+        m.d.sync += was_beyond.eq(beyond_read)
+        return Mux(was_beyond, rest, word)
+
+    def _memory(self, m, name, style, first, depth, write_enable):
+        """A memory of `depth` words from the first on, with the lowest bits of the addresses; returns what is read."""
+        contents = self.contents[first : first + depth]
         attributes = {"no_rw_check": 1} | ({"ram_style": style} if style else {})
         m.submodules[name] = memory = Memory(shape=self.width, depth=depth, init=contents, attrs=attributes)
         write = memory.write_port()

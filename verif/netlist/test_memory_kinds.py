@@ -24,25 +24,38 @@ BECOMES = [  # family, kind, words, their bits: the cells, and how many
 ]
 
 
-def synthesize(folder, design, family):
+def synthesize(folder, design, family, cells=CELLS):
     """Lets Yosys count the cells of a block: whether it succeeds, and what it prints."""
     (folder / "design.v").write_text(emit(design), encoding="utf-8")
     steps = FAMILIES[family].synthesis(design.module_name, PARTS[family])
-    counts = [f"tee -a counts.txt select -count t:{cell}" for cell in CELLS]
+    counts = [f"tee -a counts.txt select -count t:{cell}" for cell in cells]
     return run_yosys(folder, "-p", "; ".join(["read_verilog design.v", *steps, "flatten", *counts]))
 
 
-def cells_of(folder, design, family):
-    succeeded, log = synthesize(folder, design, family)
+def cells_of(folder, design, family, cells=CELLS):
+    succeeded, log = synthesize(folder, design, family, cells)
     assert succeeded, log[-2000:]
     counts = [int(line.split()[0]) for line in (folder / "counts.txt").read_text().splitlines()]
-    return {cell: count for cell, count in zip(CELLS, counts, strict=True) if count}
+    return {cell: count for cell, count in zip(cells, counts, strict=True) if count}
 
 
 @pytest.mark.parametrize(("family", "kind", "depth", "width", "cell", "count"), BECOMES)
 def test_bank_becomes_what_its_kind_says(family, kind, depth, width, cell, count, tmp_path):
     bank = memory_bank(depth=depth, width=width, kind=kind)
     assert cells_of(tmp_path, bank, family) == {cell: count}
+
+
+def test_memory_in_parts_takes_fewer_choices(tmp_path):
+    """Behind as many block RAMs: 7, in 14 rows of one shape, or 4, 2 and 1 of three."""
+    luts = {}
+    for kind in ("auto", "split"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        bank = memory_bank(depth=14336, width=8, kind=kind)
+        counts = cells_of(folder, bank, "ecp5", ("DP16KD", "LUT4"))
+        assert counts["DP16KD"] == 7
+        luts[kind] = counts["LUT4"]
+    assert luts["split"] < luts["auto"] / 2, luts
 
 
 @pytest.mark.parametrize(("family", "kind"), [("ecp5", "huge"), ("ice40", "distributed")])

@@ -28,6 +28,8 @@ SIZES = {
     "filled": (20, 7, 1, "auto", tuple(range(101, 121))),
     "begun": (33, 9, 0, "distributed", (1, 500, 3)),
     "split_begun": (37, 12, 0, "split", tuple(range(4000, 4034))),
+    "split_twice": (6181, 13, 1, "split", tuple(range(1000, 7100))),  # 4,096 and 2,048 words, and 37
+    "split_without_rest": (12288, 2, 0, "split"),  # 8,192 and 4,096
 }
 ACCESSES = 3000
 
