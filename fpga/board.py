@@ -31,13 +31,14 @@ from typing import Generic, TypeVar
 
 from taylorvit.boundary.reading import read_toml
 from taylorvit.gen.presets import configuration, of_kind
-from taylorvit.rtl.config import AcceleratorConfig, ConfigError
+from taylorvit.rtl.config import NAME_CHARACTERS, AcceleratorConfig, ConfigError
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .checked_table import CheckedTable, TableError
 from .families import FAMILIES, Family
 from .memory.chips import CHIPS, SdramChip
 from .memory.pads import pin_widths
+from .protocol import LEAST_BAUD, MOST_BAUD
 
 __all__ = [
     "LARGEST_SEED",
@@ -58,6 +59,7 @@ LARGEST_SEED = (1 << 31) - 1
 Kind = TypeVar("Kind", AcceleratorConfig, NetworkConfig)
 
 _FOLDER = Path(__file__).resolve().parent / "boards"
+_NAME_RULE = "ASCII letters, digits, '-' and '_'"
 
 
 class BoardError(ValueError):
@@ -254,8 +256,8 @@ class Board:
         """
         if isinstance(baud, bool) or not isinstance(baud, int):
             raise TypeError(f"baud must be an integer, not {baud!r}")
-        if baud < 300:
-            raise ValueError(f"baud must be at least 300, not {baud!r}")
+        if baud < LEAST_BAUD:
+            raise ValueError(f"baud must be at least {LEAST_BAUD}, not {baud!r}")
         return replace(self, baud=baud)
 
 
@@ -300,6 +302,8 @@ def load_board_file(path):
     """
     path = Path(path)
     table = read_toml(path)
+    if not _is_name(path.stem):  # of folders and configurations, too
+        raise BoardError(f"{path}: a board's file must have a name of {_NAME_RULE}, not {path.stem!r}")
     try:
         return _board(path.stem, CheckedTable(table, "board"))
     except (BoardError, TableError, ConfigError) as error:
@@ -328,7 +332,7 @@ def _board(name, table):
         core_hz=next(iter(presets.values())).core_hz,
         uart_rx=Pins(pins=(uart.text("rx"),), io=uart_io),
         uart_tx=Pins(pins=(uart.text("tx"),), io=uart_io),
-        baud=uart.number("baud", 300, 12_000_000),
+        baud=uart.number("baud", LEAST_BAUD, MOST_BAUD),
         **{name: uart.power_of_two(name, 16, 32768, 2048) for name in ("receive_bytes", "send_bytes", "result_bytes")},
         payload_max=uart.number("payload_max", 16, 65535, default=1024),
         led=Pins(pins=led.texts("pins"), io=led.attributes("io"), active_low=led.flag("active_low")),
@@ -379,12 +383,16 @@ def _check(board):
         raise BoardError(f"loader.command must contain {{bitstream}}, not {' '.join(board.loader)!r}")
 
 
+def _is_name(text):
+    return bool(text) and set(text) <= NAME_CHARACTERS
+
+
 def _presets(table, place, kind, prefix=""):
     """The accelerators in a table, each with its key; their names begin with the prefix."""
     presets = {}
     for label in table.keys():
-        if not label:
-            raise BoardError(f"{place} must have names that are not empty, not {label!r}")
+        if not _is_name(label):
+            raise BoardError(f"{place} must have names of {_NAME_RULE}, not {label!r}")
         presets[label] = _preset(table.table(label), f"{place}.{label}", f"{prefix}{label}", kind)
     return presets
 

@@ -3,7 +3,9 @@
 from amaranth.hdl import Cat, ClockDomain, Module
 from amaranth.lib.wiring import In, Out
 
+from taylorvit.fpga.link.bit_clock import CYCLES_PER_BIT_MIN
 from taylorvit.fpga.link.host_link import HostLink
+from taylorvit.rtl.array.multiplier import FORMS
 from taylorvit.rtl.common.block import Block, instantiate
 
 from .clock_generator import ClockGenerator, core_clock
@@ -23,6 +25,23 @@ def _check_timeout(config, clock_hz):
         raise ValueError(
             f"counter_width must be at least {least} at {clock_hz:,} Hz, so that TIMEOUT outlasts a pause "
             f"of {LINE_PAUSE:g} s on the line, not {config.counter_width!r}"
+        )
+
+
+def _check_multiplier(config, board):
+    """Raises `ValueError` for multipliers of cells that the board's FPGA does not have."""
+    of_family = FORMS[config.multiplier].family
+    if of_family not in (None, board.family.name):
+        possible = ", ".join(name for name, form in FORMS.items() if form.family in (None, board.family.name))
+        raise ValueError(f"multiplier must be one of {possible} on {board.name}, not {config.multiplier!r}")
+
+
+def _check_baud(board, clock_hz):
+    """Raises `ValueError` for a core clock that is too slow for the link."""
+    if board.baud * CYCLES_PER_BIT_MIN > clock_hz:
+        raise ValueError(
+            f"core_hz must be at least {CYCLES_PER_BIT_MIN * board.baud:,} on {board.name}, whose link has "
+            f"{board.baud:,} baud, not {clock_hz:,}"
         )
 
 
@@ -59,6 +78,8 @@ class CommonTop(Block):
         self.clock_hz = clock.rounded_hz
         self.baud = board.baud
         _check_timeout(self.config, self.clock_hz)
+        _check_multiplier(self.config, board)
+        _check_baud(board, self.clock_hz)
         self.clock_generator = ClockGenerator(clock, phase)
         self.reset_generator = ResetGenerator()
         self.host_link = HostLink(

@@ -56,6 +56,8 @@ from taylorvit.rtl import __version__
 __all__ = [
     "COUNT_MAX",
     "HEADER_BYTES",
+    "LEAST_BAUD",
+    "MOST_BAUD",
     "OVERHEAD_BYTES",
     "PACKET_BYTES_MAX",
     "PAYLOAD_EXTRA",
@@ -84,6 +86,8 @@ OVERHEAD_BYTES = HEADER_BYTES + 4
 PAYLOAD_EXTRA = 8
 #: A packet says its length in 24 bits.
 PACKET_BYTES_MAX = (1 << 24) - 1
+#: What a board's link may have; the fastest adapters do 12 Mbaud.
+LEAST_BAUD, MOST_BAUD = 300, 12_000_000
 #: The counters of bad headers and payloads stop there.
 COUNT_MAX = 255
 #: Added to the type of a request in the answer to it.

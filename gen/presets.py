@@ -43,17 +43,18 @@ def preset_names(accelerator: str | None = None) -> list[str]:
     return [config.name for config in presets if accelerator in (None, config.accelerator)]
 
 
-def load_preset(name: str) -> Configuration:
+def load_preset(name: str, *, listed: str | None = None) -> Configuration:
     """The configuration of a preset.
 
     Args:
         name (str): of the preset.
+        listed (str | None): the accelerator whose presets an error lists, a key of `CONFIGURATIONS`; None for all.
 
     Raises:
         ConfigError: there is none of that name.
     """
     if name not in list(_presets()):
-        raise ConfigError(f"preset must be one of {', '.join(preset_names())}, not {name!r}")
+        raise ConfigError(f"preset must be one of {', '.join(preset_names(listed))}, not {name!r}")
     return _load(_FOLDER / f"{name}.toml", f"preset {name}")
 
 

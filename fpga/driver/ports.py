@@ -9,8 +9,10 @@ import contextlib
 import errno
 import time
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 from taylorvit.boundary.errors import install_command
+from taylorvit.fpga.protocol import LEAST_BAUD, MOST_BAUD
 
 from .errors import PortError
 
@@ -90,7 +92,7 @@ class SerialPort(Port):
 
     Raises:
         TypeError: an argument is of the wrong kind.
-        ValueError: `baud` is not positive.
+        ValueError: `baud` is none that a board can have.
         PortError: pyserial is not installed, or the device is missing, in use, not permitted or not capable of the
             baud; from any method: the device was unplugged.
     """
@@ -103,8 +105,8 @@ class SerialPort(Port):
             raise TypeError(f"port must be the path of a device, not {path!r}")
         if not isinstance(baud, int) or isinstance(baud, bool):
             raise TypeError(f"baud must be an integer, not {baud!r}")
-        if baud < 1:
-            raise ValueError(f"baud must be positive, not {baud!r}")
+        if not LEAST_BAUD <= baud <= MOST_BAUD:
+            raise ValueError(f"baud must be in {LEAST_BAUD}..{MOST_BAUD}, not {baud!r}")
         try:
             import serial
         except ModuleNotFoundError:
@@ -130,9 +132,14 @@ class SerialPort(Port):
 
     def _why_not_open(self, error):
         number = getattr(error, "errno", None)
-        if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        if number is None and error.__context__ is not None:  # of termios, which pyserial tells as a text
+            number = next(iter(error.__context__.args), None)
+        path = Path(self.name)
+        is_other = path.exists() and not path.is_char_device()  # a file or a folder
+        if is_other or number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTTY):
             here = ", ".join(_serial_ports()) or "none"
-            return f"port must be a device that is there, not {self.name!r} (serial ports here: {here})"
+            rule = "a serial port" if is_other or number == errno.ENOTTY else "a device that is there"
+            return f"port must be {rule}, not {self.name!r} (serial ports here: {here})"
         if number in (errno.EACCES, errno.EPERM):
             return f"no permission to open {self.name}: add yourself to its group, usually `dialout` or `uucp`"
         if number in (errno.EBUSY, errno.EAGAIN):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
+
+from taylorvit.boundary.command import whole_number
+from taylorvit.fpga.protocol import LEAST_BAUD, MOST_BAUD
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -12,9 +15,19 @@ if TYPE_CHECKING:
     from taylorvit.fpga.driver import Port
     from taylorvit.gen.presets import Configuration
 
-__all__ = ["DEFAULT_BAUD", "board_port"]
+__all__ = ["add_baud", "board_port"]
 
-DEFAULT_BAUD = 3_000_000
+_DEFAULT_BAUD = 3_000_000
+
+
+def add_baud(parser: ArgumentParser) -> None:
+    """Adds --baud."""
+    parser.add_argument(
+        "--baud",
+        metavar="N",
+        type=whole_number(LEAST_BAUD, MOST_BAUD),
+        help=f"baud rate of the port (default: that of the board, or {_DEFAULT_BAUD})",
+    )
 
 
 def board_port(
@@ -44,7 +57,7 @@ def _serial_port(arguments, board):
 
     baud = arguments.baud
     if baud is None:
-        baud = DEFAULT_BAUD if board is None else board.baud
+        baud = _DEFAULT_BAUD if board is None else board.baud
     return SerialPort(arguments.port, baud), "on the board "
 
 

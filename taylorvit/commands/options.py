@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, _MutuallyExclusiveGroup
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,12 +46,16 @@ def add_configuration(
         choice.add_argument("--network", metavar="NAME", help="the accelerator for a network of a board, with --board")
 
 
-def configuration_of(arguments: Namespace, *, default: str = "") -> Configuration:
+def configuration_of(
+    arguments: Namespace, *, default: str = "", kind: type[Configuration] | None = None
+) -> Configuration:
     """The configuration that --preset, --config or --accelerator name.
 
     Args:
         arguments (Namespace): the parsed ones.
         default (str): the preset where none is given.
+        kind (type[Configuration] | None): whose presets the refusal of an unknown one lists; None for all. One of
+            another kind is not refused.
     """
     if getattr(arguments, "accelerator", None) is not None:
         return load_metadata(arguments.accelerator)
@@ -58,7 +63,7 @@ def configuration_of(arguments: Namespace, *, default: str = "") -> Configuratio
         return load_file(arguments.config)
     name = default if arguments.preset is None else arguments.preset
     try:
-        return load_preset(name)
+        return load_preset(name, listed=None if kind is None else kind.accelerator)
     except ConfigError as error:
         raise ConfigError(f"{error}{of_boards(name)}") from None
 
@@ -71,10 +76,10 @@ def of_boards(name: str) -> str:
     """
     from taylorvit.fpga.board import board_names, load_board
 
-    for board in map(load_board, board_names()):
-        for option, known in (("preset", board.presets), ("network", board.networks)):
-            if name in known:
-                return f", a {option} of a board: taylorvit build --board {board.name} --{option} {name}"
+    boards = [load_board(board) for board in board_names()]
+    for option, of_board in (("preset", attrgetter("presets")), ("network", attrgetter("networks"))):
+        if having := [board.name for board in boards if name in of_board(board)]:
+            return f", a {option} of {' and '.join(having)}: where a command takes --board, --board B --{option} {name}"
     return ""
 
 
@@ -85,7 +90,7 @@ def attention_configuration_of(arguments: Namespace, command: str) -> Accelerato
         arguments (Namespace): the parsed ones.
         command (str): the command, which is for no other accelerator.
     """
-    return of_kind(configuration_of(arguments), AcceleratorConfig, command)
+    return of_kind(configuration_of(arguments, kind=AcceleratorConfig), AcceleratorConfig, command)
 
 
 def network_configuration_of(arguments: Namespace, command: str) -> NetworkConfig:
@@ -95,7 +100,7 @@ def network_configuration_of(arguments: Namespace, command: str) -> NetworkConfi
         arguments (Namespace): the parsed ones.
         command (str): the command, which is for no other accelerator.
     """
-    return of_kind(configuration_of(arguments), NetworkConfig, command)
+    return of_kind(configuration_of(arguments, kind=NetworkConfig), NetworkConfig, command)
 
 
 def add_input(parser: ArgumentParser | _MutuallyExclusiveGroup, *, required: bool = True) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from taylorvit.boundary.command import folder, needs
 
 from .board_options import add_board, add_board_configuration, board_configuration, board_of
-from .board_port import DEFAULT_BAUD, board_port
+from .board_port import add_baud, board_port
 from .network_options import add_image_order, add_images, add_network
 from .options import add_input
 
@@ -32,9 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_board(parser, required=False, note="; with --port, the bitstream must be that of the board")
     add_board_configuration(parser)
     add_network(parser)
-    parser.add_argument(
-        "--baud", metavar="N", type=int, help=f"baud rate of the port (default: that of the board, or {DEFAULT_BAUD})"
-    )
+    add_baud(parser)
     what = parser.add_mutually_exclusive_group()
     add_input(what, required=False)
     what.add_argument("--model", metavar="DIR", type=folder, help="a model that `taylorvit compile` has written")
@@ -58,8 +56,11 @@ def run(arguments: Namespace) -> int:
     given = [name for name in _OF_NETWORKS if getattr(arguments, name) is not None]
     if not of_network and arguments.input is None:
         raise ValueError("run must have --input, --model or --memory-test, which say what is to be done")
-    if arguments.model is None and given and not (of_network and given == ["network"]):
-        raise ValueError(f"--{given[0].replace('_', '-')} must come with --model")
+    for name in given if arguments.model is None else ():
+        if name != "network":
+            raise ValueError(f"--{name.replace('_', '-')} must come with --model")
+        if not arguments.memory_test:
+            raise ValueError("--network must come with --model or --memory-test")
     if arguments.input is not None and arguments.memory_test:
         raise ValueError("--memory-test must come with --model or alone, not with --input")
     if arguments.input is None and arguments.model is None and arguments.output is not None:

@@ -9,7 +9,7 @@ from taylorvit.boundary.command import console, needs, real_number, whole_number
 from taylorvit.models import bundled_names
 
 from .board_options import add_board
-from .board_port import DEFAULT_BAUD
+from .board_port import add_baud
 from .network_options import add_network
 from .options import add_configuration
 
@@ -35,9 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_board(parser, required=False, note="; with --port, the bitstream must be that of the board")
     add_network(parser)
-    parser.add_argument(
-        "--baud", metavar="N", type=int, help=f"baud rate of the port (default: that of the board, or {DEFAULT_BAUD})"
-    )
+    add_baud(parser)
     parser.add_argument(
         "--model",
         metavar="MODEL",

@@ -26,6 +26,7 @@ _SCHEMA = {
     "kind": str,
     "format": int,
     "accelerator": {"configuration": dict},
+    "tape": {"crc32": int},
     "model": {"sha256": str},
     "classes": [str],
 }
@@ -64,12 +65,7 @@ def read_compiled_model(folder: str | Path) -> CompiledModel:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileError(f"model must be a folder that `taylorvit compile` has written, not {str(folder)!r}")
-    description = read_json(folder / "model.json", what=_WHAT, schema=_SCHEMA)
-    if (description["kind"], description["format"]) != (KIND, FORMAT):
-        raise FileError(
-            f"{folder / 'model.json'}: kind and format must be {KIND!r} and {FORMAT}, not {description['kind']!r} and "
-            f"{description['format']!r}"
-        )
+    description = _description(folder)
     try:
         config = NetworkConfig.from_mapping(description["accelerator"]["configuration"])
     except (ConfigError, TypeError) as error:
@@ -88,13 +84,14 @@ def read_tape(folder: str | Path, config: NetworkConfig) -> bytes:
     """The tape of a folder, without its model.
 
     Args:
-        folder (str | Path): the folder.
+        folder (str | Path): the folder, in which the tape may be alone.
         config (NetworkConfig): the accelerator that it has to be for.
 
     Raises:
-        FileError: it cannot be read, is not for the accelerator, or is damaged.
+        FileError: it cannot be read, is not for the accelerator, is damaged, or is of another model than the folder.
     """
-    file = Path(folder) / "model.tape"
+    folder = Path(folder)
+    file = folder / "model.tape"
     tape = _content(file)
     check_tape(tape, config, file)
     trailer = -(-TRAILER_BYTES // config.columns) * config.columns
@@ -102,6 +99,11 @@ def read_tape(folder: str | Path, config: NetworkConfig) -> bytes:
     if (computed := zlib.crc32(tape[:-trailer])) != found:
         raise FileError(
             f"{file} must have the CRC {computed:#010x}, not {found:#010x}: it is damaged; compile the model again"
+        )
+    if (folder / "model.json").exists() and (wanted := _description(folder)["tape"]["crc32"]) != found:
+        raise FileError(
+            f"{file} must be the tape of {folder / 'model.json'}, whose CRC is {wanted:#010x}, not {found:#010x}: it "
+            "is of another model; compile the model again"
         )
     return tape
 
@@ -122,6 +124,17 @@ def check_tape(tape: bytes, config: NetworkConfig, source: str | Path) -> None:
         check_tape_for(tape, config, memory, source)
     except ValueError as error:
         raise FileError(str(error)) from None
+
+
+def _description(folder):
+    """What `model.json` says, if it is one of a compiled model."""
+    description = read_json(folder / "model.json", what=_WHAT, schema=_SCHEMA)
+    if (description["kind"], description["format"]) != (KIND, FORMAT):
+        raise FileError(
+            f"{folder / 'model.json'}: kind and format must be {KIND!r} and {FORMAT}, not {description['kind']!r} and "
+            f"{description['format']!r}"
+        )
+    return description
 
 
 def _content(path: Path) -> bytes:

@@ -157,13 +157,24 @@ def test_wrong_network_is_named(tmp_path):
     for label, fields, text in (
         ("small", "rows = 1", "networks.small: rows must be in 2..256, not 1"),
         ("small", "lines = 1", "networks.small: configuration key must be one of name, rows, "),
-        ('"a b"', "", "networks.a b: name must consist of ASCII letters, digits, '-' and '_', not 'icebreaker-a b'"),
-        ('""', "", "networks must have names that are not empty, not ''"),
+        ('"a b"', "", "networks must have names of ASCII letters, digits, '-' and '_', not 'a b'"),
+        ('"../x"', 'name = "x"', "networks must have names of ASCII letters, digits, '-' and '_', not '../x'"),
+        ('""', "", "networks must have names of ASCII letters, digits, '-' and '_', not ''"),
     ):
         path.write_text(f'{GOOD}\n[networks.{label}]\ncore_hz = 12_000_000\nextends = "vit-tiny-4x4"\n{fields}\n')
         with pytest.raises(BoardError) as caught:
             load_board_file(path)
         assert str(caught.value).startswith(f"{path}: {text}")
+
+
+def test_name_of_the_file_is_that_of_folders(tmp_path):
+    for name in ("my board", "bücher", "br[1]"):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(GOOD)
+        with pytest.raises(BoardError) as caught:
+            load_board_file(path)
+        rule = "a board's file must have a name of ASCII letters, digits, '-' and '_'"
+        assert str(caught.value) == f"{path}: {rule}, not {name!r}"
 
 
 def test_a_board_may_have_no_networks(tmp_path):
@@ -232,7 +243,7 @@ def test_speed_and_clock_can_be_changed():
         ("rows = ", "lines = ", "presets.icebreaker: configuration key must be one of"),
         ("rows = 2", "rows = 2.0", "presets.icebreaker: rows must be an integer, not 2.0"),
         ('extends = "', 'extends = "un', "presets.icebreaker: extends must be one of"),
-        ("[presets.icebreaker]", '[presets.""]', "presets must have names that are not empty, not ''"),
+        ("[presets.icebreaker]", '[presets.""]', "presets must have names of ASCII letters, digits, '-' and '_', not "),
         ("title = ", "title = = ", "file must be TOML: "),
     ],
 )

@@ -72,6 +72,27 @@ def test_timeout_outlasts_a_pause_of_the_line():
         BoardTop(board, replace(SMALL, counter_width=21, input_timeout=1))
 
 
+@pytest.mark.parametrize(
+    ("name", "multiplier", "possible"),
+    [
+        ("ulx3s-85f", "gowin", "inferred, ecp5, booth"),
+        ("icebreaker", "ecp5", "inferred, ice40, booth"),
+        ("tang-nano-9k", "ice40", "inferred, gowin, booth"),
+    ],
+)
+def test_multipliers_are_cells_of_the_family(name, multiplier, possible):
+    config = replace(SMALL, multiplier=multiplier, pe_pipeline=1)
+    text = f"multiplier must be one of {possible} on {name}, not {multiplier!r}"
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        BoardTop(load_board(name), config)
+
+
+def test_core_clock_is_fast_enough_for_the_link():
+    text = "core_hz must be at least 9,000,000 on ulx3s-85f, whose link has 3,000,000 baud, not 5,000,000"
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        BoardTop(load_board("ulx3s-85f").with_core_hz(5_000_000), SMALL)
+
+
 def test_link_is_told_clock_baud_and_build():
     board = load_board("ulx3s-85f").with_core_hz(50_000_000).with_baud(12_500_000)
     top = BoardTop(board, SMALL)

@@ -38,12 +38,14 @@ class Form:
             products are inferred (`rtl.array.wide_product`).
         operand_limit (int | None): most bits of an operand; None if any number will do.
         least_pipeline (int): fewest registers besides those of the operands.
+        family (str | None): the only FPGA family that has its cells, by its name in board files; None for any.
     """
 
     block: str
     product: str | None = None
     operand_limit: int | None = None
     least_pipeline: int = 0
+    family: str | None = None
 
     def __call__(self, **parameters):
         """Builds a multiplier of this form."""
@@ -59,9 +61,10 @@ FORMS = {
         product=f"{_PACKAGE}.ecp5:Ecp5Product",
         operand_limit=18,
         least_pipeline=1,
+        family="ecp5",
     ),
-    "ice40": Form(block=f"{_PACKAGE}.ice40:Ice40Multiplier", operand_limit=16, least_pipeline=1),
-    "gowin": Form(block=f"{_PACKAGE}.gowin:GowinMultiplier", operand_limit=18, least_pipeline=1),
+    "ice40": Form(block=f"{_PACKAGE}.ice40:Ice40Multiplier", operand_limit=16, least_pipeline=1, family="ice40"),
+    "gowin": Form(block=f"{_PACKAGE}.gowin:GowinMultiplier", operand_limit=18, least_pipeline=1, family="gowin"),
     "booth": Form(block=f"{_PACKAGE}.booth:BoothMultiplier", least_pipeline=1),
 }
 """The forms by name: the values of the field `multiplier` of a configuration."""

@@ -112,8 +112,11 @@ def test_missing_device_is_an_error(tmp_path):
 
 def test_file_is_no_device(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(PortError, match="file cannot be opened as a serial port: "):
-        SerialPort(str(tmp_path / "file"), BAUD)
+    for path in (tmp_path / "file", tmp_path):
+        with pytest.raises(PortError, match=rf"^port must be a serial port, not '{path}' \(serial ports here: .*\)$"):
+            SerialPort(str(path), BAUD)
+    with pytest.raises(PortError, match="^port must be a serial port, not '/dev/null'"):
+        SerialPort("/dev/null", BAUD)
 
 
 def test_device_in_use_is_an_error(terminal):
@@ -127,8 +130,8 @@ def test_device_in_use_is_an_error(terminal):
     "failure, text",
     [
         (serial.SerialException(13, "Permission denied"), "no permission to open /dev/tty1: add yourself to its group"),
-        (ValueError("Invalid baud rate: 7"), "baud must be one that /dev/tty1 can do, not 7"),
-        (OSError(22, "Invalid argument"), "baud must be one that /dev/tty1 can do, not 7"),
+        (ValueError("Invalid baud rate: 7"), "baud must be one that /dev/tty1 can do, not 12345"),
+        (OSError(22, "Invalid argument"), "baud must be one that /dev/tty1 can do, not 12345"),
     ],
 )
 def test_refusals_are_errors(monkeypatch, failure, text):
@@ -137,7 +140,7 @@ def test_refusals_are_errors(monkeypatch, failure, text):
 
     monkeypatch.setattr(serial, "Serial", refuse)
     with pytest.raises(PortError, match=text):
-        SerialPort("/dev/tty1", 7)
+        SerialPort("/dev/tty1", 12345)
 
 
 def test_missing_package_is_an_error(monkeypatch):
@@ -152,7 +155,9 @@ def test_missing_package_is_an_error(monkeypatch):
         (3, BAUD, TypeError, "port must be the path of a device, not 3"),
         ("/dev/tty1", "fast", TypeError, "baud must be an integer, not 'fast'"),
         ("/dev/tty1", True, TypeError, "baud must be an integer, not True"),
-        ("/dev/tty1", 0, ValueError, "baud must be positive, not 0"),
+        ("/dev/tty1", 0, ValueError, r"baud must be in 300\.\.12000000, not 0"),
+        ("/dev/tty1", 299, ValueError, r"baud must be in 300\.\.12000000, not 299"),
+        ("/dev/tty1", 12_000_001, ValueError, r"baud must be in 300\.\.12000000, not 12000001"),
     ],
 )
 def test_wrong_parameters_are_refused(path, baud, error, text):

@@ -28,11 +28,11 @@ def test_generate_goes_into_build(capsys, small, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("arguments", "text"), [
     (["generate", "--preset", "huge"], f"preset must be one of {', '.join(preset_names())}, not 'huge'\n"),
     (["generate", "--preset", "ulx3s-85f"],
-     "not 'ulx3s-85f', a preset of a board: taylorvit build --board ulx3s-85f --preset ulx3s-85f\n"),
+     "not 'ulx3s-85f', a preset of ulx3s-85f: where a command takes --board, --board B --preset ulx3s-85f\n"),
     (["info", "--preset", "deit-tiny"],
-     "not 'deit-tiny', a network of a board: taylorvit build --board ulx3s-85f --network deit-tiny\n"),
+     "not 'deit-tiny', a network of ulx3s-85f: where a command takes --board, --board B --network deit-tiny\n"),
     (["build", "--board", "icebreaker", "--preset", "ulx3s-25f"],
-     "not 'ulx3s-25f', a preset of a board: taylorvit build --board ulx3s-25f --preset ulx3s-25f\n"),
+     "not 'ulx3s-25f', a preset of ulx3s-25f: where a command takes --board, --board B --preset ulx3s-25f\n"),
     (["generate", "--config", "absent.toml"], "taylorvit: error: absent.toml: file must be readable: no such file "
                                               "or directory\n"),
     (["info", "--preset", ""], "taylorvit: error: preset must be one of "),

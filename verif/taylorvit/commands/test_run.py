@@ -131,7 +131,6 @@ def test_mismatch_exits_1(files, on_model, monkeypatch, capsys):
         (["--sim", "-o", "nowhere/z.npz"], "output must be in a folder that exists, not 'nowhere/z.npz'"),
         (["--sim", "--input", "nothing.npz"], "nothing.npz: file must be readable: no such file"),
         (["--port", "/dev/no-such-tty"], "port must be a device that is there, not '/dev/no-such-tty' (serial ports "),
-        (["--port", "/dev/tty1", "--baud", "0"], "baud must be positive, not 0"),
     ],
 )
 def test_impossible_requests_exit_2(files, capsys, options, text):

@@ -220,6 +220,8 @@ def test_interrupted_transfer_goes_on(capsys, at, compiled, pixels, monkeypatch)
         (["--sim"], "run must have --input, --model or --memory-test, which say what is to be done"),
         (["--sim", "--input", "a.npz", "--images", "b.png"], "--images must come with --model"),
         (["--sim", "--memory-test", "--images", "b.png"], "--images must come with --model"),
+        (["--sim", "--memory-test", "--network", "digits", "--images", "b.png"], "--images must come with --model"),
+        (["--sim", "--input", "a.npz", "--network", "x"], "--network must come with --model or --memory-test"),
         (["--sim", "--input", "a.npz", "--memory-test"], "--memory-test must come with --model or alone, not with"),
         (["--sim", "--memory-test", "-o", "a.npz"], "--output must come with --input or --model: a test of the memory"),
         (["--sim", "--memory-test", "--board", "icebreaker"], "cannot take a network: icebreaker has no networks"),
@@ -229,7 +231,7 @@ def test_interrupted_transfer_goes_on(capsys, at, compiled, pixels, monkeypatch)
         (["--sim", "--memory-test", "--preset", "tiny-4x4"], "--preset must come with --input: a board's accelerators"),
         (["--sim", "--memory-test", "--network", "digits"], "--network must come with --board, which has it"),
         (["--port", "x", "--memory-test", "--board", "tang-nano-9k", "--network", "x"], "tang-nano-9k"),
-        (["--port", "x", "--memory-test", "--baud", "0"], "baud must be positive, not 0"),
+        (["--port", "x", "--memory-test", "--baud", "0"], "--baud: must be an integer in 300..12000000, not '0'"),
     ],
 )
 def test_arguments_that_do_not_belong_together(capsys, arguments, text):

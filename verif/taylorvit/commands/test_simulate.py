@@ -1,6 +1,7 @@
 """`simulate`: what it passes on, exit status, errors. `verif/taylorvit/simulation/test_simulate.py` simulates."""
 
 import json
+import shutil
 import sys
 import zlib
 
@@ -102,17 +103,20 @@ def test_images_through_a_network(capsys, compiled, pixels, tmp_path):
 
 
 @pytest.mark.slow
-def test_first_residual_stream_that_differs_is_named(capsys, compiled, pixels, monkeypatch):
+def test_first_residual_stream_that_differs_is_named(capsys, compiled, pixels, tmp_path):
     """The weights of the tape differ from the model's; its CRC is right."""
+    folder = tmp_path / "changed"
+    shutil.copytree(compiled, folder)
     tape = bytearray((compiled / "model.tape").read_bytes())
-    operations = json.loads((compiled / "model.json").read_text())["operations"]
-    place = next(operation for operation in operations if operation["name"] == "blocks.0.fc2")["offset"]
+    description = json.loads((compiled / "model.json").read_text())
+    place = next(each for each in description["operations"] if each["name"] == "blocks.0.fc2")["offset"]
     tape[place + 64] ^= 1
-    tape[-4:] = zlib.crc32(tape[:-4]).to_bytes(4, "little")
-    monkeypatch.setattr("taylorvit.jobs.compiled_model._content", lambda path: (
-        bytes(tape) if path.name == "model.tape" else path.read_bytes()
-    ))  # fmt: skip
-    status, out, _err = run(capsys, "simulate", "--model", compiled, "--images", pixels, "--trace")
+    crc = zlib.crc32(tape[:-4])
+    tape[-4:] = crc.to_bytes(4, "little")
+    (folder / "model.tape").write_bytes(tape)
+    description["tape"]["crc32"] = crc
+    (folder / "model.json").write_text(json.dumps(description))
+    status, out, _err = run(capsys, "simulate", "--model", folder, "--images", pixels, "--trace")
     assert status == 1
     assert "logits differ from the integer model" in out
     assert "image 0: residual.2 (the residual stream plus blocks.0.fc2) is the first that differs, in " in out

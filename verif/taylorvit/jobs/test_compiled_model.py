@@ -9,6 +9,7 @@ import pytest
 from taylorvit.boundary.errors import FileError
 from taylorvit.compiler import compile_network, write_folder
 from taylorvit.jobs.compiled_model import check_tape, read_compiled_model, read_tape
+from verif.golden.network.models import SHAPE, quantized
 
 from .networks import CONFIG, MODEL, VIT
 
@@ -53,6 +54,17 @@ def test_damaged_tape(folder, place):
     for read in (read_compiled_model, lambda folder: read_tape(folder, CONFIG)):
         with pytest.raises(FileError, match=text):
             read(folder)
+
+
+def test_tape_of_another_model(folder, tmp_path):
+    """Whole and for the same accelerator: nothing but its CRC tells that it belongs elsewhere."""
+    description = json.loads((folder / "model.json").read_text())
+    wanted = description["tape"]["crc32"]
+    (folder / "model.tape").write_bytes(compile_network(quantized(SHAPE, seed=5), CONFIG).tape)
+    text = f"{folder / 'model.tape'} must be the tape of {folder / 'model.json'}, whose CRC is {wanted:#010x}, not 0x"
+    refused(folder, text)
+    with pytest.raises(FileError, match=re.escape(text)):
+        read_tape(folder, CONFIG)
 
 
 def test_folder_that_is_none(tmp_path):
