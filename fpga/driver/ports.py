@@ -135,7 +135,7 @@ class SerialPort(Port):
         if number is None and error.__context__ is not None:  # of termios, which pyserial tells as a text
             number = next(iter(error.__context__.args), None)
         path = Path(self.name)
-        is_other = path.exists() and not path.is_char_device()  # a file or a folder
+        is_other = path.is_file() or path.is_dir()
         if is_other or number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTTY):
             here = ", ".join(_serial_ports()) or "none"
             rule = "a serial port" if is_other or number == errno.ENOTTY else "a device that is there"
