@@ -31,7 +31,7 @@ from typing import Generic, TypeVar
 
 from taylorvit.boundary.reading import read_toml
 from taylorvit.gen.presets import configuration, of_kind
-from taylorvit.rtl.config import NAME_CHARACTERS, AcceleratorConfig, ConfigError
+from taylorvit.rtl.config import NAME_CHARACTERS, NAME_RULE, AcceleratorConfig, ConfigError
 from taylorvit.rtl.network.config import NetworkConfig
 
 from .checked_table import CheckedTable, TableError
@@ -59,7 +59,6 @@ LARGEST_SEED = (1 << 31) - 1
 Kind = TypeVar("Kind", AcceleratorConfig, NetworkConfig)
 
 _FOLDER = Path(__file__).resolve().parent / "boards"
-_NAME_RULE = "ASCII letters, digits, '-' and '_'"
 
 
 class BoardError(ValueError):
@@ -303,7 +302,7 @@ def load_board_file(path):
     path = Path(path)
     table = read_toml(path)
     if not _is_name(path.stem):  # of folders and configurations, too
-        raise BoardError(f"{path}: a board's file must have a name of {_NAME_RULE}, not {path.stem!r}")
+        raise BoardError(f"{path}: a board's file must have a name of {NAME_RULE}, not {path.stem!r}")
     try:
         return _board(path.stem, CheckedTable(table, "board"))
     except (BoardError, TableError, ConfigError) as error:
@@ -392,7 +391,7 @@ def _presets(table, place, kind, prefix=""):
     presets = {}
     for label in table.keys():
         if not _is_name(label):
-            raise BoardError(f"{place} must have names of {_NAME_RULE}, not {label!r}")
+            raise BoardError(f"{place} must have names of {NAME_RULE}, not {label!r}")
         presets[label] = _preset(table.table(label), f"{place}.{label}", f"{prefix}{label}", kind)
     return presets
 

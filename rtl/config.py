@@ -21,9 +21,10 @@ from taylorvit.rtl.array.pe import PES
 from taylorvit.rtl.attention import KERNELS, kernel_spec
 from taylorvit.rtl.common.configuration import ConfigError, Configuration
 
-__all__ = ["NAME_CHARACTERS", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
+__all__ = ["NAME_CHARACTERS", "NAME_RULE", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
 NAME_CHARACTERS = frozenset(f"{ascii_letters}{digits}-_")
+NAME_RULE = "ASCII letters, digits, '-' and '_'"
 """What a name consists of: tools that read the generated files, FuseSoC for one, pass over other characters."""
 
 # Stands in front of names in Verilog, C and Python. With a '_' at its end no name becomes a keyword, as "type" of "pe"
@@ -140,7 +141,7 @@ class AcceleratorConfig(ArrayCycles, Configuration):
         if not isinstance(self.name, str):
             raise ConfigError(f"name must be a string, not {self.name!r}")
         if not self.name or set(self.name) - NAME_CHARACTERS:
-            raise ConfigError(f"name must consist of ASCII letters, digits, '-' and '_', not {self.name!r}")
+            raise ConfigError(f"name must consist of {NAME_RULE}, not {self.name!r}")
         if not isinstance(self.prefix, str):
             raise ConfigError(f"prefix must be a string, not {self.prefix!r}")
         if not _PREFIX.fullmatch(self.prefix):

@@ -79,7 +79,7 @@ def run(arguments: Namespace) -> int:
 
 def _tensors(arguments):
     from taylorvit.fpga.driver import TaylorVit
-    from taylorvit.jobs import judge, read_operands, run_on, save_result
+    from taylorvit.jobs import check_operands, judge, read_operands, run_on, save_result
 
     from .verdict import check_result_file, progress_bars, show_verdict
 
@@ -87,7 +87,7 @@ def _tensors(arguments):
     board = None if name is None else board_of(name)
     config = board_configuration(arguments, board)  # None if the hardware may be any
     check_result_file(arguments.output, arguments.input)
-    # Before anything is built for it.
+    check_operands(arguments.input)  # before a port is opened, or anything is built
     operands = None if config is None else read_operands(arguments.input, config)
     with progress_bars() as progress:
         port, preparation = board_port(arguments, board, config, progress)

@@ -15,7 +15,7 @@ from .c_source import job_source
 from .golden import format_of, golden_steps, quantize
 from .judgement import Outcome, Verdict, judge
 from .on_board import run_on
-from .operands import Operands, read_operands
+from .operands import Operands, check_operands, read_operands
 from .result_file import save_result
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Operands",
     "Outcome",
     "Verdict",
+    "check_operands",
     "dequantize",
     "format_of",
     "golden_steps",

@@ -8,11 +8,13 @@ said in one line that names it.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from taylorvit.boundary.errors import FileError
 from taylorvit.boundary.reading import read_npz
 from taylorvit.golden.attention.integer_attention import check_shapes
 from taylorvit.golden.attention.job import Job
@@ -21,7 +23,7 @@ from taylorvit.rtl.control.host_view import HostView
 
 from .golden import check_sizes, format_of, golden_kernel, quantize
 
-__all__ = ["Operands", "read_operands"]
+__all__ = ["Operands", "check_operands", "read_operands"]
 
 EXPONENTS = ("q_exp", "k_exp", "v_exp")
 
@@ -54,14 +56,29 @@ def read_operands(path: str | Path, config: AcceleratorConfig | HostView) -> Ope
     Raises:
         ValueError: in one line that names the file, what is wrong in it, and the rule.
     """
-    arrays = read_npz(path, required=("q", "k", "v"), optional=EXPONENTS)
+    with _naming(path):
+        return _operands(_tensors(path), config)
+
+
+def check_operands(path: str | Path) -> None:
+    """Refuses a file that is no job for any accelerator, as `read_operands` does."""
+    with _naming(path):
+        _tensors(path)
+
+
+@contextmanager
+def _naming(path):
     try:
-        return _operands(arrays, config)
+        yield
+    except FileError:  # which names the file
+        raise
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostView) -> Operands:
+def _tensors(path) -> dict[str, np.ndarray]:
+    """The arrays of the file, checked as far as they can be without an accelerator."""
+    arrays = read_npz(path, required=("q", "k", "v"), optional=EXPONENTS)
     q, k, v = (arrays[name] for name in ("q", "k", "v"))
     for name, array in (("q", q), ("k", k), ("v", v)):
         if array.dtype.kind not in "fiu":
@@ -70,14 +87,22 @@ def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostVie
     if any(floating) != all(floating):
         raise ValueError(f"q, k and v must be all floats or all integers, not {q.dtype}, {k.dtype} and {v.dtype}")
     check_shapes(q, k, v)
+    for name in EXPONENTS:
+        if name in arrays:
+            _exponent(name, arrays[name])
+            if all(floating):
+                raise ValueError(f"{name} must come with integers, not with {q.dtype}")
+    return arrays
+
+
+def _operands(arrays: dict[str, np.ndarray], config: AcceleratorConfig | HostView) -> Operands:
+    q, k, v = (arrays[name] for name in ("q", "k", "v"))
     check_sizes(q.shape, config)
-    exponents = {name: _exponent(name, arrays[name]) for name in EXPONENTS if name in arrays}
-    if all(floating):
-        if exponents:
-            raise ValueError(f"{next(iter(exponents))} must come with integers, not with {q.dtype}")
+    if q.dtype.kind == "f":
         job = quantize(q, k, v, config)
         q, k, v = (array.astype(np.float64) for array in (q, k, v))
         return _with_real(job, (q, k, v), (0, 0, 0), True)
+    exponents = {name: _exponent(name, arrays[name]) for name in EXPONENTS if name in arrays}
     job = _taken_as_they_are(q, k, v, exponents, config)
     return _with_real(job, (job.q, job.k, job.v), (job.q_exp, job.k_exp, job.v_exp), False)
 

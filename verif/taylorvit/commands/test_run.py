@@ -130,6 +130,7 @@ def test_mismatch_exits_1(files, on_model, monkeypatch, capsys):
         (["--sim", "--board", "zedboard"], "board must be one of "),
         (["--sim", "-o", "nowhere/z.npz"], "output must be in a folder that exists, not 'nowhere/z.npz'"),
         (["--sim", "--input", "nothing.npz"], "nothing.npz: file must be readable: no such file"),
+        (["--port", "/dev/no-such-tty", "--input", "nothing.npz"], "nothing.npz: file must be readable: no such file"),
         (["--port", "/dev/no-such-tty"], "port must be a device that is there, not '/dev/no-such-tty' (serial ports "),
     ],
 )

@@ -8,7 +8,7 @@ from taylorvit.golden.arithmetic.quantizer import dequantize
 from taylorvit.golden.attention.float_attention import softmax_attention, taylor_attention
 from taylorvit.golden.reports.sqnr import sqnr_db
 from taylorvit.jobs import golden_steps
-from taylorvit.jobs.operands import read_operands
+from taylorvit.jobs.operands import check_operands, read_operands
 
 CONFIG = load_preset("tiny-4x4")
 
@@ -94,6 +94,17 @@ def test_other_kinds_of_numbers(tmp_path, normal, dtype):
 def test_exponents_that_are_none(tmp_path, value):
     integers = {name: np.ones((1, 3, 4), np.int8) for name in "qkv"}
     assert refusal(tmp_path / "a.npz", **integers, q_exp=value).startswith("q_exp must be ")
+
+
+def test_what_no_accelerator_takes(tmp_path, normal):
+    path = tmp_path / "a.npz"
+    for arrays in (normal | {"k": normal["k"][:1]}, normal | {"q_exp": 1}, normal | {"v": np.zeros((2, 9, 6), "?")}):
+        text = refusal(path, **arrays)
+        with pytest.raises(ValueError) as error:
+            check_operands(path)
+        assert str(error.value) == f"{path}: {text}"
+    np.savez(path, **normal)
+    check_operands(path)
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<f2", ">i2", "u8"])
