@@ -178,6 +178,7 @@ class Build:
         Args:
             progress (Callable[[str, str], None] | None): is called with each of `STAGES` and an event: "start", then
                 "done", or "reused". Between the first two, the event may be how far the stage is, in a few words.
+                "emit" starts always, since the Verilog names the folder, and so says what was done before.
 
         Returns:
             Finished: the result.
@@ -189,6 +190,7 @@ class Build:
         from filelock import FileLock
 
         progress = progress or (lambda _stage, _event: None)
+        progress("emit", "start")
         self.directory.mkdir(parents=True, exist_ok=True)
         with FileLock(self.directory / ".lock"):
             return self._run_stages(progress)
@@ -200,7 +202,8 @@ class Build:
                 progress(stage, "reused")
             else:
                 reused = False
-                progress(stage, "start")
+                if stage != "emit":
+                    progress(stage, "start")
                 self._do(stage, partial(progress, stage))
                 progress(stage, "done")
             if stage == "report":

@@ -45,7 +45,8 @@ class Stages:
 
     def _finish(self, stage: str, event: str) -> None:
         name = stage.replace("_", " ")
-        taken = "was done before" if event == "reused" else f"{time.perf_counter() - self._began.pop(stage):7.1f} s"
+        began = self._began.pop(stage, 0.0)
+        taken = "was done before" if event == "reused" else f"{time.perf_counter() - began:7.1f} s"
         self._lines[stage] = f"  {name:16} {taken}"
         if not self._console.is_terminal:
             self._console.print(self._lines[stage])

@@ -19,6 +19,7 @@ def shown(*events, is_terminal):
 
 
 ROUTING = (
+    ("emit", "start"),
     ("emit", "reused"),
     ("place_and_route", "start"),
     ("place_and_route", "routing: pass 37, 1,204 wires in conflict"),
