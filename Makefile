@@ -7,7 +7,9 @@ PYTHON ?= python3
 PRESET ?= edge-16x16
 BOARD  ?= ulx3s-85f
 NETWORK ?=
-BOARDS ?= $(patsubst fpga/boards/%.toml,%,$(sort $(wildcard fpga/boards/*.toml)))
+KNOWN_PRESETS = $(filter-out base network-base,$(patsubst gen/presets/%.toml,%,$(sort $(wildcard gen/presets/*.toml))))
+KNOWN_BOARDS = $(patsubst fpga/boards/%.toml,%,$(sort $(wildcard fpga/boards/*.toml)))
+BOARDS ?= $(KNOWN_BOARDS)
 JOBS   ?= 2
 SIM    ?= verilator
 # Icarus is for single blocks: it is too slow for the whole accelerator.
@@ -24,7 +26,7 @@ TAYLORVIT_CACHE_DIR ?= $(CURDIR)/build
 export SIM WAVES SEED TAYLORVIT_CACHE_DIR
 
 .DELETE_ON_ERROR:
-.PHONY: help generate-verilog classify serve bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies mixed mixed-accuracies pretrained clean distclean check-python check-compiler
+.PHONY: help generate-verilog classify serve bitstream bitstreams test pytest check install nightly sim lint types bench mutants models accuracies mixed mixed-accuracies pretrained clean distclean check-python check-compiler check-board check-preset
 
 help:  ## show this list
 	@echo 'Targets:'
@@ -45,7 +47,7 @@ help:  ## show this list
 	    'JOBS=$(JOBS)' 'number of tests or trainings that run at once' \
 	    'PYTHON=$(PYTHON)' 'the Python that .venv is made from'
 
-generate-verilog: .venv/.base  ## write Verilog, register map and metadata of PRESET into build/PRESET
+generate-verilog: check-preset .venv/.base  ## write Verilog, register map and metadata of PRESET into build/PRESET
 	.venv/bin/taylorvit generate --preset $(PRESET) -o build/$(PRESET)
 
 classify: check-compiler .venv/.sim .venv/.train  ## show images, and what a Vision Transformer in generated Verilog takes them for
@@ -54,10 +56,10 @@ classify: check-compiler .venv/.sim .venv/.train  ## show images, and what a Vis
 serve: check-compiler .venv/.sim .venv/.train .venv/.web  ## serve a page on which you draw a digit for the generated Verilog
 	.venv/bin/taylorvit serve --sim
 
-bitstream: .venv/.fpga  ## build a bitstream for BOARD, below build/fpga/BOARD
+bitstream: check-board .venv/.fpga  ## build a bitstream for BOARD, below build/fpga/BOARD
 	.venv/bin/taylorvit build --board $(BOARD) $(if $(NETWORK),--network $(NETWORK),$(if $(filter file default,$(origin PRESET)),,--preset $(PRESET)))
 
-bitstreams: .venv/.fpga  ## build bitstreams for all boards and their networks, and show a table
+bitstreams: check-board .venv/.fpga  ## build bitstreams for all boards and their networks, and show a table
 	.venv/bin/taylorvit build --with-networks $(addprefix --board ,$(BOARDS))
 
 test: install check-compiler  ## run everything: lint, types, unit tests, golden model, regression
@@ -160,6 +162,14 @@ check-python:
 	@command -v '$(PYTHON)' > /dev/null || { echo "make: Python was not found as '$(PYTHON)': install python3 (3.11 or newer), or name one with PYTHON=" >&2; exit 1; }
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$('$(PYTHON)' --version) is too old: 3.11 or newer is needed; name one with PYTHON=" >&2; exit 1; }
 	@'$(PYTHON)' -c 'import ensurepip, venv' 2> /dev/null || { echo "make: '$(PYTHON)' cannot make virtual environments: install python3-venv" >&2; exit 1; }
+
+# Before packages are installed for it.
+check-preset:
+	@case ' $(KNOWN_PRESETS) ' in *' $(PRESET) '*) ;; *) echo "make: PRESET must be one of $(KNOWN_PRESETS), not '$(PRESET)'" >&2; exit 1;; esac
+
+check-board:
+	@for name in '$(BOARD)' $(BOARDS); do case "$$name" in *.toml) continue;; esac; \
+	    case ' $(KNOWN_BOARDS) ' in *" $$name "*) ;; *) echo "make: BOARD must be one of $(KNOWN_BOARDS), or a TOML file, not '$$name'" >&2; exit 1;; esac; done
 
 check-compiler:
 	@command -v "$${CXX:-g++}" > /dev/null || { eval "set -- $$CXX" && command -v "$$1" > /dev/null; } || { echo "make: the C++ compiler '$${CXX:-g++}' was not found: install g++ (Debian, Ubuntu: apt-get install g++), or set CXX" >&2; exit 1; }

@@ -202,6 +202,7 @@ class Build:
                 progress(stage, "reused")
             else:
                 reused = False
+                self._get_ready(stage)
                 if stage != "emit":
                     progress(stage, "start")
                 self._do(stage, partial(progress, stage))
@@ -244,11 +245,13 @@ class Build:
         done = isinstance(marker, dict) and "seconds" in marker
         return marker if done and are_as_described(self.directory, marker.get("files")) else {}
 
-    def _do(self, stage, tell):
+    def _get_ready(self, stage):
         tools = self.toolchain
         needed = {"synthesize": tools.yosys, "place_and_route": tools.nextpnr, "pack": tools.pack}
         if stage in needed:
             get_ready(needed[stage])
+
+    def _do(self, stage, tell):
         begin = time.perf_counter()
         names = self._place_and_route(tell) if stage == "place_and_route" else getattr(self, f"_{stage}")()
         seconds = time.perf_counter() - begin + (self._emission_seconds if stage == "emit" else 0)

@@ -96,6 +96,11 @@ def load_images(data: Data, image_size: int) -> Dataset:
     Raises:
         ImageError: the images are not there, or mean and standard deviation are not for their channels.
     """
+    if data.folder is not None and not data.folder.is_dir():
+        raise ImageError(
+            "folder of the images must be there, seen from the folder in which the command runs, not "
+            f"{str(data.folder)!r}; --data, or data.folder of a recipe to train from, names another"
+        )
     dataset = load_dataset(data.name) if data.folder is None else load_folder(data.folder, image_size)
     if data.mean is None or data.std is None:
         return dataset

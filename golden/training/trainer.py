@@ -27,14 +27,14 @@ from torch import distributed, nn
 from torch.nn import functional
 
 from taylorvit.boundary.errors import FileError
-from taylorvit.golden.checkpoints.checkpoint import Checkpoint, CheckpointError, load, load_weights, save
+from taylorvit.golden.checkpoints.checkpoint import Checkpoint, CheckpointError, file_of, load, load_weights, save
 from taylorvit.golden.network.integer_vit import load_integer_vit
 from taylorvit.golden.network.vit import VisionTransformer
 
 from .augmentation import Augment
 from .images import load_batches
 from .loading import check_sizes, evaluate, load_images, model_of, normalize
-from .recipe import Distillation, Recipe, check_recipe
+from .recipe import Distillation, Recipe, check_recipe, recipe_names
 from .straight_through import StraightThrough
 from .training_folder import METRICS, TrainingError, only_training_in, write_metrics
 
@@ -90,6 +90,15 @@ def train(
         with only_training_in(training.folder) if processes.first else nullcontext():
             training.begin(resume)
             return training.run(epochs)
+
+
+def _there(field: str, path: Path) -> Path:
+    """The path that a field of a recipe has, of a file or folder that is there."""
+    if file_of(path).exists():
+        return path
+    text = f"{field} of the recipe must be a file, not {str(path)!r}, seen from the folder in which the command runs"
+    trained = [name for name in recipe_names() if path == Path("build/golden", name, "model.safetensors")]
+    raise CheckpointError(text + "".join(f": `taylorvit train --config {name}` makes it" for name in trained))
 
 
 class _Processes:
@@ -174,7 +183,7 @@ class _Training:
         if recipe.model.weights is not None and not begun:
             load_weights(
                 self.model,
-                load(recipe.model.weights),
+                load(_there("model.weights", recipe.model.weights)),
                 new_head=recipe.model.new_head,
                 resample_positions=recipe.model.resample_positions,
             )
@@ -192,12 +201,13 @@ class _Training:
         """The model as training computes it."""
         if self.recipe.model.rounding is None:
             return self.model
-        return StraightThrough(self.model, load_integer_vit(self.recipe.model.rounding), self.dataset.std)
+        integer = load_integer_vit(_there("model.rounding", self.recipe.model.rounding))
+        return StraightThrough(self.model, integer, self.dataset.std)
 
     def _load_teacher(self, distillation: Distillation | None):
         if distillation is None:
             return None
-        teacher = model_of(load(distillation.teacher), shape=distillation.shape)
+        teacher = model_of(load(_there("distillation.teacher", distillation.teacher)), shape=distillation.shape)
         for name in ("classes", "channels", "image_size"):
             of_teacher, of_model = getattr(teacher.shape, name), getattr(self.model.shape, name)
             if of_teacher != of_model:

@@ -81,9 +81,9 @@ def add_board_configuration(parser: ArgumentParser, *, networks: bool = False) -
 
 
 def add_board_network(parser: ArgumentParser) -> None:
-    """Adds what a network accelerator can be named by: --preset, --config, --accelerator, or --network with --board."""
-    add_configuration(parser, required=True, accelerator="network", metadata=True, networks=True)
-    add_board(parser, required=False, note="; with --network")
+    """Adds what a network accelerator can be named by: --preset, --config, --accelerator, or --board with --network."""
+    add_configuration(parser, required=False, accelerator="network", metadata=True, networks=True)
+    add_board(parser, required=False, note="; with --network if it has several")
 
 
 def network_accelerator_of(arguments: Namespace, command: str) -> NetworkConfig:
@@ -93,12 +93,19 @@ def network_accelerator_of(arguments: Namespace, command: str) -> NetworkConfig:
         arguments (Namespace): the parsed ones.
         command (str): the command, which is for no other accelerator.
     """
-    if (arguments.board is None) != (arguments.network is None):
-        given, missing = ("--network", "--board") if arguments.board is None else ("--board", "--network")
-        raise ValueError(f"{given} must come with {missing}")
-    if arguments.network is not None:
-        return board_of(arguments.board).network(arguments.network).config
-    return network_configuration_of(arguments, command)
+    of_no_board = [arguments.preset, arguments.config, arguments.accelerator] != [None] * 3
+    if arguments.board is None:
+        if arguments.network is not None:
+            raise ValueError("--network must come with --board")
+        if not of_no_board:
+            raise ValueError(f"{command} must have --preset, --config, --accelerator or --board")
+        return network_configuration_of(arguments, command)
+    if of_no_board:
+        raise ValueError("--board must come with --network, or alone")
+    board = board_of(arguments.board)
+    if arguments.network is None and len(board.networks) > 1:
+        raise ValueError(f"--board {arguments.board} must come with --network, one of {', '.join(board.networks)}")
+    return board.network(arguments.network).config
 
 
 def board_configuration(arguments: Namespace, board: Board | None) -> AcceleratorConfig | None:

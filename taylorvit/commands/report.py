@@ -17,7 +17,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
-    table, lines = report_table(read_report(arguments.directory / "report.json"))
+    file = arguments.directory / "report.json"
+    builds = sorted(arguments.directory.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    if builds and not file.exists():
+        raise ValueError(
+            f"DIR must be the folder of a build, not {str(arguments.directory)!r}; the newest below it is "
+            f"{builds[-1].parent}"
+        )
+    table, lines = report_table(read_report(file))
     screen = console()
     screen.print(table)
     screen.print("\n".join(lines))

@@ -45,8 +45,11 @@ def run(arguments: Namespace) -> None:
     output = arguments.output or Path("build/golden") / Path(arguments.config).stem
     check_output_folder(output)
     screen = console()
-    with training_bar(screen) as bar:
-        trained = train(recipe, output, resume=arguments.resume, device=arguments.device, progress=bar.progress)
+    try:
+        with training_bar(screen) as bar:
+            trained = train(recipe, output, resume=arguments.resume, device=arguments.device, progress=bar.progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; --resume goes on after the last complete epoch") from None
     if is_first_process():
         last = trained.metrics[-1]
         screen.print(

@@ -317,7 +317,7 @@ def test_tuning_goes_on_without_the_weights_that_it_began_from(tmp_path, teacher
     train(settings, tmp_path / "a", epochs=1)
     (tmp_path / "copy.safetensors").unlink()
     assert len(train(settings, tmp_path / "a", resume=True).metrics) == 2
-    with pytest.raises(CheckpointError, match="^checkpoint must be a file, not "):
+    with pytest.raises(CheckpointError, match="^model.weights of the recipe must be a file, not "):
         train(settings, tmp_path / "b")
 
 
@@ -642,8 +642,13 @@ def test_two_trainings_in_one_new_folder(tmp_path, monkeypatch):
 
 
 def test_a_training_that_does_not_begin_leaves_no_folder(tmp_path):
-    with pytest.raises(CheckpointError, match="^checkpoint must be a file, not 'none.pth'$"):
+    seen_from = "seen from the folder in which the command runs"
+    with pytest.raises(
+        CheckpointError, match=f"^model.weights of the recipe must be a file, not 'none.pth', {seen_from}$"
+    ):
         train(recipe({"model.weights": "none.pth"}), tmp_path / "a")
+    with pytest.raises(CheckpointError, match=f"{seen_from}: `taylorvit train --config digits` makes it$"):
+        train(recipe({"model.weights": "build/golden/digits/model.safetensors"}), tmp_path / "a")
     assert not list(tmp_path.iterdir())
 
 

@@ -57,7 +57,7 @@ SMALL = config_of("default").to_mapping()  # 4 x 4
     ({"tape_source": "memory", "tape_memory_bytes": 102}, "tape_memory_bytes must be a multiple of 4, not 102"),
     ({"tape_source": "memory", "tape_memory_bytes": 212, "rows": 8, "columns": 8, "tape_width": 64},
      "tape_memory_bytes must be a multiple of 8, not 212"),
-    ({"tape_width": 40}, "tape_width must be in 8..32, not 40"),
+    ({"tape_width": 40}, "tape_width must be of bytes whose number divides columns (4), not 40"),
     ({"tape_width": 24}, "tape_width must be of bytes whose number divides columns (4), not 24"),
     ({"tape_width": 12}, "tape_width must be of bytes whose number divides columns (4), not 12"),
     ({"columns": 3, "tape_width": 24}, "tape_width must be a power of two with tape_source 'axi', not 24"),

@@ -48,6 +48,14 @@ def test_for_a_network_of_a_board(model, tmp_path, capsys):
     assert "network of ulx3s-25f must be one of " in fails(capsys, *of_board, "--network", "cats")
     assert "--network must come with --board" in fails(capsys, "compile", model, "--network", "digits")
     assert "--board must come with --network" in fails(capsys, *of_board, "--preset", "vit-tiny-4x4")
+    assert run(capsys, *of_board)[0] == 0  # it has one network
+    assert json.loads((tmp_path / "mine" / "model.json").read_text()) == description
+    error = fails(capsys, "compile", model, "--board", "ulx3s-85f")
+    assert "--board ulx3s-85f must come with --network, one of deit-tiny, mnist5k" in error
+    error = fails(capsys, "compile", model, "--board", "icebreaker")
+    assert "icebreaker has no networks; choose another board" in error
+    error = fails(capsys, "compile", model)
+    assert "compile must have --preset, --config, --accelerator or --board" in error
 
 
 def test_what_does_not_fit(model, capsys):

@@ -172,7 +172,7 @@ def test_weights_that_make_no_numbers_are_refused(others, capsys, command, text)
     [
         (["evaluate", "others.pth.tar"], "others.pth.tar must hold the recipe of its training, .* --recipe .*"),
         (["evaluate", "hub"], "hub does not name its images: --data must be a data set, or a folder"),
-        (["evaluate", "hub", "--data", "mnist"], "mnist must have the folders train and val, and .* is missing"),
+        (["evaluate", "hub", "--data", "mnist"], "folder of the images must be there, .* not 'mnist'; --data, .*"),
         (["evaluate", "hub", "--data", "faces"], "classes of the model must be that of faces, 2, not 10"),
         (["quantize", "hub", "--data", "faces"], "image_size of the model must be that of faces, 25, not 8"),
         (["quantize", "others.pth.tar", "--recipe", "none"], "recipe must be a file, or one of .*, not 'none'"),

@@ -16,6 +16,11 @@ def test_report_of_a_folder(capsys, tmp_path):
         2,
         f"taylorvit: error: {tmp_path / 'report.json'}: file must be the report of a build: board must be there\n",
     )
+    status, _out, err = run(capsys, "report", str(tmp_path.parent))  # that of all builds of a board
+    assert status == 2 and err == (
+        f"taylorvit: error: DIR must be the folder of a build, not {str(tmp_path.parent)!r}; the newest below it is "
+        f"{tmp_path}\n"
+    )
     status, _out, err = run(capsys, "report", str(tmp_path / "nowhere"))
     assert (status, err) == (
         2,

@@ -65,7 +65,7 @@ def test_interrupted_and_resumed(config, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(trainer._Training, "_step", interrupted)
         status, _out, err = run(capsys, "train", "--config", config, "-o", "parts")
-    assert (status, err) == (130, "taylorvit: error: interrupted\n")
+    assert (status, err) == (130, "taylorvit: error: interrupted; --resume goes on after the last complete epoch\n")
     assert load(Path("parts/last.safetensors")).description["epochs"] == 1
 
     status, _out, err = run(capsys, "train", "--config", config, "-o", "parts")
@@ -91,8 +91,8 @@ def test_interrupted_and_resumed(config, capsys, monkeypatch):
         (["--set", "model.width=3"], ".*: model.width is not a field of a recipe; model has shape, .*, rounding"),
         (["--set", "model.shape=vit_28"], "image_size of the model must be that of digits, 8, not 28"),
         (["--set", "data.name=imagenet"], "data set must be one of .*, not 'imagenet'"),
-        (["--set", "data={folder='none'}"], "none must have the folders train and val, and none/train is missing"),
-        (["--set", "model.weights=none.pth"], "checkpoint must be a file, not 'none.pth'"),
+        (["--set", "data={folder='none'}"], "folder of the images must be there, .* not 'none'; --data, or .*"),
+        (["--set", "model.weights=none.pth"], "model.weights of the recipe must be a file, not 'none.pth', .*"),
         (["--device", "gpu"], "device must be one that torch finds here, not 'gpu'"),
         (["-o", "tiny.toml"], "output must be a folder, not 'tiny.toml': 'tiny.toml' is a file"),
     ],
