@@ -97,4 +97,5 @@ def always_blocks(registers: list[Register]) -> list[str]:
 
 
 def _assignments(registers: list[Register], value: str) -> str:
-    return " ".join(f"{register.output} <= {getattr(register, value)};" for register in registers)
+    # A line each: Verilator takes at most 40,000 tokens on one.
+    return "\n    ".join(f"{register.output} <= {getattr(register, value)};" for register in registers)

@@ -10,7 +10,7 @@ import pytest
 from verif.tools.yosys import run_yosys
 
 from .cell_models import CELL_MODELS
-from .logic import look_up
+from .logic import Register, always_blocks, look_up
 from .netlist import Cell, Netlist, Port
 from .verilog import write_verilog
 
@@ -132,3 +132,9 @@ def test_table_at_constant_inputs():
     assert look_up([*"0111"], [5], ["1"]) == "1'b1"
     assert look_up([*"0110"], ["1"], [7]) == "!n7"
     assert look_up([*"0110"], [6], [7]) == "4'b0110 >> {n7, n6}"
+
+
+def test_lines_are_short_with_any_number_of_registers():
+    registers = [Register(f"q{number}", f"d{number}", "clk", reset="rst") for number in range(50_000)]
+    lines = "\n".join(always_blocks(registers)).splitlines()
+    assert sum("<= d" in line for line in lines) == len(registers) and max(map(len, lines)) < 100
