@@ -39,7 +39,7 @@ def test_the_accelerator_has_nothing_in_their_half_of_the_bus():
     assert all(register.offset < half for register in register_map(load_preset("vit-16x8")))
 
 
-@pytest.mark.parametrize("register", REGISTERS, ids=lambda register: register.name)
+@pytest.mark.parametrize("register", list(REGISTERS), ids=lambda register: register.name)
 def test_documentation_has_each_register(register):
     fields = "; ".join(
         f"{field.name} ({field.low}): {field.description}" if register.mask != 0xFFFFFFFF else field.description
