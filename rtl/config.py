@@ -24,8 +24,10 @@ from taylorvit.rtl.common.configuration import ConfigError, Configuration
 __all__ = ["NAME_CHARACTERS", "NAME_RULE", "AcceleratorConfig", "ArrayCycles", "ConfigError"]
 
 NAME_CHARACTERS = frozenset(f"{ascii_letters}{digits}-_")
-NAME_RULE = "ASCII letters, digits, '-' and '_'"
 """What a name consists of: tools that read the generated files, FuseSoC for one, pass over other characters."""
+
+NAME_RULE = "ASCII letters, digits, '-' and '_'"
+"""The same in words, for the text of an error."""
 
 # Stands in front of names in Verilog, C and Python. With a '_' at its end no name becomes a keyword, as "type" of "pe"
 # would; in small letters, no two are the same as macros of C.

@@ -283,7 +283,7 @@ class NetworkConfig(JobLimits, Configuration):
             raise ConfigError(
                 f"tape_memory_bytes must be positive with tape_source 'memory' alone, not {self.tape_memory_bytes!r}"
             )
-        self._require_range("tape_width", 8, 8 * 256)
+        self._require_range("tape_width", 8, 8 * 256)  # of as many columns as there can be
         if self.tape_width % 8 or self.columns % (self.tape_width // 8):
             raise ConfigError(
                 f"tape_width must be of bytes whose number divides columns ({self.columns}), not {self.tape_width!r}"

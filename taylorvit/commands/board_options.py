@@ -87,20 +87,20 @@ def add_board_network(parser: ArgumentParser) -> None:
 
 
 def network_accelerator_of(arguments: Namespace, command: str) -> NetworkConfig:
-    """The configuration that the arguments of `add_board_network` name.
+    """The configuration that the arguments of `add_board_network` name; that of the board's network if it has one.
 
     Args:
         arguments (Namespace): the parsed ones.
         command (str): the command, which is for no other accelerator.
     """
-    of_no_board = [arguments.preset, arguments.config, arguments.accelerator] != [None] * 3
+    without_board = any(each is not None for each in (arguments.preset, arguments.config, arguments.accelerator))
     if arguments.board is None:
         if arguments.network is not None:
             raise ValueError("--network must come with --board")
-        if not of_no_board:
+        if not without_board:
             raise ValueError(f"{command} must have --preset, --config, --accelerator or --board")
         return network_configuration_of(arguments, command)
-    if of_no_board:
+    if without_board:
         raise ValueError("--board must come with --network, or alone")
     board = board_of(arguments.board)
     if arguments.network is None and len(board.networks) > 1:

@@ -18,11 +18,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Carries out the command."""
     file = arguments.directory / "report.json"
-    builds = sorted(arguments.directory.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-    if builds and not file.exists():
+    if not file.exists() and (builds := list(arguments.directory.glob("*/report.json"))):
+        newest = max(builds, key=lambda path: path.stat().st_mtime).parent
         raise ValueError(
-            f"DIR must be the folder of a build, not {str(arguments.directory)!r}; the newest below it is "
-            f"{builds[-1].parent}"
+            f"DIR must be the folder of a build, not {str(arguments.directory)!r}; the newest below it is {newest}"
         )
     table, lines = report_table(read_report(file))
     screen = console()

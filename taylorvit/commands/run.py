@@ -87,8 +87,11 @@ def _tensors(arguments):
     board = None if name is None else board_of(name)
     config = board_configuration(arguments, board)  # None if the hardware may be any
     check_result_file(arguments.output, arguments.input)
-    check_operands(arguments.input)  # before a port is opened, or anything is built
-    operands = None if config is None else read_operands(arguments.input, config)
+    operands = None
+    if config is None:  # the port tells it, but a file that is for no accelerator is refused before
+        check_operands(arguments.input)
+    else:
+        operands = read_operands(arguments.input, config)
     with progress_bars() as progress:
         port, preparation = board_port(arguments, board, config, progress)
         with TaylorVit(port, board=None if board is None else board.name, config=config) as accelerator:

@@ -61,7 +61,14 @@ def read_operands(path: str | Path, config: AcceleratorConfig | HostView) -> Ope
 
 
 def check_operands(path: str | Path) -> None:
-    """Refuses a file that is no job for any accelerator, as `read_operands` does."""
+    """Refuses a file that is a job for no accelerator.
+
+    Args:
+        path (Path): the file.
+
+    Raises:
+        ValueError: as `read_operands` raises it.
+    """
     with _naming(path):
         _tensors(path)
 

@@ -173,3 +173,20 @@ def test_network_accelerator(tmp_path):
     accelerator = load_accelerator(tmp_path / "left_metadata.json")
     assert accelerator.number_format.residual_width == config.residual_width
     assert accelerator.number_format.c_d_width == config.attention.c_d_width
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["generate-verilog", "PRESET=huge"], "PRESET must be one of .*vit-64x64.*, not 'huge'"),
+        (["generate-verilog", "PRESET=base"], "PRESET must be one of .*, not 'base'"),
+        (["bitstream", "BOARD=zedboard"], "BOARD must be one of .*ulx3s-85f, or a TOML file, not 'zedboard'"),
+        (["bitstreams", "BOARDS=icebreaker zedboard"], "BOARD must be one of .*, not 'zedboard'"),
+    ],
+)
+def test_make_refuses_names_before_it_installs(tmp_path, arguments, text):
+    for name in ("Makefile", "gen", "fpga"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    done = subprocess.run(["make", *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    assert done.returncode and not (tmp_path / ".venv").exists()
+    assert re.search(f"^make: {text}$", done.stderr, re.MULTILINE)

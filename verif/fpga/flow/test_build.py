@@ -345,6 +345,17 @@ def test_failing_tool_ends_the_build_and_the_next_run_repeats_the_stage(tmp_path
     assert events == [("emit", "start"), ("emit", "reused"), ("synthesize", "start")]
 
 
+def test_compilation_of_a_tool_is_not_in_the_time_of_a_stage(finished, tmp_path, monkeypatch):
+    build, _result, _events = finished
+    again = small_build(tmp_path)
+    shutil.copytree(build.directory, again.directory)
+    again.bitstream.unlink()
+    events = []
+    monkeypatch.setattr(build_module, "get_ready", lambda tool: events.append((tool.name, "ready")))
+    again.run(lambda *event: events.append(event))
+    assert events[-3:] == [(again.toolchain.pack.name, "ready"), ("pack", "start"), ("pack", "done")]
+
+
 def test_instances_are_found_by_the_paths_of_the_flattened_netlist():
     board = load_board("icebreaker")
     paths = dict(instances(SmallTop(board, board.preset().config)))
